@@ -1,0 +1,114 @@
+"""Every exception trio-swarm raises on purpose.
+
+`RemoteProtocolError` is a stranger's fault and ends that peer or datagram; `LocalProtocolError` is
+a bug of ours and is never caught. The others carry one line for a person.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class TrioSwarmError(Exception):
+    """The root of all errors below; `str(error)` is one line fit to show a person."""
+
+
+class ConfigError(TrioSwarmError):
+    """A configuration, option or plugin is wrong; the caller shows it and stops (exit code 2).
+
+    `file` and `key` (dotted path inside the file) are what to correct, where known.
+    """
+
+    def __init__(self, message: str, *, file: Path | None = None, key: str | None = None) -> None:
+        where = ": ".join(str(part) for part in (file, key) if part)
+        super().__init__(f"{where}: {message}" if where else message)
+        self.file = file
+        self.key = key
+
+
+class SchedulerError(TrioSwarmError):
+    """A strategy broke its contract; the host logs it once and falls back."""
+
+    def __init__(
+        self, message: str, *, plugin: str, peer: int | None = None, piece: int | None = None
+    ) -> None:
+        super().__init__(f"{plugin}: {message}")
+        self.plugin = plugin
+        self.peer = peer
+        self.piece = piece
+
+
+class BencodeError(TrioSwarmError):
+    """Bytes are not canonical enough bencode, or exceed a limit (BEP 3, "Bencoding")."""
+
+
+class MetainfoError(TrioSwarmError):
+    """A .torrent, info dictionary or magnet link is malformed, unsafe or beyond a limit."""
+
+
+class StorageError(TrioSwarmError):
+    """A path cannot be read or written as asked; `path` names it."""
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class DiskFullError(StorageError):
+    """The file system has no room (or quota) left; nothing verified is lost, retry when it has."""
+
+
+class RemoteProtocolError(TrioSwarmError):
+    """The other end broke the protocol: drop that peer or datagram, nothing else."""
+
+
+class LocalProtocolError(TrioSwarmError):
+    """We broke the protocol: a bug of ours, never caught."""
+
+
+class IntegrityError(TrioSwarmError):
+    """A piece failed its hash; `peers` (host, port) contributed to it."""
+
+    def __init__(self, message: str, *, piece: int, peers: Sequence[tuple[str, int]] = ()) -> None:
+        super().__init__(message)
+        self.piece = piece
+        self.peers = tuple(peers)
+
+
+class TrackerError(TrioSwarmError):
+    """A tracker could not be used; `tracker` is its URL."""
+
+    def __init__(self, message: str, *, tracker: str) -> None:
+        super().__init__(f"{tracker}: {message}")
+        self.tracker = tracker
+
+
+class TrackerUnreachableError(TrackerError):
+    """No answer after all tries; retry later."""
+
+
+class TrackerRefusedError(TrackerError):
+    """The tracker answered with an error message (BEP 15, action 3; BEP 3, "failure reason")."""
+
+
+class NameUnknownError(TrioSwarmError):
+    """No tracker knows the name."""
+
+    def __init__(self, name: str, trackers: Sequence[str]) -> None:
+        asked = ", ".join(trackers) or "no tracker"
+        super().__init__(f"nobody shares {name!r} (asked {asked})")
+        self.name = name
+
+
+class NameAmbiguousError(TrioSwarmError):
+    """A name stands for several info-hashes; `info_hashes` (20 bytes each), best first."""
+
+    def __init__(
+        self, name: str, info_hashes: Sequence[bytes], details: Sequence[str] = ()
+    ) -> None:
+        shown = "; ".join(details or [h.hex() for h in info_hashes])
+        super().__init__(
+            f"{name!r} stands for {len(info_hashes)} different torrents, choose one with "
+            f"--info-hash: {shown}"
+        )
+        self.name = name
+        self.info_hashes = tuple(info_hashes)

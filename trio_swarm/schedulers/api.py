@@ -1,0 +1,195 @@
+"""What the author of a strategy imports: the views it is given and the decisions it returns.
+
+Three axes, one mechanism: what to **fetch** from whom (`Scheduler`), what to **offer** and in which
+order to serve (`Uploader`), whom to **unchoke** (`Choker`). A strategy is a plain function of a
+read-only snapshot: no I/O, no clock, no randomness but the `rng` it is handed. The same object runs
+in the peer, in tests and in simulations. Whatever it returns, the host checks it; see the README.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from trio_swarm.piece_sets import PieceSet
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """One peer that may be asked for blocks now."""
+
+    key: int
+    """Opaque, stable while the peer is connected."""
+    pieces: PieceSet
+    """Pieces it can be asked for: it has them, and they are not forbidden (choke, parole)."""
+    room: int
+    """Most further blocks it may be given now, > 0: an upper bound a strategy may decline."""
+    in_flight: int
+    """Blocks asked of it and not yet received."""
+    rate: float
+    """Estimated download rate from it, bytes/s; 0.0 while nothing is known."""
+    rtt: float
+    """Estimated time from a request to its first byte, seconds; 0.0 while nothing is known."""
+    is_seeder: bool
+    """It has every piece."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Facts from the configuration (rack, zone, cost); empty unless set."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmView:
+    """One snapshot of a whole download, read-only."""
+
+    wanted: PieceSet
+    """Pieces with at least one block nobody fetches yet, and which may be given out now."""
+    started: PieceSet
+    """The subset of `wanted` of which some block is had or in flight."""
+    free_blocks: Mapping[int, int]
+    """Blocks still to give out, for each piece in `started`."""
+    rarity: Sequence[PieceSet]
+    """rarity[n] = pieces held by exactly n connected peers; together they partition all pieces."""
+    peers: Sequence[PeerView]
+    """Peers that may be asked now, in the order they joined."""
+    piece_length: int
+    """Bytes of every piece but the last."""
+    block_length: int
+    """Bytes of a block: 16384."""
+    piece_count: int
+    remaining: int
+    """Bytes not yet received."""
+    now: float
+    """Seconds on a monotonic clock."""
+
+    def blocks_of(self, piece: int) -> int:
+        """Return how many blocks of `piece` are still to give out.
+
+        For pieces not started this is the block count of a full piece (the last piece may have
+        fewer: the host gives out what there is).
+        """
+        free = self.free_blocks.get(piece)
+        return -(-self.piece_length // self.block_length) if free is None else free
+
+
+class Assignment(NamedTuple):
+    """Give the next free blocks of `piece` to `peer`: one chunk."""
+
+    peer: int
+    piece: int
+    blocks: int | None = None
+    """None: all that the peer's room and the piece allow."""
+
+
+class Scheduler(Protocol):
+    """A download strategy: which chunks to ask of which peers."""
+
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
+        """Return assignments, best first, covering the free room of the whole swarm."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPeerView:
+    """One connected peer, as the uploading side sees it."""
+
+    key: int
+    pieces: PieceSet
+    """Pieces it has."""
+    is_seeder: bool
+    interested: bool
+    unchoked: bool
+    """We have unchoked it."""
+    uploaded: int
+    """Bytes of blocks sent to it."""
+    rate: float
+    """Upload rate to it, bytes/s."""
+
+
+class UploadRequest(NamedTuple):
+    """One block a peer asked of us."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadView:
+    """What the uploading side knows, read-only."""
+
+    have: PieceSet
+    """Pieces we have, verified."""
+    sent: Mapping[int, int]
+    """Bytes of each piece sent so far, to anybody; absent means 0."""
+    rarity: Sequence[PieceSet]
+    """rarity[n] = pieces held by exactly n connected peers."""
+    peers: Sequence[UploadPeerView]
+    piece_length: int
+    piece_count: int
+    is_seeder: bool
+    """We have every piece."""
+    now: float
+
+
+class Uploader(Protocol):
+    """A seeding-order strategy: what to reveal to a peer and in which order to serve it."""
+
+    def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+        """Return the pieces to reveal to `peer` (BEP 16); None reveals all we have.
+
+        What was revealed is never taken back. Called when the peer joins and when pieces change.
+        """
+        ...
+
+    def order(
+        self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
+    ) -> Sequence[UploadRequest]:
+        """Return `requests` of `peer` in the order to serve them: a permutation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChokePeerView:
+    """One peer that could be unchoked."""
+
+    key: int
+    interested: bool
+    unchoked: bool
+    unchoked_at: float | None
+    """When it was last unchoked, seconds; None while choked."""
+    waiting_since: float | None
+    """Since when it is interested and choked, seconds; None if it is not."""
+    download_rate: float
+    """What it gives us, bytes/s."""
+    upload_rate: float
+    """What we give it, bytes/s."""
+    uploaded: int
+    """Bytes we gave it since it was last unchoked."""
+    snubbed: bool
+    """It owes us blocks and has sent none for a while."""
+    joined_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChokeView:
+    """What a choker decides on, read-only."""
+
+    peers: Sequence[ChokePeerView]
+    """All connected peers, in the order they joined."""
+    slots: int
+    """Most peers to have unchoked at once, ≥ 1."""
+    is_seeder: bool
+    now: float
+
+
+class Choker(Protocol):
+    """An unchoking strategy. Called every round (10 s) and at once when a slot may be free."""
+
+    def unchoke(self, view: ChokeView, rng: random.Random) -> Iterable[int]:
+        """Return the keys of the peers to have unchoked from now on, at most `slots`."""
+        ...
+
+
+SchedulerFactory = Callable[..., Scheduler]
+"""Called with `[scheduler.options]` as keywords; a dataclass is one."""
+UploaderFactory = Callable[..., Uploader]
+ChokerFactory = Callable[..., Choker]
