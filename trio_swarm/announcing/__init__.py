@@ -1,0 +1,1 @@
+"""Clients of trackers and the heartbeat of a torrent, on Trio."""

@@ -1,0 +1,1 @@
+"""Connections to peers and the torrent they share, on Trio."""

@@ -1,0 +1,1 @@
+"""Bytes in, values out: bencode, metainfo, magnet links, the peer wire, tracker packets. Pure."""

@@ -1,0 +1,1 @@
+"""Strategies: their interfaces, how plugins are found, and the built-in ones. Pure."""

@@ -1,0 +1,1 @@
+"""Files on disk: layout, verification, resume. Blocking; threads call it."""

@@ -1,0 +1,1 @@
+"""The UDP tracker, on Trio."""
