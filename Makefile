@@ -1,0 +1,97 @@
+# Everything done with this checkout, by hand or by CI. Needs make, a POSIX shell, Python ≥ 3.11 and
+# the package registry; each target makes what it needs, and a second run finds it there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# The Python to make the environment with: PYTHON=/path/to/python, or the first one that will do.
+PYTHON ?=
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+# Arguments for pytest: make test ARGS="-k tracker"; for the demo: make demo ARGS="--help".
+ARGS ?=
+# One pytest worker per core. Tests that share costly set-up name an xdist group and stay together.
+WORKERS ?= auto
+
+# Foreign clients that tests/foreign runs, by their commands and Debian packages.
+FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip
+FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check nightly build clean foreign-clients
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
+	| while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+
+venv: $(INSTALLED)  ## make .venv with the project (editable) and the tools of its dev group
+
+# Debian's python3 comes without ensurepip, so a Python is good enough only if it can make a venv.
+$(INSTALLED): pyproject.toml
+	@set -eu; \
+	good='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'; \
+	find_python() { \
+		for candidate in $(if $(PYTHON),"$(PYTHON)",$(CANDIDATES)); do \
+			if "$$candidate" -c "$$good" >/dev/null 2>&1; then echo "$$candidate"; return; fi; \
+		done; \
+	}; \
+	if ! $(BIN)/python -c "$$good" >/dev/null 2>&1; then \
+		python="$$(find_python)"; \
+		if [ -z "$$python" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "No Python here can make a virtual environment: installing python3-venv"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+				apt-get install -y -qq --no-install-recommends python3-venv; \
+			python="$$(find_python)"; \
+		fi; \
+		if [ -z "$$python" ]; then \
+			echo "No Python >= 3.11 with venv and ensurepip found (Debian: python3-venv)." >&2; \
+			echo "Name one: make PYTHON=/path/to/python3" >&2; \
+			exit 1; \
+		fi; \
+		echo "Making $(VENV) with $$python ($$("$$python" --version))"; \
+		"$$python" -m venv --clear $(VENV); \
+	fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev; \
+	touch $@
+
+demo: $(INSTALLED)  ## run the whole system in a scratch folder and compare the schedulers
+	$(BIN)/trio-swarm demo $(ARGS)
+
+test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: $(INSTALLED)  ## lint, formatting, types, and the direction of the architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Hypothesis marks what uses @given, so -m hypothesis is every property test and nothing else.
+nightly: $(INSTALLED)  ## run the property tests with 10,000 examples each
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m hypothesis -n $(WORKERS) \
+		--timeout 3600 $(ARGS)
+
+build: $(INSTALLED)  ## build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Never a reason to fail: without these programs their tests say so and are skipped (with CI=true
+# they fail). iproute2 makes the network namespace they all live in.
+foreign-clients:
+	@missing=""; \
+	for command in $(FOREIGN_COMMANDS); do \
+		PATH="$$PATH:/usr/sbin:/sbin" command -v $$command >/dev/null || missing="$$missing $$command"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing foreign clients for the tests:$$missing"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $(FOREIGN_PACKAGES) >/dev/null; } \
+		|| echo "Could not install them; their tests will be skipped" >&2; \
+	else \
+		echo "Not installed:$$missing. Their tests will be skipped; as root on Debian or Ubuntu" >&2; \
+		echo "make test installs: $(FOREIGN_PACKAGES)" >&2; \
+	fi
