@@ -59,6 +59,12 @@ class SwarmView:
     """Bytes not yet received."""
     now: float
     """Seconds on a monotonic clock."""
+    busy: Sequence[PeerView] = ()
+    """Peers that would serve us but have no room now (`room` 0), in the order they joined.
+
+    Nothing can be given to them in this call; they tell what the others need not do (a block left
+    to a busy fast peer may arrive sooner than one given to an idle slow peer).
+    """
 
     def blocks_of(self, piece: int) -> int:
         """Return how many blocks of `piece` are still to give out.
