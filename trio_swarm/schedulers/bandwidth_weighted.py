@@ -1,0 +1,132 @@
+"""bandwidth-weighted: all sources finish together."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from trio_swarm.piece_sets import PieceSet, lowest
+from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
+from trio_swarm.schedulers.draft import Draft, Levels, begun_first
+
+
+@dataclass
+class BandwidthWeighted:
+    """Blocks go to whoever is estimated to deliver them soonest; all sources finish together.
+
+    While much is left, every peer's room is filled: it is sized by the peer's rate. Near the end
+    the free blocks are spread over *all* peers, those without room too, so that the last block of
+    each arrives at the same moment; what a slow peer would deliver later than that, it is not
+    asked for, and a faster one is asked as soon as it has room.
+    """
+
+    pieces: Literal["random", "rarest", "in-order"] = "random"
+    """Which piece to begin next; those begun are finished first."""
+
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
+        """Fill each peer's room, or near the end its part of what is left."""
+        draft = Draft(view)
+        quotas = _Finish(view).quotas()
+        levels = Levels(view) if self.pieces == "rarest" else None
+        for peer, quota, only_here in quotas:
+            left = quota
+            while left > 0 and (candidates := draft.candidates(peer)):
+                candidates = (candidates & only_here) or candidates
+                if self.pieces == "in-order":
+                    piece = lowest((candidates & draft.started) or candidates)
+                else:
+                    if levels is not None:
+                        candidates = levels.rarest(candidates)
+                    piece = begun_first(candidates, draft.started, rng)
+                left -= draft.give(peer, piece, left)
+        return draft.assignments
+
+
+class _Finish:
+    """When the peers of a snapshot would finish, and what part of the rest each should get."""
+
+    def __init__(self, view: SwarmView) -> None:
+        self.view = view
+        self.peers: Sequence[PeerView] = (*view.peers, *view.busy) if view.busy else view.peers
+        known = [peer.rate for peer in self.peers if peer.rate > 0.0]
+        self.unknown_rate = min(known, default=0.0)
+        """Assumed of peers nothing is known of: the least known rate, so that near the end they
+        get little that others would deliver sooner. 0.0 if nothing is known of anybody."""
+
+    def rate(self, peer: PeerView) -> float:
+        """Return the peer's rate in blocks/s."""
+        return (peer.rate if peer.rate > 0.0 else self.unknown_rate) / self.view.block_length
+
+    def start(self, peer: PeerView) -> float:
+        """Return in how many seconds a block asked of `peer` now would begin to arrive."""
+        return max(peer.rtt, peer.in_flight / self.rate(peer))
+
+    def quotas(self) -> list[tuple[PeerView, int, PieceSet]]:
+        """Return (peer, most blocks to give it, pieces nobody else holds), the soonest first.
+
+        The set of pieces is empty while the end is far: it is only of use near it.
+        """
+        view = self.view
+        if self.unknown_rate <= 0.0 or self._is_far():
+            return [(peer, peer.room, 0) for peer in view.peers]
+        holders = [peer for peer in self.peers if view.wanted & peer.pieces]
+        once = twice = 0
+        for peer in holders:
+            twice |= once & peer.pieces
+            once |= peer.pieces
+        shares = self._shares(holders)
+        result = []
+        for peer in sorted(
+            (peer for peer in view.peers if peer.key in shares),
+            key=lambda peer: self.start(peer) + 1.0 / self.rate(peer),
+        ):
+            only_here = view.wanted & peer.pieces & ~twice
+            # Nobody else can deliver these, however slow this peer is.
+            alone = self._blocks_in(only_here, peer.room)
+            result.append((peer, min(peer.room, max(shares[peer.key], alone)), only_here))
+        return result
+
+    def _is_far(self) -> bool:
+        """Whether every peer would deliver a full room before all is done at the joint rate."""
+        joint = sum(map(self.rate, self.peers))
+        left = self.view.remaining / self.view.block_length / joint
+        return all(
+            self.start(peer) + peer.room / self.rate(peer) <= left for peer in self.view.peers
+        )
+
+    def _shares(self, holders: Sequence[PeerView]) -> dict[int, int]:
+        """Spread the free blocks over `holders` so that the last of each arrives together.
+
+        By water-filling: peer i takes blocks from `start` on at `rate`; the level is the moment by
+        which they have taken all. Blocks that rounding leaves go one each to whoever is soonest.
+        """
+        view = self.view
+        in_flight = sum(peer.in_flight for peer in self.peers)
+        free = max(1, -(-view.remaining // view.block_length) - in_flight)
+        by_start = sorted((self.start(p), self.rate(p), p.key) for p in holders)
+        level = rates = taken = 0.0
+        for index, (start, rate, _) in enumerate(by_start):
+            rates += rate
+            taken += start * rate
+            level = (free + taken) / rates
+            if index + 1 == len(by_start) or level <= by_start[index + 1][0]:
+                break
+        shares: dict[int, int] = {}
+        next_at: list[tuple[float, int]] = []
+        for start, rate, key in by_start:
+            share = max(0, int((level - start) * rate))
+            shares[key] = share
+            free -= share
+            next_at.append((start + (share + 1) / rate, key))
+        for _, key in sorted(next_at)[: max(0, free)]:
+            shares[key] += 1
+        return shares
+
+    def _blocks_in(self, pieces: PieceSet, most: int) -> int:
+        """Return how many free blocks `pieces` have, counting no further than `most`."""
+        blocks = 0
+        while pieces and blocks < most:
+            piece = lowest(pieces)
+            pieces &= pieces - 1
+            blocks += self.view.blocks_of(piece)
+        return blocks

@@ -1,0 +1,33 @@
+"""What trio-swarm itself offers, through the same hooks as anybody's plugin."""
+
+from collections.abc import Mapping
+
+from trio_swarm.schedulers.api import ChokerFactory, SchedulerFactory, UploaderFactory
+from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
+from trio_swarm.schedulers.hookspecs import hookimpl
+from trio_swarm.schedulers.least_sent import LeastSent
+from trio_swarm.schedulers.rarest_first import RarestFirst
+from trio_swarm.schedulers.round_robin import RoundRobin
+from trio_swarm.schedulers.tit_for_tat import TitForTat
+
+
+@hookimpl
+def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
+    """Offer the download strategies."""
+    return {
+        "round-robin": RoundRobin,
+        "rarest-first": RarestFirst,
+        "bandwidth-weighted": BandwidthWeighted,
+    }
+
+
+@hookimpl
+def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:
+    """Offer the seeding order."""
+    return {"least-sent": LeastSent}
+
+
+@hookimpl
+def trio_swarm_chokers() -> Mapping[str, ChokerFactory]:
+    """Offer the unchoking strategy."""
+    return {"tit-for-tat": TitForTat}

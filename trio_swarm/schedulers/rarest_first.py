@@ -1,0 +1,59 @@
+"""rarest-first: fetch what fewest peers hold, so that it is not lost with them."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+
+from trio_swarm.schedulers.api import Assignment, SwarmView
+from trio_swarm.schedulers.draft import Draft, Levels, begun_first
+
+_by_rate = attrgetter("rate")
+
+
+@dataclass
+class RarestFirst:
+    """The piece that fewest peers hold comes first; keeps the swarm whole when peers leave.
+
+    The first few pieces are picked at random: the first of all should come fast, from anybody, so
+    that there is something to trade. Among equally rare pieces those begun come first, then chance
+    decides. When very many pieces are begun, finishing them comes before rarity.
+    """
+
+    random_first_pieces: int = 4
+    """Pick at random until about so many pieces are had; 0 never does."""
+    begun_per_peer: float = 1.5
+    """Once more than this many begun pieces per peer have free blocks, finish those first."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible options."""
+        if self.random_first_pieces < 0:
+            raise ValueError("random_first_pieces must be 0 or more")
+        if self.begun_per_peer < 0:
+            raise ValueError("begun_per_peer must be 0 or more")
+
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
+        """Fill the room of each peer, the fastest first, with the rarest pieces it holds."""
+        draft = Draft(view)
+        levels: Levels | None = None
+        beginning = _pieces_had(view) < self.random_first_pieces
+        begun_limit = self.begun_per_peer * (len(view.peers) + len(view.busy))
+        peers = view.peers
+        if len(peers) > 1:
+            peers = sorted(peers, key=_by_rate, reverse=True)
+        for peer in peers:
+            while candidates := draft.candidates(peer):
+                begun = candidates & draft.started
+                if begun and (beginning or draft.started.bit_count() > begun_limit):
+                    candidates = begun
+                if not beginning:
+                    if levels is None:
+                        levels = Levels(view)
+                    candidates = levels.rarest(candidates)
+                draft.give(peer, begun_first(candidates, draft.started, rng))
+        return draft.assignments
+
+
+def _pieces_had(view: SwarmView) -> int:
+    """Return how many pieces' worth of blocks is received, one too many at most."""
+    return view.piece_count - view.remaining // view.piece_length

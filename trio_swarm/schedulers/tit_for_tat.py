@@ -1,0 +1,119 @@
+"""tit-for-tat: upload to those that upload to us, and give newcomers a chance."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from trio_swarm.schedulers.api import ChokePeerView, ChokeView
+
+
+@dataclass
+class TitForTat:
+    """Slots go to those that give us most; some rotate, so that newcomers can prove themselves.
+
+    Only interested peers hold slots, and a free slot is filled at once. While we download: the
+    regular slots go by what each peer gives us; the optimistic ones to those that have waited
+    longest, for `optimistic_seconds` each (BEP 3, "choking"). A peer that owes us blocks and sends
+    none (snubbed) holds a slot only if nobody else wants it or as an optimistic one. While we seed:
+    a peer's turn lasts until it has got `turn_kib` or held its slot for `turn_seconds`; then those
+    that have waited longest come first, and left-over slots go to the fastest.
+    """
+
+    optimistic_every: int = 4
+    """One slot of so many is optimistic, and always at least one."""
+    optimistic_seconds: float = 30.0
+    """How long a peer keeps an optimistic slot."""
+    minimum_seconds: float = 10.0
+    """An interested peer is not choked sooner than this after it was unchoked, unless snubbed."""
+    turn_kib: int = 16384
+    """While seeding: what a peer gets in one turn if others wait, KiB."""
+    turn_seconds: float = 60.0
+    """While seeding: how long a turn lasts at most if others wait."""
+    _optimistic: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+    """Peers in optimistic slots, and since when."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible options."""
+        if self.optimistic_every < 1:
+            raise ValueError("optimistic_every must be 1 or more")
+        if self.turn_kib < 1:
+            raise ValueError("turn_kib must be 1 or more")
+        for name in ("optimistic_seconds", "minimum_seconds", "turn_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more")
+
+    def unchoke(self, view: ChokeView, rng: random.Random) -> Iterable[int]:
+        """Return the keys of the peers that hold the slots from now on, the best first."""
+        peers = [peer for peer in view.peers if peer.interested]
+        if len(peers) <= view.slots:
+            self._optimistic.clear()
+            return [peer.key for peer in peers]
+        # Sorting is stable, so after this every tie below is broken at random.
+        rng.shuffle(peers)
+        if view.is_seeder:
+            self._optimistic.clear()
+            return [peer.key for peer in self._in_turn(view, peers)[: view.slots]]
+        return self._reciprocate(view, peers)
+
+    def _is_protected(self, peer: ChokePeerView, view: ChokeView) -> bool:
+        """Whether `peer` was unchoked too recently to be choked."""
+        return (
+            peer.unchoked
+            and (view.is_seeder or not peer.snubbed)
+            and (peer.unchoked_at is None or view.now - peer.unchoked_at < self.minimum_seconds)
+        )
+
+    def _reciprocate(self, view: ChokeView, peers: Sequence[ChokePeerView]) -> list[int]:
+        """Choose among more interested peers than slots while we download."""
+        by_key = {peer.key: peer for peer in peers}
+        optimistic_slots = min(view.slots, max(1, view.slots // self.optimistic_every))
+        optimistic = [
+            key
+            for key, since in self._optimistic.items()
+            if key in by_key and by_key[key].unchoked and view.now - since < self.optimistic_seconds
+        ][:optimistic_slots]
+        # Those that may not be choked yet come first, whatever they give: they hold their slots.
+        chosen = dict.fromkeys(optimistic)
+        protected = [peer for peer in peers if self._is_protected(peer, view)]
+        protected.sort(key=lambda peer: (-peer.download_rate, peer.unchoked_at or 0.0))
+        for peer in protected:
+            if len(chosen) < view.slots:
+                chosen.setdefault(peer.key)
+        regular = sorted(
+            (peer for peer in peers if peer.key not in chosen and not peer.snubbed),
+            key=lambda peer: (-peer.download_rate, not peer.unchoked),
+        )
+        free = view.slots - optimistic_slots - (len(chosen) - len(optimistic))
+        chosen.update(dict.fromkeys(peer.key for peer in regular[: max(0, free)]))
+        # What is left goes to those that waited longest: the optimistic slots, and any slot that
+        # nobody has earned.
+        waiting = sorted(
+            (peer for peer in peers if peer.key not in chosen),
+            key=lambda peer: (peer.unchoked, _waiting_since(peer, view)),
+        )
+        hopeful = [peer.key for peer in waiting[: view.slots - len(chosen)]]
+        chosen.update(dict.fromkeys(hopeful))
+        started = {key: self._optimistic[key] for key in optimistic}
+        for key in hopeful[: optimistic_slots - len(optimistic)]:
+            started[key] = view.now
+        self._optimistic = started
+        return list(chosen)
+
+    def _in_turn(self, view: ChokeView, peers: Sequence[ChokePeerView]) -> list[ChokePeerView]:
+        """Return more interested peers than slots in the order of their claims while we seed."""
+
+        def claim(peer: ChokePeerView) -> tuple[int, float]:
+            if self._is_protected(peer, view):
+                return (0, -peer.upload_rate)
+            if peer.unchoked:
+                held = view.now - (view.now if peer.unchoked_at is None else peer.unchoked_at)
+                if peer.uploaded < self.turn_kib * 1024 and held < self.turn_seconds:
+                    return (1, -peer.upload_rate)
+                return (3, -peer.upload_rate)
+            return (2, _waiting_since(peer, view))
+
+        return sorted(peers, key=claim)
+
+
+def _waiting_since(peer: ChokePeerView, view: ChokeView) -> float:
+    return view.now if peer.waiting_since is None else peer.waiting_since
