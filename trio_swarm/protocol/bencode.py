@@ -10,9 +10,14 @@ from typing import TypeAlias
 
 from trio_swarm.errors import BencodeError
 
-Value: TypeAlias = "int | bytes | list[Value] | dict[bytes, Value]"
+Value: TypeAlias = int | bytes | list["Value"] | dict[bytes, "Value"]
 Encodable: TypeAlias = (
-    "int | bytes | str | Sequence[Encodable] | Mapping[bytes, Encodable] | Mapping[str, Encodable]"
+    int
+    | bytes
+    | str
+    | Sequence["Encodable"]
+    | Mapping[bytes, "Encodable"]
+    | Mapping[str, "Encodable"]
 )
 
 MAX_DEPTH = 100

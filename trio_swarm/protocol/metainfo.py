@@ -54,8 +54,8 @@ _WEB_SEED_URL = re.compile(r"(?:https?|ftp)://[^\s\x00-\x1f\x7f-\x9f]+", re.IGNO
 class Metainfo:
     """A .torrent file: the info dictionary and the advice around it.
 
-    `announce_tiers` holds tracker URLs (BEP 12) that our announcers can use; `creation_date` is in seconds
-    since 1970. `web_seeds` (BEP 19) are kept for the time when pieces come from them too.
+    `announce_tiers` holds tracker URLs (BEP 12) of kinds that we can use; `creation_date` is in
+    seconds since 1970. `web_seeds` (BEP 19) are kept for the time when pieces come from them too.
     """
 
     info: Info

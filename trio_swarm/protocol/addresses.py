@@ -1,0 +1,120 @@
+"""Addresses of peers: compact bytes (BEP 23, BEP 7) and text, both ways."""
+
+import re
+import struct
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TypeAlias
+
+from trio_swarm.errors import ConfigError, LocalProtocolError, RemoteProtocolError
+
+Address: TypeAlias = tuple[str, int]
+"""IP address or host name as text, and port."""
+
+IPV4_SIZE = 6
+"""Bytes of a packed IPv4 address: 4 of address, 2 of port (BEP 23)."""
+IPV6_SIZE = 18
+"""Bytes of a packed IPv6 address: 16 of address, 2 of port (BEP 7)."""
+
+MAX_HOST_LENGTH = 253
+"""Characters of a host name in the DNS."""
+
+_PORT = struct.Struct("!H")
+_IPV4 = struct.Struct("!BBBBH")
+_IPV6 = struct.Struct("!16sH")
+_MAPPED = bytes(10) + b"\xff\xff"
+# International names are the resolver's to encode; what could be part of a URL or option is not.
+_HOST = re.compile(r"[^\s\x00-\x20\x7f-\x9f/\\@#?%:\[\]\"'<>,;]+")
+_LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
+
+
+def pack_address(address: Address) -> bytes:
+    """Return 6 bytes for an IPv4 address (BEP 23), 18 for an IPv6 one (BEP 7); scopes are dropped.
+
+    The host must be an IP address and the port within 0 … 65535: LocalProtocolError otherwise.
+    """
+    host, port = address
+    try:
+        return ip_address(host).packed + _PORT.pack(port)
+    except (ValueError, struct.error) as error:
+        raise LocalProtocolError(f"not an address to pack: {address!r}") from error
+
+
+def pack_addresses(addresses: Sequence[Address]) -> bytes:
+    """Return the packed `addresses`, joined; all must be of one family. As `pack_address`."""
+    return b"".join(map(pack_address, addresses))
+
+
+def unpack_addresses(data: bytes | memoryview, *, ipv6: bool) -> list[Address]:
+    """Return the addresses packed in `data`; RemoteProtocolError if it is cut in the middle of one.
+
+    An IPv4 address inside an IPv6 one (`::ffff:…`) comes out as IPv4, so that it counts as the same
+    peer. Nothing else is judged: port 0 and multicast come out too.
+    """
+    size = IPV6_SIZE if ipv6 else IPV4_SIZE
+    if len(data) % size:
+        raise RemoteProtocolError(f"{len(data)} bytes of addresses of {size} bytes each")
+    if not ipv6:
+        return [(f"{a}.{b}.{c}.{d}", port) for a, b, c, d, port in _IPV4.iter_unpack(data)]
+    return [
+        (
+            str(IPv4Address(packed[12:]) if packed.startswith(_MAPPED) else IPv6Address(packed)),
+            port,
+        )
+        for packed, port in _IPV6.iter_unpack(data)
+    ]
+
+
+def parse_host_port(text: str, *, default_port: int | None = None) -> Address:
+    """Return what a person wrote as `1.2.3.4:80`, `[::1]:80`, `host:80` or `:80` (host "").
+
+    Without a port, `default_port` is used if there is one; then `::1` needs no brackets. IPv6
+    addresses come out in their canonical form. Raises ConfigError saying what is wrong.
+    """
+    text = text.strip()
+    shown = text if len(text) <= 100 else f"{text[:100]}..."
+    if text.startswith("["):
+        inner, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ConfigError(f"not an address: {shown!r} (write [IPv6]:PORT)")
+        host, port = _canonical_ipv6(inner, shown), rest[1:] if rest else None
+    elif text.count(":") > 1:
+        if default_port is None:
+            raise ConfigError(f"not an address with a port: {shown!r} (write [IPv6]:PORT)")
+        host, port = _canonical_ipv6(text, shown), None
+    else:
+        host, colon, digits = text.partition(":")
+        port = digits if colon else None
+        if host:
+            _check_host(host, shown)
+    if port is None:
+        if not host or default_port is None:
+            raise ConfigError(f"not an address with a port: {shown!r} (write HOST:PORT)")
+        return host, default_port
+    # The length first: int() of a long text is slow, or refused. "٣" is a digit to str.isdigit.
+    if not (len(port) <= 5 and port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ConfigError(f"not a port number in {shown!r} (0 to 65535)")
+    return host, int(port)
+
+
+def format_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """Return `host:port`, an IPv6 host in brackets; takes what the socket module gives, too."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _canonical_ipv6(text: str, shown: str) -> str:
+    try:
+        return str(IPv6Address(text))
+    except ValueError as error:
+        raise ConfigError(f"not an IPv6 address: {shown!r}") from error
+
+
+def _check_host(host: str, shown: str) -> None:
+    if len(host) > MAX_HOST_LENGTH or not _HOST.fullmatch(host):
+        raise ConfigError(f"not a host name: {shown!r}")
+    if _LOOKS_LIKE_IPV4.fullmatch(host):
+        try:
+            IPv4Address(host)
+        except ValueError as error:
+            raise ConfigError(f"not an IPv4 address: {shown!r}") from error
