@@ -1,0 +1,520 @@
+"""The peer wire: what two ends say to each other, and what a stranger may not say."""
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from trio_swarm import piece_sets
+from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.protocol import peer_messages as m
+from trio_swarm.protocol.handshake import OUR_RESERVED
+from trio_swarm.protocol.peer_messages import FileBlock, WireEvent
+from trio_swarm.protocol.peer_wire import PeerWire
+
+HASH = bytes(range(20))
+PIECES = 20
+PIECE_LENGTH = 64 * 1024
+LENGTH = (PIECES - 1) * PIECE_LENGTH + 1000
+SIZES = {"piece_count": PIECES, "piece_length": PIECE_LENGTH, "length": LENGTH}
+
+
+def handshake(*, reserved: bytes = OUR_RESERVED, info_hash: bytes = HASH) -> bytes:
+    return m.PROTOCOL_PREFIX + reserved + info_hash + b"p" * 20
+
+
+def frame(message_id: int, body: bytes = b"") -> bytes:
+    return struct.pack(">IB", 1 + len(body), message_id) + body
+
+
+def ints(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}I", *values)
+
+
+def flush(wire: PeerWire) -> bytes:
+    data = b""
+    for segment in wire.data_to_send():
+        data += bytes(segment.length) if isinstance(segment, FileBlock) else segment
+    return data
+
+
+def open_wire(
+    *, sized: bool = True, reserved: bytes = OUR_RESERVED, is_initiator: bool = True
+) -> PeerWire:
+    wire = PeerWire(peer_id=b"w" * 20, info_hash=HASH, is_initiator=is_initiator)
+    if sized:
+        wire.set_torrent(**SIZES)
+    if is_initiator:
+        wire.send_handshake(HASH)
+        wire.receive(handshake(reserved=reserved))
+    else:
+        wire.receive(handshake(reserved=reserved))
+        wire.send_handshake(HASH)
+    wire.data_to_send()
+    return wire
+
+
+NO_FAST = bytes((0, 0, 0, 0, 0, 0x10, 0, 0))
+NO_EXTENSIONS = bytes(8)
+
+
+def test_an_incoming_wire_learns_the_info_hash_and_answers_with_it() -> None:
+    ours = PeerWire(peer_id=b"a" * 20, info_hash=None, is_initiator=False)
+    theirs = PeerWire(peer_id=b"b" * 20, info_hash=HASH, is_initiator=True)
+    theirs.send_handshake(HASH)
+    events = ours.receive(flush(theirs))
+    assert events == [m.HandshakeReceived(HASH, b"b" * 20, OUR_RESERVED)]
+    assert ours.info_hash == HASH
+    ours.send_handshake(HASH)
+    assert theirs.receive(flush(ours)) == [m.HandshakeReceived(HASH, b"a" * 20, OUR_RESERVED)]
+    for wire in (ours, theirs):
+        assert wire.is_open
+        assert wire.fast
+        assert wire.extensions
+        assert wire.am_choking
+        assert wire.peer_choking
+        assert not wire.am_interested
+        assert not wire.peer_interested
+
+
+def test_our_handshake_offers_fast_and_extensions_and_no_dht() -> None:
+    wire = PeerWire(peer_id=b"a" * 20, info_hash=HASH, is_initiator=True)
+    wire.send_handshake(HASH)
+    assert flush(wire) == (b"\x13BitTorrent protocol" + b"\0\0\0\0\0\x10\0\x04" + HASH + b"a" * 20)
+
+
+@pytest.mark.parametrize("position", range(20))
+def test_a_wrong_protocol_is_refused_at_its_first_wrong_byte(position: int) -> None:
+    wire = PeerWire(peer_id=b"a" * 20, info_hash=None, is_initiator=False)
+    if position:
+        assert wire.receive(handshake()[:position]) == []
+    with pytest.raises(RemoteProtocolError, match="not a BitTorrent handshake"):
+        wire.receive(b"\0")
+
+
+def test_an_answer_for_another_info_hash_is_refused_before_the_peer_id() -> None:
+    wire = PeerWire(peer_id=b"a" * 20, info_hash=HASH, is_initiator=True)
+    with pytest.raises(RemoteProtocolError, match="another info-hash"):
+        wire.receive(handshake(info_hash=bytes(20))[:48])
+
+
+def test_an_end_at_a_frame_boundary_is_no_fault() -> None:
+    assert open_wire().receive(b"") == []
+
+
+@pytest.mark.parametrize("part", [b"\0", b"\0\0\0\5", frame(4, ints(1))[:-1]])
+def test_an_end_inside_a_message_is_a_fault(part: bytes) -> None:
+    wire = open_wire()
+    wire.receive(part)
+    with pytest.raises(RemoteProtocolError, match="inside a message"):
+        wire.received(0)
+
+
+def test_an_end_inside_the_handshake_is_a_fault() -> None:
+    wire = PeerWire(peer_id=b"a" * 20, info_hash=None, is_initiator=False)
+    with pytest.raises(RemoteProtocolError, match="handshake"):
+        wire.received(0)
+
+
+def test_a_fault_stays_a_fault() -> None:
+    wire = open_wire()
+    for data in (frame(4, ints(PIECES)), frame(1)):
+        with pytest.raises(RemoteProtocolError, match="piece index 20"):
+            wire.receive(data)
+
+
+def test_choke_and_interest_are_told_once_and_seen_by_both_ends() -> None:
+    left, right = open_wire(), open_wire()
+    left.send_choke()
+    left.send_not_interested()
+    assert not left.has_data_to_send
+    left.send_unchoke()
+    left.send_unchoke()
+    left.send_interested()
+    left.send_interested()
+    assert right.receive(flush(left)) == [m.Unchoked(), m.Interested()]
+    assert not left.am_choking
+    assert left.am_interested
+    assert not right.peer_choking
+    assert right.peer_interested
+    left.send_choke()
+    left.send_not_interested()
+    assert right.receive(flush(left)) == [m.Choked(), m.NotInterested()]
+    assert right.peer_choking
+    assert not right.peer_interested
+
+
+def test_neighbouring_messages_leave_as_one_bytes_and_a_block_keeps_its_place() -> None:
+    wire = open_wire()
+    wire.send_unchoke()
+    wire.send_keep_alive()
+    wire.send_block(1, 0, 16384)
+    wire.send_block(1, 16384, 16384)
+    wire.send_keep_alive()
+    header = struct.pack(">IBII", 9 + 16384, 7, 1, 0)
+    second = struct.pack(">IBII", 9 + 16384, 7, 1, 16384)
+    assert wire.data_to_send() == [
+        frame(1) + bytes(4) + header,
+        FileBlock(1, 0, 16384),
+        second,
+        FileBlock(1, 16384, 16384),
+        bytes(4),
+    ]
+    assert wire.data_to_send() == []
+    assert not wire.has_data_to_send
+
+
+def test_a_block_points_into_the_receive_buffer() -> None:
+    wire = open_wire()
+    data = frame(7, ints(3, 16384) + b"x" * 16384)
+    space = wire.receive_buffer()
+    space[: len(data)] = data
+    (event,) = wire.received(len(data))
+    assert isinstance(event, m.BlockReceived)
+    assert (event.piece, event.begin, bytes(event.data)) == (3, 16384, b"x" * 16384)
+    space[13] = ord("y")
+    assert event.data[0] == ord("y")
+
+
+def test_more_than_the_buffer_in_one_receive_leaves_every_block_valid() -> None:
+    wire = open_wire()
+    data = b"".join(frame(7, ints(1, 0) + bytes([i]) * 16384) for i in range(40))
+    events = wire.receive(data)
+    assert [bytes(e.data) for e in events if isinstance(e, m.BlockReceived)] == [
+        bytes([i]) * 16384 for i in range(40)
+    ]
+
+
+def test_a_bitfield_is_have_all_or_have_none_where_both_are_fast() -> None:
+    for pieces, expected in (
+        (piece_sets.full_set(PIECES), m.HasAll(piece_sets.full_set(PIECES))),
+        (0, m.HasNone(0)),
+        (0b1011, m.HasPieces(0b1011)),
+    ):
+        wire = open_wire()
+        wire.send_bitfield(pieces)
+        sent = flush(wire)
+        assert (len(sent) == 5) == (type(expected) is not m.HasPieces)
+        assert open_wire().receive(sent) == [expected]
+
+
+def test_without_fast_a_full_set_is_a_bitfield_and_an_empty_one_is_nothing() -> None:
+    wire = open_wire(reserved=NO_FAST)
+    wire.send_bitfield(piece_sets.full_set(PIECES))
+    assert flush(wire) == frame(5, b"\xff\xff\xf0")
+    wire = open_wire(reserved=NO_FAST)
+    wire.send_bitfield(0)
+    assert not wire.has_data_to_send
+
+
+BAD_FRAMES: dict[str, bytes] = {
+    "choke with a body": frame(0, b"x"),
+    "have of a piece beyond the last": frame(4, ints(PIECES)),
+    "have of three bytes": frame(4, b"abc"),
+    "bitfield too short": frame(5, bytes(2)),
+    "bitfield too long": frame(5, bytes(4)),
+    "bitfield with a spare bit": frame(5, b"\0\0\x08"),
+    "request beyond the piece": frame(6, ints(0, PIECE_LENGTH - 1, 2)),
+    "request beyond the last piece": frame(6, ints(PIECES - 1, 0, 1001)),
+    "request of nothing": frame(6, ints(0, 0, 0)),
+    "request above the limit": frame(6, ints(0, 0, m.MAX_REQUEST + 1)),
+    "request that overflows": frame(6, ints(0, 0xFFFFFFFF, 0xFFFFFFFF)),
+    "request of a piece beyond the last": frame(6, ints(PIECES, 0, 1)),
+    "cancel beyond the piece": frame(8, ints(0, PIECE_LENGTH, 1)),
+    "block beyond the piece": frame(7, ints(0, PIECE_LENGTH - 1) + b"xx"),
+    "block of a piece beyond the last": frame(7, ints(PIECES, 0) + b"xx"),
+    "block without data": frame(7, ints(0, 0)),
+    "block without begin": frame(7, ints(0)),
+    "block above what we ask": frame(7, ints(0, 0) + bytes(m.BLOCK_LENGTH + 1)),
+    "port of one byte": frame(9, b"1"),
+    "reject beyond the piece": frame(0x10, ints(0, PIECE_LENGTH, 1)),
+    "reject above what we ask": frame(0x10, ints(0, 0, m.BLOCK_LENGTH + 1)),
+    "suggest beyond the last piece": frame(0x0D, ints(PIECES)),
+    "allowed fast beyond the last piece": frame(0x11, ints(PIECES)),
+    "extended without an id": frame(20),
+}
+
+
+@pytest.mark.parametrize("data", BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
+def test_a_stranger_may_not_send(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        open_wire().receive(data)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ints(0x7FFFFFFF),
+        struct.pack(">IB", m.MAX_EXTENDED_LENGTH + 3, 20),
+        struct.pack(">IB", m.MAX_UNKNOWN_LENGTH + 2, 99),
+        struct.pack(">IB", 9 + m.BLOCK_LENGTH + 1, 7),
+        struct.pack(">IB", 5, 5),
+        struct.pack(">IBII", 9 + 16384, 7, PIECES, 0),
+    ],
+)
+def test_a_frame_that_announces_too_much_is_refused_before_its_body(header: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        open_wire().receive(header)
+
+
+def test_messages_of_unknown_kind_are_skipped() -> None:
+    wire = open_wire()
+    assert wire.receive(frame(99, b"?" * 1000) + frame(21) + frame(1)) == [m.Unchoked()]
+
+
+@pytest.mark.parametrize("message_id", [0x0D, 0x0E, 0x0F, 0x10, 0x11])
+def test_fast_messages_without_fast_are_a_fault(message_id: int) -> None:
+    with pytest.raises(RemoteProtocolError, match="Fast"):
+        open_wire(reserved=NO_FAST).receive(struct.pack(">IB", 1, message_id))
+
+
+def test_extended_messages_without_the_extension_protocol_are_skipped() -> None:
+    assert open_wire(reserved=NO_EXTENSIONS).receive(frame(20, b"\0de")) == []
+
+
+def test_an_extension_handshake_may_come_before_the_bitfield_and_haves_before_too() -> None:
+    data = frame(20, b"\0de") + frame(4, ints(1)) + frame(5, b"\x80\0\0") + frame(0x0E)
+    assert open_wire().receive(data) == [
+        m.ExtendedReceived(0, b"de"),
+        m.HasPiece(1),
+        m.HasPieces(1),
+        m.HasAll(piece_sets.full_set(PIECES)),
+    ]
+
+
+def test_telling_all_pieces_over_and_over_is_a_flood() -> None:
+    wire = open_wire()
+    wire.receive(frame(0x0E) * 8)
+    with pytest.raises(RemoteProtocolError, match="over and over"):
+        wire.receive(frame(0x0F))
+
+
+def test_requests_are_bounded_by_what_was_agreed_on() -> None:
+    piece = 1 << 21
+    left = PeerWire(peer_id=b"a" * 20, info_hash=HASH, is_initiator=True)
+    left.set_torrent(piece_count=2, piece_length=piece, length=2 * piece)
+    left.send_handshake(HASH)
+    left.receive(handshake() + frame(1))
+    left.send_interested()
+    with pytest.raises(LocalProtocolError):
+        left.send_request(0, 0, 1 << 20)
+    left.expect_blocks_up_to(1 << 20)
+    left.expect_blocks_up_to(1 << 15)
+    left.data_to_send()
+    left.send_request(0, 0, 1 << 20)
+    request = flush(left)
+
+    right = PeerWire(
+        peer_id=b"b" * 20,
+        info_hash=HASH,
+        is_initiator=True,
+        piece_count=2,
+        piece_length=piece,
+        length=2 * piece,
+    )
+    right.send_handshake(HASH)
+    right.receive(handshake())
+    right.allow_requests_up_to(1 << 20)
+    assert right.receive(request) == [m.RequestReceived(0, 0, 1 << 20)]
+    right.send_unchoke()
+    right.data_to_send()
+    right.send_block_data(0, 0, b"z" * (1 << 20))
+    (event,) = left.receive(flush(right))
+    assert isinstance(event, m.BlockReceived)
+    assert event.data == b"z" * (1 << 20)
+
+
+# Before the torrent's size is known
+
+
+def test_pieces_told_before_the_size_is_known_come_out_when_it_is() -> None:
+    full = piece_sets.full_set(PIECES)
+    for data, expected in (
+        (frame(99), []),
+        (frame(5, b"\xa0\0\x10"), [m.HasPieces(0b101 | 1 << 19)]),
+        (frame(5, b"\xa0\0\x10") + frame(4, ints(1)), [m.HasPieces(0b111 | 1 << 19)]),
+        (frame(4, ints(3)) + frame(4, ints(19)), [m.HasPieces(1 << 3 | 1 << 19)]),
+        (frame(0x0E), [m.HasAll(full)]),
+        (frame(0x0E) + frame(4, ints(3)), [m.HasAll(full)]),
+        (frame(0x0F), [m.HasNone(0)]),
+        (frame(0x0F) + frame(4, ints(3)), [m.HasPieces(8)]),
+        (frame(4, ints(3)) + frame(0x0F), [m.HasNone(0)]),
+        (frame(0x11, ints(7)) + frame(0x0D, ints(8)), [m.AllowedFast(7), m.Suggested(8)]),
+    ):
+        wire = open_wire(sized=False)
+        assert wire.receive(data) == []
+        assert wire.set_torrent(**SIZES) == expected
+        assert wire.receive(frame(4, ints(2))) == [m.HasPiece(2)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(5, bytes(2)),
+        frame(5, bytes(4)),
+        frame(5, b"\0\0\x08"),
+        frame(4, ints(PIECES)),
+        frame(0x11, ints(PIECES)),
+    ],
+)
+def test_what_does_not_fit_the_torrent_is_a_fault_once_it_is_known(data: bytes) -> None:
+    wire = open_wire(sized=False)
+    assert wire.receive(data) == []
+    with pytest.raises(RemoteProtocolError):
+        wire.set_torrent(**SIZES)
+    with pytest.raises(RemoteProtocolError):
+        wire.receive(bytes(4))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(4, ints(m.MAX_UNKNOWN_PIECES)),
+        frame(0x0D, ints(m.MAX_UNKNOWN_PIECES)),
+        struct.pack(">IB", 2 + m.MAX_UNKNOWN_PIECES // 8, 5),
+        frame(7, ints(0, 0) + b"x"),
+        frame(0x10, ints(0, 0, 1)),
+    ],
+)
+def test_what_no_torrent_can_have_is_refused_before_the_size_is_known(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        open_wire(sized=False).receive(data)
+
+
+def test_requests_before_the_size_is_known_are_rejected_or_ignored_but_not_without_end() -> None:
+    request = frame(6, ints(5, 0, 16384))
+    wire = open_wire(sized=False)
+    assert wire.receive(request) == []
+    assert flush(wire) == frame(0x10, ints(5, 0, 16384))
+    assert wire.receive(frame(8, ints(5, 0, 16384))) == []
+    quiet = open_wire(sized=False, reserved=NO_FAST)
+    assert quiet.receive(request) == []
+    assert not quiet.has_data_to_send
+    with pytest.raises(RemoteProtocolError, match="never offered"):
+        wire.receive(request * 1024)
+
+
+def test_a_request_before_our_handshake_is_a_fault() -> None:
+    wire = PeerWire(peer_id=b"a" * 20, info_hash=None, is_initiator=False)
+    with pytest.raises(RemoteProtocolError):
+        wire.receive(handshake() + frame(6, ints(5, 0, 16384)))
+
+
+def test_allowed_fast_hints_are_kept_only_as_far_as_clients_send_them() -> None:
+    wire = open_wire(sized=False)
+    wire.receive(frame(0x11, ints(1)) * 100_000)
+    assert len(wire.set_torrent(**SIZES)) == 64
+
+
+# Our own duties
+
+
+def allowed_fast_wire() -> PeerWire:
+    wire = open_wire()
+    wire.send_interested()
+    wire.receive(frame(0x11, ints(3)))
+    return wire
+
+
+def test_an_allowed_fast_piece_may_be_asked_for_while_choked() -> None:
+    wire = allowed_fast_wire()
+    assert wire.is_allowed_fast(3)
+    wire.send_request(3, 0, 16384)
+    with pytest.raises(LocalProtocolError, match="choked"):
+        wire.send_request(4, 0, 16384)
+
+
+def test_a_piece_we_allowed_fast_may_be_served_while_choking() -> None:
+    wire = open_wire()
+    wire.send_allowed_fast(2)
+    wire.send_block(2, 0, 16384)
+    with pytest.raises(LocalProtocolError, match="choking"):
+        wire.send_block(3, 0, 16384)
+
+
+ILLEGAL_SENDS: dict[str, Callable[[PeerWire], object]] = {
+    "a second handshake": lambda w: w.send_handshake(HASH),
+    "a request without interest": lambda w: w.send_request(0, 0, 16384),
+    "a block while choking": lambda w: w.send_block(0, 0, 16384),
+    "block data while choking": lambda w: w.send_block_data(0, 0, b"x"),
+    "a have before the bitfield": lambda w: w.send_have(0),
+    "a piece set beyond the last": lambda w: w.send_bitfield(1 << PIECES),
+    "a negative piece set": lambda w: w.send_bitfield(-1),
+    "an allowed-fast piece beyond the last": lambda w: w.send_allowed_fast(PIECES),
+    "a negative piece": lambda w: w.send_suggest(-1),
+    "a cancel beyond the piece": lambda w: w.send_cancel(PIECES - 1, 0, 16384),
+    "a cancel of nothing": lambda w: w.send_cancel(0, 0, 0),
+    "a reject before the piece": lambda w: w.send_reject(0, -1, 1),
+    "a port that is none": lambda w: w.send_port(65536),
+    "an extended id that is none": lambda w: w.send_extended(256, b""),
+    "an extended payload too long": lambda w: w.send_extended(1, bytes(m.MAX_EXTENDED_LENGTH + 1)),
+    "the torrent again": lambda w: w.set_torrent(**SIZES),
+    "blocks too long to agree on": lambda w: w.expect_blocks_up_to(m.MAX_NEGOTIATED_BLOCK + 1),
+    "requests too short to agree on": lambda w: w.allow_requests_up_to(0),
+}
+
+
+@pytest.mark.parametrize("send", ILLEGAL_SENDS.values(), ids=ILLEGAL_SENDS.keys())
+def test_we_may_not_send(send: Callable[[PeerWire], object]) -> None:
+    wire = open_wire()
+    with pytest.raises(LocalProtocolError):
+        send(wire)
+    assert not wire.has_data_to_send
+
+
+FAST_SENDS: list[Callable[[PeerWire], object]] = [
+    lambda w: w.send_reject(0, 0, 1),
+    lambda w: w.send_suggest(0),
+    lambda w: w.send_allowed_fast(0),
+    lambda w: w.send_extended(0, b"de"),
+]
+
+
+@pytest.mark.parametrize("send", FAST_SENDS)
+def test_we_may_not_send_what_the_peer_does_not_speak(send: Callable[[PeerWire], object]) -> None:
+    with pytest.raises(LocalProtocolError):
+        send(open_wire(reserved=NO_EXTENSIONS))
+
+
+def test_nothing_is_sent_before_both_handshakes() -> None:
+    wire = PeerWire(peer_id=b"a" * 20, info_hash=HASH, is_initiator=True)
+    wire.send_handshake(HASH)
+    with pytest.raises(LocalProtocolError, match="handshakes"):
+        wire.send_keep_alive()
+    answering = PeerWire(peer_id=b"a" * 20, info_hash=None, is_initiator=False)
+    with pytest.raises(LocalProtocolError, match="answered"):
+        answering.send_handshake(HASH)
+    answering.receive(handshake())
+    with pytest.raises(LocalProtocolError, match="handshakes"):
+        answering.send_keep_alive()
+    with pytest.raises(LocalProtocolError, match="info-hash"):
+        answering.send_handshake(bytes(20))
+
+
+def test_a_wire_refuses_ids_of_the_wrong_length_and_sizes_that_do_not_agree() -> None:
+    for peer_id, info_hash in ((b"", HASH), (b"a" * 20, b""), (b"a" * 20, None)):
+        with pytest.raises(LocalProtocolError):
+            PeerWire(peer_id=peer_id, info_hash=info_hash, is_initiator=True)
+    with pytest.raises(LocalProtocolError):
+        PeerWire(peer_id=b"a" * 20, info_hash=HASH, is_initiator=True, piece_count=3)
+    wire = PeerWire(peer_id=b"a" * 20, info_hash=HASH, is_initiator=True)
+    with pytest.raises(LocalProtocolError):
+        wire.set_torrent(piece_count=2, piece_length=10, length=10)
+
+
+def test_pieces_are_told_once_and_before_the_size_is_known_only_as_none() -> None:
+    wire = open_wire(sized=False)
+    with pytest.raises(LocalProtocolError, match="unknown size"):
+        wire.send_bitfield(1)
+    wire.send_bitfield(0)
+    assert flush(wire) == frame(0x0F)
+    wire.set_torrent(**SIZES)
+    wire.send_have(3)
+    with pytest.raises(LocalProtocolError, match="already"):
+        wire.send_bitfield(0)
+
+
+def test_events_of_different_kinds_are_never_equal() -> None:
+    events: list[WireEvent] = [m.HasPiece(1), m.Suggested(1), m.AllowedFast(1), m.HasPieces(1)]
+    assert all(a != b for i, a in enumerate(events) for b in events[i + 1 :])
+    assert len({repr(e) for e in (m.Choked(), m.Unchoked(), m.HasAll(1), m.HasPieces(1))}) == 4

@@ -1,0 +1,198 @@
+"""The two buffers of a peer wire, and what it keeps while the torrent's size is unknown."""
+
+from trio_swarm import piece_sets
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.protocol.peer_messages import (
+    MAX_UNKNOWN_PIECES,
+    AllowedFast,
+    FileBlock,
+    HasAll,
+    HasNone,
+    HasPieces,
+    Segment,
+    Suggested,
+    WireEvent,
+)
+
+RECEIVE_BUFFER_LENGTH = 256 * 1024
+"""Bytes one read can take: 16 blocks, so that a read's fixed cost is spread over them. Memory is
+touched only as far as reads fill it, so an idle connection costs a few KiB."""
+
+_MAX_EARLY_HINTS = 64
+"""Suggestions and allowed-fast pieces kept before the size is known; clients send about ten, they
+are advice, and what exceeds this is dropped."""
+
+
+class ReceiveBuffer:
+    """Bytes received and not yet parsed: `view[start:end]` of one block of memory that is reused.
+
+    The owner moves `start` as it parses. Bytes move only when a rest stands in the way of the next
+    read. `capacity` never shrinks.
+    """
+
+    __slots__ = ("_memory", "end", "start", "view")
+
+    def __init__(self) -> None:
+        self._memory = bytearray(RECEIVE_BUFFER_LENGTH)
+        self.view = memoryview(self._memory)
+        self.start = 0
+        self.end = 0
+
+    @property
+    def capacity(self) -> int:
+        """Bytes the memory holds."""
+        return len(self._memory)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for frames of `capacity` bytes; what is there stays."""
+        if capacity <= len(self._memory):
+            return
+        memory = bytearray(capacity)
+        rest = self.end - self.start
+        memory[:rest] = self.view[self.start : self.end]
+        # New memory instead of a resize: events may still point into the old.
+        self._memory = memory
+        self.view = memoryview(memory)
+        self.start = 0
+        self.end = rest
+
+    def free(self) -> memoryview:
+        """Return the space the next read goes to, never empty.
+
+        It is at least half of the memory, unless a started frame already fills that.
+        """
+        if self.start == self.end:
+            self.start = self.end = 0
+        elif self.start and (len(self._memory) - self.end) * 2 < len(self._memory):
+            rest = self.end - self.start
+            self.view[:rest] = self.view[self.start : self.end]
+            self.start = 0
+            self.end = rest
+        return self.view[self.end :]
+
+
+class SendBuffer:
+    """Outgoing segments in order; adjacent bytes become one bytes object when drained."""
+
+    __slots__ = ("_bytes", "_segments")
+
+    def __init__(self) -> None:
+        self._segments: list[Segment] = []
+        self._bytes: list[bytes] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._bytes or self._segments)
+
+    def add(self, data: bytes) -> None:
+        """Append bytes."""
+        self._bytes.append(data)
+
+    def add_block(self, block: FileBlock) -> None:
+        """Append a block that is sent from its file."""
+        self._segments.append(b"".join(self._bytes))
+        self._bytes.clear()
+        self._segments.append(block)
+
+    def drain(self) -> list[Segment]:
+        """Return everything and be empty."""
+        segments = self._segments
+        if self._bytes:
+            segments.append(b"".join(self._bytes))
+            self._bytes = []
+        self._segments = []
+        return segments
+
+
+class EarlyPieces:
+    """What a peer told of its pieces before we knew how many there are (BEP 9: magnet links).
+
+    Never more than a bitfield of MAX_UNKNOWN_PIECES bits and a few hints.
+    """
+
+    __slots__ = ("_bitfield_length", "_bits", "_has_all", "_has_none", "_hints", "_pieces_told")
+
+    def __init__(self) -> None:
+        # Wire bit order, so that one HAVE sets one bit in place; an int would be copied each time.
+        self._bits = bytearray()
+        self._bitfield_length: int | None = None
+        self._has_all = False
+        self._has_none = False
+        self._pieces_told = False
+        self._hints: list[Suggested | AllowedFast] = []
+
+    def bitfield(self, data: memoryview) -> None:
+        """Keep a bitfield; it replaces what was told before."""
+        self._replace(has_all=False, has_none=False)
+        self._bits = bytearray(data)
+        self._bitfield_length = len(data)
+
+    def have_all(self) -> None:
+        """Keep a have-all."""
+        self._replace(has_all=True, has_none=False)
+
+    def have_none(self) -> None:
+        """Keep a have-none."""
+        self._replace(has_all=False, has_none=True)
+
+    def have(self, piece: int) -> None:
+        """Keep a HAVE; raises RemoteProtocolError for an index no torrent can have."""
+        self.check_index(piece)
+        self._pieces_told = True
+        self._has_none = False
+        index = piece >> 3
+        if index >= len(self._bits):
+            self._bits.extend(bytes(index + 1 - len(self._bits)))
+        self._bits[index] |= 0x80 >> (piece & 7)
+
+    def hint(self, hint: Suggested | AllowedFast) -> None:
+        """Keep a suggestion or an allowed-fast piece, as long as there are few."""
+        self.check_index(hint.piece)
+        if len(self._hints) < _MAX_EARLY_HINTS:
+            self._hints.append(hint)
+
+    @staticmethod
+    def check_index(piece: int) -> None:
+        """Raise RemoteProtocolError for an index no torrent can have."""
+        if piece >= MAX_UNKNOWN_PIECES:
+            raise RemoteProtocolError(f"piece index {piece} is beyond any torrent's")
+
+    def resolve(self, piece_count: int) -> list[WireEvent]:
+        """Check everything kept against the now known count and return it as events.
+
+        Raises RemoteProtocolError for what does not fit.
+        """
+        width = (piece_count + 7) // 8
+        if self._bitfield_length is not None and self._bitfield_length != width:
+            raise RemoteProtocolError(
+                f"its bitfield has {self._bitfield_length} bytes, the torrent needs {width}"
+            )
+        pieces = check_pieces(piece_sets.from_bitfield(self._bits), piece_count)
+        events: list[WireEvent] = []
+        if self._has_all:
+            events.append(HasAll(piece_sets.full_set(piece_count)))
+        elif self._has_none:
+            events.append(HasNone(0))
+        elif self._pieces_told:
+            events.append(HasPieces(pieces))
+        for hint in self._hints:
+            if hint.piece >= piece_count:
+                raise RemoteProtocolError(f"piece index {hint.piece} of {piece_count} pieces")
+            events.append(hint)
+        return events
+
+    def _replace(self, *, has_all: bool, has_none: bool) -> None:
+        self._bits.clear()
+        self._bitfield_length = None
+        self._pieces_told = True
+        self._has_all = has_all
+        self._has_none = has_none
+
+
+def check_pieces(pieces: PieceSet, piece_count: int) -> PieceSet:
+    """Return `pieces`; raises RemoteProtocolError if one is beyond the last."""
+    if pieces >> piece_count:
+        raise RemoteProtocolError(
+            f"it claims piece {pieces.bit_length() - 1} of {piece_count} pieces"
+        )
+    return pieces

@@ -1,0 +1,451 @@
+"""The receiving half of a peer wire: bytes in, events out, every length and index checked."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from trio_swarm import piece_sets
+from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.protocol import peer_messages as m
+from trio_swarm.protocol.handshake import parse_handshake, supports_extensions, supports_fast
+from trio_swarm.protocol.peer_messages import MessageId, WireEvent
+from trio_swarm.protocol.wire_buffers import EarlyPieces, ReceiveBuffer, SendBuffer, check_pieces
+
+_MAX_PIECE_SETS = 8
+"""Bitfields, have-alls and have-nones taken from one peer. BEP 3 and 6 allow one, as the first
+message; clients that learn the metadata late or resume a share send another, and one sent later
+does no harm. But five bytes that replace a whole piece set must not be free to repeat."""
+
+_MAX_EARLY_REQUESTS = 1024
+"""Requests refused in silence while we do not even know the torrent's size. More is a flood, and
+each refusal waits in our outgoing bytes."""
+
+_MAX_ALLOWED_FAST = 256
+"""Pieces a peer may allow us while it chokes us; clients allow ten (BEP 6), the rest is ignored."""
+
+
+class WireReader:
+    """What a peer sends, as events; the facts a peer sets. Base of PeerWire, never used alone.
+
+    Any fault of the peer raises RemoteProtocolError that names it; events parsed by the same call
+    are lost with it, and every later call raises it again: drop the peer.
+    """
+
+    def __init__(self, *, info_hash: bytes | None) -> None:
+        self._info_hash = info_hash
+        self._incoming = ReceiveBuffer()
+        self._outgoing = SendBuffer()
+        self._handshake: m.HandshakeReceived | None = None
+        self._handshake_sent = False
+        self._fault: str | None = None
+        self._at_end = False
+
+        self._fast = False
+        self._extensions = False
+        self._peer_choking = True
+        self._peer_interested = False
+        self._allowed_to_us: set[int] = set()
+        self._early: EarlyPieces | None = EarlyPieces()
+        self._early_requests = 0
+        self._piece_sets = 0
+
+        self._piece_count: int | None = None
+        self._piece_length = 0
+        self._last_piece = 0
+        self._last_length = 0
+        self._max_request = m.MAX_REQUEST
+        self._max_block = m.BLOCK_LENGTH
+        # Longest piece frame that may come now; 0 while any block would be unsolicited.
+        self._max_piece_frame = 0
+        self._max_frame = self._longest_frame()
+
+    # Facts
+
+    @property
+    def peer_id(self) -> bytes | None:
+        """The peer's id (20 bytes); None before its handshake. It may be our own: compare."""
+        return self._handshake.peer_id if self._handshake else None
+
+    @property
+    def info_hash(self) -> bytes | None:
+        """The info-hash of this connection, None while an incoming one has not named it."""
+        return self._info_hash
+
+    @property
+    def fast(self) -> bool:
+        """Both ends speak the Fast extension (BEP 6); False before the peer's handshake."""
+        return self._fast
+
+    @property
+    def extensions(self) -> bool:
+        """Both ends speak the extension protocol (BEP 10); False before the peer's handshake."""
+        return self._extensions
+
+    @property
+    def peer_choking(self) -> bool:
+        """The peer does not answer our requests, but for allowed-fast pieces."""
+        return self._peer_choking
+
+    @property
+    def peer_interested(self) -> bool:
+        """The peer wants pieces of ours."""
+        return self._peer_interested
+
+    @property
+    def piece_count(self) -> int | None:
+        """Pieces of the torrent; None until `set_torrent`."""
+        return self._piece_count
+
+    @property
+    def max_request_length(self) -> int:
+        """Longest range the peer may ask for, bytes."""
+        return self._max_request
+
+    @property
+    def max_block_length(self) -> int:
+        """Longest range we may ask for, bytes."""
+        return self._max_block
+
+    def is_allowed_fast(self, piece: int) -> bool:
+        """Tell whether the peer serves this piece to us even while it chokes us."""
+        return piece in self._allowed_to_us
+
+    # Limits and the torrent
+
+    def allow_requests_up_to(self, length: int) -> None:
+        """Let the peer ask for ranges of up to `length` bytes; what was allowed stays allowed."""
+        self._check_negotiable(length)
+        self._max_request = max(self._max_request, length)
+
+    def expect_blocks_up_to(self, length: int) -> None:
+        """Let us ask for ranges of up to `length` bytes; what was allowed stays allowed."""
+        self._check_negotiable(length)
+        self._max_block = max(self._max_block, length)
+        self._max_frame = self._longest_frame()
+        if self._piece_count is not None:
+            self._max_piece_frame = m.PIECE_HEADER_LENGTH + self._max_block
+
+    def set_torrent(self, *, piece_count: int, piece_length: int, length: int) -> list[WireEvent]:
+        """Set the sizes (bytes) once they are known; return what was held back.
+
+        Raises RemoteProtocolError if that does not fit the torrent.
+        """
+        if self._piece_count is not None:
+            raise LocalProtocolError("the torrent is already set")
+        if piece_length < 1 or length < 1 or piece_count != -(-length // piece_length):
+            raise LocalProtocolError(f"{length} bytes are not {piece_count} of {piece_length}")
+        self._piece_count = piece_count
+        self._piece_length = piece_length
+        self._last_piece = piece_count - 1
+        self._last_length = length - self._last_piece * piece_length
+        self._max_piece_frame = m.PIECE_HEADER_LENGTH + self._max_block
+        self._max_frame = self._longest_frame()
+        early, self._early = self._early, None
+        assert early is not None
+        try:
+            events = early.resolve(piece_count)
+        except RemoteProtocolError as error:
+            self._fault = str(error)
+            raise
+        self._allowed_to_us.update(e.piece for e in events if isinstance(e, m.AllowedFast))
+        return events
+
+    # Receiving
+
+    def receive_buffer(self) -> memoryview:
+        """Return space to receive into; call `received` with how much of it was filled.
+
+        Ends the validity of every BlockReceived so far.
+        """
+        return self._incoming.free()
+
+    def received(self, count: int) -> list[WireEvent]:
+        """Parse after `count` bytes came into `receive_buffer()`; 0 means the peer closed.
+
+        The end is no fault at a frame's boundary; inside one it raises RemoteProtocolError.
+        """
+        if self._fault is not None:
+            raise RemoteProtocolError(self._fault)
+        if self._at_end:
+            raise LocalProtocolError("bytes after the end")
+        try:
+            if count == 0:
+                self._end()
+                return []
+            self._incoming.end += count
+            return self._parse()
+        except RemoteProtocolError as error:
+            self._fault = str(error)
+            raise
+
+    def receive(self, data: bytes | bytearray | memoryview) -> list[WireEvent]:
+        """Parse `data`, which is copied; empty means the peer closed."""
+        rest = memoryview(data)
+        events: list[WireEvent] = []
+        while True:
+            space = self.receive_buffer()
+            count = min(len(space), len(rest))
+            space[:count] = rest[:count]
+            events += self.received(count)
+            rest = rest[count:]
+            if not rest:
+                return events
+            # The next round overwrites what these events point to.
+            for event in events:
+                if isinstance(event, m.BlockReceived):
+                    event.data = memoryview(bytes(event.data))
+
+    def _end(self) -> None:
+        self._at_end = True
+        if self._handshake is None:
+            raise RemoteProtocolError("it closed the connection before its handshake was complete")
+        if self._incoming.start != self._incoming.end:
+            raise RemoteProtocolError("it closed the connection inside a message")
+
+    def _parse(self) -> list[WireEvent]:
+        events: list[WireEvent] = []
+        incoming = self._incoming
+        if self._handshake is None and not self._parse_handshake(events):
+            return events
+        view, start, end = incoming.view, incoming.start, incoming.end
+        unpack_piece = m.PIECE_FRAME.unpack_from
+        parsers = self._PARSERS
+        needed = 0
+        while (available := end - start) >= 4:
+            # Nearly all bytes a leecher gets are blocks, so they have a path of their own.
+            if available >= 13:
+                length, message_id, piece, begin = unpack_piece(view, start)
+                if message_id == 7 and 9 < length <= self._max_piece_frame:
+                    self._check_range(piece, begin, length - 9)
+                    needed = length + 4
+                    if available < needed:
+                        break
+                    events.append(m.BlockReceived(piece, begin, view[start + 13 : start + needed]))
+                    start += needed
+                    continue
+            (length,) = m.LENGTH_PREFIX.unpack_from(view, start)
+            if length == 0:
+                start += 4
+                events.append(m.KeptAlive())
+                continue
+            if length > self._max_frame:
+                raise RemoteProtocolError(f"a message of {length} bytes is too long")
+            if available < 5:
+                break
+            self._check_frame(view[start + 4], length)
+            needed = length + 4
+            if available < needed:
+                break
+            parse = parsers.get(view[start + 4])
+            if parse is not None:
+                event = parse(self, view[start + 5 : start + needed])
+                if event is not None:
+                    events.append(event)
+            start += needed
+        incoming.start = start
+        incoming.grow(needed)
+        return events
+
+    def _parse_handshake(self, events: list[WireEvent]) -> bool:
+        incoming = self._incoming
+        event = parse_handshake(incoming.view[incoming.start : incoming.end], self._info_hash)
+        if event is None:
+            return False
+        self._handshake = event
+        self._info_hash = event.info_hash
+        self._fast = supports_fast(event.reserved)
+        self._extensions = supports_extensions(event.reserved)
+        incoming.start += m.HANDSHAKE_LENGTH
+        events.append(event)
+        return True
+
+    # Checks
+
+    def _longest_frame(self) -> int:
+        return max(
+            m.PIECE_HEADER_LENGTH + self._max_block,
+            2 + m.MAX_EXTENDED_LENGTH,
+            1 + m.MAX_UNKNOWN_LENGTH,
+            1 + self._bitfield_limit(),
+        )
+
+    def _bitfield_limit(self) -> int:
+        count = m.MAX_UNKNOWN_PIECES if self._piece_count is None else self._piece_count
+        return (count + 7) // 8
+
+    @staticmethod
+    def _check_negotiable(length: int) -> None:
+        if not 1 <= length <= m.MAX_NEGOTIATED_BLOCK:
+            raise LocalProtocolError(f"blocks of {length} bytes cannot be agreed on")
+
+    def _check_frame(self, message_id: int, length: int) -> None:
+        """Refuse a frame by its first five bytes, before its body is waited for."""
+        if message_id in m.FAST_MESSAGES and not self._fast:
+            raise RemoteProtocolError(f"message {message_id} without the Fast extension")
+        fixed = m.FIXED_LENGTHS.get(message_id)
+        if fixed is not None:
+            wrong = length != fixed
+        elif message_id == MessageId.PIECE:
+            if self._piece_count is None:
+                raise RemoteProtocolError("a block that nobody asked for")
+            wrong = not m.PIECE_HEADER_LENGTH < length <= self._max_piece_frame
+        elif message_id == MessageId.BITFIELD:
+            limit = 1 + self._bitfield_limit()
+            wrong = length > limit if self._piece_count is None else length != limit
+        elif message_id == MessageId.EXTENDED:
+            wrong = not 2 <= length <= 2 + m.MAX_EXTENDED_LENGTH
+        else:
+            wrong = length > 1 + m.MAX_UNKNOWN_LENGTH
+        if wrong:
+            raise RemoteProtocolError(f"message {message_id} cannot have {length} bytes")
+
+    def _range_fault(self, piece: int, begin: int, length: int) -> str | None:
+        """Say what is wrong with a range of a known torrent, or None."""
+        if piece < self._last_piece:
+            size = self._piece_length
+        elif piece == self._last_piece:
+            size = self._last_length
+        else:
+            return f"piece index {piece} of {self._piece_count} pieces"
+        if begin + length > size:
+            return f"bytes {begin} to {begin + length} of piece {piece}, which has {size}"
+        return None
+
+    def _check_range(self, piece: int, begin: int, length: int) -> None:
+        fault = self._range_fault(piece, begin, length)
+        if fault is not None:
+            raise RemoteProtocolError(fault)
+
+    def _parse_range(self, body: memoryview) -> tuple[int, int, int]:
+        piece, begin, length = m.RANGE.unpack(body)
+        if not 1 <= length <= self._max_request:
+            raise RemoteProtocolError(
+                f"a request for {length} bytes, where 1 to {self._max_request} are allowed"
+            )
+        if self._piece_count is not None:
+            self._check_range(piece, begin, length)
+        return piece, begin, length
+
+    def _parse_index(self, body: memoryview) -> int:
+        piece: int = m.INDEX.unpack(body)[0]
+        if self._piece_count is not None and piece >= self._piece_count:
+            raise RemoteProtocolError(f"piece index {piece} of {self._piece_count} pieces")
+        return piece
+
+    # One method for each message; the body excludes length and id, and its length is checked.
+
+    def _choke(self, _body: memoryview) -> WireEvent:
+        self._peer_choking = True
+        return m.Choked()
+
+    def _unchoke(self, _body: memoryview) -> WireEvent:
+        self._peer_choking = False
+        return m.Unchoked()
+
+    def _interested(self, _body: memoryview) -> WireEvent:
+        self._peer_interested = True
+        return m.Interested()
+
+    def _not_interested(self, _body: memoryview) -> WireEvent:
+        self._peer_interested = False
+        return m.NotInterested()
+
+    def _have(self, body: memoryview) -> WireEvent | None:
+        piece = self._parse_index(body)
+        if self._early is None:
+            return m.HasPiece(piece)
+        self._early.have(piece)
+        return None
+
+    def _count_piece_set(self) -> None:
+        self._piece_sets += 1
+        if self._piece_sets > _MAX_PIECE_SETS:
+            raise RemoteProtocolError("it tells all its pieces over and over")
+
+    def _bitfield(self, body: memoryview) -> WireEvent | None:
+        self._count_piece_set()
+        if self._piece_count is None:
+            assert self._early is not None
+            self._early.bitfield(body)
+            return None
+        pieces = check_pieces(piece_sets.from_bitfield(body), self._piece_count)
+        return m.HasPieces(pieces)
+
+    def _have_all(self, _body: memoryview) -> WireEvent | None:
+        self._count_piece_set()
+        if self._piece_count is None:
+            assert self._early is not None
+            self._early.have_all()
+            return None
+        return m.HasAll(piece_sets.full_set(self._piece_count))
+
+    def _have_none(self, _body: memoryview) -> WireEvent | None:
+        self._count_piece_set()
+        if self._early is None:
+            return m.HasNone(0)
+        self._early.have_none()
+        return None
+
+    def _request(self, body: memoryview) -> WireEvent | None:
+        piece, begin, length = self._parse_range(body)
+        if self._early is None:
+            return m.RequestReceived(piece, begin, length)
+        # We have nothing to give yet, so nobody above need be asked.
+        self._early_requests += 1
+        if not self._handshake_sent or self._early_requests > _MAX_EARLY_REQUESTS:
+            raise RemoteProtocolError("it asks for blocks that were never offered")
+        if self._fast:
+            self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
+        return None
+
+    def _cancel(self, body: memoryview) -> WireEvent | None:
+        event = m.CancelReceived(*self._parse_range(body))
+        return event if self._early is None else None
+
+    def _reject(self, body: memoryview) -> WireEvent:
+        piece, begin, length = m.RANGE.unpack(body)
+        if self._piece_count is None or not 1 <= length <= self._max_block:
+            raise RemoteProtocolError("it rejects what was never asked for")
+        self._check_range(piece, begin, length)
+        return m.RejectReceived(piece, begin, length)
+
+    def _suggest(self, body: memoryview) -> WireEvent | None:
+        event = m.Suggested(self._parse_index(body))
+        if self._early is None:
+            return event
+        self._early.hint(event)
+        return None
+
+    def _allowed_fast(self, body: memoryview) -> WireEvent | None:
+        event = m.AllowedFast(self._parse_index(body))
+        if self._early is not None:
+            self._early.hint(event)
+            return None
+        if len(self._allowed_to_us) >= _MAX_ALLOWED_FAST:
+            return None
+        self._allowed_to_us.add(event.piece)
+        return event
+
+    def _port(self, body: memoryview) -> WireEvent:
+        return m.PortReceived(m.PORT.unpack(body)[0])
+
+    def _extended(self, body: memoryview) -> WireEvent | None:
+        # Without the extension protocol this is one more message of unknown kind.
+        return m.ExtendedReceived(body[0], bytes(body[1:])) if self._extensions else None
+
+    _PARSERS: ClassVar[dict[int, Callable[["WireReader", memoryview], WireEvent | None]]] = {
+        MessageId.CHOKE: _choke,
+        MessageId.UNCHOKE: _unchoke,
+        MessageId.INTERESTED: _interested,
+        MessageId.NOT_INTERESTED: _not_interested,
+        MessageId.HAVE: _have,
+        MessageId.BITFIELD: _bitfield,
+        MessageId.REQUEST: _request,
+        MessageId.CANCEL: _cancel,
+        MessageId.PORT: _port,
+        MessageId.SUGGEST: _suggest,
+        MessageId.HAVE_ALL: _have_all,
+        MessageId.HAVE_NONE: _have_none,
+        MessageId.REJECT: _reject,
+        MessageId.ALLOWED_FAST: _allowed_fast,
+        MessageId.EXTENDED: _extended,
+    }
