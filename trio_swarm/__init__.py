@@ -1,3 +1,153 @@
-"""trio-swarm: peer-to-peer file sharing over the BitTorrent protocol, on Trio."""
+"""trio-swarm: peer-to-peer file sharing over the BitTorrent protocol, on Trio.
 
-__version__ = "0.1.0"
+The names below are the public interface; each is imported when first used, so that
+`import trio_swarm` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from trio_swarm._version import __version__
+
+if TYPE_CHECKING:
+    from trio_swarm.errors import (
+        BencodeError,
+        ConfigError,
+        DiskFullError,
+        MetainfoError,
+        NameAmbiguousError,
+        NameUnknownError,
+        SchedulerError,
+        StorageError,
+        TrackerError,
+        TrackerRefusedError,
+        TrackerUnreachableError,
+        TrioSwarmError,
+    )
+    from trio_swarm.events import (
+        Event,
+    )
+    from trio_swarm.naming import (
+        search_names,
+    )
+    from trio_swarm.node import (
+        Node,
+        open_node,
+    )
+    from trio_swarm.peer.torrent import (
+        Torrent,
+    )
+    from trio_swarm.progress import (
+        PeerProgress,
+        Progress,
+    )
+    from trio_swarm.protocol.announces import (
+        AnnounceAnswer,
+        NameMatch,
+    )
+    from trio_swarm.protocol.magnet import (
+        Magnet,
+        parse_magnet,
+    )
+    from trio_swarm.protocol.metainfo import (
+        Info,
+        Metainfo,
+    )
+    from trio_swarm.settings import (
+        DEFAULT_TRACKER,
+        NodeSettings,
+    )
+    from trio_swarm.storage.create import (
+        create_metainfo as create_torrent,
+    )
+    from trio_swarm.torrent_files import (
+        read_torrent,
+    )
+    from trio_swarm.tracker.udp_server import (
+        TrackerSettings,
+        serve_tracker,
+    )
+
+_HOME = {
+    "AnnounceAnswer": "trio_swarm.protocol.announces",
+    "BencodeError": "trio_swarm.errors",
+    "ConfigError": "trio_swarm.errors",
+    "DEFAULT_TRACKER": "trio_swarm.settings",
+    "DiskFullError": "trio_swarm.errors",
+    "Event": "trio_swarm.events",
+    "Info": "trio_swarm.protocol.metainfo",
+    "Magnet": "trio_swarm.protocol.magnet",
+    "Metainfo": "trio_swarm.protocol.metainfo",
+    "MetainfoError": "trio_swarm.errors",
+    "NameAmbiguousError": "trio_swarm.errors",
+    "NameMatch": "trio_swarm.protocol.announces",
+    "NameUnknownError": "trio_swarm.errors",
+    "Node": "trio_swarm.node",
+    "NodeSettings": "trio_swarm.settings",
+    "PeerProgress": "trio_swarm.progress",
+    "Progress": "trio_swarm.progress",
+    "SchedulerError": "trio_swarm.errors",
+    "StorageError": "trio_swarm.errors",
+    "Torrent": "trio_swarm.peer.torrent",
+    "TrackerError": "trio_swarm.errors",
+    "TrackerRefusedError": "trio_swarm.errors",
+    "TrackerSettings": "trio_swarm.tracker.udp_server",
+    "TrackerUnreachableError": "trio_swarm.errors",
+    "TrioSwarmError": "trio_swarm.errors",
+    "create_torrent": "trio_swarm.storage.create",
+    "open_node": "trio_swarm.node",
+    "parse_magnet": "trio_swarm.protocol.magnet",
+    "read_torrent": "trio_swarm.torrent_files",
+    "search_names": "trio_swarm.naming",
+    "serve_tracker": "trio_swarm.tracker.udp_server",
+}
+_RENAMED = {"create_torrent": "create_metainfo"}
+
+__all__ = [
+    "DEFAULT_TRACKER",
+    "AnnounceAnswer",
+    "BencodeError",
+    "ConfigError",
+    "DiskFullError",
+    "Event",
+    "Info",
+    "Magnet",
+    "Metainfo",
+    "MetainfoError",
+    "NameAmbiguousError",
+    "NameMatch",
+    "NameUnknownError",
+    "Node",
+    "NodeSettings",
+    "PeerProgress",
+    "Progress",
+    "SchedulerError",
+    "StorageError",
+    "Torrent",
+    "TrackerError",
+    "TrackerRefusedError",
+    "TrackerSettings",
+    "TrackerUnreachableError",
+    "TrioSwarmError",
+    "__version__",
+    "create_torrent",
+    "open_node",
+    "parse_magnet",
+    "read_torrent",
+    "search_names",
+    "serve_tracker",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), _RENAMED.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,425 @@
+"""The composition root: one nursery that supervises every socket, torrent and thread of a node."""
+
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from trio_swarm import events
+from trio_swarm._version import __version__
+from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
+from trio_swarm.errors import ConfigError, RemoteProtocolError, TrioSwarmError
+from trio_swarm.naming import find_name, search_trackers
+from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_pending
+from trio_swarm.peer.disk import open_disk_threads
+from trio_swarm.peer.strategies import check_strategies
+from trio_swarm.peer.streams import SocketStream
+from trio_swarm.peer.torrent import Torrent, TorrentPlan
+from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.magnet import Magnet, parse_magnet
+from trio_swarm.protocol.metainfo import Info, Metainfo
+from trio_swarm.protocol.peer_ids import make_peer_id
+from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.schedulers.loading import load_strategies
+from trio_swarm.settings import NodeSettings, default_state_folder
+from trio_swarm.storage.create import hash_share
+from trio_swarm.storage.torrent_files import TorrentFiles
+from trio_swarm.swarm.token_bucket import TokenBucket
+from trio_swarm.torrent_files import read_torrent
+from trio_swarm.wanted import (
+    Wanted,
+    WantedHash,
+    WantedMagnet,
+    WantedName,
+    WantedTorrent,
+    parse_wanted,
+)
+
+BACKLOG = 512
+"""Connections the kernel holds while we are busy: a flash crowd arrives at once."""
+
+PENDING_HANDSHAKES = 64
+"""Incoming connections that may be in their handshake at once; further ones wait to be accepted."""
+
+
+class Node:
+    """A running node; made by `open_node`."""
+
+    def __init__(
+        self, context: NodeContext, nursery: trio.Nursery, addresses: list[Address]
+    ) -> None:
+        self._context = context
+        self._nursery = nursery
+        self._torrents: dict[bytes, Torrent] = {}
+        self._handshakes = trio.CapacityLimiter(PENDING_HANDSHAKES)
+        self.addresses = addresses
+
+    @property
+    def port(self) -> int:
+        """TCP port peers reach us at."""
+        return self._context.port
+
+    @property
+    def peer_id(self) -> bytes:
+        """Our 20 bytes of identity (BEP 20)."""
+        return self._context.peer_id
+
+    @property
+    def torrents(self) -> list[Torrent]:
+        """The torrents of this node, in the order they were added."""
+        return list(self._torrents.values())
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """The trackers a share or fetch uses when it names none."""
+        return self._context.settings.trackers
+
+    @property
+    def clients(self) -> TrackerClients:
+        """The tracker clients, for questions beside the torrents'."""
+        return self._context.clients
+
+    @property
+    def state_folder(self) -> Path:
+        """Where resume state and hash caches are."""
+        return self._context.settings.state_folder or default_state_folder()
+
+    async def share(
+        self,
+        path: Path | str,
+        *,
+        name: str | None = None,
+        trackers: Sequence[str] | None = None,
+        piece_length: int | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Torrent:
+        """Share a file or folder; return once it is hashed and offered.
+
+        `name` is what it is registered and found by; its last component is also the torrent's own
+        name (default: the path's). What was hashed before and has not changed is not hashed again.
+        `on_progress(done, total)` is called from threads, in bytes.
+
+        Raises StorageError (path missing, unreadable, changing), ConfigError (already shared).
+        """
+        root = Path(path)
+        state = self.state_folder
+        report = on_progress or _ignore_progress
+        info = await run_stoppable(
+            lambda should_stop: hash_share(
+                root,
+                name=name.rsplit("/", 1)[-1] if name else None,
+                piece_length=piece_length,
+                state_folder=state,
+                on_progress=report,
+                should_stop=should_stop,
+            )
+        )
+        urls = self.trackers if trackers is None else tuple(trackers)
+        tiers = tuple((url,) for url in urls)
+        torrent = await self._start(
+            TorrentPlan(
+                info_hash=info.info_hash,
+                name=name or info.name,
+                size=info.length,
+                metainfo=Metainfo(info=info, announce_tiers=tiers),
+                open_files=lambda known: TorrentFiles.for_share(known, root, state),
+                tiers=tiers,
+            )
+        )
+        await torrent.wait_complete()
+        self._context.emit(
+            events.Sharing(
+                info_hash=info.info_hash.hex(),
+                share_name=torrent.name,
+                path=str(root),
+                size=info.length,
+                pieces=info.piece_count,
+                magnet=torrent.magnet(),
+            )
+        )
+        return torrent
+
+    async def fetch(
+        self,
+        what: str,
+        *,
+        folder: Path | str = ".",
+        trackers: Sequence[str] | None = None,
+        peers: Sequence[Address] = (),
+        info_hash: bytes | None = None,
+        scheduler: str | None = None,
+        scheduler_options: Mapping[str, object] | None = None,
+    ) -> Torrent:
+        """Start to fetch `what`: a name, a .torrent file, a magnet link, or an info-hash in hex.
+
+        Returns at once (a name is resolved first); await `wait_complete()` of the result.
+        `info_hash` chooses among several torrents of one name.
+
+        Raises NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError,
+        ConfigError (unknown scheduler, already in this node).
+        """
+        wanted = await trio.to_thread.run_sync(parse_wanted, what)
+        urls = self.trackers if trackers is None else tuple(trackers)
+        plan = await self._plan_fetch(wanted, urls, info_hash)
+        target = Path(folder)
+        state = self.state_folder
+
+        def open_files(info: Info) -> TorrentFiles:
+            return TorrentFiles.for_download(info, target, state)
+
+        return await self._start(
+            TorrentPlan(
+                info_hash=plan.info_hash,
+                name=plan.name,
+                size=plan.size,
+                metainfo=plan.metainfo,
+                open_files=open_files,
+                tiers=plan.tiers,
+                peers=(*plan.peers, *peers),
+                scheduler=scheduler,
+                scheduler_options=dict(scheduler_options) if scheduler_options else None,
+            )
+        )
+
+    async def _plan_fetch(
+        self, wanted: Wanted, urls: Sequence[str], info_hash: bytes | None
+    ) -> "_Target":
+        own = tuple((url,) for url in urls)
+        match wanted:
+            case WantedTorrent(path):
+                metainfo = await trio.to_thread.run_sync(read_torrent, path)
+                return _Target(
+                    info_hash=metainfo.info.info_hash,
+                    name=metainfo.info.name,
+                    size=metainfo.info.length,
+                    metainfo=metainfo,
+                    tiers=_merge_tiers(metainfo.announce_tiers, own),
+                )
+            case WantedMagnet(uri):
+                magnet: Magnet = parse_magnet(uri)
+                return _Target(
+                    info_hash=magnet.info_hash,
+                    name=magnet.name or "",
+                    size=magnet.length,
+                    tiers=_merge_tiers(tuple((url,) for url in magnet.trackers), own),
+                    peers=magnet.peers,
+                )
+            case WantedHash(digest):
+                return _Target(info_hash=digest, name="", size=None, tiers=own)
+            case WantedName(name):
+                match_ = await find_name(
+                    self.clients, urls, name, info_hash=info_hash, emit=self._context.emit
+                )
+                return _Target(
+                    info_hash=match_.info_hash,
+                    name=match_.name,
+                    size=match_.size or None,
+                    tiers=own,
+                )
+
+    async def _start(self, plan: TorrentPlan) -> Torrent:
+        present = self._torrents.get(plan.info_hash)
+        if present is not None:
+            raise ConfigError(f"{plan.name or plan.info_hash.hex()} is in this node already")
+        torrent = Torrent(self._context, plan)
+        self._torrents[plan.info_hash] = torrent
+        self._nursery.start_soon(self._run_torrent, torrent, name=f"torrent {plan.name}")
+        await trio.lowlevel.checkpoint()
+        return torrent
+
+    async def _run_torrent(self, torrent: Torrent) -> None:
+        try:
+            await torrent.run()
+        finally:
+            del self._torrents[torrent.info_hash]
+
+    # --- incoming peers ---------------------------------------------------------------------------
+
+    async def _accept(self, listener: trio.SocketListener) -> None:
+        """Accept peers at one socket, for ever; a peer's failure is that peer's."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                token = object()
+                await self._handshakes.acquire_on_behalf_of(token)
+                try:
+                    stream = await listener.accept()
+                except OSError as error:
+                    # Out of descriptors (EMFILE) passes when a peer leaves; anything else too.
+                    self._handshakes.release_on_behalf_of(token)
+                    self._context.emit(
+                        events.Waiting(info_hash="", share_name="", reason=f"accept: {error}")
+                    )
+                    await trio.sleep(0.1)
+                    continue
+                nursery.start_soon(self._welcome, stream, token)
+
+    async def _welcome(self, accepted: trio.SocketStream, token: object) -> None:
+        try:
+            try:
+                stream = SocketStream.from_trio(accepted.socket)
+            except OSError:
+                accepted.socket.close()
+                return
+            try:
+                with trio.move_on_after(HANDSHAKE_TIMEOUT) as scope:
+                    await self._shake_hands(stream)
+                if scope.cancelled_caught:
+                    stream.close()
+            except (RemoteProtocolError, OSError, trio.BrokenResourceError):
+                stream.close()
+            except BaseException:
+                stream.close()
+                raise
+        finally:
+            self._handshakes.release_on_behalf_of(token)
+
+    async def _shake_hands(self, stream: SocketStream) -> None:
+        context = self._context
+        if not context.has_room:
+            stream.close()
+            return
+        wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)
+        handshake, wire_events = await receive_handshake(stream, wire)
+        torrent = self._torrents.get(handshake.info_hash)
+        if torrent is None:
+            stream.close()
+            return
+        wire.send_handshake(handshake.info_hash)
+        await send_pending(stream, wire)
+        torrent.start_peer(stream, wire, wire_events, is_outgoing=False)
+
+
+class _Target:
+    """What a fetch comes down to."""
+
+    def __init__(
+        self,
+        *,
+        info_hash: bytes,
+        name: str,
+        size: int | None,
+        tiers: Sequence[Sequence[str]],
+        metainfo: Metainfo | None = None,
+        peers: Sequence[Address] = (),
+    ) -> None:
+        self.info_hash = info_hash
+        self.name = name
+        self.size = size
+        self.tiers = tiers
+        self.metainfo = metainfo
+        self.peers = peers
+
+
+@asynccontextmanager
+async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]:
+    """Run a node for as long as the context is open.
+
+    On the way in: loads the strategies and listens (ConfigError if a name or option is wrong, or
+    the port is taken). On the way out: announces `stopped`, saves resume state, closes everything,
+    within 4 seconds. A bug in any task comes out of the `async with`, wrapped in a group.
+    """
+    settings = settings or NodeSettings()
+    strategies = await trio.to_thread.run_sync(load_strategies, settings.plugins)
+    check_strategies(strategies, settings)
+    listeners = await _listen(settings)
+    rng = random.Random(secrets.randbits(128))
+    addresses = [_address_of(listener) for listener in listeners]
+    source = settings.listen_host if settings.listen_host not in ("", "0.0.0.0", "::") else ""  # noqa: S104 - compared, not bound
+    async with open_disk_threads() as disk, open_tracker_clients(source_host=source) as clients:
+        context = NodeContext(
+            settings=settings,
+            peer_id=make_peer_id(rng),
+            client=f"trio-swarm {__version__}",
+            port=addresses[0][1],
+            source_host=source,
+            rng=rng,
+            disk=disk,
+            clients=clients,
+            strategies=strategies,
+            upload_bucket=TokenBucket(settings.upload_rate),
+            download_bucket=TokenBucket(settings.download_rate),
+            emit=settings.on_event,
+        )
+        body_error: Exception | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                node = Node(context, nursery, addresses)
+                for listener in listeners:
+                    nursery.start_soon(node._accept, listener, name="accept peers")  # noqa: SLF001 - its own module
+                for host, port in addresses:
+                    settings.on_event(events.Listening(host=host, port=port))
+                try:
+                    yield node
+                except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
+                    # A nursery would wrap it in a group, and the program's `except` would miss it.
+                    body_error = error
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            for listener in listeners:
+                listener.socket.close()
+    if body_error is not None:
+        raise body_error
+
+
+async def _listen(settings: NodeSettings) -> list[trio.SocketListener]:
+    """Open the listening sockets; with port 0 all of them get the same free one."""
+    host = settings.listen_host or None
+    try:
+        listeners = await trio.open_tcp_listeners(settings.listen_port, host=host, backlog=BACKLOG)
+        if settings.listen_port == 0 and len(listeners) > 1:
+            listeners = await _same_free_port(listeners)
+    except (OSError, OverflowError, ValueError) as error:
+        where = f"{settings.listen_host or '*'}:{settings.listen_port}"
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"cannot listen at {where}: {reason}; choose another with --listen HOST:PORT"
+        ) from None
+    return listeners
+
+
+async def _same_free_port(listeners: list[trio.SocketListener]) -> list[trio.SocketListener]:
+    """Reopen all listeners at the first one's port; keep the first alone if that is taken."""
+    first, *others = listeners
+    for other in others:
+        other.socket.close()
+    port = _address_of(first)[1]
+    result = [first]
+    for other in others:
+        host = "::" if other.socket.family == trio.socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - what was asked for
+        try:
+            result += await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        except OSError:
+            continue  # Another program holds that port of the other family; one family will do.
+    return result
+
+
+def _address_of(listener: trio.SocketListener) -> Address:
+    name = listener.socket.getsockname()
+    return str(name[0]), int(name[1])
+
+
+def _ignore_progress(_done: int, _total: int) -> None:
+    pass
+
+
+def _merge_tiers(
+    first: Sequence[Sequence[str]], second: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the tiers of both without repeating a tracker."""
+    seen: set[str] = set()
+    result: list[tuple[str, ...]] = []
+    for tier in (*first, *second):
+        fresh = tuple(url for url in tier if url not in seen)
+        seen.update(fresh)
+        if fresh:
+            result.append(fresh)
+    return tuple(result)
+
+
+__all__ = ["Node", "TrioSwarmError", "open_node", "search_trackers"]

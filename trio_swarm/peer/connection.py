@@ -1,0 +1,513 @@
+"""One connected peer: a stream, its wire, and the two tasks that move bytes between them.
+
+The reading task turns what arrives into calls on the torrent's download and upload sides. The
+writing task is level-triggered: whenever it is woken it compares what the peer should know (haves,
+interest, choke, requests, blocks owed) with what it was told, and sends the difference. So no
+queue of messages can overflow, and messages coalesce by themselves.
+"""
+
+import random
+from collections import deque
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_swarm import piece_sets
+from trio_swarm.errors import RemoteProtocolError, StorageError
+from trio_swarm.peer.streams import PeerStream, TruncatedFileError
+from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.protocol import peer_messages as msg
+from trio_swarm.protocol.addresses import Address, format_address
+from trio_swarm.protocol.extensions import (
+    ExtensionHandshake,
+    allowed_fast_set,
+    encode_extension_handshake,
+    parse_extension_handshake,
+)
+from trio_swarm.protocol.peer_ids import client_name
+from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.schedulers.api import UploadRequest
+from trio_swarm.swarm.ledger import BlockRun
+from trio_swarm.swarm.lengths import BLOCK_LENGTH
+from trio_swarm.swarm.rates import RateEstimate
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.torrent import Torrent
+
+REQUEST_QUEUE = 1024
+"""Requests we accept from one peer before refusing more: 16 MiB, a second of a gigabit link."""
+
+OWN_MAX_BLOCK = 128 * 1024
+"""Largest block asked of, and served to, another trio-swarm peer; everybody else gets 16 KiB."""
+
+LARGE_BLOCK_SECONDS = 0.05
+"""A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
+
+UPLOAD_BATCH = 256 * 1024
+"""Bytes of blocks put out before control messages get their turn again."""
+
+REFUSED_LIMIT = 4 * REQUEST_QUEUE
+"""Requests beyond our queue, or that we cannot serve, before a peer without Fast is dropped."""
+
+UT_METADATA = 1
+"""Our message id for BEP 9; the peer uses it towards us."""
+
+OWN_MESSAGE_IDS = {"ut_metadata": UT_METADATA}
+
+
+class PeerClosedError(Exception):
+    """The connection ended for a reason that is nobody's fault; `str` says which."""
+
+
+class PeerConnection:
+    """One peer of one torrent. Its facts: what it was told, what it owes, what we owe it."""
+
+    def __init__(
+        self,
+        torrent: "Torrent",
+        stream: PeerStream,
+        wire: PeerWire,
+        *,
+        key: int,
+        is_outgoing: bool,
+        now: float,
+    ) -> None:
+        self.torrent = torrent
+        self.stream = stream
+        self.wire = wire
+        self.key = key
+        self.is_outgoing = is_outgoing
+        self.remote: Address = stream.remote
+        self.listen_address: Address | None = stream.remote if is_outgoing else None
+        self.extensions: ExtensionHandshake | None = None
+        self.client = client_name(wire.peer_id or b"")
+        self.joined_at = now
+        self.last_received = now
+        self.last_sent = now
+        self.is_attached = False
+        self.told = 0
+        self.is_told_any = False
+        self.grants: deque[BlockRun] = deque()
+        self.asked: dict[tuple[int, int], int] = {}
+        self.cancels: list[BlockRun] = []
+        self.upload_queue: deque[UploadRequest] = deque()
+        self.is_queue_unordered = False
+        self.should_unchoke = False
+        self.unchoked_at: float | None = None
+        self.waiting_since: float | None = None
+        self.uploaded = 0
+        self.uploaded_since_unchoke = 0
+        self.downloaded = 0
+        self.upload_rate = RateEstimate()
+        self.allowed_fast: frozenset[int] = frozenset()
+        self.refused = 0
+        self.max_request = BLOCK_LENGTH
+        self.wakeup = Wakeup()
+        self._upload_at = 0.0
+        self._scope = trio.CancelScope()
+        self._close_reason: str | None = None
+
+    # --- facts for others -------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """`host:port` where it can be dialled if known, else where it came from."""
+        return format_address(self.listen_address or self.remote)
+
+    @property
+    def is_seeder(self) -> bool:
+        """It has every piece, or says that it only uploads."""
+        download = self.torrent.download
+        if download is not None and self.is_attached:
+            return download.ledger.pieces_of(self.key) == download.all_pieces
+        return False
+
+    def close(self, reason: str) -> None:
+        """End the connection soon; `reason` is for people."""
+        if self._close_reason is None:
+            self._close_reason = reason
+            self._scope.cancel()
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    async def run(self, events: list[msg.WireEvent]) -> None:
+        """Talk to the peer until it leaves; `events` came with its handshake.
+
+        Raises (inside an exception group): PeerClosedError, RemoteProtocolError, OSError. The
+        stream is closed in any case.
+        """
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    self._greet()
+                    nursery.start_soon(self._write, name=f"write to {self.address}")
+                    self._handle(events, trio.current_time())
+                    await self._read()
+            if self._close_reason is not None:
+                raise PeerClosedError(self._close_reason)
+        finally:
+            self.stream.close()
+
+    async def _read(self) -> None:
+        wire = self.wire
+        stream = self.stream
+        bucket = self.torrent.context.download_bucket
+        while True:
+            count = await stream.receive_into(wire.receive_buffer())
+            now = trio.current_time()
+            self.last_received = now
+            events = wire.received(count)
+            if count == 0:
+                raise PeerClosedError("it closed the connection")
+            self._handle(events, now)
+            pause = bucket.take(count, now)
+            if pause > 0:
+                await trio.sleep(pause)
+
+    async def _write(self) -> None:
+        while True:
+            now = trio.current_time()
+            self._prepare(now)
+            if self.wire.has_data_to_send:
+                self.last_sent = now
+                await self._send(self.wire.data_to_send())
+                continue
+            if self.upload_queue and self._upload_at > now:
+                with trio.move_on_at(self._upload_at):
+                    await self.wakeup.wait()
+            else:
+                await self.wakeup.wait()
+
+    async def _send(self, segments: list[msg.Segment]) -> None:
+        stream = self.stream
+        last = len(segments) - 1
+        for index, segment in enumerate(segments):
+            if isinstance(segment, msg.FileBlock):
+                await self._send_file_block(segment)
+            else:
+                more = index < last and isinstance(segments[index + 1], msg.FileBlock)
+                await stream.send_all(segment, more=more)
+
+    async def _send_file_block(self, block: msg.FileBlock) -> None:
+        files = self.torrent.files
+        assert files is not None
+        stream = self.stream
+        if not stream.can_send_files:
+            await stream.send_all(files.read(block.piece, block.begin, block.length))
+            return
+        begin, length = block.begin, block.length
+        while length:
+            # The descriptors are good until the next call of `slices`, which another connection
+            # may make while this one waits: so they are asked for anew after every wait.
+            first = files.slices(block.piece, begin, length)[0]
+            try:
+                if first.fd is None:
+                    sent = first.length
+                    await stream.send_all(bytes(sent), more=length > sent)
+                else:
+                    sent = stream.try_send_file(first.fd, first.offset, first.length)
+            except TruncatedFileError:
+                raise StorageError(
+                    "a shared file became shorter; restart to verify it", path=files.root
+                ) from None
+            if sent == 0:
+                await stream.wait_writable()
+            begin += sent
+            length -= sent
+
+    # --- what we say ----------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        """Put the first messages out: the extension handshake (BEP 10)."""
+        if self.wire.extensions:
+            info = self.torrent.info
+            self.wire.send_extended(
+                0,
+                encode_extension_handshake(
+                    ExtensionHandshake(
+                        message_ids=OWN_MESSAGE_IDS,
+                        client=self.torrent.context.client,
+                        port=self.torrent.context.port or None,
+                        request_queue=REQUEST_QUEUE,
+                        metadata_size=len(info.raw) if info is not None else None,
+                        upload_only=self.torrent.is_complete,
+                        max_block=OWN_MAX_BLOCK,
+                    )
+                ),
+            )
+        if not self.is_attached and self.torrent.download is not None:
+            self.attach()
+
+    def attach(self) -> None:
+        """Join the torrent's download: its metadata is known and its files are open."""
+        download = self.torrent.download
+        info = self.torrent.info
+        assert download is not None
+        assert info is not None
+        self.is_attached = True
+        now = trio.current_time()
+        download.ledger.add_peer(self.key, now, identity=self.address)
+        self._limit_queue()
+        if self.wire.fast and not self.wire.peer_choking:
+            download.ledger.set_choked(self.key, choked=False, fast=True)
+        held_back = self.wire.set_torrent(
+            piece_count=info.piece_count, piece_length=info.piece_length, length=info.length
+        )
+        if not self.wire.peer_choking:
+            download.ledger.set_choked(self.key, choked=False, fast=self.wire.fast)
+        self._handle(held_back, now)
+        if self.wire.fast and ":" not in self.remote[0]:
+            self.allowed_fast = frozenset(
+                allowed_fast_set(self.remote[0], info.info_hash, info.piece_count)
+            )
+        self.wakeup.set()
+
+    def _limit_queue(self) -> None:
+        download = self.torrent.download
+        if download is None or not self.is_attached or self.extensions is None:
+            return
+        blocks = self.extensions.request_queue
+        if blocks:
+            download.ledger.set_queue_limit(self.key, blocks)
+
+    def _prepare(self, now: float) -> None:
+        """Put into the wire whatever the peer should know by now and was not told."""
+        wire = self.wire
+        torrent = self.torrent
+        download = torrent.download
+        if not self.is_attached:
+            if wire.fast and not self.is_told_any:
+                # A Fast peer must hear of our pieces first (BEP 6); before the metadata is here
+                # there are none.
+                wire.send_bitfield(0)
+                self.is_told_any = True
+            return
+        assert download is not None
+        self._tell_pieces(download.ledger.have)
+        interested = download.ledger.is_interesting(self.key)
+        if interested != wire.am_interested:
+            if interested:
+                wire.send_interested()
+            else:
+                wire.send_not_interested()
+        if self.should_unchoke == wire.am_choking:
+            self._tell_choke()
+        while self.grants:
+            run = self.grants.popleft()
+            # In endgame another peer may have completed the piece since it was granted.
+            if not (download.ledger.have >> run.piece) & 1:
+                self._ask(run)
+        for run in self.cancels:
+            self._cancel(run)
+        self.cancels.clear()
+        if self.upload_queue and now >= self._upload_at:
+            self._serve(now)
+
+    def _tell_pieces(self, have: int) -> None:
+        offered = have
+        if have & ~self.told or not self.is_told_any:
+            revealed = self.torrent.upload.offer(self)
+            if revealed is not None:
+                offered &= revealed
+        wire = self.wire
+        if not self.is_told_any:
+            wire.send_bitfield(offered)
+            self.is_told_any = True
+            self.told = offered
+            if wire.fast and self.allowed_fast:
+                for piece in self.allowed_fast:
+                    wire.send_allowed_fast(piece)
+            return
+        new = offered & ~self.told
+        if new:
+            for piece in piece_sets.iterate(new):
+                wire.send_have(piece)
+            self.told |= new
+
+    def _tell_choke(self) -> None:
+        wire = self.wire
+        if self.should_unchoke:
+            wire.send_unchoke()
+            return
+        wire.send_choke()
+        # BEP 6: every request a choke drops is rejected, but allowed-fast ones may stay.
+        kept: deque[UploadRequest] = deque()
+        for request in self.upload_queue:
+            if request.piece in self.allowed_fast:
+                kept.append(request)
+            elif wire.fast:
+                wire.send_reject(request.piece, request.begin, request.length)
+        self.upload_queue = kept
+
+    def _ask(self, run: BlockRun) -> None:
+        begin = run.begin
+        end = begin + run.length
+        size = self._request_size()
+        while begin < end:
+            length = min(size, end - begin)
+            self.wire.send_request(run.piece, begin, length)
+            self.asked[run.piece, begin] = length
+            begin += length
+
+    def _request_size(self) -> int:
+        if self.max_request == BLOCK_LENGTH:
+            return BLOCK_LENGTH
+        download = self.torrent.download
+        assert download is not None
+        rate = download.ledger.stats(self.key).rate
+        size = self.max_request
+        while size > BLOCK_LENGTH and size > rate * LARGE_BLOCK_SECONDS:
+            size >>= 1
+        return size
+
+    def _cancel(self, run: BlockRun) -> None:
+        end = run.begin + run.length
+        begin = run.begin
+        while begin < end:
+            length = self.asked.get((run.piece, begin))
+            if length is None or begin + length > end:
+                begin += BLOCK_LENGTH
+                continue
+            self.wire.send_cancel(run.piece, begin, length)
+            if not self.wire.fast:
+                # Without Fast nothing confirms a cancel; a block already on its way is unrequested.
+                del self.asked[run.piece, begin]
+            begin += length
+
+    def _serve(self, now: float) -> None:
+        if self.is_queue_unordered:
+            self.is_queue_unordered = False
+            self.torrent.upload.order(self)
+        bucket = self.torrent.context.upload_bucket
+        batch = UPLOAD_BATCH if bucket.is_unlimited else 1
+        sent = 0
+        while self.upload_queue and sent < batch:
+            request = self.upload_queue.popleft()
+            self.wire.send_block(request.piece, request.begin, request.length)
+            self.torrent.upload.count(request.piece, request.length)
+            sent += request.length
+        self.uploaded += sent
+        self.uploaded_since_unchoke += sent
+        self.upload_rate.add(sent, now)
+        self.torrent.upload.rate.add(sent, now)
+        self._upload_at = now + bucket.take(sent, now)
+
+    # --- what we hear ---------------------------------------------------------------------------
+
+    def _handle(self, events: list[msg.WireEvent], now: float) -> None:
+        """Act on what arrived; raises RemoteProtocolError for what the wire alone cannot judge."""
+        download = self.torrent.download if self.is_attached else None
+        for event in events:
+            if type(event) is msg.BlockReceived:
+                if download is None:
+                    raise RemoteProtocolError("sent a block that was not asked for")
+                self.asked.pop((event.piece, event.begin), None)
+                self.downloaded += len(event.data)
+                download.block_received(self, event, now)
+            elif type(event) is msg.RequestReceived:
+                self._requested(event)
+            else:
+                self._handle_rare(event, now)
+        if self.is_queue_unordered or self.wire.has_data_to_send:
+            self.wakeup.set()
+
+    def _requested(self, event: msg.RequestReceived) -> None:
+        wire = self.wire
+        download = self.torrent.download
+        has_piece = download is not None and (download.ledger.have >> event.piece) & 1
+        is_allowed = not wire.am_choking or event.piece in self.allowed_fast
+        if has_piece and is_allowed and len(self.upload_queue) < REQUEST_QUEUE:
+            self.upload_queue.append(UploadRequest(event.piece, event.begin, event.length))
+            self.is_queue_unordered = True
+            return
+        if wire.fast:
+            wire.send_reject(event.piece, event.begin, event.length)
+        if has_piece and wire.am_choking and not self.is_queue_unordered:
+            return  # It crossed our choke on the way.
+        self.refused += 1
+        if self.refused > REFUSED_LIMIT:
+            raise RemoteProtocolError("asked over and over for what it cannot have")
+
+    def _handle_rare(self, event: msg.WireEvent, now: float) -> None:
+        download = self.torrent.download if self.is_attached else None
+        match event:
+            case msg.Choked() | msg.Unchoked():
+                choked = isinstance(event, msg.Choked)
+                if choked:
+                    self._choked(now)
+                if download is not None:
+                    download.ledger.set_choked(self.key, choked=choked, fast=self.wire.fast)
+                    download.wakeup.set()
+            case msg.Interested() | msg.NotInterested():
+                self.waiting_since = now if isinstance(event, msg.Interested) else None
+                self.torrent.upload.wakeup.set()
+            case msg.HasPiece() if download is not None:
+                download.ledger.add_piece(self.key, event.piece)
+                self._pieces_changed()
+            case msg.HasPieces() if download is not None:
+                download.ledger.set_pieces(self.key, event.pieces)
+                self._pieces_changed()
+            case msg.RejectReceived() if download is not None:
+                self.asked.pop((event.piece, event.begin), None)
+                download.ledger.rejected(self.key, event.piece, event.begin, event.length, now)
+                download.wakeup.set()
+            case msg.AllowedFast() if download is not None:
+                download.ledger.allow_fast(self.key, event.piece)
+                download.wakeup.set()
+            case msg.CancelReceived():
+                self._cancelled(event)
+            case msg.ExtendedReceived():
+                self._extended(event)
+            case _:
+                pass  # Keep-alives, ports, suggestions and have-none need no answer.
+
+    def _choked(self, now: float) -> None:
+        """Forget what a choke drops: with Fast only what was not sent yet, else everything."""
+        if not self.wire.fast:
+            self.asked.clear()
+            self.grants.clear()
+            return
+        download = self.torrent.download
+        assert download is not None
+        for run in self.grants:
+            download.ledger.rejected(self.key, run.piece, run.begin, run.length, now)
+        self.grants.clear()
+
+    def _pieces_changed(self) -> None:
+        download = self.torrent.download
+        assert download is not None
+        download.wakeup.set()
+        self.wakeup.set()
+        if self.is_seeder:
+            self.torrent.seeder_seen(self)
+
+    def _cancelled(self, event: msg.CancelReceived) -> None:
+        request = UploadRequest(event.piece, event.begin, event.length)
+        try:
+            self.upload_queue.remove(request)
+        except ValueError:
+            return  # It is on its way already, which answers the request.
+        if self.wire.fast:
+            self.wire.send_reject(*request)
+
+    def _extended(self, event: msg.ExtendedReceived) -> None:
+        if event.message_id == 0:
+            self.extensions = parse_extension_handshake(event.payload)
+            if self.extensions.client:
+                self.client = self.extensions.client
+            if self.extensions.port and self.listen_address is None:
+                self.torrent.learned_listen_address(self, (self.remote[0], self.extensions.port))
+            if self.extensions.max_block:
+                largest = min(OWN_MAX_BLOCK, self.extensions.max_block)
+                self.wire.allow_requests_up_to(largest)
+                self.wire.expect_blocks_up_to(largest)
+                self.max_request = largest
+            self._limit_queue()
+            self.torrent.metadata.peer_joined(self)
+        elif event.message_id == UT_METADATA:
+            self.torrent.metadata.message(self, event.payload)
+
+
+def new_key(rng: random.Random) -> int:
+    """Return the `key` an announce identifies us by (BEP 15): 32 random bits."""
+    return rng.getrandbits(32)

@@ -1,0 +1,47 @@
+"""What the torrents of one node share: its identity, limits, threads, trackers and strategies."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from trio_swarm.announcing.clients import TrackerClients
+from trio_swarm.events import Event
+from trio_swarm.peer.disk import DiskThreads
+from trio_swarm.schedulers.loading import Strategies
+from trio_swarm.settings import NodeSettings
+from trio_swarm.swarm.token_bucket import TokenBucket
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeContext:
+    """One per node, made by the node, read by its torrents."""
+
+    settings: NodeSettings
+    peer_id: bytes
+    """20 bytes, new for every node (BEP 20)."""
+    client: str
+    """What we call ourselves in the extension handshake."""
+    port: int
+    """TCP port peers reach us at."""
+    source_host: str
+    """Address to connect from, where the node listens at one only; else empty."""
+    rng: random.Random
+    disk: DiskThreads
+    clients: TrackerClients
+    strategies: Strategies
+    upload_bucket: TokenBucket
+    download_bucket: TokenBucket
+    emit: Callable[[Event], None]
+    connections: int = 0
+    """Peers connected or being dialled, over all torrents."""
+    next_key: int = field(default=0)
+
+    def new_connection_key(self) -> int:
+        """Return a key no connection of this node had before."""
+        self.next_key += 1
+        return self.next_key
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more peer may connect."""
+        return self.connections < self.settings.max_connections

@@ -1,0 +1,106 @@
+"""Dialling the peers a torrent knows of, and the handshake of either direction."""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_swarm import events
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.peer.streams import PeerStream, connect
+from trio_swarm.protocol.addresses import Address, format_address
+from trio_swarm.protocol.peer_messages import HandshakeReceived, WireEvent
+from trio_swarm.protocol.peer_wire import PeerWire
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.torrent import Torrent
+
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds for a peer to send its 68 bytes: long for any link, short for whoever holds us up."""
+
+MAX_DIALLING = 20
+"""Connections of one torrent being opened at once: more would look like a port scan."""
+
+
+async def dial_peers(torrent: "Torrent") -> None:
+    """Dial whoever is due, for as long as the torrent lives."""
+    limit = trio.CapacityLimiter(MAX_DIALLING)
+    async with trio.open_nursery() as nursery:
+        while True:
+            now = trio.current_time()
+            while torrent.context.has_room and limit.available_tokens > 0:
+                address = torrent.candidates.take_due(now)
+                if address is None:
+                    break
+                if torrent.is_connected_to(address):
+                    continue
+                token = object()
+                limit.acquire_on_behalf_of_nowait(token)
+                nursery.start_soon(_dial, torrent, address, limit, token)
+            due = torrent.candidates.next_due()
+            is_full = not torrent.context.has_room or limit.available_tokens == 0
+            with trio.move_on_at(float("inf") if is_full else max(due, now)):
+                await torrent.dial_wakeup.wait()
+
+
+async def _dial(
+    torrent: "Torrent", address: Address, limit: trio.CapacityLimiter, token: object
+) -> None:
+    context = torrent.context
+    context.connections += 1
+    try:
+        refusal = await _dial_once(torrent, address)
+    except (OSError, trio.TooSlowError, RemoteProtocolError, trio.BrokenResourceError) as error:
+        refusal = str(error) or type(error).__name__
+    finally:
+        context.connections -= 1
+        limit.release_on_behalf_of(token)
+        torrent.dial_wakeup.set()
+    if refusal is not None:
+        torrent.candidates.lost(address, trio.current_time())
+        context.emit(
+            events.PeerLost(
+                info_hash=torrent.info_hash.hex(),
+                address=format_address(address),
+                reason=f"could not connect: {refusal}",
+            )
+        )
+
+
+async def _dial_once(torrent: "Torrent", address: Address) -> str | None:
+    context = torrent.context
+    stream = await connect(address, source_host=context.source_host)
+    try:
+        wire = PeerWire(peer_id=context.peer_id, info_hash=torrent.info_hash, is_initiator=True)
+        wire.send_handshake(torrent.info_hash)
+        with trio.fail_after(HANDSHAKE_TIMEOUT):
+            await send_pending(stream, wire)
+            _handshake, wire_events = await receive_handshake(stream, wire)
+    except BaseException:
+        stream.close()
+        raise
+    return torrent.start_peer(stream, wire, wire_events, is_outgoing=True)
+
+
+async def send_pending(stream: PeerStream, wire: PeerWire) -> None:
+    """Send what the wire has, which before the torrent is joined holds no file blocks."""
+    for segment in wire.data_to_send():
+        assert isinstance(segment, bytes)
+        await stream.send_all(segment)
+
+
+async def receive_handshake(
+    stream: PeerStream, wire: PeerWire
+) -> tuple[HandshakeReceived, list[WireEvent]]:
+    """Receive until the peer's handshake is there; return it and what came after it.
+
+    Raises RemoteProtocolError, OSError or trio.BrokenResourceError.
+    """
+    while True:
+        count = await stream.receive_into(wire.receive_buffer())
+        wire_events = wire.received(count)
+        if wire_events:
+            first = wire_events[0]
+            assert isinstance(first, HandshakeReceived)
+            return first, wire_events[1:]
+        if count == 0:
+            raise RemoteProtocolError("it closed the connection before its handshake")

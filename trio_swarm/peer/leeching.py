@@ -1,0 +1,218 @@
+"""The download side of one torrent: blocks come in, grants go out, whole pieces go to disk."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+
+import trio
+
+from trio_swarm import piece_sets
+from trio_swarm.peer.connection import PeerConnection
+from trio_swarm.peer.disk import DiskThreads, PieceJob
+from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.peer_messages import BlockReceived
+from trio_swarm.storage.torrent_files import TorrentFiles
+from trio_swarm.swarm.guard import GuardedScheduler
+from trio_swarm.swarm.ledger import BlockOutcome, Ledger
+from trio_swarm.swarm.lengths import Lengths
+from trio_swarm.swarm.rates import RateEstimate
+
+MIN_OPEN_PIECES = 4
+"""Pieces that may be in flight however large they are: fewer would serialise peers."""
+
+MAX_OPEN_PIECES = 4096
+"""Pieces in flight however small they are: beyond it bookkeeping outgrows the gain."""
+
+
+class PieceBuffers:
+    """Reused buffers of one piece each: fresh ones cost page faults."""
+
+    def __init__(self, piece_length: int) -> None:
+        self._length = piece_length
+        self._free: list[bytearray] = []
+        self._of_piece: dict[int, bytearray] = {}
+
+    def of(self, piece: int) -> bytearray:
+        """Return the buffer of a piece in flight, taking one if it has none."""
+        buffer = self._of_piece.get(piece)
+        if buffer is None:
+            buffer = self._free.pop() if self._free else bytearray(self._length)
+            self._of_piece[piece] = buffer
+        return buffer
+
+    def release(self, piece: int) -> None:
+        """Take back the buffer of a piece, if it has one."""
+        buffer = self._of_piece.pop(piece, None)
+        if buffer is not None:
+            self._free.append(buffer)
+
+    def clear(self) -> None:
+        """Give all memory back."""
+        self._free.clear()
+        self._of_piece.clear()
+
+
+class Download:
+    """Owns the ledger and the piece buffers; `run` is the one task that plans.
+
+    After completion the ledger stays: it knows what peers have.
+    """
+
+    def __init__(
+        self,
+        info: Info,
+        files: TorrentFiles,
+        have: int,
+        *,
+        scheduler: GuardedScheduler,
+        rng: random.Random,
+        piece_memory: int,
+        disk: DiskThreads,
+        connections: Mapping[int, PeerConnection],
+        piece_verified: Callable[[int], None],
+        piece_failed: Callable[[int, Iterable[str]], None],
+        peers_banned: Callable[[Iterable[str]], None],
+    ) -> None:
+        self.info = info
+        self.all_pieces = piece_sets.full_set(info.piece_count)
+        limit = max(
+            MIN_OPEN_PIECES, min(MAX_OPEN_PIECES, piece_memory // max(1, info.piece_length))
+        )
+        self.ledger = Ledger(
+            Lengths(length=info.length, piece_length=info.piece_length),
+            scheduler=scheduler,
+            rng=rng,
+            have=have,
+            open_piece_limit=limit,
+        )
+        self.wakeup = Wakeup()
+        self.rate = RateEstimate()
+        self.sources: dict[str, int] = {}
+        self._files = files
+        self._disk = disk
+        self._buffers = PieceBuffers(info.piece_length)
+        self._connections = connections
+        self._piece_verified = piece_verified
+        self._piece_failed = piece_failed
+        self._peers_banned = peers_banned
+        self._finished_jobs: deque[PieceJob] = deque()
+        self._jobs_pending = 0
+        self._job_done = Wakeup()
+
+    # --- called by connections ------------------------------------------------------------------
+
+    def block_received(self, connection: PeerConnection, event: BlockReceived, now: float) -> None:
+        """Take a block in: copy it into its piece, and send the piece to disk if that was all."""
+        data = event.data
+        length = len(data)
+        self.rate.add(length, now)
+        outcome = self.ledger.received(connection.key, event.piece, event.begin, length, now)
+        if outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED:
+            self._buffers.of(event.piece)[event.begin : event.begin + length] = data
+            address = connection.address
+            self.sources[address] = self.sources.get(address, 0) + length
+            if outcome is BlockOutcome.COMPLETED:
+                self._submit(event.piece)
+        self.wakeup.set()
+
+    def _submit(self, piece: int) -> None:
+        self._jobs_pending += 1
+        self._disk.submit(
+            PieceJob(
+                info=self.info,
+                files=self._files,
+                piece=piece,
+                data=memoryview(self._buffers.of(piece))[: self.info.piece_size(piece)],
+                wants_digests=self.ledger.needs_digests(piece),
+                done=self._job_is_done,
+            )
+        )
+
+    def _job_is_done(self, job: PieceJob) -> None:
+        self._finished_jobs.append(job)
+        self.wakeup.set()
+        self._job_done.set()
+
+    # --- the planning task ------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Plan whenever something changed, until every piece is verified and written.
+
+        Raises StorageError (DiskFullError) when a piece cannot be written.
+        """
+        while True:
+            self._collect_finished()
+            if self.ledger.is_complete:
+                self._buffers.clear()
+                return
+            now = trio.current_time()
+            self.ledger.expire(now)
+            self._hand_out(now)
+            with trio.move_on_at(self.ledger.next_deadline()):
+                await self.wakeup.wait()
+
+    def _hand_out(self, now: float) -> None:
+        woken: set[int] = set()
+        connections = self._connections
+        for grant in self.ledger.plan(now):
+            connections[grant.peer].grants.append(grant.run)
+            woken.add(grant.peer)
+        for grant in self.ledger.take_cancels():
+            connection = connections.get(grant.peer)
+            if connection is not None:
+                connection.cancels.append(grant.run)
+                woken.add(grant.peer)
+        for piece in self.ledger.take_abandoned():
+            self._buffers.release(piece)
+        for key in woken:
+            connections[key].wakeup.set()
+
+    def _collect_finished(self) -> None:
+        verified = False
+        while self._finished_jobs:
+            job = self._finished_jobs.popleft()
+            self._jobs_pending -= 1
+            if job.crash is not None:
+                raise job.crash
+            if job.error is not None:
+                raise job.error
+            self._buffers.release(job.piece)
+            if job.is_valid:
+                banned = self.ledger.verified(job.piece, job.digests)
+                verified = True
+                self._piece_verified(job.piece)
+            else:
+                contributors = self.ledger.contributors(job.piece)
+                banned = self.ledger.failed(job.piece, job.digests or [])
+                self._piece_failed(job.piece, contributors)
+            if banned:
+                self._peers_banned(banned)
+        if verified:
+            for connection in self._connections.values():
+                connection.wakeup.set()
+
+    def have_bytes(self) -> int:
+        """Return the bytes of verified pieces."""
+        return self.info.length - self.missing_bytes()
+
+    def missing_bytes(self) -> int:
+        """Return the bytes of pieces not yet verified."""
+        missing = self.all_pieces & ~self.ledger.have
+        if not missing:
+            return 0
+        last = self.info.piece_count - 1
+        result = missing.bit_count() * self.info.piece_length
+        if (missing >> last) & 1:
+            result -= self.info.piece_length - self.info.piece_size(last)
+        return result
+
+    async def drain(self) -> None:
+        """Wait until the disk threads have finished this download's pieces, and record them."""
+        while self._jobs_pending > len(self._finished_jobs):
+            await self._job_done.wait()
+        while self._finished_jobs:
+            job = self._finished_jobs.popleft()
+            if job.crash is not None:
+                raise job.crash
+        self._buffers.clear()

@@ -1,0 +1,156 @@
+"""The upload side of one torrent: whom to unchoke, what to reveal, in which order to serve."""
+
+import random
+from collections import deque
+from collections.abc import Mapping
+
+import trio
+
+from trio_swarm.peer.connection import PeerConnection
+from trio_swarm.peer.leeching import Download
+from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.schedulers.api import ChokePeerView, ChokeView, UploadPeerView, UploadView
+from trio_swarm.swarm.guard import GuardedChoker, GuardedUploader
+from trio_swarm.swarm.rates import RateEstimate
+
+CHOKE_ROUND = 10.0
+"""Seconds between choke rounds (BEP 3, "Choking"); free slots are given out at once besides."""
+
+PEER_VIEWS_AGE = 0.5
+"""Seconds the uploader's view of the peers is kept: building it is linear in the peers."""
+
+
+class Upload:
+    """Owns what was sent and to whom we are unchoked; `run` is the one task that chokes."""
+
+    def __init__(
+        self,
+        *,
+        uploader: GuardedUploader,
+        choker: GuardedChoker,
+        rng: random.Random,
+        slots: int,
+        connections: Mapping[int, PeerConnection],
+    ) -> None:
+        self.sent: dict[int, int] = {}
+        self.uploaded = 0
+        self.rate = RateEstimate()
+        self.wakeup = Wakeup()
+        self.download: Download | None = None
+        self._uploader = uploader
+        self._choker = choker
+        self._rng = rng
+        self._slots = slots
+        self._connections = connections
+        self._peer_views: dict[int, UploadPeerView] = {}
+        self._peer_views_at = float("-inf")
+
+    def count(self, piece: int, length: int) -> None:
+        """Count a block of `piece` that was put out."""
+        self.sent[piece] = self.sent.get(piece, 0) + length
+        self.uploaded += length
+
+    # --- what and in which order --------------------------------------------------------------
+
+    def offer(self, connection: PeerConnection) -> int | None:
+        """Return the pieces to reveal to a peer; None for all."""
+        view, peer = self._view(connection)
+        return self._uploader.offer(view, peer)
+
+    def order(self, connection: PeerConnection) -> None:
+        """Put a peer's requests into the order to serve them."""
+        queue = connection.upload_queue
+        # With one peer the order makes no difference to anybody, and costs.
+        if len(queue) < 2 or len(self._connections) < 2:
+            return
+        first = queue[0].piece
+        if all(request.piece == first for request in queue):
+            return
+        view, peer = self._view(connection)
+        connection.upload_queue = deque(self._uploader.order(view, peer, list(queue)))
+
+    def _view(self, connection: PeerConnection) -> tuple[UploadView, UploadPeerView]:
+        download = self.download
+        assert download is not None
+        now = trio.current_time()
+        if now - self._peer_views_at > PEER_VIEWS_AGE or connection.key not in self._peer_views:
+            self._peer_views = {
+                c.key: self._peer_view(c, download, now)
+                for c in self._connections.values()
+                if c.is_attached
+            }
+            self._peer_views_at = now
+        view = UploadView(
+            have=download.ledger.have,
+            sent=self.sent,
+            rarity=download.ledger.rarity,
+            peers=tuple(self._peer_views.values()),
+            piece_length=download.info.piece_length,
+            piece_count=download.info.piece_count,
+            is_seeder=download.ledger.is_complete,
+            now=now,
+        )
+        return view, self._peer_views[connection.key]
+
+    @staticmethod
+    def _peer_view(connection: PeerConnection, download: Download, now: float) -> UploadPeerView:
+        pieces = download.ledger.pieces_of(connection.key)
+        return UploadPeerView(
+            key=connection.key,
+            pieces=pieces,
+            is_seeder=pieces == download.all_pieces,
+            interested=connection.wire.peer_interested,
+            unchoked=not connection.wire.am_choking,
+            uploaded=connection.uploaded,
+            rate=connection.upload_rate.rate(now),
+        )
+
+    # --- the choking task -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Decide each round, and at once when interest changes or a peer joins or leaves."""
+        while True:
+            self._choke(trio.current_time())
+            with trio.move_on_after(CHOKE_ROUND):
+                await self.wakeup.wait()
+
+    def _choke(self, now: float) -> None:
+        download = self.download
+        if download is None:
+            return
+        attached = [c for c in self._connections.values() if c.is_attached]
+        view = ChokeView(
+            peers=[self._choke_view(c, download, now) for c in attached],
+            slots=self._slots,
+            is_seeder=download.ledger.is_complete,
+            now=now,
+        )
+        unchoked = frozenset(self._choker.unchoke(view, self._rng))
+        for connection in attached:
+            should = connection.key in unchoked
+            if should == connection.should_unchoke:
+                continue
+            connection.should_unchoke = should
+            if should:
+                connection.unchoked_at = now
+                connection.waiting_since = None
+                connection.uploaded_since_unchoke = 0
+            elif connection.wire.peer_interested:
+                connection.waiting_since = now
+            connection.wakeup.set()
+
+    @staticmethod
+    def _choke_view(connection: PeerConnection, download: Download, now: float) -> ChokePeerView:
+        unchoked = connection.should_unchoke
+        return ChokePeerView(
+            key=connection.key,
+            interested=connection.wire.peer_interested,
+            unchoked=unchoked,
+            unchoked_at=connection.unchoked_at if unchoked else None,
+            waiting_since=None if unchoked else connection.waiting_since,
+            download_rate=download.ledger.stats(connection.key).rate,
+            upload_rate=connection.upload_rate.rate(now),
+            uploaded=connection.uploaded_since_unchoke,
+            snubbed=download.ledger.snubbed(connection.key, now),
+            joined_at=connection.joined_at,
+        )

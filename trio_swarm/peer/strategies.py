@@ -1,0 +1,72 @@
+"""The strategies a torrent uses, made from the settings and wrapped in the guard."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from trio_swarm import events
+from trio_swarm.peer.context import NodeContext
+from trio_swarm.schedulers.loading import Strategies
+from trio_swarm.settings import NodeSettings
+from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
+
+
+def check_strategies(strategies: Strategies, settings: NodeSettings) -> None:
+    """Make each configured strategy once: a wrong one is known at start-up (ConfigError)."""
+    strategies.scheduler(settings.scheduler, settings.scheduler_options)
+    strategies.uploader(settings.uploader, settings.uploader_options)
+    strategies.choker(settings.choker, settings.choker_options)
+
+
+def _report(context: NodeContext, fallback: str) -> Callable[[str, str, int, bool], None]:
+    def on_fault(name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001 - the guard's signature
+        context.emit(
+            events.StrategyFault(
+                plugin=name,
+                reason=reason,
+                faults=faults,
+                replaced_by=fallback if replaced else None,
+            )
+        )
+
+    return on_fault
+
+
+def scheduler_for(
+    context: NodeContext, name: str | None, options: Mapping[str, object] | None
+) -> GuardedScheduler:
+    """Return the download strategy of one torrent: its own, else the node's. ConfigError."""
+    settings = context.settings
+    if name is None:
+        name = settings.scheduler
+        options = options or settings.scheduler_options
+    strategy = context.strategies.scheduler(name, options or {})
+    return GuardedScheduler(
+        strategy,
+        name,
+        timer=time.perf_counter,
+        on_fault=_report(context, "rarest-first"),
+    )
+
+
+def uploader_for(context: NodeContext) -> GuardedUploader:
+    """Return the seeding-order strategy of one torrent."""
+    settings = context.settings
+    strategy = context.strategies.uploader(settings.uploader, settings.uploader_options)
+    return GuardedUploader(
+        strategy,
+        settings.uploader,
+        timer=time.perf_counter,
+        on_fault=_report(context, "requests in the order they came"),
+    )
+
+
+def choker_for(context: NodeContext) -> GuardedChoker:
+    """Return the unchoking strategy of one torrent."""
+    settings = context.settings
+    strategy = context.strategies.choker(settings.choker, settings.choker_options)
+    return GuardedChoker(
+        strategy,
+        settings.choker,
+        timer=time.perf_counter,
+        on_fault=_report(context, "tit-for-tat"),
+    )

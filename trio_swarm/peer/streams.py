@@ -1,0 +1,184 @@
+"""Byte streams to peers: a plain socket with sendfile, or any Trio stream the slower way.
+
+The connection knows only `PeerStream`. Encryption (MSE) and uTP would be further classes here.
+"""
+
+import contextlib
+import os
+import socket
+from typing import Protocol
+
+import trio
+
+from trio_swarm.protocol.addresses import Address
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a TCP connection: a LAN answers in milliseconds, a dead host never."""
+
+SENDFILE_CHUNK = 256 * 1024
+"""Bytes per sendfile call: one call cannot hold up the other tasks for long on a cold file."""
+
+
+class PeerStream(Protocol):
+    """What a connection needs of its transport. Errors are OSError or trio.BrokenResourceError."""
+
+    remote: Address
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Fill the start of `buffer`; return the byte count, 0 at the end of the stream."""
+        ...
+
+    async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:
+        """Send all of `data`; `more` says that further bytes follow at once."""
+        ...
+
+    @property
+    def can_send_files(self) -> bool:
+        """Whether `try_send_file` works; if not, the caller reads the bytes and sends those."""
+        ...
+
+    def try_send_file(self, fd: int, offset: int, count: int) -> int:
+        """Send up to `count` bytes of a file without waiting; 0: the stream takes none now."""
+        ...
+
+    async def wait_writable(self) -> None:
+        """Wait until the stream takes bytes again."""
+        ...
+
+    def close(self) -> None:
+        """Close at once; idempotent."""
+        ...
+
+
+class SocketStream:
+    """A TCP socket: receives into the caller's buffer, sends files without copying them."""
+
+    def __init__(self, sock: socket.socket, remote: Address) -> None:
+        sock.settimeout(0.0)  # non-blocking
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
+        self._is_closed = False
+        self.remote = remote
+
+    @classmethod
+    def from_trio(cls, sock: trio.socket.SocketType) -> "SocketStream":
+        """Take over a connected Trio socket; it is detached and must not be used any more."""
+        family, kind, proto = sock.family, sock.type, sock.proto
+        remote = sock.getpeername()
+        raw = socket.socket(family, kind, proto, fileno=sock.detach())
+        return cls(raw, plain_address(remote))
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Fill the start of `buffer`; return the byte count, 0 at the end of the stream."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            try:
+                return self._socket.recv_into(buffer)
+            except (BlockingIOError, InterruptedError):
+                await trio.lowlevel.wait_readable(self._socket)
+
+    async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:
+        """Send all of `data`; with `more` the kernel may wait to fill a segment."""
+        flags = socket.MSG_MORE if more and hasattr(socket, "MSG_MORE") else 0
+        rest = memoryview(data)
+        while rest:
+            try:
+                sent = self._socket.send(rest, flags)
+            except (BlockingIOError, InterruptedError):
+                await trio.lowlevel.wait_writable(self._socket)
+                continue
+            rest = rest[sent:]
+
+    @property
+    def can_send_files(self) -> bool:
+        """True: the kernel copies from the page cache to the socket."""
+        return True
+
+    def try_send_file(self, fd: int, offset: int, count: int) -> int:
+        """Send up to `count` bytes by sendfile: no byte of the file enters Python."""
+        try:
+            sent = os.sendfile(self._socket.fileno(), fd, offset, min(count, SENDFILE_CHUNK))
+        except (BlockingIOError, InterruptedError):
+            return 0
+        if sent == 0:
+            raise TruncatedFileError
+        return sent
+
+    async def wait_writable(self) -> None:
+        """Wait until the socket's buffer has room."""
+        await trio.lowlevel.wait_writable(self._socket)
+
+    def close(self) -> None:
+        """Close at once; tasks that wait on the socket get ClosedResourceError."""
+        if not self._is_closed:
+            self._is_closed = True
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
+class TruncatedFileError(Exception):
+    """A shared file ended before the bytes that were promised: it was cut while being served."""
+
+
+class TrioStream:
+    """Any `trio.abc.HalfCloseableStream`-like stream: tests, TLS, in-memory pairs."""
+
+    def __init__(self, stream: trio.abc.Stream, remote: Address) -> None:
+        self._stream = stream
+        self.remote = remote
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Fill the start of `buffer`; return the byte count, 0 at the end of the stream."""
+        data = await self._stream.receive_some(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:  # noqa: ARG002 - a hint only sockets can use
+        """Send all of `data`."""
+        await self._stream.send_all(data)
+
+    @property
+    def can_send_files(self) -> bool:
+        """False: the bytes go through memory."""
+        return False
+
+    def try_send_file(self, fd: int, offset: int, count: int) -> int:
+        """Not to be called."""
+        raise NotImplementedError
+
+    async def wait_writable(self) -> None:
+        """Return at once: `send_all` waits by itself."""
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """Close at once, without any farewell."""
+        closer = getattr(self._stream, "close", None)
+        if closer is not None:
+            closer()
+
+
+def plain_address(sockaddr: tuple[object, ...]) -> Address:
+    """Return (host, port) of a socket address; IPv4-mapped IPv6 becomes plain IPv4."""
+    host, port = str(sockaddr[0]), int(str(sockaddr[1]))
+    return host.removeprefix("::ffff:") if "." in host else host, port
+
+
+async def connect(address: Address, *, source_host: str = "") -> SocketStream:
+    """Open a TCP connection to `address`, from `source_host` if that is given.
+
+    Raises OSError (refused, unreachable, unknown host) or trio.TooSlowError.
+    """
+    with trio.fail_after(CONNECT_TIMEOUT):
+        host, port = address
+        infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, proto, _name, sockaddr = infos[0]
+        sock = trio.socket.socket(family, kind, proto)
+        try:
+            if source_host and (":" in source_host) == (family == socket.AF_INET6):
+                await sock.bind((source_host, 0))
+            await sock.connect(sockaddr)
+        except BaseException:
+            sock.close()
+            raise
+        return SocketStream.from_trio(sock)

@@ -1,0 +1,55 @@
+"""What a node is told when it is opened, with the defaults of every setting."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trio_swarm.events import Event
+
+DEFAULT_TRACKER = "udp://127.0.0.1:6969"
+"""The tracker that is asked when none is named: one on this machine, at the usual port."""
+
+
+def default_state_folder() -> Path:
+    """Return the folder for resume state: `$XDG_STATE_HOME/trio-swarm`, or below `~/.local`."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "trio-swarm"
+
+
+def ignore_event(_event: Event) -> None:
+    """Do nothing: the default of `on_event`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """Settings of one node; rates are bytes/s, memory is bytes, None means unlimited."""
+
+    listen_host: str = ""
+    """Address to accept peers at; empty for every IPv4 and IPv6 address of this machine."""
+    listen_port: int = 0
+    """TCP port; 0 for any free one."""
+    trackers: tuple[str, ...] = ()
+    """Trackers every share and fetch uses unless it names its own (udp, http, https)."""
+    state_folder: Path | None = None
+    """Where resume state and hash caches are kept; None for `default_state_folder()`."""
+    scheduler: str = "rarest-first"
+    scheduler_options: Mapping[str, object] = field(default_factory=dict)
+    uploader: str = "least-sent"
+    uploader_options: Mapping[str, object] = field(default_factory=dict)
+    choker: str = "tit-for-tat"
+    choker_options: Mapping[str, object] = field(default_factory=dict)
+    plugins: tuple[Path, ...] = ()
+    """Python files or folders with strategies, besides the installed packages."""
+    max_connections: int = 250
+    """Most peers connected at once, over all torrents."""
+    upload_rate: int | None = None
+    download_rate: int | None = None
+    upload_slots: int = 16
+    """Most peers of one torrent that are served at once."""
+    piece_memory: int = 64 * 1024 * 1024
+    """Bytes of pieces in flight, per download."""
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Facts about peers for strategies: address prefix (`10.0.` or `host:port`) → label → value."""
+    on_event: Callable[[Event], None] = ignore_event
+    """Called for everything that happens; must return quickly and must not raise."""

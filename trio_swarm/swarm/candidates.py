@@ -1,0 +1,109 @@
+"""Addresses of a swarm's peers: which to dial next, and when to try again."""
+
+from trio_swarm.protocol.addresses import Address
+
+MAX_CANDIDATES = 2_000
+"""Addresses remembered per torrent: trackers hand out 200 at a time, strangers could more."""
+
+FIRST_RETRY = 1.0
+"""Seconds until a lost or refused peer is dialled again first; doubles up to LAST_RETRY."""
+
+LAST_RETRY = 300.0
+"""Longest time between two tries, seconds."""
+
+USELESS_RETRY = 600.0
+"""Seconds until a peer that has nothing for us (nor we for it) is dialled again."""
+
+HOST_BAN_THRESHOLD = 3
+"""Banned peers of one host that ban the host: one more port would be no better."""
+
+
+class _Candidate:
+    __slots__ = ("due", "failures", "is_busy")
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.failures = 0
+        self.is_busy = False
+
+
+class Candidates:
+    """The one owner of what is known about addresses of one torrent; time is `now`, seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[Address, _Candidate] = {}
+        self._banned: set[Address] = set()
+        self._banned_hosts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, address: Address, now: float) -> bool:
+        """Remember an address; return whether it is new. Port 0 and banned ones are ignored."""
+        if (
+            address in self._known
+            or not 0 < address[1] < 65536
+            or self.is_banned(address)
+            or len(self._known) >= MAX_CANDIDATES
+        ):
+            return False
+        self._known[address] = _Candidate(now)
+        return True
+
+    def take_due(self, now: float) -> Address | None:
+        """Return an address to dial now and mark it busy; None if there is none."""
+        best: Address | None = None
+        best_due = now
+        for address, candidate in self._known.items():
+            if not candidate.is_busy and candidate.due <= best_due:
+                best, best_due = address, candidate.due
+        if best is not None:
+            self._known[best].is_busy = True
+        return best
+
+    def next_due(self) -> float:
+        """Return when `take_due` will next have something; infinity if nothing is to come."""
+        return min((c.due for c in self._known.values() if not c.is_busy), default=float("inf"))
+
+    def connected(self, address: Address) -> None:
+        """Note that a peer listening at `address` is connected, whoever dialled."""
+        candidate = self._known.get(address)
+        if candidate is not None:
+            candidate.is_busy = True
+
+    def succeeded(self, address: Address) -> None:
+        """Note that the peer at `address` proved useful: the next loss counts as its first."""
+        candidate = self._known.get(address)
+        if candidate is not None:
+            candidate.failures = 0
+
+    def lost(self, address: Address, now: float, *, useless: bool = False) -> None:
+        """Note a failed dial or an ended connection; it is due again after a growing pause."""
+        candidate = self._known.get(address)
+        if candidate is None:
+            return
+        candidate.is_busy = False
+        pause = min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(candidate.failures, 20))
+        candidate.failures += 1
+        candidate.due = now + (USELESS_RETRY if useless else pause)
+
+    def ban(self, address: Address) -> None:
+        """Never dial or accept this address again; after several, the whole host."""
+        if address in self._banned:
+            return
+        self._banned.add(address)
+        self._known.pop(address, None)
+        host = address[0]
+        self._banned_hosts[host] = self._banned_hosts.get(host, 0) + 1
+
+    def forget(self, address: Address) -> None:
+        """Drop an address that turned out to be our own."""
+        self._known.pop(address, None)
+        self._banned.add(address)
+
+    def is_banned(self, address: Address) -> bool:
+        """Whether this address, or its whole host, is banned."""
+        return (
+            address in self._banned
+            or self._banned_hosts.get(address[0], 0) >= HOST_BAN_THRESHOLD
+        )
