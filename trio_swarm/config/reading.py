@@ -1,0 +1,324 @@
+"""From a TOML file to a `PeerConfig`, or to the list of everything that is wrong with it."""
+
+import difflib
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeGuard
+
+import msgspec
+
+from trio_swarm.config.model import (
+    FetchConfig,
+    Parsed,
+    PeerConfig,
+    PluginsConfig,
+    RelativePath,
+    ShareConfig,
+    StrategyConfig,
+    TrackerConfig,
+    as_strategy,
+)
+from trio_swarm.config.problems import ConfigProblems
+from trio_swarm.errors import ConfigError
+from trio_swarm.schedulers.loading import Axis, load_strategies
+
+MAX_FILE_SIZE = 1024 * 1024
+"""Bytes: far above any peer's file, far below what parsing could choke on."""
+_NAMES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+_MISSING: Any = object()
+_Choice = tuple[Axis, StrategyConfig | str, str]
+"""A strategy that was chosen: its axis, itself, and the key that chose it."""
+MIN_PIECE_LENGTH = 16 * 1024
+"""Bytes; the block size of BEP 3."""
+
+
+def read_config(file: Path) -> PeerConfig:
+    """Return what `file` holds; every `Path` in it starts at the file's folder or is absolute.
+
+    Raises `ConfigProblems` (a `ConfigError`) that lists everything wrong with its keys and values,
+    or `ConfigError` when it cannot be read or is no TOML.
+    """
+    return parse_config(_content(file), file=file)
+
+
+def parse_config(content: bytes, *, file: Path) -> PeerConfig:
+    """Return the configuration in `content`, with relative paths taken from `file`'s folder.
+
+    Raises only `ConfigError`, whatever the bytes are; see `read_config`.
+    """
+    reader = _read(content, file)
+    if reader.problems:
+        raise ConfigProblems(reader.problems)
+    return typing.cast("PeerConfig", reader.config)
+
+
+def check_strategies(config: PeerConfig, *, file: Path) -> None:
+    """Make every strategy that `config` chooses, and drop it again.
+
+    Raises `ConfigProblems`: a plugin that cannot be loaded, an unknown strategy (with the known
+    ones), an option the strategy does not take.
+    """
+    chosen: list[_Choice] = [
+        ("scheduler", config.scheduler, "scheduler"),
+        ("uploader", config.uploader, "uploader"),
+        ("choker", config.choker, "choker"),
+    ]
+    for index, fetch in enumerate(config.fetch):
+        if fetch.scheduler is not None:
+            chosen.append(("scheduler", fetch.scheduler, f"fetch[{index}].scheduler"))
+    problems = _strategy_problems(chosen, config.plugins.paths, file)
+    if problems:
+        raise ConfigProblems(problems)
+
+
+def find_problems(file: Path) -> Sequence[ConfigError]:
+    """Return all that is wrong with `file`, as `trio-swarm check` shows it; empty when it is good.
+
+    Besides what `read_config` finds: strategies and their options, plugins, and paths to share
+    that are not there.
+    """
+    try:
+        reader = _read(_content(file), file)
+    except ConfigError as error:
+        return [error]
+    problems = [*reader.problems]
+    problems += _strategy_problems(reader.chosen, reader.plugins, file)
+    for key, share in reader.shares:
+        if not share.path.exists():
+            problems.append(ConfigError(f"{share.path} does not exist", file=file, key=key))
+    return problems
+
+
+def _content(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_SIZE + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot be read: {reason}", file=file) from error
+    if len(content) > MAX_FILE_SIZE:
+        raise ConfigError(f"is larger than {MAX_FILE_SIZE:,} bytes", file=file)
+    return content
+
+
+def _read(content: bytes, file: Path) -> "_Reader":
+    reader = _Reader(file)
+    try:
+        raw = tomllib.loads(content.decode())
+        reader.look_at_numbers(raw, "")
+        if not reader.problems:
+            reader.config = reader.table(PeerConfig, raw, "")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8 text (byte {error.start})", file=file) from error
+    except RecursionError as error:
+        raise ConfigError("is nested too deeply", file=file) from error
+    except ValueError as error:  # TOMLDecodeError, and numbers or dates beyond Python's
+        raise ConfigError(f"is not valid TOML: {error}", file=file) from error
+    return reader
+
+
+def _strategy_problems(
+    chosen: Sequence[_Choice], plugins: Sequence[Path], file: Path
+) -> list[ConfigError]:
+    try:
+        strategies = load_strategies(plugins)
+    except ConfigError as error:
+        return [ConfigError(str(error), file=file, key="plugins.paths")]
+    make = {
+        "scheduler": strategies.scheduler,
+        "uploader": strategies.uploader,
+        "choker": strategies.choker,
+    }
+    problems = []
+    for axis, choice, key in chosen:
+        strategy = as_strategy(choice)
+        try:
+            make[axis](strategy.name, strategy.options)
+        except ConfigError as error:
+            problems.append(ConfigError(str(error), file=file, key=key))
+    return problems
+
+
+@dataclass
+class _Reader:
+    """Walks the raw tables along the structs and notes every problem on the way."""
+
+    file: Path
+    config: Any = _MISSING
+    problems: list[ConfigError] = field(default_factory=list)
+    # What is right by itself can be looked at further, whatever is wrong elsewhere.
+    chosen: list[_Choice] = field(default_factory=list)
+    shares: list[tuple[str, ShareConfig]] = field(default_factory=list)
+    plugins: Sequence[Path] = ()
+
+    def fail(self, key: str, message: str) -> Any:
+        self.problems.append(ConfigError(message, file=self.file, key=key or None))
+        return _MISSING
+
+    def table(self, struct: type[msgspec.Struct], raw: object, key: str) -> Any:
+        if not isinstance(raw, dict):
+            return self.fail(key, f"expected a table, got {_describe(raw)}")
+        hints = typing.get_type_hints(struct, include_extras=True)
+        before = len(self.problems)
+        for name in raw:
+            if name not in hints:
+                self.fail(_below(key, name), "unknown key" + _suggest(name, hints))
+        values = {}
+        for info in msgspec.structs.fields(struct):
+            name = info.name
+            if name in raw:
+                values[name] = self.value(hints[name], raw[name], _below(key, name))
+            elif info.required:
+                self.fail(_below(key, name), "is missing")
+            elif isinstance(info.default, Path):
+                values[name] = self.path(str(info.default), key)
+            elif _is_struct(hints[name]):  # its defaults may be relative paths, too
+                values[name] = self.table(hints[name], {}, _below(key, name))
+        # Problems in here or below were noted: then there is nothing whole to return.
+        if len(self.problems) > before:
+            return _MISSING
+        made = struct(**values)
+        self.look_further(made, key)
+        return made
+
+    def value(self, hint: Any, raw: object, key: str) -> Any:  # noqa: PLR0911 - one per kind
+        origin = typing.get_origin(hint)
+        if origin in {typing.Union, types.UnionType}:
+            return self.union(typing.get_args(hint), raw, key)
+        if _is_struct(hint):
+            return self.table(hint, raw, key)
+        if origin is tuple:
+            return self.items(typing.get_args(hint)[0], raw, key)
+        if origin is Annotated:
+            for mark in hint.__metadata__:
+                if isinstance(mark, RelativePath):
+                    return self.path(raw, key)
+                if isinstance(mark, Parsed):
+                    return self.parsed(mark, raw, key)
+        try:
+            return msgspec.convert(raw, hint)
+        except msgspec.ValidationError as error:
+            where, message = _explain(str(error), key)
+            if "got" not in message:
+                message += f", got {_describe(raw)}"
+            return self.fail(where, message)
+
+    def union(self, choices: Sequence[Any], raw: object, key: str) -> Any:
+        # TOML has no null, so None only stands for an absent key and is never read.
+        choices = [choice for choice in choices if choice is not types.NoneType]
+        structs = [choice for choice in choices if _is_struct(choice)]
+        others = [choice for choice in choices if not _is_struct(choice)]
+        if structs and (isinstance(raw, dict) or not others):
+            value = self.table(structs[0], raw, key)
+        else:
+            value = self.value(others[0], raw, key)
+        if StrategyConfig in structs and value is not _MISSING:
+            axis = typing.cast("Axis", key.rpartition(".")[2])
+            self.chosen.append((axis, value, key))
+        return value
+
+    def items(self, hint: Any, raw: object, key: str) -> Any:
+        if not isinstance(raw, list):
+            wanted = f"[[{key}]]" if _is_struct(hint) else "a list"
+            return self.fail(key, f"expected {wanted}, got {_describe(raw)}")
+        return tuple(self.value(hint, item, f"{key}[{i}]") for i, item in enumerate(raw))
+
+    def path(self, raw: object, key: str) -> Any:
+        if not isinstance(raw, str) or not raw or "\0" in raw:
+            return self.fail(key, f"expected a path, got {_describe(raw)}")
+        try:
+            return self.file.parent / Path(raw).expanduser()
+        except RuntimeError as error:  # no such user, or no home
+            return self.fail(key, f"{error}: {raw!r}")
+
+    def parsed(self, mark: Parsed, raw: object, key: str) -> Any:
+        try:
+            value = mark.parse(raw)
+        except ConfigError as error:
+            return self.fail(key, str(error))
+        if mark.at_least is not None and isinstance(value, int) and value < mark.at_least:
+            return self.fail(key, f"must be at least {mark.at_least:,}, got {_describe(raw)}")
+        return value
+
+    def look_at_numbers(self, raw: object, key: str) -> None:
+        """Note whole numbers beyond TOML's 64 bits, which Python would read and cannot print."""
+        if isinstance(raw, dict):
+            for name, value in raw.items():
+                self.look_at_numbers(value, _below(key, name))
+        elif isinstance(raw, list):
+            for index, value in enumerate(raw):
+                self.look_at_numbers(value, f"{key}[{index}]")
+        elif isinstance(raw, int) and not -(2**63) <= raw < 2**63:
+            self.fail(key, "is beyond 64 bits")
+
+    def look_further(self, table: object, key: str) -> None:
+        """Note values of one table that are right alone and wrong together."""
+        match table:
+            case TrackerConfig() if table.lease <= table.interval:
+                self.fail(
+                    f"{key}.lease",
+                    f"must be more than tracker.interval ({table.interval:g}), "
+                    f"got {table.lease:g}: peers would be forgotten between heartbeats",
+                )
+            case ShareConfig():
+                self.shares.append((f"{key}.path", table))
+                length = table.piece_length
+                if length is not None and (length < MIN_PIECE_LENGTH or length & (length - 1)):
+                    message = f"must be a power of two and at least 16KiB, got {length:,}"
+                    self.fail(f"{key}.piece_length", message)
+            case FetchConfig():
+                for name, limit in (("seed_for", table.seed_for), ("seed_ratio", table.seed_ratio)):
+                    if limit is not None and not table.seed:
+                        self.fail(f"{key}.{name}", "makes no sense with seed = false")
+            case PluginsConfig():
+                self.plugins = table.paths
+
+
+def _is_struct(hint: object) -> TypeGuard[type[msgspec.Struct]]:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def _below(key: str, name: str) -> str:
+    part = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else repr(name)
+    return f"{key}.{part}" if key else part
+
+
+def _suggest(name: str, known: typing.Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f", did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}"
+
+
+def _describe(raw: object) -> str:
+    """Name a raw value, short, in words a TOML author knows."""
+    match raw:
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+        case bool():
+            return str(raw).lower()
+        case _:
+            text = repr(raw) if isinstance(raw, str) else str(raw)
+            return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _explain(message: str, key: str) -> tuple[str, str]:
+    """Turn a message of msgspec into (key, message): its own path is relative to the value."""
+    text, _, path = message.partition(" - at `")
+    inner = path.removesuffix("`").removeprefix("$").replace("[...]", "")
+    text = re.sub(r"`(\w+)(?: \| null)?`", lambda name: _NAMES.get(name[1], name[1]), text)
+    return f"{key}{inner}", text[:1].lower() + text[1:]

@@ -1,0 +1,121 @@
+"""The values people type, in TOML and on the command line: sizes, rates, addresses, URLs.
+
+Every function takes what was typed and raises `ConfigError` with what would be right; the caller
+adds the file and key, or the flag.
+"""
+
+import re
+
+from trio_swarm.errors import ConfigError
+from trio_swarm.protocol.addresses import Address, parse_host_port
+from trio_swarm.protocol.tracker_urls import parse_tracker_url
+
+_NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*")
+_BYTES_PER_UNIT = {
+    "": 1,
+    "b": 1,
+    # As in rsync, dd and curl: a bare letter is binary, and so is the -iB form.
+    **{
+        f"{letter}{tail}": 1024**power
+        for power, letter in enumerate("kmgt", 1)
+        for tail in ("", "i", "ib")
+    },
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+}
+_BYTES_PER_RATE_UNIT = _BYTES_PER_UNIT | {
+    f"{letter}bit": 1000**power / 8 for power, letter in enumerate("kmgt", 1)
+}
+MAX_SIZE = 2**62
+"""Above any file; below what a 64-bit integer holds."""
+UNLIMITED = "unlimited"
+
+
+def parse_size(value: object) -> int:
+    """Return bytes from an integer or text like `500k`, `10MiB`, `5M` (binary) or `10MB`."""
+    return _scaled(value, _BYTES_PER_UNIT, "a size such as 10MiB, 500k or 1048576")
+
+
+def parse_rate(value: object) -> int | None:
+    """Return bytes/s from a size (`/s` may follow) or `10Mbit`; None for 0 and `unlimited`."""
+    if isinstance(value, str):
+        value = value.strip().removesuffix("/s")
+        if value.lower() == UNLIMITED:
+            return None
+    expected = f"a rate such as 10MiB, 500k/s, 20Mbit or {UNLIMITED}"
+    return _scaled(value, _BYTES_PER_RATE_UNIT, expected) or None
+
+
+def _scaled(value: object, factors: dict[str, float], expected: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    elif isinstance(value, str) and (match := _NUMBER_AND_UNIT.fullmatch(value)):
+        number, unit = match.groups()
+        factor = factors.get(unit.lower())
+        if factor is None:
+            raise ConfigError(f"expected {expected}, got {value!r}")
+        size = int(float(number) * factor) if "." in number else int(int(number) * factor)
+    else:
+        raise ConfigError(f"expected {expected}, got {value!r}")
+    if not 0 <= size <= MAX_SIZE:
+        raise ConfigError(f"expected {expected}, got {value!r}, which is out of range")
+    return size
+
+
+def parse_listen(value: object) -> Address:
+    """Return (host, port) from `HOST:PORT`, `:PORT` or `PORT`; host "" is every address."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    expected = "HOST:PORT, :PORT or PORT"
+    if not isinstance(value, str):
+        raise ConfigError(f"expected {expected}, got {value!r}")
+    text = value.strip()
+    if text.isdecimal():
+        text = f":{text}"
+    try:
+        host, port = parse_host_port(text)
+    except ConfigError as error:
+        raise ConfigError(f"expected {expected}, got {value!r}") from error
+    return ("" if host == "*" else host), port
+
+
+def parse_peer(value: object) -> Address:
+    """Return the (host, port) of one peer to connect to, from `HOST:PORT`."""
+    expected = "HOST:PORT of a peer"
+    if not isinstance(value, str):
+        raise ConfigError(f"expected {expected}, got {value!r}")
+    try:
+        host, port = parse_host_port(value.strip())
+    except ConfigError as error:
+        raise ConfigError(f"expected {expected}, got {value!r}") from error
+    if not host or not port:
+        raise ConfigError(f"expected {expected}, got {value!r}")
+    return host, port
+
+
+def parse_tracker(value: object) -> str:
+    """Return a tracker's URL, checked: `udp://HOST:PORT`, `http://…` or `https://…`."""
+    if not isinstance(value, str):
+        raise ConfigError(f"expected a tracker's URL such as udp://HOST:6969, got {value!r}")
+    url = value.strip()
+    parse_tracker_url(url)
+    return url
+
+
+def parse_tracker_list(text: str) -> tuple[str, ...]:
+    """Return the URLs of a list separated by commas or blanks, as in `TRIO_SWARM_TRACKER`."""
+    return tuple(parse_tracker(url) for url in re.split(r"[,\s]+", text) if url)
+
+
+def parse_info_hash(value: object) -> bytes:
+    """Return the 20 bytes of an info-hash typed as 40 hex digits."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{40}", value.strip()):
+        return bytes.fromhex(value)
+    raise ConfigError(f"expected an info-hash of 40 hex digits, got {value!r}")
+
+
+def parse_option(text: str) -> tuple[str, str]:
+    """Return key and value of one `--option KEY=VALUE`."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"expected KEY=VALUE, got {text!r}")
+    return key.strip(), value
