@@ -1,1 +1,18 @@
 """The command line: the only place that prints and exits."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command in `sys.argv` and return the exit code: 0 done, 1 failed, 2 used wrongly."""
+    arguments = sys.argv[1:]
+    before_names = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--version" in before_names:
+        # Answered before anything is imported: scripts ask often, and Trio alone takes 0.1 s.
+        from trio_swarm import __version__  # noqa: PLC0415 - the rest is imported late, too
+
+        print(f"trio-swarm {__version__}")
+        return 0
+    from trio_swarm.cli.app import run  # noqa: PLC0415 - see above
+
+    return run(arguments)

@@ -1,0 +1,91 @@
+"""The commands of `trio-swarm`, found by name and imported only when they are used."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from trio_swarm import __version__
+from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
+
+COMMANDS = {
+    "tracker": "tracker_command:tracker",
+    "seed": "seed_command:seed",
+    "get": "get_command:get",
+    "ls": "ls_command:ls",
+    "create": "create_command:create",
+    "show": "show_command:show",
+    "run": "run_command:run",
+    "check": "config_commands:check",
+    "init": "config_commands:init",
+    "schedulers": "schedulers_command:schedulers",
+    "demo": "demo_command:demo",
+}
+_OUTPUT_FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v"})
+
+_HELP = "Share files from one machine and fetch them by name on others, over BitTorrent."
+
+_EXAMPLES = """\
+On the machine with the file:
+
+    trio-swarm tracker
+    trio-swarm seed holiday.mkv
+
+On another one:
+
+    trio-swarm get holiday.mkv --tracker udp://HOST:6969
+
+Every command takes --json, --quiet and --verbose, and explains itself with --help. Exit codes:
+0 done, 1 failed or interrupted before it was done, 2 wrong usage or configuration.
+"""
+
+
+def make_app() -> App:
+    """Return the command line, with none of its commands imported yet."""
+    app = App(
+        name="trio-swarm",
+        help=_HELP,
+        help_epilogue=_EXAMPLES,
+        help_format="markdown",
+        version=__version__,
+        backend="trio",
+        result_action="return_value",
+    )
+    for sort_key, (name, place) in enumerate(COMMANDS.items()):
+        app.command(f"trio_swarm.cli.{place}", name=name, sort_key=sort_key)
+    app.register_install_completion_command(help="Install completion for this shell.")
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit code; prints what ended it, if something did."""
+    tokens = _flags_after_command(list(arguments))
+    as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names may hold what this terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = make_app()(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        complain(" ".join(str(error).split()), exit_code=USAGE, as_json=as_json)
+        return USAGE
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the one boundary of the whole program
+        explained = explain_failure(error, as_json=as_json)
+        if explained is not None:
+            return explained
+        traceback.print_exception(error)
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _flags_after_command(tokens: list[str]) -> list[str]:
+    """Let `trio-swarm --json ls` mean `trio-swarm ls --json`."""
+    count = 0
+    while count < len(tokens) and tokens[count] in _OUTPUT_FLAGS:
+        count += 1
+    flags, rest = tokens[:count], tokens[count:]
+    return [*rest[:1], *flags, *rest[1:]] if rest else []

@@ -1,0 +1,181 @@
+"""What `--json` prints: one JSON object a line on stdout, each with an `event` field.
+
+Two kinds come. What happens in a node is the events of `trio_swarm.events`, by their names in
+snake case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `checked`,
+`completed`, `peer_connected`, `peer_lost`, `peer_banned`, `piece_failed`, `piece_verified`,
+`announced`, `tracker_failed`, `strategy_fault`, `torrent_failed`, `tracker_listening`). What a
+command has to say comes as the events below: `progress` once a second and torrent (get, seed,
+run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
+(show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and
+`config_checked` (check), `written` (init), `demo_result` (demo), and in every command `error`,
+whose message is also the line on stderr.
+
+Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes, rates
+bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds nothing:
+every event is printed; `--quiet` leaves only warnings, errors and what was asked for.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trio_swarm.events import Event
+
+
+def json_line(event: Event) -> str:
+    """Return the line for `event`, without its line end."""
+    # ASCII only, so that not even a raw control character of a name reaches a terminal.
+    return json.dumps(event.as_dict(), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Event):
+    """How far one torrent is; see `trio_swarm.Progress` for the fields."""
+
+    info_hash: str
+    share_name: str
+    state: str
+    size: int
+    have: int
+    pieces: int
+    pieces_have: int
+    download_rate: float
+    upload_rate: float
+    eta: float | None
+    downloaded: int
+    uploaded: int
+    duplicate: int
+    peers: int
+    seeders: int
+    ratio: float
+    connections: list[dict[str, object]]
+    """One object a connected peer: address, client, rates, bytes, what it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hashing(Event):
+    """How much of a path to share has been hashed, in bytes."""
+
+    path: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed(Event):
+    """One name on a tracker, as `ls` lists it."""
+
+    share_name: str
+    info_hash: str
+    size: int
+    seeders: int
+    leechers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described(Event):
+    """What `show` reads from a .torrent file or magnet link; unknown is None or empty."""
+
+    share_name: str | None
+    info_hash: str
+    size: int | None
+    piece_length: int | None
+    pieces: int | None
+    private: bool | None
+    files: list[dict[str, object]]
+    """`path` and `size` of each, without padding."""
+    trackers: list[list[str]]
+    """Tiers of URLs."""
+    peers: list[str]
+    comment: str
+    created_by: str
+    creation_date: int | None
+    """Seconds since 1970."""
+    magnet: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created(Event):
+    """A .torrent file was written."""
+
+    path: str
+    share_name: str
+    info_hash: str
+    size: int
+    pieces: int
+    piece_length: int
+    magnet: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy(Event):
+    """One strategy that can be chosen."""
+
+    axis: str
+    strategy: str
+    origin: str
+    summary: str
+    options: list[dict[str, object]]
+    """`name`, `type`, `default`, `required` and `doc` of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginProblem(Event):
+    """An installed package that offers strategies and cannot be used."""
+
+    level = "warning"
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Event):
+    """One thing wrong with a configuration file."""
+
+    level = "warning"
+    file: str
+    key: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChecked(Event):
+    """A configuration file was looked at."""
+
+    file: str
+    problems: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Event):
+    """A starting configuration was written."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult(Event):
+    """One fetch of the demo."""
+
+    scheduler: str
+    seconds: float
+    ideal_seconds: float
+    rate: float
+    shares: Mapping[str, float]
+    """What each seeder gave, 0 to 1."""
+    duplicate: int
+    identical: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure(Event):
+    """The command ends with `exit_code`; printed as `error`."""
+
+    level = "warning"
+    message: str
+    exit_code: int
+
+    @property
+    def name(self) -> str:
+        """Return `error`."""
+        return "error"

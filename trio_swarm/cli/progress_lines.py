@@ -1,0 +1,53 @@
+"""One torrent's progress, as a line for people and as an event for programs."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from trio_swarm.cli import json_events
+from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
+from trio_swarm.progress import PeerProgress, Progress
+
+
+def progress_line(name: str, progress: Progress) -> str:
+    """Return where the torrent is, in one line; empty for one where nothing moves."""
+    peers = count_text(progress.peers, "peer")
+    up = rate_text(progress.upload_rate)
+    match progress.state:
+        case "metadata":
+            return f"{name}: asking {peers} for the metadata"
+        case "checking":
+            done = percent_text(progress.have, progress.size)
+            return f"{name}: checked {done} of {size_text(progress.size)}"
+        case "seeding":
+            if not up:
+                return ""
+            return f"{name}: seeding {up} to {peers}, ratio {progress.ratio:.2f}"
+        case "downloading" | "finishing":
+            parts = [
+                f"{percent_text(progress.have, progress.size)} of {size_text(progress.size)}",
+                f"{rate_text(progress.download_rate) or '0 B/s'} from {peers}",
+            ]
+            if up:
+                parts.append(f"{up} up")
+            if progress.eta is not None and math.isfinite(progress.eta):
+                parts.append(f"{duration_text(progress.eta)} left")
+            return f"{name}: {', '.join(parts)}"
+        case _:
+            return ""
+
+
+def progress_event(
+    info_hash: bytes, name: str, progress: Progress, peers: Sequence[PeerProgress]
+) -> json_events.Progress:
+    """Return the `progress` event of a torrent."""
+    values = {each.name: getattr(progress, each.name) for each in dataclasses.fields(progress)}
+    eta = progress.eta
+    values["eta"] = None if eta is None or not math.isfinite(eta) else eta
+    known = {each.name for each in dataclasses.fields(json_events.Progress)}
+    return json_events.Progress(
+        info_hash=info_hash.hex(),
+        share_name=name,
+        connections=[dataclasses.asdict(peer) for peer in peers],
+        **{key: value for key, value in values.items() if key in known},
+    )

@@ -1,0 +1,198 @@
+"""How a command talks: JSON lines for programs, plain lines for logs, a live display for people.
+
+`make_reporter` chooses. A reporter never raises into the node that calls it: when its output can no
+longer be written it says so through `stop`, and `failure` holds why.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, Protocol, TextIO
+
+import trio
+
+from trio_swarm.cli.describe import describe
+from trio_swarm.cli.json_events import Hashing, json_line
+from trio_swarm.cli.options import OutputOptions
+from trio_swarm.cli.progress_lines import progress_event, progress_line
+from trio_swarm.cli.text import percent_text, safe_text, size_text
+from trio_swarm.events import Event
+from trio_swarm.progress import PeerProgress, Progress
+
+JSON_SECONDS = 1.0
+LINE_SECONDS = 10.0
+
+
+class Followed(Protocol):
+    """What a reporter needs of a torrent; `trio_swarm.Torrent` is one."""
+
+    @property
+    def info_hash(self) -> bytes:
+        """Its 20 bytes."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name, empty while unknown."""
+        ...
+
+    def progress(self) -> Progress:
+        """Return how far it is."""
+        ...
+
+    def peers(self) -> Sequence[PeerProgress]:
+        """Return its connected peers."""
+        ...
+
+
+class HashingProgress:
+    """How far the hashing of one path is; called from whatever thread hashes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done = 0
+        self.total = 0
+        self.shown = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note of `done` of `total` bytes."""
+        self.done, self.total = done, total
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is something left to hash."""
+        return self.done < self.total
+
+
+class Reporter:
+    """What all three have in common; itself the one that prints plain lines now and then."""
+
+    def __init__(self, output: OutputOptions) -> None:
+        self.quiet = output.quiet
+        self.verbose = output.verbose
+        self.failure: OSError | None = None
+        """Why output can no longer be written."""
+        self.stop: Callable[[], None] | None = None
+        """Called once when output can no longer be written; None: the error is raised instead."""
+        self._hashing: list[HashingProgress] = []
+
+    def event(self, event: Event) -> None:
+        """Tell of something that happened in the node."""
+        if event.level == "warning":
+            self.warn(describe(event))
+        elif not self.quiet and (event.level == "info" or self.verbose):
+            text = describe(event)
+            if text:
+                self._write(text)
+
+    def say(self, text: str) -> None:
+        """Tell a person something that only helps; programs and --quiet do not get it."""
+        if not self.quiet:
+            self._write(text)
+
+    def warn(self, text: str) -> None:
+        """Tell a person something on stderr, even with --quiet."""
+        self._write(f"trio-swarm: {text}", sys.stderr)
+
+    def answer(self, event: Event, text: str) -> None:
+        """Print what was asked for: `event` in JSON, or `text` (lines) for people."""
+        del event
+        for line in text.splitlines():
+            self._write(line)
+
+    def hashing(self, path: Path) -> HashingProgress:
+        """Return what to call with (done, total) while `path` is hashed; `follow` shows it."""
+        progress = HashingProgress(path)
+        self._hashing.append(progress)
+        return progress
+
+    async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
+        """Show the progress of all torrents until cancelled."""
+        while True:
+            await trio.sleep(LINE_SECONDS)
+            self._show_progress(torrents())
+
+    def close(self) -> None:
+        """Give the terminal back."""
+
+    def _show_progress(self, torrents: Sequence[Followed]) -> None:
+        for hashing in self._hashing_changed():
+            done = percent_text(hashing.done, hashing.total)
+            self.say(f"{hashing.path}: hashed {done} of {size_text(hashing.total)}")
+        for torrent in torrents:
+            line = progress_line(torrent.name or torrent.info_hash.hex(), torrent.progress())
+            if line:
+                self.say(line)
+
+    def _hashing_changed(self) -> list[HashingProgress]:
+        changed = [each for each in self._hashing if each.done != each.shown]
+        for each in changed:
+            each.shown = each.done
+        self._hashing = [each for each in self._hashing if each.is_running or not each.total]
+        return changed
+
+    def _write(self, text: str, stream: TextIO | None = None) -> None:
+        self._write_raw(safe_text(text), stream or sys.stdout)
+
+    def _write_raw(self, line: str, stream: TextIO) -> None:
+        if self.failure is not None:
+            return
+        try:
+            print(line, file=stream, flush=True)
+        except OSError as error:
+            if self.stop is None:
+                raise
+            self.failure = error
+            self.stop()
+
+
+class JsonReporter(Reporter):
+    """One JSON object a line on stdout, see `json_events`; warnings are events, too."""
+
+    def event(self, event: Event) -> None:
+        """Print the event; with --quiet only warnings."""
+        if not self.quiet or event.level == "warning":
+            self._write_raw(json_line(event), sys.stdout)
+
+    def say(self, text: str) -> None:
+        """Say nothing: this is for people."""
+
+    def warn(self, text: str) -> None:
+        """Print the warning on stderr, where it is out of the way."""
+        self._write(f"trio-swarm: {text}", sys.stderr)
+
+    def answer(self, event: Event, text: str) -> None:
+        """Print the event."""
+        del text
+        self._write_raw(json_line(event), sys.stdout)
+
+    async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
+        """Print a `progress` event a second and torrent until cancelled, and a last one then."""
+        try:
+            while True:
+                await trio.sleep(JSON_SECONDS)
+                self._show_progress(torrents())
+        finally:
+            self._show_progress(torrents())
+
+    def _show_progress(self, torrents: Sequence[Followed]) -> None:
+        if self.quiet:
+            return
+        for hashing in self._hashing_changed():
+            self.event(Hashing(path=str(hashing.path), done=hashing.done, total=hashing.total))
+        for torrent in torrents:
+            self.event(
+                progress_event(torrent.info_hash, torrent.name, torrent.progress(), torrent.peers())
+            )
+
+
+def make_reporter(output: OutputOptions) -> Reporter:
+    """Return the reporter that suits the flags and where stdout goes."""
+    if output.json:
+        return JsonReporter(output)
+    if sys.stdout.isatty() and not output.quiet and os.environ.get("TERM") != "dumb":
+        from trio_swarm.cli.live import LiveReporter  # noqa: PLC0415 - rich only where it is seen
+
+        return LiveReporter(output)
+    return Reporter(output)

@@ -1,0 +1,63 @@
+"""Running a command's tasks until they end or a person ends them."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
+
+import trio
+
+from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.reporting import Reporter
+from trio_swarm.errors import TrioSwarmError
+
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+async def run_until_interrupted(
+    body: Callable[[], Awaitable[int]], reporter: Reporter, *, interrupted: Callable[[], int]
+) -> int:
+    """Run `body` and return its exit code, or `interrupted()` when a signal ended it.
+
+    SIGINT, SIGTERM and SIGHUP cancel the body, which announces `stopped` and saves on its way out;
+    the second of them ends the process at once. Raises what the body raises; BrokenPipeError or
+    TrioSwarmError when output can no longer be written.
+    """
+    code = FAILED
+    with _signals() as received:
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+            reporter.stop = scope.cancel
+            nursery.start_soon(_cancel_on_signal, received, scope, reporter)
+            try:
+                with scope:
+                    code = await body()
+            finally:
+                reporter.close()
+            nursery.cancel_scope.cancel()
+    if isinstance(reporter.failure, BrokenPipeError):
+        raise reporter.failure
+    if reporter.failure is not None:
+        raise TrioSwarmError(f"output cannot be written: {reporter.failure.strerror}")
+    return interrupted() if scope.cancelled_caught else code
+
+
+def _signals() -> AbstractContextManager[AsyncIterator[int]]:
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    # nohup ignores it, and so do we then.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        wanted.append(signal.SIGHUP)
+    return trio.open_signal_receiver(*wanted)
+
+
+async def _cancel_on_signal(
+    received: AsyncIterator[int], scope: trio.CancelScope, reporter: Reporter
+) -> None:
+    async for _ in received:
+        if scope.cancel_called:
+            if sys.stdout.isatty():
+                print(_SHOW_CURSOR, flush=True)
+            os._exit(FAILED)
+        reporter.say("stopping (once more to stop at once)")
+        scope.cancel()

@@ -1,0 +1,66 @@
+"""How sizes, rates, times and strangers' words are written for people."""
+
+import unicodedata
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Control characters (escape sequences start with one), lone surrogates, line separators."""
+_DIRECTION_MARKS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+"""They make `exe.txt` of `txt.exe`."""
+
+
+def safe_text(text: str) -> str:
+    """Return `text` on one line, with all that could steer a terminal written as an escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_safe_character(character) for character in text)
+
+
+def _safe_character(character: str) -> str:
+    unsafe = unicodedata.category(character) in _UNSAFE_CATEGORIES or character in _DIRECTION_MARKS
+    return character.encode("unicode_escape").decode() if unsafe else character
+
+
+def size_text(size: float) -> str:
+    """Return bytes as `512 B`, `1.50 KiB`, `256 MiB`: three digits that matter."""
+    for unit in _UNITS:
+        if abs(size) < 1000 or unit == _UNITS[-1]:
+            break
+        size /= 1024
+    if unit == "B" or size == int(size):
+        return f"{size:.0f} {unit}"
+    digits = 2 if size < 10 else 1 if size < 100 else 0
+    return f"{size:.{digits}f} {unit}"
+
+
+def rate_text(rate: float) -> str:
+    """Return bytes/s as `3.20 MiB/s`; nothing for rates that round to none."""
+    return f"{size_text(rate)}/s" if rate >= 1 else ""
+
+
+def duration_text(seconds: float) -> str:
+    """Return `0.8 s`, `42 s`, `3:07 min`, `2:05 h`, `3 days`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+    return f"{whole // 86_400} days"
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return `1 piece`, `1,024 pieces`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent_text(part: float, whole: float) -> str:
+    """Return `37 %`, and never `100 %` before all is there."""
+    if whole <= 0:
+        return "0 %"
+    return "100 %" if part >= whole else f"{min(99.0, int(1000 * part / whole) / 10):g} %"
