@@ -1,0 +1,28 @@
+"""Which names may be registered with a tracker."""
+
+import unicodedata
+
+MAX_NAME_BYTES = 255
+"""UTF-8 bytes: as long as a file name may be on common file systems."""
+
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Line and paragraph separators, control characters, and halves of surrogate pairs.
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def name_fault(name: str, *, max_bytes: int = MAX_NAME_BYTES) -> str | None:
+    """Return why `name` cannot be registered, or None if it can.
+
+    Names are shown on other people's terminals, so nothing that moves the cursor, breaks the line
+    or reverses the text ("gpj.exe") is accepted. Anything else is: a name is only a hint.
+    """
+    if not name:
+        return "the name is empty"
+    # Most names are ASCII, and this is asked for every name of every answer.
+    if not (name.isascii() and name.isprintable()):
+        for character in name:
+            if unicodedata.category(character) in _UNPRINTABLE or character in _BIDI_CONTROLS:
+                return f"the name holds the control character U+{ord(character):04X}"
+    if len(name.encode()) > max_bytes:
+        return f"the name is longer than {max_bytes} bytes"
+    return None

@@ -1,0 +1,119 @@
+"""Tracker URLs, and what a UDP tracker is told of them (BEP 41 URLData).
+
+The URL of a tracker may name what is shared: `udp://host:port/announce?name=NAME&size=BYTES`, the
+name as percent-encoded UTF-8. A "+" in it is a plus, not a space: people write `name=c++.iso`.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from trio_swarm.errors import ConfigError, RemoteProtocolError
+
+MAX_URL_LENGTH = 2048
+"""Characters. Longer ones come from broken or hostile metainfo files."""
+
+MAX_URL_DATA = 1024
+"""Bytes of path and query sent to a UDP tracker: an announce must fit one datagram."""
+
+MAX_SIZE = 2**63 - 1
+"""Bytes; the largest `size=` believed."""
+
+_DEFAULT_PATH = "/announce"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerUrl:
+    """A tracker's URL in parts; `request` is path and query, as written."""
+
+    scheme: str
+    host: str
+    port: int
+    request: str
+
+
+class UrlShare(NamedTuple):
+    """What the query of a tracker URL says is shared; `size` in bytes, 0 when it does not say."""
+
+    name: str
+    size: int
+
+
+def parse_tracker_url(url: str) -> TrackerUrl:
+    """Split a `udp://`, `http://` or `https://` tracker URL; ConfigError says what is wrong."""
+    shown = url if len(url) <= 200 else f"{url[:200]}..."
+    if len(url) > MAX_URL_LENGTH:
+        raise ConfigError(f"tracker URL longer than {MAX_URL_LENGTH} characters: {shown!r}")
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"not a tracker URL: {shown!r} ({error})") from None
+    if parts.scheme not in {"udp", "http", "https"}:
+        raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
+    if not host or any(ord(character) <= 32 for character in url):
+        raise ConfigError(f"tracker URL without a usable host: {shown!r}")
+    if port is None:
+        port = _DEFAULT_PORTS.get(parts.scheme)
+    if not port:
+        raise ConfigError(f"tracker URL without a port: {shown!r} (udp://HOST:PORT/announce)")
+    request = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return TrackerUrl(parts.scheme, host, port, request)
+
+
+def supports_names(url: str) -> bool:
+    """Whether names can be asked of the tracker at `url` at all: the name query is UDP only."""
+    try:
+        return parse_tracker_url(url).scheme == "udp"
+    except ConfigError:
+        return False
+
+
+def url_data(request: str, *, share_name: str | None = None, size: int | None = None) -> bytes:
+    """Return what a UDP tracker is told of its URL: path and query (BEP 41, "URLData").
+
+    `request` is `TrackerUrl.request`. With `share_name`, the query's `name` becomes that (and its
+    `size` becomes `size`, if given). ConfigError if the result is too long for a datagram.
+    """
+    if share_name is not None:
+        path, _, query = request.partition("?")
+        replaced = {"name"} if size is None else {"name", "size"}
+        items = [item for item in query.split("&") if item and _key(item) not in replaced]
+        # File names that are not UTF-8 become "?": a readable hint beats none.
+        items.append("name=" + quote(share_name, safe="", errors="replace"))
+        if size is not None:
+            items.append(f"size={size}")
+        request = f"{path or _DEFAULT_PATH}?{'&'.join(items)}"
+    data = request.encode("utf-8", "replace")
+    if len(data) > MAX_URL_DATA:
+        raise ConfigError(f"path, query and name of a tracker URL exceed {MAX_URL_DATA} bytes")
+    return data
+
+
+def parse_url_data(data: bytes) -> UrlShare | None:
+    """Return the name and size in the query of a URLData, None if it names nothing.
+
+    RemoteProtocolError if the name is not UTF-8. The first `name=` and `size=` count; a size that
+    is not a sensible number is as good as none.
+    """
+    query = data.partition(b"?")[2]
+    if b"name=" not in query:
+        return None
+    name: str | None = None
+    size: int | None = None
+    for item in query.split(b"&"):
+        key, _, value = item.partition(b"=")
+        if key == b"name" and name is None:
+            try:
+                name = unquote_to_bytes(value).decode()
+            except UnicodeDecodeError:
+                raise RemoteProtocolError("the name is not UTF-8") from None
+        # The length limit comes first: int() of a long text is slow, or refused.
+        elif key == b"size" and size is None and len(value) <= 19 and value.isdigit():
+            size = min(int(value), MAX_SIZE)
+    return UrlShare(name, size or 0) if name else None
+
+
+def _key(item: str) -> str:
+    return item.partition("=")[0]
