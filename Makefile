@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml
 	}; \
 	if ! $(BIN)/python -c "$$good" >/dev/null 2>&1; then \
 		python="$$(find_python)"; \
-		if [ -z "$$python" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		if [ -z "$(PYTHON)$$python" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "No Python here can make a virtual environment: installing python3-venv"; \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 				apt-get install -y -qq --no-install-recommends python3-venv; \
