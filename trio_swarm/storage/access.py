@@ -1,0 +1,284 @@
+"""Reading, writing and examining a torrent's files, by file number and span."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from trio_swarm.errors import StorageError
+from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
+from trio_swarm.storage.disk_errors import disk_errors, storage_error
+from trio_swarm.storage.journal import Stamp
+from trio_swarm.storage.layout import Layout, Span
+from trio_swarm.storage.tree import Tree, holds_data
+
+SERVED_FILES = 32
+"""Descriptors kept open for `slices`; a node has many torrents and 1,024 descriptors in all."""
+
+SHARED_FILES = 16
+"""Descriptors kept open for the writing threads, and as many for `read`."""
+
+MAX_SLICES = 16
+"""A block in more files than this is copied together and served as one slice, so that a torrent of
+one-byte files cannot use up the descriptors."""
+
+SYNC_ALL_ABOVE = 256
+"""Above so many unsynced files, one sync of all file systems is quicker than one of each file."""
+
+
+class FileSlice(NamedTuple):
+    """`length` bytes at `offset` of the open file `fd`; `fd` None: that many zeros."""
+
+    fd: int | None
+    offset: int
+    length: int
+
+
+class FileAccess:
+    """The files of one torrent below one root.
+
+    `fixed` are the stamps the files must have when opened for reading, None while they are still
+    being written (then only their sizes are checked). `moving` is held while the root is renamed
+    and `tree` replaced. Methods raise StorageError.
+    """
+
+    def __init__(self, layout: Layout, tree: Tree) -> None:
+        self.layout = layout
+        self.tree = tree
+        self.fixed: Mapping[int, Stamp] | None = None
+        self.writing = SharedDescriptors(self._open_to_write, SHARED_FILES)
+        self._reading = SharedDescriptors(self._open_to_read, SHARED_FILES)
+        self._serving = ReadDescriptors(self._open_to_read, SERVED_FILES)
+        self.moving = threading.Lock()
+        self._copied: IO[bytes] | None = None
+        self._present: set[int] = set()
+        self._unsized: set[int] = set()
+
+    def scan(self) -> dict[int, Stamp]:
+        """Return the stamps of all files there are now; special files and links are errors."""
+        files = [i for i, stored in enumerate(self.layout.stored) if stored]
+        entries = self.layout.info.files
+        statuses = self.tree.statuses(entries[i].path for i in files)
+        return {
+            file: Stamp(status.st_size, status.st_mtime_ns)
+            for file, status in zip(files, statuses, strict=True)
+            if status is not None
+        }
+
+    def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
+        """Return where the bytes of a block lie, for sendfile.
+
+        Descriptors are valid until the next call of this or `close`; one thread only. Raises
+        ValueError for a block that is not inside the piece.
+        """
+        self._serving.trim()
+        spans = self.layout.block_spans(piece, begin, length)
+        if len(spans) > MAX_SLICES:
+            return [self._copy(self.read(piece, begin, length))]
+        stored = self.layout.stored
+        return [
+            FileSlice(
+                self._serving.get(span.file) if stored[span.file] else None,
+                span.offset,
+                span.length,
+            )
+            for span in spans
+        ]
+
+    def read(self, piece: int, begin: int, length: int) -> bytes:
+        """Return the bytes of a block; any thread."""
+        parts = []
+        for span in self.layout.block_spans(piece, begin, length):
+            if not self.layout.stored[span.file]:
+                parts.append(bytes(span.length))
+                continue
+            descriptor = self._reading.acquire(span.file)
+            try:
+                parts.append(self._read_span(descriptor, span))
+            finally:
+                self._reading.release(span.file)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def write(self, descriptor: int, span: Span, data: memoryview) -> None:
+        """Write all of `data` where the span says; raises OSError."""
+        offset = span.offset
+        while data:
+            count = os.pwrite(descriptor, data, offset)
+            data = data[count:]
+            offset += count
+
+    def stamp(self, descriptor: int, file: int) -> Stamp:
+        """Return the stamp of an open file; StorageError if it was removed meanwhile."""
+        status = os.fstat(descriptor)
+        if not status.st_nlink:
+            raise StorageError("was removed while in use", path=self._path(file))
+        return Stamp(status.st_size, status.st_mtime_ns)
+
+    def open_to_hash(self, file: int) -> int:
+        """Open for reading, whatever the size and stamp; the caller closes it."""
+        with disk_errors(self._path(file)):
+            return self.tree.open(self._entry_path(file), os.O_RDONLY)
+
+    def has_data(self, files: Iterable[int]) -> bool:
+        """Tell whether any of the files holds a byte that was written."""
+        for file in files:
+            descriptor = self.open_to_hash(file)
+            try:
+                if holds_data(descriptor):
+                    return True
+            finally:
+                os.close(descriptor)
+        return False
+
+    def prepare(self, found: Mapping[int, Stamp]) -> dict[int, Stamp]:
+        """Make the root ready for writing; return the stamps of the files there are then.
+
+        A folder is created, the one file of a single-file torrent too; files that are shorter than
+        in the torrent are extended by a hole. (Other files are created when first written.)
+        """
+        stamps = dict(found)
+        info = self.layout.info
+        if not info.is_single_file:
+            with disk_errors(self.tree.root):
+                self.tree.root.mkdir(exist_ok=True)
+        self._present = set(found)
+        self._unsized = {
+            file for file, stamp in found.items() if stamp.size < self.layout.lengths[file]
+        }
+        new = {0} - self._present if info.is_single_file else set()
+        for file in self._unsized | new:
+            descriptor = self._open_to_write(file)
+            try:
+                with disk_errors(self._path(file)):
+                    stamps[file] = self.stamp(descriptor, file)
+            finally:
+                os.close(descriptor)
+        return stamps
+
+    def create_empty_files(self) -> None:
+        """Create the files without bytes that are not there: no piece ever writes them."""
+        for file, length in enumerate(self.layout.lengths):
+            if not length and self.layout.stored[file] and file not in self._present:
+                with disk_errors(self._path(file)):
+                    os.close(self.tree.open(self._entry_path(file), os.O_RDWR | os.O_CREAT))
+                self._present.add(file)
+
+    def sync(self, files: Iterable[int]) -> None:
+        """Make the files' bytes, and the names of files and folders, survive a power failure."""
+        files = list(files)
+        if len(files) > SYNC_ALL_ABOVE:
+            os.sync()
+            return
+        for file in files:
+            descriptor = self.open_to_hash(file)
+            try:
+                with disk_errors(self._path(file)):
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        with disk_errors(self.tree.root):
+            self.tree.sync_folders(self._entry_path(file) for file in files)
+
+    def close(self) -> None:
+        """Close every descriptor; no thread may be reading or writing."""
+        self.writing.close()
+        self._reading.close()
+        self._serving.close()
+        self._forget_copy()
+
+    def _entry_path(self, file: int) -> tuple[str, ...]:
+        return self.layout.info.files[file].path
+
+    def _path(self, file: int) -> Path:
+        return self.tree.at(self._entry_path(file))
+
+    def _open_to_read(self, file: int) -> int:
+        descriptor = self._open_existing(file, os.O_RDONLY)
+        try:
+            stamp = self.stamp(descriptor, file)
+            self._require_size(file, stamp.size)
+            self._require_unchanged(file, stamp)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _require_size(self, file: int, size: int) -> None:
+        length = self.layout.lengths[file]
+        if size != length:
+            raise StorageError(f"has {size} bytes now instead of {length}", path=self._path(file))
+
+    def _require_unchanged(self, file: int, stamp: Stamp) -> None:
+        if self.fixed is not None and self.fixed.get(file) != stamp:
+            raise StorageError("has changed since it was verified", path=self._path(file))
+
+    def _open_existing(self, file: int, flags: int) -> int:
+        path = self._entry_path(file)
+        tree = self.tree
+        try:
+            return tree.open(path, flags)
+        except FileNotFoundError as error:
+            # `finish` renames the root in another thread: then `tree` is a new one by now, or is
+            # within its lock.
+            with self.moving:
+                moved = self.tree
+            if moved is tree:
+                raise storage_error(error, tree.at(path)) from error
+        except OSError as error:
+            raise storage_error(error, tree.at(path)) from error
+        with disk_errors(moved.at(path)):
+            return moved.open(path, flags)
+
+    def _open_to_write(self, file: int) -> int:
+        path = self._path(file)
+        length = self.layout.lengths[file]
+        is_new = file not in self._present
+        # O_EXCL: whatever appears under the name of a file not made yet is not ours to overwrite.
+        flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if is_new else 0)
+        with disk_errors(path, needed=length if is_new else None):
+            try:
+                descriptor = self.tree.open(self._entry_path(file), flags)
+            except FileExistsError:
+                raise StorageError(
+                    "has appeared meanwhile and is not overwritten", path=path
+                ) from None
+            if is_new:
+                self._present.add(file)
+                self._unsized.add(file)
+            try:
+                size = os.fstat(descriptor).st_size
+                if size < length and file in self._unsized:
+                    os.ftruncate(descriptor, length)
+                else:
+                    self._require_size(file, size)
+                self._unsized.discard(file)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return descriptor
+
+    def _read_span(self, descriptor: int, span: Span) -> bytes:
+        with disk_errors(self._path(span.file)):
+            data = os.pread(descriptor, span.length, span.offset)
+            while len(data) < span.length:
+                more = os.pread(descriptor, span.length - len(data), span.offset + len(data))
+                if not more:
+                    raise StorageError("is shorter now than before", path=self._path(span.file))
+                data += more
+        return data
+
+    def _copy(self, data: bytes) -> FileSlice:
+        self._forget_copy()
+        with disk_errors(Path(tempfile.gettempdir())):
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - open until the next call
+            self._copied = copy
+            copy.write(data)
+            copy.flush()
+        return FileSlice(copy.fileno(), 0, len(data))
+
+    def _forget_copy(self) -> None:
+        if self._copied is not None:
+            self._copied.close()
+            self._copied = None

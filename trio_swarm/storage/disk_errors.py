@@ -1,0 +1,78 @@
+"""What the operating system's errors mean to a person: one line that names the path."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trio_swarm.errors import DiskFullError, StorageError
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than the file system or a limit allows",
+}
+
+_KNOWN = {
+    errno.ENOENT: "does not exist (any more)",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "operation not permitted",
+    errno.EIO: "the disk reports an input/output error",
+    errno.EROFS: "the file system is read-only",
+    errno.ELOOP: "is a symbolic link; links are not followed here",
+    errno.ENOTDIR: "a part of this path is not a folder, or is a symbolic link",
+    errno.EISDIR: "is a folder where a file is wanted",
+    errno.ENAMETOOLONG: "the name is too long for this file system",
+    errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
+    errno.ENFILE: "too many open files on this machine",
+}
+
+
+def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> StorageError:
+    """Return the StorageError (DiskFullError: no room, quota or size limit) that says `error`.
+
+    `needed` is how many bytes are still to be written, where known.
+    """
+    number = error.errno or 0
+    if number in _FULL:
+        facts = []
+        if needed is not None:
+            facts.append(f"{format_bytes(needed)} still needed")
+        free = _free_bytes(path)
+        if free is not None:
+            facts.append(f"{format_bytes(free)} free")
+        more = f" ({', '.join(facts)})" if facts else ""
+        return DiskFullError(f"{_FULL[number]}{more}", path=path)
+    return StorageError(_KNOWN.get(number) or error.strerror or str(error), path=path)
+
+
+@contextmanager
+def disk_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
+    """Turn every OSError of the block into the StorageError of `storage_error`."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path, needed=needed) from error
+
+
+def format_bytes(count: int) -> str:
+    """Return `count` for a person, as in "1.5 GiB"."""
+    if count < 1024:
+        return f"{count} bytes"
+    size = float(count)
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"
+
+
+def _free_bytes(path: Path) -> int | None:
+    for place in (path, *path.parents):
+        try:
+            status = os.statvfs(place)
+        except OSError:
+            continue
+        return status.f_bavail * status.f_frsize
+    return None

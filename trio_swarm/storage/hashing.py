@@ -1,0 +1,258 @@
+"""SHA-1 of many pieces at once: every core hashes, memory is bounded, files are read ahead."""
+
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from trio_swarm.errors import TrioSwarmError
+from trio_swarm.piece_sets import PieceSet, iterate
+from trio_swarm.protocol.metainfo import Info
+from trio_swarm.storage.descriptors import OpenFile, ReadDescriptors
+from trio_swarm.storage.layout import Layout, Span
+
+OnProgress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all), at most once per MiB or piece, by the calling thread."""
+
+ShouldStop = Callable[[], bool]
+"""Asked between pieces (or every MiB of small ones); True makes the work end."""
+
+BUFFER = 1 << 20
+"""Bytes each thread reads at once: stays in a core's cache between the read and the hash."""
+
+_READ_AHEAD = 8
+"""How many work units before its turn a stretch of a file is asked of the disk."""
+
+_OPEN_FILES = 8
+_MAX_THREADS = 16
+
+_BLOCK = 16384
+
+
+class HashingStopped(TrioSwarmError):  # noqa: N818 - not a fault: the caller asked for it
+    """`should_stop` said so; what was hashed until then is dropped."""
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Ignore progress."""
+
+
+def never_stop() -> bool:
+    """Never ask to stop."""
+    return False
+
+
+def verify_piece(info: Info, piece: int, data: bytes | bytearray | memoryview) -> bool:
+    """Tell whether `data` is exactly the piece (BEP 3, "pieces")."""
+    return hashlib.sha1(data).digest() == info.piece_hash(piece)
+
+
+def block_digests(data: bytes | bytearray | memoryview) -> list[bytes]:
+    """Return the SHA-1 of each 16 KiB block of a piece (the last may be shorter)."""
+    view = memoryview(data)
+    return [
+        hashlib.sha1(view[start : start + _BLOCK]).digest() for start in range(0, len(view), _BLOCK)
+    ]
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def hash_pieces(
+    layout: Layout,
+    open_file: OpenFile,
+    pieces: PieceSet,
+    *,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never_stop,
+    threads: int | None = None,
+) -> dict[int, bytes]:
+    """Return the SHA-1 of each of `pieces`, as the files hold it; blocks until all are done.
+
+    A piece that a file is too short for is left out. `open_file(i)` opens file i for reading
+    (threads call it) and may raise. Raises HashingStopped, and whatever `open_file`,
+    `on_progress`, `should_stop` or reading raises; no thread outlives the call.
+    """
+    units = list(_units(layout, pieces))
+    count = min(threads or core_count(), _MAX_THREADS, len(units))
+    if not count:
+        return {}
+    shared = _Work(layout, open_file, units)
+    workers = [
+        threading.Thread(target=shared.run, name=f"hashing {number}", daemon=True)
+        for number in range(count)
+    ]
+    digests: dict[int, bytes] = {}
+    done = 0
+    total = layout.count_bytes(pieces)
+    started: list[threading.Thread] = []
+    try:
+        for worker in workers:
+            worker.start()
+            started.append(worker)
+        for _ in units:
+            result = shared.results.get()
+            if isinstance(result, BaseException):
+                raise result
+            digests.update(result.digests)
+            done += result.length
+            on_progress(done, total)
+            if should_stop():
+                raise HashingStopped("hashing was stopped")
+    finally:
+        shared.stopping = True
+        for worker in started:
+            worker.join()
+    return digests
+
+
+class _Unit(NamedTuple):
+    """Neighbouring pieces that one thread reads and hashes in one go."""
+
+    pieces: range
+    start: int
+    length: int
+
+
+class _Result(NamedTuple):
+    digests: list[tuple[int, bytes]]
+    length: int
+
+
+def _units(layout: Layout, pieces: PieceSet) -> Iterator[_Unit]:
+    """Cut the set into units of at most BUFFER bytes, or one piece."""
+    info = layout.info
+    most = max(1, BUFFER // info.piece_length)
+    first = stop = -1
+    for piece in iterate(pieces):
+        if piece != stop or stop - first == most:
+            if stop > first:
+                yield _unit(info, first, stop)
+            first = piece
+        stop = piece + 1
+    if stop > first:
+        yield _unit(info, first, stop)
+
+
+def _unit(info: Info, first: int, stop: int) -> _Unit:
+    start = first * info.piece_length
+    return _Unit(range(first, stop), start, min(stop * info.piece_length, info.length) - start)
+
+
+class _Work:
+    """What the hashing threads share: whose turn it is, and where results go."""
+
+    def __init__(self, layout: Layout, open_file: OpenFile, units: list[_Unit]) -> None:
+        self.results: queue.SimpleQueue[_Result | BaseException] = queue.SimpleQueue()
+        self.stopping = False
+        self._layout = layout
+        self._open_file = open_file
+        self._units = units
+        # next() of a range iterator is one step under the GIL; the lock makes it one everywhere.
+        self._turn = iter(range(len(units)))
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        buffer = memoryview(bytearray(BUFFER))
+        descriptors = ReadDescriptors(self._open_file, _OPEN_FILES)
+        try:
+            while not self.stopping:
+                with self._lock:
+                    turn = next(self._turn, None)
+                if turn is None:
+                    return
+                self._ask_ahead(turn + _READ_AHEAD, descriptors)
+                unit = self._units[turn]
+                descriptors.trim()
+                self.results.put(_Result(self._hash(unit, buffer, descriptors), unit.length))
+        except BaseException as error:  # noqa: BLE001 - handed over and raised by hash_pieces
+            self.results.put(error)
+        finally:
+            descriptors.close()
+
+    def _ask_ahead(self, turn: int, descriptors: ReadDescriptors) -> None:
+        if turn >= len(self._units):
+            return
+        unit = self._units[turn]
+        span = self._layout.spans(unit.start, 1)[0]
+        if self._layout.stored[span.file] and descriptors.holds(span.file):
+            os.posix_fadvise(
+                descriptors.get(span.file), span.offset, unit.length, os.POSIX_FADV_WILLNEED
+            )
+
+    def _hash(
+        self, unit: _Unit, buffer: memoryview, descriptors: ReadDescriptors
+    ) -> list[tuple[int, bytes]]:
+        spans = self._layout.spans(unit.start, unit.length)
+        if unit.length > len(buffer):
+            digest = hashlib.sha1()
+            for span in spans:
+                if not self._feed(digest.update, span, buffer, descriptors):
+                    return []
+            return [(unit.pieces.start, digest.digest())]
+        lacking = self._fill(spans, buffer, descriptors)
+        piece_length = self._layout.info.piece_length
+        result = []
+        for number, piece in enumerate(unit.pieces):
+            stop = min((number + 1) * piece_length, unit.length)
+            if all(stop <= start or end <= number * piece_length for start, end in lacking):
+                data = buffer[number * piece_length : stop]
+                result.append((piece, hashlib.sha1(data).digest()))
+        return result
+
+    def _fill(
+        self, spans: list[Span], buffer: memoryview, descriptors: ReadDescriptors
+    ) -> list[tuple[int, int]]:
+        """Read the spans into the buffer; return the (start, end) stretches no file holds."""
+        at = 0
+        lacking = []
+        for span in spans:
+            view = buffer[at : at + span.length]
+            at += span.length
+            if not self._layout.stored[span.file]:
+                view[:] = bytes(span.length)
+                continue
+            got = _read_into(descriptors.get(span.file), view, span.offset)
+            if got < span.length:
+                lacking.append((at - span.length + got, at))
+        return lacking
+
+    def _feed(
+        self,
+        update: Callable[[memoryview], None],
+        span: Span,
+        buffer: memoryview,
+        descriptors: ReadDescriptors,
+    ) -> bool:
+        """Hash a span longer than the buffer in parts; False if the file is too short."""
+        stored = self._layout.stored[span.file]
+        if not stored:
+            buffer[:] = bytes(len(buffer))
+        done = 0
+        while done < span.length:
+            view = buffer[: span.length - done]
+            if stored:
+                got = _read_into(descriptors.get(span.file), view, span.offset + done)
+                if got < len(view):
+                    return False
+            update(view)
+            done += len(view)
+        return True
+
+
+def _read_into(descriptor: int, view: memoryview, offset: int) -> int:
+    """Fill the view from the file; return how much there was."""
+    got = 0
+    while got < len(view):
+        count = os.preadv(descriptor, [view[got:]], offset + got)
+        if not count:
+            break
+        got += count
+    return got

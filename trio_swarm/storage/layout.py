@@ -1,0 +1,99 @@
+"""Where a torrent's bytes lie: the one place that turns byte ranges into ranges of files.
+
+A torrent is one byte string cut into pieces; its files lie in it end to end (BEP 3, "info
+dictionary"). Pad files (BEP 47) have their place in the string, and none on the disk.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.protocol.metainfo import Info
+
+
+class Span(NamedTuple):
+    """`length` bytes of file number `file` (its index in `info.files`) from `offset` on."""
+
+    file: int
+    offset: int
+    length: int
+
+
+class Layout:
+    """The file spans of any byte range of one torrent, in O(log files + spans)."""
+
+    __slots__ = ("_ends", "_indices", "_starts", "info", "lengths", "stored")
+
+    def __init__(self, info: Info) -> None:
+        self.info = info
+        # Files without bytes lie in no range and would make the bisection ambiguous.
+        self._indices = [i for i, entry in enumerate(info.files) if entry.length]
+        self._starts = [info.files[i].offset for i in self._indices]
+        self._ends = [info.files[i].offset + info.files[i].length for i in self._indices]
+        self.lengths = [entry.length for entry in info.files]
+        self.stored = [not entry.padding for entry in info.files]
+
+    def spans(self, start: int, length: int) -> list[Span]:
+        """Return the spans of bytes `start` … `start + length - 1` of the torrent, in order.
+
+        Pad files are included: `stored[span.file]` tells. Raises ValueError for a range that is
+        not inside the torrent.
+        """
+        end = start + length
+        if start < 0 or length < 0 or end > self.info.length:
+            raise ValueError(f"bytes {start} to {end} are not inside {self.info.length} bytes")
+        if not length:
+            return []
+        result = []
+        at = bisect_right(self._starts, start) - 1
+        while start < end:
+            offset = start - self._starts[at]
+            stop = min(end, self._ends[at])
+            result.append(Span(self._indices[at], offset, stop - start))
+            start = stop
+            at += 1
+        return result
+
+    def block_spans(self, piece: int, begin: int, length: int) -> list[Span]:
+        """Return the spans of `length` bytes from byte `begin` of `piece` on.
+
+        Raises ValueError when the block is not inside the piece.
+        """
+        if not 0 <= piece < self.info.piece_count:
+            raise ValueError(f"there is no piece {piece}")
+        if begin < 0 or length < 0 or begin + length > self.info.piece_size(piece):
+            raise ValueError(f"bytes {begin} to {begin + length} are not inside piece {piece}")
+        return self.spans(piece * self.info.piece_length + begin, length)
+
+    def piece_spans(self, piece: int) -> list[Span]:
+        """Return the spans of one whole piece."""
+        return self.spans(piece * self.info.piece_length, self.info.piece_size(piece))
+
+    def files_of(self, piece: int) -> Iterator[int]:
+        """Yield the files on the disk that hold a byte of `piece`."""
+        start = piece * self.info.piece_length
+        first = bisect_right(self._starts, start) - 1
+        last = bisect_left(self._starts, start + self.info.piece_size(piece))
+        for at in range(first, last):
+            index = self._indices[at]
+            if self.stored[index]:
+                yield index
+
+    def pieces_of(self, file: int) -> range:
+        """Return the pieces that hold a byte of the file; empty for a file without bytes."""
+        entry = self.info.files[file]
+        if not entry.length:
+            return range(0)
+        first = entry.offset // self.info.piece_length
+        last = (entry.offset + entry.length - 1) // self.info.piece_length
+        return range(first, last + 1)
+
+    def count_bytes(self, pieces: PieceSet) -> int:
+        """Return how many bytes the pieces hold together."""
+        info = self.info
+        total = pieces.bit_count() * info.piece_length
+        last = info.piece_count - 1
+        if last >= 0 and pieces >> last & 1:
+            total -= info.piece_length - info.piece_size(last)
+        return total

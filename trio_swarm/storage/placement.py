@@ -1,0 +1,116 @@
+"""Where a download lies: NAME.part until its last byte is verified and synced, NAME after that.
+
+Nothing that is not this torrent's is ever overwritten, shortened or removed:
+
+- NAME alone: it is checked. All of it right: complete, served in place. Some of it right: adopted,
+  that is renamed to NAME.part until the rest is there. Nothing right: refused, unless it holds no
+  data at all (an empty file, an empty folder), which is adopted.
+- NAME.part alone: resumed. If it holds data, none of it is right and no journal knows it: refused.
+- Both: NAME is checked. If it is all right, it is the download, and NAME.part is left alone;
+  otherwise refused, as only a person can tell which to keep. (Both names for one file are what a
+  crash in the middle of the final renaming leaves: the name NAME.part goes.)
+- A file longer than in the torrent is refused. Files the torrent does not name stay.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from trio_swarm.errors import StorageError
+from trio_swarm.protocol.metainfo import Info
+from trio_swarm.storage.disk_errors import disk_errors
+
+_PART = ".part"
+_MAX_NAME_BYTES = 255
+
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV}
+"""What `link` says on file systems without hard links."""
+
+
+class Placement:
+    """The two paths of one download, `final` and `part`, and the moves between them."""
+
+    __slots__ = ("final", "is_single_file", "part")
+
+    def __init__(self, info: Info, folder: Path) -> None:
+        self.final = folder / info.name
+        self.part = folder / _part_name(info.name)
+        self.is_single_file = info.is_single_file
+
+    def locate(self) -> Path:
+        """Return the path to check: `final` if it exists, otherwise `part`.
+
+        Raises StorageError if either is of the wrong kind or cannot be examined.
+        """
+        final = self._examine(self.final)
+        part = self._examine(self.part)
+        if final is None:
+            return self.part
+        if part is not None and os.path.samestat(final, part):
+            with disk_errors(self.part):
+                self.part.unlink()
+        return self.final
+
+    def adopt(self) -> None:
+        """Make the data at `final` the unfinished `part`."""
+        if self._examine(self.part) is not None:
+            raise StorageError(
+                f"is not this torrent's finished data, and {self.part.name} exists too: "
+                "move one of them away",
+                path=self.final,
+            )
+        self._move(self.final, self.part)
+
+    def publish(self) -> None:
+        """Give the finished data its final name; raises StorageError if that is taken by now."""
+        self._move(self.part, self.final)
+
+    def _examine(self, path: Path) -> os.stat_result | None:
+        with disk_errors(path):
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                return None
+        if stat.S_ISLNK(status.st_mode):
+            raise StorageError(
+                "is a symbolic link, which is not followed: move it away or choose another folder",
+                path=path,
+            )
+        if self.is_single_file and not stat.S_ISREG(status.st_mode):
+            raise StorageError("exists and is not a file: move it away", path=path)
+        if not self.is_single_file and not stat.S_ISDIR(status.st_mode):
+            raise StorageError("exists and is not a folder: move it away", path=path)
+        return status
+
+    def _move(self, source: Path, target: Path) -> None:
+        with disk_errors(source):
+            try:
+                _rename_to_free(source, target, by_link=self.is_single_file)
+            except FileExistsError:
+                raise StorageError(
+                    f"has appeared meanwhile and is not overwritten; the data stays at {source}",
+                    path=target,
+                ) from None
+
+
+def _rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
+    """Rename, or raise FileExistsError. A folder may at worst replace an empty folder."""
+    if by_link:
+        try:
+            # link fails if the name is taken, where rename would overwrite.
+            os.link(source, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            source.unlink()
+            return
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    source.rename(target)
+
+
+def _part_name(name: str) -> str:
+    room = _MAX_NAME_BYTES - len(_PART)
+    return os.fsencode(name)[:room].decode(errors="ignore") + _PART

@@ -1,0 +1,155 @@
+"""What a journal vouches for: which pieces need no hashing, and which of the others do.
+
+The rules, in one place:
+
+- A piece is vouched for when the journal says it was verified and every file it touches has the
+  size and mtime the journal last saw.
+- A file whose stamp differs is suspect: the pieces in it, and only those, are hashed.
+- A process killed (`kill -9`) between the bytes of a piece and its record leaves a file newer than
+  its last stamp. Each piece is announced in the journal before it is written, so a file that an
+  unfinished piece touches and whose mtime lies within `WRITE_WINDOW_NS` of that announcement
+  is explained by our own write: only the unfinished pieces are hashed. A slower write, or anyone
+  else's later one, makes the file suspect.
+- After an operating system crash (another boot id, and no clean close), the page cache was lost:
+  only the last snapshot that was written after a sync is believed.
+- While a download runs, another program's write to a file between two of ours goes unnoticed,
+  as ours move the mtime too; peers check every piece they get, whatever the disk says.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trio_swarm.piece_sets import PieceSet, from_pieces, full_set
+from trio_swarm.storage.journal import Begun, Record, Snapshot, Stamp, Written
+from trio_swarm.storage.layout import Layout
+
+WRITE_WINDOW_NS = 250_000_000
+"""How much later than announced a piece's bytes may reach its files. Ordinarily it is less than a
+millisecond; a busy machine or a stalled disk may take some tens."""
+
+_CLOCK_TICK_NS = 20_000_000
+"""By how much an mtime may precede the announcement: file systems use a clock of 1 to 10 ms."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+UNKNOWN_BOOT = bytes(16)
+
+
+def current_boot_id() -> bytes:
+    """Return the 16 bytes of this boot's id; zeros where the system has none."""
+    try:
+        return bytes.fromhex(_BOOT_ID.read_text("ascii").strip().replace("-", ""))[:16]
+    except (OSError, ValueError):
+        return UNKNOWN_BOOT
+
+
+@dataclass(slots=True)
+class ResumeState:
+    """What a journal says in the end.
+
+    `known`: there is a journal of this torrent. `begun`: piece → wall-clock ns, of the pieces
+    whose writing was announced and not reported. `durable`: it outlives a power failure.
+    """
+
+    known: bool = False
+    durable: bool = False
+    have: PieceSet = 0
+    stamps: dict[int, Stamp] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
+
+
+def replay(records: Iterable[Record], layout: Layout, boot_id: bytes) -> ResumeState:
+    """Return the state the records lead to, as far as it may be believed in this boot."""
+    state = ResumeState()
+    for record in records:
+        if isinstance(record, Snapshot):
+            if not _is_of(record, layout):
+                return ResumeState()
+            other_boot = UNKNOWN_BOOT not in {record.boot_id, boot_id} and record.boot_id != boot_id
+            if other_boot and not record.durable:
+                return ResumeState(known=True)
+            state = ResumeState(
+                known=True, durable=record.durable, have=record.have, stamps=dict(record.stamps)
+            )
+            if other_boot:
+                return state
+            continue
+        state.durable = False
+        if isinstance(record, Begun):
+            state.begun[record.piece] = record.time_ns
+            continue
+        state.begun.pop(record.piece, None)
+        state.stamps.update(record.stamps)
+        if isinstance(record, Written):
+            state.have |= 1 << record.piece
+    return state
+
+
+def _is_of(snapshot: Snapshot, layout: Layout) -> bool:
+    info = layout.info
+    return (
+        snapshot.info_hash == info.info_hash
+        and snapshot.piece_count == info.piece_count
+        and snapshot.file_count == len(info.files)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Pieces had without hashing, and pieces only hashing can tell; the others are missing."""
+
+    vouched: PieceSet
+    to_hash: PieceSet
+
+
+def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Verdict:
+    """Compare a journal's state with the stamps `found` on the disk now (absent: no file).
+
+    A file shorter than the torrent says holds the pieces that end within it.
+    """
+    begun_at: dict[int, list[int]] = {}
+    for piece, time_ns in state.begun.items():
+        for file in layout.files_of(piece):
+            begun_at.setdefault(file, []).append(time_ns)
+    suspect: PieceSet = 0
+    missing: PieceSet = 0
+    for file, stored in enumerate(layout.stored):
+        pieces = layout.pieces_of(file)
+        if not stored or not pieces:
+            continue
+        stamp = found.get(file)
+        size = 0 if stamp is None else stamp.size
+        if size < layout.lengths[file]:
+            missing |= _tail(layout, file, size)
+        if stamp is not None and not _is_explained(
+            stamp, state.stamps.get(file), begun_at.get(file, ())
+        ):
+            suspect |= _range_set(pieces)
+    present = full_set(layout.info.piece_count) & ~missing
+    begun = from_pieces(state.begun)
+    return Verdict(
+        vouched=state.have & present & ~suspect,
+        to_hash=(suspect | (begun & ~state.have)) & present,
+    )
+
+
+def _is_explained(stamp: Stamp, recorded: Stamp | None, begun_at: Iterable[int]) -> bool:
+    if stamp == recorded:
+        return True
+    if recorded is not None and (recorded.size != stamp.size or recorded.mtime_ns > stamp.mtime_ns):
+        return False
+    return any(
+        time_ns - _CLOCK_TICK_NS <= stamp.mtime_ns <= time_ns + WRITE_WINDOW_NS
+        for time_ns in begun_at
+    )
+
+
+def _range_set(pieces: range) -> PieceSet:
+    return full_set(len(pieces)) << pieces.start
+
+
+def _tail(layout: Layout, file: int, size: int) -> PieceSet:
+    """Return the pieces that hold a byte of the file at or after `size`."""
+    pieces = layout.pieces_of(file)
+    first = (layout.info.files[file].offset + size) // layout.info.piece_length
+    return _range_set(range(first, pieces.stop))

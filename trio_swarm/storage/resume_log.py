@@ -1,0 +1,147 @@
+"""What a download has verified, kept in memory and in its journal at once."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trio_swarm.errors import StorageError
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.storage.disk_errors import disk_errors, storage_error
+from trio_swarm.storage.journal import (
+    MAGIC,
+    Begun,
+    Failed,
+    Journal,
+    Snapshot,
+    Stamp,
+    Written,
+    encode_record,
+    read_journal,
+    replace_file,
+)
+from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.resume import ResumeState, current_boot_id, replay
+
+TakeStamps = Callable[[], Mapping[int, Stamp]]
+"""Returns the stamps of the files a piece touched, as they are at this moment."""
+
+
+class ResumeLog:
+    """The verified pieces and the files' stamps of one torrent; thread-safe.
+
+    `start` before anything else. Every method raises StorageError (DiskFullError) if the state
+    folder cannot be written; what was recorded before stays.
+    """
+
+    __slots__ = ("_journal", "_layout", "_lock", "_path", "have", "stamps")
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._journal: Journal | None = None
+        self._layout = layout
+        self.have: PieceSet = 0
+        self.stamps: dict[int, Stamp] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """True between `start` and `stop`."""
+        return self._journal is not None
+
+    def start(self, have: PieceSet, stamps: Mapping[int, Stamp], *, durable: bool) -> None:
+        """Begin a compacted journal that says just this; ends one begun before."""
+        with self._lock, disk_errors(self._path):
+            self._close_journal()
+            self.have = have
+            self.stamps = dict(stamps)
+            self._journal = Journal(
+                self._path, make_snapshot(self._layout, have, stamps, durable=durable)
+            )
+
+    def begin(self, piece: int) -> None:
+        """Announce that the piece's bytes are about to be written."""
+        with self._lock:
+            self._append(Begun(piece, time.time_ns()))
+
+    def written(self, piece: int, take_stamps: TakeStamps) -> None:
+        """Record the piece as verified and written."""
+        # Stamps are taken under the lock: so the last record of a file holds its last stamp, also
+        # when two threads write different pieces of it.
+        with self._lock:
+            stamps = take_stamps()
+            self._append(Written(piece, stamps))
+            self.stamps.update(stamps)
+            self.have |= 1 << piece
+
+    def failed(self, piece: int, take_stamps: TakeStamps) -> None:
+        """Record that the piece announced was not written, or not wholly; never raises.
+
+        Without the record, the next start hashes the piece.
+        """
+        with self._lock:
+            try:
+                stamps = take_stamps()
+                self._append(Failed(piece, stamps))
+            except (OSError, StorageError):
+                return
+            self.stamps.update(stamps)
+
+    def stop(self, *, stamps: Mapping[int, Stamp] | None = None, durable: bool) -> None:
+        """Compact the journal and end; `stamps` replace those known, if given.
+
+        If that cannot be written the journal stays as it is, and says the same. Idempotent.
+        """
+        with self._lock:
+            if self._journal is None:
+                return
+            self._close_journal()
+            if stamps is not None:
+                self.stamps = dict(stamps)
+            try:
+                save_snapshot(
+                    self._path,
+                    make_snapshot(self._layout, self.have, self.stamps, durable=durable),
+                )
+            except OSError:
+                return
+
+    def _append(self, record: Begun | Written | Failed) -> None:
+        if self._journal is None:
+            raise StorageError("is closed", path=self._path)
+        try:
+            self._journal.append(record)
+        except OSError as error:
+            raise storage_error(error, self._path) from error
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+
+def load(path: Path, layout: Layout) -> ResumeState:
+    """Return what the journal or snapshot at `path` says; raises StorageError if unreadable."""
+    with disk_errors(path):
+        return replay(read_journal(path), layout, current_boot_id())
+
+
+def make_snapshot(
+    layout: Layout, have: PieceSet, stamps: Mapping[int, Stamp], *, durable: bool
+) -> Snapshot:
+    """Return the snapshot of a torrent as it is now, in this boot."""
+    info = layout.info
+    return Snapshot(
+        info.info_hash,
+        info.piece_count,
+        len(info.files),
+        durable,
+        current_boot_id(),
+        have,
+        stamps,
+    )
+
+
+def save_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Put a state file of one snapshot at `path`, in one step; raises OSError."""
+    replace_file(path, MAGIC + encode_record(snapshot))

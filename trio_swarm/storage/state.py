@@ -1,0 +1,90 @@
+"""The state folder: what is remembered between runs, and who is downloading where.
+
+    resume/<root>-<info-hash>.journal    a download's journal
+    resume/<root>-<info-hash>.share      one snapshot: what was verified of a share
+    resume/<root>.lock                   held while a download writes at that path
+    hashes/<share>                       the info dictionary of a share hashed before
+
+`<root>` is the SHA-1 of the absolute path of the finished data, so that one torrent in two folders,
+or two torrents in one, never meet. Files are small, and written in one step each.
+"""
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+from trio_swarm.errors import StorageError
+from trio_swarm.storage.disk_errors import disk_errors
+
+
+class StateFolder:
+    """Names the files of one state folder; creates it when first needed."""
+
+    __slots__ = ("folder",)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def journal(self, root: Path, info_hash: bytes) -> Path:
+        """Return the path of a download's journal; `root` is where the data ends up."""
+        return self._resume() / f"{_key(root)}-{info_hash.hex()}.journal"
+
+    def share(self, root: Path, info_hash: bytes) -> Path:
+        """Return the path of a share's snapshot."""
+        return self._resume() / f"{_key(root)}-{info_hash.hex()}.share"
+
+    def lock(self, root: Path) -> Path:
+        """Return the path of the lock of downloads to `root`."""
+        return self._resume() / f"{_key(root)}.lock"
+
+    def hashes(self, *parts: bytes) -> Path:
+        """Return the path of a share's remembered hashes; `parts` say which share."""
+        name = hashlib.sha1(b"\0".join(hashlib.sha1(part).digest() for part in parts)).hexdigest()
+        return self._made("hashes") / name
+
+    def _resume(self) -> Path:
+        return self._made("resume")
+
+    def _made(self, name: str) -> Path:
+        folder = self.folder / name
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+class DownloadLock:
+    """Held by the one download that writes at a path, in this process or any other.
+
+    Raises StorageError if another holds it. Ends with the process, however that ends.
+    """
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, path: Path, root: Path) -> None:
+        with disk_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise StorageError(
+                    "another trio-swarm is downloading to this path", path=root
+                ) from None
+            except OSError:
+                os.close(descriptor)
+                raise
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        """Let others download there; harmless when done before.
+
+        The file stays: removing it would let two hold "the" lock on two files of one name.
+        """
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _key(root: Path) -> str:
+    return hashlib.sha1(os.fsencode(root)).hexdigest()

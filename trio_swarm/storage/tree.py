@@ -1,0 +1,153 @@
+"""The files below one root, reached without ever following a symbolic link below it.
+
+Every folder on the way is opened relative to the one before (openat) with O_NOFOLLOW, so a link
+that appears at any moment, at any depth, is an error and never a way out of the root.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from trio_swarm.storage.disk_errors import storage_error
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a fifo that someone put there must not wait for its other end.
+_FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+FilePath = Sequence[str]
+"""Names below the root, outermost first; empty for a root that is itself the file."""
+
+
+class Tree:
+    """Opens and examines what lies at `root`: one file (path `()`) or a folder of files.
+
+    Methods raise OSError, except where said; `at(path)` is the path to name in the message.
+    """
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def at(self, path: FilePath) -> Path:
+        """Return where `path` is, for messages."""
+        return self.root.joinpath(*path)
+
+    def open(self, path: FilePath, flags: int) -> int:
+        """Open a regular file; O_CREAT in `flags` creates it and the folders it needs.
+
+        Raises OSError: ELOOP for a link, ENOTDIR, EISDIR, and EINVAL for a special file.
+        """
+        if path:
+            folder = self._open_folder(path[:-1], create=bool(flags & os.O_CREAT))
+            try:
+                descriptor = os.open(path[-1], flags | _FILE_FLAGS, 0o666, dir_fd=folder)
+            finally:
+                os.close(folder)
+        else:
+            descriptor = os.open(self.root, flags | _FILE_FLAGS, 0o666)
+        try:
+            _require_regular(os.fstat(descriptor))
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def statuses(self, paths: Iterable[FilePath]) -> Iterator[os.stat_result | None]:
+        """Yield the status of each file, None where there is none; for many files.
+
+        Raises StorageError for anything that is there and is not a regular file.
+        """
+        folder: int | None = None
+        folder_path: tuple[str, ...] | None = None
+        try:
+            for path in paths:
+                parent = tuple(path[:-1])
+                try:
+                    if not path:
+                        status = os.stat(self.root, follow_symlinks=False)  # noqa: PTH116 - as below
+                    else:
+                        # Neighbours in the list mostly share their folder: keep the last one open.
+                        if folder is None or parent != folder_path:
+                            if folder is not None:
+                                os.close(folder)
+                                folder = None
+                            folder = self._open_folder(parent, create=False)
+                            folder_path = parent
+                        status = os.stat(path[-1], dir_fd=folder, follow_symlinks=False)
+                    _require_regular(status)
+                except FileNotFoundError:
+                    yield None
+                    continue
+                except OSError as error:
+                    raise storage_error(error, self.at(path)) from error
+                yield status
+        finally:
+            if folder is not None:
+                os.close(folder)
+
+    def sync_folders(self, paths: Iterable[FilePath]) -> None:
+        """Sync the folders that hold `paths`, up to the root and the folder the root is in."""
+        folders = {tuple(path[:depth]) for path in paths for depth in range(len(path))}
+        for folder in folders:
+            descriptor = self._open_folder(folder, create=False)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(self.root.parent)
+
+    def _open_folder(self, path: FilePath, *, create: bool) -> int:
+        descriptor = os.open(self.root, _FOLDER_FLAGS)
+        for name in path:
+            try:
+                inner = _open_folder_in(descriptor, name, create=create)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def holds_data(descriptor: int) -> bool:
+    """Tell whether the file has any byte that was written: no for an empty or all-hole file."""
+    try:
+        os.lseek(descriptor, 0, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return False
+        return os.fstat(descriptor).st_size > 0
+    return True
+
+
+def _open_folder_in(parent: int, name: str, *, create: bool) -> int:
+    try:
+        return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
+    except FileNotFoundError:
+        if not create:
+            raise
+    # Another writing thread may make it just now; what it is, the open below decides.
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, dir_fd=parent)
+    return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    if stat.S_ISLNK(status.st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, "is not a regular file")
