@@ -102,7 +102,11 @@ class TrackerRegistry:
         self._rng = rng
         self._limits = limits = limits or RegistryLimits()
         self._swarms: dict[bytes, _Swarm] = {}
-        self._names = NameTable(max_names=limits.max_names, max_name_length=limits.max_name_length)
+        self._names = NameTable(
+            max_names=limits.max_names,
+            max_name_length=limits.max_name_length,
+            seeders_of=self._seeders_of,
+        )
         # All leases are equally long, so the order of renewal is the order of expiry.
         self._leases: OrderedDict[_Peer, None] = OrderedDict()
         self._peers_by_host: dict[bytes, int] = {}

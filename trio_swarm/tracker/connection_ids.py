@@ -1,0 +1,39 @@
+"""Connection ids that need no table (BEP 15, "UDP connections / spoofing")."""
+
+import hmac
+from hashlib import blake2b
+
+SLOT = 60.0
+"""Seconds. An id is good in the slot it was given and in the next: for one to two minutes."""
+
+_DIGEST_SIZE = 7
+
+
+class ConnectionIds:
+    """Issues and checks connection ids: a keyed hash of (IP, time slot), after the slot's number.
+
+    Only who receives datagrams at an address can know its id, and nothing is remembered, so
+    there is nothing to fill. The port is left out: a client may send from several sockets.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._keyed = blake2b(digest_size=_DIGEST_SIZE, key=secret)
+
+    def issue(self, host: str, now: float) -> bytes:
+        """Return the id (8 bytes) for the IP `host`; `now` in monotonic seconds."""
+        return self._make(host, int(now // SLOT))
+
+    def is_valid(self, connection_id: bytes, host: str, now: float) -> bool:
+        """Whether `connection_id` was issued to `host` in this time slot or the one before."""
+        slot = int(now // SLOT)
+        # The first byte says which slot it claims, so one hash decides.
+        if connection_id[0] != slot & 0xFF:
+            slot -= 1
+            if connection_id[0] != slot & 0xFF:
+                return False
+        return hmac.compare_digest(connection_id, self._make(host, slot))
+
+    def _make(self, host: str, slot: int) -> bytes:
+        keyed = self._keyed.copy()
+        keyed.update(f"{slot} {host}".encode())
+        return bytes((slot & 0xFF,)) + keyed.digest()
