@@ -87,7 +87,7 @@ def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
     """Return what the info dictionary `raw` (all of it, nothing behind it) says.
 
     Names are made safe (see `file_names`). With `keep_names` they stay as they are, for the sharer,
-    on whose disk they are already; a path that leaves its folder is refused all the same.
+    on whose disk they are already; what others would refuse is refused all the same.
 
     Attributes (BEP 47): padding becomes `FileEntry.padding`; symbolic links are left out, so none
     is ever created; executable and hidden are ignored. Raises MetainfoError.
@@ -258,9 +258,10 @@ def _read_files(listed: bencode.Value, *, keep_names: bool) -> tuple[FileEntry, 
 
 
 def _check_kept(path: tuple[str, ...]) -> None:
-    """Raise MetainfoError if a path to be kept as it is cannot be one below a folder."""
+    """Raise MetainfoError if a path to be kept cannot be one, or would be refused elsewhere."""
     file_names.check_extent(path)
     for component in path:
+        file_names.check_component(component)
         if component in ("", ".", "..") or "/" in component or "\0" in component:
             raise MetainfoError(f"unsafe file name {component[:80]!r}")
 
