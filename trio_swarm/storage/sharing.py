@@ -1,0 +1,262 @@
+"""Making torrents of files on this machine: hashed once, remembered until a file changes.
+
+What of a folder is shared: every regular file below it, hidden ones too, sorted by the bytes of
+their paths, so that the same folder makes the same torrent everywhere. Symbolic links inside it are
+left out (one that points out of the folder must never be served, and one that stays inside would
+only serve a file twice); so are sockets, devices and pipes. The path to share may itself be a link.
+"""
+
+import hashlib
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.piece_sets import full_set
+from trio_swarm.protocol import file_names
+from trio_swarm.protocol.info_dictionary import (
+    MAX_FILES,
+    MAX_INFO_SIZE,
+    MAX_PIECE_LENGTH,
+    MIN_PIECE_LENGTH,
+)
+from trio_swarm.protocol.metainfo import (
+    Info,
+    Metainfo,
+    build_info,
+    choose_piece_length,
+    parse_info,
+)
+from trio_swarm.storage import resume_log
+from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.disk_errors import disk_errors
+from trio_swarm.storage.hashing import (
+    OnProgress,
+    ShouldStop,
+    hash_pieces,
+    never_stop,
+    no_progress,
+)
+from trio_swarm.storage.journal import Stamp, replace_file
+from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.state import StateFolder
+from trio_swarm.storage.tree import Tree
+
+_HASH_LENGTH = 20
+_MAX_REMEMBERED = MAX_INFO_SIZE + 2 * _HASH_LENGTH
+
+
+class _SharedFile(NamedTuple):
+    """A file to share; `inode` too, as a file put in another's place may keep size and mtime."""
+
+    path: tuple[str, ...]
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def hash_share(
+    path: Path,
+    *,
+    name: str | None = None,
+    piece_length: int | None = None,
+    private: bool = False,
+    state_folder: Path,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never_stop,
+) -> Info:
+    """Return the Info of the file or folder at `path`, hashing it unless that was done before.
+
+    `name` is the torrent's name (default: the last part of `path`), `piece_length` in bytes
+    (default: `choose_piece_length`). Hashes are remembered in `state_folder` and used again while
+    no file's size, mtime or inode has changed; a `TorrentFiles.for_share` of the result then need
+    not hash either. Blocks; raises HashingStopped, and StorageError for a path that cannot be read,
+    holds no files, holds a name that cannot be shared, or changes meanwhile.
+    """
+    root, files, is_single_file = _examine(path)
+    if name is None:
+        name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps a link's own name
+    for component in {name}.union(*(file.path for file in files)):
+        _require_shareable(component, path)
+    length = sum(file.size for file in files)
+    piece_length = piece_length or choose_piece_length(length)
+    if not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH:
+        raise StorageError(
+            f"piece length {piece_length} is not within {MIN_PIECE_LENGTH} and {MAX_PIECE_LENGTH}",
+            path=path,
+        )
+    state = StateFolder(state_folder)
+    remembered = state.hashes(os.fsencode(root), name.encode(), b"%d %d" % (piece_length, private))
+    info = _recall(remembered, files)
+    if info is not None:
+        return info
+
+    def describe(piece_hashes: bytes) -> Info:
+        try:
+            return build_info(
+                name=name,
+                piece_length=piece_length,
+                piece_hashes=piece_hashes,
+                files=None if is_single_file else [(file.path, file.size) for file in files],
+                length=length if is_single_file else None,
+                private=private,
+            )
+        except MetainfoError as error:
+            raise StorageError(f"cannot be shared: {error}", path=path) from error
+
+    # Laid out with blank hashes first: that is the same layout, and says what cannot be shared
+    # before hours of hashing rather than after.
+    layout = Layout(describe(bytes(_HASH_LENGTH * -(-length // piece_length))))
+    digests = hash_pieces(
+        layout,
+        FileAccess(layout, Tree(root)).open_to_hash,
+        full_set(layout.info.piece_count),
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    _, after, _ = _examine(path)
+    if after != files or len(digests) != layout.info.piece_count:
+        raise StorageError("changed while it was hashed; try again when it is at rest", path=path)
+    info = describe(b"".join(digests[piece] for piece in range(layout.info.piece_count)))
+    _remember(remembered, files, info)
+    record = state.share(root, info.info_hash)
+    stamps = {number: Stamp(file.size, file.mtime_ns) for number, file in enumerate(files)}
+    with disk_errors(record):
+        resume_log.save_snapshot(
+            record,
+            resume_log.make_snapshot(
+                Layout(info), full_set(info.piece_count), stamps, durable=True
+            ),
+        )
+    return info
+
+
+def create_metainfo(
+    path: Path,
+    *,
+    trackers: Sequence[str] = (),
+    comment: str = "",
+    created_by: str = "",
+    creation_date: int | None = None,
+    name: str | None = None,
+    piece_length: int | None = None,
+    private: bool = False,
+    state_folder: Path,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never_stop,
+) -> Metainfo:
+    """Return the .torrent of `path`, as `hash_share`; `trackers` are URLs, each a tier of its own.
+
+    Raises MetainfoError for a URL that is not a tracker's, and what `hash_share` raises.
+    """
+    # The trackers are checked first, on a torrent of nothing: hashing may take hours.
+    nothing = build_info(
+        name="nothing", piece_length=MIN_PIECE_LENGTH, piece_hashes=b"", files=None, length=0
+    )
+    advice = Metainfo(
+        info=nothing, comment=comment, created_by=created_by, creation_date=creation_date
+    ).with_trackers(trackers)
+    info = hash_share(
+        path,
+        name=name,
+        piece_length=piece_length,
+        private=private,
+        state_folder=state_folder,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    return replace(advice, info=info)
+
+
+def _examine(path: Path) -> tuple[Path, list[_SharedFile], bool]:
+    """Return the real path, the files to share in order, and whether it is a single file."""
+    with disk_errors(path):
+        root = path.resolve(strict=True)
+        status = root.stat()
+        if stat.S_ISREG(status.st_mode):
+            return root, [_shared_file((), status)], True
+        if not stat.S_ISDIR(status.st_mode):
+            raise StorageError("is neither a file nor a folder", path=path)
+    files = list(_walk(root))
+    if not files:
+        raise StorageError("holds no files to share (links are left out)", path=path)
+    files.sort(key=lambda file: os.fsencode("/".join(file.path)))
+    return root, files, False
+
+
+def _walk(root: Path) -> Iterator[_SharedFile]:
+    folders: list[tuple[str, ...]] = [()]
+    count = 0
+    while folders:
+        folder = folders.pop()
+        with disk_errors(root.joinpath(*folder)), os.scandir(root.joinpath(*folder)) as entries:
+            for entry in entries:
+                inside = (*folder, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    if len(inside) > file_names.MAX_PATH_DEPTH:
+                        raise StorageError("is too deep a folder", path=root.joinpath(*inside))
+                    folders.append(inside)
+                elif entry.is_file(follow_symlinks=False):
+                    count += 1
+                    if count > MAX_FILES:
+                        raise StorageError(f"holds more than {MAX_FILES} files", path=root)
+                    yield _shared_file(inside, entry.stat(follow_symlinks=False))
+
+
+def _shared_file(path: tuple[str, ...], status: os.stat_result) -> _SharedFile:
+    return _SharedFile(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _require_shareable(component: str, path: Path) -> None:
+    """Raise StorageError for a name others could not create, or would create as another one."""
+    try:
+        component.encode()
+        file_names.check_component(component)
+        is_safe = "\\" not in component and all(
+            unicodedata.category(character) != "Cc" for character in component
+        )
+    except (UnicodeEncodeError, MetainfoError):
+        is_safe = False
+    if not is_safe or component in {"", ".", ".."} or "/" in component:
+        raise StorageError(
+            f"the name {component!r} cannot be shared (not UTF-8, a backslash or a control "
+            "character in it, or like a path): rename it",
+            path=path,
+        )
+
+
+def _fingerprint(files: Sequence[_SharedFile]) -> bytes:
+    digest = hashlib.sha1()
+    for file in files:
+        name = os.fsencode("/".join(file.path))
+        digest.update(b"%d:%d:%d:%d:" % (len(name), file.size, file.mtime_ns, file.inode) + name)
+    return digest.digest()
+
+
+def _remember(remembered: Path, files: Sequence[_SharedFile], info: Info) -> None:
+    content = _fingerprint(files) + info.raw
+    with disk_errors(remembered):
+        replace_file(remembered, hashlib.sha1(content).digest() + content)
+
+
+def _recall(remembered: Path, files: Sequence[_SharedFile]) -> Info | None:
+    """Return the Info of just these files, None if it is not known; never trusts a damaged file."""
+    with disk_errors(remembered):
+        try:
+            with remembered.open("rb") as file:
+                data = file.read(_MAX_REMEMBERED)
+        except FileNotFoundError:
+            return None
+    content = data[_HASH_LENGTH:]
+    if hashlib.sha1(content).digest() != data[:_HASH_LENGTH]:
+        return None
+    if content[:_HASH_LENGTH] != _fingerprint(files):
+        return None
+    try:
+        return parse_info(content[_HASH_LENGTH:], keep_names=True)
+    except MetainfoError:
+        return None
