@@ -77,7 +77,8 @@ def _remove_abandoned() -> None:
         name = line.split()[0]
         owner = name.removeprefix(NAME_PREFIX)
         if name != owner and owner.isdecimal() and not Path("/proc", owner).exists():
-            _remove(name)
+            with contextlib.suppress(OSError):  # another worker was faster
+                _remove(name)
 
 
 def _remove(name: str) -> None:
