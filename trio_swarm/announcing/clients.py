@@ -1,0 +1,203 @@
+"""One question to one tracker, whatever it speaks: announce, scrape, resolve, search."""
+
+import ipaddress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from trio_swarm.announcing.http_client import HttpTrackerClient
+from trio_swarm.announcing.udp_client import Question, UdpTrackerClient
+from trio_swarm.errors import (
+    ConfigError,
+    RemoteProtocolError,
+    TrackerRefusedError,
+    TrackerUnreachableError,
+)
+from trio_swarm.protocol import http_tracker, udp_tracker
+from trio_swarm.protocol.announces import (
+    AnnounceAnswer,
+    AnnounceRequest,
+    NameMatch,
+    ScrapeCounts,
+)
+from trio_swarm.protocol.share_names import name_fault
+from trio_swarm.protocol.tracker_urls import TrackerUrl, parse_tracker_url, url_data
+from trio_swarm.protocol.udp_tracker import Action, NamePage
+
+MAX_MATCHES = 10_000
+"""Names read of one search: a list longer than anyone reads."""
+
+
+class TrackerClients:
+    """Asks trackers by URL (`udp://`, `http://`, `https://`); made by `open_tracker_clients`.
+
+    Every method raises TrackerUnreachableError (no usable answer after all tries, or no URL we can
+    use) or TrackerRefusedError (the tracker said no), and nothing else.
+    """
+
+    def __init__(self, udp: UdpTrackerClient, http: HttpTrackerClient) -> None:
+        self._udp = udp
+        self._http = http
+
+    async def announce(
+        self, url: str, request: AnnounceRequest, *, tries: int | None = None
+    ) -> AnnounceAnswer:
+        """Announce a torrent; a tracker with IPv4 and IPv6 is told over both, the answers merged.
+
+        UDP trackers are told the path and query of their URL, and `share_name` and `size` with it
+        (BEP 41). `tries` overrides how often a UDP tracker is tried.
+        """
+        tracker = _parse(url)
+        if tracker.scheme != "udp":
+            body = await self._http.get(url, http_tracker.announce_url(url, request))
+            try:
+                return http_tracker.parse_announce_answer(body, tracker=url)
+            except RemoteProtocolError as error:
+                raise TrackerUnreachableError(f"bad answer: {error}", tracker=url) from error
+        try:
+            data = url_data(tracker.request, share_name=request.share_name, size=request.size)
+        except ConfigError as error:
+            raise TrackerUnreachableError(str(error), tracker=url) from error
+        answers = await self._udp.ask_each_family(
+            url,
+            tracker,
+            Question(
+                Action.ANNOUNCE,
+                lambda connection, transaction: udp_tracker.announce_request(
+                    connection, transaction, request, data
+                ),
+                lambda datagram, ipv6: udp_tracker.parse_announce_answer(datagram, ipv6=ipv6),
+            ),
+            tries=tries,
+        )
+        return AnnounceAnswer(
+            interval=min(answer.interval for answer in answers),
+            seeders=max(answer.seeders for answer in answers),
+            leechers=max(answer.leechers for answer in answers),
+            peers=tuple(dict.fromkeys(peer for answer in answers for peer in answer.peers)),
+        )
+
+    async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeCounts]:
+        """Return the counts of swarms by info-hash; an HTTP tracker leaves out unknown ones."""
+        tracker = _parse(url)
+        counts: dict[bytes, ScrapeCounts] = {}
+        is_udp = tracker.scheme == "udp"
+        step = udp_tracker.MAX_SCRAPE if is_udp else http_tracker.MAX_SCRAPE
+        for at in range(0, len(info_hashes), step):
+            batch = info_hashes[at : at + step]
+            if is_udp:
+                counts |= await self._scrape_udp(url, tracker, batch)
+            else:
+                counts |= await self._scrape_http(url, batch)
+        return counts
+
+    async def resolve(self, url: str, name: str) -> list[NameMatch]:
+        """Return the torrents that hold `name`, most seeders first, then oldest; [] for unknown."""
+        return await self._find_names(url, name, is_glob=False)
+
+    async def search(self, url: str, glob: str) -> list[NameMatch]:
+        """Return what is shared under names that match a glob, by name; at most MAX_MATCHES."""
+        return await self._find_names(url, glob, is_glob=True)
+
+    async def _find_names(self, url: str, pattern: str, *, is_glob: bool) -> list[NameMatch]:
+        tracker = _parse(url)
+        if tracker.scheme != "udp":
+            raise TrackerRefusedError("an HTTP tracker does not know names", tracker=url)
+        if fault := name_fault(pattern):
+            raise TrackerRefusedError(fault, tracker=url)
+        matches: dict[tuple[str, bytes], NameMatch] = {}
+        offset = 0
+        while len(matches) < MAX_MATCHES:
+            page = await self._udp.ask(url, tracker, _ask_names(pattern, offset, is_glob=is_glob))
+            offset += len(page.matches)
+            for match in page.matches:
+                matches.setdefault((match.name, match.info_hash), match)
+            # The offset's field has 16 bits.
+            if not page.matches or offset >= min(page.total, 0xFFFF):
+                break
+        return list(matches.values())[:MAX_MATCHES]
+
+    async def _scrape_udp(
+        self, url: str, tracker: TrackerUrl, info_hashes: Sequence[bytes]
+    ) -> dict[bytes, ScrapeCounts]:
+        counts = await self._udp.ask(
+            url,
+            tracker,
+            Question(
+                Action.SCRAPE,
+                lambda connection, transaction: udp_tracker.scrape_request(
+                    connection, transaction, info_hashes
+                ),
+                lambda datagram, _ipv6: udp_tracker.parse_scrape_answer(datagram, len(info_hashes)),
+            ),
+        )
+        return dict(zip(info_hashes, counts, strict=True))
+
+    async def _scrape_http(
+        self, url: str, info_hashes: Sequence[bytes]
+    ) -> dict[bytes, ScrapeCounts]:
+        try:
+            scrape = http_tracker.scrape_url(url, info_hashes)
+        except ConfigError as error:
+            raise TrackerRefusedError(str(error), tracker=url) from error
+        body = await self._http.get(url, scrape)
+        try:
+            counts = http_tracker.parse_scrape_answer(body, tracker=url)
+        except RemoteProtocolError as error:
+            raise TrackerUnreachableError(f"bad answer: {error}", tracker=url) from error
+        return {asked: counts[asked] for asked in info_hashes if asked in counts}
+
+
+@asynccontextmanager
+async def open_tracker_clients(
+    *,
+    first_timeout: float = 2.0,
+    tries: int = 4,
+    http_timeout: float = 20.0,
+    source_host: str = "",
+    user_agent: str = "trio-swarm",
+) -> AsyncIterator[TrackerClients]:
+    """Make clients for trackers; leaving the context closes their connections.
+
+    A UDP tracker gets `tries`, the first waits `first_timeout` seconds, each further one twice as
+    long; an HTTP tracker gets one of `http_timeout` seconds. `source_host` is the IP address to
+    send from where a node listens at one only ("", "0.0.0.0" and "::" leave it to the system;
+    "0.0.0.0" keeps to IPv4 where a tracker has both): trackers list the address that announces
+    come from. ConfigError if it is not an IP address.
+    """
+    loopback = False
+    if source_host == "::":
+        source_host = ""
+    if source_host:
+        try:
+            loopback = ipaddress.ip_address(source_host).is_loopback
+        except ValueError:
+            raise ConfigError(f"not an IP address to send from: {source_host!r}") from None
+    async with AsyncExitStack() as stack:
+        yield TrackerClients(
+            UdpTrackerClient(first_timeout=first_timeout, tries=tries, source_host=source_host),
+            HttpTrackerClient(
+                stack,
+                timeout=http_timeout,
+                user_agent=user_agent,
+                # From a loopback address no other machine can be reached.
+                source_host="" if loopback else source_host,
+            ),
+        )
+
+
+def _parse(url: str) -> TrackerUrl:
+    try:
+        return parse_tracker_url(url)
+    except ConfigError as error:
+        # Metainfo files name all kinds of trackers (wss://, dht://); they are out of reach for us.
+        raise TrackerUnreachableError(str(error), tracker=url[:200]) from error
+
+
+def _ask_names(pattern: str, offset: int, *, is_glob: bool) -> Question[NamePage]:
+    return Question(
+        Action.NAME,
+        lambda connection, transaction: udp_tracker.name_request(
+            connection, transaction, pattern, offset=offset, is_glob=is_glob
+        ),
+        lambda datagram, _ipv6: udp_tracker.parse_name_answer(datagram),
+    )

@@ -1,0 +1,215 @@
+"""Questions to UDP trackers: BEP 15, with names.
+
+BEP 15 lets a try wait 15, 30, 60 ... seconds. A swarm on a LAN wants to know sooner that a tracker
+is gone, so tries wait 2, 4, 8 and 16 seconds by default; that still waits half a minute in all for
+a slow one. A try that the network refuses (ICMP) ends at once.
+"""
+
+import ipaddress
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import trio
+
+from trio_swarm.errors import (
+    RemoteProtocolError,
+    TrackerError,
+    TrackerRefusedError,
+    TrackerUnreachableError,
+)
+from trio_swarm.protocol.tracker_urls import TrackerUrl
+from trio_swarm.protocol.udp_tracker import (
+    Action,
+    connect_request,
+    parse_answer_header,
+    parse_connect_answer,
+    parse_error_answer,
+)
+
+CONNECTION_LIFE = 60.0
+"""Seconds a client may use a connection id (BEP 15, "UDP connections / spoofing")."""
+
+MAX_CONNECTIONS = 256
+"""Connection ids remembered: more trackers than a node talks to."""
+
+OTHER_FAMILY_GRACE = 1.0
+"""Seconds the slower of IPv4 and IPv6 gets after the other answered."""
+
+_MAX_DATAGRAM = 65536
+
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """What to ask: `build(connection id, transaction id)`, and how to read what comes back.
+
+    `parse(datagram, ipv6)` raises RemoteProtocolError for an answer that is none.
+    """
+
+    action: Action
+    build: Callable[[bytes, int], bytes]
+    parse: Callable[[bytes, bool], T]
+
+
+class UdpTrackerClient:
+    """Asks UDP trackers; remembers connection ids per address.
+
+    `first_timeout` is how many seconds the first of `tries` waits; each further one waits twice as
+    long. `source_host`: the address to send from ("": the system chooses), because a tracker lists
+    the address that an announce comes from (BEP 7, "Announcing").
+    """
+
+    def __init__(self, *, first_timeout: float, tries: int, source_host: str) -> None:
+        self._first_timeout = first_timeout
+        self._tries = tries
+        self._source_host = source_host
+        self._connections: dict[SocketAddress, tuple[bytes, float]] = {}
+
+    async def ask(
+        self, url: str, tracker: TrackerUrl, question: Question[T], *, tries: int | None = None
+    ) -> T:
+        """Return the answer of the first of the tracker's addresses that answers.
+
+        TrackerRefusedError: it answered with an error. TrackerUnreachableError: no address did.
+        """
+        return await self._ask_in_turn(url, await self._find(url, tracker), question, tries)
+
+    async def ask_each_family(
+        self, url: str, tracker: TrackerUrl, question: Question[T], *, tries: int | None = None
+    ) -> list[T]:
+        """Return the answers over IPv4 and IPv6, as far as the tracker has them; at least one.
+
+        An announce lists us under the address it comes from, so both have to be told (BEP 7).
+        Raises as `ask`, if neither answers.
+        """
+        found = await self._find(url, tracker)
+        families = [[address for address in found if len(address) == length] for length in (2, 4)]
+        answers: list[T] = []
+        errors: list[TrackerError] = []
+        async with trio.open_nursery() as nursery:
+
+            async def ask_family(addresses: Sequence[SocketAddress]) -> None:
+                try:
+                    answers.append(await self._ask_in_turn(url, addresses, question, tries))
+                except TrackerError as error:
+                    errors.append(error)
+                else:
+                    grace = trio.current_time() + OTHER_FAMILY_GRACE
+                    nursery.cancel_scope.deadline = min(nursery.cancel_scope.deadline, grace)
+
+            for addresses in filter(None, families):
+                nursery.start_soon(ask_family, addresses)
+        if not answers:
+            # Of the two, what the tracker said tells more than that it could not be reached.
+            raise min(errors, key=lambda error: not isinstance(error, TrackerRefusedError))
+        return answers
+
+    async def _find(self, url: str, tracker: TrackerUrl) -> list[SocketAddress]:
+        """Return the tracker's addresses, those we can send to from `source_host` if any."""
+        try:
+            found = await trio.socket.getaddrinfo(
+                tracker.host, tracker.port, type=socket.SOCK_DGRAM
+            )
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise TrackerUnreachableError(
+                f"cannot find {tracker.host}: {reason or error}", tracker=url
+            ) from error
+        addresses: list[SocketAddress] = list(
+            dict.fromkeys(entry[4] for entry in found)  # type: ignore[misc]  # (host, port, ...)
+        )
+        if self._source_host:
+            length = 4 if ":" in self._source_host else 2
+            return [address for address in addresses if len(address) == length] or addresses
+        return addresses
+
+    async def _ask_in_turn(
+        self,
+        url: str,
+        addresses: Sequence[SocketAddress],
+        question: Question[T],
+        tries: int | None,
+    ) -> T:
+        left = list(addresses)
+        reason = "no answer"
+        for number in range(tries or self._tries):
+            address = left[number % len(left)]
+            try:
+                with trio.fail_after(self._first_timeout * 2**number):
+                    return await self._try(url, address, question)
+            except trio.TooSlowError:
+                reason = "no answer"
+            except RemoteProtocolError as error:
+                reason = f"bad answer: {error}"
+            except OSError as error:
+                reason = error.strerror or str(error)
+                left.remove(address)
+                if not left:
+                    break
+            # It may be another tracker by now, to which the id means nothing.
+            self._connections.pop(address, None)
+        raise TrackerUnreachableError(reason, tracker=url)
+
+    async def _try(self, url: str, address: SocketAddress, question: Question[T]) -> T:
+        family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
+        with trio.socket.socket(family, socket.SOCK_DGRAM) as udp:
+            if self._can_send_from_source(address):
+                await udp.bind((self._source_host, 0))
+            # A connected socket takes datagrams from the tracker only, and hears of ICMP errors.
+            await udp.connect(address)
+            connection_id, expires = self._connections.get(address, (b"", 0.0))
+            if trio.current_time() < expires:
+                try:
+                    return await _exchange(url, udp, connection_id, question)
+                except TrackerRefusedError:
+                    # A tracker that was restarted knows none of its old ids: ask with a new one.
+                    self._connections.pop(address, None)
+            connection_id = await _exchange(url, udp, b"", _CONNECT)
+            self._remember(address, connection_id)
+            return await _exchange(url, udp, connection_id, question)
+
+    def _can_send_from_source(self, address: SocketAddress) -> bool:
+        """Whether binding to `source_host` can work: from loopback, only loopback is in reach."""
+        if not self._source_host or (":" in self._source_host) != (len(address) == 4):
+            return False
+        source, target = (
+            ipaddress.ip_address(host.partition("%")[0]).is_loopback
+            for host in (self._source_host, address[0])
+        )
+        return target or not source
+
+    def _remember(self, address: SocketAddress, connection_id: bytes) -> None:
+        now = trio.current_time()
+        if len(self._connections) >= MAX_CONNECTIONS:
+            oldest = min(self._connections, key=lambda known: self._connections[known][1])
+            del self._connections[oldest]
+        self._connections[address] = (connection_id, now + CONNECTION_LIFE)
+
+
+_CONNECT: Question[bytes] = Question(
+    Action.CONNECT,
+    lambda _connection_id, transaction_id: connect_request(transaction_id),
+    lambda datagram, _ipv6: parse_connect_answer(datagram),
+)
+
+
+async def _exchange(
+    url: str, udp: trio.socket.SocketType, connection_id: bytes, question: Question[T]
+) -> T:
+    transaction_id = secrets.randbits(32)
+    await udp.send(question.build(connection_id, transaction_id))
+    while True:
+        datagram = await udp.recv(_MAX_DATAGRAM)
+        action, answered_id = parse_answer_header(datagram)
+        if answered_id != transaction_id:
+            continue  # the late answer to an earlier question
+        if action == Action.ERROR:
+            raise TrackerRefusedError(parse_error_answer(datagram), tracker=url)
+        if action != question.action:
+            raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
+        return question.parse(datagram, udp.family == socket.AF_INET6)
