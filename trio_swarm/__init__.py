@@ -57,9 +57,6 @@ if TYPE_CHECKING:
         DEFAULT_TRACKER,
         NodeSettings,
     )
-    from trio_swarm.storage.create import (
-        create_metainfo as create_torrent,
-    )
     from trio_swarm.torrent_files import (
         read_torrent,
     )
@@ -94,14 +91,13 @@ _HOME = {
     "TrackerSettings": "trio_swarm.tracker.udp_server",
     "TrackerUnreachableError": "trio_swarm.errors",
     "TrioSwarmError": "trio_swarm.errors",
-    "create_torrent": "trio_swarm.storage.create",
+    "create_torrent": "trio_swarm.torrent_files",
     "open_node": "trio_swarm.node",
     "parse_magnet": "trio_swarm.protocol.magnet",
     "read_torrent": "trio_swarm.torrent_files",
     "search_names": "trio_swarm.naming",
     "serve_tracker": "trio_swarm.tracker.udp_server",
 }
-_RENAMED = {"create_torrent": "create_metainfo"}
 
 __all__ = [
     "DEFAULT_TRACKER",
@@ -144,7 +140,7 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), _RENAMED.get(name, name))
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -27,7 +27,7 @@ from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.schedulers.loading import load_strategies
 from trio_swarm.settings import NodeSettings, default_state_folder
-from trio_swarm.storage.create import hash_share
+from trio_swarm.storage.sharing import hash_share
 from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.swarm.token_bucket import TokenBucket
 from trio_swarm.torrent_files import read_torrent
@@ -291,7 +291,7 @@ class Node:
             return
         wire.send_handshake(handshake.info_hash)
         await send_pending(stream, wire)
-        torrent.start_peer(stream, wire, wire_events, is_outgoing=False)
+        torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=False)
 
 
 class _Target:

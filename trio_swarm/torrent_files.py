@@ -1,9 +1,14 @@
-"""Reading .torrent files from disk."""
+"""Reading and making .torrent files."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from trio_swarm._version import __version__
 from trio_swarm.errors import MetainfoError
 from trio_swarm.protocol.metainfo import Metainfo, parse_metainfo
+from trio_swarm.settings import default_state_folder
+from trio_swarm.storage.hashing import never_stop, no_progress
+from trio_swarm.storage.sharing import create_metainfo
 
 MAX_TORRENT_FILE = 64 * 1024 * 1024
 """Bytes of a .torrent we read: 3 million pieces; anything larger is not a torrent."""
@@ -26,3 +31,39 @@ def read_torrent(path: Path | str) -> Metainfo:
         return parse_metainfo(data)
     except MetainfoError as error:
         raise MetainfoError(f"{file}: {error}") from None
+
+
+def create_torrent(
+    path: Path | str,
+    *,
+    name: str | None = None,
+    trackers: Sequence[str] = (),
+    piece_length: int | None = None,
+    private: bool = False,
+    comment: str = "",
+    created_by: str = f"trio-swarm {__version__}",
+    creation_date: int | None = None,
+    state_folder: Path | None = None,
+    on_progress: Callable[[int, int], None] = no_progress,
+    should_stop: Callable[[], bool] = never_stop,
+) -> Metainfo:
+    """Hash a file or folder and return its metainfo; write `to_bytes()` of it to a file. Blocking.
+
+    What was hashed before and has not changed is not hashed again. `on_progress(done, total)` is
+    called from threads, in bytes; when `should_stop` returns true, HashingStopped is raised.
+
+    Raises StorageError (missing, unreadable, empty, changing) or MetainfoError (a bad URL).
+    """
+    return create_metainfo(
+        Path(path),
+        name=name,
+        trackers=trackers,
+        piece_length=piece_length,
+        private=private,
+        comment=comment,
+        created_by=created_by,
+        creation_date=creation_date,
+        state_folder=state_folder or default_state_folder(),
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )

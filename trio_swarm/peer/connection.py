@@ -19,6 +19,8 @@ from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.extensions import (
+    OUR_UT_METADATA,
+    UT_METADATA,
     ExtensionHandshake,
     allowed_fast_set,
     encode_extension_handshake,
@@ -43,16 +45,14 @@ OWN_MAX_BLOCK = 128 * 1024
 LARGE_BLOCK_SECONDS = 0.05
 """A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
 
+LIMITED_READ_SECONDS = 0.05
+"""Under a download limit one read takes at most what the limit allows in this time."""
+
 UPLOAD_BATCH = 256 * 1024
 """Bytes of blocks put out before control messages get their turn again."""
 
 REFUSED_LIMIT = 4 * REQUEST_QUEUE
 """Requests beyond our queue, or that we cannot serve, before a peer without Fast is dropped."""
-
-UT_METADATA = 1
-"""Our message id for BEP 9; the peer uses it towards us."""
-
-OWN_MESSAGE_IDS = {"ut_metadata": UT_METADATA}
 
 
 class PeerClosedError(Exception):
@@ -81,6 +81,7 @@ class PeerConnection:
         self.listen_address: Address | None = stream.remote if is_outgoing else None
         self.extensions: ExtensionHandshake | None = None
         self.client = client_name(wire.peer_id or b"")
+        self.identity = ""
         self.joined_at = now
         self.last_received = now
         self.last_sent = now
@@ -101,6 +102,7 @@ class PeerConnection:
         self.upload_rate = RateEstimate()
         self.allowed_fast: frozenset[int] = frozenset()
         self.refused = 0
+        self.metadata_owed = 0
         self.max_request = BLOCK_LENGTH
         self.wakeup = Wakeup()
         self._upload_at = 0.0
@@ -152,8 +154,10 @@ class PeerConnection:
         wire = self.wire
         stream = self.stream
         bucket = self.torrent.context.download_bucket
+        rate = bucket.rate
+        most = None if rate is None else max(BLOCK_LENGTH, int(rate * LIMITED_READ_SECONDS))
         while True:
-            count = await stream.receive_into(wire.receive_buffer())
+            count = await stream.receive_into(wire.receive_buffer()[:most])
             now = trio.current_time()
             self.last_received = now
             events = wire.received(count)
@@ -171,6 +175,7 @@ class PeerConnection:
             if self.wire.has_data_to_send:
                 self.last_sent = now
                 await self._send(self.wire.data_to_send())
+                self.metadata_owed = 0
                 continue
             if self.upload_queue and self._upload_at > now:
                 with trio.move_on_at(self._upload_at):
@@ -225,7 +230,7 @@ class PeerConnection:
                 0,
                 encode_extension_handshake(
                     ExtensionHandshake(
-                        message_ids=OWN_MESSAGE_IDS,
+                        message_ids={UT_METADATA: OUR_UT_METADATA},
                         client=self.torrent.context.client,
                         port=self.torrent.context.port or None,
                         request_queue=REQUEST_QUEUE,
@@ -245,8 +250,9 @@ class PeerConnection:
         assert download is not None
         assert info is not None
         self.is_attached = True
+        self.identity = self.address
         now = trio.current_time()
-        download.ledger.add_peer(self.key, now, identity=self.address)
+        download.ledger.add_peer(self.key, now, identity=self.identity)
         self._limit_queue()
         if self.wire.fast and not self.wire.peer_choking:
             download.ledger.set_choked(self.key, choked=False, fast=True)
@@ -379,7 +385,7 @@ class PeerConnection:
             self.is_queue_unordered = False
             self.torrent.upload.order(self)
         bucket = self.torrent.context.upload_bucket
-        batch = UPLOAD_BATCH if bucket.is_unlimited else 1
+        batch = UPLOAD_BATCH if bucket.rate is None else 1
         sent = 0
         while self.upload_queue and sent < batch:
             request = self.upload_queue.popleft()
@@ -479,7 +485,7 @@ class PeerConnection:
         download.wakeup.set()
         self.wakeup.set()
         if self.is_seeder:
-            self.torrent.seeder_seen(self)
+            self.torrent.peer_set.part_seeders()
 
     def _cancelled(self, event: msg.CancelReceived) -> None:
         request = UploadRequest(event.piece, event.begin, event.length)
@@ -492,19 +498,22 @@ class PeerConnection:
 
     def _extended(self, event: msg.ExtendedReceived) -> None:
         if event.message_id == 0:
-            self.extensions = parse_extension_handshake(event.payload)
+            told = parse_extension_handshake(event.payload)
+            self.extensions = told if self.extensions is None else self.extensions.updated(told)
             if self.extensions.client:
                 self.client = self.extensions.client
             if self.extensions.port and self.listen_address is None:
-                self.torrent.learned_listen_address(self, (self.remote[0], self.extensions.port))
+                self.torrent.peer_set.learned_listen_address(
+                    self, (self.remote[0], self.extensions.port)
+                )
             if self.extensions.max_block:
                 largest = min(OWN_MAX_BLOCK, self.extensions.max_block)
                 self.wire.allow_requests_up_to(largest)
                 self.wire.expect_blocks_up_to(largest)
                 self.max_request = largest
             self._limit_queue()
-            self.torrent.metadata.peer_joined(self)
-        elif event.message_id == UT_METADATA:
+            self.torrent.metadata.peer_told(self)
+        elif event.message_id == OUR_UT_METADATA:
             self.torrent.metadata.message(self, event.payload)
 
 

@@ -28,18 +28,18 @@ async def dial_peers(torrent: "Torrent") -> None:
         while True:
             now = trio.current_time()
             while torrent.context.has_room and limit.available_tokens > 0:
-                address = torrent.candidates.take_due(now)
+                address = torrent.peer_set.candidates.take_due(now)
                 if address is None:
                     break
-                if torrent.is_connected_to(address):
+                if torrent.peer_set.is_connected_to(address):
                     continue
                 token = object()
                 limit.acquire_on_behalf_of_nowait(token)
                 nursery.start_soon(_dial, torrent, address, limit, token)
-            due = torrent.candidates.next_due()
+            due = torrent.peer_set.candidates.next_due()
             is_full = not torrent.context.has_room or limit.available_tokens == 0
             with trio.move_on_at(float("inf") if is_full else max(due, now)):
-                await torrent.dial_wakeup.wait()
+                await torrent.peer_set.dial_wakeup.wait()
 
 
 async def _dial(
@@ -54,9 +54,9 @@ async def _dial(
     finally:
         context.connections -= 1
         limit.release_on_behalf_of(token)
-        torrent.dial_wakeup.set()
+        torrent.peer_set.dial_wakeup.set()
     if refusal is not None:
-        torrent.candidates.lost(address, trio.current_time())
+        torrent.peer_set.candidates.lost(address, trio.current_time())
         context.emit(
             events.PeerLost(
                 info_hash=torrent.info_hash.hex(),
@@ -78,7 +78,7 @@ async def _dial_once(torrent: "Torrent", address: Address) -> str | None:
     except BaseException:
         stream.close()
         raise
-    return torrent.start_peer(stream, wire, wire_events, is_outgoing=True)
+    return torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=True)
 
 
 async def send_pending(stream: PeerStream, wire: PeerWire) -> None:

@@ -1,13 +1,14 @@
 """The strategies a torrent uses, made from the settings and wrapped in the guard."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from trio_swarm import events
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.schedulers.loading import Strategies
+from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.settings import NodeSettings
-from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
+from trio_swarm.swarm.guard import FaultSink, GuardedChoker, GuardedScheduler, GuardedUploader
 
 
 def check_strategies(strategies: Strategies, settings: NodeSettings) -> None:
@@ -17,7 +18,7 @@ def check_strategies(strategies: Strategies, settings: NodeSettings) -> None:
     strategies.choker(settings.choker, settings.choker_options)
 
 
-def _report(context: NodeContext, fallback: str) -> Callable[[str, str, int, bool], None]:
+def _report(context: NodeContext, fallback: str) -> FaultSink:
     def on_fault(name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001 - the guard's signature
         context.emit(
             events.StrategyFault(
@@ -43,6 +44,7 @@ def scheduler_for(
     return GuardedScheduler(
         strategy,
         name,
+        fallback=RarestFirst,
         timer=time.perf_counter,
         on_fault=_report(context, "rarest-first"),
     )

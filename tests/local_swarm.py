@@ -1,0 +1,89 @@
+"""Real trackers and nodes on loopback, for tests; every one is closed with its context."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+import trio_swarm
+from trio_swarm import events
+from trio_swarm.protocol.addresses import format_address
+from trio_swarm.tracker.udp_server import TrackerSettings, serve_tracker
+
+HOST = "127.0.0.1"
+
+
+def make_file(path: Path, size: int, seed: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(random.Random(seed).randbytes(size))
+    return path
+
+
+def make_folder(root: Path, seed: int = 1) -> Path:
+    """A folder with nested, empty, tiny and piece-spanning files."""
+    make_file(root / "a.bin", 300_000, seed)
+    make_file(root / "deep" / "er" / "b.bin", 1, seed + 1)
+    make_file(root / "deep" / "c.bin", 2_000_000, seed + 2)
+    make_file(root / "empty", 0, seed)
+    return root
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    if path.is_file():
+        return {"": path.read_bytes()}
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+@asynccontextmanager
+async def tracker(**settings: Any) -> AsyncIterator[str]:
+    """A tracker; yields its URL."""
+    async with trio.open_nursery() as nursery:
+        handle = await nursery.start(
+            lambda task_status: serve_tracker(
+                TrackerSettings(host=HOST, port=0, **settings), task_status=task_status
+            )
+        )
+        yield f"udp://{format_address(handle.addresses[0])}"
+        nursery.cancel_scope.cancel()
+
+
+class Recorder:
+    """Keeps a node's events."""
+
+    def __init__(self) -> None:
+        self.events: list[events.Event] = []
+        self._changed = trio.Event()
+
+    def __call__(self, event: events.Event) -> None:
+        self.events.append(event)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait_for(self, kind: type[events.Event]) -> Any:
+        """Wait until an event of this kind was told; return the first."""
+        while not self.of(kind):
+            await self._changed.wait()
+        return self.of(kind)[0]
+
+    def of(self, kind: type[events.Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@asynccontextmanager
+async def node(
+    folder: Path, *trackers: str, recorder: Recorder | None = None, **settings: Any
+) -> AsyncIterator[trio_swarm.Node]:
+    """A node on loopback with its state under `folder`."""
+    async with trio_swarm.open_node(
+        trio_swarm.NodeSettings(
+            listen_host=settings.pop("listen_host", HOST),
+            trackers=trackers,
+            state_folder=folder / ".state",
+            on_event=recorder or Recorder(),
+            **settings,
+        )
+    ) as opened:
+        yield opened

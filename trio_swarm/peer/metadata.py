@@ -1,0 +1,105 @@
+"""The info dictionary over the wire (BEP 9): fetching it when we lack it, serving it when we do."""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.protocol.metadata_assembler import MetadataAssembler
+from trio_swarm.protocol.metadata_exchange import (
+    METADATA_PIECE,
+    UT_METADATA,
+    MetadataData,
+    MetadataMessage,
+    MetadataReject,
+    MetadataRequest,
+    encode_metadata_message,
+    metadata_piece_count,
+    parse_metadata_message,
+)
+from trio_swarm.protocol.metainfo import Info, parse_info
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.connection import PeerConnection
+    from trio_swarm.peer.torrent import Torrent
+
+METADATA_QUEUE = 1024
+"""Metadata pieces a peer may ask for before it takes the answers: all of the largest metadata."""
+
+
+class MetadataExchange:
+    """Owns the half-fetched metadata of one torrent; connections hand it their messages."""
+
+    def __init__(self, torrent: "Torrent") -> None:
+        self._torrent = torrent
+        self._assembler = MetadataAssembler(torrent.info_hash)
+        self._wakeup = Wakeup()
+
+    async def wait(self) -> Info:
+        """Ask the peers for the metadata until it is whole; return it.
+
+        Raises MetainfoError if what the info-hash stands for cannot be used.
+        """
+        while self._assembler.raw is None:
+            now = trio.current_time()
+            connections = self._torrent.peer_set.connections
+            for ask in self._assembler.plan(now):
+                connection = connections.get(ask.peer)
+                if connection is not None:
+                    self._send(connection, MetadataRequest(ask.piece))
+            with trio.move_on_at(self._assembler.next_deadline()):
+                await self._wakeup.wait()
+        raw = self._assembler.raw
+        return await trio.to_thread.run_sync(parse_info, raw)
+
+    def peer_told(self, connection: "PeerConnection") -> None:
+        """Take in an extension handshake: the peer may have the metadata."""
+        extensions = connection.extensions
+        if self._torrent.info is None and extensions is not None:
+            offers = UT_METADATA in extensions.message_ids
+            self._assembler.add_peer(connection.key, extensions.metadata_size if offers else None)
+            self._wakeup.set()
+
+    def peer_left(self, connection: "PeerConnection") -> None:
+        """Forget a peer; what it was asked for goes to others."""
+        self._assembler.remove_peer(connection.key)
+        self._wakeup.set()
+
+    def message(self, connection: "PeerConnection", payload: bytes) -> None:
+        """Act on a ut_metadata message of a peer; raises RemoteProtocolError if it is wrong."""
+        match parse_metadata_message(payload):
+            case MetadataRequest(piece):
+                self._serve(connection, piece)
+            case MetadataData() as data if self._torrent.info is None:
+                now = trio.current_time()
+                for liar in self._assembler.received(connection.key, data, now):
+                    culprit = self._torrent.peer_set.connections.get(liar)
+                    if culprit is not None:
+                        culprit.close("it sent false metadata")
+                self._wakeup.set()
+            case MetadataReject(piece) if self._torrent.info is None:
+                self._assembler.rejected(connection.key, piece, trio.current_time())
+                self._wakeup.set()
+            case _:
+                pass  # Late answers after the metadata is whole, and kinds we do not know.
+
+    def _serve(self, connection: "PeerConnection", piece: int) -> None:
+        info = self._torrent.info
+        connection.metadata_owed += 1
+        if connection.metadata_owed > METADATA_QUEUE:
+            raise RemoteProtocolError("it asks for metadata faster than it takes it")
+        if info is None or piece >= metadata_piece_count(len(info.raw)):
+            self._send(connection, MetadataReject(piece))
+            return
+        begin = piece * METADATA_PIECE
+        data = info.raw[begin : begin + METADATA_PIECE]
+        self._send(connection, MetadataData(piece, len(info.raw), data))
+
+    @staticmethod
+    def _send(connection: "PeerConnection", message: MetadataMessage) -> None:
+        extensions = connection.extensions
+        number = extensions.message_ids.get(UT_METADATA) if extensions is not None else None
+        if number is not None:
+            connection.wire.send_extended(number, encode_metadata_message(message))
+            connection.wakeup.set()

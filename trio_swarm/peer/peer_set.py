@@ -1,0 +1,228 @@
+"""The peers of one torrent: who is let in, who is supervised, who is banned."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_swarm import events
+from trio_swarm.errors import BencodeError, RemoteProtocolError
+from trio_swarm.peer.connection import PeerClosedError, PeerConnection
+from trio_swarm.peer.dialing import dial_peers
+from trio_swarm.peer.streams import PeerStream
+from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.protocol.addresses import Address, parse_host_port
+from trio_swarm.protocol.peer_messages import WireEvent
+from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.swarm.candidates import Candidates
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.torrent import Torrent
+
+PEER_ERRORS: Final = (
+    RemoteProtocolError,
+    BencodeError,
+    PeerClosedError,
+    OSError,
+    trio.BrokenResourceError,
+    trio.TooSlowError,
+)
+"""What may end one peer; anything else is a bug, or the torrent's own failure."""
+
+KEEP_ALIVE = 100.0
+"""Seconds of silence of ours after which a keep-alive goes out (BEP 3: peers close after 120)."""
+
+IDLE_LIMIT = 180.0
+"""Seconds without a byte from a peer after which it is taken for dead."""
+
+HOUSEKEEPING = 30.0
+"""Seconds between looks at who is idle."""
+
+
+class PeerSet:
+    """Owns the connections and candidate addresses; every peer is a task in its nursery."""
+
+    def __init__(self, torrent: "Torrent") -> None:
+        self.connections: dict[int, PeerConnection] = {}
+        self.candidates = Candidates()
+        self.dial_wakeup = Wakeup()
+        self._torrent = torrent
+        self._context = torrent.context
+        self._by_id: dict[bytes, PeerConnection] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self) -> None:
+        """Dial, supervise and keep alive the peers until cancelled; then all are closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                name = self._torrent.name
+                nursery.start_soon(dial_peers, self._torrent, name=f"dial for {name}")
+                nursery.start_soon(self._keep_house, name=f"keep house of {name}")
+        finally:
+            self._nursery = None
+
+    # --- letting in -----------------------------------------------------------------------------
+
+    def admit(
+        self,
+        stream: PeerStream,
+        wire: PeerWire,
+        wire_events: list[WireEvent],
+        *,
+        is_outgoing: bool,
+    ) -> str | None:
+        """Let a peer in whose handshake is done; it lives in this set's nursery.
+
+        Returns why not, if not; the stream is closed then.
+        """
+        refusal = self._refusal(stream, wire, is_outgoing=is_outgoing)
+        if refusal is not None or self._nursery is None:
+            stream.close()
+            return refusal or "the torrent is ending"
+        connection = PeerConnection(
+            self._torrent,
+            stream,
+            wire,
+            key=self._context.new_connection_key(),
+            is_outgoing=is_outgoing,
+            now=trio.current_time(),
+        )
+        self.connections[connection.key] = connection
+        assert wire.peer_id is not None
+        self._by_id[wire.peer_id] = connection
+        self._nursery.start_soon(
+            self._supervise, connection, wire_events, name=f"peer {connection.address}"
+        )
+        return None
+
+    def _refusal(self, stream: PeerStream, wire: PeerWire, *, is_outgoing: bool) -> str | None:
+        own = self._context.peer_id
+        remote = wire.peer_id
+        assert remote is not None
+        if remote == own:
+            if is_outgoing:
+                self.candidates.forget(stream.remote)
+            return "it is ourselves"
+        if self.candidates.is_banned(stream.remote):
+            return "banned"
+        other = self._by_id.get(remote)
+        if other is None:
+            return None
+        # Both sides may have dialled at once. Both keep the connection that the smaller peer id
+        # opened, so that they agree without talking.
+        initiator = own if is_outgoing else remote
+        other_initiator = own if other.is_outgoing else remote
+        if initiator < other_initiator:
+            other.close("it is connected twice")
+            return None
+        return "it is connected already"
+
+    def is_connected_to(self, address: Address) -> bool:
+        """Whether a peer that listens at `address` is connected."""
+        return any(c.listen_address == address for c in self.connections.values())
+
+    def learned_listen_address(self, connection: PeerConnection, address: Address) -> None:
+        """Note where an incoming peer listens: it need not be dialled."""
+        if self.candidates.is_banned(address):
+            connection.close("banned")
+            return
+        connection.listen_address = address
+        self.candidates.add(address, trio.current_time())
+        self.candidates.connected(address)
+
+    # --- supervising ----------------------------------------------------------------------------
+
+    async def _supervise(self, connection: PeerConnection, wire_events: list[WireEvent]) -> None:
+        """Run one peer; whatever its failure, it ends that peer only."""
+        self._context.connections += 1
+        info_hash = self._torrent.info_hash.hex()
+        self._context.emit(
+            events.PeerConnected(
+                info_hash=info_hash,
+                address=connection.address,
+                client=connection.client,
+                outgoing=connection.is_outgoing,
+            )
+        )
+        reason = "stopped"
+        try:
+            try:
+                await connection.run(wire_events)
+            except* PEER_ERRORS as group:
+                reason = describe(first_leaf(group))
+        finally:
+            self._context.connections -= 1
+            self._left(connection)
+            self._context.emit(
+                events.PeerLost(info_hash=info_hash, address=connection.address, reason=reason)
+            )
+
+    def _left(self, connection: PeerConnection) -> None:
+        del self.connections[connection.key]
+        remote_id = connection.wire.peer_id
+        if remote_id is not None and self._by_id.get(remote_id) is connection:
+            del self._by_id[remote_id]
+        address = connection.listen_address
+        if address is not None and not self.is_connected_to(address):
+            if connection.downloaded or connection.uploaded:
+                self.candidates.succeeded(address)
+            useless = self._torrent.is_complete and connection.is_seeder
+            self.candidates.lost(address, trio.current_time(), useless=useless)
+        self.dial_wakeup.set()
+        self._torrent.peer_left(connection)
+
+    def part_seeders(self) -> None:
+        """End connections between two seeders: they have nothing to say to each other."""
+        if self._torrent.is_complete:
+            for connection in list(self.connections.values()):
+                if connection.is_seeder:
+                    connection.close("both sides have everything")
+
+    def ban(self, identities: Iterable[str]) -> None:
+        """Never talk again to peers that sent wrong bytes, named by `host:port`."""
+        for identity in identities:
+            self.candidates.ban(parse_host_port(identity))
+            client = ""
+            for connection in list(self.connections.values()):
+                if connection.identity == identity:
+                    client = connection.client
+                    connection.close("banned: it sent wrong bytes")
+            self._context.emit(
+                events.PeerBanned(
+                    info_hash=self._torrent.info_hash.hex(),
+                    address=identity,
+                    client=client,
+                    reason="it sent bytes that do not match the piece's hash",
+                )
+            )
+
+    async def _keep_house(self) -> None:
+        """Keep quiet connections alive (BEP 3) and drop dead ones."""
+        while True:
+            await trio.sleep(HOUSEKEEPING)
+            now = trio.current_time()
+            for connection in list(self.connections.values()):
+                if now - connection.last_received > IDLE_LIMIT:
+                    connection.close("it was silent for too long")
+                elif now - connection.last_sent > KEEP_ALIVE:
+                    connection.wire.send_keep_alive()
+                    connection.wakeup.set()
+
+
+def first_leaf(group: BaseException) -> BaseException:
+    """Return the first exception inside nested groups."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def describe(error: BaseException) -> str:
+    """Return one line for people about what ended a peer."""
+    if isinstance(error, trio.TooSlowError):
+        return "it took too long"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, trio.BrokenResourceError):
+        return "the connection broke"
+    return str(error)
