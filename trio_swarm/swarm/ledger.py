@@ -1,0 +1,509 @@
+"""The one owner of what a download has, what is in flight from whom, and what may be asked.
+
+Each block of each missing piece is in exactly one state: WANTED (nobody fetches it), IN_FLIGHT
+(from one peer, or two near the end), or RECEIVED; a piece with all blocks received is VERIFYING
+until the caller reports its hash, then HAVE or all WANTED again. Only the methods of `Ledger`
+change states. They are plain functions: events go in with their time, grants and cancels come out.
+
+Work is done by the piece or by the wake-up, not by the block: `received` touches one peer and one
+piece, and `plan` returns at once unless some peer has room and something it could be asked for.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from trio_swarm.errors import LocalProtocolError
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.swarm.availability import Availability
+from trio_swarm.swarm.guard import GuardedScheduler
+from trio_swarm.swarm.lengths import BLOCK_SHIFT, BlockRun, BlockSet, Lengths
+from trio_swarm.swarm.open_piece import OpenPiece
+from trio_swarm.swarm.piece_states import PieceStates
+from trio_swarm.swarm.planner import Grant, Planner
+from trio_swarm.swarm.smart_ban import Parole
+from trio_swarm.swarm.source import (
+    DEBT,
+    LONGEST_WAIT,
+    MAX_QUEUE_LIMIT,
+    PATIENCE,
+    Source,
+)
+
+__all__ = ["BlockOutcome", "BlockRun", "Grant", "Ledger", "PeerStats"]
+
+
+class BlockOutcome(Enum):
+    """What became of blocks that arrived."""
+
+    ACCEPTED = "accepted"
+    """Keep the bytes."""
+    COMPLETED = "completed"
+    """Keep the bytes; the piece has all its blocks now: check its hash."""
+    DUPLICATE = "duplicate"
+    """It was asked for once, but is not needed (any more): drop the bytes."""
+    UNREQUESTED = "unrequested"
+    """It was never asked for: drop the bytes; the peer is at fault."""
+
+
+class PeerStats(NamedTuple):
+    """What the ledger knows of one peer."""
+
+    rate: float
+    """Bytes/s while something is asked of it."""
+    rtt: float
+    """Seconds from a request to its block when nothing is queued; 0.0 while unknown."""
+    in_flight: int
+    """Blocks."""
+    received: int
+    """Bytes of blocks taken from it."""
+    duplicate: int
+    """Bytes of blocks it sent in vain."""
+
+
+class Ledger:
+    """See the module. `key` is the caller's name of a connected peer; times are in seconds.
+
+    At most `open_piece_limit` pieces are begun and not yet verified: each needs a buffer.
+    """
+
+    def __init__(
+        self,
+        lengths: Lengths,
+        *,
+        scheduler: GuardedScheduler,
+        rng: random.Random,
+        have: PieceSet = 0,
+        open_piece_limit: int,
+    ) -> None:
+        self.lengths = lengths
+        self.received_bytes = 0
+        """Bytes of blocks accepted."""
+        self.duplicate_bytes = 0
+        """Bytes of blocks that arrived in vain."""
+        self._states = PieceStates(lengths, have=have, open_limit=open_piece_limit)
+        self._open = self._states.open
+        self._availability = Availability(lengths.piece_count)
+        self._sources: dict[int, Source] = {}
+        self._joined = 0
+        self._planner = Planner(
+            self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
+        )
+        self._paroles = self._planner.paroles
+        self._now = 0.0  # the latest time seen
+
+    # What is known
+
+    @property
+    def have(self) -> PieceSet:
+        """Pieces verified."""
+        return self._states.have
+
+    @property
+    def wanted(self) -> PieceSet:
+        """Pieces missing."""
+        return self._states.wanted
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every piece is verified."""
+        return not self._states.wanted
+
+    @property
+    def remaining(self) -> int:
+        """Bytes not yet received."""
+        return self._states.remaining
+
+    @property
+    def failed_bytes(self) -> int:
+        """Bytes accepted and dropped again, because their piece failed or was abandoned."""
+        return self._states.failed_bytes
+
+    @property
+    def rarity(self) -> Sequence[PieceSet]:
+        """rarity[n] = pieces held by exactly n connected peers. Live: do not change it."""
+        return self._availability.rarity
+
+    @property
+    def open_pieces(self) -> int:
+        """How many pieces are begun and not yet verified."""
+        return len(self._open)
+
+    def pieces_of(self, key: int) -> PieceSet:
+        """Return the pieces a peer has."""
+        return self._sources[key].pieces
+
+    def is_interesting(self, key: int) -> bool:
+        """Whether a peer has a piece that is missing here."""
+        return bool(self._sources[key].pieces & self._states.wanted)
+
+    def snubbed(self, key: int, now: float) -> bool:
+        """Whether a peer owes us blocks past their deadline and has sent none since."""
+        source = self._sources[key]
+        return source.snubbed or bool(source.asks and source.asks[0].deadline <= now)
+
+    def stats(self, key: int, now: float | None = None) -> PeerStats:
+        """Return numbers about a peer, as of the latest plan if no time is given."""
+        source = self._sources[key]
+        rate = source.measure(self._now if now is None else now)
+        return PeerStats(rate, source.rtt, source.in_flight, source.received, source.duplicate)
+
+    def needs_digests(self, piece: int) -> bool:
+        """Whether `verified` needs the digests of this piece's blocks, since it failed before."""
+        return piece in self._paroles
+
+    # Peers
+
+    def add_peer(self, key: int, now: float, *, identity: str) -> None:
+        """Add a connected peer that has nothing and chokes us.
+
+        `identity` is what a ban would name (its address); several peers may share one.
+        """
+        if key in self._sources:
+            raise LocalProtocolError(f"peer {key} is in the ledger already")
+        self._sources[key] = Source(key, identity=identity, order=self._joined, now=now)
+        self._joined += 1
+        self._availability.add_peer()
+
+    def remove_peer(self, key: int) -> None:
+        """Forget a peer; what was in flight from it is wanted again."""
+        source = self._sources[key]
+        self._release_all(source)
+        del self._sources[key]
+        self._availability.remove_peer(source.pieces)
+        self._planner.forget(key)
+        for parole in self._paroles.values():
+            if parole.owner == key:
+                parole.owner = None
+        if self._paroles or self._states.is_full():
+            # It may have been what others had to wait for.
+            self._planner.stir()
+
+    def set_pieces(self, key: int, pieces: PieceSet) -> None:
+        """Set what a peer has: its bitfield."""
+        source = self._sources[key]
+        if pieces < 0 or pieces & ~self._states.every:
+            raise LocalProtocolError("a peer was said to have pieces beyond the last")
+        gone = source.pieces & ~pieces
+        if gone:
+            self._availability.remove(gone)
+        self._availability.add(pieces & ~source.pieces)
+        source.pieces = pieces
+        self._planner.feed(source)
+
+    def add_piece(self, key: int, piece: int) -> None:
+        """Note that a peer has one more piece: a HAVE."""
+        source = self._sources[key]
+        if not 0 <= piece < self.lengths.piece_count:
+            raise LocalProtocolError(f"a peer was said to have piece {piece}, beyond the last")
+        bit = 1 << piece
+        if source.pieces & bit:
+            return
+        source.pieces |= bit
+        self._availability.add_piece(piece)
+        self._planner.nourish(key)
+
+    def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  the fact itself
+        """Note that a peer chokes us, or not.
+
+        Without the Fast Extension a choke drops what we asked (BEP 3); with it (`fast`), each
+        request is still answered by a block or a reject (BEP 6).
+        """
+        source = self._sources[key]
+        source.choked = choked
+        if choked and not fast:
+            self._release_all(source)
+        self._planner.feed(source)
+
+    def allow_fast(self, key: int, piece: int) -> None:
+        """Note that a peer would send `piece` even while it chokes us (BEP 6)."""
+        if 0 <= piece < self.lengths.piece_count:
+            source = self._sources[key]
+            source.fast_pieces |= 1 << piece
+            self._planner.feed(source)
+
+    def set_queue_limit(self, key: int, blocks: int) -> None:
+        """Set how many blocks a peer lets us have in flight (BEP 10, "reqq")."""
+        source = self._sources[key]
+        source.queue_limit = max(1, min(blocks, MAX_QUEUE_LIMIT))
+        source.resize(source.window)
+        self._planner.feed(source)
+
+    # Asking
+
+    def plan(self, now: float) -> list[Grant]:
+        """Return what to ask of whom now: one question to the strategy for the whole swarm."""
+        self._now = now
+        return self._planner.plan(now)
+
+    def take_cancels(self) -> list[Grant]:
+        """Return, once, what peers were asked and need no longer send."""
+        cancels = self._planner.cancels
+        if cancels:
+            self._planner.cancels = []
+        return cancels
+
+    def take_abandoned(self) -> list[int]:
+        """Return, once, the pieces that are open no longer though not verified: free buffers."""
+        abandoned = self._states.abandoned
+        if not abandoned:
+            return []
+        self._states.abandoned = set()
+        return [piece for piece in abandoned if piece not in self._open]
+
+    def next_deadline(self) -> float:
+        """Return when `expire` and `plan` are due though nothing happens; inf if never."""
+        return min(self._planner.expiry_at, self._planner.next_deadline())
+
+    # Blocks
+
+    def received(self, key: int, piece: int, begin: int, length: int, now: float) -> BlockOutcome:
+        """Note that a run of one or more whole blocks arrived; says what to do with the bytes."""
+        source = self._sources[key]
+        asks = source.asks
+        if asks and (ask := asks[0]).piece == piece and begin & 16383 == 0 and length > 0:
+            # The usual case: blocks of the oldest ask, which nobody else was asked for.
+            count = (length + 16383) >> BLOCK_SHIFT
+            blocks = ((1 << count) - 1) << (begin >> BLOCK_SHIFT)
+            state = self._open[piece]
+            if (
+                ask.blocks & blocks == blocks
+                and not state.contested & blocks
+                and (length & 16383 == 0 or begin + length == self.lengths.piece_size(piece))
+            ):
+                ask.blocks ^= blocks
+                if not ask.blocks:
+                    asks.popleft()
+                in_flight = source.in_flight = source.in_flight - count
+                source.delivered(ask, count, length, now)
+                if in_flight <= source.low_water:
+                    self._planner.hungry[key] = source
+                    if not in_flight:
+                        source.rest(now)
+                identity = source.identity
+                state.senders[identity] = state.senders.get(identity, 0) | blocks
+                return self._accept(state, blocks, length)
+        blocks = self.lengths.blocks_between(piece, begin, length)
+        return self._received_otherwise(source, piece, blocks, length, now)
+
+    def _accept(self, state: OpenPiece, blocks: BlockSet, nbytes: int) -> BlockOutcome:
+        self.received_bytes += nbytes
+        self._states.remaining -= nbytes
+        state.received |= blocks
+        if state.received == state.full:
+            state.verifying = True
+            return BlockOutcome.COMPLETED
+        return BlockOutcome.ACCEPTED
+
+    def _received_otherwise(
+        self, source: Source, piece: int, blocks: BlockSet, nbytes: int, now: float
+    ) -> BlockOutcome:
+        """Do what `received` does for blocks that come late, out of order, twice or unasked."""
+        ask = source.find_ask(piece, blocks)
+        asked = source.take_asked(piece, blocks)
+        late = source.take_late(piece, blocks)
+        known = asked | late | source.take_pardoned(piece, blocks)
+        if not blocks or known != blocks:
+            if asked:
+                self._release(piece, asked)
+            self._settle(source, now)
+            return BlockOutcome.UNREQUESTED
+        if ask is not None:
+            source.delivered(ask, asked.bit_count(), nbytes, now)
+        else:
+            source.delivered_late(nbytes, now)
+        self._settle(source, now)
+        new = self._needed(source, piece, blocks)
+        again = nbytes - self.lengths.size_of(piece, new)
+        self.duplicate_bytes += again
+        source.duplicate += again
+        source.received -= again
+        if not new:
+            return BlockOutcome.DUPLICATE
+        state = self._open[piece]
+        self._call_off(source, piece, blocks, now)
+        if state.free & blocks:
+            self._states.take(state, state.free & blocks)
+        state.doubled &= ~blocks
+        state.contested &= ~blocks
+        state.credit(source.identity, blocks)
+        return self._accept(state, blocks, nbytes - again)
+
+    def _needed(self, source: Source, piece: int, blocks: BlockSet) -> BlockSet:
+        """Return which blocks that arrived unexpectedly are of use; may open their piece."""
+        states = self._states
+        parole = self._paroles.get(piece)
+        if parole is not None and parole.owner != source.key:
+            return 0
+        state = self._open.get(piece)
+        if state is not None:
+            return blocks & ~state.received
+        if states.untouched >> piece & 1 and not states.is_full() and not source.banned:
+            states.begin(piece)
+            return blocks
+        return 0
+
+    def _call_off(self, deliverer: Source, piece: int, blocks: BlockSet, now: float) -> None:
+        """Cancel `blocks`, which arrived, with everyone else who was asked for them."""
+        for source in self._sources.values():
+            if source is not deliverer:
+                unneeded = source.take_asked(piece, blocks) | source.take_late(piece, blocks)
+                if unneeded:
+                    self._planner.cancel(source, piece, unneeded)
+                    self._settle(source, now)
+
+    def rejected(self, key: int, piece: int, begin: int, length: int, now: float) -> bool:
+        """Note that a peer will not send blocks we asked (BEP 6); False if we never asked them."""
+        source = self._sources[key]
+        blocks = self.lengths.blocks_between(piece, begin, length)
+        asked = source.take_asked(piece, blocks)
+        late = source.take_late(piece, blocks)
+        pardoned = source.take_pardoned(piece, blocks)
+        if asked:
+            if not source.choked:
+                # It refuses although it could: asking again at once would go on for ever.
+                source.pause(now)
+                source.resize(source.window // 2)
+                self._planner.expiry_at = min(self._planner.expiry_at, source.paused_until)
+            self._release(piece, asked)
+        if late:
+            self._close_if_idle(piece)
+        self._settle(source, now)
+        return bool(blocks) and asked | late | pardoned == blocks
+
+    def _settle(self, source: Source, now: float) -> None:
+        """Look again at a peer whose asks changed."""
+        source.rest(now)
+        self._planner.feed(source)
+
+    def _release(self, piece: int, blocks: BlockSet) -> None:
+        """Blocks are in flight from one peer less."""
+        if self._states.release(piece, blocks):
+            self._planner.stir()
+            self._close_if_idle(piece)
+
+    def _release_all(self, source: Source) -> None:
+        """Expect nothing more of a peer."""
+        asks = list(source.asks)
+        late = dict(source.late)
+        source.asks.clear()
+        source.late.clear()
+        source.in_flight = 0
+        source.rest(self._now)
+        for ask in asks:
+            source.pardon(ask.piece, ask.blocks)
+            self._release(ask.piece, ask.blocks)
+        for piece, blocks in late.items():
+            source.pardon(piece, blocks)
+            self._close_if_idle(piece)
+
+    def _close_if_idle(self, piece: int) -> None:
+        """Take back a begun piece of which nothing came, nor is expected."""
+        state = self._open.get(piece)
+        if (
+            state is not None
+            and state.free == state.full
+            and not any(piece in source.late for source in self._sources.values())
+        ):
+            self._states.close(state)
+            self._planner.stir()
+
+    # Pieces
+
+    def verified(self, piece: int, digests: Sequence[bytes] | None = None) -> list[str]:
+        """Note that a piece passed its hash; returns identities to ban for earlier attempts.
+
+        `digests` are the SHA-1 of its 16 KiB blocks, in order, wanted if `needs_digests`.
+        """
+        self._states.end_verification(piece, passed=True)
+        self._planner.stir()
+        parole = self._paroles.pop(piece, None)
+        if parole is None or digests is None:
+            return []
+        return self._ban(parole.convict(digests))
+
+    def failed(self, piece: int, digests: Sequence[bytes]) -> list[str]:
+        """Note that a piece failed its hash: all its blocks are wanted again.
+
+        `digests` are the SHA-1 of what its 16 KiB blocks held. Returns identities to ban.
+        """
+        state = self._states.end_verification(piece, passed=False)
+        self._planner.stir()
+        senders = {identity: blocks for identity, blocks in state.senders.items() if blocks}
+        parole = self._paroles.get(piece)
+        if parole is None:
+            parole = self._paroles[piece] = Parole()
+        parole.owner = None
+        if len(senders) == 1:
+            parole.suspects.discard(*senders)
+            return self._ban(list(senders))
+        parole.record(senders, digests)
+        return []
+
+    def _ban(self, identities: list[str]) -> list[str]:
+        """Ask nothing more of the peers of those identities."""
+        for source in self._sources.values():
+            if source.identity in identities:
+                source.banned = True
+                self._release_all(source)
+                self._planner.feed(source)
+        return identities
+
+    # Time
+
+    def expire(self, now: float) -> None:
+        """Give late blocks back to the pool, and end pauses, where due."""
+        self._now = now
+        if now < self._planner.expiry_at:
+            return
+        earliest = math.inf
+        for source in self._sources.values():
+            self._give_up_late(source, now)
+            if source.late and source.late_until <= now:
+                self._forget_late(source, now)
+            if source.paused:
+                if source.paused_until <= now:
+                    source.paused = False
+                    self._planner.feed(source)
+                else:
+                    earliest = min(earliest, source.paused_until)
+            if source.asks:
+                earliest = min(earliest, source.asks[0].deadline)
+            if source.late:
+                earliest = min(earliest, source.late_until)
+        self._planner.expiry_at = earliest
+
+    def _give_up_late(self, source: Source, now: float) -> None:
+        """Let anyone be asked for what a peer should have sent by now."""
+        while source.asks and source.asks[0].deadline <= now:
+            ask = source.asks[0]
+            if not source.delivers(now):
+                source.snub(now)
+                self._move_to_late(source, len(source.asks), now)
+            elif now - ask.at < LONGEST_WAIT:
+                ask.deadline = now + PATIENCE
+            else:
+                self._move_to_late(source, 1, now)
+
+    def _move_to_late(self, source: Source, count: int, now: float) -> None:
+        source.late_until = now + DEBT
+        if not source.late:
+            source.late_since = source.asks[0].at
+        for _ in range(count):
+            ask = source.asks.popleft()
+            source.in_flight -= ask.blocks.bit_count()
+            source.late[ask.piece] = source.late.get(ask.piece, 0) | ask.blocks
+            self._open[ask.piece].contested |= ask.blocks
+            self._release(ask.piece, ask.blocks)
+        self._settle(source, now)
+
+    def _forget_late(self, source: Source, now: float) -> None:
+        """Write off what a peer owes: it may be asked again."""
+        late = dict(source.late)
+        source.late.clear()
+        for piece, blocks in late.items():
+            self._planner.cancel(source, piece, blocks)
+            self._close_if_idle(piece)
+        self._settle(source, now)

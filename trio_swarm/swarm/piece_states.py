@@ -1,0 +1,139 @@
+"""The state of every piece and block of one download, without a word about peers.
+
+A missing piece is *untouched* (all blocks WANTED, no buffer), *open* (see `OpenPiece`), or open and
+*verifying*. Only the ledger and its planner call these methods.
+"""
+
+from trio_swarm.errors import LocalProtocolError
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.swarm.lengths import BlockSet, Lengths
+from trio_swarm.swarm.open_piece import OpenPiece
+
+
+class PieceStates:
+    """See the module; sets of pieces are kept so that none is ever computed by looping."""
+
+    __slots__ = (
+        "abandoned",
+        "every",
+        "failed_bytes",
+        "free_counts",
+        "have",
+        "lengths",
+        "open",
+        "open_limit",
+        "remaining",
+        "started",
+        "untouched",
+        "wanted",
+    )
+
+    def __init__(self, lengths: Lengths, *, have: PieceSet, open_limit: int) -> None:
+        self.lengths = lengths
+        self.every: PieceSet = full_set(lengths.piece_count)
+        if have < 0 or have & ~self.every:
+            raise ValueError("have names pieces beyond the last")
+        if open_limit < 1:
+            raise ValueError("a download needs at least one open piece")
+        self.open_limit = open_limit
+        self.have: PieceSet = have
+        self.wanted: PieceSet = self.every ^ have
+        """Missing pieces."""
+        self.untouched: PieceSet = self.wanted
+        self.open: dict[int, OpenPiece] = {}
+        self.started: PieceSet = 0
+        """Open pieces with a free block."""
+        self.free_counts: dict[int, int] = {}
+        """How many free blocks each piece in `started` has."""
+        self.remaining = lengths.length - sum(lengths.piece_size(piece) for piece in iterate(have))
+        """Bytes not yet received."""
+        self.failed_bytes = 0
+        """Bytes received and dropped again."""
+        self.abandoned: set[int] = set()
+        """Pieces that ceased to be open without being verified, since last asked."""
+
+    def is_full(self) -> bool:
+        """Whether no further piece may be begun."""
+        return len(self.open) >= self.open_limit
+
+    def assignable(self) -> PieceSet:
+        """Return the pieces with a free block that may be given out now."""
+        return self.started if self.is_full() else self.started | self.untouched
+
+    def begin(self, piece: int) -> OpenPiece:
+        """Open an untouched piece."""
+        state = OpenPiece(piece, self.lengths.all_blocks(piece))
+        bit = 1 << piece
+        self.untouched ^= bit
+        self.started |= bit
+        self.free_counts[piece] = state.full.bit_count()
+        self.open[piece] = state
+        return state
+
+    def take(self, state: OpenPiece, blocks: BlockSet) -> None:
+        """Free blocks are free no longer."""
+        state.free ^= blocks
+        self._count_free(state)
+
+    def release(self, piece: int, blocks: BlockSet) -> bool:
+        """Blocks are in flight from one peer less; returns whether some became free."""
+        state = self.open[piece]
+        freed = blocks & ~state.doubled
+        state.doubled &= ~blocks
+        if freed:
+            state.free |= freed
+            self._count_free(state)
+        return bool(freed)
+
+    def close(self, state: OpenPiece) -> None:
+        """Give up an open piece of which nothing is in flight; what was received of it is lost."""
+        self._drop_received(state)
+        piece = state.index
+        bit = 1 << piece
+        del self.open[piece]
+        self.started &= ~bit
+        self.free_counts.pop(piece, None)
+        self.untouched |= bit
+        self.abandoned.add(piece)
+
+    def restart(self, state: OpenPiece) -> None:
+        """Forget what was received of an open piece of which nothing is in flight."""
+        self._drop_received(state)
+        state.free = state.full
+        state.doubled = state.contested = 0
+        self._count_free(state)
+
+    def end_verification(self, piece: int, *, passed: bool) -> OpenPiece:
+        """Take a piece out of VERIFYING, to HAVE or back to WANTED; returns what it was."""
+        state = self.open.get(piece)
+        if state is None or not state.verifying:
+            raise LocalProtocolError(f"piece {piece} is not being verified")
+        del self.open[piece]
+        bit = 1 << piece
+        if passed:
+            self.have |= bit
+            self.wanted ^= bit
+        else:
+            self.untouched |= bit
+            self._count_lost(self.lengths.piece_size(piece))
+        return state
+
+    def _drop_received(self, state: OpenPiece) -> None:
+        self._count_lost(self.lengths.size_of(state.index, state.received))
+        state.received = 0
+        state.senders.clear()
+
+    def _count_lost(self, nbytes: int) -> None:
+        self.remaining += nbytes
+        self.failed_bytes += nbytes
+
+    def _count_free(self, state: OpenPiece) -> None:
+        piece = state.index
+        count = state.free.bit_count()
+        if count:
+            if piece not in self.free_counts:
+                self.started |= 1 << piece
+            self.free_counts[piece] = count
+        elif piece in self.free_counts:
+            del self.free_counts[piece]
+            self.started ^= 1 << piece

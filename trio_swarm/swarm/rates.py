@@ -1,0 +1,105 @@
+"""How fast bytes flow: an estimate that is right when steady and quick when it changes."""
+
+import math
+
+_BUCKET = 0.25
+"""Seconds of the window's unit; also the least time a rate is computed over."""
+
+_BUCKETS = 8
+"""2 s of buckets: long enough to smooth bursts, short enough to follow a link that changes."""
+
+_TRICKLE = 65536
+"""Bytes: with fewer than these in the window, single blocks would make the rate jump."""
+
+_TRICKLE_SPAN = 20.0
+"""Seconds over which a trickle is averaged, exponentially."""
+
+
+class RateEstimate:
+    """Bytes/s over the last two seconds; of a trickle, over the last twenty or so.
+
+    `now` is in seconds on a monotonic clock; a step back counts as no time passing.
+    """
+
+    __slots__ = (
+        "_current",
+        "_index",
+        "_last",
+        "_last_bytes",
+        "_long",
+        "_ring",
+        "_start",
+        "_sum",
+        "total",
+    )
+
+    def __init__(self) -> None:
+        self.total = 0
+        """Bytes added so far."""
+        self._start: float | None = None  # when the first bytes came
+        self._index = 0  # number of the current bucket, counted from time 0
+        self._current = 0  # bytes in the current bucket
+        self._ring = [0] * _BUCKETS  # bytes of finished buckets, by number modulo _BUCKETS
+        self._sum = 0  # of _ring, in which the current bucket's place is 0
+        self._last = 0.0  # when bytes came last
+        self._last_bytes = 0  # and how many
+        self._long = 0.0  # exponential average up to the current bucket, bytes/s
+
+    def add(self, nbytes: int, now: float) -> None:
+        """Count `nbytes` that arrived at `now`."""
+        if now != self._last:
+            index = int(now * 4.0)
+            if index > self._index:
+                self._advance(index, now)
+            self._last = now
+            self._last_bytes = nbytes
+        else:
+            self._last_bytes += nbytes
+        self._current += nbytes
+        self.total += nbytes
+
+    def rate(self, now: float) -> float:
+        """Return bytes/s at `now`; 0.0 before anything was added."""
+        start = self._start
+        if start is None:
+            return 0.0
+        index = int(now * 4.0)
+        if index > self._index:
+            self._advance(index, now)
+        recent = self._sum + self._current
+        into_bucket = max(0.0, now - self._index * _BUCKET)
+        window = (_BUCKETS - 1) * _BUCKET + into_bucket
+        age = now - start
+        if age < window:
+            return recent / max(age, _BUCKET)
+        if recent >= _TRICKLE:
+            return recent / window
+        average = self._long * math.exp(-into_bucket / _TRICKLE_SPAN)
+        average += self._current / _TRICKLE_SPAN
+        average /= 1.0 - math.exp(-age / _TRICKLE_SPAN)
+        # Silence is evidence too: a source that stops must not keep its average for long.
+        silence = now - self._last
+        return min(average, self._last_bytes / silence) if silence > _BUCKET else average
+
+    def _advance(self, index: int, now: float) -> None:
+        """Close the current bucket and open the one numbered `index`."""
+        if self._start is None:
+            self._start = now
+            self._index = index
+            return
+        ring = self._ring
+        passed = index - self._index
+        self._long = (self._long + self._current / _TRICKLE_SPAN) * math.exp(
+            -passed * _BUCKET / _TRICKLE_SPAN
+        )
+        if passed >= _BUCKETS:
+            ring[:] = [0] * _BUCKETS
+            self._sum = 0
+        else:
+            ring[self._index % _BUCKETS] = self._current
+            for number in range(self._index + 1, index + 1):
+                # The window holds _BUCKETS - 1 finished buckets and the current one.
+                ring[number % _BUCKETS] = 0
+            self._sum = sum(ring)
+        self._index = index
+        self._current = 0

@@ -1,0 +1,351 @@
+"""One connected peer as a source of blocks: what was asked of it, and how much it may be asked.
+
+How much is a window of blocks in flight, steered by the *response time* (from the grant of a block
+to its arrival, the wait in the peer's queue included): it doubles while responses come sooner than
+the horizon, and falls to rate times horizon when they come later. So a fast link fills, and a slow
+one never sits on blocks that others would have delivered sooner.
+"""
+
+from collections import deque
+
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockSet
+from trio_swarm.swarm.rates import RateEstimate
+
+HORIZON = 0.75
+"""Seconds of work a peer is given ahead: short enough that the tail of a download does not wait for
+slow peers (half a second costs 2 %, three seconds 14 %), long enough for links that stutter."""
+
+HORIZON_RTTS = 1.5
+"""Round trips of work a peer is given ahead at least, or the link would run dry."""
+
+MAX_HORIZON = 3.0
+"""Seconds; a longer round trip is not a network's but a busy or slow peer's."""
+
+FIRST_WINDOW = 16
+"""Blocks (256 KiB) asked of a peer of which nothing is known."""
+
+MIN_WINDOW = 2
+"""Blocks asked of the slowest peer, so that it need not wait for our next request."""
+
+DEFAULT_QUEUE_LIMIT = 250
+"""Blocks a peer is assumed to queue until it says (BEP 10, "reqq"): the lowest usual limit."""
+
+MAX_QUEUE_LIMIT = 65536
+"""Blocks (1 GiB) in flight at most, whatever a peer says it can queue."""
+
+FIRST_PATIENCE = 5.0
+"""Seconds a peer that has never delivered may take for its first block."""
+
+PATIENCE = 4.0
+"""Seconds beyond three times the expected after which a block is late."""
+
+MAX_PATIENCE = 60.0
+"""Seconds after which a block is late, however slow the peer is known to be."""
+
+LONGEST_WAIT = 30.0
+"""Seconds after which a block is late even if other blocks come from its peer."""
+
+ALIVE = 2.0
+"""Seconds since its last block for which a peer counts as delivering."""
+
+DEBT = 20.0
+"""Seconds a peer that owes late blocks is asked for nothing; then they are cancelled."""
+
+MAX_PAUSE = 15.0
+"""Seconds a peer that was late or rejects our requests is left alone, at most."""
+
+_EARLY = 0.7
+_LATE = 1.3
+"""Response times as parts of the horizon between which the window is left alone."""
+
+_UNKNOWN_RESPONSE = 0.5
+"""Seconds guessed for the response of a peer that has never delivered."""
+
+_MAX_PARDONED = 4096
+"""Pieces of which blocks are remembered that were asked once and are not expected any more."""
+
+
+class Ask:
+    """Blocks of one piece asked of one peer at one time; `blocks` shrinks as they arrive."""
+
+    __slots__ = ("at", "blocks", "deadline", "idle", "piece")
+
+    def __init__(
+        self, piece: int, blocks: BlockSet, *, at: float, deadline: float, idle: bool
+    ) -> None:
+        self.piece = piece
+        self.blocks = blocks
+        self.at = at
+        self.deadline = deadline
+        self.idle = idle
+        """Nothing else was in flight: its response time is a round trip."""
+
+
+class Source:
+    """A peer. Only the ledger changes it."""
+
+    __slots__ = (
+        "asks",
+        "banned",
+        "choked",
+        "duplicate",
+        "fast_pieces",
+        "identity",
+        "idle_seconds",
+        "idle_since",
+        "in_flight",
+        "key",
+        "last_delivery",
+        "late",
+        "late_since",
+        "late_until",
+        "low_water",
+        "order",
+        "pardoned",
+        "paused",
+        "paused_until",
+        "pauses",
+        "pieces",
+        "queue_limit",
+        "rate",
+        "received",
+        "response",
+        "rtt",
+        "snubbed",
+        "speed",
+        "window",
+    )
+
+    def __init__(self, key: int, *, identity: str, order: int, now: float) -> None:
+        self.key = key
+        self.identity = identity
+        self.order = order
+        """Number in the order of joining."""
+        self.pieces: PieceSet = 0
+        self.fast_pieces: PieceSet = 0
+        """May be asked even while it chokes us (BEP 6, "Allowed Fast")."""
+        self.choked = True
+        """It chokes us."""
+        self.banned = False
+        self.snubbed = False
+        """It owed us blocks beyond their deadline and has delivered none since."""
+        self.asks: deque[Ask] = deque()
+        """Oldest first."""
+        self.in_flight = 0
+        """Blocks, the sum over `asks`."""
+        self.late: dict[int, BlockSet] = {}
+        """Blocks that went back to the pool and may still come: piece → blocks."""
+        self.late_since = 0.0
+        """When the first of them was asked."""
+        self.late_until = 0.0
+        """When they are written off."""
+        self.pardoned: dict[int, BlockSet] = {}
+        """Blocks it was asked and released from: their arrival is no fault."""
+        self.paused = False
+        """It is left alone until `paused_until`."""
+        self.paused_until = 0.0
+        self.pauses = 0
+        self.rate = RateEstimate()
+        """Over the time that something was in flight: an idle peer has not become slow."""
+        self.idle_since: float | None = now
+        """None while something is expected of it."""
+        self.idle_seconds = 0.0
+        """In all, before `idle_since`."""
+        self.speed = 0.0
+        """`rate` when it was last measured, bytes/s."""
+        self.rtt = 0.0
+        self.response = 0.0
+        """Of the latest block, seconds; 0.0 before the first."""
+        self.last_delivery: float | None = None
+        self.received = 0
+        """Bytes of blocks it sent that we took."""
+        self.duplicate = 0
+        """Bytes of blocks it sent that we had already."""
+        self.queue_limit = DEFAULT_QUEUE_LIMIT
+        self.window = 0
+        self.low_water = 0
+        """With this many blocks in flight or fewer it is given more; see `resize`."""
+        self.resize(FIRST_WINDOW)
+
+    @property
+    def room(self) -> int:
+        """How many more blocks it may be asked now; choking is looked at by the piece."""
+        if self.banned or self.late or self.paused:
+            return 0
+        return (1 if self.snubbed else self.window) - self.in_flight
+
+    def resize(self, window: int) -> None:
+        """Set the blocks that may be in flight, within limits.
+
+        Room is handed out when at least a quarter of the window is free, so that a fast peer is
+        given few big chunks instead of many single blocks.
+        """
+        window = max(1, min(window, self.queue_limit))
+        self.window = window
+        self.low_water = 0 if self.snubbed else window - (window >> 2 or 1)
+
+    def askable(self) -> PieceSet:
+        """Return the pieces it has and would give us now."""
+        return self.pieces & self.fast_pieces if self.choked else self.pieces
+
+    def delivered(self, ask: Ask, count: int, nbytes: int, now: float) -> None:
+        """Note that `count` blocks of `ask` arrived; steers the window."""
+        self.rate.add(nbytes, now - self.idle_seconds)
+        self.last_delivery = now
+        self.received += nbytes
+        self.response = response = now - ask.at
+        if ask.idle:
+            ask.idle = False
+            rtt = self.rtt
+            self.rtt = rtt + (response - rtt) / 4 if 0.0 < rtt < response else response
+        if self.pauses:
+            self.forgive()
+        horizon = HORIZON
+        if self.rtt > HORIZON / HORIZON_RTTS:
+            horizon = min(MAX_HORIZON, self.rtt * HORIZON_RTTS)
+        window = self.window
+        if response < _EARLY * horizon:
+            # A window that is not used says nothing about the link, so it does not grow.
+            if window < self.queue_limit and (self.in_flight + count) * 2 >= window:
+                self.resize(window + count)
+        elif response > _LATE * horizon and window > MIN_WINDOW:
+            target = max(MIN_WINDOW, int(self.measure(now) * horizon) // BLOCK_LENGTH)
+            if target < window:
+                self.resize(target)
+
+    def delivered_late(self, nbytes: int, now: float) -> None:
+        """Note that blocks arrived which were given up already."""
+        self.rate.add(nbytes, now - self.idle_seconds)
+        self.last_delivery = now
+        self.received += nbytes
+        self.response = now - self.late_since
+        self.forgive()
+
+    def snub(self, now: float) -> None:
+        """Ask one block of it at a time, after a while, until it delivers: it keeps us waiting."""
+        self.snubbed = True
+        self.pause(now)
+        self.resize(min(self.window, FIRST_WINDOW))
+
+    def measure(self, now: float) -> float:
+        """Return its rate, bytes/s, and keep it as `speed`."""
+        until = now if self.idle_since is None else self.idle_since
+        self.speed = speed = self.rate.rate(until - self.idle_seconds)
+        return speed
+
+    def ask(self, piece: int, blocks: BlockSet, now: float) -> float:
+        """Note that `blocks` are asked of it; return when they will be late."""
+        idle = not self.in_flight
+        if self.idle_since is not None:
+            self.idle_seconds += now - self.idle_since
+            self.idle_since = None
+        self.in_flight += blocks.bit_count()
+        deadline = self.deadline(now)
+        self.asks.append(Ask(piece, blocks, at=now, deadline=deadline, idle=idle))
+        return deadline
+
+    def rest(self, now: float) -> None:
+        """Stop its clock if nothing is expected of it."""
+        if not self.in_flight and not self.late and self.idle_since is None:
+            self.idle_since = now
+
+    def forgive(self) -> None:
+        """Treat it as a new peer: it delivers again."""
+        self.snubbed = False
+        self.pauses = 0
+        self.paused = False
+        self.resize(self.window)
+
+    def pause(self, now: float) -> None:
+        """Ask nothing of it for a while, longer each time until it delivers."""
+        if not self.paused:
+            self.paused = True
+            self.paused_until = now + min(MAX_PAUSE, 0.25 * 2**self.pauses)
+            self.pauses = min(self.pauses + 1, 8)
+
+    def deadline(self, now: float) -> float:
+        """Return when a block asked now, behind all that is in flight, is late."""
+        if self.last_delivery is None:
+            return now + FIRST_PATIENCE
+        expected = self.response
+        if self.speed > 0.0:
+            expected = max(expected, self.in_flight * BLOCK_LENGTH / self.speed)
+        return now + min(MAX_PATIENCE, PATIENCE + 3.0 * expected)
+
+    def is_usable(self) -> bool:
+        """Whether it would serve us now, as far as is known."""
+        return not (self.choked or self.snubbed or self.banned or self.paused)
+
+    def delivers(self, now: float) -> bool:
+        """Whether blocks have come from it lately."""
+        return self.last_delivery is not None and now - self.last_delivery < ALIVE
+
+    def seconds_for(self, blocks: int) -> float:
+        """Return the estimated seconds until the last of `blocks` more blocks would arrive."""
+        if self.speed <= 0.0:
+            return max(_UNKNOWN_RESPONSE, self.rtt)
+        return min(self.rtt, MAX_HORIZON) + (self.in_flight + blocks) * BLOCK_LENGTH / self.speed
+
+    def seconds_left(self, ask: Ask, ahead: int, now: float) -> float:
+        """Return the estimated seconds until all of `ask` is here, `ahead` blocks included.
+
+        One that is overdue is expected to take as long again as it took so far.
+        """
+        age = now - ask.at
+        if self.speed <= 0.0:
+            return _UNKNOWN_RESPONSE + age
+        left = ahead * BLOCK_LENGTH / self.speed
+        return max(left, age) if age > 1.0 + 2.0 * self.response else left
+
+    def pardon(self, piece: int, blocks: BlockSet) -> None:
+        """Remember that `blocks` may arrive although nobody waits for them."""
+        pardoned = self.pardoned
+        pardoned[piece] = pardoned.get(piece, 0) | blocks
+        if len(pardoned) > _MAX_PARDONED:
+            del pardoned[next(iter(pardoned))]
+
+    def take_pardoned(self, piece: int, blocks: BlockSet) -> BlockSet:
+        """Return which of `blocks` were pardoned, and forget them."""
+        return _take(self.pardoned, piece, blocks)
+
+    def take_late(self, piece: int, blocks: BlockSet) -> BlockSet:
+        """Return which of `blocks` it owes beyond their deadline, and forget them."""
+        return _take(self.late, piece, blocks)
+
+    def take_asked(self, piece: int, blocks: BlockSet) -> BlockSet:
+        """Return which of `blocks` are in flight from it, and take them out of flight."""
+        found = 0
+        emptied = False
+        for ask in self.asks:
+            if ask.piece == piece:
+                hit = ask.blocks & blocks
+                if hit:
+                    ask.blocks ^= hit
+                    found |= hit
+                    emptied |= not ask.blocks
+                    if hit == blocks:
+                        break
+                    blocks ^= hit
+        if emptied:
+            self.asks = deque(ask for ask in self.asks if ask.blocks)
+        self.in_flight -= found.bit_count()
+        return found
+
+    def find_ask(self, piece: int, blocks: BlockSet) -> Ask | None:
+        """Return the oldest ask that holds some of `blocks`."""
+        for ask in self.asks:
+            if ask.piece == piece and ask.blocks & blocks:
+                return ask
+        return None
+
+
+def _take(held: dict[int, BlockSet], piece: int, blocks: BlockSet) -> BlockSet:
+    present = held.get(piece, 0)
+    found = present & blocks
+    if found:
+        if found == present:
+            del held[piece]
+        else:
+            held[piece] = present ^ found
+    return found
