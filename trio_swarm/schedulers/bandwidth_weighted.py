@@ -9,6 +9,9 @@ from trio_swarm.piece_sets import PieceSet, lowest
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 from trio_swarm.schedulers.draft import Draft, Levels, begun_first
 
+_LEAST_RATE = 1.0
+"""Bytes/s below which nothing is known of a peer: keeps every time below finite."""
+
 
 @dataclass
 class BandwidthWeighted:
@@ -48,14 +51,16 @@ class _Finish:
     def __init__(self, view: SwarmView) -> None:
         self.view = view
         self.peers: Sequence[PeerView] = (*view.peers, *view.busy) if view.busy else view.peers
-        known = [peer.rate for peer in self.peers if peer.rate > 0.0]
+        known = [peer.rate for peer in self.peers if peer.rate >= _LEAST_RATE]
         self.unknown_rate = min(known, default=0.0)
         """Assumed of peers nothing is known of: the least known rate, so that near the end they
         get little that others would deliver sooner. 0.0 if nothing is known of anybody."""
 
     def rate(self, peer: PeerView) -> float:
         """Return the peer's rate in blocks/s."""
-        return (peer.rate if peer.rate > 0.0 else self.unknown_rate) / self.view.block_length
+        return (
+            peer.rate if peer.rate >= _LEAST_RATE else self.unknown_rate
+        ) / self.view.block_length
 
     def start(self, peer: PeerView) -> float:
         """Return in how many seconds a block asked of `peer` now would begin to arrive."""
