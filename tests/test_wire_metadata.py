@@ -261,3 +261,39 @@ def test_a_source_that_leaves_or_rests_makes_way_when_pieces_must_come_from_one(
     assembler.add_peer(3, len(RAW))
     run(assembler, {1: lie, 3: RAW})
     assert assembler.raw == RAW
+
+
+def test_many_rejects_at_once_are_one_misfortune() -> None:
+    assembler = MetadataAssembler(HASH)
+    assembler.add_peer(1, len(RAW))
+    for ask in assembler.plan(0.0):
+        assembler.rejected(1, ask.piece, 0.0)
+    assert assembler.next_deadline() == 2.0
+
+
+def test_a_piece_that_comes_twice_counts_once_and_for_its_first_giver() -> None:
+    raw = random.Random(1).randbytes(2 * METADATA_PIECE)
+    assembler = MetadataAssembler(hashlib.sha1(raw).digest())
+    assembler.add_peer(1, len(raw))
+    assembler.plan(0.0)
+    assembler.received(1, answer(MetadataAsk(1, 0), raw), 0.0)
+    assembler.received(1, answer(MetadataAsk(1, 0), bytes(len(raw))), 0.0)
+    assembler.received(1, answer(MetadataAsk(1, 1), raw), 0.0)
+    assert assembler.raw == raw
+
+
+def test_when_pieces_must_come_from_one_those_of_others_are_not_mixed_in() -> None:
+    raw = random.Random(1).randbytes(2 * METADATA_PIECE)
+    lie = bytes(len(raw))
+    assembler = MetadataAssembler(hashlib.sha1(raw).digest())
+    assembler.add_peer(1, len(raw))
+    assembler.add_peer(2, len(raw))
+    assembler.plan(0.0)
+    assembler.received(1, answer(MetadataAsk(1, 0), raw), 0.0)
+    assembler.plan(0.0)
+    assert assembler.received(2, answer(MetadataAsk(2, 1), lie), 0.0) == []
+    assert {ask.peer for ask in assembler.plan(0.0)} == {1}
+    assembler.received(2, answer(MetadataAsk(2, 1), lie), 0.0)
+    for piece in (0, 1):
+        assembler.received(1, answer(MetadataAsk(1, piece), raw), 0.0)
+    assert assembler.raw == raw

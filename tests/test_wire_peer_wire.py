@@ -406,6 +406,16 @@ def test_allowed_fast_hints_are_kept_only_as_far_as_clients_send_them() -> None:
     assert len(wire.set_torrent(**SIZES)) == 64
 
 
+def test_a_peer_cannot_allow_pieces_fast_without_end() -> None:
+    wire = PeerWire(peer_id=b"w" * 20, info_hash=HASH, is_initiator=True)
+    wire.set_torrent(piece_count=1000, piece_length=1, length=1000)
+    wire.send_handshake(HASH)
+    wire.receive(handshake())
+    events = wire.receive(b"".join(frame(0x11, ints(piece)) for piece in range(1000)))
+    assert len(events) == 256
+    assert not wire.is_allowed_fast(999)
+
+
 # Our own duties
 
 
@@ -430,6 +440,17 @@ def test_a_piece_we_allowed_fast_may_be_served_while_choking() -> None:
     wire.send_block(2, 0, 16384)
     with pytest.raises(LocalProtocolError, match="choking"):
         wire.send_block(3, 0, 16384)
+
+
+def test_a_block_longer_than_granted_is_never_sent() -> None:
+    wire = PeerWire(peer_id=b"w" * 20, info_hash=HASH, is_initiator=True)
+    wire.set_torrent(piece_count=1, piece_length=1 << 20, length=1 << 20)
+    wire.send_handshake(HASH)
+    wire.receive(handshake())
+    wire.send_unchoke()
+    wire.send_block(0, 0, m.MAX_REQUEST)
+    with pytest.raises(LocalProtocolError, match="granted"):
+        wire.send_block(0, 0, m.MAX_REQUEST + 1)
 
 
 ILLEGAL_SENDS: dict[str, Callable[[PeerWire], object]] = {

@@ -157,9 +157,9 @@ class PeerWire(WireReader):
         self._check_open()
         if self._pieces_told:
             raise LocalProtocolError("our pieces were told already")
-        if self._piece_count is None and pieces:
+        if self._limits.piece_count is None and pieces:
             raise LocalProtocolError("pieces of a torrent of unknown size")
-        count = self._piece_count or 0
+        count = self._limits.piece_count or 0
         if pieces < 0 or pieces >> count:
             raise LocalProtocolError(f"the set has pieces beyond the last of {count}")
         self._pieces_told = True
@@ -187,8 +187,8 @@ class PeerWire(WireReader):
         The peer must know our interest, and must not choke us unless it allowed the piece fast.
         """
         self._check_sendable_range(piece, begin, length)
-        if length > self._max_block:
-            raise LocalProtocolError(f"{length} bytes asked, {self._max_block} agreed on")
+        if length > self._limits.max_block:
+            raise LocalProtocolError(f"{length} bytes asked, {self._limits.max_block} agreed on")
         if not self._am_interested:
             raise LocalProtocolError("a request without interest")
         if self._peer_choking and piece not in self._allowed_to_us:
@@ -266,20 +266,20 @@ class PeerWire(WireReader):
 
     def _check_piece(self, piece: int) -> None:
         self._check_open()
-        if self._piece_count is None or not 0 <= piece < self._piece_count:
-            raise LocalProtocolError(f"piece index {piece} of {self._piece_count} pieces")
+        if self._limits.piece_count is None or not 0 <= piece < self._limits.piece_count:
+            raise LocalProtocolError(f"piece index {piece} of {self._limits.piece_count} pieces")
 
     def _check_sendable_range(self, piece: int, begin: int, length: int) -> None:
         self._check_piece(piece)
         if begin < 0 or length < 1:
             raise LocalProtocolError(f"{length} bytes from {begin} are no range")
-        fault = self._range_fault(piece, begin, length)
+        fault = self._limits.range_fault(piece, begin, length)
         if fault is not None:
             raise LocalProtocolError(fault)
 
     def _add_block_header(self, piece: int, begin: int, length: int) -> None:
         self._check_sendable_range(piece, begin, length)
-        if length > self._max_request:
+        if length > self._limits.max_request:
             raise LocalProtocolError(f"a block of {length} bytes was never granted")
         if self._am_choking and piece not in self._allowed_to_peer:
             raise LocalProtocolError("a block while choking")

@@ -9,6 +9,7 @@ from trio_swarm.protocol import peer_messages as m
 from trio_swarm.protocol.handshake import parse_handshake, supports_extensions, supports_fast
 from trio_swarm.protocol.peer_messages import MessageId, WireEvent
 from trio_swarm.protocol.wire_buffers import EarlyPieces, ReceiveBuffer, SendBuffer, check_pieces
+from trio_swarm.protocol.wire_limits import WireLimits
 
 _MAX_PIECE_SETS = 8
 """Bitfields, have-alls and have-nones taken from one peer. BEP 3 and 6 allow one, as the first
@@ -48,15 +49,7 @@ class WireReader:
         self._early_requests = 0
         self._piece_sets = 0
 
-        self._piece_count: int | None = None
-        self._piece_length = 0
-        self._last_piece = 0
-        self._last_length = 0
-        self._max_request = m.MAX_REQUEST
-        self._max_block = m.BLOCK_LENGTH
-        # Longest piece frame that may come now; 0 while any block would be unsolicited.
-        self._max_piece_frame = 0
-        self._max_frame = self._longest_frame()
+        self._limits = WireLimits()
 
     # Facts
 
@@ -93,17 +86,17 @@ class WireReader:
     @property
     def piece_count(self) -> int | None:
         """Pieces of the torrent; None until `set_torrent`."""
-        return self._piece_count
+        return self._limits.piece_count
 
     @property
     def max_request_length(self) -> int:
         """Longest range the peer may ask for, bytes."""
-        return self._max_request
+        return self._limits.max_request
 
     @property
     def max_block_length(self) -> int:
         """Longest range we may ask for, bytes."""
-        return self._max_block
+        return self._limits.max_block
 
     def is_allowed_fast(self, piece: int) -> bool:
         """Tell whether the peer serves this piece to us even while it chokes us."""
@@ -113,32 +106,18 @@ class WireReader:
 
     def allow_requests_up_to(self, length: int) -> None:
         """Let the peer ask for ranges of up to `length` bytes; what was allowed stays allowed."""
-        self._check_negotiable(length)
-        self._max_request = max(self._max_request, length)
+        self._limits.allow_requests_up_to(length)
 
     def expect_blocks_up_to(self, length: int) -> None:
         """Let us ask for ranges of up to `length` bytes; what was allowed stays allowed."""
-        self._check_negotiable(length)
-        self._max_block = max(self._max_block, length)
-        self._max_frame = self._longest_frame()
-        if self._piece_count is not None:
-            self._max_piece_frame = m.PIECE_HEADER_LENGTH + self._max_block
+        self._limits.expect_blocks_up_to(length)
 
     def set_torrent(self, *, piece_count: int, piece_length: int, length: int) -> list[WireEvent]:
         """Set the sizes (bytes) once they are known; return what was held back.
 
         Raises RemoteProtocolError if that does not fit the torrent.
         """
-        if self._piece_count is not None:
-            raise LocalProtocolError("the torrent is already set")
-        if piece_length < 1 or length < 1 or piece_count != -(-length // piece_length):
-            raise LocalProtocolError(f"{length} bytes are not {piece_count} of {piece_length}")
-        self._piece_count = piece_count
-        self._piece_length = piece_length
-        self._last_piece = piece_count - 1
-        self._last_length = length - self._last_piece * piece_length
-        self._max_piece_frame = m.PIECE_HEADER_LENGTH + self._max_block
-        self._max_frame = self._longest_frame()
+        self._limits.set_torrent(piece_count=piece_count, piece_length=piece_length, length=length)
         early, self._early = self._early, None
         assert early is not None
         try:
@@ -208,14 +187,15 @@ class WireReader:
             return events
         view, start, end = incoming.view, incoming.start, incoming.end
         unpack_piece = m.PIECE_FRAME.unpack_from
+        limits = self._limits
         parsers = self._PARSERS
         needed = 0
         while (available := end - start) >= 4:
             # Nearly all bytes a leecher gets are blocks, so they have a path of their own.
             if available >= 13:
                 length, message_id, piece, begin = unpack_piece(view, start)
-                if message_id == 7 and 9 < length <= self._max_piece_frame:
-                    self._check_range(piece, begin, length - 9)
+                if message_id == 7 and 9 < length <= limits.max_piece_frame:
+                    limits.check_range(piece, begin, length - 9)
                     needed = length + 4
                     if available < needed:
                         break
@@ -227,11 +207,11 @@ class WireReader:
                 start += 4
                 events.append(m.KeptAlive())
                 continue
-            if length > self._max_frame:
+            if length > limits.max_frame:
                 raise RemoteProtocolError(f"a message of {length} bytes is too long")
             if available < 5:
                 break
-            self._check_frame(view[start + 4], length)
+            limits.check_frame(view[start + 4], length, fast=self._fast)
             needed = length + 4
             if available < needed:
                 break
@@ -258,77 +238,19 @@ class WireReader:
         events.append(event)
         return True
 
-    # Checks
-
-    def _longest_frame(self) -> int:
-        return max(
-            m.PIECE_HEADER_LENGTH + self._max_block,
-            2 + m.MAX_EXTENDED_LENGTH,
-            1 + m.MAX_UNKNOWN_LENGTH,
-            1 + self._bitfield_limit(),
-        )
-
-    def _bitfield_limit(self) -> int:
-        count = m.MAX_UNKNOWN_PIECES if self._piece_count is None else self._piece_count
-        return (count + 7) // 8
-
-    @staticmethod
-    def _check_negotiable(length: int) -> None:
-        if not 1 <= length <= m.MAX_NEGOTIATED_BLOCK:
-            raise LocalProtocolError(f"blocks of {length} bytes cannot be agreed on")
-
-    def _check_frame(self, message_id: int, length: int) -> None:
-        """Refuse a frame by its first five bytes, before its body is waited for."""
-        if message_id in m.FAST_MESSAGES and not self._fast:
-            raise RemoteProtocolError(f"message {message_id} without the Fast extension")
-        fixed = m.FIXED_LENGTHS.get(message_id)
-        if fixed is not None:
-            wrong = length != fixed
-        elif message_id == MessageId.PIECE:
-            if self._piece_count is None:
-                raise RemoteProtocolError("a block that nobody asked for")
-            wrong = not m.PIECE_HEADER_LENGTH < length <= self._max_piece_frame
-        elif message_id == MessageId.BITFIELD:
-            limit = 1 + self._bitfield_limit()
-            wrong = length > limit if self._piece_count is None else length != limit
-        elif message_id == MessageId.EXTENDED:
-            wrong = not 2 <= length <= 2 + m.MAX_EXTENDED_LENGTH
-        else:
-            wrong = length > 1 + m.MAX_UNKNOWN_LENGTH
-        if wrong:
-            raise RemoteProtocolError(f"message {message_id} cannot have {length} bytes")
-
-    def _range_fault(self, piece: int, begin: int, length: int) -> str | None:
-        """Say what is wrong with a range of a known torrent, or None."""
-        if piece < self._last_piece:
-            size = self._piece_length
-        elif piece == self._last_piece:
-            size = self._last_length
-        else:
-            return f"piece index {piece} of {self._piece_count} pieces"
-        if begin + length > size:
-            return f"bytes {begin} to {begin + length} of piece {piece}, which has {size}"
-        return None
-
-    def _check_range(self, piece: int, begin: int, length: int) -> None:
-        fault = self._range_fault(piece, begin, length)
-        if fault is not None:
-            raise RemoteProtocolError(fault)
-
     def _parse_range(self, body: memoryview) -> tuple[int, int, int]:
         piece, begin, length = m.RANGE.unpack(body)
-        if not 1 <= length <= self._max_request:
+        if not 1 <= length <= self._limits.max_request:
             raise RemoteProtocolError(
-                f"a request for {length} bytes, where 1 to {self._max_request} are allowed"
+                f"a request for {length} bytes, where 1 to {self._limits.max_request} are allowed"
             )
-        if self._piece_count is not None:
-            self._check_range(piece, begin, length)
+        if self._limits.piece_count is not None:
+            self._limits.check_range(piece, begin, length)
         return piece, begin, length
 
     def _parse_index(self, body: memoryview) -> int:
         piece: int = m.INDEX.unpack(body)[0]
-        if self._piece_count is not None and piece >= self._piece_count:
-            raise RemoteProtocolError(f"piece index {piece} of {self._piece_count} pieces")
+        self._limits.check_index(piece)
         return piece
 
     # One method for each message; the body excludes length and id, and its length is checked.
@@ -363,20 +285,20 @@ class WireReader:
 
     def _bitfield(self, body: memoryview) -> WireEvent | None:
         self._count_piece_set()
-        if self._piece_count is None:
+        if self._limits.piece_count is None:
             assert self._early is not None
             self._early.bitfield(body)
             return None
-        pieces = check_pieces(piece_sets.from_bitfield(body), self._piece_count)
+        pieces = check_pieces(piece_sets.from_bitfield(body), self._limits.piece_count)
         return m.HasPieces(pieces)
 
     def _have_all(self, _body: memoryview) -> WireEvent | None:
         self._count_piece_set()
-        if self._piece_count is None:
+        if self._limits.piece_count is None:
             assert self._early is not None
             self._early.have_all()
             return None
-        return m.HasAll(piece_sets.full_set(self._piece_count))
+        return m.HasAll(piece_sets.full_set(self._limits.piece_count))
 
     def _have_none(self, _body: memoryview) -> WireEvent | None:
         self._count_piece_set()
@@ -403,9 +325,9 @@ class WireReader:
 
     def _reject(self, body: memoryview) -> WireEvent:
         piece, begin, length = m.RANGE.unpack(body)
-        if self._piece_count is None or not 1 <= length <= self._max_block:
+        if self._limits.piece_count is None or not 1 <= length <= self._limits.max_block:
             raise RemoteProtocolError("it rejects what was never asked for")
-        self._check_range(piece, begin, length)
+        self._limits.check_range(piece, begin, length)
         return m.RejectReceived(piece, begin, length)
 
     def _suggest(self, body: memoryview) -> WireEvent | None:
