@@ -8,21 +8,9 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from trio_swarm import __version__
+from trio_swarm.cli.commands import COMMANDS
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
 
-COMMANDS = {
-    "tracker": "tracker_command:tracker",
-    "seed": "seed_command:seed",
-    "get": "get_command:get",
-    "ls": "ls_command:ls",
-    "create": "create_command:create",
-    "show": "show_command:show",
-    "run": "run_command:run",
-    "check": "config_commands:check",
-    "init": "config_commands:init",
-    "schedulers": "schedulers_command:schedulers",
-    "demo": "demo_command:demo",
-}
 _OUTPUT_FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v"})
 
 _HELP = "Share files from one machine and fetch them by name on others, over BitTorrent."
@@ -37,24 +25,34 @@ On another one:
 
     trio-swarm get holiday.mkv --tracker udp://HOST:6969
 
-Every command takes --json, --quiet and --verbose, and explains itself with --help. Exit codes:
-0 done, 1 failed or interrupted before it was done, 2 wrong usage or configuration.
+Every command takes --json, --quiet and --verbose, and has a --help of its own.
+Exit codes: 0 done, 1 failed (or stopped before it was done), 2 used wrongly.
 """
 
 
-def make_app() -> App:
-    """Return the command line, with none of its commands imported yet."""
+def make_app(chosen: str = "") -> App:
+    """Return the command line, with none of its commands imported yet.
+
+    A summary given here would replace the docstring of the command, so the one that was `chosen`
+    gets none.
+    """
     app = App(
         name="trio-swarm",
         help=_HELP,
         help_epilogue=_EXAMPLES,
-        help_format="markdown",
+        help_format="plaintext",
         version=__version__,
         backend="trio",
         result_action="return_value",
     )
-    for sort_key, (name, place) in enumerate(COMMANDS.items()):
-        app.command(f"trio_swarm.cli.{place}", name=name, sort_key=sort_key)
+    for sort_key, (name, command) in enumerate(COMMANDS.items()):
+        app.command(
+            f"trio_swarm.cli.{command.place}",
+            name=name,
+            help=None if name == chosen else command.summary,
+            help_epilogue=command.epilogue,
+            sort_key=sort_key,
+        )
     app.register_install_completion_command(help="Install completion for this shell.")
     return app
 
@@ -67,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):  # names may hold what this terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = make_app()(tokens, exit_on_error=False, print_error=False)
+        code = make_app(tokens[0] if tokens else "")(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         complain(" ".join(str(error).split()), exit_code=USAGE, as_json=as_json)
         return USAGE

@@ -30,7 +30,7 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
             what = f"{size_text(event.size)} in {count_text(event.files, 'file')}"
             return f"{event.share_name}: {what}, {count_text(event.pieces, 'piece')}"
         case events.Checked():
-            if not event.have:
+            if not event.have or event.have == event.size:  # for all of it, see Completed
                 return ""
             return (
                 f"{event.share_name}: {percent_text(event.have, event.size)} was here already "

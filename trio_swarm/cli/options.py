@@ -80,6 +80,16 @@ def flagged(flag: str, parse: Callable[[object], _Value], value: object) -> _Val
         raise ConfigError(f"{flag}: {error}") from error
 
 
+def expanded(path: Path | None) -> Path | None:
+    """Return `path` with `~` as the home folder; ConfigError if there is no such user."""
+    if path is None:
+        return None
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
 def positive(flag: str, value: float | None) -> None:
     """Raise ConfigError unless `value` is None or a number above zero (NaN is not)."""
     if value is not None and not value > 0:
@@ -102,7 +112,7 @@ def trackers_or_default(flags: Sequence[str]) -> tuple[str, ...]:
 
 def plugin_paths(plugins: Iterable[str]) -> tuple[Path, ...]:
     """Return the paths of `--plugin` flags, `~` expanded."""
-    return tuple(Path(path).expanduser() for path in plugins)
+    return tuple(path for each in plugins if (path := expanded(Path(each))))
 
 
 def strategy_options(
@@ -125,22 +135,20 @@ def node_settings(
 ) -> NodeSettings:
     """Return the settings that the flags of `get` or `seed` ask for.
 
-    Every strategy is made once here, so that a wrong name or option is a usage error (ConfigError)
-    before anything starts.
+    Raises ConfigError for a value that cannot be meant, unknown strategies and options included.
     """
     host, port = flagged("--listen", parse_listen, node.listen) if node.listen else ("", 0)
     positive("--max-connections", node.max_connections)
     paths = plugin_paths(node.plugin)
     strategies = load_strategies(paths)
+    strategies.offer("uploader", node.uploader)
+    strategies.offer("choker", node.choker)
     scheduler_options = strategy_options(strategies, "scheduler", scheduler, options)
-    strategies.scheduler(scheduler, scheduler_options)
-    strategies.uploader(node.uploader)
-    strategies.choker(node.choker)
     return NodeSettings(
         listen_host=host,
         listen_port=port,
         trackers=tuple(trackers),
-        state_folder=node.state_dir.expanduser() if node.state_dir else None,
+        state_folder=expanded(node.state_dir),
         scheduler=scheduler,
         scheduler_options=scheduler_options,
         uploader=node.uploader,

@@ -101,6 +101,10 @@ class Reporter:
         for line in text.splitlines():
             self._write(line)
 
+    def heading(self, text: str) -> None:
+        """Print a line above answers, for people only."""
+        self._write(text)
+
     def hashing(self, path: Path) -> HashingProgress:
         """Return what to call with (done, total) while `path` is hashed; `follow` shows it."""
         progress = HashingProgress(path)
@@ -161,6 +165,9 @@ class JsonReporter(Reporter):
     def warn(self, text: str) -> None:
         """Print the warning on stderr, where it is out of the way."""
         self._write(f"trio-swarm: {text}", sys.stderr)
+
+    def heading(self, text: str) -> None:
+        """Print nothing: this is for people."""
 
     def answer(self, event: Event, text: str) -> None:
         """Print the event."""

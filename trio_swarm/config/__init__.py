@@ -17,6 +17,7 @@ from trio_swarm.config.reading import (
     find_problems,
     parse_config,
     read_config,
+    require_task,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "find_problems",
     "parse_config",
     "read_config",
+    "require_task",
 ]

@@ -16,11 +16,18 @@ from trio_swarm.config.values import (
     parse_info_hash,
     parse_listen,
     parse_peer,
+    parse_piece_length,
     parse_rate,
     parse_size,
     parse_tracker,
 )
 from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.share_names import MAX_NAME_BYTES
+from trio_swarm.settings import NodeSettings
+from trio_swarm.tracker.settings import MAX_INTERVAL, MIN_INTERVAL, TrackerSettings
+
+_NODE = NodeSettings()
+_TRACKER = TrackerSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,6 @@ class RelativePath:
     """Marks a path: `~` is the home folder, and a relative one starts at the file's folder."""
 
 
-ByteSize = Annotated[int, Parsed(parse_size, at_least=1)]
 Rate = Annotated[int | None, Parsed(parse_rate)]
 Listen = Annotated[Address, Parsed(parse_listen)]
 PeerAddress = Annotated[Address, Parsed(parse_peer)]
@@ -46,6 +52,7 @@ InfoHash = Annotated[bytes, Parsed(parse_info_hash)]
 FilePath = Annotated[Path, RelativePath()]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
+Bound = Annotated[int, Meta(ge=1, le=100_000_000)]
 Options = dict[str, Any]
 """Whatever the strategy takes; checked by building the strategy with it."""
 
@@ -69,25 +76,28 @@ class NodeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[limits]`: what this peer may use, over all its torrents."""
 
-    connections: Annotated[int, Meta(ge=1, le=100_000)] = 250
+    connections: Annotated[int, Meta(ge=1, le=100_000)] = _NODE.max_connections
     upload: Rate = None
     download: Rate = None
-    upload_slots: Annotated[int, Meta(ge=1, le=10_000)] = 16
-    piece_memory: Annotated[int, Parsed(parse_size, at_least=1024 * 1024)] = 64 * 1024 * 1024
+    upload_slots: Annotated[int, Meta(ge=1, le=10_000)] = _NODE.upload_slots
+    piece_memory: Annotated[int, Parsed(parse_size, at_least=1024 * 1024)] = _NODE.piece_memory
+    """Bytes of pieces in flight, per download."""
 
 
 class TrackerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[tracker]`: its presence runs a tracker; `max_…` bound what strangers make it remember."""
 
-    listen: Listen = ("", 6969)
-    interval: Annotated[float, Meta(ge=1, le=86_400)] = 30.0
+    listen: Listen = ("", _TRACKER.port)
+    interval: Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)] = _TRACKER.interval
     """Seconds between the heartbeats it asks of peers."""
-    lease: Annotated[float, Meta(ge=1, le=86_400)] = 75.0
-    """Seconds after which a peer without a heartbeat is forgotten; more than `interval`."""
-    max_swarms: Annotated[int, Meta(ge=1, le=100_000_000)] = 100_000
-    max_peers_per_swarm: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
-    max_names: Annotated[int, Meta(ge=0, le=100_000_000)] = 100_000
-    max_name_length: Annotated[int, Meta(ge=1, le=1000)] = 255
+    lease: Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)] = _TRACKER.lease
+    """Seconds after which a peer without a heartbeat is forgotten; at least `interval`."""
+    max_swarms: Bound = _TRACKER.max_swarms
+    max_peers: Bound = _TRACKER.max_peers
+    max_peers_per_swarm: Bound = _TRACKER.max_peers_per_swarm
+    max_peers_per_host: Bound = _TRACKER.max_peers_per_host
+    max_names: Annotated[int, Meta(ge=0, le=100_000_000)] = _TRACKER.max_names
+    max_name_length: Annotated[int, Meta(ge=1, le=MAX_NAME_BYTES)] = _TRACKER.max_name_length
     """Bytes of UTF-8."""
 
 
@@ -99,8 +109,8 @@ class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """None: the name of the file or folder."""
     trackers: tuple[TrackerUrl, ...] | None = None
     """None: those at the top of the file."""
-    piece_length: ByteSize | None = None
-    """A power of two, at least 16 KiB; None: chosen by size."""
+    piece_length: Annotated[int, Parsed(parse_piece_length)] | None = None
+    """Bytes, a power of two, at least 16 KiB; None: chosen by size."""
 
 
 class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,9 +148,9 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tracker: TrackerConfig | None = None
     share: tuple[ShareConfig, ...] = ()
     fetch: tuple[FetchConfig, ...] = ()
-    scheduler: StrategyConfig | Text = StrategyConfig(name="rarest-first")
-    uploader: StrategyConfig | Text = StrategyConfig(name="least-sent")
-    choker: StrategyConfig | Text = StrategyConfig(name="tit-for-tat")
+    scheduler: StrategyConfig | Text = StrategyConfig(name=_NODE.scheduler)
+    uploader: StrategyConfig | Text = StrategyConfig(name=_NODE.uploader)
+    choker: StrategyConfig | Text = StrategyConfig(name=_NODE.choker)
     plugins: PluginsConfig = PluginsConfig()
     labels: dict[Text, dict[Text, str]] = field(default_factory=dict)
     """Facts about peers for strategies: address prefix → label → value."""

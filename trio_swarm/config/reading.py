@@ -41,8 +41,6 @@ _NAMES = {
 _MISSING: Any = object()
 _Choice = tuple[Axis, StrategyConfig | str, str]
 """A strategy that was chosen: its axis, itself, and the key that chose it."""
-MIN_PIECE_LENGTH = 16 * 1024
-"""Bytes; the block size of BEP 3."""
 
 
 def read_config(file: Path) -> PeerConfig:
@@ -84,6 +82,12 @@ def check_strategies(config: PeerConfig, *, file: Path) -> None:
         raise ConfigProblems(problems)
 
 
+def require_task(config: PeerConfig, *, file: Path) -> None:
+    """Raise ConfigError for a configuration that gives a peer nothing to do."""
+    if config.tracker is None and not config.share and not config.fetch:
+        raise ConfigError("gives nothing to do: no [tracker], [[share]] or [[fetch]]", file=file)
+
+
 def find_problems(file: Path) -> Sequence[ConfigError]:
     """Return all that is wrong with `file`, as `trio-swarm check` shows it; empty when it is good.
 
@@ -95,6 +99,11 @@ def find_problems(file: Path) -> Sequence[ConfigError]:
     except ConfigError as error:
         return [error]
     problems = [*reader.problems]
+    if reader.config is not _MISSING:
+        try:
+            require_task(reader.config, file=file)
+        except ConfigError as error:
+            problems.append(error)
     problems += _strategy_problems(reader.chosen, reader.plugins, file)
     for key, share in reader.shares:
         if not share.path.exists():
@@ -267,18 +276,14 @@ class _Reader:
     def look_further(self, table: object, key: str) -> None:
         """Note values of one table that are right alone and wrong together."""
         match table:
-            case TrackerConfig() if table.lease <= table.interval:
+            case TrackerConfig() if table.lease < table.interval:
                 self.fail(
                     f"{key}.lease",
-                    f"must be more than tracker.interval ({table.interval:g}), "
+                    f"must be at least tracker.interval ({table.interval:g}), "
                     f"got {table.lease:g}: peers would be forgotten between heartbeats",
                 )
             case ShareConfig():
                 self.shares.append((f"{key}.path", table))
-                length = table.piece_length
-                if length is not None and (length < MIN_PIECE_LENGTH or length & (length - 1)):
-                    message = f"must be a power of two and at least 16KiB, got {length:,}"
-                    self.fail(f"{key}.piece_length", message)
             case FetchConfig():
                 for name, limit in (("seed_for", table.seed_for), ("seed_ratio", table.seed_ratio)):
                     if limit is not None and not table.seed:

@@ -8,6 +8,7 @@ import re
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import Address, parse_host_port
+from trio_swarm.protocol.info_dictionary import MAX_PIECE_LENGTH
 from trio_swarm.protocol.tracker_urls import parse_tracker_url
 
 _NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*")
@@ -27,12 +28,22 @@ _BYTES_PER_RATE_UNIT = _BYTES_PER_UNIT | {
 }
 MAX_SIZE = 2**62
 """Above any file; below what a 64-bit integer holds."""
+MIN_PIECE_LENGTH = 16 * 1024
+"""Bytes: the block size of BEP 3. Smaller ones are read, but need not be made."""
 UNLIMITED = "unlimited"
 
 
 def parse_size(value: object) -> int:
     """Return bytes from an integer or text like `500k`, `10MiB`, `5M` (binary) or `10MB`."""
     return _scaled(value, _BYTES_PER_UNIT, "a size such as 10MiB, 500k or 1048576")
+
+
+def parse_piece_length(value: object) -> int:
+    """Return bytes of a piece from a size: a power of two, 16 KiB to 64 MiB."""
+    length = parse_size(value)
+    if not MIN_PIECE_LENGTH <= length <= MAX_PIECE_LENGTH or length & (length - 1):
+        raise ConfigError(f"expected a power of two from 16KiB to 64MiB, got {value!r}")
+    return length
 
 
 def parse_rate(value: object) -> int | None:

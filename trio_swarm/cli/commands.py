@@ -1,0 +1,114 @@
+"""The commands of `trio-swarm`: where each is, and what its help shows to type.
+
+Kept apart from the commands themselves, so that the help can name them all without importing them.
+"""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One command; `summary` is the first line of the function's docstring."""
+
+    place: str
+    """`module:function` below `trio_swarm.cli`."""
+    summary: str
+    examples: tuple[str, ...]
+
+    @property
+    def epilogue(self) -> str:
+        """The examples, as the help shows them."""
+        return "\n".join(["Examples:", *(f"  {line}" for line in self.examples), ""])
+
+
+COMMANDS = {
+    "tracker": Command(
+        "tracker_command:tracker",
+        "Run a tracker, where seeders register names and leechers find them.",
+        (
+            "trio-swarm tracker",
+            "trio-swarm tracker --listen 192.168.1.5:6969 --interval 10 --lease 25",
+        ),
+    ),
+    "seed": Command(
+        "seed_command:seed",
+        "Share files and folders until stopped.",
+        (
+            "trio-swarm seed holiday.mkv",
+            "trio-swarm seed ~/photos --name photos-2024 --tracker udp://192.168.1.5:6969",
+            "trio-swarm seed big.iso --torrent-out big.torrent --upload-limit 10MiB",
+        ),
+    ),
+    "get": Command(
+        "get_command:get",
+        "Fetch a name, a .torrent file, a magnet link or an info-hash; then go on sharing it.",
+        (
+            "trio-swarm get holiday.mkv",
+            "trio-swarm get holiday.mkv --tracker udp://192.168.1.5:6969 --dir ~/films --no-seed",
+            "trio-swarm get 'magnet:?xt=urn:btih:...' --seed-ratio 2",
+            "trio-swarm get big.torrent --scheduler round-robin",
+        ),
+    ),
+    "ls": Command(
+        "ls_command:ls",
+        "List the names that trackers know, with sizes, seeders, leechers and info-hashes.",
+        (
+            "trio-swarm ls",
+            "trio-swarm ls '*.iso' --tracker udp://192.168.1.5:6969",
+            "trio-swarm ls --json",
+        ),
+    ),
+    "create": Command(
+        "create_command:create",
+        "Write a .torrent file for a file or folder, without sharing it.",
+        (
+            "trio-swarm create holiday.mkv",
+            "trio-swarm create ~/photos -o photos.torrent --tracker udp://192.168.1.5:6969",
+        ),
+    ),
+    "show": Command(
+        "show_command:show",
+        "Show what a .torrent file or magnet link says.",
+        (
+            "trio-swarm show big.torrent",
+            "trio-swarm show 'magnet:?xt=urn:btih:...'",
+        ),
+    ),
+    "run": Command(
+        "run_command:run",
+        "Run what a configuration file describes: a tracker, shares and fetches, all at once.",
+        (
+            "trio-swarm init seeder -o seeder.toml",
+            "trio-swarm run seeder.toml",
+        ),
+    ),
+    "check": Command(
+        "config_commands:check",
+        "Find everything that is wrong with a configuration file.",
+        ("trio-swarm check seeder.toml",),
+    ),
+    "init": Command(
+        "config_commands:init",
+        "Write a complete configuration file to start from, with every key explained.",
+        (
+            "trio-swarm init seeder",
+            "trio-swarm init leecher -o ~/peer.toml",
+        ),
+    ),
+    "schedulers": Command(
+        "schedulers_command:schedulers",
+        "List the strategies: built in, from installed packages, and from --plugin files.",
+        (
+            "trio-swarm schedulers",
+            "trio-swarm schedulers --plugin ./my_strategy.py",
+        ),
+    ),
+    "demo": Command(
+        "demo_command:demo",
+        "Show everything at work on this machine, and compare the schedulers.",
+        (
+            "trio-swarm demo",
+            "trio-swarm demo --size 64MiB",
+            "trio-swarm demo holiday.mkv --keep",
+        ),
+    ),
+}

@@ -1,0 +1,106 @@
+"""`trio-swarm create`: write a .torrent file."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import trio
+from cyclopts import Parameter
+
+import trio_swarm
+from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.options import Flag, OutputOptions, Trackers, expanded, flagged, trackers_given
+from trio_swarm.cli.reporting import make_reporter
+from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.cli.show_command import torrent_magnet
+from trio_swarm.cli.text import count_text, size_text
+from trio_swarm.cli.torrent_files import created_event, write_new_file
+from trio_swarm.config.values import parse_piece_length
+from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.settings import default_state_folder
+
+
+async def create(
+    path: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
+    tracker: Trackers = (),
+    name: Annotated[str | None, Parameter(name=("--name", "-n"))] = None,
+    comment: str = "",
+    private: Flag = False,
+    piece_length: str | None = None,
+    state_dir: Path | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Write a .torrent file for a file or folder, without sharing it.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    out
+        Where to write it; by default NAME.torrent in this folder. Never overwrites a file.
+    tracker
+        URL of a tracker to name in it; may be given several times. By default
+        $TRIO_SWARM_TRACKER, if set.
+    name
+        The name of the torrent; by default that of the file or folder.
+    comment
+        A word to whoever reads it.
+    private
+        Ask clients to find peers through its trackers only (BEP 27).
+    piece_length
+        Bytes of a piece: a power of two from 16KiB; by default chosen by size.
+    state_dir
+        Where hashes are kept. By default ~/.local/state/trio-swarm.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+    trackers = trackers_given(tracker)
+    length = (
+        None
+        if piece_length is None
+        else flagged("--piece-length", parse_piece_length, piece_length)
+    )
+    state = expanded(state_dir) or default_state_folder()
+
+    async def body() -> int:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reporter.follow, list)
+            on_progress = reporter.hashing(path)
+            metainfo = await run_stoppable(
+                lambda should_stop: trio_swarm.create_torrent(
+                    path,
+                    trackers=trackers,
+                    comment=comment,
+                    created_by=f"trio-swarm {trio_swarm.__version__}",
+                    creation_date=int(time.time()),
+                    name=name,
+                    piece_length=length,
+                    private=private,
+                    state_folder=state,
+                    on_progress=on_progress,
+                    should_stop=should_stop,
+                )
+            )
+            nursery.cancel_scope.cancel()
+        file = out or Path(f"{metainfo.info.name}.torrent")
+        content = metainfo.to_bytes()
+        await trio.to_thread.run_sync(write_new_file, file, content)
+        info = metainfo.info
+        size = f"{size_text(info.length)} in {count_text(info.piece_count, 'piece')}"
+        magnet = torrent_magnet(metainfo)
+        reporter.answer(
+            created_event(metainfo, file, magnet),
+            f"wrote      {file}\n"
+            f"name       {info.name}\n"
+            f"size       {size} of {size_text(info.piece_length)}\n"
+            f"info-hash  {info.info_hash.hex()}\n"
+            f"magnet     {magnet}",
+        )
+        return 0
+
+    return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)

@@ -1,0 +1,176 @@
+"""`trio-swarm get`: fetch something and share it."""
+
+import glob
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import trio
+from cyclopts import Parameter
+
+import trio_swarm
+from trio_swarm import events
+from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.fetching import (
+    complete_when_room,
+    fetch_when_known,
+    make_folder,
+    seed_until,
+    trackers_for,
+)
+from trio_swarm.cli.options import (
+    Flag,
+    NodeOptions,
+    OutputOptions,
+    Trackers,
+    Words,
+    expanded,
+    flagged,
+    node_settings,
+    positive,
+    trackers_given,
+)
+from trio_swarm.cli.prompts import can_ask, choose_match
+from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.config.values import parse_info_hash, parse_peer
+from trio_swarm.errors import ConfigError, DiskFullError, NameAmbiguousError
+
+
+async def get(
+    what: str,
+    /,
+    *,
+    folder: Annotated[Path, Parameter(name=("--dir", "-d"))] = Path(),
+    tracker: Trackers = (),
+    peer: Words = (),
+    scheduler: Annotated[str, Parameter(name=("--scheduler", "-s"))] = "rarest-first",
+    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    info_hash: str | None = None,
+    wait: Flag = False,
+    seed: bool = True,
+    seed_for: float | None = None,
+    seed_ratio: float | None = None,
+    node: NodeOptions | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Fetch a name, a .torrent file, a magnet link or an info-hash; then go on sharing it.
+
+    What the folder holds already is verified and used. The data is called NAME.part until its last
+    byte is verified. After a stop or a crash, the same command goes on where it was. Exit code 0
+    once everything was fetched, even if seeding is interrupted; 1 if it was not.
+
+    Parameters
+    ----------
+    what
+        A name on a tracker, a .torrent file, a magnet link, or an info-hash of 40 hex digits.
+    folder
+        The folder to put it in; made if it does not exist.
+    tracker
+        URL of a tracker, asked besides those that WHAT names; may be given several times. By
+        default $TRIO_SWARM_TRACKER; udp://127.0.0.1:6969 if nothing else is known.
+    peer
+        HOST:PORT of a peer to connect to at once; may be given several times.
+    scheduler
+        The strategy that decides what to fetch from whom, see `trio-swarm schedulers`.
+    option
+        KEY=VALUE for the strategy; may be given several times.
+    info_hash
+        Which torrent is meant, where a name stands for several.
+    wait
+        Wait until somebody shares the name, and for room on a full disk, instead of failing.
+    seed
+        Go on as a seeder when everything is there, or end.
+    seed_for
+        End after so many seconds of seeding.
+    seed_ratio
+        End when so many times the size was given to others.
+    node
+        How the node works.
+    output
+        How it talks.
+
+    """
+    node = node or NodeOptions()
+    output = output or OutputOptions()
+    reporter = make_reporter(output)
+    if not seed and (seed_for is not None or seed_ratio is not None):
+        raise ConfigError("--no-seed cannot go with --seed-for or --seed-ratio")
+    positive("--seed-for", seed_for)
+    positive("--seed-ratio", seed_ratio)
+    chosen = flagged("--info-hash", parse_info_hash, info_hash) if info_hash else None
+    peers = [flagged("--peer", parse_peer, each) for each in peer]
+    trackers = trackers_for(what, trackers_given(tracker), has_peers=bool(peers))
+    settings = node_settings(
+        node,
+        trackers=trackers,
+        on_event=reporter.event if output.json else _without_failures(reporter),
+        scheduler=scheduler,
+        options=option,
+    )
+    folder = expanded(folder) or Path()
+    is_complete = False
+
+    async def body() -> int:
+        nonlocal is_complete
+        make_folder(folder)
+        async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
+
+            async def start() -> trio_swarm.Torrent:
+                try:
+                    return await running.fetch(what, folder=folder, peers=peers, info_hash=chosen)
+                except NameAmbiguousError as error:
+                    if not can_ask(output):
+                        raise
+                    meant = await _choose(what, trackers, error)
+                return await running.fetch(what, folder=folder, peers=peers, info_hash=meant)
+
+            if wait:
+                torrent = await fetch_when_known(start, what, on_event=reporter.event)
+            else:
+                torrent = await start()
+            # Only now: a question may have been asked on the terminal.
+            nursery.start_soon(reporter.follow, lambda: running.torrents)
+            if wait:
+                torrent = await complete_when_room(torrent, start, folder, on_event=reporter.event)
+            else:
+                await _complete(torrent, reporter)
+            is_complete = True
+            if seed:
+                reporter.say("seeding until stopped (Ctrl-C)")
+                await seed_until(torrent, seconds=seed_for, ratio=seed_ratio)
+            nursery.cancel_scope.cancel()
+        return 0
+
+    return await run_until_interrupted(
+        body, reporter, interrupted=lambda: 0 if is_complete else FAILED
+    )
+
+
+def _without_failures(reporter: Reporter) -> Callable[[events.Event], None]:
+    """Return what tells people everything but what ends the command, which is told at the end."""
+
+    def on_event(event: events.Event) -> None:
+        if not isinstance(event, events.TorrentFailed):
+            reporter.event(event)
+
+    return on_event
+
+
+async def _choose(what: str, trackers: Sequence[str], error: NameAmbiguousError) -> bytes:
+    """Ask the person at the terminal which torrent is meant; raises `error` if none is."""
+    found = await trio_swarm.search_names(trackers, glob.escape(what))
+    matches = [match for match in found if match.info_hash in error.info_hashes]
+    matches.sort(key=lambda match: error.info_hashes.index(match.info_hash))
+    choice = await choose_match(what, matches) if matches else None
+    if choice is None:
+        raise error
+    return choice.info_hash
+
+
+async def _complete(torrent: trio_swarm.Torrent, reporter: Reporter) -> None:
+    try:
+        await torrent.wait_complete()
+    except DiskFullError:
+        reporter.warn("what was fetched is kept: make room, and give the same command again")
+        raise

@@ -1,0 +1,79 @@
+"""`trio-swarm ls`: what is shared."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+import trio_swarm
+from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.json_events import Listed
+from trio_swarm.cli.options import OutputOptions, Trackers, trackers_or_default
+from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.cli.text import safe_text, size_text
+
+
+async def ls(
+    pattern: str = "*",
+    /,
+    *,
+    tracker: Trackers = (),
+    output: OutputOptions | None = None,
+) -> int:
+    """List the names that trackers know, with sizes, seeders, leechers and info-hashes.
+
+    Parameters
+    ----------
+    pattern
+        Only names that match, with * for anything, ? for one character, [abc] for one of several.
+    tracker
+        URL of a tracker; may be given several times. By default $TRIO_SWARM_TRACKER, or
+        udp://127.0.0.1:6969.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+    trackers = trackers_or_default(tracker)
+
+    async def body() -> int:
+        matches = await trio_swarm.search_names(trackers, pattern)
+        _print(matches, reporter)
+        if not matches:
+            reporter.say(f"nothing is shared under a name like {pattern}")
+        return 0
+
+    return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)
+
+
+def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
+    rows = [("NAME", "SIZE", "SEEDERS", "LEECHERS", "INFO-HASH")]
+    listed = []
+    for match in matches:
+        event = Listed(
+            share_name=match.name,
+            info_hash=match.info_hash.hex(),
+            size=match.size,
+            seeders=match.seeders,
+            leechers=match.leechers,
+        )
+        listed.append(event)
+        size = size_text(match.size) if match.size else "?"
+        counts = (str(match.seeders), str(match.leechers))
+        rows.append((safe_text(match.name), size, *counts, event.info_hash))
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(5)]
+    lines = [_line(row, widths) for row in rows]
+    if listed:
+        reporter.heading(lines[0])
+    for event, line in zip(listed, lines[1:], strict=True):
+        reporter.answer(event, line)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [
+        # Names and hashes to the left, numbers to the right.
+        text + pad if column in (0, 4) else pad + text
+        for column, text in enumerate(row)
+        for pad in [" " * (widths[column] - cell_len(text))]
+    ]
+    return "  ".join(cells).rstrip()

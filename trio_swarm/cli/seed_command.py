@@ -1,0 +1,147 @@
+"""`trio-swarm seed`: offer files and folders."""
+
+import shlex
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import trio
+from cyclopts import Parameter
+
+import trio_swarm
+from trio_swarm import events
+from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.json_events import Created
+from trio_swarm.cli.options import (
+    NodeOptions,
+    OutputOptions,
+    Trackers,
+    node_settings,
+    trackers_or_default,
+)
+from trio_swarm.cli.prompts import ask_paths, can_ask
+from trio_swarm.cli.reporting import JsonReporter, Reporter, make_reporter
+from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.cli.text import count_text, safe_text, size_text
+from trio_swarm.cli.torrent_files import created_event, write_new_file
+from trio_swarm.errors import ConfigError, StorageError
+
+INTERRUPTED = 0
+"""Being told to stop is the normal end of a seeder."""
+
+
+async def seed(
+    *paths: Path,
+    name: Annotated[str | None, Parameter(name=("--name", "-n"))] = None,
+    tracker: Trackers = (),
+    torrent_out: Path | None = None,
+    node: NodeOptions | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Share files and folders until stopped.
+
+    Each PATH is hashed once (what has not changed is never hashed again) and registered with every
+    tracker under its name. Without a PATH, on a terminal, it asks what to share.
+
+    Parameters
+    ----------
+    paths
+        Files and folders to share, each by itself.
+    name
+        The name to be found by; the name of the file or folder if not given. With one PATH only.
+    tracker
+        URL of a tracker (udp, http, https); may be given several times. By default
+        $TRIO_SWARM_TRACKER, or udp://127.0.0.1:6969.
+    torrent_out
+        Also write the .torrent file here. With one PATH only.
+    node
+        How the node works.
+    output
+        How it talks.
+
+    """
+    node = node or NodeOptions()
+    output = output or OutputOptions()
+    reporter = make_reporter(output)
+    if len(paths) != 1 and paths and (name or torrent_out):
+        raise ConfigError("--name and --torrent-out need exactly one PATH")
+    if not paths and not can_ask(output):
+        raise ConfigError("say what to share: trio-swarm seed PATH...")
+
+    def on_event(event: events.Event) -> None:
+        if isinstance(event, events.Sharing) and not isinstance(reporter, JsonReporter):
+            _tell_share(reporter, event, settings.trackers)
+        else:
+            reporter.event(event)
+
+    settings = node_settings(node, trackers=trackers_or_default(tracker), on_event=on_event)
+
+    async def body() -> int:
+        chosen = list(paths) or await ask_paths()
+        if not chosen:
+            raise ConfigError("nothing to share was named")
+        if len(chosen) > 1 and (name or torrent_out):
+            raise ConfigError("--name and --torrent-out need exactly one PATH")
+        for path in chosen:
+            if not path.exists():
+                raise StorageError("does not exist", path=path)
+        async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
+            nursery.start_soon(reporter.follow, lambda: running.torrents)
+            torrents = []
+            for path in chosen:
+                torrent = await running.share(path, name=name, on_progress=reporter.hashing(path))
+                torrents.append(torrent)
+                if torrent_out is not None:
+                    _write_torrent(torrent, torrent_out, reporter)
+            reporter.say("seeding until stopped (Ctrl-C)")
+            for torrent in torrents:
+                await torrent.wait_over()
+            nursery.cancel_scope.cancel()
+        return FAILED  # a share only ends by itself when its files cannot be read
+
+    return await run_until_interrupted(body, reporter, interrupted=lambda: INTERRUPTED)
+
+
+def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) -> None:
+    metainfo = torrent.metainfo
+    assert metainfo is not None  # known from the start for what we share
+    write_new_file(file, metainfo.to_bytes(), may_replace=True)
+    event: Created = created_event(metainfo, file, torrent.magnet())
+    if isinstance(reporter, JsonReporter):
+        reporter.event(event)
+    else:
+        reporter.say(f"wrote {file}")
+
+
+def _tell_share(reporter: Reporter, event: events.Sharing, trackers: Sequence[str]) -> None:
+    """Print what a person needs to fetch the share from somewhere else."""
+    what = _typeable(event.share_name) or event.info_hash
+    flags = " ".join(f"--tracker {shlex.quote(_from_elsewhere(url))}" for url in trackers)
+    size = f"{size_text(event.size)} in {count_text(event.pieces, 'piece')}"
+    reporter.say(f"sharing    {event.share_name}")
+    reporter.say(f"size       {size}")
+    reporter.say(f"info-hash  {event.info_hash}")
+    reporter.say(f"magnet     {event.magnet}")
+    reporter.say(f"elsewhere  trio-swarm get {what} {flags}")
+
+
+def _typeable(name: str) -> str | None:
+    """Return `name` as typed in a shell; None if it would be taken for something else."""
+    looks_special = name.startswith(("-", "magnet:")) or name.endswith(".torrent") or "/" in name
+    return None if looks_special or safe_text(name) != name else shlex.quote(name)
+
+
+def _from_elsewhere(url: str) -> str:
+    """Return the tracker's URL with this machine's name for what only this machine can reach."""
+    parts = urlsplit(url)
+    try:
+        is_local = ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        is_local = parts.hostname == "localhost"
+    if not is_local:
+        return url
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"{socket.gethostname()}{port}").geturl()

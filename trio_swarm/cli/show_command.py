@@ -1,0 +1,113 @@
+"""`trio-swarm show`: what a .torrent file or magnet link says."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trio_swarm import Magnet, Metainfo, parse_magnet, read_torrent
+from trio_swarm.cli.json_events import Described
+from trio_swarm.cli.options import OutputOptions
+from trio_swarm.cli.reporting import make_reporter
+from trio_swarm.cli.text import count_text, size_text
+from trio_swarm.protocol.addresses import format_address
+
+
+def show(what: str, /, *, output: OutputOptions | None = None) -> int:
+    """Show what a .torrent file or magnet link says.
+
+    Parameters
+    ----------
+    what
+        A .torrent file or a magnet link.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+    if what[:7].lower() == "magnet:":
+        event = describe_magnet(parse_magnet(what))
+    else:
+        event = describe_torrent(read_torrent(Path(what)))
+    reporter.answer(event, "\n".join(_lines(event)))
+    return 0
+
+
+def describe_magnet(magnet: Magnet) -> Described:
+    """Return all a magnet link says."""
+    return Described(
+        share_name=magnet.name,
+        info_hash=magnet.info_hash.hex(),
+        size=magnet.length,
+        piece_length=None,
+        pieces=None,
+        private=None,
+        files=[],
+        trackers=[[url] for url in magnet.trackers],
+        peers=[format_address(peer) for peer in magnet.peers],
+        comment="",
+        created_by="",
+        creation_date=None,
+        magnet=magnet.to_uri(),
+    )
+
+
+def describe_torrent(metainfo: Metainfo) -> Described:
+    """Return all a .torrent file says."""
+    info = metainfo.info
+    return Described(
+        share_name=info.name,
+        info_hash=info.info_hash.hex(),
+        size=info.length,
+        piece_length=info.piece_length,
+        pieces=info.piece_count,
+        private=info.private,
+        files=[
+            {"path": "/".join((info.name, *file.path)), "size": file.length}
+            for file in info.files
+            if not file.padding
+        ],
+        trackers=[list(tier) for tier in metainfo.announce_tiers],
+        peers=[],
+        comment=metainfo.comment,
+        created_by=metainfo.created_by,
+        creation_date=metainfo.creation_date,
+        magnet=torrent_magnet(metainfo),
+    )
+
+
+def torrent_magnet(metainfo: Metainfo) -> str:
+    """Return the magnet link of a .torrent file, with its trackers."""
+    return Magnet(
+        info_hash=metainfo.info.info_hash,
+        name=metainfo.info.name,
+        trackers=tuple(url for tier in metainfo.announce_tiers for url in tier),
+        length=metainfo.info.length,
+    ).to_uri()
+
+
+def _lines(event: Described) -> Iterator[str]:
+    yield f"name       {event.share_name or '(not told)'}"
+    yield f"info-hash  {event.info_hash}"
+    if event.size is not None:
+        yield f"size       {size_text(event.size)} ({event.size:,} bytes)"
+    if event.pieces is not None and event.piece_length is not None:
+        yield f"pieces     {event.pieces:,} of {size_text(event.piece_length)}"
+    if event.private:
+        yield "private    yes: peers only from its trackers"
+    for number, tier in enumerate(event.trackers, 1):
+        yield f"{'trackers' if number == 1 else '':<10} {' or '.join(tier)}"
+    for number, peer in enumerate(event.peers, 1):
+        yield f"{'peers' if number == 1 else '':<10} {peer}"
+    if event.comment:
+        yield f"comment    {' '.join(event.comment.split())}"
+    if event.created_by:
+        yield f"made by    {event.created_by}"
+    if event.creation_date is not None:
+        yield f"made on    {datetime.fromtimestamp(event.creation_date, UTC):%Y-%m-%d %H:%M} UTC"
+    yield f"magnet     {event.magnet}"
+    if event.files:
+        yield f"{count_text(len(event.files), 'file')}:"
+        for file in event.files:
+            size = file["size"]
+            assert isinstance(size, int)
+            yield f"{size_text(size):>12}  {file['path']}"

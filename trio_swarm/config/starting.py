@@ -1,0 +1,170 @@
+"""The configuration file a newcomer starts from: every key with its default, explained.
+
+Written once, for a person to edit; the program never writes to a person's file again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import tomli_w
+
+from trio_swarm.config.model import LimitsConfig, PeerConfig, TrackerConfig, as_strategy
+from trio_swarm.settings import DEFAULT_TRACKER
+
+Role = Literal["tracker", "seeder", "leecher"]
+
+
+class _Key(NamedTuple):
+    """One line of a table; with `is_example` it is commented out."""
+
+    name: str
+    value: object
+    comment: str
+    is_example: bool = False
+
+
+def starting_file(role: Role) -> str:
+    """Return the text of a complete configuration for `role`; it reads without problems.
+
+    A seeder shares the folder the file is in until its owner names something better, and a leecher
+    asks for a name that is for its owner to replace.
+    """
+    tables = {
+        "tracker": (_tracker, _node_rest),
+        "seeder": (_trackers, _share, _node_rest),
+        "leecher": (_trackers, _fetch, _node_rest),
+    }[role]
+    head = (
+        f"# A trio-swarm {role}. Start it:    trio-swarm run FILE\n"
+        "# Look for mistakes in this file:     trio-swarm check FILE\n"
+        '# Sizes and rates are bytes, or text such as "10MiB", "500k" and, for rates, "20Mbit".\n'
+        "# Relative paths start at the folder of this file. Every key may be left out.\n"
+    )
+    parts: Sequence[Callable[[], str]] = tables
+    return "\n".join([head, *(part() for part in parts)])
+
+
+def _table(heading: str, comment: str, keys: Sequence[_Key]) -> str:
+    lines = [f"# {line}" for line in comment.splitlines()]
+    if heading:
+        lines.append(heading)
+    for key in keys:
+        lines += [f"# {line}" for line in key.comment.splitlines()]
+        text = tomli_w.dumps({key.name: key.value}).rstrip()
+        lines += [f"# {line}" if key.is_example else line for line in text.splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def _trackers() -> str:
+    comment = (
+        "Where names are registered and found. The tracker of another machine: udp://HOST:6969"
+    )
+    return _table("", "", [_Key("trackers", [DEFAULT_TRACKER], comment)])
+
+
+def _tracker() -> str:
+    default = TrackerConfig()
+    return _table(
+        "[tracker]",
+        "Its presence runs a tracker.",
+        [
+            _Key("listen", _listen(default.listen), "UDP: HOST:PORT, or :PORT for every address."),
+            _Key("interval", default.interval, "Seconds between the heartbeats asked of peers."),
+            _Key("lease", default.lease, "Seconds after its last heartbeat a peer is forgotten."),
+            _Key("max_swarms", default.max_swarms, "What strangers can make it remember, at most."),
+            _Key("max_peers", default.max_peers, "In all swarms."),
+            _Key("max_peers_per_swarm", default.max_peers_per_swarm, "In one."),
+            _Key("max_peers_per_host", default.max_peers_per_host, "Of one address."),
+            _Key("max_names", default.max_names, "Names registered at once."),
+            _Key("max_name_length", default.max_name_length, "Bytes of UTF-8."),
+        ],
+    )
+
+
+def _share() -> str:
+    return _table(
+        "[[share]]",
+        "What to share; one table for each file or folder.",
+        [
+            _Key("path", ".", "A file or folder."),
+            _Key(
+                "name",
+                "holiday",
+                "The name to be found by; that of the path if left out.",
+                is_example=True,
+            ),
+            _Key("piece_length", "1MiB", "Chosen by size if left out.", is_example=True),
+        ],
+    )
+
+
+def _fetch() -> str:
+    return _table(
+        "[[fetch]]",
+        "What to fetch; one table for each. It waits until somebody shares the name.",
+        [
+            _Key("what", "NAME", "A name, a .torrent file, a magnet link or an info-hash."),
+            _Key("folder", "downloads", "By default download_folder of [node].", is_example=True),
+            _Key(
+                "info_hash",
+                "0" * 40,
+                "Which is meant, where a name stands for several.",
+                is_example=True,
+            ),
+            _Key("peers", ["192.168.1.5:51413"], "Peers to connect to at once.", is_example=True),
+            _Key("seed", value=True, comment="Go on sharing it when it is complete."),
+            _Key("seed_for", 3600, "End after so many seconds of seeding.", is_example=True),
+            _Key("seed_ratio", 2.0, "End when so many times the size was given.", is_example=True),
+            _Key("scheduler", "round-robin", "Other than [scheduler].", is_example=True),
+        ],
+    )
+
+
+def _node_rest() -> str:
+    config = PeerConfig()
+    limits = LimitsConfig()
+    tables = [
+        _table(
+            "[node]",
+            "This peer.",
+            [
+                _Key(
+                    "listen", _listen(config.node.listen), "TCP, for peers; port 0: any free one."
+                ),
+                _Key("download_folder", ".", "Where fetches go."),
+                _Key(
+                    "state_folder",
+                    "state",
+                    "By default ~/.local/state/trio-swarm.",
+                    is_example=True,
+                ),
+            ],
+        ),
+        _table(
+            "[limits]",
+            "What it may use, in all.",
+            [
+                _Key("connections", limits.connections, "Peers at once."),
+                _Key("upload", "unlimited", "Bytes/s to send."),
+                _Key("download", "unlimited", "Bytes/s to receive."),
+                _Key("upload_slots", limits.upload_slots, "Peers of one torrent served at once."),
+                _Key("piece_memory", "64MiB", "Pieces in flight, per download."),
+            ],
+        ),
+    ]
+    strategies = {
+        "scheduler": (config.scheduler, "What to fetch from whom. See: trio-swarm schedulers"),
+        "uploader": (config.uploader, "What to offer, and in which order to serve."),
+        "choker": (config.choker, "Whom to serve."),
+    }
+    for axis, (strategy, comment) in strategies.items():
+        name = _Key("name", as_strategy(strategy).name, "")
+        tables.append(_table(f"[{axis}]", comment, [name]))
+    plugins = _Key("paths", [], "Python files or folders.")
+    tables.append(_table("[plugins]", "Strategies of your own.", [plugins]))
+    return "\n".join(tables)
+
+
+def _listen(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"{host}:{port}"
