@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from toy_swarm import BLOCK, Outcome, Source, ToySwarm
 
+from toy_swarm import BLOCK, Outcome, Source, ToySwarm
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted

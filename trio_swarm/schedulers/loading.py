@@ -169,7 +169,8 @@ def load_strategies(paths: Sequence[Path] = ()) -> Strategies:
     for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         origin = _package_origin(entry_point)
         try:
-            offers += _register(manager, _import_entry_point(entry_point, origin), origin)
+            plugin = _import_entry_point(entry_point, origin)
+            offers += _register(manager, plugin, origin, entry_point.name)
         except ConfigError as error:
             problems.append(Problem(origin, str(error).removeprefix(f"{origin}: ")))
     for path in _plugin_files(paths):
@@ -178,13 +179,19 @@ def load_strategies(paths: Sequence[Path] = ()) -> Strategies:
     return Strategies(offers, problems)
 
 
-def _register(manager: pluggy.PluginManager, plugin: object, origin: str) -> list[Offer]:
-    """Register one plugin and return what it offers; ConfigError names it if it is wrong."""
+def _register(
+    manager: pluggy.PluginManager, plugin: object, origin: str, part: str = ""
+) -> list[Offer]:
+    """Register one plugin and return what it offers; ConfigError names it if it is wrong.
+
+    `part` tells the entry points of one package apart.
+    """
     try:
-        name = manager.register(plugin, name=origin)
+        name = manager.register(plugin, name=f"{origin} {part}")
         manager.check_pending()
     except (ValueError, pluggy.PluginValidationError) as error:
-        manager.unregister(plugin)
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
         raise ConfigError(f"{origin}: {' '.join(str(error).split())}") from error
     offers: list[Offer] = []
     implemented = False

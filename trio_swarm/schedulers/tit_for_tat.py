@@ -14,9 +14,10 @@ class TitForTat:
     Only interested peers hold slots, and a free slot is filled at once. While we download: the
     regular slots go by what each peer gives us; the optimistic ones to those that have waited
     longest, for `optimistic_seconds` each (BEP 3, "choking"). A peer that owes us blocks and sends
-    none (snubbed) holds a slot only if nobody else wants it or as an optimistic one. While we seed:
-    a peer's turn lasts until it has got `turn_kib` or held its slot for `turn_seconds`; then those
-    that have waited longest come first, and left-over slots go to the fastest.
+    none (snubbed) holds a slot only if nobody else wants it or as an optimistic one. While we seed
+    all slots rotate: after `turn_seconds` a peer makes way for those that have waited longest, and
+    slots that nobody waits for stay with the fastest. Turns are of time, not of bytes, so that slow
+    peers do not keep the uplink from the fast ones.
     """
 
     optimistic_every: int = 4
@@ -25,10 +26,8 @@ class TitForTat:
     """How long a peer keeps an optimistic slot."""
     minimum_seconds: float = 10.0
     """An interested peer is not choked sooner than this after it was unchoked, unless snubbed."""
-    turn_kib: int = 16384
-    """While seeding: what a peer gets in one turn if others wait, KiB."""
-    turn_seconds: float = 60.0
-    """While seeding: how long a turn lasts at most if others wait."""
+    turn_seconds: float = 30.0
+    """While seeding: how long a peer keeps its slot if others wait."""
     _optimistic: dict[int, float] = field(default_factory=dict, init=False, repr=False)
     """Peers in optimistic slots, and since when."""
 
@@ -36,8 +35,6 @@ class TitForTat:
         """Refuse impossible options."""
         if self.optimistic_every < 1:
             raise ValueError("optimistic_every must be 1 or more")
-        if self.turn_kib < 1:
-            raise ValueError("turn_kib must be 1 or more")
         for name in ("optimistic_seconds", "minimum_seconds", "turn_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
@@ -107,9 +104,7 @@ class TitForTat:
                 return (0, -peer.upload_rate)
             if peer.unchoked:
                 held = view.now - (view.now if peer.unchoked_at is None else peer.unchoked_at)
-                if peer.uploaded < self.turn_kib * 1024 and held < self.turn_seconds:
-                    return (1, -peer.upload_rate)
-                return (3, -peer.upload_rate)
+                return (1 if held < self.turn_seconds else 3, -peer.upload_rate)
             return (2, _waiting_since(peer, view))
 
         return sorted(peers, key=claim)
