@@ -1,4 +1,4 @@
-"""The host's guard around a download strategy: whatever a plugin does, the download goes on.
+"""The host's guard around strategies: whatever a plugin does, downloads and uploads go on.
 
 Good decisions are kept, nonsense is dropped, a fault is reported once for each kind and counted,
 and a strategy with too many faults is replaced. Nothing here can interrupt a function that blocks;
@@ -6,17 +6,30 @@ it is counted afterwards.
 """
 
 import random
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from trio_swarm.errors import SchedulerError
-from trio_swarm.schedulers.api import Assignment, PeerView, Scheduler, SwarmView
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.schedulers.api import (
+    Assignment,
+    Choker,
+    ChokeView,
+    PeerView,
+    Scheduler,
+    SwarmView,
+    Uploader,
+    UploadPeerView,
+    UploadRequest,
+    UploadView,
+)
+from trio_swarm.schedulers.tit_for_tat import TitForTat
+from trio_swarm.swarm.faults import FaultCount, FaultSink
 
-MAX_FAULTS = 5
-"""Calls with a fault after which a strategy is replaced."""
+__all__ = ["FaultSink", "GuardedChoker", "GuardedScheduler", "GuardedUploader"]
 
-FORGIVEN = 200
-"""Clean calls that make up for one that was only slow: a busy machine is not the plugin's fault."""
+T = TypeVar("T")
 
 PLAN_BUDGET = 0.020
 """Seconds a plan may take for a small swarm."""
@@ -27,49 +40,6 @@ _BUDGET_PER_PIECE = 1e-6
 _SPARE_ASSIGNMENTS = 1000
 """Assignments beyond one a block of room (to peers or of pieces that are used up, say) that are
 read before a strategy counts as endless."""
-
-
-class FaultSink(Protocol):
-    """Told of the first fault of each kind, and of the replacement."""
-
-    def __call__(self, name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001  called by position, as the record it is
-        """`faults` is how many calls of strategy `name` were faulty so far."""
-        ...
-
-
-class FaultCount:
-    """How often one strategy broke its contract, and whether that is too often."""
-
-    __slots__ = ("_kinds", "_name", "_on_fault", "_slow", "_strict", "faults", "replaced")
-
-    def __init__(self, name: str, on_fault: FaultSink | None) -> None:
-        self.faults = 0
-        """Faulty calls so far, slow ones included."""
-        self.replaced = False
-        self._name = name
-        self._on_fault = on_fault
-        self._kinds: set[str] = set()
-        self._strict = 0
-        self._slow = 0.0
-
-    def clean(self) -> None:
-        """Count a call without fault."""
-        if self._slow > 0.0:
-            self._slow = max(0.0, self._slow - 1 / FORGIVEN)
-
-    def fault(self, kind: str, reason: str) -> None:
-        """Count a call with a fault; `kind` is what makes two faults the same."""
-        self.faults += 1
-        if kind == "slow":
-            self._slow += 1.0
-        else:
-            self._strict += 1
-        was_replaced = self.replaced
-        self.replaced = was_replaced or self._strict + self._slow >= MAX_FAULTS
-        if kind not in self._kinds or self.replaced != was_replaced:
-            self._kinds.add(kind)
-            if self._on_fault is not None:
-                self._on_fault(self._name, reason, self.faults, self.replaced)
 
 
 class GuardedScheduler:
@@ -227,3 +197,153 @@ class _Reading:
         if not peer.pieces >> piece & 1:
             return "lacking", f"assigned piece {piece} to peer {key}, which cannot be asked for it"
         return None
+
+
+class GuardedUploader:
+    """An `Uploader` that cannot do harm: what is wrong falls back to "show all, first come first".
+
+    Arguments as for `GuardedScheduler`.
+    """
+
+    def __init__(
+        self,
+        strategy: Uploader,
+        name: str,
+        timer: Callable[[], float],
+        budget: float = PLAN_BUDGET,
+        on_fault: FaultSink | None = None,
+    ) -> None:
+        self.name = name
+        self._strategy = strategy
+        self._call = _TimedCall(timer, budget, FaultCount(name, on_fault))
+
+    @property
+    def faults(self) -> int:
+        """Calls that broke the contract so far."""
+        return self._call.count.faults
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the strategy is not asked any more."""
+        return self._call.count.replaced
+
+    def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+        """Return the pieces to reveal, a subset of what we have; None for all."""
+        if self.is_replaced:
+            return None
+
+        def decide() -> PieceSet | None:
+            offered: object = self._strategy.offer(view, peer)
+            if offered is None:
+                return None
+            if type(offered) is not int or offered < 0:
+                raise _BreachError("offer", f"offered {offered!r:.50}, which is no piece set")
+            if offered & ~view.have:
+                raise _BreachError("offer", "offered pieces that we do not have")
+            return offered
+
+        return self._call.run(decide, None)
+
+    def order(
+        self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
+    ) -> Sequence[UploadRequest]:
+        """Return the requests in the order to serve them: a permutation of `requests`."""
+        if self.is_replaced or len(requests) < 2:
+            return requests
+
+        def decide() -> Sequence[UploadRequest]:
+            ordered = self._strategy.order(view, peer, tuple(requests))
+            if not isinstance(ordered, (list, tuple)):
+                raise _BreachError("order", f"returned {type(ordered).__name__} as an order")
+            if len(ordered) != len(requests) or Counter(ordered) != Counter(requests):
+                raise _BreachError("order", "returned other requests than it was given")
+            return ordered
+
+        return self._call.run(decide, requests)
+
+
+class GuardedChoker:
+    """A `Choker` that cannot do harm; `fallback` makes what decides when it cannot.
+
+    Arguments as for `GuardedScheduler`.
+    """
+
+    def __init__(  # noqa: PLR0917  as GuardedScheduler
+        self,
+        strategy: Choker,
+        name: str,
+        fallback: Callable[[], Choker] = TitForTat,
+        timer: Callable[[], float] = lambda: 0.0,
+        budget: float = PLAN_BUDGET,
+        on_fault: FaultSink | None = None,
+    ) -> None:
+        self.name = name
+        self._strategy = strategy
+        self._fallback = fallback
+        self._substitute: Choker | None = None
+        self._call = _TimedCall(timer, budget, FaultCount(name, on_fault))
+
+    @property
+    def faults(self) -> int:
+        """Calls that broke the contract so far."""
+        return self._call.count.faults
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the fallback decides now."""
+        return self._call.count.replaced
+
+    def unchoke(self, view: ChokeView, rng: random.Random) -> list[int]:
+        """Return keys of peers to have unchoked: each known, none twice, at most `view.slots`."""
+        chosen = None if self.is_replaced else self._call.run(lambda: self._ask(view, rng), None)
+        if chosen is None:
+            if self._substitute is None:
+                self._substitute = self._fallback()
+            chosen = list(self._substitute.unchoke(view, rng))
+        return chosen
+
+    def _ask(self, view: ChokeView, rng: random.Random) -> list[int]:
+        known = {peer.key for peer in view.peers}
+        chosen: dict[int, None] = {}
+        key: object
+        for key in self._strategy.unchoke(view, rng):
+            if type(key) is not int or key not in known:
+                raise _BreachError("peer", f"unchoked {key!r:.50}, which is no connected peer")
+            if key in chosen or len(chosen) == view.slots:
+                raise _BreachError("slots", f"unchoked more than {view.slots} peers, or one twice")
+            chosen[key] = None
+        return list(chosen)
+
+
+class _BreachError(Exception):
+    """A strategy returned what its contract forbids; `args` are kind and description."""
+
+
+class _TimedCall:
+    """Runs a strategy's function; any exception or overrun is a fault, and costs only this call."""
+
+    __slots__ = ("_budget", "_timer", "count")
+
+    def __init__(self, timer: Callable[[], float], budget: float, count: FaultCount) -> None:
+        self.count = count
+        self._timer = timer
+        self._budget = budget
+
+    def run(self, function: Callable[[], T], otherwise: T) -> T:
+        """Return what `function` returns, or `otherwise` if it is at fault."""
+        start = self._timer()
+        try:
+            result = function()
+        except _BreachError as breach:
+            self.count.fault(*breach.args)
+            return otherwise
+        except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
+            kind = type(error).__name__
+            self.count.fault(kind, f"raised {kind}: {error}")
+            return otherwise
+        took = self._timer() - start
+        if took > self._budget:
+            self.count.fault("slow", f"took {took * 1e3:.0f} ms of {self._budget * 1e3:.0f} ms")
+        else:
+            self.count.clean()
+        return result

@@ -412,6 +412,10 @@ class Ledger:
 
     # Pieces
 
+    def contributors(self, piece: int) -> list[str]:
+        """Return the identities whose blocks an open piece holds, while it is being verified."""
+        return [identity for identity, blocks in self._open[piece].senders.items() if blocks]
+
     def verified(self, piece: int, digests: Sequence[bytes] | None = None) -> list[str]:
         """Note that a piece passed its hash; returns identities to ban for earlier attempts.
 
