@@ -1,0 +1,398 @@
+"""The tracker's registry: swarms, leases, names, limits; time is a number."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol.announces import AnnounceEvent, NameMatch, ScrapeCounts
+from trio_swarm.protocol.tracker_urls import UrlShare
+from trio_swarm.swarm.compact_peers import CompactPeers, ListedPeer
+from trio_swarm.swarm.tracker_names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
+from trio_swarm.swarm.tracker_registry import (
+    AnnounceRefusedError,
+    RegistryLimits,
+    TrackerRegistry,
+)
+
+A, B = b"a" * 20, b"b" * 20
+LEASE = 75.0
+
+
+def v4(number: int, port: int = 1000) -> bytes:
+    return bytes((10, number >> 16, number >> 8 & 255, number & 255)) + port.to_bytes(2, "big")
+
+
+def v6(number: int, port: int = 1000) -> bytes:
+    return bytes((0x20, 1)) + number.to_bytes(14, "big") + port.to_bytes(2, "big")
+
+
+def new_registry(**limits: int) -> TrackerRegistry:
+    return TrackerRegistry(lease=LEASE, rng=random.Random(1), limits=RegistryLimits(**limits))
+
+
+def split(peers: bytes | bytearray, stride: int = 6) -> list[bytes]:
+    return [bytes(peers[at : at + stride]) for at in range(0, len(peers), stride)]
+
+
+def search(registry: TrackerRegistry, pattern: str, step: int = 3) -> list[NameMatch]:
+    found = registry.search(pattern)
+    while not found.step(step):
+        pass
+    return registry.matches(found.matches)
+
+
+def test_a_leecher_gets_everyone_else_and_a_seeder_gets_leechers_only() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0)
+    registry.announce(A, v4(2), 0, left=5)
+    seeders, leechers, peers = registry.announce(A, v4(3), 0, left=5)
+    assert (seeders, leechers) == (1, 2)
+    assert set(split(peers)) == {v4(1), v4(2)}
+    assert set(split(registry.announce(A, v4(4), 0, left=0).peers)) == {v4(2), v4(3)}
+    assert registry.announce(B, v4(4), 0, left=5).peers == b""
+
+
+def test_each_address_family_gets_its_own_and_counts_are_of_both() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0)
+    answer = registry.announce(A, v6(1), 0, left=5)
+    assert (answer.seeders, answer.leechers, bytes(answer.peers)) == (1, 1, b"")
+    assert split(registry.announce(A, v6(2), 0, left=5).peers, 18) == [v6(1)]
+
+
+@pytest.mark.parametrize(
+    ("num_want", "given_peers"), [(-1, 50), (-9, 50), (0, 0), (7, 7), (10**9, 196)]
+)
+def test_num_want_is_kept_and_capped_to_one_datagram(num_want: int, given_peers: int) -> None:
+    registry = new_registry()
+    for number in range(300):
+        registry.announce(A, v4(number), 0, left=5)
+    peers = split(registry.announce(A, v4(5), 0, left=5, num_want=num_want).peers)
+    assert len(peers) == len(set(peers)) == given_peers
+    assert v4(5) not in peers
+    for number in range(100):
+        peers6 = registry.announce(A, v6(number), 0, left=5, num_want=10**9).peers
+    assert len(split(peers6, 18)) == 65
+
+
+def test_a_leecher_that_completes_is_counted_once_and_becomes_a_seeder() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=5)
+    for _ in range(2):
+        registry.announce(A, v4(1), 0, left=0, event=AnnounceEvent.COMPLETED)
+    assert registry.scrape(A) == ScrapeCounts(seeders=1, completed=1, leechers=0)
+    assert registry.scrape(B) == ScrapeCounts(seeders=0, completed=0, leechers=0)
+
+
+def test_stopped_takes_out_the_peer_and_the_empty_swarm() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=5)
+    registry.announce(A, v4(2), 0, left=5)
+    answer = registry.announce(A, v4(1), 0, left=5, event=AnnounceEvent.STOPPED)
+    assert answer == (0, 1, b"")
+    registry.announce(A, v4(2), 0, left=5, event=AnnounceEvent.STOPPED)
+    assert registry.announce(A, v4(3), 0, left=5, event=AnnounceEvent.STOPPED) == (0, 0, b"")
+    assert registry.counts() == (0, 0, 0)
+
+
+def test_port_0_gets_an_answer_and_is_never_handed_out() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0)
+    assert split(registry.announce(A, v4(2, port=0), 0, left=5).peers) == [v4(1)]
+    assert registry.announce(B, v4(2, port=0), 0, left=5) == (0, 0, b"")
+    assert registry.counts() == (1, 1, 0)
+
+
+def test_a_peer_is_listed_until_exactly_its_lease_ends() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0)
+    registry.announce(A, v4(2), 10, left=0)
+    assert registry.expire(74.9, 100) == 75.0
+    assert registry.scrape(A).seeders == 2
+    registry.announce(A, v4(2), 74.9, left=0)
+    assert registry.expire(75.0, 100) == 74.9 + LEASE
+    assert registry.scrape(A).seeders == 1
+    assert registry.expire(200.0, 100) is None
+    assert registry.counts() == (0, 0, 0)
+
+
+def test_a_mass_death_is_worked_off_in_bounded_steps() -> None:
+    registry = new_registry()
+    for number in range(100):
+        registry.announce(A, v4(number), 0, left=0)
+    assert registry.expire(80, 30) == LEASE
+    assert registry.counts().peers == 70
+    assert registry.expire(80, 1000) is None
+
+
+def test_a_full_registry_refuses_newcomers_and_keeps_who_is_listed() -> None:
+    registry = new_registry(max_peers_per_swarm=2, max_swarms=2)
+    registry.announce(A, v4(1), 0, left=0)
+    registry.announce(A, v4(2), 0, left=0)
+    with pytest.raises(AnnounceRefusedError, match="no room for another peer of this torrent"):
+        registry.announce(A, v4(3), 0, left=0)
+    registry.announce(A, v4(2), 1, left=0)
+    registry.announce(B, v4(3), 0, left=0)
+    with pytest.raises(AnnounceRefusedError, match="no room for another torrent"):
+        registry.announce(b"c" * 20, v4(3), 0, left=0)
+    registry.announce(B, v4(3), 0, left=0, event=AnnounceEvent.STOPPED)
+    registry.announce(b"c" * 20, v4(3), 0, left=0)
+    assert registry.counts() == (2, 3, 0)
+    small = new_registry(max_peers=1)
+    small.announce(A, v4(1), 0, left=0)
+    with pytest.raises(AnnounceRefusedError, match="no room for another peer"):
+        small.announce(A, v4(2), 0, left=0)
+
+
+def test_one_host_cannot_fill_the_registry() -> None:
+    registry = new_registry(max_peers_per_host=2)
+    registry.announce(A, v4(1, port=1), 0, left=0)
+    registry.announce(A, v4(1, port=2), 0, left=0)
+    with pytest.raises(AnnounceRefusedError, match="too many announces from this address"):
+        registry.announce(B, v4(1, port=3), 0, left=0)
+    registry.announce(A, v4(2, port=3), 0, left=0)
+    registry.announce(A, v4(1, port=1), 0, left=0, event=AnnounceEvent.STOPPED)
+    registry.announce(B, v4(1, port=3), 0, left=0)
+    # Whoever has one IPv6 address has 2**64 of them.
+    registry.announce(A, v6(1), 0, left=0)
+    registry.announce(A, v6(2), 0, left=0)
+    with pytest.raises(AnnounceRefusedError):
+        registry.announce(A, v6(3), 0, left=0)
+
+
+@given(
+    seeders=st.integers(0, 12),
+    leechers=st.integers(0, 12),
+    count=st.integers(0, 30),
+    seed=st.integers(),
+    leechers_only=st.booleans(),
+)
+def test_a_choice_holds_distinct_others_of_the_right_kind(
+    *, seeders: int, leechers: int, count: int, seed: int, leechers_only: bool
+) -> None:
+    table = CompactPeers(6)
+    peers = [ListedPeer(v4(n)) for n in range(seeders + leechers)]
+    order = list(enumerate(peers))
+    random.Random(seed).shuffle(order)
+    for number, peer in order:
+        table.add(peer, is_seeder=number < seeders)
+    fitting = {p.address for n, p in enumerate(peers) if n >= seeders or not leechers_only}
+    for asker in [None, *peers]:
+        chosen = split(
+            table.choose(count, random.Random(seed), asker=asker, leechers_only=leechers_only)
+        )
+        others = fitting - {asker.address if asker else b""}
+        assert len(chosen) == len(set(chosen)) == min(count, len(others))
+        assert set(chosen) <= others
+
+
+def test_everybody_is_chosen_equally_often() -> None:
+    table = CompactPeers(6)
+    peers = [ListedPeer(v4(number)) for number in range(20)]
+    for number, peer in enumerate(peers):
+        table.add(peer, is_seeder=number % 3 == 0)
+    rng = random.Random(7)
+    times = Counter(
+        address
+        for _ in range(4000)
+        for address in split(table.choose(5, rng, asker=peers[4], leechers_only=False))
+    )
+    assert set(times) == {peer.address for peer in peers if peer is not peers[4]}
+    expected = 4000 * 5 / 19
+    assert all(abs(count - expected) < 0.15 * expected for count in times.values())
+
+
+def test_a_name_is_known_while_a_live_peer_announces_it() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0, share=UrlShare("x.iso", 7))
+    registry.announce(A, v4(2), 50, left=9, share=UrlShare("x.iso", 0))
+    (match,) = registry.resolve("x.iso")
+    assert (match.info_hash, match.size, match.seeders, match.leechers) == (A, 7, 1, 1)
+    registry.expire(80, 100)
+    assert registry.resolve("x.iso")[0].seeders == 0
+    registry.announce(A, v4(2), 81, left=9, event=AnnounceEvent.STOPPED)
+    assert registry.resolve("x.iso") == []
+    assert registry.counts().names == 0
+
+
+def test_a_peer_that_changes_its_mind_moves_its_name() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0, share=UrlShare("old", 7))
+    registry.announce(A, v4(1), 1, left=0, share=UrlShare("new", 7))
+    assert registry.resolve("old") == []
+    assert len(registry.resolve("new")) == 1
+
+
+def test_a_heartbeat_without_the_name_lets_it_end_with_its_lease() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0, share=UrlShare("x", 7))
+    registry.announce(A, v4(1), 30, left=0)
+    registry.announce(A, v4(1), 60, left=0)
+    assert registry.resolve("x")
+    registry.announce(A, v4(1), 90, left=0)
+    assert registry.resolve("x") == []
+    assert registry.counts() == (1, 1, 0)
+
+
+def test_of_torrents_with_one_name_most_seeders_come_first_then_the_oldest() -> None:
+    registry = new_registry()
+    hashes = [bytes([number]) * 20 for number in range(4)]
+    for number, info_hash in enumerate(hashes):
+        registry.announce(info_hash, v4(number), 0, left=0, share=UrlShare("x", 7))
+    registry.announce(hashes[2], v4(9), 0, left=0)
+    assert [match.info_hash[0] for match in registry.resolve("x")] == [2, 0, 1, 3]
+    assert [match.info_hash[0] for match in search(registry, "x*")] == [2, 0, 1, 3]
+
+
+def test_names_are_bounded_and_a_refused_announce_changes_nothing() -> None:
+    registry = new_registry(max_names=2, max_name_length=5)
+    with pytest.raises(AnnounceRefusedError, match="longer than 5 bytes"):
+        registry.announce(A, v4(1), 0, left=0, share=UrlShare("sixsix", 7))
+    with pytest.raises(AnnounceRefusedError, match="control character"):
+        registry.announce(A, v4(1), 0, left=0, share=UrlShare("a\n", 7))
+    assert registry.counts() == (0, 0, 0)
+    registry.announce(A, v4(1), 0, left=0, share=UrlShare("one", 7))
+    registry.announce(B, v4(1), 0, left=0, share=UrlShare("one", 7))
+    with pytest.raises(AnnounceRefusedError, match="no room for another name"):
+        registry.announce(A, v4(2), 0, left=0, share=UrlShare("two", 7))
+    registry.announce(A, v4(2), 0, left=0, share=UrlShare("one", 7))
+    assert registry.counts() == (2, 3, 2)
+
+
+def test_one_torrent_cannot_hold_all_names_nor_one_name_all_torrents() -> None:
+    registry = new_registry()
+    for number in range(MAX_NAMES_PER_SWARM):
+        registry.announce(A, v4(number), 0, left=0, share=UrlShare(f"n{number}", 7))
+    with pytest.raises(AnnounceRefusedError, match="names already"):
+        registry.announce(A, v4(999), 0, left=0, share=UrlShare("one more", 7))
+    for number in range(MAX_HOLDERS_OF_NAME):
+        registry.announce(number.to_bytes(20, "big"), v4(number), 0, left=0, share=UrlShare("x", 7))
+    with pytest.raises(AnnounceRefusedError, match="torrents already"):
+        registry.announce(B, v4(999), 0, left=0, share=UrlShare("x", 7))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*", ["Debian.iso", "a[1].txt", "debian-12.iso", "debian-13.iso", "ubuntu.iso"]),
+        ("debian*", ["debian-12.iso", "debian-13.iso"]),
+        ("debian-1?.iso", ["debian-12.iso", "debian-13.iso"]),
+        ("debian-1[!2].iso", ["debian-13.iso"]),
+        ("*.ISO", []),
+        ("[Dd]ebian*iso", ["Debian.iso", "debian-12.iso", "debian-13.iso"]),
+        ("*u*u*u*", ["ubuntu.iso"]),
+        ("a[[]1].txt", ["a[1].txt"]),
+        ("ubuntu.iso", ["ubuntu.iso"]),
+        ("z*", []),
+    ],
+)
+def test_a_glob_finds_names_in_order(pattern: str, found: list[str]) -> None:
+    registry = new_registry()
+    names = ["ubuntu.iso", "debian-13.iso", "Debian.iso", "debian-12.iso", "a[1].txt"]
+    for number, name in enumerate(names):
+        registry.announce(bytes([number]) * 20, v4(number), 0, left=0, share=UrlShare(name, 1))
+    for step in (1, 2, 100):
+        assert [match.name for match in search(registry, pattern, step)] == found
+
+
+@given(pattern=st.text(alphabet="ab*?[]!-^\\&~|\n", max_size=30) | st.text(max_size=30))
+def test_any_pattern_is_searched_or_refused(pattern: str) -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0, share=UrlShare("ab[]", 1))
+    try:
+        search(registry, pattern)
+    except RemoteProtocolError as error:
+        assert "wildcards" in str(error)  # noqa: PT017  most patterns do not raise
+
+
+def test_a_nasty_pattern_costs_no_more_than_a_pass_per_wildcard() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0, share=UrlShare("a" * 255, 1))
+    # With backtracking this takes longer than the universe has.
+    assert search(registry, "*a" * 15 + "*b") == []
+    with pytest.raises(RemoteProtocolError, match="16 wildcards"):
+        search(registry, "?" * 17)
+    assert len(search(registry, "*" * 200)) == 1
+
+
+class RegistryMachine(RuleBasedStateMachine):
+    """Any sequence of announces and expiry agrees with a plain dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registry = new_registry()
+        self.model = {}
+        self.now = 0.0
+
+    @rule(
+        swarm=st.sampled_from([A, B]),
+        peer=st.sampled_from([*map(v4, range(5)), *map(v6, range(3))]),
+        left=st.sampled_from([0, 1]),
+        event=st.sampled_from([0, 1, 2, 3, 4, 2**32 - 1]),
+        share=st.sampled_from([None, UrlShare("x", 1), UrlShare("y", 2)]),
+        num_want=st.integers(-1, 4),
+    )
+    def announce(
+        self,
+        *,
+        swarm: bytes,
+        peer: bytes,
+        left: int,
+        event: int,
+        share: UrlShare | tuple[str, int] | None,
+        num_want: int,
+    ) -> None:
+        self.expire()
+        answer = self.registry.announce(
+            swarm, peer, self.now, left=left, event=event, num_want=num_want, share=share
+        )
+        others = {
+            address
+            for (in_swarm, address), (_, their_left, *_) in self.model.items()
+            if in_swarm == swarm
+            and address != peer
+            and len(address) == len(peer)
+            and (left or their_left)
+        }
+        chosen = split(answer.peers, len(peer))
+        assert set(chosen) <= others
+        if event == 3:
+            self.model.pop((swarm, peer), None)
+            assert not chosen
+            return
+        assert len(chosen) == len(set(chosen)) == min(50 if num_want < 0 else num_want, len(others))
+        _, _, name, name_expires = self.model.get((swarm, peer), (0, 0, None, 0))
+        if share is not None:
+            name, name_expires = share.name, self.now + LEASE
+        elif name_expires <= self.now:
+            name = None
+        self.model[swarm, peer] = (self.now + LEASE, left, name, name_expires)
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, 74.0, 76.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.expire()
+
+    def expire(self) -> None:
+        self.registry.expire(self.now, 100)
+        self.model = {key: value for key, value in self.model.items() if value[0] > self.now}
+
+    @invariant()
+    def counts_agree(self) -> None:
+        for swarm in (A, B):
+            lefts = [value[1] for key, value in self.model.items() if key[0] == swarm]
+            counts = self.registry.scrape(swarm)
+            assert (counts.seeders, counts.leechers) == (lefts.count(0), lefts.count(1))
+        names = {(key[0], value[2]) for key, value in self.model.items() if value[2]}
+        assert {(m.info_hash, m.name) for m in search(self.registry, "*")} == names
+        assert self.registry.counts() == (
+            len({key[0] for key in self.model}), len(self.model), len(names)
+        )  # fmt: skip
+
+
+TestRegistryMachine = RegistryMachine.TestCase
