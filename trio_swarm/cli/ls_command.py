@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-
 import trio_swarm
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.json_events import Listed
 from trio_swarm.cli.options import OutputOptions, Trackers, trackers_or_default
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.cli.text import safe_text, size_text
+from trio_swarm.cli.text import columns, safe_text, size_text
 
 
 async def ls(
@@ -61,19 +59,8 @@ def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
         size = size_text(match.size) if match.size else "?"
         counts = (str(match.seeders), str(match.leechers))
         rows.append((safe_text(match.name), size, *counts, event.info_hash))
-    widths = [max(cell_len(row[column]) for row in rows) for column in range(5)]
-    lines = [_line(row, widths) for row in rows]
+    lines = columns(rows, left=frozenset({0, 4}))
     if listed:
         reporter.heading(lines[0])
     for event, line in zip(listed, lines[1:], strict=True):
         reporter.answer(event, line)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        # Names and hashes to the left, numbers to the right.
-        text + pad if column in (0, 4) else pad + text
-        for column, text in enumerate(row)
-        for pad in [" " * (widths[column] - cell_len(text))]
-    ]
-    return "  ".join(cells).rstrip()

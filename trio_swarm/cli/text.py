@@ -1,6 +1,8 @@
 """How sizes, rates, times and strangers' words are written for people."""
 
 import unicodedata
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -64,3 +66,26 @@ def percent_text(part: float, whole: float) -> str:
     if whole <= 0:
         return "0 %"
     return "100 %" if part >= whole else f"{min(99.0, int(1000 * part / whole) / 10):g} %"
+
+
+def columns(rows: Sequence[Sequence[str]], *, left: AbstractSet[int]) -> list[str]:
+    """Return rows of equally many cells as lines, aligned; columns of `left` to the left."""
+    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = []
+        for index, (text, width) in enumerate(zip(row, widths, strict=True)):
+            pad = " " * (width - _cells(text))
+            cells.append(text + pad if index in left else pad + text)
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
+    )
