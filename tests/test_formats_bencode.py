@@ -114,6 +114,11 @@ def test_malformed_input_is_refused(data: bytes) -> None:
         bencode.decode(data)
 
 
+def test_a_string_that_reaches_beyond_the_end_is_no_prefix_either() -> None:
+    with pytest.raises(BencodeError):
+        bencode.decode_prefix(b"5:ab")
+
+
 def test_unsorted_keys_are_read() -> None:
     assert bencode.decode(b"d1:bi1e1:ai2ee") == {b"b": 1, b"a": 2}
 

@@ -22,9 +22,8 @@ MAX_PIECE_LENGTH = 64 * 2**20
 """Bytes. A piece is held in memory until it is verified, and 64 MiB is a node's whole default
 budget for that; real torrents use up to 16 or 32 MiB. Powers of two are not asked for."""
 MAX_PIECES = MAX_INFO_SIZE // 20
-"""So many hashes of 20 bytes fit into MAX_INFO_SIZE."""
-MAX_LENGTH = MAX_PIECES * MAX_PIECE_LENGTH
-"""Bytes of content, 51 TiB: also keeps every offset within 64 bits."""
+"""So many hashes of 20 bytes fit into MAX_INFO_SIZE. With MAX_PIECE_LENGTH it also limits the
+content, to 51 TiB, so every offset fits into 64 bits."""
 MAX_FILES = 250_000
 """Each costs about a kilobyte of memory, a few microseconds to check, and an inode."""
 
@@ -202,8 +201,6 @@ def _check_version(info: dict[bytes, bencode.Value]) -> None:
 
 def _read_hashes(info: dict[bytes, bencode.Value], length: int, piece_length: int) -> bytes:
     """Return `pieces`, whose length must be exactly that of the pieces of `length` bytes."""
-    if length > MAX_LENGTH:
-        raise MetainfoError(f"content of more than {MAX_LENGTH} bytes")
     count = -(-length // piece_length)
     if count > MAX_PIECES:
         raise MetainfoError(f"{count} pieces, more than {MAX_PIECES}: needs a larger piece length")
@@ -239,8 +236,6 @@ def _read_files(listed: bencode.Value, *, keep_names: bool) -> tuple[FileEntry, 
             paths.append(_read_path(entry))
         extents.append((size, offset, padding))
         offset += size
-        if offset > MAX_LENGTH:
-            raise MetainfoError(f"content of more than {MAX_LENGTH} bytes")
     if not paths:
         raise MetainfoError("holds no file")
     if keep_names:
