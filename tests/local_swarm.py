@@ -1,7 +1,7 @@
 """Real trackers and nodes on loopback, for tests; every one is closed with its context."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,12 @@ async def tracker(**settings: Any) -> AsyncIterator[str]:
         )
         yield f"udp://{format_address(handle.addresses[0])}"
         nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so that no event tells of; the test's deadline bounds it."""
+    while not condition():  # noqa: ASYNC110 - progress is read, not awaited, by design
+        await trio.sleep(0.02)
 
 
 class Recorder:

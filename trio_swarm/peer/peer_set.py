@@ -182,7 +182,8 @@ class PeerSet:
     def ban(self, identities: Iterable[str]) -> None:
         """Never talk again to peers that sent wrong bytes, named by `host:port`."""
         for identity in identities:
-            self.candidates.ban(parse_host_port(identity))
+            if not self.candidates.ban(parse_host_port(identity)):
+                continue  # Pieces it had sent before are still being judged.
             client = ""
             for connection in list(self.connections.values()):
                 if connection.identity == identity:

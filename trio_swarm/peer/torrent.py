@@ -84,6 +84,7 @@ class Torrent:
             make_request=self._announce_request,
             on_answer=self._announced,
             on_failure=self._announce_failed,
+            rng=context.rng,
         )
         self._announce_key = context.rng.getrandbits(32)
         self._started_at = trio.current_time()

@@ -87,14 +87,18 @@ class Candidates:
         candidate.failures += 1
         candidate.due = now + (USELESS_RETRY if useless else pause)
 
-    def ban(self, address: Address) -> None:
-        """Never dial or accept this address again; after several, the whole host."""
+    def ban(self, address: Address) -> bool:
+        """Never dial or accept this address again; after several, the whole host.
+
+        Returns whether that is news.
+        """
         if address in self._banned:
-            return
+            return False
         self._banned.add(address)
         self._known.pop(address, None)
         host = address[0]
         self._banned_hosts[host] = self._banned_hosts.get(host, 0) + 1
+        return True
 
     def forget(self, address: Address) -> None:
         """Drop an address that turned out to be our own."""

@@ -177,7 +177,7 @@ class Ledger:
         for parole in self._paroles.values():
             if parole.owner == key:
                 parole.owner = None
-        if self._paroles or self._states.is_full():
+        if self._paroles or self._states.is_full:
             # It may have been what others had to wait for.
             self._planner.stir()
 
@@ -213,6 +213,7 @@ class Ledger:
         """
         source = self._sources[key]
         source.choked = choked
+        source.review()
         if choked and not fast:
             self._release_all(source)
         self._planner.feed(source)
@@ -340,7 +341,7 @@ class Ledger:
         state = self._open.get(piece)
         if state is not None:
             return blocks & ~state.received
-        if states.untouched >> piece & 1 and not states.is_full() and not source.banned:
+        if states.untouched >> piece & 1 and not states.is_full and not source.banned:
             states.begin(piece)
             return blocks
         return 0
@@ -451,6 +452,7 @@ class Ledger:
         for source in self._sources.values():
             if source.identity in identities:
                 source.banned = True
+                source.review()
                 self._release_all(source)
                 self._planner.feed(source)
         return identities
@@ -470,6 +472,7 @@ class Ledger:
             if source.paused:
                 if source.paused_until <= now:
                     source.paused = False
+                    source.review()
                     self._planner.feed(source)
                 else:
                     earliest = min(earliest, source.paused_until)
