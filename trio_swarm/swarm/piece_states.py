@@ -18,7 +18,9 @@ class PieceStates:
         "every",
         "failed_bytes",
         "free_counts",
+        "free_total",
         "have",
+        "is_full",
         "lengths",
         "open",
         "open_limit",
@@ -45,6 +47,11 @@ class PieceStates:
         """Open pieces with a free block."""
         self.free_counts: dict[int, int] = {}
         """How many free blocks each piece in `started` has."""
+        self.free_total = 0
+        """Their sum."""
+        self.is_full = False
+        """No further piece may be begun. Once it is so, it stays so until several may: else every
+        verified piece would have the strategy asked for the sake of one piece."""
         self.remaining = lengths.length - sum(lengths.piece_size(piece) for piece in iterate(have))
         """Bytes not yet received."""
         self.failed_bytes = 0
@@ -52,13 +59,29 @@ class PieceStates:
         self.abandoned: set[int] = set()
         """Pieces that ceased to be open without being verified, since last asked."""
 
-    def is_full(self) -> bool:
-        """Whether no further piece may be begun."""
-        return len(self.open) >= self.open_limit
-
     def assignable(self) -> PieceSet:
         """Return the pieces with a free block that may be given out now."""
-        return self.started if self.is_full() else self.started | self.untouched
+        return self.started if self.is_full else self.started | self.untouched
+
+    def capacity(self) -> int:
+        """Return a bound of the blocks that may be given out now."""
+        if self.is_full:
+            return self.free_total
+        slots = self.open_limit - len(self.open)
+        return self.free_total + slots * self.lengths.blocks_per_piece
+
+    def reopen(self) -> bool:
+        """Let pieces be begun as soon as there is one place; returns whether that is a change."""
+        if self.is_full and len(self.open) < self.open_limit:
+            self.is_full = False
+            return True
+        return False
+
+    def _remove(self, piece: int) -> None:
+        """Let go of an open piece."""
+        del self.open[piece]
+        if len(self.open) <= self.open_limit - (self.open_limit >> 4 or 1):
+            self.is_full = False
 
     def begin(self, piece: int) -> OpenPiece:
         """Open an untouched piece."""
@@ -66,8 +89,11 @@ class PieceStates:
         bit = 1 << piece
         self.untouched ^= bit
         self.started |= bit
-        self.free_counts[piece] = state.full.bit_count()
+        self.free_counts[piece] = count = state.full.bit_count()
+        self.free_total += count
         self.open[piece] = state
+        if len(self.open) >= self.open_limit:
+            self.is_full = True
         return state
 
     def take(self, state: OpenPiece, blocks: BlockSet) -> None:
@@ -90,9 +116,9 @@ class PieceStates:
         self._drop_received(state)
         piece = state.index
         bit = 1 << piece
-        del self.open[piece]
+        self._remove(piece)
         self.started &= ~bit
-        self.free_counts.pop(piece, None)
+        self.free_total -= self.free_counts.pop(piece, 0)
         self.untouched |= bit
         self.abandoned.add(piece)
 
@@ -108,7 +134,7 @@ class PieceStates:
         state = self.open.get(piece)
         if state is None or not state.verifying:
             raise LocalProtocolError(f"piece {piece} is not being verified")
-        del self.open[piece]
+        self._remove(piece)
         bit = 1 << piece
         if passed:
             self.have |= bit
@@ -129,11 +155,13 @@ class PieceStates:
 
     def _count_free(self, state: OpenPiece) -> None:
         piece = state.index
+        before = self.free_counts.get(piece, 0)
         count = state.free.bit_count()
+        self.free_total += count - before
         if count:
-            if piece not in self.free_counts:
+            if not before:
                 self.started |= 1 << piece
             self.free_counts[piece] = count
-        elif piece in self.free_counts:
+        elif before:
             del self.free_counts[piece]
             self.started ^= 1 << piece

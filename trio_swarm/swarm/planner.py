@@ -60,7 +60,7 @@ class BusyPeers(Sequence[PeerView]):
         self._sources = [
             source
             for key, source in sources.items()
-            if source.in_flight and key not in with_room and source.is_usable()
+            if source.in_flight and source.serves and key not in with_room
         ]
         self._every = every
         self._now = now
@@ -166,7 +166,7 @@ class Planner:
         grants: list[Grant] = []
         if self.hungry or now >= self._ask_again_at:
             self._ask_strategy(grants, now)
-        if self._barren and self._states.is_full() and self._give_up_a_piece():
+        if self._barren and self._states.is_full and self._give_up_a_piece():
             self._ask_strategy(grants, now)
         if self._barren and now >= self._tail_at and self._is_tail():
             self._help_the_slow(grants, now)
@@ -218,6 +218,9 @@ class Planner:
             return None
         states = self._states
         assignable = states.assignable()
+        # Where buffers are what is short, each peer gets a share, and at least a piece.
+        lengths = states.lengths
+        share = max(lengths.blocks_per_piece, 2 * states.capacity() // len(hungry))
         every = states.every
         peers: list[PeerView] = []
         for source in (
@@ -237,7 +240,7 @@ class Planner:
                 PeerView(
                     key=source.key,
                     pieces=askable,
-                    room=room,
+                    room=min(room, share),
                     in_flight=source.in_flight,
                     rate=source.measure(now),
                     rtt=source.rtt,
@@ -246,7 +249,6 @@ class Planner:
             )
         if not peers:
             return None
-        lengths = states.lengths
         return SwarmView(
             wanted=assignable,
             started=states.started,
@@ -281,7 +283,7 @@ class Planner:
             if parole is not None and not self._claim(parole, piece, source):
                 continue
             if state is None:
-                if states.is_full():
+                if states.is_full:
                     refused = True
                     continue
                 state = states.begin(piece)
@@ -311,7 +313,7 @@ class Planner:
     def _is_tail(self) -> bool:
         """Whether idle peers can only help those that are slow."""
         states = self._states
-        return (states.is_full() or not states.started | states.untouched) and not self._declined
+        return (states.is_full or not states.started | states.untouched) and not self._declined
 
     def _help_the_slow(self, grants: list[Grant], now: float) -> None:
         helpers = [source for source in self._barren.values() if source.room > 0]
@@ -343,13 +345,18 @@ class Planner:
         untouched = states.untouched
         if not any(untouched & source.askable() for source in self._barren.values()):
             return False
-        orphans = states.started & self._availability.rarity[0]
+        orphans = 0
+        if len(states.open) >= states.open_limit:
+            orphans = states.started & self._availability.rarity[0]
         if not orphans:
             # Held only by peers that do not serve us: wait for them as long as anything moves.
             if any(source.in_flight for source in self._sources.values()):
                 return False
             if any(state.verifying for state in states.open.values()):
                 return False
+            if states.reopen():
+                self.stir()
+                return True
             orphans = states.started
         victims = [
             state
@@ -374,14 +381,12 @@ class Planner:
         """Whether a peer may be asked for a piece on parole."""
         if parole.owner == source.key:
             return True
-        if parole.owner is not None and self._sources[parole.owner].is_usable():
+        if parole.owner is not None and self._sources[parole.owner].serves:
             return False
         if source.identity not in parole.suspects:
             return True
         return not any(
-            other.identity not in parole.suspects
-            and other.is_usable()
-            and other.pieces >> piece & 1
+            other.identity not in parole.suspects and other.serves and other.pieces >> piece & 1
             for other in self._sources.values()
         )
 

@@ -101,6 +101,7 @@ class Source:
         "late_since",
         "late_until",
         "low_water",
+        "measured_at",
         "order",
         "pardoned",
         "paused",
@@ -112,12 +113,15 @@ class Source:
         "received",
         "response",
         "rtt",
+        "serves",
         "snubbed",
         "speed",
         "window",
     )
 
-    def __init__(self, key: int, *, identity: str, order: int, now: float) -> None:
+    def __init__(  # noqa: PLR0915  one fact a line and no logic
+        self, key: int, *, identity: str, order: int, now: float
+    ) -> None:
         self.key = key
         self.identity = identity
         self.order = order
@@ -130,6 +134,8 @@ class Source:
         self.banned = False
         self.snubbed = False
         """It owed us blocks beyond their deadline and has delivered none since."""
+        self.serves = False
+        """It would serve us now, as far as is known: neither choked, snubbed, banned nor paused."""
         self.asks: deque[Ask] = deque()
         """Oldest first."""
         self.in_flight = 0
@@ -154,6 +160,7 @@ class Source:
         """In all, before `idle_since`."""
         self.speed = 0.0
         """`rate` when it was last measured, bytes/s."""
+        self.measured_at = now
         self.rtt = 0.0
         self.response = 0.0
         """Of the latest block, seconds; 0.0 before the first."""
@@ -209,7 +216,7 @@ class Source:
             # A window that is not used says nothing about the link, so it does not grow.
             if window < self.queue_limit and (self.in_flight + count) * 2 >= window:
                 self.resize(window + count)
-        elif response > _LATE * horizon and window > MIN_WINDOW:
+        elif response > _LATE * horizon and window > MIN_WINDOW and now != self.measured_at:
             target = max(MIN_WINDOW, int(self.measure(now) * horizon) // BLOCK_LENGTH)
             if target < window:
                 self.resize(target)
@@ -226,11 +233,13 @@ class Source:
         """Ask one block of it at a time, after a while, until it delivers: it keeps us waiting."""
         self.snubbed = True
         self.pause(now)
+        self.review()
         self.resize(min(self.window, FIRST_WINDOW))
 
     def measure(self, now: float) -> float:
         """Return its rate, bytes/s, and keep it as `speed`."""
         until = now if self.idle_since is None else self.idle_since
+        self.measured_at = now
         self.speed = speed = self.rate.rate(until - self.idle_seconds)
         return speed
 
@@ -255,6 +264,7 @@ class Source:
         self.snubbed = False
         self.pauses = 0
         self.paused = False
+        self.review()
         self.resize(self.window)
 
     def pause(self, now: float) -> None:
@@ -263,6 +273,7 @@ class Source:
             self.paused = True
             self.paused_until = now + min(MAX_PAUSE, 0.25 * 2**self.pauses)
             self.pauses = min(self.pauses + 1, 8)
+            self.review()
 
     def deadline(self, now: float) -> float:
         """Return when a block asked now, behind all that is in flight, is late."""
@@ -273,9 +284,9 @@ class Source:
             expected = max(expected, self.in_flight * BLOCK_LENGTH / self.speed)
         return now + min(MAX_PATIENCE, PATIENCE + 3.0 * expected)
 
-    def is_usable(self) -> bool:
-        """Whether it would serve us now, as far as is known."""
-        return not (self.choked or self.snubbed or self.banned or self.paused)
+    def review(self) -> None:
+        """Work out `serves` after a change of what it depends on."""
+        self.serves = not (self.choked or self.snubbed or self.banned or self.paused)
 
     def delivers(self, now: float) -> bool:
         """Whether blocks have come from it lately."""
