@@ -1,9 +1,9 @@
 """Strategies that break their contract, one class per way: what the host's guard is tested with.
 
-`BROKEN` maps a name to a factory of a fresh object. Each is broken on every call in which somebody
-has room, unless its docstring says otherwise. `Sleeps` takes the function that passes the time, so
-that a test with a fake timer need not wait. What no in-process guard can stop (a plain endless loop
-that never yields) is not among them.
+`BROKEN`, `EXCESSIVE` and `HARMLESS` map a name to a factory of a fresh object. Each misbehaves on
+every call in which somebody has room, unless its docstring says otherwise. `Sleeps` takes the
+function that passes the time, so that a test with a fake timer need not wait. What no in-process
+guard can stop (a plain endless loop that never yields) is not among them.
 """
 
 import random
@@ -223,12 +223,15 @@ BROKEN: dict[str, Callable[[], Scheduler]] = {
         PicksNegativePieces,
         GivesNegativeBlocks,
         GivesNoBlocks,
-        IgnoresRoom,
-        GivesOneBlockToAll,
         NeverEnds,
     )
 }
 """Each of these commits a fault that a guard can see, and needs no argument."""
+
+EXCESSIVE: dict[str, Callable[[], Scheduler]] = {
+    cls.__name__: cls for cls in (IgnoresRoom, GivesOneBlockToAll)
+}
+"""These ask for more than there is: a guard may just give them what there is."""
 
 HARMLESS: dict[str, Callable[[], Scheduler]] = {
     cls.__name__: cls for cls in (DoesNothing, MeddlesWithTheView)
