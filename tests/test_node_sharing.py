@@ -182,6 +182,17 @@ async def test_a_node_that_closes_is_gone_from_the_tracker(tmp_path: Path) -> No
             assert await trio_swarm.search_names([url], "*") == []
 
 
+async def test_a_share_is_listed_as_a_seeder_from_its_first_announce(tmp_path: Path) -> None:
+    original = make_file(tmp_path / "in" / "x.bin", 100_000)
+    recorder = Recorder()
+    with trio.fail_after(20):
+        async with tracker() as url, node(tmp_path / "s", url, recorder=recorder) as seeder:
+            await seeder.share(original)
+            await recorder.wait_for(events.Announced)
+            (match,) = await trio_swarm.search_names([url], "*")
+            assert (match.seeders, match.leechers) == (1, 0)
+
+
 async def test_removing_a_torrent_ends_it_alone(tmp_path: Path) -> None:
     one = make_file(tmp_path / "in" / "one.bin", 100_000, seed=1)
     two = make_file(tmp_path / "in" / "two.bin", 100_000, seed=2)

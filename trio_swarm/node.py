@@ -129,6 +129,7 @@ class Node:
                 metainfo=Metainfo(info=info, announce_tiers=tiers),
                 open_files=lambda known: TorrentFiles.for_share(known, root, state),
                 tiers=tiers,
+                is_share=True,
             )
         )
         await torrent.wait_complete()

@@ -48,6 +48,8 @@ class TorrentPlan:
     open_files: Callable[[Info], TorrentFiles]
     """Blocking; run in a thread."""
     tiers: Sequence[Sequence[str]]
+    is_share: bool = False
+    """It was whole from the start: its completion is no news."""
     peers: Sequence[Address] = ()
     scheduler: str | None = None
     scheduler_options: dict[str, object] | None = None
@@ -172,12 +174,16 @@ class Torrent:
     async def _take_part(self) -> None:
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
                 nursery.start_soon(self.peer_set.run, name=f"peers of {self.name}")
                 nursery.start_soon(self._say_when_lonely, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
+                    nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
                     self._learned(await self.metadata.wait())
-                await self._open()
+                    await self._open()
+                else:
+                    # First what is there, so that the first announce tells seeder from leecher.
+                    await self._open()
+                    nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
                 nursery.start_soon(self.upload.run, name=f"choke for {self.name}")
                 await self._fetch()
         finally:
@@ -255,20 +261,24 @@ class Torrent:
         self._complete.set()
         if not was_complete:
             self._announcer.completed()
+        if not self._plan.is_share:
+            self._tell_completed(download, files.root, info.length)
+        self.upload.wakeup.set()
+        self.peer_set.part_seeders()
+
+    def _tell_completed(self, download: Download, path: Path, size: int) -> None:
         self.context.emit(
             events.Completed(
                 info_hash=self.info_hash.hex(),
                 share_name=self.name,
-                path=str(files.root),
-                size=info.length,
+                path=str(path),
+                size=size,
                 downloaded=download.ledger.received_bytes,
                 duplicate=download.ledger.duplicate_bytes,
                 seconds=trio.current_time() - self._started_at,
                 sources=dict(download.sources),
             )
         )
-        self.upload.wakeup.set()
-        self.peer_set.part_seeders()
 
     async def _close_files(self) -> None:
         if self.download is not None:
@@ -322,9 +332,8 @@ class Torrent:
     def _announce_request(self, event: AnnounceEvent) -> AnnounceRequest:
         download = self.download
         size = self.info.length if self.info is not None else self.expected_size
+        # Unknown is not zero: that would make us a seeder.
         left = download.missing_bytes() if download is not None else size or UNKNOWN_LEFT
-        if not self.is_complete:
-            left = max(1, left)
         return AnnounceRequest(
             info_hash=self.info_hash,
             peer_id=self.context.peer_id,
