@@ -1,0 +1,327 @@
+"""The tracker as a server: its datagram function, and real sockets on loopback."""
+
+import random
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_swarm.announcing.clients import open_tracker_clients
+from trio_swarm.errors import ConfigError, TrackerRefusedError
+from trio_swarm.events import TrackerListening
+from trio_swarm.protocol import udp_tracker
+from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest
+from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
+from trio_swarm.tracker.connection_ids import ConnectionIds
+from trio_swarm.tracker.datagrams import DatagramTracker
+from trio_swarm.tracker.name_searches import PendingSearch
+from trio_swarm.tracker.own_addresses import OwnAddresses
+from trio_swarm.tracker.udp_server import TrackerHandle, TrackerSettings, _send, serve_tracker
+
+HASH = b"h" * 20
+HOSTS = ["127.0.0.1", "[::1]"]
+OWN = {"192.0.2.9": socket.inet_aton("192.0.2.1"), "2001:db8::9": bytes(15) + b"\7"}
+
+
+def announce(**fields: object) -> AnnounceRequest:
+    values: dict[str, object] = {
+        "info_hash": HASH, "peer_id": b"p" * 20, "port": 7000, "left": 5, "key": 1
+    }  # fmt: skip
+    return AnnounceRequest(**(values | fields))  # type: ignore[arg-type]
+
+
+def new_tracker(**limits: int) -> tuple[DatagramTracker, TrackerRegistry]:
+    registry = TrackerRegistry(lease=75.0, rng=random.Random(1), limits=RegistryLimits(**limits))
+    tracker = DatagramTracker(registry, secret=b"s" * 32, interval=30, own_address=OWN.get)
+    return tracker, registry
+
+
+def sockaddr(host: str, port: int = 5000) -> tuple[str, int] | tuple[str, int, int, int]:
+    return (host, port, 0, 0) if ":" in host else (host, port)
+
+
+def connect(tracker: DatagramTracker, host: str, now: float = 0.0) -> bytes:
+    answer = tracker.answer(udp_tracker.connect_request(1), sockaddr(host), now)
+    assert isinstance(answer, bytes)
+    return udp_tracker.parse_connect_answer(answer)
+
+
+def tell(tracker: DatagramTracker, host: str, request: AnnounceRequest) -> bytes:
+    data = udp_tracker.announce_request(connect(tracker, host), 2, request)
+    answer = tracker.answer(data, sockaddr(host), 0.0)
+    assert isinstance(answer, bytes)
+    return answer
+
+
+@asynccontextmanager
+async def running_tracker(**settings: object) -> AsyncIterator[TrackerHandle]:
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(
+            serve_tracker,
+            TrackerSettings(**({"port": 0} | settings)),  # type: ignore[arg-type]
+        )
+        nursery.cancel_scope.cancel()
+
+
+@given(
+    data=st.binary(max_size=300), host=st.sampled_from(["192.0.2.9", "2001:db8::9", "fe80::1%eth0"])
+)
+def test_no_datagram_of_a_stranger_raises_grows_anything_or_gets_more_than_it_sent(
+    data: bytes, host: str
+) -> None:
+    tracker, registry = new_tracker()
+    for prefix in (b"", bytes.fromhex("0000041727101980 00000000"), bytes(8) + b"name"):
+        datagram = prefix + data
+        answer = tracker.answer(datagram, sockaddr(host), 5.0)
+        assert answer is None or (isinstance(answer, bytes) and len(answer) <= len(datagram))
+    assert registry.counts() == (0, 0, 0)
+
+
+@given(
+    data=st.binary(max_size=300),
+    action=st.sampled_from([0, 1, 2, 3, 4, int(udp_tracker.Action.NAME)]),
+    options=st.binary(max_size=40)
+    | st.binary(max_size=40).map(lambda name: b"\x02%c/?name=%b" % (len(name) + 7, name)),
+    host=st.sampled_from(["192.0.2.9", "2001:db8::9", "fe80::1%eth0"]),
+)
+def test_no_datagram_of_an_acquaintance_raises_or_gets_more_than_1200_bytes(
+    data: bytes, action: int, options: bytes, host: str
+) -> None:
+    tracker, registry = new_tracker(max_names=2)
+    connection = connect(tracker, host)
+    for body in (data, data[:82].ljust(82, b"\1") + options):
+        datagram = connection + action.to_bytes(4, "big") + b"\0\0\0\7" + body
+        answer = tracker.answer(datagram, sockaddr(host), 5.0)
+        if isinstance(answer, bytes):
+            assert udp_tracker.parse_answer_header(answer)[1] == 7
+            assert len(answer) <= 1200
+        else:
+            assert isinstance(answer, PendingSearch)
+    assert registry.counts().peers <= 2
+
+
+def test_a_connection_id_is_good_for_one_to_two_minutes_and_one_address() -> None:
+    ids = ConnectionIds(b"secret")
+    for issued in (600.0, 630.0, 659.9):
+        connection = ids.issue("192.0.2.9", issued)
+        assert ids.is_valid(connection, "192.0.2.9", issued)
+        assert ids.is_valid(connection, "192.0.2.9", issued + 60)
+        assert not ids.is_valid(connection, "192.0.2.9", issued + 120)
+        assert not ids.is_valid(connection, "192.0.2.8", issued)
+        assert not ConnectionIds(b"another").is_valid(connection, "192.0.2.9", issued)
+    # A slot number repeats after 256 slots; the hash does not.
+    assert not ids.is_valid(ids.issue("192.0.2.9", 600.0), "192.0.2.9", 600.0 + 256 * 60)
+
+
+def test_a_wrong_connection_id_gets_an_error_and_is_not_listed() -> None:
+    tracker, registry = new_tracker()
+    data = udp_tracker.announce_request(b"guessed!", 9, announce())
+    answer = tracker.answer(data, sockaddr("192.0.2.9"), 0.0)
+    assert answer == udp_tracker.error_answer(9, "connection id expired")
+    assert registry.counts().peers == 0
+
+
+@pytest.mark.parametrize(
+    ("peer", "asker"),
+    [("127.0.0.1", "192.0.2.9"), ("127.1.2.3", "192.0.2.9"), ("::1", "2001:db8::9")],
+)
+def test_a_peer_on_the_trackers_machine_is_given_as_the_asker_reaches_that_machine(
+    peer: str, asker: str
+) -> None:
+    tracker, _ = new_tracker()
+    other = "2001:db8::7f" if ":" in asker else "192.0.127.2"
+    tell(tracker, peer, announce(port=7001, left=0))
+    tell(tracker, other, announce(port=0x7F7F, left=0))
+    answer = tell(tracker, asker, announce())
+    own = socket.inet_ntop(socket.AF_INET6 if ":" in asker else socket.AF_INET, OWN[asker])
+    peers = udp_tracker.parse_announce_answer(answer, ipv6=":" in asker).peers
+    assert set(peers) == {(own, 7001), (other, 0x7F7F)}
+    # One on the same machine reaches it as it announced itself.
+    same = tell(tracker, peer, announce(port=7002))
+    assert (peer, 7001) in udp_tracker.parse_announce_answer(same, ipv6=":" in asker).peers
+
+
+def test_a_peer_nobody_else_can_reach_is_left_out_if_our_address_is_unknown() -> None:
+    tracker, _ = new_tracker()
+    tell(tracker, "127.0.0.1", announce(port=7001, left=0))
+    answer = udp_tracker.parse_announce_answer(
+        tell(tracker, "198.51.100.1", announce()), ipv6=False
+    )
+    assert (answer.seeders, answer.peers) == (1, ())
+
+
+def test_own_addresses_come_from_the_routing_table() -> None:
+    own = OwnAddresses()
+    for _ in range(2):
+        assert own.facing("127.0.0.1") == socket.inet_aton("127.0.0.1")
+    assert own.facing("no address") is None
+
+
+def test_the_ip_field_of_an_announce_is_ignored() -> None:
+    tracker, _ = new_tracker()
+    data = bytearray(
+        udp_tracker.announce_request(connect(tracker, "192.0.2.9"), 2, announce(left=0))
+    )
+    data[84:88] = socket.inet_aton("198.51.100.77")
+    tracker.answer(bytes(data), sockaddr("192.0.2.9"), 0.0)
+    answer = udp_tracker.parse_announce_answer(tell(tracker, "192.0.2.10", announce()), ipv6=False)
+    assert answer.peers == (("192.0.2.9", 7000),)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_peers_find_each_other_and_leave(host: str) -> None:
+    async with running_tracker() as tracker, open_tracker_clients() as clients:
+        url = f"udp://{host}:{tracker.port}/announce"
+        seeder = announce(port=7001, left=0, event=AnnounceEvent.STARTED)
+        first = await clients.announce(url, seeder)
+        assert (first.interval, first.seeders, first.peers) == (30, 1, ())
+        answer = await clients.announce(url, announce(port=7002))
+        assert answer.peers == ((host.strip("[]"), 7001),)
+        await clients.announce(url, announce(port=7001, left=0, event=AnnounceEvent.STOPPED))
+        counts = await clients.scrape(url, [HASH, b"x" * 20])
+        assert [(c.seeders, c.leechers) for c in counts.values()] == [(0, 1), (0, 0)]
+
+
+async def test_a_killed_seeder_is_gone_after_its_lease(autojump_clock: object) -> None:
+    async with (
+        running_tracker(interval=1, lease=2.5) as tracker,
+        open_tracker_clients() as clients,
+    ):
+        url = f"udp://127.0.0.1:{tracker.port}/announce"
+        await clients.announce(url, announce(left=0, share_name="x.iso"))
+        await trio.sleep(2.4)
+        assert tracker.counts() == (1, 1, 1)
+        await trio.sleep(0.2)
+        assert tracker.counts() == (0, 0, 0)
+        await clients.announce(url, announce(left=0))
+        assert tracker.counts().peers == 1
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_names_are_resolved_and_searched_page_by_page(host: str) -> None:
+    async with running_tracker() as tracker, open_tracker_clients() as clients:
+        url = f"udp://{host}:{tracker.port}"
+        for number in range(130):
+            name = f"disk {number:03} ü.iso"
+            request = announce(info_hash=bytes([number]) * 20, share_name=name, size=number, left=0)
+            await clients.announce(url, request)
+        (match,) = await clients.resolve(url, "disk 077 ü.iso")
+        assert (match.info_hash, match.size, match.seeders) == (b"\x4d" * 20, 77, 1)
+        assert await clients.resolve(url, "disk 077") == []
+        found = await clients.search(url, "disk*iso")
+        assert [match.size for match in found] == list(range(130))
+        with pytest.raises(TrackerRefusedError, match="16 wildcards"):
+            await clients.search(url, "?" * 20)
+        with pytest.raises(TrackerRefusedError, match="control character"):
+            await clients.announce(url, announce(share_name="a\tb"))
+
+
+async def test_a_flood_of_searches_and_rubbish_holds_nobody_up() -> None:
+    async with (
+        running_tracker() as tracker,
+        open_tracker_clients() as clients,
+    ):
+        url = f"udp://127.0.0.1:{tracker.port}"
+        await clients.announce(url, announce(share_name="a" * 200))
+        with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            await flood.connect(("127.0.0.1", tracker.port))
+            await flood.send(udp_tracker.connect_request(1))
+            connection = udp_tracker.parse_connect_answer(await flood.recv(99))
+            for number in range(300):
+                pattern = "*a" * 15 + f"*{number}"
+                await flood.send(
+                    udp_tracker.name_request(connection, number, pattern, is_glob=True)
+                )
+                await flood.send(random.Random(number).randbytes(number))
+            assert (await clients.announce(url, announce(port=7002))).leechers == 2
+            # Whoever asked is answered, or was too many.
+            assert (await flood.recv(2000)).startswith(b"name")
+        assert len(await clients.search(url, "a*")) == 1
+
+
+async def test_an_answer_that_cannot_be_sent_ends_nothing() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        _send(bound, bytes(70_000), bound.getsockname())
+        _send(bound, b"", ("127.0.0.1", 0))
+
+
+async def test_it_listens_everywhere_at_one_port_unless_told_where() -> None:
+    seen: list[object] = []
+    async with trio.open_nursery() as nursery:
+        tracker = await nursery.start(
+            lambda task_status: serve_tracker(
+                TrackerSettings(port=0, host=""), on_event=seen.append, task_status=task_status
+            )
+        )
+        assert tracker.addresses[0] == ("0.0.0.0", tracker.port)
+        assert {port for _, port in tracker.addresses} == {tracker.port}
+        assert seen == [
+            TrackerListening(host=host, port=port, interval=30.0, lease=75.0)
+            for host, port in tracker.addresses
+        ]
+        nursery.cancel_scope.cancel()
+    async with running_tracker(host="127.0.0.1") as tracker:
+        assert tracker.addresses == [("127.0.0.1", tracker.port)]
+
+
+async def test_a_taken_port_is_one_clear_error() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ConfigError, match=rf"127\.0\.0\.1:{port}: the port is in use; .*--listen"
+        ):
+            await serve_tracker(TrackerSettings(host="127.0.0.1", port=port))
+
+
+async def test_an_address_of_another_machine_is_one_clear_error() -> None:
+    with pytest.raises(ConfigError, match="cannot listen at UDP 192.0.2.1:9"):
+        await serve_tracker(TrackerSettings(host="192.0.2.1", port=9))
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"port": 65536}, "port"),
+        ({"interval": 0.5}, "interval"),
+        ({"interval": float("nan")}, "interval"),
+        ({"interval": 60, "lease": 59}, "lease"),
+        ({"max_swarms": 0}, "max_swarms"),
+        ({"max_names": -1}, "max_names"),
+        ({"max_name_length": 256}, "max_name_length"),
+    ],
+)
+async def test_impossible_settings_are_named(settings: dict[str, object], key: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{key}: "):
+        await serve_tracker(TrackerSettings(**settings))  # type: ignore[arg-type]
+
+
+async def test_libtorrent_registers_a_name_by_its_tracker_url() -> None:
+    libtorrent = pytest.importorskip("libtorrent")
+    session = libtorrent.session(
+        {
+            "listen_interfaces": "127.0.0.1:0",
+            "stop_tracker_timeout": 0,
+            "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        }
+    )  # fmt: skip
+    async with running_tracker() as tracker, open_tracker_clients() as clients:
+        parameters = libtorrent.add_torrent_params()
+        parameters.info_hash = libtorrent.sha1_hash(HASH)
+        parameters.save_path = "/nonexistent"
+        parameters.trackers = [f"udp://127.0.0.1:{tracker.port}/announce?name=x%20y.iso&size=9"]
+        session.add_torrent(parameters)
+        with trio.fail_after(20):
+            while not (  # noqa: ASYNC110  libtorrent's threads cannot set an event of ours
+                found := await clients.resolve(parameters.trackers[0], "x y.iso")
+            ):
+                await trio.sleep(0.02)
+        (match,) = found
+        assert (match.info_hash, match.size, match.leechers) == (HASH, 9, 1)
+        answer = await clients.announce(parameters.trackers[0], announce(left=0))
+        assert answer.peers == (("127.0.0.1", session.listen_port()),)
