@@ -57,9 +57,7 @@ if TYPE_CHECKING:
         DEFAULT_TRACKER,
         NodeSettings,
     )
-    from trio_swarm.torrent_files import (
-        read_torrent,
-    )
+    from trio_swarm.torrent_files import create_torrent, read_torrent
     from trio_swarm.tracker.udp_server import (
         TrackerSettings,
         serve_tracker,
