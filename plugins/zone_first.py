@@ -1,10 +1,9 @@
 # ruff: noqa: INP001 - a plugin in one file belongs to no package
 """zone-first: fetch from near (or cheap) peers, and from far (or dear) ones only what must be.
 
-For a company with several sites, a cluster with racks, or a laptop on a metered link: say which
-peers are near by labels, and the traffic between zones shrinks to about one copy.
-
-Name this file in the configuration, label the peers, and choose the strategy:
+For a company with several sites, a cluster with racks, or a laptop on a metered link: the traffic
+between zones shrinks to about one copy. Name this file in the configuration and choose the
+strategy:
 
     [plugins]
     paths = ["plugins/zone_first.py"]
@@ -13,11 +12,13 @@ Name this file in the configuration, label the peers, and choose the strategy:
     name = "zone-first"
 
     [scheduler.options]
-    near = ["rack1", "rack2"]     # best first; every other zone, and no label, comes after them
-    label = "zone"                # which label tells the zone
+    near_ms = 5.0                 # peers this close by round trip are near (a LAN is below 2)
     help_below_mbit = 20.0        # far peers help as long as the near ones are slower than this
+    near = ["rack1", "rack2"]     # where peers have labels: best first, all other zones after them
+    label = "zone"                # which label tells the zone
 
-With `near` empty the label is a number, a cost per byte for instance, and the cheapest are nearest.
+A peer without the label is judged by its round trip. With `near` empty the label is a number, a
+cost per byte for instance, and the cheapest are nearest.
 
 What it does: peers are in tiers. A piece is asked of the nearest tier that has it, even if all
 peers of that tier are busy now: they will have room soon. Far peers fetch what no nearer peer has,
@@ -52,6 +53,8 @@ class ZoneFirst:
     """Values of the label, the best first; empty: the label is a number and the least is best."""
     label: str = "zone"
     """Which label of a peer to look at."""
+    near_ms: float = 5.0
+    """A peer without the label is near if its round trip takes no longer than this, ms."""
     help_below_mbit: float = 0.0
     """Let the next tier help with everything while the nearer ones give less than this, Mbit/s."""
 
@@ -59,8 +62,9 @@ class ZoneFirst:
         """Refuse impossible options."""
         if not self.label:
             raise ValueError("label must not be empty")
-        if self.help_below_mbit < 0:
-            raise ValueError("help_below_mbit must be 0 or more")
+        for name in ("near_ms", "help_below_mbit"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more")
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
         """Go from the nearest tier outwards; within one, rarest first, fastest peers first."""
@@ -87,8 +91,11 @@ class ZoneFirst:
         return draft.assignments
 
     def _distance(self, peer: PeerView) -> float:
-        """Return the peer's tier, 0 the nearest; unknown ones are the farthest."""
-        value = peer.labels.get(self.label, "")
+        """Return the peer's tier, 0 the nearest."""
+        value = peer.labels.get(self.label)
+        if value is None:
+            # An unknown round trip is 0.0: such a peer is asked, and so becomes known.
+            return 0.0 if peer.rtt * 1000 <= self.near_ms else math.inf
         if self.near:
             return self.near.index(value) if value in self.near else len(self.near)
         try:

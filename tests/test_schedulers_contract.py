@@ -308,6 +308,15 @@ def test_zone_first_leaves_to_a_busy_near_peer_what_it_has() -> None:
 def test_zone_first_by_cost_prefers_the_cheapest() -> None:
     dear = PeerView(1, 1, 99, 0, 9e6, 0.0, is_seeder=True, labels={"zone": "3.5"})
     cheap = PeerView(2, 1, 99, 0, 1e6, 0.0, is_seeder=True, labels={"zone": "0.1"})
-    unknown = PeerView(3, 1, 99, 0, 9e6, 0.0, is_seeder=True)
+    unknown = PeerView(3, 1, 99, 0, 9e6, 0.1, is_seeder=True)
     view = _swarm([dear, cheap, unknown], count=1)
     assert [a.peer for a in ZoneFirst().assign(view, random.Random(1))] == [2]
+
+
+def test_zone_first_judges_peers_without_a_label_by_their_round_trip() -> None:
+    far = PeerView(1, 1, 99, 0, 9e6, 0.080, is_seeder=True)
+    lan = PeerView(2, 1, 99, 0, 1e6, 0.001, is_seeder=True)
+    view = _swarm([far, lan], count=1)
+    assert [a.peer for a in ZoneFirst().assign(view, random.Random(1))] == [2]
+    both = ZoneFirst(near_ms=100.0).assign(view, random.Random(1))
+    assert [a.peer for a in both] == [1]

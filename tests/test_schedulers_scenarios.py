@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ledger_swarm import LedgerSwarm
 from toy_swarm import BLOCK, Outcome, Source, ToySwarm
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.api import Scheduler
@@ -133,3 +134,53 @@ def test_every_strategy_finishes_with_partial_sources_that_leave(
     ).run()
     assert outcome.finished_at is not None
     assert outcome.broken_rules == []
+
+
+# The same three scenarios with the real ledger as the host: its queues, deadlines and endgame.
+
+
+def test_round_robin_puts_equal_load_on_equal_seeders_of_a_real_ledger() -> None:
+    sources = [Source(10 * MBIT) for _ in range(5)]
+    outcome = LedgerSwarm(RoundRobin(), sources, piece_count=120).run()
+    assert outcome.finished_at is not None
+    assert outcome.broken_rules == []
+    mean = sum(outcome.received) / 5
+    assert all(abs(load - mean) < 0.05 * mean for load in outcome.received)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_only_rarest_first_finishes_with_a_real_ledger_when_the_sole_holder_leaves(
+    seed: int,
+) -> None:
+    def leaving_holder(strategy: Scheduler) -> Outcome:
+        sources = [
+            Source(8 * MBIT, leaves_at=1.2 * 40 * 16 * BLOCK / (8 * MBIT)),
+            Source(4 * MBIT, full_set(40)),
+            Source(4 * MBIT, full_set(40)),
+        ]
+        return LedgerSwarm(strategy, sources, piece_count=80, seed=seed).run()
+
+    assert leaving_holder(RarestFirst()).finished_at is not None
+    assert leaving_holder(RoundRobin()).finished_at is None
+    assert leaving_holder(BandwidthWeighted()).finished_at is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("pieces", [128, 256])
+def test_bandwidth_weighted_comes_nearest_to_the_ideal_with_a_real_ledger(
+    seed: int, pieces: int
+) -> None:
+    def unequal(strategy: Scheduler) -> Outcome:
+        sources = [Source(rate) for rate in UNEQUAL]
+        return LedgerSwarm(strategy, sources, piece_count=pieces, jitter=0.3, seed=seed).run()
+
+    size = pieces * 16 * BLOCK
+    ideal = size / sum(UNEQUAL)
+    weighted = unequal(BandwidthWeighted())
+    turns = unequal(RoundRobin())
+    assert weighted.finished_at is not None
+    assert turns.finished_at is not None
+    assert weighted.broken_rules == turns.broken_rules == []
+    assert weighted.finished_at < 1.03 * ideal
+    assert weighted.duplicate <= 0.001 * size
+    assert turns.finished_at - ideal > 2 * (weighted.finished_at - ideal)
