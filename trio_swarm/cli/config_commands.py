@@ -69,7 +69,7 @@ def init(
     reporter = make_reporter(output or OutputOptions())
     file = expanded(out) or Path(f"{role}.toml")
     chosen: Role = role
-    write_new_file(file, starting_file(chosen).encode())
+    write_new_file(file, starting_file(chosen, file.name).encode())
     text = f"wrote {file}; look through it, then: trio-swarm run {file}"
     reporter.answer(Written(file=str(file)), text)
     return 0

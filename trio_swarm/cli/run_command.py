@@ -115,7 +115,7 @@ class _Peer:
             async with trio.open_nursery() as tasks:
                 for share in self.config.share:
                     tasks.start_soon(
-                        self._supervise, share.name or share.path.name, self._share(node, share)
+                        self._supervise, share.name or str(share.path), self._share(node, share)
                     )
                 for fetch in self.config.fetch:
                     tasks.start_soon(

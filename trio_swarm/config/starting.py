@@ -3,7 +3,7 @@
 Written once, for a person to edit; the program never writes to a person's file again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import tomli_w
@@ -23,16 +23,16 @@ class _Key(NamedTuple):
     is_example: bool = False
 
 
-def starting_file(role: Role) -> str:
+def starting_file(role: Role, file_name: str) -> str:
     """Return the text of a complete configuration for `role`; it reads without problems.
 
-    A seeder shares the folder the file is in until its owner names something better, and a leecher
-    asks for a name that is for its owner to replace.
+    Until its owner names something better, a seeder shares the file itself (`file_name`), which is
+    there and gives nothing away, and a leecher waits for a name that nobody shares.
     """
     tables = {
-        "tracker": (_tracker, _node_rest),
-        "seeder": (_trackers, _share, _node_rest),
-        "leecher": (_trackers, _fetch, _node_rest),
+        "tracker": (_tracker(), _node_rest()),
+        "seeder": (_trackers(), _share(file_name), _node_rest()),
+        "leecher": (_trackers(), _fetch(), _node_rest()),
     }[role]
     head = (
         f"# A trio-swarm {role}. Start it:    trio-swarm run FILE\n"
@@ -40,8 +40,7 @@ def starting_file(role: Role) -> str:
         '# Sizes and rates are bytes, or text such as "10MiB", "500k" and, for rates, "20Mbit".\n'
         "# Relative paths start at the folder of this file. Every key may be left out.\n"
     )
-    parts: Sequence[Callable[[], str]] = tables
-    return "\n".join([head, *(part() for part in parts)])
+    return "\n".join([head, *tables])
 
 
 def _table(heading: str, comment: str, keys: Sequence[_Key]) -> str:
@@ -81,12 +80,12 @@ def _tracker() -> str:
     )
 
 
-def _share() -> str:
+def _share(file_name: str) -> str:
     return _table(
         "[[share]]",
         "What to share; one table for each file or folder.",
         [
-            _Key("path", ".", "A file or folder."),
+            _Key("path", file_name, "A file or folder: put yours here."),
             _Key(
                 "name",
                 "holiday",
@@ -103,7 +102,11 @@ def _fetch() -> str:
         "[[fetch]]",
         "What to fetch; one table for each. It waits until somebody shares the name.",
         [
-            _Key("what", "NAME", "A name, a .torrent file, a magnet link or an info-hash."),
+            _Key(
+                "what",
+                "NAME",
+                "Put yours here: a name, a .torrent file, a magnet link or an info-hash.",
+            ),
             _Key("folder", "downloads", "By default download_folder of [node].", is_example=True),
             _Key(
                 "info_hash",

@@ -11,7 +11,7 @@ from trio_swarm.protocol.addresses import Address, parse_host_port
 from trio_swarm.protocol.info_dictionary import MAX_PIECE_LENGTH
 from trio_swarm.protocol.tracker_urls import parse_tracker_url
 
-_NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*")
+_NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*", re.ASCII)
 _BYTES_PER_UNIT = {
     "": 1,
     "b": 1,
@@ -120,7 +120,7 @@ def parse_tracker_list(text: str) -> tuple[str, ...]:
 def parse_info_hash(value: object) -> bytes:
     """Return the 20 bytes of an info-hash typed as 40 hex digits."""
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{40}", value.strip()):
-        return bytes.fromhex(value)
+        return bytes.fromhex(value.strip())
     raise ConfigError(f"expected an info-hash of 40 hex digits, got {value!r}")
 
 
