@@ -92,6 +92,7 @@ class Ledger:
             self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
         )
         self._paroles = self._planner.paroles
+        self._banned: set[str] = set()
         self._now = 0.0  # the latest time seen
 
     # What is known
@@ -163,7 +164,9 @@ class Ledger:
         """
         if key in self._sources:
             raise LocalProtocolError(f"peer {key} is in the ledger already")
-        self._sources[key] = Source(key, identity=identity, order=self._joined, now=now)
+        source = Source(key, identity=identity, order=self._joined, now=now)
+        source.banned = identity in self._banned
+        self._sources[key] = source
         self._joined += 1
         self._availability.add_peer()
 
@@ -448,14 +451,16 @@ class Ledger:
         return []
 
     def _ban(self, identities: list[str]) -> list[str]:
-        """Ask nothing more of the peers of those identities."""
+        """Ask nothing more of the peers of those identities; returns those not banned before."""
+        new = [identity for identity in identities if identity not in self._banned]
+        self._banned.update(new)
         for source in self._sources.values():
             if source.identity in identities:
                 source.banned = True
                 source.review()
                 self._release_all(source)
                 self._planner.feed(source)
-        return identities
+        return new
 
     # Time
 

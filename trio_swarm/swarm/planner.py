@@ -20,7 +20,7 @@ from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockRun, BlockSet, lowest_bl
 from trio_swarm.swarm.open_piece import OpenPiece
 from trio_swarm.swarm.piece_states import PieceStates
 from trio_swarm.swarm.smart_ban import Parole
-from trio_swarm.swarm.source import Source
+from trio_swarm.swarm.source import MIN_WINDOW, Source
 
 DECLINE_PAUSE = 0.05
 """Seconds after which a strategy that declined room is asked again, if nothing else happens."""
@@ -218,9 +218,8 @@ class Planner:
             return None
         states = self._states
         assignable = states.assignable()
-        # Where buffers are what is short, each peer gets a share, and at least a piece.
         lengths = states.lengths
-        share = max(lengths.blocks_per_piece, 2 * states.capacity() // len(hungry))
+        fair_share = self._fair_share(hungry)
         every = states.every
         peers: list[PeerView] = []
         for source in (
@@ -236,11 +235,15 @@ class Planner:
                 del hungry[source.key]
                 self._barren[source.key] = source
                 continue
+            if fair_share is not None:
+                room = min(room, fair_share - source.in_flight)
+                if room <= 0:
+                    continue
             peers.append(
                 PeerView(
                     key=source.key,
                     pieces=askable,
-                    room=min(room, share),
+                    room=room,
                     in_flight=source.in_flight,
                     rate=source.measure(now),
                     rtt=source.rtt,
@@ -262,6 +265,20 @@ class Planner:
             now=now,
             busy=BusyPeers(self._sources, hungry, every, now),
         )
+
+    def _fair_share(self, hungry: dict[int, Source]) -> int | None:
+        """Return the most blocks each peer may have in flight; None where buffers are not short.
+
+        Else the first to be asked would take all buffers, and leave the others idle.
+        """
+        states = self._states
+        capacity = states.capacity()
+        if capacity >= sum(source.room for source in hungry.values()):
+            return None
+        sharers = sum(
+            1 for source in self._sources.values() if source.in_flight or source.key in hungry
+        )
+        return max(MIN_WINDOW, states.open_limit * states.lengths.blocks_per_piece // sharers)
 
     def _askable(self, source: Source, assignable: PieceSet) -> PieceSet:
         """Return the pieces of `assignable` that a peer may be asked for."""

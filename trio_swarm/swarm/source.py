@@ -227,6 +227,7 @@ class Source:
         self.last_delivery = now
         self.received += nbytes
         self.response = now - self.late_since
+        self.late_until = now + max(DEBT, 2.0 * self.response)
         self.forgive()
 
     def snub(self, now: float) -> None:
