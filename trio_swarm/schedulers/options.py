@@ -15,7 +15,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
@@ -32,11 +32,16 @@ class Option:
     """The type as a person reads it: `int`, `float | None`, `"a" | "b"`."""
     default: object
     """None if it is required."""
-    doc: str
-    """What it means, one paragraph; empty if the author wrote nothing."""
+    read_doc: Callable[[], str] = field(repr=False, compare=False)
+    """Reads `doc` from the source, which takes milliseconds: only who shows options needs it."""
     annotation: Any = Any
     """The type as Python has it."""
     required: bool = False
+
+    @property
+    def doc(self) -> str:
+        """What it means, one paragraph; empty if the author wrote nothing."""
+        return self.read_doc()
 
     def __str__(self) -> str:
         """Return the option in one line: `window: int = 16`."""
@@ -49,7 +54,11 @@ def read_options(factory: Callable[..., object]) -> tuple[Option, ...]:
     Raises ValueError or TypeError if it has no readable signature or demands positional arguments.
     """
     hints = _hints(factory)
-    docs = _docs(factory)
+    docs = functools.cache(functools.partial(_docs, factory))
+
+    def doc_of(name: str, annotated: str) -> str:
+        return docs().get(name, annotated)
+
     options = []
     for parameter in inspect.signature(factory).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -65,7 +74,7 @@ def read_options(factory: Callable[..., object]) -> tuple[Option, ...]:
                 name=parameter.name,
                 type=type_text(annotation),
                 default=None if required else _default(factory, parameter),
-                doc=docs.get(parameter.name, doc),
+                read_doc=functools.partial(doc_of, parameter.name, doc),
                 annotation=annotation,
                 required=required,
             )
