@@ -182,7 +182,8 @@ class TrackerFailed(Event):
     info_hash: str
     tracker: str
     reason: str
-    retry_in: float
+    retry_in: float | None
+    """None: never, the URL is of no use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

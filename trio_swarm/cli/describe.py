@@ -3,6 +3,8 @@
 from trio_swarm import events
 from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
 
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
 
 def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
     """Return the line for `event`; empty for those that say nothing new to a person.
@@ -11,7 +13,8 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
     """
     match event:
         case events.Listening():
-            return f"accepting peers at {_address(event.host, event.port)}"
+            where = "" if event.host in _EVERYWHERE else f" at {event.host}"
+            return f"accepting peers{where}, port {event.port}"
         case events.TrackerListening():
             return (
                 f"tracker at {_address(event.host, event.port)} (UDP): heartbeat every "
@@ -66,6 +69,8 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
             who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
             return f"announced to {event.tracker}: {who}; next in {event.interval:g} s"
         case events.TrackerFailed():
+            if event.retry_in is None:
+                return event.reason
             return f"{event.reason}; trying again in {duration_text(event.retry_in)}"
         case events.StrategyFault():
             then = f"; replaced by {event.replaced_by}" if event.replaced_by else ""

@@ -1,5 +1,6 @@
 """One torrent of a node: its nursery, and its way from metadata to seeding."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -369,6 +370,6 @@ class Torrent:
                 info_hash=self.info_hash.hex(),
                 tracker=tracker,
                 reason=str(error),
-                retry_in=retry_in,
+                retry_in=retry_in if math.isfinite(retry_in) else None,
             )
         )

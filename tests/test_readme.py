@@ -1,0 +1,89 @@
+"""The README is true: its programs run, its commands exist, its tables are complete."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+import trio_swarm
+from local_swarm import contents, make_file, tracker
+from trio_swarm import events
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _program(name: str) -> str:
+    (block,) = re.findall(rf"```python\n(# {re.escape(name)}\n.*?)```", README, re.DOTALL)
+    return block
+
+
+def _commands() -> list[list[str]]:
+    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line.split()[1:] for line in lines if line.startswith("trio-swarm ")]
+
+
+async def test_the_embedding_example_runs_as_printed(tmp_path: Path) -> None:
+    program = tmp_path / "example.py"
+    program.write_text(_program("example.py"), encoding="utf-8")
+    source = make_file(tmp_path / "in" / "data.bin", 300_000)
+    with trio.fail_after(60):
+        async with tracker() as url:
+            result = await trio.run_process(
+                [sys.executable, str(program), url, str(source), str(tmp_path / "out")],
+                capture_stdout=True,
+                env={"XDG_STATE_HOME": str(tmp_path / "state")},
+            )
+    assert b"300000 bytes were fetched" in result.stdout
+    assert contents(tmp_path / "out" / "data.bin") == contents(source)
+
+
+def test_the_strategy_example_loads_with_its_option(tmp_path: Path) -> None:
+    plugin = tmp_path / "my_strategy.py"
+    plugin.write_text(_program("my_strategy.py"), encoding="utf-8")
+    command = [sys.executable, "-m", "trio_swarm", "schedulers", "--plugin", str(plugin)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert "in-order" in result.stdout
+    assert "skip: int = 0" in result.stdout
+    assert "Begin at this piece" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", _commands(), ids=" ".join)
+def test_every_command_shown_has_the_options_it_is_shown_with(arguments: list[str]) -> None:
+    if arguments[0].startswith("--"):
+        options, help_of = arguments[:1], []
+    else:
+        options, help_of = [a for a in arguments[1:] if a.startswith("--")], arguments[:1]
+    command = [sys.executable, "-m", "trio_swarm", *help_of, "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    for option in options:
+        assert option in result.stdout, f"{option} is not an option of {arguments[0]}"
+
+
+def test_the_event_table_names_every_event_of_a_node() -> None:
+    table = README[README.index("## JSON events") : README.index("## How it works")]
+    for kind in events.Event.__subclasses__():
+        if kind.__module__ != events.__name__:
+            continue
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+        assert f"`{name}`" in table
+        row = next(line for line in table.splitlines() if f"`{name}`" in line)
+        if "…" not in row and "(and" not in row:
+            for field in dataclasses.fields(kind):
+                assert f"`{field.name}`" in row, f"{name}.{field.name}"
+
+
+def test_links_into_the_project_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_public_names_it_tells_of_exist() -> None:
+    for name in ("serve_tracker", "search_names", "create_torrent", "read_torrent", "parse_magnet"):
+        assert f"`{name}`" in README
+        assert hasattr(trio_swarm, name)
