@@ -109,10 +109,11 @@ class TrackerClients:
         while len(matches) < MAX_MATCHES:
             page = await self._udp.ask(url, tracker, _ask_names(pattern, offset, is_glob=is_glob))
             offset += len(page.matches)
+            known = len(matches)
             for match in page.matches:
                 matches.setdefault((match.name, match.info_hash), match)
-            # The offset's field has 16 bits.
-            if not page.matches or offset >= min(page.total, 0xFFFF):
+            # A page with nothing new is the last. The offset's field has 16 bits.
+            if len(matches) == known or offset >= min(page.total, 0xFFFF):
                 break
         return list(matches.values())[:MAX_MATCHES]
 

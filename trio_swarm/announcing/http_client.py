@@ -53,9 +53,7 @@ class HttpTrackerClient:
                 f"no answer in {self._timeout:g} seconds", tracker=tracker
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL, RemoteProtocolError) as error:
-            raise TrackerUnreachableError(
-                str(error) or type(error).__name__, tracker=tracker
-            ) from error
+            raise TrackerUnreachableError(_describe(error), tracker=tracker) from error
         finally:
             # Trackers need no cookies, and could make us keep ever more of them.
             client.cookies.clear()
@@ -87,10 +85,15 @@ class HttpTrackerClient:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise RemoteProtocolError("the answer is compressed, which was not asked for")
             body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise RemoteProtocolError(f"an answer of more than {MAX_BODY} bytes")
+            with trio.CancelScope() as enough:
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        # Not `break`: only an exception at the socket closes all the generators
+                        # that httpx has between it and us.
+                        enough.cancel()
+            if len(body) > MAX_BODY:
+                raise RemoteProtocolError(f"an answer of more than {MAX_BODY} bytes")
             if response.is_client_error:
                 said = failure_reason(bytes(body))
                 status = f"HTTP {response.status_code} {response.reason_phrase}".strip()
@@ -98,3 +101,10 @@ class HttpTrackerClient:
             if not response.is_success:
                 raise RemoteProtocolError(f"HTTP {response.status_code}")
             return bytes(body)
+
+
+def _describe(error: BaseException) -> str:
+    """Return what went wrong: httpx often leaves the words to the error it wraps."""
+    while not str(error) and (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return str(error) or type(error).__name__
