@@ -7,15 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.config import (
-    ConfigProblems,
-    PeerConfig,
-    StrategyConfig,
-    check_strategies,
-    find_problems,
-    parse_config,
-    read_config,
-)
+from trio_swarm.config.model import PeerConfig, StrategyConfig
+from trio_swarm.config.problems import ConfigProblems
+from trio_swarm.config.reading import check_strategies, find_problems, parse_config, read_config
 from trio_swarm.config.starting import Role, starting_file
 from trio_swarm.errors import ConfigError
 

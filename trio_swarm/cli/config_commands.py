@@ -11,7 +11,7 @@ from trio_swarm.cli.options import OutputOptions, expanded
 from trio_swarm.cli.reporting import JsonReporter, make_reporter
 from trio_swarm.cli.text import count_text
 from trio_swarm.cli.torrent_files import write_new_file
-from trio_swarm.config import find_problems
+from trio_swarm.config.reading import find_problems
 from trio_swarm.config.starting import Role, starting_file
 
 

@@ -18,15 +18,14 @@ from trio_swarm.cli.fetching import (
     seed_until,
     trackers_for,
 )
+from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
     Flag,
-    NodeOptions,
     OutputOptions,
     Trackers,
     Words,
     expanded,
     flagged,
-    node_settings,
     positive,
     trackers_given,
 )

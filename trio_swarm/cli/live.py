@@ -64,7 +64,8 @@ class LiveReporter(Reporter):
         if self._live is None or not stream.isatty():
             self._write_raw(safe, stream)
         else:
-            self._console.print(Text(safe))
+            # Long lines are the terminal's to wrap: a link stays in one piece when it is copied.
+            self._console.print(Text(safe), soft_wrap=True)
 
 
 def draw(
@@ -91,7 +92,7 @@ def draw(
         if peers and rows > 3:
             # Each torrent that follows needs its own two rows first.
             room = max(2, rows - 2 * min(3, len(shown) - index - 1))
-            table, used = _peer_rows(peers, room)
+            table, used = _peer_rows(peers, room, is_seeding=progress.state == "seeding")
             parts.append(table)
             rows -= used
     return Group(*parts)
@@ -159,7 +160,9 @@ def _bar_row(done: float, total: float, words: str, *, name: str = "") -> Render
     return grid
 
 
-def _peer_rows(peers: Sequence[PeerProgress], room: int) -> tuple[RenderableType, int]:
+def _peer_rows(
+    peers: Sequence[PeerProgress], room: int, *, is_seeding: bool
+) -> tuple[RenderableType, int]:
     """Return the table of peers, those that move most first, and how many rows it takes."""
     ordered = sorted(peers, key=lambda peer: -(peer.download_rate + peer.upload_rate))
     # A heading, and one row for those that do not fit.
@@ -176,7 +179,7 @@ def _peer_rows(peers: Sequence[PeerProgress], room: int) -> tuple[RenderableType
             rate_text(peer.download_rate) or "-",
             rate_text(peer.upload_rate) or "-",
             percent_text(peer.share, 1.0),
-            Text(_peer_state(peer), style="dim"),
+            Text(_peer_state(peer, is_seeding=is_seeding), style="dim"),
         )
     left = len(ordered) - fitting
     if left:
@@ -184,11 +187,11 @@ def _peer_rows(peers: Sequence[PeerProgress], room: int) -> tuple[RenderableType
     return table, fitting + 1 + bool(left)
 
 
-def _peer_state(peer: PeerProgress) -> str:
+def _peer_state(peer: PeerProgress, *, is_seeding: bool) -> str:
     words = []
     if peer.snubbed:
         words.append("silent")
-    elif peer.choking_us and not peer.is_seeder:
+    elif peer.choking_us and not is_seeding:
         words.append("chokes us")
     if peer.interested and not peer.unchoked:
         words.append("waits for us")

@@ -17,7 +17,7 @@ from trio_swarm.cli.json_events import Hashing, json_line
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.progress_lines import progress_event, progress_line
 from trio_swarm.cli.text import percent_text, safe_text, size_text
-from trio_swarm.events import Event
+from trio_swarm.events import Event, Listening
 from trio_swarm.progress import PeerProgress, Progress
 
 JSON_SECONDS = 1.0
@@ -76,9 +76,15 @@ class Reporter:
         self.stop: Callable[[], None] | None = None
         """Called once when output can no longer be written; None: the error is raised instead."""
         self._hashing: list[HashingProgress] = []
+        self._port = 0
 
     def event(self, event: Event) -> None:
         """Tell of something that happened in the node."""
+        if isinstance(event, Listening):
+            # Every address of both families has the same port: it is said once.
+            if event.port == self._port:
+                return
+            self._port = event.port
         if event.level == "warning":
             self.warn(describe(event))
         elif not self.quiet and (event.level == "info" or self.verbose):
@@ -121,7 +127,7 @@ class Reporter:
         """Give the terminal back."""
 
     def _show_progress(self, torrents: Sequence[Followed]) -> None:
-        for hashing in self._hashing_changed():
+        for hashing in filter(lambda each: each.is_running, self._hashing_changed()):
             done = percent_text(hashing.done, hashing.total)
             self.say(f"{hashing.path}: hashed {done} of {size_text(hashing.total)}")
         for torrent in torrents:

@@ -19,15 +19,8 @@ from trio_swarm.cli.fetching import (
 from trio_swarm.cli.options import OutputOptions, trackers_given
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.config import (
-    FetchConfig,
-    PeerConfig,
-    ShareConfig,
-    as_strategy,
-    check_strategies,
-    read_config,
-    require_task,
-)
+from trio_swarm.config.model import FetchConfig, PeerConfig, ShareConfig, as_strategy
+from trio_swarm.config.reading import check_strategies, read_config, require_task
 from trio_swarm.errors import ConfigError, LocalProtocolError, TrioSwarmError
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import DEFAULT_TRACKER

@@ -15,11 +15,10 @@ import trio_swarm
 from trio_swarm import events
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.json_events import Created
+from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
-    NodeOptions,
     OutputOptions,
     Trackers,
-    node_settings,
     trackers_or_default,
 )
 from trio_swarm.cli.prompts import ask_paths, can_ask

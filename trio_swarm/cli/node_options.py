@@ -1,0 +1,89 @@
+"""The flags of `get` and `seed` that shape the node they run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclopts import Group, Parameter
+
+from trio_swarm.cli.options import Words, expanded, flagged, plugin_paths, positive
+from trio_swarm.config.values import parse_listen, parse_option, parse_rate
+from trio_swarm.events import Event
+from trio_swarm.schedulers.loading import Axis, Strategies, load_strategies
+from trio_swarm.schedulers.options import convert_options
+from trio_swarm.settings import NodeSettings
+
+NODE = Group("Node", sort_key=20)
+
+
+@Parameter(name="*", group=NODE)
+@dataclass(frozen=True, kw_only=True)
+class NodeOptions:
+    """How the node of `get` and `seed` works."""
+
+    listen: str | None = None
+    """Where to accept peers: HOST:PORT, :PORT or PORT; by default any free port everywhere."""
+    upload_limit: str | None = None
+    """Most bytes/s to send in all: 10MiB, 500k, 20Mbit."""
+    download_limit: str | None = None
+    """Most bytes/s to receive in all."""
+    max_connections: int = 250
+    """Most peers connected at once."""
+    uploader: str = "least-sent"
+    """Strategy for what to offer, see `trio-swarm schedulers`."""
+    choker: str = "tit-for-tat"
+    """Strategy for whom to serve."""
+    plugin: Words = ()
+    """A Python file or folder with strategies of your own."""
+    state_dir: Path | None = None
+    """Where resume state is kept. By default ~/.local/state/trio-swarm."""
+
+
+def strategy_options(
+    strategies: Strategies, axis: Axis, name: str, typed: Sequence[str]
+) -> Mapping[str, object]:
+    """Return the values of `--option KEY=VALUE` flags, converted to the strategy's own types."""
+    pairs = [flagged("--option", lambda text: parse_option(str(text)), each) for each in typed]
+    offer = strategies.offer(axis, name)
+    where = f"{axis} {name!r}"
+    return convert_options(offer.options, dict(pairs), text_values=True, where=where)
+
+
+def node_settings(
+    node: NodeOptions,
+    *,
+    trackers: Sequence[str],
+    on_event: Callable[[Event], None],
+    scheduler: str = "rarest-first",
+    options: Sequence[str] = (),
+) -> NodeSettings:
+    """Return the settings that the flags of `get` or `seed` ask for.
+
+    Raises ConfigError for a value that cannot be meant, unknown strategies and options included.
+    """
+    host, port = flagged("--listen", parse_listen, node.listen) if node.listen else ("", 0)
+    positive("--max-connections", node.max_connections)
+    paths = plugin_paths(node.plugin)
+    strategies = load_strategies(paths)
+    strategies.offer("uploader", node.uploader)
+    strategies.offer("choker", node.choker)
+    scheduler_options = strategy_options(strategies, "scheduler", scheduler, options)
+    return NodeSettings(
+        listen_host=host,
+        listen_port=port,
+        trackers=tuple(trackers),
+        state_folder=expanded(node.state_dir),
+        scheduler=scheduler,
+        scheduler_options=scheduler_options,
+        uploader=node.uploader,
+        choker=node.choker,
+        plugins=paths,
+        max_connections=node.max_connections,
+        upload_rate=_rate("--upload-limit", node.upload_limit),
+        download_rate=_rate("--download-limit", node.download_limit),
+        on_event=on_event,
+    )
+
+
+def _rate(flag: str, value: str | None) -> int | None:
+    return None if value is None else flagged(flag, parse_rate, value)
