@@ -226,3 +226,43 @@ async def test_an_unknown_scheduler_is_named_with_the_known_ones(tmp_path: Path)
     with pytest.raises(trio_swarm.ConfigError, match="rarest-first"):
         async with node(tmp_path / "a", scheduler="fastest-ever"):
             pass
+
+
+async def test_labels_from_the_settings_reach_the_strategy(tmp_path: Path) -> None:
+    plugin = tmp_path / "labelled.py"
+    plugin.write_text(
+        "from trio_swarm.schedulers.api import Assignment\n"
+        "from trio_swarm.schedulers.hookspecs import hookimpl\n"
+        "from trio_swarm.piece_sets import lowest\n"
+        "class Labelled:\n"
+        "    def assign(self, view, rng):\n"
+        "        for peer in view.peers:\n"
+        "            wanted = view.wanted & peer.pieces\n"
+        "            if peer.labels == {'rack': 'a', 'zone': 'z'} and wanted:\n"
+        "                yield Assignment(peer.key, lowest(wanted))\n"
+        "@hookimpl\n"
+        "def trio_swarm_schedulers():\n"
+        "    return {'labelled': Labelled}\n"
+    )
+    original = make_file(tmp_path / "in" / "x.bin", 1_000_000)
+    recorder = Recorder()
+    with trio.fail_after(30):
+        async with node(tmp_path / "a") as near, node(tmp_path / "b") as far:
+            info_hash = (await near.share(original)).info_hash.hex()
+            await far.share(original)
+            labels = {
+                "127.0.0.": {"zone": "z", "rack": "far"},
+                f"127.0.0.1:{near.port}": {"rack": "a"},
+            }
+            async with node(
+                tmp_path / "l",
+                recorder=recorder,
+                labels=labels,
+                plugins=(plugin,),
+                scheduler="labelled",
+            ) as leecher:
+                peers = [(HOST, far.port), (HOST, near.port)]
+                torrent = await leecher.fetch(info_hash, folder=tmp_path / "out", peers=peers)
+                await torrent.wait_complete()
+    (done,) = recorder.of(events.Completed)
+    assert set(done.sources) == {f"127.0.0.1:{near.port}"}

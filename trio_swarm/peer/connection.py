@@ -252,7 +252,12 @@ class PeerConnection:
         self.is_attached = True
         self.identity = self.address
         now = trio.current_time()
-        download.ledger.add_peer(self.key, now, identity=self.identity)
+        download.ledger.add_peer(
+            self.key,
+            now,
+            identity=self.identity,
+            labels=self.torrent.context.labels_of(self.identity),
+        )
         self._limit_queue()
         if self.wire.fast and not self.wire.peer_choking:
             download.ledger.set_choked(self.key, choked=False, fast=True)

@@ -41,6 +41,14 @@ class NodeContext:
         self.next_key += 1
         return self.next_key
 
+    def labels_of(self, address: str) -> dict[str, str]:
+        """Return the configured labels of a peer at `host:port`; longer prefixes overrule."""
+        result: dict[str, str] = {}
+        for prefix in sorted(self.settings.labels, key=len):
+            if address.startswith(prefix):
+                result.update(self.settings.labels[prefix])
+        return result
+
     @property
     def has_room(self) -> bool:
         """Whether one more peer may connect."""

@@ -108,6 +108,5 @@ class Candidates:
     def is_banned(self, address: Address) -> bool:
         """Whether this address, or its whole host, is banned."""
         return (
-            address in self._banned
-            or self._banned_hosts.get(address[0], 0) >= HOST_BAN_THRESHOLD
+            address in self._banned or self._banned_hosts.get(address[0], 0) >= HOST_BAN_THRESHOLD
         )

@@ -11,7 +11,7 @@ piece, and `plan` returns at once unless some peer has room and something it cou
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from trio_swarm.swarm.source import (
     DEBT,
     LONGEST_WAIT,
     MAX_QUEUE_LIMIT,
+    NO_LABELS,
     PATIENCE,
     Source,
 )
@@ -157,14 +158,17 @@ class Ledger:
 
     # Peers
 
-    def add_peer(self, key: int, now: float, *, identity: str) -> None:
+    def add_peer(
+        self, key: int, now: float, *, identity: str, labels: Mapping[str, str] = NO_LABELS
+    ) -> None:
         """Add a connected peer that has nothing and chokes us.
 
-        `identity` is what a ban would name (its address); several peers may share one.
+        `identity` is what a ban would name (its address); several peers may share one. `labels`
+        are facts for strategies.
         """
         if key in self._sources:
             raise LocalProtocolError(f"peer {key} is in the ledger already")
-        source = Source(key, identity=identity, order=self._joined, now=now)
+        source = Source(key, identity=identity, order=self._joined, now=now, labels=labels)
         source.banned = identity in self._banned
         self._sources[key] = source
         self._joined += 1

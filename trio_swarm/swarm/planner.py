@@ -84,6 +84,7 @@ class BusyPeers(Sequence[PeerView]):
                     rate=source.measure(self._now),
                     rtt=source.rtt,
                     is_seeder=source.pieces == self._every,
+                    labels=source.labels,
                 )
                 for source in self._sources
             ]
@@ -248,6 +249,7 @@ class Planner:
                     rate=source.measure(now),
                     rtt=source.rtt,
                     is_seeder=source.pieces == every,
+                    labels=source.labels,
                 )
             )
         if not peers:

@@ -7,6 +7,8 @@ one never sits on blocks that others would have delivered sooner.
 """
 
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockSet
@@ -65,6 +67,9 @@ _UNKNOWN_RESPONSE = 0.5
 _MAX_PARDONED = 4096
 """Pieces of which blocks are remembered that were asked once and are not expected any more."""
 
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
+"""What most peers have."""
+
 
 class Ask:
     """Blocks of one piece asked of one peer at one time; `blocks` shrinks as they arrive."""
@@ -96,6 +101,7 @@ class Source:
         "idle_since",
         "in_flight",
         "key",
+        "labels",
         "last_delivery",
         "late",
         "late_since",
@@ -120,10 +126,18 @@ class Source:
     )
 
     def __init__(  # noqa: PLR0915  one fact a line and no logic
-        self, key: int, *, identity: str, order: int, now: float
+        self,
+        key: int,
+        *,
+        identity: str,
+        order: int,
+        now: float,
+        labels: Mapping[str, str] = NO_LABELS,
     ) -> None:
         self.key = key
         self.identity = identity
+        self.labels = labels
+        """Facts for strategies, from the configuration."""
         self.order = order
         """Number in the order of joining."""
         self.pieces: PieceSet = 0
