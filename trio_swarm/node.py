@@ -17,6 +17,7 @@ from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_pending
 from trio_swarm.peer.disk import open_disk_threads
+from trio_swarm.peer.listening import address_of, open_listeners
 from trio_swarm.peer.strategies import check_strategies
 from trio_swarm.peer.streams import SocketStream
 from trio_swarm.peer.torrent import Torrent, TorrentPlan
@@ -39,9 +40,6 @@ from trio_swarm.wanted import (
     WantedTorrent,
     parse_wanted,
 )
-
-BACKLOG = 512
-"""Connections the kernel holds while we are busy: a flash crowd arrives at once."""
 
 PENDING_HANDSHAKES = 64
 """Incoming connections that may be in their handshake at once; further ones wait to be accepted."""
@@ -327,9 +325,9 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
     settings = settings or NodeSettings()
     strategies = await trio.to_thread.run_sync(load_strategies, settings.plugins)
     check_strategies(strategies, settings)
-    listeners = await _listen(settings)
+    listeners = await open_listeners(settings.listen_host, settings.listen_port)
     rng = random.Random(secrets.randbits(128))
-    addresses = [_address_of(listener) for listener in listeners]
+    addresses = [address_of(listener) for listener in listeners]
     source = settings.listen_host if settings.listen_host not in ("", "0.0.0.0", "::") else ""  # noqa: S104 - compared, not bound
     async with open_disk_threads() as disk, open_tracker_clients(source_host=source) as clients:
         context = NodeContext(
@@ -366,43 +364,6 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
                 listener.socket.close()
     if body_error is not None:
         raise body_error
-
-
-async def _listen(settings: NodeSettings) -> list[trio.SocketListener]:
-    """Open the listening sockets; with port 0 all of them get the same free one."""
-    host = settings.listen_host or None
-    try:
-        listeners = await trio.open_tcp_listeners(settings.listen_port, host=host, backlog=BACKLOG)
-        if settings.listen_port == 0 and len(listeners) > 1:
-            listeners = await _same_free_port(listeners)
-    except (OSError, OverflowError, ValueError) as error:
-        where = f"{settings.listen_host or '*'}:{settings.listen_port}"
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(
-            f"cannot listen at {where}: {reason}; choose another with --listen HOST:PORT"
-        ) from None
-    return listeners
-
-
-async def _same_free_port(listeners: list[trio.SocketListener]) -> list[trio.SocketListener]:
-    """Reopen all listeners at the first one's port; keep the first alone if that is taken."""
-    first, *others = listeners
-    for other in others:
-        other.socket.close()
-    port = _address_of(first)[1]
-    result = [first]
-    for other in others:
-        host = "::" if other.socket.family == trio.socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - what was asked for
-        try:
-            result += await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
-        except OSError:
-            continue  # Another program holds that port of the other family; one family will do.
-    return result
-
-
-def _address_of(listener: trio.SocketListener) -> Address:
-    name = listener.socket.getsockname()
-    return str(name[0]), int(name[1])
 
 
 def _ignore_progress(_done: int, _total: int) -> None:

@@ -6,14 +6,14 @@ interest, choke, requests, blocks owed) with what it was told, and sends the dif
 queue of messages can overflow, and messages coalesce by themselves.
 """
 
-import random
 from collections import deque
 from typing import TYPE_CHECKING
 
 import trio
 
 from trio_swarm import piece_sets
-from trio_swarm.errors import RemoteProtocolError, StorageError
+from trio_swarm.errors import StorageError
+from trio_swarm.peer.hearing import OWN_MAX_BLOCK, REQUEST_QUEUE, handle
 from trio_swarm.peer.streams import PeerStream, TruncatedFileError
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol import peer_messages as msg
@@ -24,7 +24,6 @@ from trio_swarm.protocol.extensions import (
     ExtensionHandshake,
     allowed_fast_set,
     encode_extension_handshake,
-    parse_extension_handshake,
 )
 from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.peer_wire import PeerWire
@@ -36,12 +35,6 @@ from trio_swarm.swarm.rates import RateEstimate
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent
 
-REQUEST_QUEUE = 1024
-"""Requests we accept from one peer before refusing more: 16 MiB, a second of a gigabit link."""
-
-OWN_MAX_BLOCK = 128 * 1024
-"""Largest block asked of, and served to, another trio-swarm peer; everybody else gets 16 KiB."""
-
 LARGE_BLOCK_SECONDS = 0.05
 """A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
 
@@ -50,9 +43,6 @@ LIMITED_READ_SECONDS = 0.05
 
 UPLOAD_BATCH = 256 * 1024
 """Bytes of blocks put out before control messages get their turn again."""
-
-REFUSED_LIMIT = 4 * REQUEST_QUEUE
-"""Requests beyond our queue, or that we cannot serve, before a peer without Fast is dropped."""
 
 
 class PeerClosedError(Exception):
@@ -143,7 +133,7 @@ class PeerConnection:
                 async with trio.open_nursery() as nursery:
                     self._greet()
                     nursery.start_soon(self._write, name=f"write to {self.address}")
-                    self._handle(events, trio.current_time())
+                    handle(self, events, trio.current_time())
                     await self._read()
             if self._close_reason is not None:
                 raise PeerClosedError(self._close_reason)
@@ -163,7 +153,7 @@ class PeerConnection:
             events = wire.received(count)
             if count == 0:
                 raise PeerClosedError("it closed the connection")
-            self._handle(events, now)
+            handle(self, events, now)
             pause = bucket.take(count, now)
             if pause > 0:
                 await trio.sleep(pause)
@@ -175,7 +165,7 @@ class PeerConnection:
             if self.wire.has_data_to_send:
                 self.last_sent = now
                 await self._send(self.wire.data_to_send())
-                self.metadata_owed = 0
+                self.metadata_owed = self.refused = 0
                 continue
             if self.upload_queue and self._upload_at > now:
                 with trio.move_on_at(self._upload_at):
@@ -258,7 +248,7 @@ class PeerConnection:
             identity=self.identity,
             labels=self.torrent.context.labels_of(self.identity),
         )
-        self._limit_queue()
+        self.limit_queue()
         if self.wire.fast and not self.wire.peer_choking:
             download.ledger.set_choked(self.key, choked=False, fast=True)
         held_back = self.wire.set_torrent(
@@ -266,14 +256,15 @@ class PeerConnection:
         )
         if not self.wire.peer_choking:
             download.ledger.set_choked(self.key, choked=False, fast=self.wire.fast)
-        self._handle(held_back, now)
+        handle(self, held_back, now)
         if self.wire.fast and ":" not in self.remote[0]:
             self.allowed_fast = frozenset(
                 allowed_fast_set(self.remote[0], info.info_hash, info.piece_count)
             )
         self.wakeup.set()
 
-    def _limit_queue(self) -> None:
+    def limit_queue(self) -> None:
+        """Keep to the queue length that the peer told (BEP 10, "reqq")."""
         download = self.torrent.download
         if download is None or not self.is_attached or self.extensions is None:
             return
@@ -402,126 +393,3 @@ class PeerConnection:
         self.upload_rate.add(sent, now)
         self.torrent.upload.rate.add(sent, now)
         self._upload_at = now + bucket.take(sent, now)
-
-    # --- what we hear ---------------------------------------------------------------------------
-
-    def _handle(self, events: list[msg.WireEvent], now: float) -> None:
-        """Act on what arrived; raises RemoteProtocolError for what the wire alone cannot judge."""
-        download = self.torrent.download if self.is_attached else None
-        for event in events:
-            if type(event) is msg.BlockReceived:
-                if download is None:
-                    raise RemoteProtocolError("sent a block that was not asked for")
-                self.asked.pop((event.piece, event.begin), None)
-                self.downloaded += len(event.data)
-                download.block_received(self, event, now)
-            elif type(event) is msg.RequestReceived:
-                self._requested(event)
-            else:
-                self._handle_rare(event, now)
-        if self.is_queue_unordered or self.wire.has_data_to_send:
-            self.wakeup.set()
-
-    def _requested(self, event: msg.RequestReceived) -> None:
-        wire = self.wire
-        download = self.torrent.download
-        has_piece = download is not None and (download.ledger.have >> event.piece) & 1
-        is_allowed = not wire.am_choking or event.piece in self.allowed_fast
-        if has_piece and is_allowed and len(self.upload_queue) < REQUEST_QUEUE:
-            self.upload_queue.append(UploadRequest(event.piece, event.begin, event.length))
-            self.is_queue_unordered = True
-            return
-        if wire.fast:
-            wire.send_reject(event.piece, event.begin, event.length)
-        if has_piece and wire.am_choking and not self.is_queue_unordered:
-            return  # It crossed our choke on the way.
-        self.refused += 1
-        if self.refused > REFUSED_LIMIT:
-            raise RemoteProtocolError("asked over and over for what it cannot have")
-
-    def _handle_rare(self, event: msg.WireEvent, now: float) -> None:
-        download = self.torrent.download if self.is_attached else None
-        match event:
-            case msg.Choked() | msg.Unchoked():
-                choked = isinstance(event, msg.Choked)
-                if choked:
-                    self._choked(now)
-                if download is not None:
-                    download.ledger.set_choked(self.key, choked=choked, fast=self.wire.fast)
-                    download.wakeup.set()
-            case msg.Interested() | msg.NotInterested():
-                self.waiting_since = now if isinstance(event, msg.Interested) else None
-                self.torrent.upload.wakeup.set()
-            case msg.HasPiece() if download is not None:
-                download.ledger.add_piece(self.key, event.piece)
-                self._pieces_changed()
-            case msg.HasPieces() if download is not None:
-                download.ledger.set_pieces(self.key, event.pieces)
-                self._pieces_changed()
-            case msg.RejectReceived() if download is not None:
-                self.asked.pop((event.piece, event.begin), None)
-                download.ledger.rejected(self.key, event.piece, event.begin, event.length, now)
-                download.wakeup.set()
-            case msg.AllowedFast() if download is not None:
-                download.ledger.allow_fast(self.key, event.piece)
-                download.wakeup.set()
-            case msg.CancelReceived():
-                self._cancelled(event)
-            case msg.ExtendedReceived():
-                self._extended(event)
-            case _:
-                pass  # Keep-alives, ports, suggestions and have-none need no answer.
-
-    def _choked(self, now: float) -> None:
-        """Forget what a choke drops: with Fast only what was not sent yet, else everything."""
-        if not self.wire.fast:
-            self.asked.clear()
-            self.grants.clear()
-            return
-        download = self.torrent.download
-        assert download is not None
-        for run in self.grants:
-            download.ledger.rejected(self.key, run.piece, run.begin, run.length, now)
-        self.grants.clear()
-
-    def _pieces_changed(self) -> None:
-        download = self.torrent.download
-        assert download is not None
-        download.wakeup.set()
-        self.wakeup.set()
-        if self.is_seeder:
-            self.torrent.peer_set.part_seeders()
-
-    def _cancelled(self, event: msg.CancelReceived) -> None:
-        request = UploadRequest(event.piece, event.begin, event.length)
-        try:
-            self.upload_queue.remove(request)
-        except ValueError:
-            return  # It is on its way already, which answers the request.
-        if self.wire.fast:
-            self.wire.send_reject(*request)
-
-    def _extended(self, event: msg.ExtendedReceived) -> None:
-        if event.message_id == 0:
-            told = parse_extension_handshake(event.payload)
-            self.extensions = told if self.extensions is None else self.extensions.updated(told)
-            if self.extensions.client:
-                self.client = self.extensions.client
-            if self.extensions.port and self.listen_address is None:
-                self.torrent.peer_set.learned_listen_address(
-                    self, (self.remote[0], self.extensions.port)
-                )
-            if self.extensions.max_block:
-                largest = min(OWN_MAX_BLOCK, self.extensions.max_block)
-                self.wire.allow_requests_up_to(largest)
-                self.wire.expect_blocks_up_to(largest)
-                self.max_request = largest
-            self._limit_queue()
-            self.torrent.metadata.peer_told(self)
-        elif event.message_id == OUR_UT_METADATA:
-            self.torrent.metadata.message(self, event.payload)
-
-
-def new_key(rng: random.Random) -> int:
-    """Return the `key` an announce identifies us by (BEP 15): 32 random bits."""
-    return rng.getrandbits(32)

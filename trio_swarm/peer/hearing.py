@@ -1,0 +1,140 @@
+"""What a peer's messages do: to the torrent's download and upload sides, and to the connection."""
+
+from typing import TYPE_CHECKING
+
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol import peer_messages as msg
+from trio_swarm.protocol.extensions import OUR_UT_METADATA, parse_extension_handshake
+from trio_swarm.schedulers.api import UploadRequest
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.connection import PeerConnection
+
+REQUEST_QUEUE = 1024
+"""Requests we accept from one peer before refusing more: 16 MiB, a second of a gigabit link."""
+
+OWN_MAX_BLOCK = 128 * 1024
+"""Largest block asked of, and served to, another trio-swarm peer; everybody else gets 16 KiB."""
+
+REFUSED_LIMIT = 4 * REQUEST_QUEUE
+"""Rejects put out for a peer that takes none of them, before it is dropped."""
+
+
+def handle(peer: "PeerConnection", events: list[msg.WireEvent], now: float) -> None:
+    """Act on what arrived; raises RemoteProtocolError for what the wire alone cannot judge."""
+    download = peer.torrent.download if peer.is_attached else None
+    for event in events:
+        if type(event) is msg.BlockReceived:
+            if download is None:
+                raise RemoteProtocolError("sent a block that was not asked for")
+            peer.asked.pop((event.piece, event.begin), None)
+            peer.downloaded += len(event.data)
+            download.block_received(peer, event, now)
+        elif type(event) is msg.RequestReceived:
+            _requested(peer, event)
+        else:
+            _handle_rare(peer, event, now)
+    if peer.is_queue_unordered or peer.wire.has_data_to_send:
+        peer.wakeup.set()
+
+
+def _requested(peer: "PeerConnection", event: msg.RequestReceived) -> None:
+    wire = peer.wire
+    download = peer.torrent.download
+    has_piece = download is not None and (download.ledger.have >> event.piece) & 1
+    is_allowed = not wire.am_choking or event.piece in peer.allowed_fast
+    if has_piece and is_allowed and len(peer.upload_queue) < REQUEST_QUEUE:
+        peer.upload_queue.append(UploadRequest(event.piece, event.begin, event.length))
+        peer.is_queue_unordered = True
+        return
+    # Without Fast silence is the answer, as it is to requests that crossed our choke on the way.
+    if wire.fast:
+        wire.send_reject(event.piece, event.begin, event.length)
+        peer.refused += 1
+        if peer.refused > REFUSED_LIMIT:
+            raise RemoteProtocolError("it asks for what it cannot have and does not listen")
+
+
+def _handle_rare(peer: "PeerConnection", event: msg.WireEvent, now: float) -> None:
+    download = peer.torrent.download if peer.is_attached else None
+    match event:
+        case msg.Choked() | msg.Unchoked():
+            choked = isinstance(event, msg.Choked)
+            if choked:
+                _choked(peer, now)
+            if download is not None:
+                download.ledger.set_choked(peer.key, choked=choked, fast=peer.wire.fast)
+                download.wakeup.set()
+        case msg.Interested() | msg.NotInterested():
+            peer.waiting_since = now if isinstance(event, msg.Interested) else None
+            peer.torrent.upload.wakeup.set()
+        case msg.HasPiece() if download is not None:
+            download.ledger.add_piece(peer.key, event.piece)
+            _pieces_changed(peer)
+        case msg.HasPieces() if download is not None:
+            download.ledger.set_pieces(peer.key, event.pieces)
+            _pieces_changed(peer)
+        case msg.RejectReceived() if download is not None:
+            peer.asked.pop((event.piece, event.begin), None)
+            download.ledger.rejected(peer.key, event.piece, event.begin, event.length, now)
+            download.wakeup.set()
+        case msg.AllowedFast() if download is not None:
+            download.ledger.allow_fast(peer.key, event.piece)
+            download.wakeup.set()
+        case msg.CancelReceived():
+            _cancelled(peer, event)
+        case msg.ExtendedReceived():
+            _extended(peer, event)
+        case _:
+            pass  # Keep-alives, ports, suggestions and have-none need no answer.
+
+
+def _choked(peer: "PeerConnection", now: float) -> None:
+    """Forget what a choke drops: with Fast only what was not sent yet, else everything."""
+    download = peer.torrent.download
+    if not peer.wire.fast:
+        peer.asked.clear()
+    elif download is not None:
+        for run in peer.grants:
+            download.ledger.rejected(peer.key, run.piece, run.begin, run.length, now)
+    peer.grants.clear()
+
+
+def _pieces_changed(peer: "PeerConnection") -> None:
+    download = peer.torrent.download
+    assert download is not None
+    download.wakeup.set()
+    peer.wakeup.set()
+    if peer.is_seeder:
+        peer.torrent.peer_set.part_seeders()
+
+
+def _cancelled(peer: "PeerConnection", event: msg.CancelReceived) -> None:
+    request = UploadRequest(event.piece, event.begin, event.length)
+    try:
+        peer.upload_queue.remove(request)
+    except ValueError:
+        return  # It is on its way already, which answers the request.
+    if peer.wire.fast:
+        peer.wire.send_reject(*request)
+
+
+def _extended(peer: "PeerConnection", event: msg.ExtendedReceived) -> None:
+    if event.message_id == 0:
+        told = parse_extension_handshake(event.payload)
+        peer.extensions = told if peer.extensions is None else peer.extensions.updated(told)
+        if peer.extensions.client:
+            peer.client = peer.extensions.client
+        if peer.extensions.port and peer.listen_address is None:
+            peer.torrent.peer_set.learned_listen_address(
+                peer, (peer.remote[0], peer.extensions.port)
+            )
+        if peer.extensions.max_block:
+            largest = min(OWN_MAX_BLOCK, peer.extensions.max_block)
+            peer.wire.allow_requests_up_to(largest)
+            peer.wire.expect_blocks_up_to(largest)
+            peer.max_request = largest
+        peer.limit_queue()
+        peer.torrent.metadata.peer_told(peer)
+    elif event.message_id == OUR_UT_METADATA:
+        peer.torrent.metadata.message(peer, event.payload)
