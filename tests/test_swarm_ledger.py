@@ -1,0 +1,544 @@
+"""What the ledger does with each event, block by block.
+
+Pieces are shown as text, see `ledger_playground.picture`: `.` wanted, `a` in flight from peer 0,
+`2` in flight from two, `#` received, `?` being verified, `=` verified.
+"""
+
+import math
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from ledger_playground import BLOCK, check, new_ledger, picture
+from trio_swarm.errors import LocalProtocolError
+from trio_swarm.piece_sets import full_set
+from trio_swarm.schedulers.api import Assignment, SwarmView
+from trio_swarm.swarm.ledger import BlockOutcome, BlockRun, Grant, Ledger
+
+ACCEPTED = BlockOutcome.ACCEPTED
+COMPLETED = BlockOutcome.COMPLETED
+DUPLICATE = BlockOutcome.DUPLICATE
+UNREQUESTED = BlockOutcome.UNREQUESTED
+
+
+class Script:
+    """A strategy that assigns what the test puts into `next`."""
+
+    def __init__(self) -> None:
+        self.next: list[Assignment] = []
+        self.views: list[SwarmView] = []
+
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
+        self.views.append(view)
+        assignments, self.next = self.next, []
+        return assignments
+
+
+def join(ledger: Ledger, key: int, pieces: int | None = None, now: float = 0.0) -> None:
+    """Add a peer that has `pieces` (all) and does not choke us."""
+    ledger.add_peer(key, now, identity=f"peer {key}")
+    ledger.set_pieces(key, full_set(ledger.lengths.piece_count) if pieces is None else pieces)
+    ledger.set_choked(key, choked=False, fast=True)
+
+
+def scripted(
+    pieces: int = 4, blocks: int = 4, peers: int = 1, **options: int
+) -> tuple[Ledger, Script]:
+    script = Script()
+    ledger = new_ledger(pieces, blocks=blocks, strategy=script, **options)
+    for key in range(peers):
+        join(ledger, key)
+    return ledger, script
+
+
+def take(
+    ledger: Ledger, key: int, piece: int, block: int, now: float, *, count: int = 1
+) -> BlockOutcome:
+    """Let whole blocks arrive."""
+    begin = block * BLOCK
+    length = min(count * BLOCK, ledger.lengths.piece_size(piece) - begin)
+    return ledger.received(key, piece, begin, length, now)
+
+
+def fetch(ledger: Ledger, script: Script, key: int, piece: int, now: float = 0.0) -> None:
+    """Let one peer send a whole piece."""
+    script.next = [Assignment(key, piece)]
+    ledger.plan(now)
+    for block in range(ledger.lengths.block_count(piece)):
+        take(ledger, key, piece, block, now + 0.1)
+    assert picture(ledger, piece).strip("?") == ""
+
+
+def test_a_block_goes_from_wanted_through_in_flight_to_received() -> None:
+    ledger, script = scripted()
+    script.next = [Assignment(0, 1, 3)]
+    assert ledger.plan(0.0) == [Grant(0, BlockRun(1, 0, 3 * BLOCK))]
+    assert picture(ledger, 1) == "aaa."
+    assert take(ledger, 0, 1, 0, 0.1) is ACCEPTED
+    assert picture(ledger, 1) == "#aa."
+    assert take(ledger, 0, 1, 1, 0.1, count=2) is ACCEPTED
+    script.next = [Assignment(0, 1)]
+    ledger.plan(0.2)
+    assert take(ledger, 0, 1, 3, 0.3) is COMPLETED
+    assert picture(ledger, 1) == "????"
+    assert ledger.contributors(1) == ["peer 0"]
+    assert ledger.verified(1) == []
+    assert picture(ledger, 1) == "===="
+    assert ledger.have == 0b10
+    assert ledger.wanted == 0b1101
+    assert ledger.remaining == 12 * BLOCK
+    check(ledger)
+
+
+def test_the_last_piece_may_be_shorter_than_a_block() -> None:
+    ledger = new_ledger(2, blocks=2, last_size=7)
+    join(ledger, 0)
+    grants = ledger.plan(0.0)
+    assert sorted(run for _, run in grants) == [BlockRun(0, 0, 2 * BLOCK), BlockRun(1, 0, 7)]
+    assert ledger.received(0, 1, 0, 7, 0.1) is COMPLETED
+    ledger.verified(1)
+    assert take(ledger, 0, 0, 0, 0.1, count=2) is COMPLETED
+    ledger.verified(0)
+    assert ledger.is_complete
+    assert ledger.remaining == 0
+
+
+def test_what_is_had_at_the_start_is_not_asked_for() -> None:
+    ledger = new_ledger(4, blocks=2, have=0b1011)
+    join(ledger, 0)
+    assert {run.piece for _, run in ledger.plan(0.0)} == {2}
+    assert ledger.remaining == 2 * BLOCK
+    complete = new_ledger(4, have=0b1111)
+    assert complete.is_complete
+    assert complete.next_deadline() == math.inf
+    with pytest.raises(ValueError, match="beyond"):
+        new_ledger(4, have=0b10000)
+
+
+def test_a_peer_without_pieces_or_that_chokes_is_not_asked() -> None:
+    ledger = new_ledger()
+    ledger.add_peer(0, 0.0, identity="peer 0")
+    assert ledger.plan(0.0) == []
+    ledger.set_pieces(0, 0b11)
+    assert ledger.is_interesting(0)
+    assert ledger.plan(0.0) == []
+    ledger.set_choked(0, choked=False, fast=True)
+    assert {run.piece for _, run in ledger.plan(0.0)} <= {0, 1}
+    check(ledger)
+
+
+def test_a_have_makes_an_idle_peer_useful() -> None:
+    ledger = new_ledger()
+    join(ledger, 0, pieces=0)
+    assert ledger.plan(0.0) == []
+    assert not ledger.is_interesting(0)
+    ledger.add_piece(0, 3)
+    assert {run.piece for _, run in ledger.plan(0.0)} == {3}
+    assert ledger.rarity[1] == 0b1000
+
+
+def test_allowed_fast_pieces_are_asked_while_choked() -> None:
+    ledger = new_ledger()
+    ledger.add_peer(0, 0.0, identity="peer 0")
+    ledger.set_pieces(0, 0b0111)
+    ledger.allow_fast(0, 2)
+    ledger.allow_fast(0, 3)
+    ledger.allow_fast(0, 99)
+    assert {run.piece for _, run in ledger.plan(0.0)} == {2}
+
+
+def test_a_choke_without_fast_extension_gives_everything_back_at_once() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 3)]
+    ledger.plan(0.0)
+    take(ledger, 0, 0, 0, 0.1)
+    ledger.set_choked(0, choked=True, fast=False)
+    assert picture(ledger, 0) == "#..."
+    assert take(ledger, 0, 0, 1, 0.2) is ACCEPTED, "it was on its way"
+    check(ledger)
+
+
+def test_a_choke_with_fast_extension_waits_for_the_rejects() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 2)]
+    ledger.plan(0.0)
+    ledger.set_choked(0, choked=True, fast=True)
+    assert picture(ledger, 0) == "aa.."
+    assert take(ledger, 0, 0, 0, 0.1) is ACCEPTED
+    assert ledger.rejected(0, 0, BLOCK, BLOCK, 0.1)
+    assert picture(ledger, 0) == "#..."
+    assert not ledger.rejected(0, 0, BLOCK, BLOCK, 0.1), "it was never asked for that"
+    check(ledger)
+
+
+def test_a_peer_that_leaves_gives_everything_back() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 2), Assignment(1, 0, 2)]
+    ledger.plan(0.0)
+    assert picture(ledger, 0) == "aabb"
+    ledger.remove_peer(0)
+    assert picture(ledger, 0) == "..bb"
+    assert ledger.rarity == [0, 0b1111]
+    check(ledger)
+
+
+def test_a_piece_of_which_nothing_came_needs_no_buffer() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 2)]
+    ledger.plan(0.0)
+    assert ledger.open_pieces == 1
+    ledger.remove_peer(0)
+    assert ledger.open_pieces == 0
+    assert ledger.take_abandoned() == [0]
+    assert ledger.take_abandoned() == []
+
+
+def test_blocks_out_of_order_are_taken() -> None:
+    ledger, script = scripted()
+    script.next = [Assignment(0, 0), Assignment(0, 1)]
+    ledger.plan(0.0)
+    assert take(ledger, 0, 1, 2, 0.1) is ACCEPTED
+    assert take(ledger, 0, 0, 3, 0.1) is ACCEPTED
+    assert take(ledger, 0, 0, 0, 0.1) is ACCEPTED
+    assert [picture(ledger, 0), picture(ledger, 1)] == ["#aa#", "aa#a"]
+    check(ledger)
+
+
+@pytest.mark.parametrize(
+    ("piece", "begin", "length"),
+    [
+        (1, 0, BLOCK),
+        (0, 1, BLOCK),
+        (0, 0, 100),
+        (0, 0, 0),
+        (0, 3 * BLOCK, 2 * BLOCK),
+        (0, 2 * BLOCK, BLOCK),
+        (0, BLOCK, 2 * BLOCK),
+        (9, 0, BLOCK),
+        (-1, 0, BLOCK),
+    ],
+)
+def test_what_was_not_asked_for_is_not_taken(piece: int, begin: int, length: int) -> None:
+    ledger, script = scripted()
+    script.next = [Assignment(0, 0, 2)]
+    ledger.plan(0.0)
+    assert ledger.received(0, piece, begin, length, 0.1) is UNREQUESTED
+    assert ledger.received_bytes == 0
+    check(ledger)
+
+
+def test_a_late_block_goes_back_to_the_pool_and_is_still_taken_when_it_comes() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 2)]
+    ledger.plan(0.0)
+    deadline = ledger._planner.expiry_at
+    assert 3 < deadline < 10
+    ledger.expire(deadline - 0.01)
+    assert picture(ledger, 0) == "aa.."
+    assert not ledger.snubbed(0, deadline - 0.01)
+    ledger.expire(deadline)
+    assert picture(ledger, 0) == "...."
+    assert ledger.snubbed(0, deadline)
+    assert take(ledger, 0, 0, 1, deadline + 1) is ACCEPTED
+    assert not ledger.snubbed(0, deadline + 1)
+    assert picture(ledger, 0) == ".#.."
+    check(ledger)
+
+
+def test_a_late_block_that_somebody_else_delivered_is_cancelled_and_then_a_duplicate() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 1)]
+    ledger.plan(0.0)
+    ledger.expire(6.0)
+    script.next = [Assignment(1, 0, 1)]
+    ledger.plan(6.0)
+    assert picture(ledger, 0) == "b..."
+    assert take(ledger, 1, 0, 0, 6.1) is ACCEPTED
+    assert ledger.take_cancels() == [Grant(0, BlockRun(0, 0, BLOCK))]
+    assert ledger.take_cancels() == []
+    assert take(ledger, 0, 0, 0, 6.2) is DUPLICATE
+    assert ledger.duplicate_bytes == BLOCK
+    assert ledger.stats(0).duplicate == BLOCK
+    assert take(ledger, 0, 0, 0, 6.3) is UNREQUESTED
+    check(ledger)
+
+
+def test_a_late_block_calls_off_whoever_was_asked_instead() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 1)]
+    ledger.plan(0.0)
+    ledger.expire(6.0)
+    script.next = [Assignment(1, 0, 2)]
+    ledger.plan(6.0)
+    assert take(ledger, 0, 0, 0, 6.1) is ACCEPTED
+    assert picture(ledger, 0) == "#b.."
+    assert ledger.take_cancels() == [Grant(1, BlockRun(0, 0, BLOCK))]
+    check(ledger)
+
+
+def test_a_silent_peer_is_asked_for_one_block_at_a_time() -> None:
+    ledger, script = scripted(pieces=8)
+    script.next = [Assignment(0, 0)]
+    ledger.plan(0.0)
+    ledger.expire(6.0)
+    ledger.plan(6.0)
+    assert ledger.stats(0).in_flight == 0, "it owes us"
+    now = 6.0
+    while not ledger.stats(0).in_flight:
+        now = max(now + 0.001, ledger.next_deadline())
+        ledger.expire(now)
+        ledger.plan(now)
+    assert now < 60
+    assert ledger.stats(0).in_flight == 1
+
+
+def test_at_the_end_idle_fast_peers_help_slow_ones() -> None:
+    ledger, script = scripted(pieces=2, blocks=8, peers=2)
+    now = 0.0
+    script.next = [Assignment(0, 0), Assignment(1, 1)]
+    ledger.plan(now)
+    for block in range(8):  # peer 1: 8 blocks in 0.8 s; peer 0: two in the same time
+        now += 0.1
+        take(ledger, 1, 1, block, now)
+        if block in {3, 7}:
+            take(ledger, 0, 0, block // 4, now)
+    ledger.verified(1)
+    grants = ledger.plan(now)
+    assert grants
+    assert {grant.peer for grant in grants} == {1}
+    shown = picture(ledger, 0)
+    assert shown.startswith("##a"), "the block that comes next is not doubled"
+    assert shown.endswith("2")
+    first = shown.index("2")
+    assert take(ledger, 1, 0, first, now + 0.1) is ACCEPTED
+    assert ledger.take_cancels() == [Grant(0, BlockRun(0, first * BLOCK, BLOCK))]
+    check(ledger)
+    ledger.remove_peer(0)
+    assert "a" not in picture(ledger, 0)
+    check(ledger)
+
+
+def test_nothing_is_asked_twice_while_blocks_are_left_to_give_out() -> None:
+    ledger, script = scripted(pieces=3, blocks=8, peers=2)
+    script.next = [Assignment(0, 0), Assignment(1, 1)]
+    ledger.plan(0.0)
+    for block in range(8):
+        take(ledger, 1, 1, block, 0.1)
+    ledger.plan(0.5)
+    assert "2" not in picture(ledger, 0)
+
+
+def test_a_strategy_that_declines_is_asked_again_without_any_event() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 1)]
+    ledger.plan(0.0)
+    asked = len(script.views)
+    now = ledger.next_deadline()
+    assert 0.0 < now <= 0.2
+    ledger.plan(now)
+    assert len(script.views) == asked + 1
+
+
+def test_a_strategy_is_not_asked_when_there_is_nothing_to_give() -> None:
+    ledger, script = scripted(pieces=1, blocks=2)
+    script.next = [Assignment(0, 0)]
+    ledger.plan(0.0)
+    asked = len(script.views)
+    for step in range(20):
+        ledger.plan(step / 100)
+    assert len(script.views) == asked
+
+
+def test_the_host_assigns_at_once_if_nothing_is_in_flight_and_else_after_a_second() -> None:
+    ledger, script = scripted(peers=2)
+    assert ledger.plan(0.0), "the strategy assigned nothing, and nothing is in flight"
+    ledger, script = scripted(pieces=64, peers=2)
+    script.next = [Assignment(0, 0, 1)]
+    ledger.plan(0.0)
+    now = 0.0
+    grants: list[Grant] = []
+    while not grants:
+        now = ledger.next_deadline()
+        ledger.expire(now)
+        grants = ledger.plan(now)
+    assert 0.9 < now < 1.3
+
+
+def test_only_started_pieces_are_given_out_at_the_limit_of_open_pieces() -> None:
+    ledger, script = scripted(pieces=4, open_piece_limit=2)
+    script.next = [Assignment(0, 0, 1), Assignment(0, 1, 1), Assignment(0, 2, 1)]
+    ledger.plan(0.0)
+    assert [picture(ledger, piece) for piece in range(3)] == ["a...", "a...", "...."]
+    assert ledger.open_pieces == 2
+    assert script.views[-1].wanted == 0b11
+    check(ledger)
+
+
+def test_a_piece_being_verified_counts_as_open() -> None:
+    ledger, script = scripted(pieces=3, open_piece_limit=1)
+    fetch(ledger, script, 0, 0)
+    assert ledger.open_pieces == 1
+    assert ledger.plan(0.2) == []
+    ledger.verified(0)
+    script.next = [Assignment(0, 1)]
+    assert ledger.plan(0.3)
+
+
+def test_an_open_piece_that_nobody_holds_makes_way() -> None:
+    ledger, script = scripted(pieces=3, peers=0, open_piece_limit=2)
+    join(ledger, 0, pieces=0b011)
+    script.next = [Assignment(0, 0, 3), Assignment(0, 1, 2)]
+    ledger.plan(0.0)
+    take(ledger, 0, 0, 0, 0.1, count=3)
+    take(ledger, 0, 1, 0, 0.1, count=2)
+    ledger.remove_peer(0)
+    join(ledger, 1, pieces=0b100)
+    grants = ledger.plan(0.2)
+    assert {run.piece for _, run in grants} == {2}
+    assert ledger.take_abandoned() == [1], "the one with fewer blocks"
+    assert picture(ledger, 0) == "###."
+    assert ledger.failed_bytes == 2 * BLOCK
+    assert ledger.remaining == 9 * BLOCK
+    check(ledger)
+
+
+def test_the_view_tells_the_strategy_the_truth() -> None:
+    ledger, script = scripted(pieces=4, peers=3)
+    script.next = [Assignment(0, 1, 3)]
+    ledger.plan(0.0)
+    ledger.set_choked(2, choked=True, fast=True)
+    ledger.plan(1.0)
+    view = script.views[-1]
+    assert view.wanted == 0b1111
+    assert view.started == 0b0010
+    assert dict(view.free_blocks) == {1: 1}
+    assert view.rarity == (0, 0, 0, 0b1111)
+    assert [peer.key for peer in view.peers] == [0, 1]
+    assert view.peers[0].in_flight == 3
+    assert all(peer.room > 0 and peer.is_seeder for peer in view.peers)
+    assert view.remaining == 16 * BLOCK
+    assert (view.piece_length, view.block_length, view.piece_count) == (4 * BLOCK, BLOCK, 4)
+
+
+def test_busy_peers_are_told_apart_from_those_with_room() -> None:
+    ledger, script = scripted(pieces=16, peers=2)
+    script.next = [Assignment(0, piece) for piece in range(16)]
+    ledger.plan(0.0)
+    ledger.plan(1.0)
+    view = script.views[-1]
+    assert [peer.key for peer in view.peers] == [1]
+    assert [peer.key for peer in view.busy] == [0]
+    assert view.busy[0].room == 0
+
+
+def test_a_reject_out_of_the_blue_makes_the_peer_wait() -> None:
+    ledger, script = scripted()
+    script.next = [Assignment(0, 0, 1)]
+    ledger.plan(0.0)
+    assert ledger.rejected(0, 0, 0, BLOCK, 0.1)
+    assert ledger.plan(0.1) == []
+    now = ledger.next_deadline()
+    assert 0.1 < now < 1.0
+    ledger.expire(now)
+    assert ledger.plan(now)
+
+
+# Failed pieces
+
+
+def test_the_only_sender_of_a_failed_piece_is_banned_at_once() -> None:
+    ledger, script = scripted(peers=2)
+    fetch(ledger, script, 0, 0)
+    assert ledger.failed(0, [b"x"] * 4) == ["peer 0"]
+    assert picture(ledger, 0) == "...."
+    assert ledger.remaining == 16 * BLOCK
+    assert ledger.failed_bytes == 4 * BLOCK
+    script.next = [Assignment(0, 0)]
+    assert all(grant.peer == 1 for grant in ledger.plan(1.0))
+    ledger.remove_peer(0)
+    ledger.add_peer(5, 1.0, identity="peer 0")
+    ledger.set_pieces(5, 0b1111)
+    ledger.set_choked(5, choked=False, fast=True)
+    assert all(grant.peer == 1 for grant in ledger.plan(2.0)), "it comes back in vain"
+    check(ledger)
+
+
+def mixed_failure(peers: int) -> tuple[Ledger, Script]:
+    """Return a ledger whose piece 0 failed: blocks 0 and 1 of peer 0, 2 (bad) and 3 of peer 1."""
+    ledger, script = scripted(peers=peers)
+    script.next = [Assignment(0, 0, 2), Assignment(1, 0, 2)]
+    ledger.plan(0.0)
+    take(ledger, 0, 0, 0, 0.1, count=2)
+    assert take(ledger, 1, 0, 2, 0.1, count=2) is COMPLETED
+    assert not ledger.needs_digests(0)
+    assert ledger.failed(0, [b"0", b"1", b"bad", b"3"]) == []
+    assert ledger.needs_digests(0)
+    return ledger, script
+
+
+def test_a_piece_on_parole_is_asked_of_one_peer_that_did_not_contribute() -> None:
+    ledger, script = mixed_failure(peers=4)
+    script.next = [Assignment(key, 0, 1) for key in range(4)]
+    ledger.plan(1.0)
+    assert picture(ledger, 0) == "c..."
+    script.next = [Assignment(3, 0), Assignment(2, 0)]
+    ledger.plan(1.2)
+    assert picture(ledger, 0) == "cccc"
+    for block in range(4):
+        take(ledger, 2, 0, block, 1.3)
+    assert ledger.verified(0, [b"0", b"1", b"2", b"3"]) == ["peer 1"]
+    assert not ledger.needs_digests(0)
+    check(ledger)
+
+
+def test_suspects_are_tried_alone_when_there_is_nobody_else() -> None:
+    ledger, script = mixed_failure(peers=2)
+    script.next = [Assignment(1, 0), Assignment(0, 0)]
+    ledger.plan(1.0)
+    assert picture(ledger, 0) == "bbbb"
+    for block in range(4):
+        take(ledger, 1, 0, block, 1.1)
+    assert ledger.failed(0, [b"0", b"1", b"bad", b"3"]) == ["peer 1"]
+    script.next = [Assignment(0, 0)]
+    ledger.plan(2.0)
+    for block in range(4):
+        take(ledger, 0, 0, block, 2.1)
+    assert ledger.verified(0, [b"0", b"1", b"2", b"3"]) == []
+    check(ledger)
+
+
+def test_another_takes_over_a_parole_whose_owner_left() -> None:
+    ledger, script = mixed_failure(peers=4)
+    script.next = [Assignment(2, 0, 2)]
+    ledger.plan(1.0)
+    take(ledger, 2, 0, 0, 1.1)
+    ledger.remove_peer(2)
+    assert picture(ledger, 0) == "#..."
+    script.next = [Assignment(0, 0), Assignment(3, 0)]
+    ledger.plan(1.2)
+    assert picture(ledger, 0) == "#ddd"
+    ledger.remove_peer(3)
+    script.next = [Assignment(0, 0)]
+    ledger.plan(1.3)
+    assert picture(ledger, 0) == "aaa.", "a suspect starts from nothing"
+    check(ledger)
+
+
+# Misuse is a bug of ours
+
+
+def test_misuse_is_loud() -> None:
+    ledger, _ = scripted()
+    with pytest.raises(LocalProtocolError):
+        ledger.add_peer(0, 0.0, identity="again")
+    with pytest.raises(LocalProtocolError):
+        ledger.verified(0)
+    with pytest.raises(LocalProtocolError):
+        ledger.failed(0, [])
+    with pytest.raises(LocalProtocolError):
+        ledger.set_pieces(0, 1 << 4)
+    with pytest.raises(LocalProtocolError):
+        ledger.add_piece(0, 4)
+    with pytest.raises(KeyError):
+        ledger.received(9, 0, 0, BLOCK, 0.0)
