@@ -1,0 +1,123 @@
+"""Exchanges between a foreign client and ours: which there are, and how one is run."""
+
+import itertools
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+from foreign_clients import CLIENTS, TRACKERS, Tracker, events, trio_swarm
+from foreign_content import KIB, make_content, make_torrent, read_torrent
+from foreign_network import Network
+from foreign_programs import last_output
+
+from trio_swarm import create_torrent
+
+EXCHANGE_SECONDS = 75
+"""Longest time for one. Transmission needs up to 25 s, and two cores are shared by many."""
+IDENTICAL = "identical"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Who fetches what from whom, and how they find each other."""
+
+    client: str
+    kind: str
+    direction: str
+    tracker: str
+
+    def __str__(self) -> str:
+        return f"{self.client}-{self.kind}-{self.direction}-{self.tracker}"
+
+    @property
+    def size(self) -> int:
+        """Bytes to share, about; Transmission is slow."""
+        return (1 if self.client == "transmission" else 4) * 1024 * KIB
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The commands that must be installed for it."""
+        trackers = ("opentracker",) if self.tracker == "opentracker" else ()
+        return CLIENTS[self.client].programs + trackers
+
+
+EXCHANGES = tuple(
+    itertools.starmap(
+        Exchange,
+        itertools.product(
+            CLIENTS,
+            ("single-file", "multi-file", "magnet"),
+            ("from-us", "from-them"),
+            TRACKERS,
+        ),
+    )
+)
+
+
+async def run_exchanges(
+    network: Network, exchanges: Iterable[Exchange], scratch: Path
+) -> dict[Exchange, str]:
+    """Run all at once; of each, IDENTICAL or what went wrong."""
+    outcomes: dict[Exchange, str] = {}
+
+    async def run_one(exchange: Exchange, tracker: Tracker) -> None:
+        folder = scratch / str(exchange)
+        try:
+            with trio.fail_after(EXCHANGE_SECONDS):
+                await _exchange(network, exchange, tracker, folder)
+        except Exception:  # noqa: BLE001 - one exchange's failure is that exchange's outcome
+            outcomes[exchange] = f"{traceback.format_exc()}\n{last_output(folder)}"
+        else:
+            outcomes[exchange] = IDENTICAL
+
+    async def run_through(tracker_name: str, chosen: list[Exchange]) -> None:
+        folder = scratch / tracker_name
+        try:
+            async with (
+                TRACKERS[tracker_name](network, folder) as tracker,
+                trio.open_nursery() as nursery,
+            ):
+                for exchange in chosen:
+                    nursery.start_soon(run_one, exchange, tracker)
+        except Exception:  # noqa: BLE001 - a tracker's failure is the outcome of those without one
+            failure = f"{traceback.format_exc()}\n{last_output(folder)}"
+            outcomes.update({exchange: failure for exchange in chosen if exchange not in outcomes})
+
+    async with trio.open_nursery() as nursery:
+        for tracker_name in TRACKERS:
+            if chosen := [each for each in exchanges if each.tracker == tracker_name]:
+                nursery.start_soon(run_through, tracker_name, chosen)
+    return outcomes
+
+
+async def _exchange(network: Network, exchange: Exchange, tracker: Tracker, scratch: Path) -> None:
+    multi_file = exchange.kind == "multi-file"
+    content = make_content(scratch / "share", str(exchange), exchange.size, multi_file=multi_file)
+    client = CLIENTS[exchange.client]
+    copies = scratch / "copies"
+    if exchange.direction == "from-us":
+        # A tracker with a list must know the info-hash before our seeder announces it.
+        info_hash = create_torrent(content.path).info.info_hash
+        tracker.admit(info_hash)
+        torrent_path = scratch / "ours.torrent"
+        seeding = ("seed", content.path, "--tracker", tracker.url, "--torrent-out", torrent_path)
+        async with trio_swarm(network, scratch, *seeding) as seeder:
+            await tracker.until_seeded(seeder, info_hash)
+            assert read_torrent(torrent_path).info_hash == info_hash
+            (sharing,) = events(seeder, "sharing")
+            what = sharing["magnet"] if exchange.kind == "magnet" else torrent_path
+            async with client.fetch(network, what, copies, scratch) as leecher:
+                await leecher.until(lambda: client.fetched(leecher))
+                content.assert_equals_copy_in(copies, empty_files=client.writes_empty_files)
+    else:
+        torrent = make_torrent(content, scratch / "theirs.torrent", tracker.url)
+        tracker.admit(torrent.info_hash)
+        async with client.seed(network, content, torrent.path, scratch) as seeder:
+            await tracker.until_seeded(seeder, torrent.info_hash)
+            what = torrent.magnet if exchange.kind == "magnet" else torrent.path
+            fetching = ("get", what, "--dir", copies, "--no-seed")
+            async with trio_swarm(network, scratch, *fetching) as leecher:
+                await leecher.until(lambda: leecher.process.poll() == 0)
+                content.assert_equals_copy_in(copies)
