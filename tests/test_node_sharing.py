@@ -56,13 +56,14 @@ async def test_a_fetch_takes_a_torrent_file_a_magnet_link_or_an_info_hash(
     assert contents(path) == contents(original)
 
 
-async def test_a_peer_named_by_address_needs_no_tracker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", [HOST, "localhost"])
+async def test_a_peer_named_by_address_needs_no_tracker(tmp_path: Path, host: str) -> None:
     original = make_file(tmp_path / "in" / "x.bin", 700_000)
     with trio.fail_after(30):
         async with node(tmp_path / "s") as seeder, node(tmp_path / "l") as leecher:
             shared = await seeder.share(original)
             torrent = await leecher.fetch(
-                shared.info_hash.hex(), folder=tmp_path / "out", peers=[(HOST, seeder.port)]
+                shared.info_hash.hex(), folder=tmp_path / "out", peers=[(host, seeder.port)]
             )
             path = await torrent.wait_complete()
     assert contents(path) == contents(original)

@@ -6,7 +6,7 @@ import trio
 
 from trio_swarm import events
 from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.peer.streams import PeerStream, connect
+from trio_swarm.peer.streams import PeerStream, connect, is_ip_address, look_up
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.peer_messages import HandshakeReceived, WireEvent
 from trio_swarm.protocol.peer_wire import PeerWire
@@ -48,7 +48,11 @@ async def _dial(
     context = torrent.context
     context.connections += 1
     try:
-        refusal = await _dial_once(torrent, address)
+        if is_ip_address(address[0]):
+            refusal = await _dial_once(torrent, address)
+        else:
+            refusal = None
+            await _look_up(torrent, address)
     except (OSError, trio.TooSlowError, RemoteProtocolError, trio.BrokenResourceError) as error:
         refusal = str(error) or type(error).__name__
     finally:
@@ -64,6 +68,14 @@ async def _dial(
                 reason=f"could not connect: {refusal}",
             )
         )
+
+
+async def _look_up(torrent: "Torrent", address: Address) -> None:
+    """Put the IP addresses of a named peer in its place; the name is looked up again much later."""
+    now = trio.current_time()
+    for found in await look_up(address):
+        torrent.peer_set.candidates.add(found, now)
+    torrent.peer_set.candidates.lost(address, now, useless=True)
 
 
 async def _dial_once(torrent: "Torrent", address: Address) -> str | None:

@@ -6,6 +6,7 @@ The connection knows only `PeerStream`. Encryption (MSE) and uTP would be furthe
 import contextlib
 import os
 import socket
+from ipaddress import ip_address
 from typing import Protocol
 
 import trio
@@ -165,20 +166,35 @@ def plain_address(sockaddr: tuple[object, ...]) -> Address:
 
 
 async def connect(address: Address, *, source_host: str = "") -> SocketStream:
-    """Open a TCP connection to `address`, from `source_host` if that is given.
+    """Open a TCP connection to the IP address `address`, from `source_host` if that is given.
 
-    Raises OSError (refused, unreachable, unknown host) or trio.TooSlowError.
+    Raises OSError (refused, unreachable) or trio.TooSlowError.
     """
+    host, port = address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with trio.fail_after(CONNECT_TIMEOUT):
-        host, port = address
-        infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, proto, _name, sockaddr = infos[0]
-        sock = trio.socket.socket(family, kind, proto)
+        sock = trio.socket.socket(family, socket.SOCK_STREAM)
         try:
             if source_host and (":" in source_host) == (family == socket.AF_INET6):
                 await sock.bind((source_host, 0))
-            await sock.connect(sockaddr)
+            await sock.connect((host, port))
         except BaseException:
             sock.close()
             raise
         return SocketStream.from_trio(sock)
+
+
+async def look_up(address: Address) -> list[Address]:
+    """Return the IP addresses of a host by name; raises OSError if it has none."""
+    host, port = address
+    infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((str(sockaddr[0]), port) for *_, sockaddr in infos))
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether `host` is an IP address rather than a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
