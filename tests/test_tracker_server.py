@@ -280,7 +280,7 @@ async def test_a_taken_port_is_one_clear_error() -> None:
 
 
 async def test_an_address_of_another_machine_is_one_clear_error() -> None:
-    with pytest.raises(ConfigError, match="cannot listen at UDP 192.0.2.1:9"):
+    with pytest.raises(ConfigError, match=r"cannot listen at UDP 192\.0\.2\.1:9"):
         await serve_tracker(TrackerSettings(host="192.0.2.1", port=9))
 
 
