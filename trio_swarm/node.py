@@ -328,7 +328,8 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
     listeners = await open_listeners(settings.listen_host, settings.listen_port)
     rng = random.Random(secrets.randbits(128))
     addresses = [address_of(listener) for listener in listeners]
-    source = settings.listen_host if settings.listen_host not in ("", "0.0.0.0", "::") else ""  # noqa: S104 - compared, not bound
+    # A node that listens at one address (or family) is to be seen at it by trackers and peers.
+    source = addresses[0][0] if settings.listen_host not in ("", "::") else ""
     async with open_disk_threads() as disk, open_tracker_clients(source_host=source) as clients:
         context = NodeContext(
             settings=settings,
