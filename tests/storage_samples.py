@@ -2,9 +2,12 @@
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from trio_swarm.protocol.metainfo import FileEntry, Info, build_info
 from trio_swarm.storage import TorrentFiles
@@ -117,6 +120,26 @@ def padded() -> Sample:
     data += random.Random(4).randbytes(10_000)
     info = make_info([20_000, 2 * PIECE - 20_000, 10_000], padding=[1], data=data)
     return Sample(replace(info, name="padded"), data)
+
+
+@pytest.fixture(autouse=True)
+def close_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every TorrentFiles of a test, so that descriptors do not pile up over the suite.
+
+    A test file has it by importing it.
+    """
+    opened: list[TorrentFiles] = []
+    real = TorrentFiles.__init__
+
+    def init(self: TorrentFiles, *args: Any) -> None:
+        opened.append(self)
+        real(self, *args)
+
+    monkeypatch.setattr(TorrentFiles, "__init__", init)
+    yield
+    for files in opened:
+        if hasattr(files, "_log"):
+            files.close()
 
 
 def begin(sample: Sample, tmp_path: Path, *pieces: int) -> TorrentFiles:

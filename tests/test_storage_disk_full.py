@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from storage_samples import PIECE, Sample, folder, one_file
+from storage_samples import (
+    PIECE,
+    Sample,
+    close_all,  # noqa: F401 - an autouse fixture
+    folder,
+    one_file,
+)
 from trio_swarm.errors import DiskFullError, StorageError
 from trio_swarm.storage import TorrentFiles, hash_share
 

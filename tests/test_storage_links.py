@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from storage_samples import Sample, begin, folder, one_file
+from storage_samples import (
+    Sample,
+    begin,
+    close_all,  # noqa: F401 - an autouse fixture
+    folder,
+    one_file,
+)
 from trio_swarm.errors import StorageError
 from trio_swarm.storage import TorrentFiles
 from trio_swarm.storage.tree import Tree

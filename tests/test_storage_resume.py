@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from storage_samples import PIECE, Sample, begin, folder, one_file
+from storage_samples import (
+    PIECE,
+    Sample,
+    begin,
+    close_all,  # noqa: F401 - an autouse fixture
+    folder,
+    one_file,
+)
 from trio_swarm.piece_sets import iterate
 from trio_swarm.storage import TorrentFiles, resume, resume_log
 from trio_swarm.storage import torrent_files as torrent_files_module

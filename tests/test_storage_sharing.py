@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage_samples import PIECE, Sample, begin, folder, hash_all, one_file
+from storage_samples import (
+    PIECE,
+    Sample,
+    begin,
+    close_all,  # noqa: F401 - an autouse fixture
+    folder,
+    hash_all,
+    one_file,
+)
 from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.protocol.metainfo import choose_piece_length, parse_metainfo
 from trio_swarm.storage import (

@@ -11,9 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage_samples import PIECE, Sample, begin, folder, make_info, one_file, padded
+from storage_samples import (
+    PIECE,
+    Sample,
+    begin,
+    close_all,  # noqa: F401 - an autouse fixture
+    folder,
+    make_info,
+    one_file,
+    padded,
+)
 from trio_swarm.errors import StorageError
-from trio_swarm.storage import FileSlice, TorrentFiles, block_digests, verify_piece
+from trio_swarm.storage import (
+    FileSlice,
+    TorrentFiles,
+    block_digests,
+    torrent_files,
+    verify_piece,
+    write_out,
+)
 
 SAMPLES = [one_file, folder, padded]
 
@@ -174,11 +190,12 @@ def test_two_threads_write_the_same_files(tmp_path: Path) -> None:
 
 
 def test_a_block_in_very_many_files_is_one_slice(tmp_path: Path) -> None:
-    sample = folder([1] * 5000)
+    sample = folder([1] * 1000)
+    before = open_descriptors()
     files = begin(sample, tmp_path, 0)
-    (only,) = files.slices(0, 7, 4000)
-    assert content([only]) == sample.data[7:4007]
-    assert open_descriptors() < 200
+    (only,) = files.slices(0, 7, 900)
+    assert content([only]) == sample.data[7:907]
+    assert open_descriptors() - before < 80
     files.close()
 
 
@@ -270,3 +287,20 @@ def test_traversal_names_are_refused_even_if_metainfo_let_them_through(
     info = make_info([10], paths=[path])
     with pytest.raises(StorageError, match="not a safe file name"):
         TorrentFiles.for_download(info, tmp_path, tmp_path / "state")
+
+
+def test_the_disk_is_set_to_work_while_downloading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def start_write_out(descriptor: int) -> None:
+        os.fstat(descriptor)
+        started.append(descriptor)
+        write_out.start_write_out(descriptor)
+
+    monkeypatch.setattr(torrent_files, "WRITE_OUT_BYTES", 3 * PIECE)
+    monkeypatch.setattr(torrent_files, "start_write_out", start_write_out)
+    files = begin(one_file(10), tmp_path, *range(10))
+    assert len(started) == 3
+    files.finish()

@@ -166,20 +166,22 @@ class FileAccess:
                 self._present.add(file)
 
     def sync(self, files: Iterable[int]) -> None:
-        """Make the files' bytes, and the names of files and folders, survive a power failure."""
+        """Make the files' bytes, and the names of all files, outlive a power failure."""
         files = list(files)
-        if len(files) > SYNC_ALL_ABOVE:
+        stored = [i for i, is_stored in enumerate(self.layout.stored) if is_stored]
+        if len(files) <= SYNC_ALL_ABOVE:
+            for file in files:
+                descriptor = self.open_to_hash(file)
+                try:
+                    with disk_errors(self._path(file)):
+                        os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+        if max(len(files), len(stored)) > SYNC_ALL_ABOVE:
             os.sync()
             return
-        for file in files:
-            descriptor = self.open_to_hash(file)
-            try:
-                with disk_errors(self._path(file)):
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
         with disk_errors(self.tree.root):
-            self.tree.sync_folders(self._entry_path(file) for file in files)
+            self.tree.sync_folders(self._entry_path(file) for file in stored)
 
     def close(self) -> None:
         """Close every descriptor; no thread may be reading or writing."""

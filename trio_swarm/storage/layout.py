@@ -23,10 +23,24 @@ class Span(NamedTuple):
 class Layout:
     """The file spans of any byte range of one torrent, in O(log files + spans)."""
 
-    __slots__ = ("_ends", "_indices", "_starts", "info", "lengths", "stored")
+    __slots__ = (
+        "_ends",
+        "_indices",
+        "_length",
+        "_piece_count",
+        "_piece_length",
+        "_starts",
+        "info",
+        "lengths",
+        "stored",
+    )
 
     def __init__(self, info: Info) -> None:
         self.info = info
+        # Each served block asks for these: properties and attributes of attributes add up.
+        self._length = info.length
+        self._piece_length = info.piece_length
+        self._piece_count = info.piece_count
         # Files without bytes lie in no range and would make the bisection ambiguous.
         self._indices = [i for i, entry in enumerate(info.files) if entry.length]
         self._starts = [info.files[i].offset for i in self._indices]
@@ -41,12 +55,14 @@ class Layout:
         not inside the torrent.
         """
         end = start + length
-        if start < 0 or length < 0 or end > self.info.length:
-            raise ValueError(f"bytes {start} to {end} are not inside {self.info.length} bytes")
+        if start < 0 or length < 0 or end > self._length:
+            raise ValueError(f"bytes {start} to {end} are not inside {self._length} bytes")
         if not length:
             return []
-        result = []
         at = bisect_right(self._starts, start) - 1
+        if end <= self._ends[at]:
+            return [Span(self._indices[at], start - self._starts[at], length)]
+        result = []
         while start < end:
             offset = start - self._starts[at]
             stop = min(end, self._ends[at])
@@ -60,11 +76,12 @@ class Layout:
 
         Raises ValueError when the block is not inside the piece.
         """
-        if not 0 <= piece < self.info.piece_count:
+        if not 0 <= piece < self._piece_count:
             raise ValueError(f"there is no piece {piece}")
-        if begin < 0 or length < 0 or begin + length > self.info.piece_size(piece):
+        start = piece * self._piece_length + begin
+        if begin < 0 or begin + length > self._piece_length or start + length > self._length:
             raise ValueError(f"bytes {begin} to {begin + length} are not inside piece {piece}")
-        return self.spans(piece * self.info.piece_length + begin, length)
+        return self.spans(start, length)
 
     def piece_spans(self, piece: int) -> list[Span]:
         """Return the spans of one whole piece."""
