@@ -39,6 +39,8 @@ class Client:
     programs: tuple[str, ...] = ()
     """The commands it needs."""
     writes_empty_files: bool = True
+    attempts: int = 1
+    """How often it may be started anew, by whoever knows that it sometimes gives up."""
 
 
 # --- libtorrent ---
@@ -171,6 +173,9 @@ TRANSMISSION = Client(
     _transmission_fetched,
     ("transmission-cli",),
     writes_empty_files=False,
+    # transmission-cli 3.00 looks five times a second whether its torrent is stopped, and quits when
+    # it is. It is, for a moment, between a magnet link's metadata and the download.
+    attempts=5,
 )
 CLIENTS = {client.name: client for client in (LIBTORRENT, ARIA2, TRANSMISSION)}
 

@@ -4,13 +4,14 @@ import itertools
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
-from foreign_clients import CLIENTS, TRACKERS, Tracker, events, trio_swarm
-from foreign_content import KIB, make_content, make_torrent, read_torrent
+from foreign_clients import CLIENTS, TRACKERS, Client, Tracker, events, trio_swarm
+from foreign_content import KIB, Content, make_content, make_torrent, read_torrent
 from foreign_network import Network
-from foreign_programs import last_output
+from foreign_programs import EndedEarlyError, last_output
 
 from trio_swarm import create_torrent
 
@@ -108,9 +109,7 @@ async def _exchange(network: Network, exchange: Exchange, tracker: Tracker, scra
             assert read_torrent(torrent_path).info_hash == info_hash
             (sharing,) = events(seeder, "sharing")
             what = sharing["magnet"] if exchange.kind == "magnet" else torrent_path
-            async with client.fetch(network, what, copies, scratch) as leecher:
-                await leecher.until(lambda: client.fetched(leecher))
-                content.assert_equals_copy_in(copies, empty_files=client.writes_empty_files)
+            await _fetch(network, client, what, content, copies=copies, scratch=scratch)
     else:
         torrent = make_torrent(content, scratch / "theirs.torrent", tracker.url)
         tracker.admit(torrent.info_hash)
@@ -121,3 +120,25 @@ async def _exchange(network: Network, exchange: Exchange, tracker: Tracker, scra
             async with trio_swarm(network, scratch, *fetching) as leecher:
                 await leecher.until(lambda: leecher.process.poll() == 0)
                 content.assert_equals_copy_in(copies)
+
+
+async def _fetch(
+    network: Network,
+    client: Client,
+    what: str | Path,
+    content: Content,
+    *,
+    copies: Path,
+    scratch: Path,
+) -> None:
+    """Let a foreign client fetch, and compare what it got."""
+    for attempt in range(1, client.attempts + 1):
+        async with client.fetch(network, what, copies, scratch / f"attempt-{attempt}") as leecher:
+            try:
+                await leecher.until(partial(client.fetched, leecher))
+            except EndedEarlyError:
+                if attempt == client.attempts:
+                    raise
+            else:
+                content.assert_equals_copy_in(copies, empty_files=client.writes_empty_files)
+                return

@@ -16,6 +16,10 @@ OUTPUT_SHOWN = 6_000
 """How many of the last characters of a program's output a failure shows."""
 
 
+class EndedEarlyError(Exception):
+    """A program ended before it had done what it was run for."""
+
+
 class Program:
     """A running child in the network."""
 
@@ -47,14 +51,17 @@ class Program:
             return await self.process.wait()
 
     def check_alive(self) -> None:
-        """Raise if it has ended: what it was to do will never happen."""
-        code = self.process.poll()
-        assert code is None, f"{self.name} at {self.address} ended with code {code}"
+        """EndedEarlyError if it has ended: what it was to do will never happen."""
+        if (code := self.process.poll()) is not None:
+            raise EndedEarlyError(f"{self.name} at {self.address} ended with code {code}")
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Wait for what only its files or its output tell; raise if it fails before."""
-        while not happened():
-            if self.process.poll() != 0:
+        """Wait for what only its output or its end tell; EndedEarlyError if it ends without."""
+        while True:
+            ended = self.process.poll() is not None  # before looking: its last words count
+            if happened():
+                return
+            if ended:
                 self.check_alive()
             await trio.sleep(POLL_SECONDS)
 

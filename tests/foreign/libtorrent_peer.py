@@ -27,6 +27,7 @@ def main() -> None:
         | categories.tracker_notification
         | categories.connect_notification
         | categories.peer_notification
+        | categories.storage_notification  # cache_flushed_alert
     )
     if arguments.log_peers:
         mask |= categories.peer_log_notification | categories.torrent_log_notification
@@ -54,14 +55,16 @@ def main() -> None:
     handle = session.add_torrent(parameters)
 
     started = time.monotonic()
-    complete = False
+    has_all = False
     while True:
         session.wait_for_alert(100)
         for alert in session.pop_alerts():
             say(f"{time.monotonic() - started:.2f} {type(alert).__name__}: {alert}")
-        if not complete and handle.status().is_seeding:
-            complete = True
-            say("complete")
+            if has_all and isinstance(alert, lt.cache_flushed_alert):
+                say("complete")
+        if not has_all and handle.status().is_seeding:
+            has_all = True
+            handle.flush_cache()  # the last blocks may not have reached the files yet
 
 
 def say(line: str) -> None:
