@@ -30,6 +30,8 @@ SCHEDULERS = ("round-robin", "rarest-first", "bandwidth-weighted")
 HEARTBEAT = 60.0
 """Seconds: longer than a fetch, so that seeders are found and do not come by themselves; then every
 source has the address it listens at, by which the table knows it."""
+REGISTRATION = 10.0
+"""Seconds a seeder may take to be known to the tracker."""
 _CHUNK = 4 * MIB
 
 
@@ -149,6 +151,13 @@ class _Demo:
         self.reporter.say(f"tracker at {tracker}; seeders of {self.source.name} at {speeds}")
         ports = []
         for number, rate in enumerate(SEEDER_RATES):
+            registered = trio.Event()
+
+            def on_event(event: events.Event, registered: trio.Event = registered) -> None:
+                self._on_event(event)
+                if isinstance(event, events.Announced):
+                    registered.set()
+
             node = await stack.enter_async_context(
                 trio_swarm.open_node(
                     trio_swarm.NodeSettings(
@@ -156,24 +165,18 @@ class _Demo:
                         trackers=(tracker,),
                         state_folder=self.scratch / f"seeder-{number}",
                         upload_rate=rate,
-                        on_event=self._on_event,
+                        on_event=on_event,
                     )
                 )
             )
             await node.share(self.source)
             ports.append(node.port)
-        await self._registered(tracker)
+            # The comparison is one of schedulers, not of who was found first.
+            with trio.move_on_after(REGISTRATION):
+                await registered.wait()
+            if not registered.is_set():
+                raise TrioSwarmError("a seeder could not register with the demo's tracker")
         return ports
-
-    async def _registered(self, tracker: str) -> None:
-        """Wait until the tracker knows all seeders: the comparison is of those, not of starts."""
-        with trio.move_on_after(10):
-            while True:
-                found = await trio_swarm.search_names([tracker])
-                if sum(match.seeders + match.leechers for match in found) == len(SEEDER_RATES):
-                    return
-                await trio.sleep(0.05)
-        raise TrioSwarmError("the seeders could not register with the demo's tracker")
 
     async def _fetch(self, scheduler: str, tracker: str, ports: Sequence[int]) -> Fetched:
         """Fetch by name with a node of its own that knows the tracker and nothing else."""

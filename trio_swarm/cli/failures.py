@@ -1,5 +1,6 @@
 """From an exception to one clear line and an exit code; a bug keeps its traceback."""
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -12,20 +13,27 @@ FAILED = 1
 USAGE = 2
 
 
+class OutputError(TrioSwarmError):
+    """What the command has to say cannot be written."""
+
+
+class OutputGoneError(OutputError):
+    """Whoever read our output has gone (`trio-swarm ls | head -1`)."""
+
+
 def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     """Print what ended the command and return its exit code; None for a bug, which is not ours.
 
     A group of errors is explained when each of its leaves is.
     """
-    leaves = list(_leaves(error))
-    if any(isinstance(leaf, BrokenPipeError) for leaf in leaves):
-        # Whoever read our output has gone; there is nobody to tell. stdout would fail again when
-        # the interpreter flushes it.
-        sys.stdout = None
-        return FAILED
+    leaves = list(leaves_of(error))
+    if any(isinstance(leaf, OutputError) for leaf in leaves):
+        _drop_output()
+    if any(isinstance(leaf, OutputGoneError) for leaf in leaves):
+        return FAILED  # there is nobody to tell
     if all(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return FAILED
-    if not all(_is_explained(leaf) for leaf in leaves):
+    if not is_explained(error):
         return None
     code = USAGE if all(isinstance(leaf, ConfigError) for leaf in leaves) else FAILED
     # Several tasks may have met the same trouble.
@@ -35,6 +43,13 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     return code
 
 
+def _drop_output() -> None:
+    """Send stdout nowhere, or it would fail again when the interpreter flushes it at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def complain(message: str, *, exit_code: int, as_json: bool) -> None:
     """Print one line of what went wrong on stderr, and with `--json` as an event on stdout."""
     if as_json:
@@ -42,14 +57,19 @@ def complain(message: str, *, exit_code: int, as_json: bool) -> None:
     print(f"trio-swarm: {safe_text(message)}", file=sys.stderr, flush=True)
 
 
-def _is_explained(error: BaseException) -> bool:
-    return isinstance(error, TrioSwarmError) and not isinstance(error, LocalProtocolError)
+def is_explained(error: BaseException) -> bool:
+    """Whether `error`, or everything in a group, says in one line what is wrong; a bug does not."""
+    return all(
+        isinstance(leaf, TrioSwarmError) and not isinstance(leaf, LocalProtocolError)
+        for leaf in leaves_of(error)
+    )
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in a group and in the groups in it; an error that is no group is itself."""
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from _leaves(each)
+            yield from leaves_of(each)
     elif isinstance(error, ConfigProblems):
         yield from error.problems
     else:

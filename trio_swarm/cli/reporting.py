@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol, TextIO
 import trio
 
 from trio_swarm.cli.describe import describe
+from trio_swarm.cli.failures import OutputError, OutputGoneError
 from trio_swarm.cli.json_events import Hashing, json_line
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.progress_lines import progress_event, progress_line
@@ -71,7 +72,7 @@ class Reporter:
     def __init__(self, output: OutputOptions) -> None:
         self.quiet = output.quiet
         self.verbose = output.verbose
-        self.failure: OSError | None = None
+        self.failure: OutputError | None = None
         """Why output can no longer be written."""
         self.stop: Callable[[], None] | None = None
         """Called once when output can no longer be written; None: the error is raised instead."""
@@ -151,9 +152,11 @@ class Reporter:
         try:
             print(line, file=stream, flush=True)
         except OSError as error:
+            reason = f"output cannot be written: {error.strerror}"
+            is_gone = isinstance(error, BrokenPipeError)
+            self.failure = OutputGoneError(reason) if is_gone else OutputError(reason)
             if self.stop is None:
-                raise
-            self.failure = error
+                raise self.failure from error
             self.stop()
 
 

@@ -8,7 +8,7 @@ import trio
 
 import trio_swarm
 from trio_swarm import events
-from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.failures import FAILED, is_explained, leaves_of
 from trio_swarm.cli.fetching import (
     complete_when_room,
     fetch_when_known,
@@ -21,7 +21,7 @@ from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.model import FetchConfig, PeerConfig, ShareConfig, as_strategy
 from trio_swarm.config.reading import check_strategies, read_config, require_task
-from trio_swarm.errors import ConfigError, LocalProtocolError, TrioSwarmError
+from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import DEFAULT_TRACKER
 from trio_swarm.tracker.udp_server import TrackerHandle
@@ -125,11 +125,12 @@ class _Peer:
         """Run one share or fetch; its failure is told and ends nothing else."""
         try:
             await task()
-        except LocalProtocolError:
-            raise  # a bug of ours
-        except TrioSwarmError as error:
+        except Exception as error:
+            if not is_explained(error):
+                raise  # a bug of ours
             self.has_failed = True
-            failed = events.TorrentFailed(info_hash="", share_name=name, reason=str(error))
+            reason = "; ".join(dict.fromkeys(map(str, leaves_of(error))))
+            failed = events.TorrentFailed(info_hash="", share_name=name, reason=reason)
             self.reporter.event(failed)
 
     def _share(self, node: trio_swarm.Node, share: ShareConfig) -> Callable[[], Awaitable[None]]:

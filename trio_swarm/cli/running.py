@@ -10,7 +10,6 @@ import trio
 
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.reporting import Reporter
-from trio_swarm.errors import TrioSwarmError
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -21,8 +20,7 @@ async def run_until_interrupted(
     """Run `body` and return its exit code, or `interrupted()` when a signal ended it.
 
     SIGINT, SIGTERM and SIGHUP cancel the body, which announces `stopped` and saves on its way out;
-    the second of them ends the process at once. Raises what the body raises; BrokenPipeError or
-    TrioSwarmError when output can no longer be written.
+    the second of them ends the process at once. Raises what the body raises, and OutputError.
     """
     code = FAILED
     with _signals() as received:
@@ -36,10 +34,8 @@ async def run_until_interrupted(
             finally:
                 reporter.close()
             nursery.cancel_scope.cancel()
-    if isinstance(reporter.failure, BrokenPipeError):
-        raise reporter.failure
     if reporter.failure is not None:
-        raise TrioSwarmError(f"output cannot be written: {reporter.failure.strerror}")
+        raise reporter.failure
     return interrupted() if scope.cancelled_caught else code
 
 

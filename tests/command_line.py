@@ -1,0 +1,119 @@
+"""The real command in processes of its own, for tests."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 30.0
+"""Seconds until a process that does not answer fails the test."""
+
+
+class Program:
+    """A running `trio-swarm … --json`: its events as they come, its end."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.seen: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def wait_for(self, event: str, **fields: object) -> dict[str, Any]:
+        """Return the next event of that name with those fields."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            line = self._lines.get(timeout=max(0.01, deadline - time.monotonic()))
+            assert line is not None, f"ended without {event}: {self.seen}"
+            read = json.loads(line)
+            self.seen.append(read)
+            if read["event"] == event and fields.items() <= read.items():
+                return read
+
+    def end(self, signal_number: int | None = None) -> tuple[int, str]:
+        """Send the signal, if any, wait for the end, and return (exit code, stderr)."""
+        if signal_number is not None:
+            self.process.send_signal(signal_number)
+        code = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        while not self._lines.empty():
+            line = self._lines.get()
+            if line:
+                self.seen.append(json.loads(line))
+        assert self.process.stderr is not None
+        return code, self.process.stderr.read()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the events of that name seen so far."""
+        return [event for event in self.seen if event["event"] == name]
+
+
+class CommandLine:
+    """Runs commands in one folder, with a state folder of its own and no default tracker."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("TRIO_SWARM")
+        } | {"XDG_STATE_HOME": str(folder / "state"), "HOME": str(folder), "COLUMNS": "100"}
+
+    def command(self, *arguments: object) -> list[str]:
+        """Return the command as a process is given it."""
+        return [sys.executable, "-m", "trio_swarm", *map(str, arguments)]
+
+    def run(
+        self, *arguments: object, environment: Mapping[str, str] | None = None, text: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, with `text` on its stdin, which is no terminal."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | dict(environment or {}),
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def events(self, *arguments: object) -> list[dict[str, Any]]:
+        """Run one command with `--json` to its end and return its events; it must succeed."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    @contextmanager
+    def start(self, *arguments: object) -> Iterator[Program]:
+        """Run one command with `--json` in the background; it is killed at the end."""
+        process = subprocess.Popen(
+            self.command(*arguments, "--json"),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            program = Program(process)
+            try:
+                yield program
+            finally:
+                process.send_signal(signal.SIGKILL)
+                program.end()
+                assert process.stdout is not None
+                process.stdout.close()

@@ -1,0 +1,206 @@
+"""Waiting for a name, for room on the disk, and for the end of seeding, on a clock that jumps."""
+
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trio_swarm import Torrent, events
+from trio_swarm.cli import fetching
+from trio_swarm.cli.fetching import complete_when_room, fetch_when_known, seed_until
+from trio_swarm.errors import (
+    DiskFullError,
+    NameUnknownError,
+    StorageError,
+    TrackerUnreachableError,
+    TrioSwarmError,
+)
+from trio_swarm.progress import Progress
+
+FOLDER = Path("/downloads")
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+class FakeTorrent:
+    """As much of a torrent as waiting for one needs: it ends with `error`, or is complete."""
+
+    info_hash = b"\\1" * 20
+    name = "film"
+
+    def __init__(
+        self, *, have: int = 0, gained: int = 0, error: TrioSwarmError | None = None
+    ) -> None:
+        self.have = have
+        self.gained = gained
+        self.error = error
+        self.ratio = 0.0
+        self.over = trio.Event()
+
+    def progress(self) -> Progress:
+        return Progress(
+            state="downloading",
+            size=1000,
+            have=self.have,
+            pieces=10,
+            pieces_have=0,
+            download_rate=0.0,
+            upload_rate=0.0,
+            eta=None,
+            downloaded=0,
+            uploaded=0,
+            duplicate=0,
+            peers=0,
+            seeders=0,
+            ratio=self.ratio,
+        )
+
+    async def wait_complete(self) -> Path:
+        await trio.sleep(1)
+        self.have += self.gained
+        if self.error is not None:
+            self.over.set()
+            raise self.error
+        return FOLDER / "film"
+
+    async def wait_over(self) -> None:
+        await self.over.wait()
+
+
+def starts(*torrents: FakeTorrent) -> Callable[[], Any]:
+    left = list(torrents)
+
+    async def start() -> Torrent:
+        await trio.lowlevel.checkpoint()
+        return cast("Torrent", left.pop(0))
+
+    return start
+
+
+def full() -> DiskFullError:
+    return DiskFullError("no room left", path=FOLDER / "film.part")
+
+
+async def test_a_name_is_asked_for_again_less_and_less_often_and_said_once(
+    autojump_clock: MockClock,
+) -> None:
+    seen: list[events.Event] = []
+    times: list[float] = []
+
+    async def start() -> Torrent:
+        times.append(trio.current_time())
+        if len(times) < 5:
+            raise NameUnknownError("film", ["udp://a:1"])
+        if len(times) < 7:
+            raise TrackerUnreachableError("silent", tracker="udp://a:1")
+        return cast("Torrent", FakeTorrent())
+
+    await fetch_when_known(start, "film", on_event=seen.append)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps == sorted(gaps)
+    assert gaps[0] == fetching.FIRST_RETRY
+    assert gaps[-1] <= fetching.LAST_RETRY
+    assert [type(event) for event in seen] == [events.Waiting] * 2
+
+
+async def test_other_failures_to_start_are_not_waited_out(autojump_clock: MockClock) -> None:
+    async def start() -> Torrent:
+        raise StorageError("no", path=FOLDER)
+
+    with pytest.raises(StorageError):
+        await fetch_when_known(start, "film", on_event=lambda _: None)
+
+
+async def test_a_full_disk_pauses_the_download_until_there_is_room(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[events.Event] = []
+    started = trio.current_time()
+    asked: list[float] = []
+
+    def usage(folder: Path) -> Usage:
+        assert folder == FOLDER
+        asked.append(trio.from_thread.run_sync(trio.current_time) - started)
+        return Usage(0, 0, 600 if len(asked) > 3 else 599)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    first = FakeTorrent(have=100, gained=300, error=full())
+    second = FakeTorrent(have=400)
+    torrent = await complete_when_room(
+        cast("Torrent", first), starts(second), FOLDER, on_event=seen.append
+    )
+    assert cast("FakeTorrent", torrent) is second
+    assert asked == [pytest.approx(1 + fetching.DISK_LOOK * count) for count in (1, 2, 3, 4)]
+    (event,) = seen
+    assert isinstance(event, events.Waiting)
+    assert "no room left; it goes on when there is room" in event.reason
+
+
+async def test_a_disk_that_stays_full_despite_room_is_tried_less_and_less_often(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 10**9))
+    times: list[float] = []
+
+    async def start() -> Torrent:
+        times.append(trio.current_time())
+        return cast("Torrent", FakeTorrent(error=None if len(times) == 9 else full()))
+
+    await complete_when_room(
+        cast("Torrent", FakeTorrent(error=full())), start, FOLDER, on_event=lambda _: None
+    )
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == pytest.approx(fetching.DISK_LAST_LOOK + 1)
+
+
+async def test_what_else_ends_a_download_ends_it(autojump_clock: MockClock) -> None:
+    failing = FakeTorrent(error=StorageError("vanished", path=FOLDER))
+    with pytest.raises(StorageError, match="vanished"):
+        await complete_when_room(
+            cast("Torrent", failing), starts(), FOLDER, on_event=lambda _: None
+        )
+
+
+async def test_seeding_ends_after_the_time_or_at_the_ratio_whichever_is_first(
+    autojump_clock: MockClock,
+) -> None:
+    torrent = FakeTorrent()
+    started = trio.current_time()
+    await seed_until(cast("Torrent", torrent), seconds=60, ratio=None)
+    assert trio.current_time() - started == pytest.approx(61)
+
+    async def give() -> None:
+        await trio.sleep(10)
+        torrent.ratio = 2.5
+
+    started = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(give)
+        await seed_until(cast("Torrent", torrent), seconds=60, ratio=2.0)
+    assert trio.current_time() - started < 13
+    with trio.move_on_after(10**6) as scope:
+        await seed_until(cast("Torrent", torrent), seconds=None, ratio=None)
+    assert scope.cancelled_caught
+
+
+async def test_seeding_ends_with_what_ends_the_torrent(autojump_clock: MockClock) -> None:
+    torrent = FakeTorrent(error=StorageError("vanished", path=FOLDER))
+
+    async def vanish() -> None:
+        await trio.sleep(5)
+        torrent.over.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vanish)
+        with pytest.raises(StorageError, match="vanished"):
+            await seed_until(cast("Torrent", torrent), seconds=None, ratio=None)

@@ -1,0 +1,67 @@
+"""The demo: the whole system in one process, with each scheduler."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine
+from trio_swarm.cli.demo_command import SCHEDULERS, SEEDER_RATES, Fetched, table
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> CommandLine:
+    made = CommandLine(tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    made.environment["TMPDIR"] = str(scratch)
+    return made
+
+
+def test_the_demo_fetches_with_every_scheduler_and_leaves_nothing_behind(line: CommandLine) -> None:
+    done = line.run("demo", "--size", "8MiB")
+    assert (done.returncode, done.stderr) == (0, "")
+    for scheduler in SCHEDULERS:
+        assert f"fetching demo-8MiB.bin with {scheduler}" in done.stdout
+        (row,) = [each for each in done.stdout.splitlines() if each.startswith(f"{scheduler}  ")]
+        shares = [float(share) for share in row.replace(" %", "").split()[4:8]]
+        assert sum(shares) == pytest.approx(100, abs=0.3)
+    assert done.stdout.count("the bytes are identical") == len(SCHEDULERS)
+    assert list((line.folder / "scratch").iterdir()) == []
+
+
+def test_a_file_of_ones_own_is_used_and_kept_with_the_result(line: CommandLine) -> None:
+    mine = line.folder / "mine.bin"
+    mine.write_bytes(bytes(range(256)) * 4096)
+    events = [
+        each for each in line.events("demo", mine, "--keep") if each["event"] == "demo_result"
+    ]
+    assert [event["scheduler"] for event in events] == list(SCHEDULERS)
+    for event in events:
+        assert event["identical"]
+        assert sum(event["shares"].values()) == pytest.approx(1)
+        assert event["ideal_seconds"] == pytest.approx(1024**2 / sum(SEEDER_RATES))
+    (kept,) = (line.folder / "scratch").iterdir()
+    assert (kept / "fetched/mine.bin").read_bytes() == mine.read_bytes()
+
+
+def test_an_interrupted_demo_leaves_nothing_behind(line: CommandLine) -> None:
+    with line.start("demo", "--size", "200MiB") as program:
+        program.wait_for("progress")
+        assert program.end(signal.SIGINT) == (1, "")
+    assert list((line.folder / "scratch").iterdir()) == []
+
+
+def test_the_table_compares_times_shares_and_duplicates_with_the_ideal() -> None:
+    size = sum(SEEDER_RATES)
+    result = Fetched(
+        scheduler="round-robin",
+        seconds=2.0,
+        given=(size // 2, size // 2, 0, 0),
+        duplicate=2048,
+        is_identical=True,
+    )
+    heading, row, ideal, *_ = table([result], size)
+    assert heading.split()[:3] == ["SCHEDULER", "TIME", "MiB/s"]
+    assert " ".join(row.split()) == "round-robin 2.00 s 47.5 50.0 % 50.0 % 0.0 % 0.0 % 2 KiB"
+    assert " ".join(ideal.split()) == "ideal 1.00 s 95.0 63.2 % 21.1 % 10.5 % 5.3 % 0 B"
