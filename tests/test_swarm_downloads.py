@@ -121,6 +121,24 @@ def test_the_queue_of_a_peer_never_exceeds_what_it_announced() -> None:
     assert most == 10
 
 
+def test_less_is_asked_of_a_link_that_becomes_slow() -> None:
+    ledger = new_ledger(128, blocks=16)
+    peer = Peer(rate=4 * MIB)
+    swarm = Swarm(ledger, [peer])
+    in_flight: list[int] = []
+
+    def slow_down() -> None:
+        in_flight.append(ledger.stats(0).in_flight)
+        peer.rate = 100 * KIB
+
+    swarm.at(3.0, slow_down)
+    swarm.at(40.0, lambda: in_flight.append(ledger.stats(0).in_flight))
+    swarm.run(until=41.0)
+    before, after = in_flight
+    assert 4 * MIB * 0.4 < before * BLOCK < 4 * MIB * 1.5
+    assert after * BLOCK < 100 * KIB * 2
+
+
 def test_a_download_with_few_buffers_completes_at_full_speed() -> None:
     ledger = new_ledger(64, blocks=16, open_piece_limit=4)
     swarm = Swarm(ledger, [Peer(rate=2 * MIB), Peer(rate=2 * MIB)])

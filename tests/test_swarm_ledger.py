@@ -277,6 +277,21 @@ def test_a_late_block_calls_off_whoever_was_asked_instead() -> None:
     check(ledger)
 
 
+def test_bytes_that_overwrite_others_are_credited_to_who_sent_them_last() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 2)]
+    ledger.plan(0.0)
+    ledger.expire(6.0)
+    script.next = [Assignment(1, 0, 1)]
+    ledger.plan(6.0)
+    assert take(ledger, 1, 0, 0, 6.1) is ACCEPTED
+    assert ledger.contributors(0) == ["peer 1"]
+    assert take(ledger, 0, 0, 0, 6.2, count=2) is ACCEPTED
+    assert ledger.contributors(0) == ["peer 0"]
+    assert ledger.duplicate_bytes == BLOCK
+    check(ledger)
+
+
 def test_a_silent_peer_is_asked_for_one_block_at_a_time() -> None:
     ledger, script = scripted(pieces=8)
     script.next = [Assignment(0, 0)]
@@ -522,6 +537,20 @@ def test_another_takes_over_a_parole_whose_owner_left() -> None:
     script.next = [Assignment(0, 0)]
     ledger.plan(1.3)
     assert picture(ledger, 0) == "aaa.", "a suspect starts from nothing"
+    check(ledger)
+
+
+def test_late_blocks_of_others_are_kept_out_of_a_piece_on_parole() -> None:
+    ledger, script = mixed_failure(peers=4)
+    script.next = [Assignment(2, 0, 2)]
+    ledger.plan(1.0)
+    ledger.set_choked(2, choked=True, fast=True)
+    script.next = [Assignment(3, 0)]
+    ledger.plan(1.1)
+    assert Grant(2, BlockRun(0, 0, 2 * BLOCK)) in ledger.take_cancels()
+    shown = picture(ledger, 0)
+    assert take(ledger, 2, 0, 0, 1.2) is DUPLICATE
+    assert picture(ledger, 0) == shown
     check(ledger)
 
 

@@ -5,8 +5,9 @@ from typing import Protocol
 MAX_FAULTS = 5
 """Calls with a fault after which a strategy is replaced."""
 
-FORGIVEN = 200
-"""Clean calls that make up for one that was only slow: a busy machine is not the plugin's fault."""
+FORGIVEN = 20
+"""Clean calls that make up for one that was only slow: on a busy machine any call may be, and that
+is not the plugin's fault. For the same reason one slow call alone is not told."""
 
 
 class FaultSink(Protocol):
@@ -40,12 +41,16 @@ class FaultCount:
     def fault(self, kind: str, reason: str) -> None:
         """Count a call with a fault; `kind` is what makes two faults the same."""
         self.faults += 1
+        is_alone = False
         if kind == "slow":
+            is_alone = self._slow <= 0.0
             self._slow += 1.0
         else:
             self._strict += 1
         was_replaced = self.replaced
         self.replaced = was_replaced or self._strict + self._slow >= MAX_FAULTS
+        if is_alone and self.replaced == was_replaced:
+            return
         if kind not in self._kinds or self.replaced != was_replaced:
             self._kinds.add(kind)
             if self._on_fault is not None:
