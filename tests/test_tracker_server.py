@@ -220,6 +220,16 @@ async def test_names_are_resolved_and_searched_page_by_page(host: str) -> None:
             await clients.announce(url, announce(share_name="a\tb"))
 
 
+async def test_a_search_shows_what_changed_since_the_same_search_before() -> None:
+    async with running_tracker() as tracker, open_tracker_clients() as clients:
+        url = f"udp://127.0.0.1:{tracker.port}"
+        assert await clients.search(url, "*") == []
+        await clients.announce(url, announce(share_name="x.iso", left=0))
+        assert [match.name for match in await clients.search(url, "*")] == ["x.iso"]
+        await clients.announce(url, announce(event=AnnounceEvent.STOPPED))
+        assert await clients.search(url, "*") == []
+
+
 async def test_a_flood_of_searches_and_rubbish_holds_nobody_up() -> None:
     async with (
         running_tracker() as tracker,

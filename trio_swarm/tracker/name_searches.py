@@ -11,7 +11,7 @@ SLICE = 200
 """Names looked at before others get their turn: about 0.1 ms, a few ms for the worst pattern."""
 
 RESULT_LIFE = 5.0
-"""Seconds a result is kept, so that the pages of one search are pages of one result."""
+"""Seconds a result is kept, so that the later pages of a search are pages of one result."""
 
 MAX_RESULTS = 16
 """Results kept."""
@@ -42,9 +42,11 @@ class NameSearches:
         pattern = pending.query.pattern
         while self._results and now - next(iter(self._results.values()))[0] >= RESULT_LIFE:
             self._results.popitem(last=False)
-        if pattern not in self._results:
+        # A first page begins a search: who asks again wants to know what has changed.
+        if pending.query.offset == 0 or pattern not in self._results:
             if not pending.search.step(SLICE):
                 return None
+            self._results.pop(pattern, None)
             if len(self._results) >= MAX_RESULTS:
                 self._results.popitem(last=False)
             self._results[pattern] = (now, pending.search.matches)
