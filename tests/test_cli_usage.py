@@ -186,6 +186,8 @@ def test_groups_of_known_errors_are_explained_once_each() -> None:
     one = TrackerUnreachableError("silent", tracker="udp://a:1")
     group = ExceptionGroup("", [one, ExceptionGroup("", [one, ConfigError("wrong")])])
     assert failure(group) == (1, "trio-swarm: udp://a:1: silent\ntrio-swarm: wrong\n")
+    one.add_note("look there")
+    assert failure(one) == (1, "trio-swarm: udp://a:1: silent\ntrio-swarm: look there\n")
     problems = ConfigProblems([ConfigError("one"), ConfigError("two")])
     assert failure(problems) == (2, "trio-swarm: one\ntrio-swarm: two\n")
 

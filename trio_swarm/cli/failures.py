@@ -24,7 +24,8 @@ class OutputGoneError(OutputError):
 def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     """Print what ended the command and return its exit code; None for a bug, which is not ours.
 
-    A group of errors is explained when each of its leaves is.
+    A group of errors is explained when each of its leaves is. Notes of an error (what to do now)
+    follow it as further lines on stderr.
     """
     leaves = list(leaves_of(error))
     if any(isinstance(leaf, OutputError) for leaf in leaves):
@@ -37,9 +38,11 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
         return None
     code = USAGE if all(isinstance(leaf, ConfigError) for leaf in leaves) else FAILED
     # Several tasks may have met the same trouble.
-    messages = dict.fromkeys(str(leaf) for leaf in leaves)
-    for message in messages:
+    messages = {str(leaf): getattr(leaf, "__notes__", ()) for leaf in leaves}
+    for message, notes in messages.items():
         complain(message, exit_code=code, as_json=as_json)
+        for note in notes:
+            print(f"trio-swarm: {safe_text(note)}", file=sys.stderr, flush=True)
     return code
 
 

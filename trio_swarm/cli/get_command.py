@@ -133,7 +133,7 @@ async def get(
             if wait:
                 torrent = await complete_when_room(torrent, start, folder, on_event=reporter.event)
             else:
-                await _complete(torrent, reporter)
+                await _complete(torrent)
             is_complete = True
             if seed:
                 reporter.say("seeding until stopped (Ctrl-C)")
@@ -167,9 +167,9 @@ async def _choose(what: str, trackers: Sequence[str], error: NameAmbiguousError)
     return choice.info_hash
 
 
-async def _complete(torrent: trio_swarm.Torrent, reporter: Reporter) -> None:
+async def _complete(torrent: trio_swarm.Torrent) -> None:
     try:
         await torrent.wait_complete()
-    except DiskFullError:
-        reporter.warn("what was fetched is kept: make room, and give the same command again")
+    except DiskFullError as error:
+        error.add_note("what was fetched is kept: make room, and give the same command again")
         raise
