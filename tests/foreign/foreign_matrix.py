@@ -1,8 +1,9 @@
 """Exchanges between a foreign client and ours: which there are, and how one is run."""
 
+import contextlib
 import itertools
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from foreign_programs import EndedEarlyError, last_output
 
 from trio_swarm import create_torrent
 
+AT_ONCE = 14
+"""Exchanges run at a time. Transmission's go first: they take longest, and mostly wait."""
 EXCHANGE_SECONDS = 75
 """Longest time for one. Transmission needs up to 25 s, and two cores are shared by many."""
 IDENTICAL = "identical"
@@ -58,38 +61,31 @@ EXCHANGES = tuple(
 
 
 async def run_exchanges(
-    network: Network, exchanges: Iterable[Exchange], scratch: Path
+    network: Network, exchanges: Collection[Exchange], scratch: Path
 ) -> dict[Exchange, str]:
-    """Run all at once; of each, IDENTICAL or what went wrong."""
+    """Run all, many at a time; of each, IDENTICAL or what went wrong."""
     outcomes: dict[Exchange, str] = {}
+    waiting = iter(sorted(exchanges, key=lambda each: each.client != "transmission"))
 
-    async def run_one(exchange: Exchange, tracker: Tracker) -> None:
-        folder = scratch / str(exchange)
-        try:
-            with trio.fail_after(EXCHANGE_SECONDS):
-                await _exchange(network, exchange, tracker, folder)
-        except Exception:  # noqa: BLE001 - one exchange's failure is that exchange's outcome
-            outcomes[exchange] = f"{traceback.format_exc()}\n{last_output(folder)}"
-        else:
-            outcomes[exchange] = IDENTICAL
+    async def run_until_none_waits(trackers: dict[str, Tracker]) -> None:
+        for exchange in waiting:
+            folder = scratch / str(exchange)
+            try:
+                with trio.fail_after(EXCHANGE_SECONDS):
+                    await _exchange(network, exchange, trackers[exchange.tracker], folder)
+            except Exception:  # noqa: BLE001 - its failure is its outcome; the others go on
+                outcomes[exchange] = f"{traceback.format_exc()}\n{last_output(folder)}"
+            else:
+                outcomes[exchange] = IDENTICAL
 
-    async def run_through(tracker_name: str, chosen: list[Exchange]) -> None:
-        folder = scratch / tracker_name
-        try:
-            async with (
-                TRACKERS[tracker_name](network, folder) as tracker,
-                trio.open_nursery() as nursery,
-            ):
-                for exchange in chosen:
-                    nursery.start_soon(run_one, exchange, tracker)
-        except Exception:  # noqa: BLE001 - a tracker's failure is the outcome of those without one
-            failure = f"{traceback.format_exc()}\n{last_output(folder)}"
-            outcomes.update({exchange: failure for exchange in chosen if exchange not in outcomes})
-
-    async with trio.open_nursery() as nursery:
-        for tracker_name in TRACKERS:
-            if chosen := [each for each in exchanges if each.tracker == tracker_name]:
-                nursery.start_soon(run_through, tracker_name, chosen)
+    async with contextlib.AsyncExitStack() as stack:
+        trackers = {
+            name: await stack.enter_async_context(TRACKERS[name](network, scratch / name))
+            for name in sorted({each.tracker for each in exchanges})
+        }
+        async with trio.open_nursery() as nursery:
+            for _ in range(AT_ONCE):
+                nursery.start_soon(run_until_none_waits, trackers)
     return outcomes
 
 

@@ -1,7 +1,7 @@
 """Every foreign client, kind of torrent, direction and tracker: each combination a test.
 
-A client spends most of such an exchange waiting (Transmission unchokes every 10 s), so all of them
-run at once, when the first test is set up, and each test then reports its own.
+A client spends most of such an exchange waiting (Transmission unchokes every 10 s), so they all run
+beside each other, when the first test is set up, and each test then reports its own.
 """
 
 import shutil
