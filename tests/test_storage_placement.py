@@ -263,6 +263,20 @@ def test_a_name_that_was_taken_meanwhile_is_not_overwritten(
     sample.assert_at(files.finish())
 
 
+def test_a_file_that_appears_in_the_last_moment_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = one_file()
+    files = begin(sample, tmp_path, *range(10))
+    final = tmp_path / "downloads" / "movie.bin"
+    final.write_bytes(FOREIGN)
+    # As if it had come right after looking.
+    monkeypatch.setattr(placement_module.os.path, "lexists", lambda _path: False)
+    with pytest.raises(StorageError, match="not overwritten"):
+        files.finish()
+    assert final.read_bytes() == FOREIGN
+
+
 def test_without_hard_links_a_taken_name_is_not_overwritten_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

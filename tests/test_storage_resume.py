@@ -21,7 +21,8 @@ from storage_samples import (
 from trio_swarm.piece_sets import iterate
 from trio_swarm.storage import TorrentFiles, resume, resume_log
 from trio_swarm.storage import torrent_files as torrent_files_module
-from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.layout import Layout, Span
 
 
 def crash(files: TorrentFiles) -> None:
@@ -81,6 +82,35 @@ def test_a_kill_in_the_middle_of_a_piece_costs_that_piece_only(tmp_path: Path) -
     crash(files)
     _, have, hashed = restart(sample, tmp_path)
     assert (have, hashed) == ((1 << 20) - 1 | 1 << 26, 1)
+
+
+class KilledError(BaseException):
+    """Stands for the end of the process: nothing that stores may catch it."""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("sample", [one_file(30), folder([PIECE * 20 + 5, 3, 4, PIECE * 9])])
+def test_a_kill_while_a_piece_is_written_costs_at_most_that_piece(
+    sample: Sample, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = begin(sample, tmp_path, *range(20))
+    recorded = files.have
+    real = FileAccess.write
+
+    def write(self: FileAccess, descriptor: int, span: Span, data: memoryview) -> None:
+        if share:
+            real(self, descriptor, span, data[: int(len(data) * share)])
+        raise KilledError
+
+    monkeypatch.setattr(FileAccess, "write", write)
+    with pytest.raises(KilledError):
+        sample.write(files, 20)
+    crash(files)
+    monkeypatch.undo()
+    files, have, hashed = restart(sample, tmp_path)
+    assert have & recorded == recorded
+    assert hashed <= 1
+    assert have == recorded | (1 << 20 if share == 1 and sample.info.is_single_file else 0)
 
 
 @pytest.mark.parametrize("clean", [True, False])

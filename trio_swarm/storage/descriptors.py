@@ -86,9 +86,10 @@ class SharedDescriptors:
                 os.close(self._opened.popitem()[1])
 
     def _evict(self) -> None:
-        if len(self._opened) < self._capacity:
+        """Make room for one more, as far as others are not in use."""
+        excess = len(self._opened) - self._capacity + 1
+        if excess <= 0:
             return
-        for file in self._opened:
-            if file not in self._users:
-                os.close(self._opened.pop(file))
-                return
+        idle = [file for file in self._opened if file not in self._users]
+        for file in idle[:excess]:
+            os.close(self._opened.pop(file))
