@@ -404,11 +404,14 @@ def test_the_second_signal_ends_the_process_at_once(line: CommandLine) -> None:
     command = [sys.executable, "-c", textwrap.dedent(script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=line.folder) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "running\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "closing\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 1
+        try:
+            assert process.stdout.readline() == "running\n"
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "closing\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 1
+        finally:
+            process.kill()
 
 
 def test_a_reader_that_goes_away_ends_a_seeder_quietly(line: CommandLine, tracker: str) -> None:

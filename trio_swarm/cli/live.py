@@ -40,7 +40,7 @@ class LiveReporter(Reporter):
         self._live: Live | None = None
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
-        """Redraw until cancelled."""
+        """Redraw until cancelled; the terminal is as before then."""
         live = Live(console=self._console, auto_refresh=False, transient=True)
         try:
             live.start()
@@ -50,12 +50,8 @@ class LiveReporter(Reporter):
                 live.update(draw(torrents(), self._hashing, rows=rows), refresh=True)
                 await trio.sleep(REFRESH_SECONDS)
         finally:
-            self.close()
-
-    def close(self) -> None:
-        """Take the display away and show the cursor again."""
-        live, self._live = self._live, None
-        if live is not None:
+            # Takes the display away, and shows the cursor again.
+            self._live = None
             live.stop()
 
     def _write(self, text: str, stream: TextIO | None = None) -> None:

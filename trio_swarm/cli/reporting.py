@@ -124,9 +124,6 @@ class Reporter:
             await trio.sleep(LINE_SECONDS)
             self._show_progress(torrents())
 
-    def close(self) -> None:
-        """Give the terminal back."""
-
     def _show_progress(self, torrents: Sequence[Followed]) -> None:
         for hashing in filter(lambda each: each.is_running, self._hashing_changed()):
             done = percent_text(hashing.done, hashing.total)

@@ -28,11 +28,8 @@ async def run_until_interrupted(
             scope = trio.CancelScope()
             reporter.stop = scope.cancel
             nursery.start_soon(_cancel_on_signal, received, scope, reporter)
-            try:
-                with scope:
-                    code = await body()
-            finally:
-                reporter.close()
+            with scope:
+                code = await body()
             nursery.cancel_scope.cancel()
     if reporter.failure is not None:
         raise reporter.failure
