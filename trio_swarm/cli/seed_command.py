@@ -27,6 +27,7 @@ from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.wanted import WantedName, parse_wanted
 
 INTERRUPTED = 0
 """Being told to stop is the normal end of a seeder."""
@@ -129,8 +130,8 @@ def _tell_share(reporter: Reporter, event: events.Sharing, trackers: Sequence[st
 
 def _typeable(name: str) -> str | None:
     """Return `name` as typed in a shell; None if it would be taken for something else."""
-    looks_special = name.startswith(("-", "magnet:")) or name.endswith(".torrent") or "/" in name
-    return None if looks_special or safe_text(name) != name else shlex.quote(name)
+    is_name = isinstance(parse_wanted(name), WantedName) and not name.startswith("-")
+    return shlex.quote(name) if is_name and safe_text(name) == name else None
 
 
 def _from_elsewhere(url: str) -> str:
