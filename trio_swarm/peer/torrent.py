@@ -239,7 +239,7 @@ class Torrent:
                 share_name=self.name,
                 have=self.download.have_bytes(),
                 size=info.length,
-                hashed=result.hashed,
+                hashed=min(info.length, result.hashed * info.piece_length),
             )
         )
         for connection in self.peer_set.connections.values():

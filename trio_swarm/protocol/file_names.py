@@ -64,7 +64,8 @@ def safe_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> s
     """
     if not _PLAIN.fullmatch(component):
         check_component(component)
-        if _DRIVE.match(component):
+        # Newer Pythons take any character before a colon for a drive, not only a letter.
+        if component[1:2] == ":":
             component = f"{component[0]}_{component[2:]}"
         component = _UNSAFE.sub("_", component).rstrip(". ") or "_"
     if _RESERVED.fullmatch(component):
