@@ -223,6 +223,13 @@ async def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
                 pass
 
 
+async def test_a_share_that_cannot_be_read_is_a_storage_error_by_itself(tmp_path: Path) -> None:
+    async with node(tmp_path / "a") as seeder:
+        with pytest.raises(trio_swarm.StorageError, match="missing"):
+            await seeder.share(tmp_path / "missing.bin")
+        assert seeder.torrents == []
+
+
 async def test_an_unknown_scheduler_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(trio_swarm.ConfigError, match="rarest-first"):
         async with node(tmp_path / "a", scheduler="fastest-ever"):

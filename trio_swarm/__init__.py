@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         Node,
         open_node,
     )
+    from trio_swarm.peer.blocking import (
+        run_stoppable,
+    )
     from trio_swarm.peer.torrent import (
         Torrent,
     )
@@ -56,11 +59,19 @@ if TYPE_CHECKING:
     from trio_swarm.settings import (
         DEFAULT_TRACKER,
         NodeSettings,
+        default_state_folder,
     )
-    from trio_swarm.torrent_files import create_torrent, read_torrent
+    from trio_swarm.torrent_files import (
+        create_torrent,
+        read_torrent,
+    )
     from trio_swarm.tracker.udp_server import (
+        TrackerHandle,
         TrackerSettings,
         serve_tracker,
+    )
+    from trio_swarm.wanted import (
+        parse_wanted,
     )
 
 _HOME = {
@@ -85,17 +96,22 @@ _HOME = {
     "StorageError": "trio_swarm.errors",
     "Torrent": "trio_swarm.peer.torrent",
     "TrackerError": "trio_swarm.errors",
+    "TrackerHandle": "trio_swarm.tracker.udp_server",
     "TrackerRefusedError": "trio_swarm.errors",
     "TrackerSettings": "trio_swarm.tracker.udp_server",
     "TrackerUnreachableError": "trio_swarm.errors",
     "TrioSwarmError": "trio_swarm.errors",
     "create_torrent": "trio_swarm.torrent_files",
+    "default_state_folder": "trio_swarm.settings",
     "open_node": "trio_swarm.node",
     "parse_magnet": "trio_swarm.protocol.magnet",
+    "parse_wanted": "trio_swarm.wanted",
     "read_torrent": "trio_swarm.torrent_files",
+    "run_stoppable": "trio_swarm.peer.blocking",
     "search_names": "trio_swarm.naming",
     "serve_tracker": "trio_swarm.tracker.udp_server",
 }
+
 
 __all__ = [
     "DEFAULT_TRACKER",
@@ -119,15 +135,19 @@ __all__ = [
     "StorageError",
     "Torrent",
     "TrackerError",
+    "TrackerHandle",
     "TrackerRefusedError",
     "TrackerSettings",
     "TrackerUnreachableError",
     "TrioSwarmError",
     "__version__",
     "create_torrent",
+    "default_state_folder",
     "open_node",
     "parse_magnet",
+    "parse_wanted",
     "read_torrent",
+    "run_stoppable",
     "search_names",
     "serve_tracker",
 ]

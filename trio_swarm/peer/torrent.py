@@ -24,7 +24,7 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 from trio_swarm.protocol.magnet import Magnet
 from trio_swarm.protocol.metainfo import Info, Metainfo
-from trio_swarm.storage.torrent_files import TorrentFiles
+from trio_swarm.storage.torrent_files import CheckResult, TorrentFiles
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
@@ -233,17 +233,22 @@ class Torrent:
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
         )
+        if not self._plan.is_share:
+            self._tell_checked(self.download, result)
+        for connection in self.peer_set.connections.values():
+            connection.attach()
+
+    def _tell_checked(self, download: Download, result: CheckResult) -> None:
+        info = download.info
         self.context.emit(
             events.Checked(
                 info_hash=self.info_hash.hex(),
                 share_name=self.name,
-                have=self.download.have_bytes(),
+                have=download.have_bytes(),
                 size=info.length,
                 hashed=min(info.length, result.hashed * info.piece_length),
             )
         )
-        for connection in self.peer_set.connections.values():
-            connection.attach()
 
     async def _fetch(self) -> None:
         """Download what is missing, give the data its final name, and go on as a seeder."""
