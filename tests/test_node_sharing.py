@@ -274,3 +274,24 @@ async def test_labels_from_the_settings_reach_the_strategy(tmp_path: Path) -> No
                 await torrent.wait_complete()
     (done,) = recorder.of(events.Completed)
     assert set(done.sources) == {f"127.0.0.1:{near.port}"}
+
+
+@pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+async def test_what_was_fetched_is_shared_later_without_hashing_it_again(
+    tmp_path: Path, *, is_folder: bool
+) -> None:
+    source = tmp_path / "in" / "x"
+    original = make_folder(source) if is_folder else make_file(source, 500_000)
+    progress: list[int] = []
+    with trio.fail_after(30):
+        async with node(tmp_path / "s") as seeder:
+            shared = await seeder.share(original)
+            async with node(tmp_path / "l") as leecher:
+                torrent = await leecher.fetch(
+                    shared.info_hash.hex(), folder=tmp_path / "out", peers=[(HOST, seeder.port)]
+                )
+                path = await torrent.wait_complete()
+            async with node(tmp_path / "l") as again:
+                second = await again.share(path, on_progress=lambda done, _: progress.append(done))
+                assert second.info_hash == shared.info_hash
+    assert progress == []

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -133,6 +133,39 @@ def hash_share(
             ),
         )
     return info
+
+
+def remember_download(
+    info: Info, path: Path, state_folder: Path, stamps: Mapping[int, Stamp]
+) -> None:
+    """Let `hash_share` know the hashes of a finished download: each piece of it was verified.
+
+    `stamps` are the files' sizes and times as verified, by their place in `info.files`. Nothing is
+    remembered of data that differs from them, nor of a torrent that sharing `path` could not make:
+    of other files than are there, or with padding. Raises StorageError for an unwritable state.
+    """
+    root, files, is_single_file = _examine(path)
+    verified = [
+        (entry.path, stamps[number].size, stamps[number].mtime_ns)
+        for number, entry in enumerate(info.files)
+        if number in stamps
+    ]
+    found = [(file.path, file.size, file.mtime_ns) for file in files]
+    if is_single_file != info.is_single_file or sorted(verified) != sorted(found):
+        return
+    if any(entry.padding for entry in info.files):
+        return
+    state = StateFolder(state_folder)
+    key = b"%d %d" % (info.piece_length, info.private)
+    _remember(state.hashes(os.fsencode(root), info.name.encode(), key), files, info)
+    record = state.share(root, info.info_hash)
+    with disk_errors(record):
+        resume_log.save_snapshot(
+            record,
+            resume_log.make_snapshot(
+                Layout(info), full_set(info.piece_count), dict(stamps), durable=True
+            ),
+        )
 
 
 def create_metainfo(

@@ -17,6 +17,7 @@ from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.placement import Placement
 from trio_swarm.storage.resume import ResumeState, judge
 from trio_swarm.storage.resume_log import ResumeLog
+from trio_swarm.storage.sharing import remember_download
 from trio_swarm.storage.state import DownloadLock, StateFolder
 from trio_swarm.storage.tree import Tree, sync_folder
 from trio_swarm.storage.write_out import start_write_out
@@ -227,6 +228,7 @@ class TorrentFiles:
         stamps = access.scan()
         access.fixed = stamps
         log.stop(stamps=stamps, durable=True)
+        remember_download(self.info, placement.final, self._state.folder, stamps)
         self._become_complete()
         return self.root
 
