@@ -9,7 +9,8 @@ PYTHON ?=
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 # Arguments for pytest: make test ARGS="-k tracker"; for the demo: make demo ARGS="--help".
 ARGS ?=
-# One pytest worker per core. Tests that share costly set-up name an xdist group and stay together.
+# One pytest worker per core. A file's tests stay together (--dist loadfile), for some share a costly
+# set-up: the foreign clients' network is one.
 WORKERS ?= auto
 
 # Foreign clients that tests/foreign runs, by their commands and Debian packages.
@@ -58,7 +59,7 @@ demo: $(INSTALLED)  ## run the whole system in a scratch folder and compare the 
 	$(BIN)/trio-swarm demo $(ARGS)
 
 test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(INSTALLED)  ## lint, formatting, types, and the direction of the architecture
 	$(BIN)/ruff check .

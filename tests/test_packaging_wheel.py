@@ -11,7 +11,7 @@ import pytest
 PROJECT = Path(__file__).parent.parent
 QUIET = ("--quiet", "--disable-pip-version-check")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,7 @@ from foreign_content import KIB, make_content, make_torrent
 from foreign_network import Network
 from foreign_programs import last_output
 
-pytestmark = [
-    pytest.mark.foreign("aria2c", "opentracker"),
-    pytest.mark.xdist_group("foreign-network"),
-]
+pytestmark = pytest.mark.foreign("aria2c", "opentracker")
 
 
 async def test_aria2_fetches_from_libtorrent_through_opentracker(

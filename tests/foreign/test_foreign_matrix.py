@@ -11,10 +11,7 @@ import trio
 from foreign_matrix import EXCHANGES, IDENTICAL, Exchange, run_exchanges
 from foreign_network import Network
 
-pytestmark = [
-    pytest.mark.xdist_group("foreign-network"),
-    pytest.mark.timeout(240),  # the first test's set-up runs all exchanges
-]
+pytestmark = pytest.mark.timeout(240)  # the first test's set-up runs all exchanges
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from foreign_content import KIB, make_content, make_torrent
 from foreign_network import Network
 from foreign_programs import last_output
 
-pytestmark = [pytest.mark.foreign, pytest.mark.xdist_group("foreign-network")]
+pytestmark = pytest.mark.foreign
 
 NAME = "a größeres picture & 100 %.iso"
 
