@@ -31,7 +31,10 @@ class Client:
 
     name: str
     seed: Callable[..., AbstractAsyncContextManager[Program]]
-    """`seed(network, content, torrent, scratch)`; the data is at `content.path`."""
+    """`seed(network, content, torrent, scratch)`; the data is at `content.path`.
+
+    What follows, here and in `fetch`, goes to the program as options.
+    """
     fetch: Callable[..., AbstractAsyncContextManager[Program]]
     """`fetch(network, what, folder, scratch)`; `what` is a .torrent file or a magnet link."""
     fetched: Callable[[Program], bool]
@@ -102,16 +105,16 @@ async def _aria2(
 
 
 def _aria2_seed(
-    network: Network, content: Content, torrent: Path, scratch: Path
+    network: Network, content: Content, torrent: Path, scratch: Path, *options: str
 ) -> AbstractAsyncContextManager[Program]:
-    options = ("--check-integrity=true", "--seed-ratio=0")
+    options = ("--check-integrity=true", "--seed-ratio=0", *options)
     return _aria2(network, torrent, content.path.parent, scratch, *options)
 
 
 def _aria2_fetch(
-    network: Network, what: str | Path, folder: Path, scratch: Path
+    network: Network, what: str | Path, folder: Path, scratch: Path, *options: str
 ) -> AbstractAsyncContextManager[Program]:
-    return _aria2(network, what, folder, scratch, "--seed-time=0")
+    return _aria2(network, what, folder, scratch, "--seed-time=0", *options)
 
 
 def _aria2_fetched(program: Program) -> bool:

@@ -1,0 +1,103 @@
+"""Where benchmarks run: addresses of 127/8, and a meter around each program.
+
+Takes the place of `foreign_network.Network` for the modules in tests/foreign. No namespace, so
+nothing here needs root; no client of the benchmarks minds loopback addresses.
+"""
+
+import contextlib
+import itertools
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bench_metered
+from foreign_network import Network
+from foreign_programs import Program
+
+METER = Path(__file__).with_name("bench_metered.py")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a program prints: `done` when it is done, `last` for each thing on the way."""
+
+    last: str
+    done: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a meter read when its program was done. Times are monotonic seconds."""
+
+    started: float
+    last: float
+    done: float
+    cpu: float
+    """Seconds, from the start."""
+    peak: int
+    """Bytes."""
+
+
+NO_MARKS = Marks("(no mark)", "(no mark)")
+
+
+class Loopback(Network):
+    """127.77.0.0/16, so that a default port at 127.0.0.1 is never in the way."""
+
+    def __init__(self, reports: Path) -> None:
+        super().__init__("loopback")
+        self.marks = NO_MARKS
+        """What the next program is watched for."""
+        self._reports = reports
+        self._reports.mkdir(exist_ok=True)
+        self._free_addresses = (
+            f"127.77.{high}.{low}" for high, low in itertools.product(range(256), range(1, 255))
+        )
+
+    def command(self, argv: Sequence[str | Path]) -> list[str]:
+        """Return the command that runs `argv` under a meter."""
+        meter = [sys.executable, "-I", "-S", METER, self._reports, self.marks.last, self.marks.done]
+        return [*map(str, meter), *map(str, argv)]
+
+    def udp_socket(self) -> socket.socket:
+        """Return a UDP socket."""
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def reading(self, program: Program) -> Reading | None:
+        """Return what a program's meter read when it was done; None before."""
+        entries = self._entries(program)
+        done = next((entry for entry in entries if "done" in entry), None)
+        if done is None:
+            return None
+        # One that ended at once left no /proc entry to read, but its parent knows.
+        ended = next((entry for entry in entries if "ended" in entry), done)
+        return Reading(
+            started=entries[0]["started"],
+            last=done["last"],
+            done=done["done"],
+            cpu=done["cpu"],
+            peak=int(done["peak"] or ended["peak"]),
+        )
+
+    def pid(self, program: Program) -> int:
+        """Return the process id of the program itself, not of its meter."""
+        return int(self._entries(program)[0]["pid"])
+
+    def cpu(self, program: Program) -> float:
+        """Return the seconds of processor time of a running program."""
+        return bench_metered.cpu_seconds(self.pid(program))
+
+    def peak(self, program: Program) -> int:
+        """Return the most bytes a running program had resident."""
+        return bench_metered.peak_memory(self.pid(program))
+
+    def _entries(self, program: Program) -> list[dict[str, float]]:
+        entries = []
+        with contextlib.suppress(FileNotFoundError):
+            text = (self._reports / f"{program.process.pid}.json").read_text()
+            # A line without its end is still being written.
+            entries = [json.loads(line) for line in text.splitlines(keepends=True) if "\n" in line]
+        return entries
