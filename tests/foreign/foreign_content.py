@@ -63,15 +63,21 @@ class Torrent:
     magnet: str
 
 
-def make_torrent(content: Content, path: Path, tracker_url: str) -> Torrent:
-    """Make a version 1 torrent with libtorrent."""
+def make_torrent(
+    content: Content, path: Path, tracker_url: str, *, hybrid: bool = False
+) -> Torrent:
+    """Make a version 1 torrent with libtorrent.
+
+    hybrid: it is one of version 2 as well, so a pad file follows every file (BEP 52, BEP 47).
+    """
     import libtorrent as lt
 
     entries = [
         lt.create_file_entry(str(Path(content.path.name, name)), size)
         for name, size in content.files.items()
     ]
-    making = lt.create_torrent(entries, 64 * KIB, lt.create_torrent.v1_only)
+    version = 0 if hybrid else lt.create_torrent.v1_only
+    making = lt.create_torrent(entries, 64 * KIB, version)
     making.add_tracker(tracker_url)
     lt.set_piece_hashes(making, str(content.path.parent))
     path.write_bytes(lt.bencode(making.generate()))
