@@ -46,15 +46,23 @@ def search(registry: TrackerRegistry, pattern: str, step: int = 3) -> list[NameM
     return registry.matches(found.matches)
 
 
-def test_a_leecher_gets_everyone_else_and_a_seeder_gets_leechers_only() -> None:
+def test_a_leecher_gets_everyone_else_and_a_seeder_of_a_name_gets_leechers_only() -> None:
     registry = new_registry()
     registry.announce(A, v4(1), 0, left=0)
     registry.announce(A, v4(2), 0, left=5)
     seeders, leechers, peers = registry.announce(A, v4(3), 0, left=5)
     assert (seeders, leechers) == (1, 2)
     assert set(split(peers)) == {v4(1), v4(2)}
-    assert set(split(registry.announce(A, v4(4), 0, left=0).peers)) == {v4(2), v4(3)}
+    named = registry.announce(A, v4(4), 0, left=0, share=UrlShare("a", 0))
+    assert set(split(named.peers)) == {v4(2), v4(3)}
     assert registry.announce(B, v4(4), 0, left=5).peers == b""
+
+
+def test_who_misses_nothing_and_gives_no_name_gets_everyone_as_it_may_not_know_its_size() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, left=0)
+    registry.announce(A, v4(2), 0, left=5)
+    assert set(split(registry.announce(A, v4(3), 0, left=0).peers)) == {v4(1), v4(2)}
 
 
 def test_each_address_family_gets_its_own_and_counts_are_of_both() -> None:
@@ -357,7 +365,7 @@ class RegistryMachine(RuleBasedStateMachine):
             if in_swarm == swarm
             and address != peer
             and len(address) == len(peer)
-            and (left or their_left)
+            and (left or their_left or share is None)
         }
         chosen = split(answer.peers, len(peer))
         assert set(chosen) <= others

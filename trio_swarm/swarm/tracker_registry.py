@@ -124,8 +124,9 @@ class TrackerRegistry:
     ) -> SwarmAnswer:
         """Take an announce from `address` (6 or 18 bytes, compact); AnnounceRefusedError if full.
 
-        `left` 0 makes a seeder, which gets leechers only. `event` is AnnounceEvent's number
-        (unknown ones are none). Port 0 cannot be reached: it gets an answer and is not listed.
+        `left` 0 makes a seeder; one that announces a name gets leechers only. `event` is
+        AnnounceEvent's number (unknown ones are none). Port 0 cannot be reached: it gets an answer
+        and is not listed.
         """
         swarm = self._swarms.get(info_hash)
         is_v4 = len(address) == 6
@@ -151,13 +152,16 @@ class TrackerRegistry:
         leechers = len(peers4.index) + len(peers6.index) - seeders
         if num_want < 0:
             num_want = DEFAULT_NUM_WANT
+        # A client with a magnet link may say that nothing is left because it does not know the size
+        # yet (aria2 does), and then needs seeders. Whoever gives a name is no such client.
+        leechers_only = left == 0 and share is not None
         if is_v4:
             chosen = peers4.choose(
-                min(num_want, MAX_PEERS), self._rng, asker=peer, leechers_only=left == 0
+                min(num_want, MAX_PEERS), self._rng, asker=peer, leechers_only=leechers_only
             )
         else:
             chosen = peers6.choose(
-                min(num_want, MAX_PEERS6), self._rng, asker=peer, leechers_only=left == 0
+                min(num_want, MAX_PEERS6), self._rng, asker=peer, leechers_only=leechers_only
             )
         return SwarmAnswer(seeders, leechers, chosen)
 
