@@ -11,7 +11,7 @@ from trio_swarm.peer.connection import PeerClosedError, PeerConnection
 from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.protocol.addresses import Address, parse_host_port
+from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
 from trio_swarm.protocol.peer_messages import WireEvent
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.swarm.candidates import Candidates
@@ -140,7 +140,7 @@ class PeerSet:
         self._context.emit(
             events.PeerConnected(
                 info_hash=info_hash,
-                address=connection.address,
+                address=format_address(connection.remote),
                 client=connection.client,
                 outgoing=connection.is_outgoing,
             )
@@ -155,7 +155,9 @@ class PeerSet:
             self._context.connections -= 1
             self._left(connection)
             self._context.emit(
-                events.PeerLost(info_hash=info_hash, address=connection.address, reason=reason)
+                events.PeerLost(
+                    info_hash=info_hash, address=format_address(connection.remote), reason=reason
+                )
             )
 
     def _left(self, connection: PeerConnection) -> None:
