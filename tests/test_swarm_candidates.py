@@ -78,3 +78,29 @@ def test_addresses_from_strangers_never_exceed_the_limit_nor_have_impossible_por
     for number in range(MAX_CANDIDATES + 10):
         known.add((f"10.1.{number // 250}.{number % 250}", 1), 0.0)
     assert len(known) <= MAX_CANDIDATES
+
+
+def test_when_there_is_no_room_a_new_address_takes_the_place_of_the_most_hopeless() -> None:
+    known = Candidates()
+    for number in range(MAX_CANDIDATES):
+        known.add((f"10.0.{number >> 8}.{number & 255}", 1), 0.0)
+    assert not known.add(B, 0.0)  # none of the others has been tried
+    for _ in range(3):
+        dialled = known.take_due(0.0)
+        assert dialled is not None
+        known.lost(dialled, 0.0)
+    hopeless = ("10.0.0.1", 1)
+    known.lost(hopeless, 0.0)
+    assert known.add(B, 0.0)
+    assert len(known) == MAX_CANDIDATES
+    assert known.add(hopeless, 0.0)  # it is not known any more
+
+
+def test_an_address_that_never_failed_is_dialled_before_all_that_did() -> None:
+    known = Candidates()
+    known.add(A, 0.0)
+    assert known.take_due(0.0) == A
+    known.lost(A, 0.0)
+    known.add(B, 50.0)
+    assert known.take_due(100.0) == B
+    assert known.take_due(100.0) == A

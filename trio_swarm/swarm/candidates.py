@@ -1,9 +1,12 @@
 """Addresses of a swarm's peers: which to dial next, and when to try again."""
 
+import math
+
 from trio_swarm.protocol.addresses import Address
 
 MAX_CANDIDATES = 2_000
-"""Addresses remembered per torrent: trackers hand out 200 at a time, strangers could more."""
+"""Addresses remembered per torrent: trackers hand out 200 at a time, strangers could more. Beyond
+it, a new address takes the place of the one that failed most often, if any failed."""
 
 FIRST_RETRY = 1.0
 """Seconds until a lost or refused peer is dialled again first; doubles up to LAST_RETRY."""
@@ -44,19 +47,35 @@ class Candidates:
             address in self._known
             or not 0 < address[1] < 65536
             or self.is_banned(address)
-            or len(self._known) >= MAX_CANDIDATES
+            or (len(self._known) >= MAX_CANDIDATES and not self._forget_worst())
         ):
             return False
         self._known[address] = _Candidate(now)
         return True
 
-    def take_due(self, now: float) -> Address | None:
-        """Return an address to dial now and mark it busy; None if there is none."""
-        best: Address | None = None
-        best_due = now
+    def _forget_worst(self) -> bool:
+        """Drop the idle address that failed most often; False if there is none that failed."""
+        worst, most = None, 0
         for address, candidate in self._known.items():
-            if not candidate.is_busy and candidate.due <= best_due:
-                best, best_due = address, candidate.due
+            if candidate.failures > most and not candidate.is_busy:
+                worst, most = address, candidate.failures
+        if worst is None:
+            return False
+        del self._known[worst]
+        return True
+
+    def take_due(self, now: float) -> Address | None:
+        """Return an address to dial now and mark it busy; None if there is none.
+
+        Those that failed least come first: thousands of dead ones must not delay a new one.
+        """
+        best: Address | None = None
+        best_claim = (math.inf, math.inf)
+        for address, candidate in self._known.items():
+            if not candidate.is_busy and candidate.due <= now:
+                claim = (candidate.failures, candidate.due)
+                if claim < best_claim:
+                    best, best_claim = address, claim
         if best is not None:
             self._known[best].is_busy = True
         return best
