@@ -13,6 +13,9 @@ def main() -> int:
 
         print(f"trio-swarm {__version__}")
         return 0
-    from trio_swarm.cli.app import run  # noqa: PLC0415 - see above
+    try:
+        from trio_swarm.cli.app import run  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        return 1  # Ctrl-C within the first tenths of a second
 
     return run(arguments)
