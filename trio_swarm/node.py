@@ -18,6 +18,7 @@ from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_pending
 from trio_swarm.peer.disk import open_disk_threads
 from trio_swarm.peer.listening import address_of, open_listeners
+from trio_swarm.peer.places import Places
 from trio_swarm.peer.strategies import check_strategies
 from trio_swarm.peer.streams import SocketStream
 from trio_swarm.peer.torrent import Torrent, TorrentPlan
@@ -41,8 +42,9 @@ from trio_swarm.wanted import (
     parse_wanted,
 )
 
-PENDING_HANDSHAKES = 64
-"""Incoming connections that may be in their handshake at once; further ones wait to be accepted."""
+PENDING_HANDSHAKES = 128
+"""Incoming connections that may be in their handshake at once; then the oldest gives way, which has
+had its time: peers send their handshake at once."""
 
 
 class Node:
@@ -54,7 +56,7 @@ class Node:
         self._context = context
         self._nursery = nursery
         self._torrents: dict[bytes, Torrent] = {}
-        self._handshakes = trio.CapacityLimiter(PENDING_HANDSHAKES)
+        self._handshakes: dict[trio.CancelScope, None] = {}
         self.addresses = addresses
 
     @property
@@ -228,7 +230,8 @@ class Node:
         torrent = Torrent(self._context, plan)
         self._torrents[plan.info_hash] = torrent
         self._nursery.start_soon(self._run_torrent, torrent, name=f"torrent {plan.name}")
-        await trio.lowlevel.checkpoint()
+        # Before that it would turn away peers who dial us at once.
+        await torrent.wait_started()
         return torrent
 
     async def _run_torrent(self, torrent: Torrent) -> None:
@@ -243,43 +246,44 @@ class Node:
         """Accept peers at one socket, for ever; a peer's failure is that peer's."""
         async with trio.open_nursery() as nursery:
             while True:
-                token = object()
-                await self._handshakes.acquire_on_behalf_of(token)
                 try:
                     stream = await listener.accept()
                 except OSError as error:
                     # Out of descriptors (EMFILE) passes when a peer leaves; anything else too.
-                    self._handshakes.release_on_behalf_of(token)
                     self._context.emit(
                         events.Waiting(info_hash="", share_name="", reason=f"accept: {error}")
                     )
                     await trio.sleep(0.1)
                     continue
-                nursery.start_soon(self._welcome, stream, token)
+                nursery.start_soon(self._welcome, stream)
 
-    async def _welcome(self, accepted: trio.SocketStream, token: object) -> None:
+    async def _welcome(self, accepted: trio.SocketStream) -> None:
         try:
-            try:
-                stream = SocketStream.from_trio(accepted.socket)
-            except OSError:
-                accepted.socket.close()
-                return
-            try:
-                with trio.move_on_after(HANDSHAKE_TIMEOUT) as scope:
-                    await self._shake_hands(stream)
-                if scope.cancelled_caught:
-                    stream.close()
-            except (RemoteProtocolError, OSError, trio.BrokenResourceError):
+            stream = SocketStream.from_trio(accepted.socket)
+        except OSError:
+            accepted.socket.close()
+            return
+        if len(self._handshakes) >= PENDING_HANDSHAKES:
+            oldest = next(iter(self._handshakes))
+            del self._handshakes[oldest]
+            oldest.cancel()
+        try:
+            with trio.move_on_after(HANDSHAKE_TIMEOUT) as scope:
+                self._handshakes[scope] = None
+                await self._shake_hands(stream)
+            if scope.cancelled_caught:
                 stream.close()
-            except BaseException:
-                stream.close()
-                raise
+        except (RemoteProtocolError, OSError, trio.BrokenResourceError):
+            stream.close()
+        except BaseException:
+            stream.close()
+            raise
         finally:
-            self._handshakes.release_on_behalf_of(token)
+            self._handshakes.pop(scope, None)
 
     async def _shake_hands(self, stream: SocketStream) -> None:
         context = self._context
-        if not context.has_room:
+        if context.places.is_full:
             stream.close()
             return
         wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)
@@ -338,6 +342,7 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
             port=addresses[0][1],
             source_host=source,
             rng=rng,
+            places=Places(settings.max_connections),
             disk=disk,
             clients=clients,
             strategies=strategies,

@@ -11,20 +11,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trio_swarm import piece_sets
 from trio_swarm.errors import StorageError
-from trio_swarm.peer.hearing import OWN_MAX_BLOCK, REQUEST_QUEUE, handle
+from trio_swarm.peer.hearing import handle
+from trio_swarm.peer.saying import greet, prepare
 from trio_swarm.peer.streams import PeerStream, TruncatedFileError
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address, format_address
-from trio_swarm.protocol.extensions import (
-    OUR_UT_METADATA,
-    UT_METADATA,
-    ExtensionHandshake,
-    allowed_fast_set,
-    encode_extension_handshake,
-)
+from trio_swarm.protocol.extensions import ExtensionHandshake, allowed_fast_set
 from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.schedulers.api import UploadRequest
@@ -35,14 +29,8 @@ from trio_swarm.swarm.rates import RateEstimate
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent
 
-LARGE_BLOCK_SECONDS = 0.05
-"""A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
-
 LIMITED_READ_SECONDS = 0.05
 """Under a download limit one read takes at most what the limit allows in this time."""
-
-UPLOAD_BATCH = 256 * 1024
-"""Bytes of blocks put out before control messages get their turn again."""
 
 
 class PeerClosedError(Exception):
@@ -78,6 +66,7 @@ class PeerConnection:
         self.is_attached = False
         self.told = 0
         self.is_told_any = False
+        self.is_metadata_told = False
         self.grants: deque[BlockRun] = deque()
         self.asked: dict[tuple[int, int], int] = {}
         self.cancels: list[BlockRun] = []
@@ -91,11 +80,12 @@ class PeerConnection:
         self.downloaded = 0
         self.upload_rate = RateEstimate()
         self.allowed_fast: frozenset[int] = frozenset()
+        self.allowed_fast_untold: frozenset[int] = frozenset()
         self.refused = 0
-        self.metadata_owed = 0
+        self.metadata_requests: deque[int] = deque()
         self.max_request = BLOCK_LENGTH
         self.wakeup = Wakeup()
-        self._upload_at = 0.0
+        self.upload_at = 0.0
         self._scope = trio.CancelScope()
         self._close_reason: str | None = None
 
@@ -108,11 +98,21 @@ class PeerConnection:
 
     @property
     def is_seeder(self) -> bool:
-        """It has every piece, or says that it only uploads."""
+        """It has every piece."""
         download = self.torrent.download
         if download is not None and self.is_attached:
             return download.ledger.pieces_of(self.key) == download.all_pieces
         return False
+
+    @property
+    def wants_nothing(self) -> bool:
+        """It has every piece, or says that it only uploads (BEP 21)."""
+        return self.is_seeder or (self.extensions is not None and self.extensions.upload_only)
+
+    @property
+    def is_closing(self) -> bool:
+        """It ends soon: `close` was called."""
+        return self._close_reason is not None
 
     def close(self, reason: str) -> None:
         """End the connection soon; `reason` is for people."""
@@ -131,7 +131,9 @@ class PeerConnection:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    self._greet()
+                    greet(self)
+                    if self.torrent.download is not None:
+                        self.attach()
                     nursery.start_soon(self._write, name=f"write to {self.address}")
                     handle(self, events, trio.current_time())
                     await self._read()
@@ -160,15 +162,17 @@ class PeerConnection:
 
     async def _write(self) -> None:
         while True:
+            # A reader that failed has cancelled us, and may have left things half told.
+            await trio.lowlevel.checkpoint_if_cancelled()
             now = trio.current_time()
-            self._prepare(now)
+            prepare(self, now)
             if self.wire.has_data_to_send:
                 self.last_sent = now
                 await self._send(self.wire.data_to_send())
-                self.metadata_owed = self.refused = 0
+                self.refused = 0
                 continue
-            if self.upload_queue and self._upload_at > now:
-                with trio.move_on_at(self._upload_at):
+            if self.upload_queue and self.upload_at > now:
+                with trio.move_on_at(self.upload_at):
                     await self.wakeup.wait()
             else:
                 await self.wakeup.wait()
@@ -210,31 +214,13 @@ class PeerConnection:
             begin += sent
             length -= sent
 
-    # --- what we say ----------------------------------------------------------------------------
-
-    def _greet(self) -> None:
-        """Put the first messages out: the extension handshake (BEP 10)."""
-        if self.wire.extensions:
-            info = self.torrent.info
-            self.wire.send_extended(
-                0,
-                encode_extension_handshake(
-                    ExtensionHandshake(
-                        message_ids={UT_METADATA: OUR_UT_METADATA},
-                        client=self.torrent.context.client,
-                        port=self.torrent.context.port or None,
-                        request_queue=REQUEST_QUEUE,
-                        metadata_size=len(info.raw) if info is not None else None,
-                        upload_only=self.torrent.is_complete,
-                        max_block=OWN_MAX_BLOCK,
-                    )
-                ),
-            )
-        if not self.is_attached and self.torrent.download is not None:
-            self.attach()
+    # --- joining the download ------------------------------------------------------------------
 
     def attach(self) -> None:
-        """Join the torrent's download: its metadata is known and its files are open."""
+        """Join the torrent's download: its metadata is known and its files are open.
+
+        Raises RemoteProtocolError if what the peer told before does not fit: call it in its task.
+        """
         download = self.torrent.download
         info = self.torrent.info
         assert download is not None
@@ -258,7 +244,7 @@ class PeerConnection:
             download.ledger.set_choked(self.key, choked=False, fast=self.wire.fast)
         handle(self, held_back, now)
         if self.wire.fast and ":" not in self.remote[0]:
-            self.allowed_fast = frozenset(
+            self.allowed_fast = self.allowed_fast_untold = frozenset(
                 allowed_fast_set(self.remote[0], info.info_hash, info.piece_count)
             )
         self.wakeup.set()
@@ -271,125 +257,3 @@ class PeerConnection:
         blocks = self.extensions.request_queue
         if blocks:
             download.ledger.set_queue_limit(self.key, blocks)
-
-    def _prepare(self, now: float) -> None:
-        """Put into the wire whatever the peer should know by now and was not told."""
-        wire = self.wire
-        torrent = self.torrent
-        download = torrent.download
-        if not self.is_attached:
-            if wire.fast and not self.is_told_any:
-                # A Fast peer must hear of our pieces first (BEP 6); before the metadata is here
-                # there are none.
-                wire.send_bitfield(0)
-                self.is_told_any = True
-            return
-        assert download is not None
-        self._tell_pieces(download.ledger.have)
-        interested = download.ledger.is_interesting(self.key)
-        if interested != wire.am_interested:
-            if interested:
-                wire.send_interested()
-            else:
-                wire.send_not_interested()
-        if self.should_unchoke == wire.am_choking:
-            self._tell_choke()
-        while self.grants:
-            run = self.grants.popleft()
-            # In endgame another peer may have completed the piece since it was granted.
-            if not (download.ledger.have >> run.piece) & 1:
-                self._ask(run)
-        for run in self.cancels:
-            self._cancel(run)
-        self.cancels.clear()
-        if self.upload_queue and now >= self._upload_at:
-            self._serve(now)
-
-    def _tell_pieces(self, have: int) -> None:
-        offered = have
-        if have & ~self.told or not self.is_told_any:
-            revealed = self.torrent.upload.offer(self)
-            if revealed is not None:
-                offered &= revealed
-        wire = self.wire
-        if not self.is_told_any:
-            wire.send_bitfield(offered)
-            self.is_told_any = True
-            self.told = offered
-            if wire.fast and self.allowed_fast:
-                for piece in self.allowed_fast:
-                    wire.send_allowed_fast(piece)
-            return
-        new = offered & ~self.told
-        if new:
-            for piece in piece_sets.iterate(new):
-                wire.send_have(piece)
-            self.told |= new
-
-    def _tell_choke(self) -> None:
-        wire = self.wire
-        if self.should_unchoke:
-            wire.send_unchoke()
-            return
-        wire.send_choke()
-        # BEP 6: every request a choke drops is rejected, but allowed-fast ones may stay.
-        kept: deque[UploadRequest] = deque()
-        for request in self.upload_queue:
-            if request.piece in self.allowed_fast:
-                kept.append(request)
-            elif wire.fast:
-                wire.send_reject(request.piece, request.begin, request.length)
-        self.upload_queue = kept
-
-    def _ask(self, run: BlockRun) -> None:
-        begin = run.begin
-        end = begin + run.length
-        size = self._request_size()
-        while begin < end:
-            length = min(size, end - begin)
-            self.wire.send_request(run.piece, begin, length)
-            self.asked[run.piece, begin] = length
-            begin += length
-
-    def _request_size(self) -> int:
-        if self.max_request == BLOCK_LENGTH:
-            return BLOCK_LENGTH
-        download = self.torrent.download
-        assert download is not None
-        rate = download.ledger.stats(self.key).rate
-        size = self.max_request
-        while size > BLOCK_LENGTH and size > rate * LARGE_BLOCK_SECONDS:
-            size >>= 1
-        return size
-
-    def _cancel(self, run: BlockRun) -> None:
-        end = run.begin + run.length
-        begin = run.begin
-        while begin < end:
-            length = self.asked.get((run.piece, begin))
-            if length is None or begin + length > end:
-                begin += BLOCK_LENGTH
-                continue
-            self.wire.send_cancel(run.piece, begin, length)
-            if not self.wire.fast:
-                # Without Fast nothing confirms a cancel; a block already on its way is unrequested.
-                del self.asked[run.piece, begin]
-            begin += length
-
-    def _serve(self, now: float) -> None:
-        if self.is_queue_unordered:
-            self.is_queue_unordered = False
-            self.torrent.upload.order(self)
-        bucket = self.torrent.context.upload_bucket
-        batch = UPLOAD_BATCH if bucket.rate is None else 1
-        sent = 0
-        while self.upload_queue and sent < batch:
-            request = self.upload_queue.popleft()
-            self.wire.send_block(request.piece, request.begin, request.length)
-            self.torrent.upload.count(request.piece, request.length)
-            sent += request.length
-        self.uploaded += sent
-        self.uploaded_since_unchoke += sent
-        self.upload_rate.add(sent, now)
-        self.torrent.upload.rate.add(sent, now)
-        self._upload_at = now + bucket.take(sent, now)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from trio_swarm.announcing.clients import TrackerClients
 from trio_swarm.events import Event
 from trio_swarm.peer.disk import DiskThreads
+from trio_swarm.peer.places import Places
 from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings
 from trio_swarm.swarm.token_bucket import TokenBucket
@@ -32,8 +33,8 @@ class NodeContext:
     upload_bucket: TokenBucket
     download_bucket: TokenBucket
     emit: Callable[[Event], None]
-    connections: int = 0
-    """Peers connected or being dialled, over all torrents."""
+    places: Places
+    """For the peers of all torrents."""
     next_key: int = field(default=0)
 
     def new_connection_key(self) -> int:
@@ -48,8 +49,3 @@ class NodeContext:
             if address.startswith(prefix):
                 result.update(self.settings.labels[prefix])
         return result
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more peer may connect."""
-        return self.connections < self.settings.max_connections

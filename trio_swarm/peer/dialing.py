@@ -24,39 +24,48 @@ MAX_DIALLING = 20
 async def dial_peers(torrent: "Torrent") -> None:
     """Dial whoever is due, for as long as the torrent lives."""
     limit = trio.CapacityLimiter(MAX_DIALLING)
-    async with trio.open_nursery() as nursery:
-        while True:
-            now = trio.current_time()
-            while torrent.context.has_room and limit.available_tokens > 0:
-                address = torrent.peer_set.candidates.take_due(now)
-                if address is None:
-                    break
-                if torrent.peer_set.is_connected_to(address):
-                    continue
-                token = object()
-                limit.acquire_on_behalf_of_nowait(token)
-                nursery.start_soon(_dial, torrent, address, limit, token)
-            due = torrent.peer_set.candidates.next_due()
-            is_full = not torrent.context.has_room or limit.available_tokens == 0
-            with trio.move_on_at(float("inf") if is_full else max(due, now)):
-                await torrent.peer_set.dial_wakeup.wait()
+    peer_set = torrent.peer_set
+    places = torrent.context.places
+    with places.waking(peer_set.dial_wakeup):
+        async with trio.open_nursery() as nursery:
+            while True:
+                now = trio.current_time()
+                while not places.is_full and limit.available_tokens > 0:
+                    address = peer_set.candidates.take_due(now)
+                    if address is None:
+                        break
+                    if peer_set.is_connected_to(address):
+                        continue
+                    token = object()
+                    limit.acquire_on_behalf_of_nowait(token)
+                    places.take()
+                    nursery.start_soon(_dial, torrent, address, limit, token)
+                due = peer_set.candidates.next_due()
+                is_full = places.is_full or limit.available_tokens == 0
+                with trio.move_on_at(float("inf") if is_full else max(due, now)):
+                    await peer_set.dial_wakeup.wait()
 
 
 async def _dial(
     torrent: "Torrent", address: Address, limit: trio.CapacityLimiter, token: object
 ) -> None:
     context = torrent.context
-    context.connections += 1
+    refusal: str | None = None
     try:
-        if is_ip_address(address[0]):
-            refusal = await _dial_once(torrent, address)
-        else:
-            refusal = None
-            await _look_up(torrent, address)
+        dialled = None
+        try:
+            if is_ip_address(address[0]):
+                dialled = await _dial_once(torrent, address)
+            else:
+                await _look_up(torrent, address)
+        finally:
+            # From here to the admission nothing waits, so nobody else can take the place.
+            context.places.release()
+        if dialled is not None:
+            refusal = torrent.peer_set.admit(*dialled, is_outgoing=True)
     except (OSError, trio.TooSlowError, RemoteProtocolError, trio.BrokenResourceError) as error:
         refusal = str(error) or type(error).__name__
     finally:
-        context.connections -= 1
         limit.release_on_behalf_of(token)
         torrent.peer_set.dial_wakeup.set()
     if refusal is not None:
@@ -78,7 +87,9 @@ async def _look_up(torrent: "Torrent", address: Address) -> None:
     torrent.peer_set.candidates.lost(address, now, useless=True)
 
 
-async def _dial_once(torrent: "Torrent", address: Address) -> str | None:
+async def _dial_once(
+    torrent: "Torrent", address: Address
+) -> tuple[PeerStream, PeerWire, list[WireEvent]]:
     context = torrent.context
     stream = await connect(address, source_host=context.source_host)
     try:
@@ -90,7 +101,7 @@ async def _dial_once(torrent: "Torrent", address: Address) -> str | None:
     except BaseException:
         stream.close()
         raise
-    return torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=True)
+    return stream, wire, wire_events
 
 
 async def send_pending(stream: PeerStream, wire: PeerWire) -> None:

@@ -47,9 +47,13 @@ def _requested(peer: "PeerConnection", event: msg.RequestReceived) -> None:
         peer.upload_queue.append(UploadRequest(event.piece, event.begin, event.length))
         peer.is_queue_unordered = True
         return
+    _reject(peer, event.piece, event.begin, event.length)
+
+
+def _reject(peer: "PeerConnection", piece: int, begin: int, length: int) -> None:
     # Without Fast silence is the answer, as it is to requests that crossed our choke on the way.
-    if wire.fast:
-        wire.send_reject(event.piece, event.begin, event.length)
+    if peer.wire.fast:
+        peer.wire.send_reject(piece, begin, length)
         peer.refused += 1
         if peer.refused > REFUSED_LIMIT:
             raise RemoteProtocolError("it asks for what it cannot have and does not listen")
@@ -60,11 +64,11 @@ def _handle_rare(peer: "PeerConnection", event: msg.WireEvent, now: float) -> No
     match event:
         case msg.Choked() | msg.Unchoked():
             choked = isinstance(event, msg.Choked)
-            if choked:
-                _choked(peer, now)
             if download is not None:
                 download.ledger.set_choked(peer.key, choked=choked, fast=peer.wire.fast)
                 download.wakeup.set()
+            if choked:
+                _choked(peer, now)
         case msg.Interested() | msg.NotInterested():
             peer.waiting_since = now if isinstance(event, msg.Interested) else None
             peer.torrent.upload.wakeup.set()
@@ -73,6 +77,8 @@ def _handle_rare(peer: "PeerConnection", event: msg.WireEvent, now: float) -> No
             _pieces_changed(peer)
         case msg.HasPieces() if download is not None:
             download.ledger.set_pieces(peer.key, event.pieces)
+            # It may have fewer now, and what it lacks must not be asked of it.
+            _withdraw_grants(peer, now)
             _pieces_changed(peer)
         case msg.RejectReceived() if download is not None:
             peer.asked.pop((event.piece, event.begin), None)
@@ -91,13 +97,18 @@ def _handle_rare(peer: "PeerConnection", event: msg.WireEvent, now: float) -> No
 
 def _choked(peer: "PeerConnection", now: float) -> None:
     """Forget what a choke drops: with Fast only what was not sent yet, else everything."""
-    download = peer.torrent.download
     if not peer.wire.fast:
         peer.asked.clear()
-    elif download is not None:
-        for run in peer.grants:
-            download.ledger.rejected(peer.key, run.piece, run.begin, run.length, now)
-    peer.grants.clear()
+    _withdraw_grants(peer, now)
+
+
+def _withdraw_grants(peer: "PeerConnection", now: float) -> None:
+    """Give back what we were about to ask."""
+    download = peer.torrent.download
+    while peer.grants:
+        assert download is not None
+        run = peer.grants.popleft()
+        download.ledger.withdraw(peer.key, run, now)
 
 
 def _pieces_changed(peer: "PeerConnection") -> None:
@@ -115,8 +126,7 @@ def _cancelled(peer: "PeerConnection", event: msg.CancelReceived) -> None:
         peer.upload_queue.remove(request)
     except ValueError:
         return  # It is on its way already, which answers the request.
-    if peer.wire.fast:
-        peer.wire.send_reject(*request)
+    _reject(peer, *request)
 
 
 def _extended(peer: "PeerConnection", event: msg.ExtendedReceived) -> None:
@@ -136,5 +146,7 @@ def _extended(peer: "PeerConnection", event: msg.ExtendedReceived) -> None:
             peer.max_request = largest
         peer.limit_queue()
         peer.torrent.metadata.peer_told(peer)
+        if peer.wants_nothing:
+            peer.torrent.peer_set.part_seeders()
     elif event.message_id == OUR_UT_METADATA:
         peer.torrent.metadata.message(peer, event.payload)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 METADATA_QUEUE = 1024
 """Metadata pieces a peer may ask for before it takes the answers: all of the largest metadata."""
 
+METADATA_BATCH = 4
+"""Answers put out at once, 64 KiB: what a peer does not take costs a number, not the bytes."""
+
 
 class MetadataExchange:
     """Owns the half-fetched metadata of one torrent; connections hand it their messages."""
@@ -70,7 +73,7 @@ class MetadataExchange:
         """Act on a ut_metadata message of a peer; raises RemoteProtocolError if it is wrong."""
         match parse_metadata_message(payload):
             case MetadataRequest(piece):
-                self._serve(connection, piece)
+                self._requested(connection, piece)
             case MetadataData() as data if self._torrent.info is None:
                 now = trio.current_time()
                 for liar in self._assembler.received(connection.key, data, now):
@@ -84,17 +87,25 @@ class MetadataExchange:
             case _:
                 pass  # Late answers after the metadata is whole, and kinds we do not know.
 
-    def _serve(self, connection: "PeerConnection", piece: int) -> None:
+    def answer(self, connection: "PeerConnection") -> None:
+        """Answer some of a peer's requests; its writing task calls again when they are sent."""
         info = self._torrent.info
-        connection.metadata_owed += 1
-        if connection.metadata_owed > METADATA_QUEUE:
+        requests = connection.metadata_requests
+        for _ in range(min(len(requests), METADATA_BATCH)):
+            piece = requests.popleft()
+            if info is None or piece >= metadata_piece_count(len(info.raw)):
+                self._send(connection, MetadataReject(piece))
+                continue
+            begin = piece * METADATA_PIECE
+            data = info.raw[begin : begin + METADATA_PIECE]
+            self._send(connection, MetadataData(piece, len(info.raw), data))
+
+    @staticmethod
+    def _requested(connection: "PeerConnection", piece: int) -> None:
+        if len(connection.metadata_requests) >= METADATA_QUEUE:
             raise RemoteProtocolError("it asks for metadata faster than it takes it")
-        if info is None or piece >= metadata_piece_count(len(info.raw)):
-            self._send(connection, MetadataReject(piece))
-            return
-        begin = piece * METADATA_PIECE
-        data = info.raw[begin : begin + METADATA_PIECE]
-        self._send(connection, MetadataData(piece, len(info.raw), data))
+        connection.metadata_requests.append(piece)
+        connection.wakeup.set()
 
     @staticmethod
     def _send(connection: "PeerConnection", message: MetadataMessage) -> None:

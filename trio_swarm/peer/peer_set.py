@@ -48,19 +48,26 @@ class PeerSet:
         self.dial_wakeup = Wakeup()
         self._torrent = torrent
         self._context = torrent.context
-        self._by_id: dict[bytes, PeerConnection] = {}
         self._nursery: trio.Nursery | None = None
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Dial, supervise and keep alive the peers until cancelled; then all are closed."""
-        try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
                 name = self._torrent.name
                 nursery.start_soon(dial_peers, self._torrent, name=f"dial for {name}")
                 nursery.start_soon(self._keep_house, name=f"keep house of {name}")
-        finally:
-            self._nursery = None
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                # Here, and not after the nursery: a closed one would not take an incoming peer.
+                self._nursery = None
+
+    def wake(self) -> None:
+        """Have every peer told what is new."""
+        for connection in self.connections.values():
+            connection.wakeup.set()
 
     # --- letting in -----------------------------------------------------------------------------
 
@@ -88,9 +95,8 @@ class PeerSet:
             is_outgoing=is_outgoing,
             now=trio.current_time(),
         )
+        self._context.places.take()
         self.connections[connection.key] = connection
-        assert wire.peer_id is not None
-        self._by_id[wire.peer_id] = connection
         self._nursery.start_soon(
             self._supervise, connection, wire_events, name=f"peer {connection.address}"
         )
@@ -106,17 +112,25 @@ class PeerSet:
             return "it is ourselves"
         if self.candidates.is_banned(stream.remote):
             return "banned"
-        other = self._by_id.get(remote)
-        if other is None:
-            return None
-        # Both sides may have dialled at once. Both keep the connection that the smaller peer id
-        # opened, so that they agree without talking.
-        initiator = own if is_outgoing else remote
-        other_initiator = own if other.is_outgoing else remote
-        if initiator < other_initiator:
+        if self._context.places.is_full:
+            return "no place is free"
+        for other in self.connections.values():
+            if other.wire.peer_id != remote or other.is_closing:
+                continue
+            if other.remote[0] != stream.remote[0]:
+                # Peer ids are no secret: one from elsewhere ends no connection, and keeps others
+                # out only if it has proved itself.
+                if other.downloaded or other.uploaded:
+                    return "it is connected already"
+                continue
+            # Both sides may have dialled at once. Both keep the connection that the smaller peer
+            # id opened, so that they agree without talking.
+            initiator = own if is_outgoing else remote
+            other_initiator = own if other.is_outgoing else remote
+            if initiator >= other_initiator:
+                return "it is connected already"
             other.close("it is connected twice")
-            return None
-        return "it is connected already"
+        return None
 
     def is_connected_to(self, address: Address) -> bool:
         """Whether a peer that listens at `address` is connected."""
@@ -135,7 +149,6 @@ class PeerSet:
 
     async def _supervise(self, connection: PeerConnection, wire_events: list[WireEvent]) -> None:
         """Run one peer; whatever its failure, it ends that peer only."""
-        self._context.connections += 1
         info_hash = self._torrent.info_hash.hex()
         self._context.emit(
             events.PeerConnected(
@@ -152,7 +165,6 @@ class PeerSet:
             except* PEER_ERRORS as group:
                 reason = describe(first_leaf(group))
         finally:
-            self._context.connections -= 1
             self._left(connection)
             self._context.emit(
                 events.PeerLost(
@@ -162,35 +174,35 @@ class PeerSet:
 
     def _left(self, connection: PeerConnection) -> None:
         del self.connections[connection.key]
-        remote_id = connection.wire.peer_id
-        if remote_id is not None and self._by_id.get(remote_id) is connection:
-            del self._by_id[remote_id]
+        self._context.places.release()
         address = connection.listen_address
         if address is not None and not self.is_connected_to(address):
             if connection.downloaded or connection.uploaded:
                 self.candidates.succeeded(address)
-            useless = self._torrent.is_complete and connection.is_seeder
+            useless = self._torrent.is_complete and connection.wants_nothing
             self.candidates.lost(address, trio.current_time(), useless=useless)
         self.dial_wakeup.set()
         self._torrent.peer_left(connection)
 
     def part_seeders(self) -> None:
-        """End connections between two seeders: they have nothing to say to each other."""
+        """Once we have everything, end connections to peers that want nothing."""
         if self._torrent.is_complete:
-            for connection in list(self.connections.values()):
-                if connection.is_seeder:
+            for connection in self.connections.values():
+                if connection.wants_nothing:
                     connection.close("both sides have everything")
 
     def ban(self, identities: Iterable[str]) -> None:
         """Never talk again to peers that sent wrong bytes, named by `host:port`."""
         for identity in identities:
-            if not self.candidates.ban(parse_host_port(identity)):
+            culprits = [c for c in self.connections.values() if c.identity == identity]
+            # One that came in is named by where it came from, and must not be dialled either.
+            listening = [c.listen_address for c in culprits if c.listen_address is not None]
+            if not self.candidates.ban(parse_host_port(identity), *listening):
                 continue  # Pieces it had sent before are still being judged.
             client = ""
-            for connection in list(self.connections.values()):
-                if connection.identity == identity:
-                    client = connection.client
-                    connection.close("banned: it sent wrong bytes")
+            for connection in culprits:
+                client = connection.client
+                connection.close("banned: it sent wrong bytes")
             self._context.emit(
                 events.PeerBanned(
                     info_hash=self._torrent.info_hash.hex(),
@@ -205,7 +217,7 @@ class PeerSet:
         while True:
             await trio.sleep(HOUSEKEEPING)
             now = trio.current_time()
-            for connection in list(self.connections.values()):
+            for connection in self.connections.values():
                 if now - connection.last_received > IDLE_LIMIT:
                     connection.close("it was silent for too long")
                 elif now - connection.last_sent > KEEP_ALIVE:

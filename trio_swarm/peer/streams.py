@@ -178,16 +178,22 @@ async def connect(address: Address, *, source_host: str = "") -> SocketStream:
             if source_host and (":" in source_host) == (family == socket.AF_INET6):
                 await sock.bind((source_host, 0))
             await sock.connect((host, port))
+            return SocketStream.from_trio(sock)
+        except ValueError as error:
+            sock.close()
+            raise OSError(f"not an address: {error}") from error
         except BaseException:
             sock.close()
             raise
-        return SocketStream.from_trio(sock)
 
 
 async def look_up(address: Address) -> list[Address]:
     """Return the IP addresses of a host by name; raises OSError if it has none."""
     host, port = address
-    infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except ValueError as error:
+        raise OSError(f"not a host name: {error}") from error
     return list(dict.fromkeys((str(sockaddr[0]), port) for *_, sockaddr in infos))
 
 

@@ -92,6 +92,7 @@ class Torrent:
         self._announce_key = context.rng.getrandbits(32)
         self._started_at = trio.current_time()
         self._scope = trio.CancelScope()
+        self._started = trio.Event()
         self._complete = trio.Event()
         self._over = trio.Event()
         for address in plan.peers:
@@ -125,6 +126,10 @@ class Torrent:
             raise self.error
         assert self.files is not None
         return self.files.root
+
+    async def wait_started(self) -> None:
+        """Wait until peers are let in, or the torrent is over."""
+        await self._started.wait()
 
     async def wait_over(self) -> None:
         """Wait until the torrent was removed or has failed."""
@@ -170,12 +175,14 @@ class Torrent:
             self._complete.set()
             if self.state != "failed":
                 self.state = "removed"
+            self._started.set()
             self._over.set()
 
     async def _take_part(self) -> None:
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.peer_set.run, name=f"peers of {self.name}")
+                await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
+                self._started.set()
                 nursery.start_soon(self._say_when_lonely, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
                     nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
@@ -198,6 +205,7 @@ class Torrent:
             info=info, announce_tiers=tuple(tuple(tier) for tier in self._plan.tiers)
         )
         self.name = self.name or info.name
+        self.peer_set.wake()
         self.context.emit(
             events.MetadataReceived(
                 info_hash=self.info_hash.hex(),
@@ -235,8 +243,8 @@ class Torrent:
         )
         if not self._plan.is_share:
             self._tell_checked(self.download, result)
-        for connection in self.peer_set.connections.values():
-            connection.attach()
+        # Each joins in its own task, where a fault of a peer ends only that peer.
+        self.peer_set.wake()
 
     def _tell_checked(self, download: Download, result: CheckResult) -> None:
         info = download.info
@@ -257,6 +265,8 @@ class Torrent:
         assert files is not None
         assert info is not None
         was_complete = download.ledger.is_complete
+        if self._plan.is_share and not was_complete:
+            raise StorageError("changed while it was about to be shared", path=files.root)
         if not was_complete:
             self.state = "downloading"
             await download.run()

@@ -106,15 +106,16 @@ class Candidates:
         candidate.failures += 1
         candidate.due = now + (USELESS_RETRY if useless else pause)
 
-    def ban(self, address: Address) -> bool:
-        """Never dial or accept this address again; after several, the whole host.
+    def ban(self, address: Address, *aliases: Address) -> bool:
+        """Never dial or accept a peer's addresses again; after several peers, the whole host.
 
         Returns whether that is news.
         """
         if address in self._banned:
             return False
-        self._banned.add(address)
-        self._known.pop(address, None)
+        for banned in (address, *aliases):
+            self._banned.add(banned)
+            self._known.pop(banned, None)
         host = address[0]
         self._banned_hosts[host] = self._banned_hosts.get(host, 0) + 1
         return True

@@ -381,6 +381,15 @@ class Ledger:
         self._settle(source, now)
         return bool(blocks) and asked | late | pardoned == blocks
 
+    def withdraw(self, key: int, run: BlockRun, now: float) -> None:
+        """Take a grant back that was never put out; the peer is not at fault."""
+        source = self._sources[key]
+        blocks = self.lengths.blocks_between(run.piece, run.begin, run.length)
+        asked = source.take_asked(run.piece, blocks)
+        if asked:
+            self._release(run.piece, asked)
+        self._settle(source, now)
+
     def _settle(self, source: Source, now: float) -> None:
         """Look again at a peer whose asks changed."""
         source.rest(now)

@@ -1,0 +1,180 @@
+"""What we say to a peer: the difference between what it should know by now and what it was told."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from trio_swarm import piece_sets
+from trio_swarm.peer.hearing import OWN_MAX_BLOCK, REQUEST_QUEUE
+from trio_swarm.protocol.extensions import (
+    OUR_UT_METADATA,
+    UT_METADATA,
+    ExtensionHandshake,
+    encode_extension_handshake,
+)
+from trio_swarm.schedulers.api import UploadRequest
+from trio_swarm.swarm.ledger import BlockRun
+from trio_swarm.swarm.lengths import BLOCK_LENGTH
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.connection import PeerConnection
+    from trio_swarm.peer.leeching import Download
+
+LARGE_BLOCK_SECONDS = 0.05
+"""A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
+
+UPLOAD_BATCH = 256 * 1024
+"""Bytes of blocks put out before control messages get their turn again."""
+
+
+def greet(peer: "PeerConnection") -> None:
+    """Put the extension handshake out (BEP 10); again, with the metadata's size, once it is known.
+
+    A peer that lacks the metadata, too, could not ask us for it otherwise (BEP 9).
+    """
+    torrent = peer.torrent
+    info = torrent.info
+    peer.is_metadata_told = info is not None
+    if not peer.wire.extensions:
+        return
+    told = ExtensionHandshake(
+        message_ids={UT_METADATA: OUR_UT_METADATA},
+        client=torrent.context.client,
+        port=torrent.context.port or None,
+        request_queue=REQUEST_QUEUE,
+        metadata_size=len(info.raw) if info is not None else None,
+        upload_only=torrent.is_complete,
+        max_block=OWN_MAX_BLOCK,
+    )
+    peer.wire.send_extended(0, encode_extension_handshake(told))
+
+
+def prepare(peer: "PeerConnection", now: float) -> None:
+    """Put into the wire whatever the peer should know by now and was not told."""
+    wire = peer.wire
+    torrent = peer.torrent
+    download = torrent.download
+    if not peer.is_metadata_told and torrent.info is not None:
+        greet(peer)
+    if peer.metadata_requests:
+        torrent.metadata.answer(peer)
+    if download is None:
+        if wire.fast and not peer.is_told_any:
+            # A Fast peer must hear of our pieces first (BEP 6); before the metadata is here
+            # there are none.
+            wire.send_bitfield(0)
+            peer.is_told_any = True
+        return
+    if not peer.is_attached:
+        peer.attach()
+    _tell_pieces(peer, download.ledger.have)
+    # Each sends nothing if the peer knows it.
+    if download.ledger.is_interesting(peer.key):
+        wire.send_interested()
+    else:
+        wire.send_not_interested()
+    if peer.should_unchoke == wire.am_choking:
+        _tell_choke(peer)
+    while peer.grants:
+        run = peer.grants.popleft()
+        # In endgame another peer may have completed the piece since it was granted.
+        if not (download.ledger.have >> run.piece) & 1:
+            _ask(peer, download, run)
+    for run in peer.cancels:
+        _cancel(peer, run)
+    peer.cancels.clear()
+    if peer.upload_queue and now >= peer.upload_at:
+        _serve(peer, now)
+
+
+def _tell_pieces(peer: "PeerConnection", have: int) -> None:
+    offered = have
+    if have & ~peer.told or not peer.is_told_any:
+        revealed = peer.torrent.upload.offer(peer)
+        if revealed is not None:
+            offered &= revealed
+    wire = peer.wire
+    if not peer.is_told_any:
+        wire.send_bitfield(offered)
+        peer.is_told_any = True
+        peer.told = offered
+    else:
+        new = offered & ~peer.told
+        if new:
+            for piece in piece_sets.iterate(new):
+                wire.send_have(piece)
+            peer.told |= new
+    if peer.allowed_fast_untold:
+        for piece in peer.allowed_fast_untold:
+            wire.send_allowed_fast(piece)
+        peer.allowed_fast_untold = frozenset()
+
+
+def _tell_choke(peer: "PeerConnection") -> None:
+    wire = peer.wire
+    if peer.should_unchoke:
+        wire.send_unchoke()
+        return
+    wire.send_choke()
+    # BEP 6: every request a choke drops is rejected, but allowed-fast ones may stay.
+    kept: deque[UploadRequest] = deque()
+    for request in peer.upload_queue:
+        if request.piece in peer.allowed_fast:
+            kept.append(request)
+        elif wire.fast:
+            wire.send_reject(request.piece, request.begin, request.length)
+    peer.upload_queue = kept
+
+
+def _ask(peer: "PeerConnection", download: "Download", run: BlockRun) -> None:
+    begin = run.begin
+    end = begin + run.length
+    size = _request_size(peer, download)
+    while begin < end:
+        length = min(size, end - begin)
+        peer.wire.send_request(run.piece, begin, length)
+        peer.asked[run.piece, begin] = length
+        begin += length
+
+
+def _request_size(peer: "PeerConnection", download: "Download") -> int:
+    size = peer.max_request
+    if size > BLOCK_LENGTH:
+        rate = download.ledger.stats(peer.key).rate
+        while size > BLOCK_LENGTH and size > rate * LARGE_BLOCK_SECONDS:
+            size >>= 1
+    return size
+
+
+def _cancel(peer: "PeerConnection", run: BlockRun) -> None:
+    end = run.begin + run.length
+    begin = run.begin
+    while begin < end:
+        length = peer.asked.get((run.piece, begin))
+        if length is None or begin + length > end:
+            begin += BLOCK_LENGTH
+            continue
+        peer.wire.send_cancel(run.piece, begin, length)
+        if not peer.wire.fast:
+            # Without Fast nothing confirms a cancel; a block already on its way is unrequested.
+            del peer.asked[run.piece, begin]
+        begin += length
+
+
+def _serve(peer: "PeerConnection", now: float) -> None:
+    upload = peer.torrent.upload
+    if peer.is_queue_unordered:
+        peer.is_queue_unordered = False
+        upload.order(peer)
+    bucket = peer.torrent.context.upload_bucket
+    batch = UPLOAD_BATCH if bucket.rate is None else 1
+    sent = 0
+    while peer.upload_queue and sent < batch:
+        request = peer.upload_queue.popleft()
+        peer.wire.send_block(request.piece, request.begin, request.length)
+        upload.count(request.piece, request.length)
+        sent += request.length
+    peer.uploaded += sent
+    peer.uploaded_since_unchoke += sent
+    peer.upload_rate.add(sent, now)
+    upload.rate.add(sent, now)
+    peer.upload_at = now + bucket.take(sent, now)
