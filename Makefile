@@ -7,8 +7,11 @@ INSTALLED := $(VENV)/.installed
 # The Python to make the environment with: PYTHON=/path/to/python, or the first one that will do.
 PYTHON ?=
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
-# Arguments for pytest: make test ARGS="-k tracker"; for the demo: make demo ARGS="--help".
+# Arguments for pytest: make test ARGS="-k tracker"; for the demo: make demo ARGS="--help"; for a
+# benchmark: make bench-peer ARGS="--size 4GiB".
 ARGS ?=
+# How often each benchmark is repeated.
+REPEATS ?= 5
 # One pytest worker per core. A file's tests stay together (--dist loadfile), for some share a costly
 # set-up: the foreign clients' network is one.
 WORKERS ?= auto
@@ -19,10 +22,11 @@ FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check nightly build clean foreign-clients
+.PHONY: bench bench-peer bench-tracker bench-hash bench-start bench-scheduler profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
-	| while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+	| while IFS='|' read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
 
 venv: $(INSTALLED)  ## make .venv with the project (editable) and the tools of its dev group
 
@@ -71,6 +75,31 @@ check: $(INSTALLED)  ## lint, formatting, types, and the direction of the archit
 nightly: $(INSTALLED)  ## run the property tests with 10,000 examples each
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m hypothesis -n $(WORKERS) \
 		--timeout 3600 $(ARGS)
+
+# Numbers say little while anything else runs on the machine. The foreign clients' own modules start
+# the rivals, hence the path.
+BENCH := PYTHONPATH=tests:tests/foreign $(BIN)/python tests/benchmarks/bench.py --repeats $(REPEATS)
+
+bench: bench-peer bench-tracker bench-hash bench-scheduler bench-start  ## run all benchmarks
+
+bench-peer: $(INSTALLED) foreign-clients  ## compare transfers with libtorrent, aria2, no protocol
+	$(BENCH) peer $(ARGS)
+
+bench-tracker: $(INSTALLED) foreign-clients  ## compare announces a second with opentracker
+	$(BENCH) tracker $(ARGS)
+
+bench-hash: $(INSTALLED)  ## compare hashing with hashlib alone
+	$(BENCH) hash $(ARGS)
+
+bench-scheduler: $(INSTALLED)  ## time what decisions cost
+	$(BENCH) scheduler $(ARGS)
+
+bench-start: $(INSTALLED)  ## time commands that only say something
+	$(BENCH) start $(ARGS)
+
+profile: $(INSTALLED)  ## show where the time of a transfer goes, on either side
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy
+	$(BENCH) profile $(ARGS)
 
 build: $(INSTALLED)  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

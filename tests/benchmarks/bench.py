@@ -4,8 +4,10 @@ Everything lies in a scratch folder that is removed at the end; only 127/8 is us
 """
 
 import argparse
+import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -20,10 +22,29 @@ def main() -> None:
     peer = parts.add_parser("peer", help="transfers against libtorrent, aria2 and the floor")
     peer.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
     peer.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
+    tracker = parts.add_parser("tracker", help="announces a second against opentracker")
+    tracker.add_argument("--registry", action="append", metavar="SWARMSxPEERS")
+    tracker.add_argument("--seconds", type=float, default=5, help="of one load (default: 5)")
+    hashing = parts.add_parser("hash", help="hashing a file against hashlib on two threads")
+    hashing.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
+    parts.add_parser("start", help="how long commands take that only say something")
+    parts.add_parser("scheduler", help="what decisions cost")
+    profile = parts.add_parser("profile", help="where a transfer's time goes, by py-spy")
+    profile.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
+    profile.add_argument("--piece-length", type=parse_size, default=parse_size("1MiB"))
+    profile.add_argument("--out", type=Path, default=Path(), help="folder for the raw profiles")
     arguments = parser.parse_args()
+    # As installed programs run: their modules are compiled once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="trio-swarm-bench-", dir=arguments.scratch) as scratch:
         if arguments.part == "peer":
             bench_peer(arguments, Path(scratch))
+        elif arguments.part == "tracker":
+            bench_tracker(arguments, Path(scratch))
+        elif arguments.part == "profile":
+            bench_profile(arguments, Path(scratch))
+        else:
+            bench_alone(arguments, Path(scratch))
 
 
 def bench_peer(arguments: argparse.Namespace, scratch: Path) -> None:
@@ -34,6 +55,39 @@ def bench_peer(arguments: argparse.Namespace, scratch: Path) -> None:
     field = Field(scratch, arguments.size)
     results = trio.run(run_rounds, field, running_order, arguments.repeats)
     print(report(results, arguments.size))
+
+
+def bench_tracker(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_tracker as part
+
+    # opentracker reads its list below here as another user.
+    scratch.chmod(0o755)
+    for text in arguments.registry or ["1000x60", "100000x10"]:
+        registry = part.Registry.parse(text)
+        measure = partial(part.run, repeats=arguments.repeats, seconds=arguments.seconds)
+        loads, memory = trio.run(measure, scratch, registry)
+        print(part.report(registry, loads, memory))
+
+
+def bench_profile(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_profile as part
+
+    part.run(scratch, arguments.size, arguments.piece_length, arguments.out.resolve())
+
+
+def bench_alone(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_hash
+    import bench_scheduler
+    import bench_start
+
+    match arguments.part:
+        case "hash":
+            results = bench_hash.run(scratch, arguments.size, arguments.repeats)
+            print(bench_hash.report(results, arguments.size))
+        case "start":
+            print(bench_start.report(bench_start.run(scratch, arguments.repeats)))
+        case "scheduler":
+            print(bench_scheduler.report(arguments.repeats))
 
 
 if __name__ == "__main__":

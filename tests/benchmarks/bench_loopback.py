@@ -51,6 +51,8 @@ class Loopback(Network):
         super().__init__("loopback")
         self.marks = NO_MARKS
         """What the next program is watched for."""
+        self.prefix: list[str] = []
+        """What the next program is run under: a profiler."""
         self._reports = reports
         self._reports.mkdir(exist_ok=True)
         self._free_addresses = (
@@ -60,7 +62,7 @@ class Loopback(Network):
     def command(self, argv: Sequence[str | Path]) -> list[str]:
         """Return the command that runs `argv` under a meter."""
         meter = [sys.executable, "-I", "-S", METER, self._reports, self.marks.last, self.marks.done]
-        return [*map(str, meter), *map(str, argv)]
+        return [*map(str, meter), *self.prefix, *map(str, argv)]
 
     def udp_socket(self) -> socket.socket:
         """Return a UDP socket."""

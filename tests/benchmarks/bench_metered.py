@@ -28,9 +28,17 @@ def main() -> int:
     folder, last, done, *argv = sys.argv[1:]
     report = Path(folder, f"{os.getpid()}.json")
     started = time.monotonic()
-    program = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _frame: program.send_signal(number))
+    program = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
+    )
+
+    # To the whole group, as a terminal does it: a profiler and what it profiles both end well by
+    # SIGINT, but not by SIGTERM.
+    def pass_on(number: int, _frame: object) -> None:
+        os.killpg(program.pid, signal.SIGINT if number == signal.SIGTERM else number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, pass_on)
     write(report, {"started": started, "pid": program.pid})
     watch(program, report, last.encode(), done.encode())
     code = program.wait()

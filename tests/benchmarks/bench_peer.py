@@ -1,9 +1,10 @@
 """From a seeder to a leecher, each a process: trio-swarm, its rivals, both ways mixed, the floor.
 
-All share one file. Every contestant runs once a round, with new seeders, a new tracker (trio-swarm's,
-for all) and a new copy, which is compared with the file byte by byte and removed.
+All share one file. Every contestant runs once a round, with new seeders, a new tracker (for all it
+is trio-swarm's) and a new copy, which is compared with the file byte by byte and removed.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -83,7 +84,9 @@ RIVALS = {
         LIBTORRENT.fetch,
         Marks("torrent_finished_alert", "\ncomplete\n"),
     ),
-    "aria2": Side("aria2", _seed_aria2, _fetch_aria2, Marks("Seeding is over", "Download complete")),
+    "aria2": Side(
+        "aria2", _seed_aria2, _fetch_aria2, Marks("Seeding is over", "Download complete")
+    ),
 }
 FLOOR_MARKS = Marks("complete", "complete")
 
@@ -108,10 +111,10 @@ class Transfer(NamedTuple):
     rate: float
     """Bytes/s, of all leechers together."""
     finished: float
-    """Bytes/s until the leecher says that all is done: flushed (libtorrent), synced (trio-swarm)."""
+    """Bytes/s until the leecher says that it is done: flushed (libtorrent), synced (trio-swarm)."""
     seeder_cpu: float
     leecher_cpu: float
-    """Seconds per GiB delivered, of all seeders or leechers; a seeder's from the leecher's start."""
+    """Seconds per GiB delivered, of all seeders or leechers, from the leechers' start."""
     seeder_peak: float
     leecher_peak: float
     """Bytes of memory, of the one that took most."""
@@ -145,6 +148,9 @@ class Field:
         self.scratch = scratch
         self.size = size
         self.network = Loopback(scratch / "reports")
+        self.seeder_prefix: list[str] = []
+        self.leecher_prefix: list[str] = []
+        """What the peers are run under: a profiler."""
         self._contents: dict[int, Content] = {}
         self._runs = 0
 
@@ -200,10 +206,12 @@ class Field:
             for number in range(contestant.seeders):
                 # The state outlives the run: what was verified once is not hashed in every round.
                 scratch = self.scratch / f"seeder-{contestant.name}-{number}"
+                network.prefix = self.seeder_prefix
                 seeder = await stack.enter_async_context(
                     contestant.seeder.seed(network, content, torrent, scratch)
                 )
                 seeders.append(seeder)
+                network.prefix = []
             await until_listed(tracker, seeders, metainfo.info.info_hash)
             leech = partial(self._leecher, contestant.leecher, torrent, folder)
             return await self._measure(contestant, content, folder, seeders, leech)
@@ -238,7 +246,9 @@ class Field:
     ) -> AsyncIterator[Program]:
         self.network.marks = side.marks
         copy, scratch = folder / f"copy-{number}", folder / f"leecher-{number}"
+        self.network.prefix = self.leecher_prefix
         async with side.fetch(self.network, torrent, copy, scratch) as program:
+            self.network.prefix = []
             yield program
 
     async def _measure(
@@ -291,8 +301,6 @@ async def until_listed(tracker: Tracker, seeders: Sequence[Program], info_hash: 
 
 def write_random(path: Path, size: int) -> None:
     """Write a file that neither compresses nor repeats."""
-    import os
-
     with path.open("wb") as file:
         while size > 0:
             size -= file.write(os.urandom(min(size, 4 * MIB)))

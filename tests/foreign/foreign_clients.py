@@ -222,15 +222,15 @@ class Tracker:
 
     def __init__(self, network: Network, program: Program, whitelist: Path | None = None) -> None:
         self.url = f"udp://{program.address}:{TRACKER_PORT}"
+        self.program = program
         self._network = network
-        self._program = program
         self._whitelist = whitelist
 
     async def scrape(self, info_hash: bytes) -> tracker_probe.Counts | None:
         """What it says of a swarm; None while it does not answer."""
-        self._program.check_alive()
+        self.program.check_alive()
         with self._network.udp_socket() as connection:
-            connection.connect((self._program.address, TRACKER_PORT))
+            connection.connect((self.program.address, TRACKER_PORT))
             return await tracker_probe.scrape(connection, info_hash)
 
     async def until_seeded(self, seeder: Program, info_hash: bytes) -> None:
@@ -249,12 +249,12 @@ class Tracker:
                 return
             await trio.sleep(POLL_SECONDS)
 
-    def admit(self, info_hash: bytes) -> None:
-        """Allow a swarm, where the tracker wants to be told."""
+    def admit(self, *info_hashes: bytes) -> None:
+        """Allow swarms, where the tracker wants to be told."""
         if self._whitelist is not None:
             with self._whitelist.open("a") as listed:
-                listed.write(f"{info_hash.hex()}\n")
-            self._program.signal(signal.SIGHUP)  # read the list again
+                listed.writelines(f"{info_hash.hex()}\n" for info_hash in info_hashes)
+            self.program.signal(signal.SIGHUP)  # read the list again
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,194 @@
+"""Announces a second and memory a peer: trio-swarm's tracker against opentracker.
+
+Each server has one core to itself, the generators have the others. Wall-clock rates depend on who
+else uses the machine, so the processor time a server takes for an announce is measured as well.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import trio
+from bench_announcing import info_hash
+from bench_loopback import NO_MARKS, Loopback
+from bench_measuring import in_alternation, ratios, spread, table
+from foreign_clients import Tracker, opentracker
+from foreign_programs import running
+
+SERVER_SCRIPT = Path(__file__).with_name("bench_tracker_server.py")
+GENERATOR_SCRIPT = Path(__file__).with_name("bench_announcing.py")
+GENERATORS = 2
+WANTED = 50
+"""Peers asked for in an announce."""
+START_SECONDS = 60
+FILL_RATE = 5_000
+"""Announces a second; who is slower is taken to hang."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """How much a tracker holds while it is measured."""
+
+    swarms: int
+    peers: int
+    """In each swarm."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Registry":
+        """Read `SWARMSxPEERS`."""
+        swarms, _, peers = text.partition("x")
+        return cls(int(swarms), int(peers))
+
+    def __str__(self) -> str:
+        return f"{self.swarms:,} swarms of {self.peers}"
+
+
+class Load(NamedTuple):
+    """One measurement."""
+
+    rate: float
+    """Announces answered per second."""
+    cpu: float
+    """Seconds of the server's processor time for one announce."""
+    lost: float
+    """Part of the announces that got no answer."""
+    peers: float
+    """In an answer, on average."""
+
+
+class Server:
+    """A tracker under load."""
+
+    def __init__(self, network: Loopback, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self._network = network
+        self._pid = network.pid(tracker.program)
+        self._empty = self._resident()
+        server_core, *others = sorted(os.sched_getaffinity(0))
+        self._generator_cores = others or [server_core]
+        # Threads too: opentracker answers from several.
+        for task in Path(f"/proc/{self._pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), [server_core])
+
+    def _resident(self) -> int:
+        pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    async def fill(self, registry: Registry) -> float:
+        """Announce every peer; return the bytes of memory that each took."""
+        total = registry.swarms * registry.peers
+        with trio.fail_after(START_SECONDS + total / FILL_RATE):
+            results = await self._generate(registry, "fill")
+        listed = sum(result["answers"] for result in results)
+        return (self._resident() - self._empty) / listed
+
+    async def load(self, registry: Registry, seconds: float) -> Load:
+        """Let peers announce for some time."""
+        before = self._network.cpu(self.tracker.program)
+        results = await self._generate(registry, "load", str(seconds), str(WANTED))
+        used = self._network.cpu(self.tracker.program) - before
+        answers = sum(result["answers"] for result in results)
+        lost = sum(result["lost"] for result in results)
+        return Load(
+            rate=sum(result["answers"] / result["seconds"] for result in results),
+            cpu=used / answers,
+            lost=lost / (lost + answers),
+            peers=sum(result["peers"] for result in results) / len(results),
+        )
+
+    async def _generate(
+        self, registry: Registry, what: str, *arguments: str
+    ) -> list[dict[str, float]]:
+        results: list[dict[str, float]] = []
+
+        async def run(part: int) -> None:
+            cores = ",".join(map(str, self._generator_cores))
+            argv = ["taskset", "-c", cores, sys.executable, GENERATOR_SCRIPT]
+            argv += [self.tracker.program.address, str(registry.swarms), str(registry.peers)]
+            argv += [str(part), str(GENERATORS), what, *arguments]
+            done = await trio.run_process(argv, capture_stdout=True)
+            results.append(json.loads(done.stdout))
+
+        async with trio.open_nursery() as nursery:
+            for part in range(GENERATORS):
+                nursery.start_soon(run, part)
+        return results
+
+
+@asynccontextmanager
+async def _our_server(network: Loopback, scratch: Path) -> AsyncIterator[Tracker]:
+    address = network.new_address()
+    argv = [sys.executable, SERVER_SCRIPT, address]
+    async with running(network, "trio-swarm", address, argv, folder=scratch) as program:
+        tracker = Tracker(network, program)
+        await tracker.until_up()
+        yield tracker
+
+
+SERVERS = {"trio-swarm": _our_server, "opentracker": opentracker}
+
+
+async def run(
+    scratch: Path, registry: Registry, *, repeats: int, seconds: float
+) -> tuple[dict[str, list[Load]], dict[str, float]]:
+    """Measure all trackers with one registry: the loads in the order of the rounds, the memory."""
+    network = Loopback(scratch / "reports")
+    network.marks = NO_MARKS
+    names = [name for name in SERVERS if name == "trio-swarm" or shutil.which("opentracker")]
+    loads: dict[str, list[Load]] = {name: [] for name in names}
+    memory: dict[str, float] = {}
+    async with AsyncExitStack() as stack:
+        servers = {}
+        for name in names:
+            folder = scratch / f"{name}-{registry.swarms}"
+            tracker = await stack.enter_async_context(SERVERS[name](network, folder))
+            tracker.admit(*map(info_hash, range(registry.swarms)))
+            servers[name] = Server(network, tracker)
+            await trio.sleep(1)  # opentracker reads its list when it likes, and does not say so
+            memory[name] = await servers[name].fill(registry)
+            sys.stderr.write(f"{registry}: {name} holds them\n")
+        for number in range(repeats):
+            for name in in_alternation(number, names):
+                load = await servers[name].load(registry, seconds)
+                loads[name].append(load)
+                sys.stderr.write(f"round {number + 1}: {name}: {load.rate:.0f}/s\n")
+    return loads, memory
+
+
+def report(registry: Registry, loads: dict[str, list[Load]], memory: dict[str, float]) -> str:
+    """Return the table, and the ratios."""
+    rows = [
+        (
+            name,
+            spread(each.rate for each in measured).text(),
+            spread(1 / each.cpu for each in measured).text(),
+            f"{spread(each.peers for each in measured).median:.0f}",
+            f"{spread(each.lost for each in measured).median:.1%}",
+            f"{memory[name]:.0f}",
+        )
+        for name, measured in loads.items()
+    ]
+    heads = ("", "announces/s", "per CPU second", "peers each", "lost", "bytes a peer")
+    lines = [f"{registry}:", "", table(heads, rows)]
+    if "opentracker" in loads:
+        one, other = loads["trio-swarm"], loads["opentracker"]
+        rate = ratios([each.rate for each in one], [each.rate for each in other])
+        cpu = ratios([1 / each.cpu for each in one], [1 / each.cpu for each in other])
+        lines += ["", f"trio-swarm / opentracker: {rate.text(2)}, per CPU second {cpu.text(2)}"]
+    return "\n".join(lines)
+
+
+def check_machine() -> Sequence[str]:
+    """Return what is missing to measure, for people."""
+    missing = []
+    if shutil.which("taskset") is None:
+        missing.append("taskset (util-linux)")
+    if shutil.which("opentracker") is None:
+        missing.append("opentracker: trio-swarm is measured alone")
+    return missing

@@ -1,0 +1,63 @@
+"""What benchmarks make of their numbers."""
+
+import pytest
+from bench_measuring import (
+    GIB,
+    KIB,
+    MIB,
+    in_alternation,
+    parse_size,
+    ratios,
+    size_text,
+    spread,
+    table,
+)
+
+
+def test_a_spread_is_the_middle_and_the_ends() -> None:
+    assert spread([5, 1, 2]) == (2, 1, 5)
+    assert spread([4, 1]) == (2.5, 1, 4)
+    assert spread([5, 1, 2]).text(1) == "2.0 (1.0-5.0)"
+
+
+def test_ratios_are_taken_within_each_round() -> None:
+    # The second round was ten times slower, for both.
+    assert ratios([200, 20, 220], [100, 10, 100]) == (2.0, 2.0, 2.2)
+    with pytest.raises(ValueError, match="shorter"):
+        ratios([1, 2], [1])
+
+
+def test_every_other_round_runs_backwards() -> None:
+    assert in_alternation(0, ["a", "b", "c"]) == ["a", "b", "c"]
+    assert in_alternation(1, ["a", "b", "c"]) == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("16384", 16 * KIB), ("256KiB", 256 * KIB), ("64m", 64 * MIB), ("1.5G", 1536 * MIB)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "1 parsec", "0", "1TiB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"size|more than 0|float"):
+        parse_size(text)
+
+
+def test_sizes_are_shown_in_the_largest_round_unit() -> None:
+    assert [size_text(each) for each in (4 * GIB, 1536 * MIB, 16 * KIB, 1000)] == [
+        "4 GiB",
+        "1536 MiB",
+        "16 KiB",
+        "1000 bytes",
+    ]
+
+
+def test_a_table_is_aligned() -> None:
+    assert table(("", "n"), [("one", "1"), ("eleven", "11")]).splitlines() == [
+        "         n",
+        "one      1",
+        "eleven  11",
+    ]
