@@ -134,7 +134,8 @@ class Reporter:
                 self.say(line)
 
     def _hashing_changed(self) -> list[HashingProgress]:
-        changed = [each for each in self._hashing if each.done != each.shown]
+        # What is remembered from earlier never gets a total.
+        changed = [each for each in self._hashing if each.total and each.done != each.shown]
         for each in changed:
             each.shown = each.done
         self._hashing = [each for each in self._hashing if each.is_running or not each.total]
