@@ -1,149 +1,286 @@
-"""SIGINT and SIGTERM end every command within five seconds: announced, saved, no traceback."""
+"""SIGINT and SIGTERM, whatever a command is doing: gone within 5 s, unlisted, nothing lost."""
 
-import signal
 import socket
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
 import pytest
 import trio
 
-from swarm_processes import HOST, Processes, RunningCommand, make_big_file, processes
+from swarm_processes import HOST, Event, RunningCommand, digest, make_big_file, processes
+from trio_swarm.cli import main
 
 MIB = 1 << 20
-PROMISE = 5.0
-"""Seconds from the signal to the end of the process."""
-
-SIGNALS = pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
-)
-
-
-async def _ends(command: RunningCommand, number: signal.Signals, code: int) -> None:
-    with trio.fail_after(PROMISE):
-        assert await command.stop(number) == code, command.stderr
-    assert "Traceback" not in command.stderr
+PIECE = 16 << 10
+"""Bytes of a piece of what is shared here."""
+LIMIT = 5.0
+"""Seconds a command may take to end."""
+SIGNALS = (SIGINT, SIGTERM)
 
 
-@SIGNALS
-async def test_every_command_ends_at_a_signal_and_the_tracker_forgets_it_at_once(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    original = make_big_file(tmp_path / "in" / "x.bin", 8 * MIB)
-    other = make_big_file(tmp_path / "in" / "y.bin", MIB)
-    with trio.fail_after(100):
-        async with processes(tmp_path) as start:
-            tracker, url = await start.tracker(interval=60, lease=150)
-            slow = ["--upload-limit", "1MiB"]
-            seeder = await start.seed(original, other, tracker=url, state="s", flags=slow)
-            downloading = await start.get("x.bin", tmp_path / "1", tracker=url, state="1")
-            await downloading.wait_for("piece_verified")
-            seeding = await start.get("y.bin", tmp_path / "2", tracker=url, state="2")
-            await seeding.wait_for("completed")
-            config = tmp_path / "peer.toml"
-            config.write_text(
-                f'trackers = ["{url}"]\n[node]\nlisten = "{HOST}:0"\n[[share]]\npath = "{other}"\n'
-            )
-            whole_peer = await start.run(config, state="run")
-            await whole_peer.wait_for("announced")
-            listed = await start.ls(url)
-            counts = [(each["share_name"], each["seeders"], each["leechers"]) for each in listed]
-            assert counts == [("x.bin", 1, 1), ("y.bin", 3, 0)]
-            await _ends(downloading, number, 1)
-            await _ends(seeding, number, 0)
-            await _ends(whole_peer, number, 0)
-            listed = await start.ls(url)
-            counts = [(each["share_name"], each["seeders"], each["leechers"]) for each in listed]
-            assert counts == [("x.bin", 1, 0), ("y.bin", 1, 0)]
-            await _ends(seeder, number, 0)
-            assert await start.ls(url) == []
-            await _ends(tracker, number, 0)
+async def end(command: RunningCommand, number: int, *, code: int) -> None:
+    """Send the signal: the command ends in time, with this code, and has nothing to complain of."""
+    with trio.fail_after(LIMIT):
+        ended_with = await command.stop(number)
+    assert (ended_with, command.stderr) == (code, "")
 
 
-async def test_a_stopped_download_goes_on_where_it_was_and_hashes_nothing(tmp_path: Path) -> None:
-    original = make_big_file(tmp_path / "in" / "x.bin", 12 * MIB)
-    with trio.fail_after(60):
-        async with processes(tmp_path) as start:
-            _, url = await start.tracker()
-            await start.seed(original, tracker=url, state="s", flags=["--upload-limit", "6MiB"])
-            stopped = await start.get("x.bin", tmp_path / "out", tracker=url, state="l")
-            await stopped.wait_for_share(0.5)
-            await _ends(stopped, signal.SIGTERM, 1)
-            resumed = await start.get(
-                "x.bin", tmp_path / "out", tracker=url, state="l", flags=["--no-seed"]
-            )
-            assert await resumed.wait() == 0
-    (checked,) = resumed.of("checked")
-    assert checked["hashed"] == 0
-    assert checked["have"] >= 6 * MIB
-    assert resumed.of("completed")[0]["downloaded"] == 12 * MIB - checked["have"]
+async def end_each(*commands: RunningCommand, code: int) -> None:
+    """End all at once, the first by SIGINT, the next by SIGTERM, and so on."""
+    async with trio.open_nursery() as nursery:
+        for turn, command in enumerate(commands):
+            nursery.start_soon(partial(end, command, SIGNALS[turn % 2], code=code))
 
 
-@pytest.fixture
-def silent_tracker() -> Iterator[str]:
-    """A UDP port that takes everything and never answers."""
+def counts(listed: list[Event]) -> list[tuple[str, int, int]]:
+    return [(each["share_name"], each["seeders"], each["leechers"]) for each in listed]
+
+
+@contextmanager
+def silent_udp_tracker() -> Iterator[str]:
+    """A tracker that takes every datagram and never answers; its URL."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
         bound.bind((HOST, 0))
         yield f"udp://{HOST}:{bound.getsockname()[1]}"
 
 
-async def _sharing(start: Processes, folder: Path, tracker: str) -> RunningCommand:
-    original = make_big_file(folder / "in" / "x.bin", MIB)
-    command = await start.start(
-        "seed", original, "--tracker", tracker, "--listen", f"{HOST}:0", state="s"
-    )
-    await command.wait_for("sharing")
-    return command
+@contextmanager
+def silent_http_tracker() -> Iterator[str]:
+    """A tracker that takes every connection and never answers; its URL."""
+    with socket.create_server((HOST, 0), backlog=100) as bound:
+        yield f"http://{HOST}:{bound.getsockname()[1]}/announce"
 
 
-@SIGNALS
-async def test_a_silent_tracker_does_not_delay_the_end(
-    tmp_path: Path, silent_tracker: str, number: signal.Signals
-) -> None:
-    with trio.fail_after(60):
+SILENT = {"udp": silent_udp_tracker, "http": silent_http_tracker}
+
+
+def write_config(path: Path, text: str) -> Path:
+    path.write_text(f'{text}\n[node]\nlisten = "{HOST}:0"\n')
+    return path
+
+
+async def test_a_tracker_ends(tmp_path: Path) -> None:
+    with trio.fail_after(30):
         async with processes(tmp_path) as start:
-            seeder = await _sharing(start, tmp_path, silent_tracker)
-            await _ends(seeder, number, 0)
+            await end_each(*[(await start.tracker())[0] for _ in SIGNALS], code=0)
 
 
-async def test_a_dead_tracker_does_not_delay_the_end(tmp_path: Path) -> None:
-    with trio.fail_after(60):
-        async with processes(tmp_path) as start:
-            tracker, url = await start.tracker()
-            seeder = await _sharing(start, tmp_path, url)
-            await seeder.wait_for("announced")
-            await tracker.kill()
-            await _ends(seeder, signal.SIGINT, 0)
-
-
-async def test_waiting_for_a_silent_tracker_to_know_a_name_ends_at_a_signal(
-    tmp_path: Path, silent_tracker: str
-) -> None:
-    with trio.fail_after(60):
-        async with processes(tmp_path) as start:
-            waiting = await start.get("x.bin", tmp_path / "out", tracker=silent_tracker, state="l")
-            await waiting.wait_for("listening")
-            await _ends(waiting, signal.SIGINT, 1)
-
-
-async def test_hashing_ends_at_a_signal(tmp_path: Path) -> None:
-    original = make_big_file(tmp_path / "in" / "x.bin", 0)
-    with original.open("r+b") as file:
-        file.truncate(64 << 30)  # a hole: hashing it would take half a minute
+async def test_a_seeder_is_unlisted_and_never_hashes_again(tmp_path: Path) -> None:
+    originals = [make_big_file(tmp_path / f"{number}.bin", 3 * MIB) for number in range(2)]
     with trio.fail_after(60):
         async with processes(tmp_path) as start:
             _, url = await start.tracker()
-            seeder = await start.start("seed", original, "--tracker", url, state="s")
-            await seeder.wait_for("hashing")
-            await _ends(seeder, signal.SIGINT, 0)
+            seeders = [await start.seed(each, tracker=url, state=each.stem) for each in originals]
+            assert len(await start.ls(url)) == 2
+            await end_each(*seeders, code=0)
+            assert all(each.of("hashing") for each in seeders)
+            assert await start.ls(url) == []
+            seeders = [await start.seed(each, tracker=url, state=each.stem) for each in originals]
+            await end_each(*seeders, code=0)
+            assert not any(each.of("hashing") for each in seeders)
 
 
-async def test_a_second_signal_ends_at_once(tmp_path: Path, silent_tracker: str) -> None:
+async def test_a_download_is_unlisted_and_goes_on_later_without_hashing(tmp_path: Path) -> None:
+    original = make_big_file(tmp_path / "x.bin", 12 * MIB)
     with trio.fail_after(60):
         async with processes(tmp_path) as start:
-            seeder = await _sharing(start, tmp_path, silent_tracker)
-            # Two kinds, as the system may deliver two of a kind as one.
-            seeder.process.send_signal(signal.SIGTERM)
+            _, url = await start.tracker()
+
+            async def get_both() -> list[RunningCommand]:
+                return [
+                    await start.get("x.bin", tmp_path / f"out{n}", tracker=url, state=f"l{n}")
+                    for n in range(2)
+                ]
+
+            slow = ["--upload-limit", "8MiB"]
+            seeder = await start.seed(original, tracker=url, state="s", flags=slow)
+            leechers = await get_both()
+            for leecher in leechers:
+                await leecher.wait_for_share(0.3)
+            await end_each(*leechers, code=1)
+            assert counts(await start.ls(url)) == [("x.bin", 1, 0)]
+            verified = [len(leecher.of("piece_verified")) for leecher in leechers]
+            await end(seeder, SIGINT, code=0)
+            await start.seed(original, tracker=url, state="s")
+
+            leechers = await get_both()
+            for number, leecher in enumerate(leechers):
+                done = await leecher.wait_for("completed")
+                (checked,) = leecher.of("checked")
+                assert checked["hashed"] == 0
+                assert checked["have"] >= verified[number] * PIECE > 0
+                assert done["downloaded"] == done["size"] - checked["have"]
+                assert digest(tmp_path / f"out{number}" / "x.bin") == digest(original)
+            # It has everything, so this is a seeder's normal end.
+            await start.ls_until(url, lambda names: names[0]["seeders"] == 3)
+            await end_each(*leechers, code=0)
+            assert counts(await start.ls(url)) == [("x.bin", 1, 0)]
+
+            again = (await get_both())[0]
+            assert (await again.wait_for("completed"))["downloaded"] == 0
+            assert again.of("checked")[0]["hashed"] == 0
+
+
+async def test_a_download_that_waits_for_a_peer_is_unlisted(tmp_path: Path) -> None:
+    originals = [make_big_file(tmp_path / name, MIB) for name in ("x.bin", "y.bin")]
+    with trio.fail_after(30):
+        async with processes(tmp_path) as start:
+            _, url = await start.tracker()
+            seeder = await start.seed(*originals, tracker=url, state="s")
+            magnets = [sharing["magnet"] for sharing in seeder.of("sharing")]
+            await seeder.kill()
+            leechers = [
+                await start.get(what, tmp_path / f"{n}", tracker=url, state=f"{n}")
+                for n, what in enumerate(["x.bin", magnets[1]])
+            ]
+            for leecher in leechers:
+                assert "no peer yet" in (await leecher.wait_for("waiting"))["reason"]
+            assert [each["leechers"] for each in await start.ls(url)] == [1, 1]
+            await end_each(*leechers, code=1)
+            assert [each["leechers"] for each in await start.ls(url)] == [0, 0]
+
+
+async def test_a_run_is_unlisted_and_goes_on_later_without_hashing(tmp_path: Path) -> None:
+    original = make_big_file(tmp_path / "x.bin", 12 * MIB)
+    make_big_file(tmp_path / "y.bin", 3 * MIB)
+    with trio.fail_after(60):
+        async with processes(tmp_path) as start:
+            _, url = await start.tracker()
+            slow = ["--upload-limit", "6MiB"]
+            await start.seed(original, tracker=url, state="s", flags=slow)
+            config = write_config(
+                tmp_path / "peer.toml",
+                f"""
+                trackers = ["{url}"]
+                [[share]]
+                path = "y.bin"
+                [[fetch]]
+                what = "x.bin"
+                folder = "out"
+                """,
+            )
+            for number in SIGNALS:
+                peer = await start.run(config, state="r")
+                shared = (await peer.wait_for("sharing"))["info_hash"]
+                await peer.wait_for("announced", lambda e, i=shared: e["info_hash"] == i)
+                await peer.wait_for("piece_verified")
+                await end(peer, number, code=0)
+                assert counts(await start.ls(url)) == [("x.bin", 1, 0)]
+                # The share is hashed the first time only.
+                assert bool(peer.of("hashing")) == (number == SIGNALS[0])
+            peer = await start.run(config, state="r")
+            done = await peer.wait_for("completed")
+            (checked,) = peer.of("checked")
+            assert (checked["hashed"], done["downloaded"]) == (0, done["size"] - checked["have"])
+            assert digest(tmp_path / "out" / "x.bin") == digest(original)
+            await end(peer, SIGINT, code=0)
+
+
+@pytest.mark.parametrize("scheme", SILENT)
+async def test_a_silent_tracker_delays_nobodys_end(tmp_path: Path, scheme: str) -> None:
+    original = make_big_file(tmp_path / "x.bin", 12 * MIB)
+    with trio.fail_after(60), SILENT[scheme]() as url:
+        config = write_config(
+            tmp_path / "peer.toml",
+            f"""
+            trackers = ["{url}"]
+            [[share]]
+            path = "x.bin"
+            [[fetch]]
+            what = "{"0" * 40}"
+            folder = "out"
+            """,
+        )
+        async with processes(tmp_path) as start:
+            flags = ["--listen", f"{HOST}:0", "--tracker", url, "--upload-limit", "4MiB"]
+            seeder = await start.start("seed", original, *flags, state="s")
+            sharing = await seeder.wait_for("sharing")
+            peer = ["--peer", f"{HOST}:{seeder.of('listening')[0]['port']}"]
+            leecher = await start.get(
+                sharing["magnet"], tmp_path / "l", tracker=url, state="l", flags=peer
+            )
+            run = await start.run(config, state="r")
+            await leecher.wait_for("piece_verified")
+            await run.wait_for("sharing")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(end, leecher, SIGTERM, code=1))
+                nursery.start_soon(partial(end, run, SIGTERM, code=0))
+                nursery.start_soon(partial(end, seeder, SIGINT, code=0))
+
+
+async def test_a_dead_tracker_delays_nobodys_end(tmp_path: Path) -> None:
+    original = make_big_file(tmp_path / "x.bin", MIB)
+    with trio.fail_after(60):
+        async with processes(tmp_path) as start:
+            tracker, url = await start.tracker()
+            seeders = [await start.seed(original, tracker=url, state=f"{n}") for n in range(2)]
+            await tracker.kill()
+            leecher = await start.get("x.bin", tmp_path, tracker=url, state="l", flags=["--wait"])
+            await leecher.wait_for("waiting")
+            await end_each(*seeders, code=0)
+            await end(leecher, SIGTERM, code=1)
+
+
+@pytest.mark.parametrize("flags", [[], ["--wait"]], ids=["once", "waiting"])
+async def test_the_search_for_a_name_ends(tmp_path: Path, flags: list[str]) -> None:
+    with trio.fail_after(30), silent_udp_tracker() as url:
+        async with processes(tmp_path) as start:
+            leechers = [
+                await start.get("x.bin", tmp_path, tracker=url, state=f"{n}", flags=flags)
+                for n in range(2)
+            ]
+            for leecher in leechers:
+                await leecher.wait_for("listening")
+            await end_each(*leechers, code=1)
+
+
+async def test_the_hashing_of_a_big_share_ends(tmp_path: Path) -> None:
+    (tmp_path / "big.bin").touch()
+    with (tmp_path / "big.bin").open("r+b") as file:
+        file.truncate(16 << 30)  # a hole: seconds of hashing, and no room on the disk
+    with trio.fail_after(30), silent_udp_tracker() as url:
+        config = write_config(tmp_path / "peer.toml", '[[share]]\npath = "big.bin"')
+        async with processes(tmp_path) as start:
+            flags = ["--tracker", url, "--listen", f"{HOST}:0"]
+            seeder = await start.start("seed", "big.bin", *flags, state="s")
+            peer = await start.run(config, state="r")
+            for command in (seeder, peer):
+                await command.wait_for("hashing")
+            await end_each(seeder, peer, code=0)
+            assert not seeder.of("sharing")
+            creator = await start.start("create", "big.bin", "-o", "big.torrent", state="c")
+            await creator.wait_for("hashing")
+            await end(creator, SIGTERM, code=1)
+            assert not (tmp_path / "big.torrent").exists()
+
+
+def test_an_interrupt_while_the_program_loads_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "trio_swarm.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "trio_swarm.cli.app", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    monkeypatch.setattr(sys, "argv", ["trio-swarm", "tracker"])
+    assert main() == 1
+
+
+async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    original = make_big_file(tmp_path / "x.bin", MIB)
+    with trio.fail_after(30), silent_udp_tracker() as url:
+        async with processes(tmp_path) as start:
+            flags = ["--tracker", url, "--listen", f"{HOST}:0"]
+            seeder = await start.start("seed", original, *flags, state="s")
+            await seeder.wait_for("sharing")
+            seeder.process.send_signal(SIGINT)
+            # The last progress comes when the end has begun; the farewell to the tracker follows.
+            await seeder.wait_for("progress")
             # The code tells: an end in good order would have been 0.
-            assert await seeder.stop(signal.SIGINT) == 1
-            assert "Traceback" not in seeder.stderr
+            await end(seeder, SIGTERM, code=1)
