@@ -9,59 +9,23 @@ Work is done by the piece or by the wake-up, not by the block: `received` touche
 piece, and `plan` returns at once unless some peer has room and something it could be asked for.
 """
 
-import math
 import random
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from typing import NamedTuple
 
 from trio_swarm.errors import LocalProtocolError
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.swarm.availability import Availability
 from trio_swarm.swarm.guard import GuardedScheduler
+from trio_swarm.swarm.in_flight import InFlight
 from trio_swarm.swarm.lengths import BLOCK_SHIFT, BlockRun, BlockSet, Lengths
 from trio_swarm.swarm.open_piece import OpenPiece
+from trio_swarm.swarm.outcomes import BlockOutcome, PeerStats
 from trio_swarm.swarm.piece_states import PieceStates
 from trio_swarm.swarm.planner import Grant, Planner
 from trio_swarm.swarm.smart_ban import Parole
-from trio_swarm.swarm.source import (
-    DEBT,
-    LONGEST_WAIT,
-    MAX_QUEUE_LIMIT,
-    NO_LABELS,
-    PATIENCE,
-    Source,
-)
+from trio_swarm.swarm.source import MAX_QUEUE_LIMIT, NO_LABELS, Source
 
 __all__ = ["BlockOutcome", "BlockRun", "Grant", "Ledger", "PeerStats"]
-
-
-class BlockOutcome(Enum):
-    """What became of blocks that arrived."""
-
-    ACCEPTED = "accepted"
-    """Keep the bytes."""
-    COMPLETED = "completed"
-    """Keep the bytes; the piece has all its blocks now: check its hash."""
-    DUPLICATE = "duplicate"
-    """It was asked for once, but is not needed (any more): drop the bytes."""
-    UNREQUESTED = "unrequested"
-    """It was never asked for: drop the bytes; the peer is at fault."""
-
-
-class PeerStats(NamedTuple):
-    """What the ledger knows of one peer."""
-
-    rate: float
-    """Bytes/s while something is asked of it."""
-    rtt: float
-    """Seconds from a request to its block when nothing is queued; 0.0 while unknown."""
-    in_flight: int
-    """Blocks."""
-    received: int
-    """Bytes of blocks taken from it."""
-    duplicate: int
-    """Bytes of blocks it sent in vain."""
 
 
 class Ledger:
@@ -92,6 +56,7 @@ class Ledger:
         self._planner = Planner(
             self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
         )
+        self._in_flight = InFlight(self._states, self._sources, self._planner)
         self._paroles = self._planner.paroles
         self._banned: set[str] = set()
         self._now = 0.0  # the latest time seen
@@ -177,7 +142,7 @@ class Ledger:
     def remove_peer(self, key: int) -> None:
         """Forget a peer; what was in flight from it is wanted again."""
         source = self._sources[key]
-        self._release_all(source)
+        self._in_flight.drop_all(source, self._now)
         del self._sources[key]
         self._availability.remove_peer(source.pieces)
         self._planner.forget(key)
@@ -222,7 +187,7 @@ class Ledger:
         source.choked = choked
         source.review()
         if choked and not fast:
-            self._release_all(source)
+            self._in_flight.drop_all(source, self._now)
         self._planner.feed(source)
 
     def allow_fast(self, key: int, piece: int) -> None:
@@ -315,14 +280,14 @@ class Ledger:
         known = asked | late | source.take_pardoned(piece, blocks)
         if not blocks or known != blocks:
             if asked:
-                self._release(piece, asked)
-            self._settle(source, now)
+                self._in_flight.release(piece, asked)
+            self._in_flight.settle(source, now)
             return BlockOutcome.UNREQUESTED
         if ask is not None:
             source.delivered(ask, asked.bit_count(), nbytes, now)
         else:
             source.delivered_late(nbytes, now)
-        self._settle(source, now)
+        self._in_flight.settle(source, now)
         new = self._needed(source, piece, blocks)
         again = nbytes - self.lengths.size_of(piece, new)
         self.duplicate_bytes += again
@@ -331,7 +296,7 @@ class Ledger:
         if not new:
             return BlockOutcome.DUPLICATE
         state = self._open[piece]
-        self._call_off(source, piece, blocks, now)
+        self._in_flight.call_off(source, piece, blocks, now)
         if state.free & blocks:
             self._states.take(state, state.free & blocks)
         state.doubled &= ~blocks
@@ -353,79 +318,16 @@ class Ledger:
             return blocks
         return 0
 
-    def _call_off(self, deliverer: Source, piece: int, blocks: BlockSet, now: float) -> None:
-        """Cancel `blocks`, which arrived, with everyone else who was asked for them."""
-        for source in self._sources.values():
-            if source is not deliverer:
-                unneeded = source.take_asked(piece, blocks) | source.take_late(piece, blocks)
-                if unneeded:
-                    self._planner.cancel(source, piece, unneeded)
-                    self._settle(source, now)
-
     def rejected(self, key: int, piece: int, begin: int, length: int, now: float) -> bool:
         """Note that a peer will not send blocks we asked (BEP 6); False if we never asked them."""
-        source = self._sources[key]
         blocks = self.lengths.blocks_between(piece, begin, length)
-        asked = source.take_asked(piece, blocks)
-        late = source.take_late(piece, blocks)
-        pardoned = source.take_pardoned(piece, blocks)
-        if asked:
-            if not source.choked:
-                # It refuses although it could: asking again at once would go on for ever.
-                source.pause(now)
-                source.resize(source.window // 2)
-                self._planner.expiry_at = min(self._planner.expiry_at, source.paused_until)
-            self._release(piece, asked)
-        if late:
-            self._close_if_idle(piece)
-        self._settle(source, now)
-        return bool(blocks) and asked | late | pardoned == blocks
+        known = self._in_flight.reject(self._sources[key], piece, blocks, now)
+        return bool(blocks) and known == blocks
 
     def withdraw(self, key: int, run: BlockRun, now: float) -> None:
         """Take a grant back that was never put out; the peer is not at fault."""
-        source = self._sources[key]
         blocks = self.lengths.blocks_between(run.piece, run.begin, run.length)
-        asked = source.take_asked(run.piece, blocks)
-        if asked:
-            self._release(run.piece, asked)
-        self._settle(source, now)
-
-    def _settle(self, source: Source, now: float) -> None:
-        """Look again at a peer whose asks changed."""
-        source.rest(now)
-        self._planner.feed(source)
-
-    def _release(self, piece: int, blocks: BlockSet) -> None:
-        """Blocks are in flight from one peer less."""
-        if self._states.release(piece, blocks):
-            self._planner.stir()
-            self._close_if_idle(piece)
-
-    def _release_all(self, source: Source) -> None:
-        """Expect nothing more of a peer."""
-        asks = list(source.asks)
-        late = dict(source.late)
-        source.asks.clear()
-        source.late.clear()
-        source.in_flight = 0
-        source.rest(self._now)
-        for ask in asks:
-            source.pardon(ask.piece, ask.blocks)
-            self._release(ask.piece, ask.blocks)
-        for piece, blocks in late.items():
-            source.pardon(piece, blocks)
-            self._close_if_idle(piece)
-
-    def _close_if_idle(self, piece: int) -> None:
-        """Take back a begun piece of which nothing came, nor is expected."""
-        state = self._open.get(piece)
-        if (
-            state is not None
-            and state.free == state.full
-            and not any(piece in source.late for source in self._sources.values())
-        ):
-            self._states.close(state)
-            self._planner.stir()
+        self._in_flight.withdraw(self._sources[key], run.piece, blocks, now)
 
     # Pieces
 
@@ -471,7 +373,7 @@ class Ledger:
             if source.identity in identities:
                 source.banned = True
                 source.review()
-                self._release_all(source)
+                self._in_flight.drop_all(source, self._now)
                 self._planner.feed(source)
         return new
 
@@ -480,55 +382,4 @@ class Ledger:
     def expire(self, now: float) -> None:
         """Give late blocks back to the pool, and end pauses, where due."""
         self._now = now
-        if now < self._planner.expiry_at:
-            return
-        earliest = math.inf
-        for source in self._sources.values():
-            self._give_up_late(source, now)
-            if source.late and source.late_until <= now:
-                self._forget_late(source, now)
-            if source.paused:
-                if source.paused_until <= now:
-                    source.paused = False
-                    source.review()
-                    self._planner.feed(source)
-                else:
-                    earliest = min(earliest, source.paused_until)
-            if source.asks:
-                earliest = min(earliest, source.asks[0].deadline)
-            if source.late:
-                earliest = min(earliest, source.late_until)
-        self._planner.expiry_at = earliest
-
-    def _give_up_late(self, source: Source, now: float) -> None:
-        """Let anyone be asked for what a peer should have sent by now."""
-        while source.asks and source.asks[0].deadline <= now:
-            ask = source.asks[0]
-            if not source.delivers(now):
-                source.snub(now)
-                self._move_to_late(source, len(source.asks), now)
-            elif now - ask.at < LONGEST_WAIT:
-                ask.deadline = now + PATIENCE
-            else:
-                self._move_to_late(source, 1, now)
-
-    def _move_to_late(self, source: Source, count: int, now: float) -> None:
-        source.late_until = now + DEBT
-        if not source.late:
-            source.late_since = source.asks[0].at
-        for _ in range(count):
-            ask = source.asks.popleft()
-            source.in_flight -= ask.blocks.bit_count()
-            source.late[ask.piece] = source.late.get(ask.piece, 0) | ask.blocks
-            self._open[ask.piece].contested |= ask.blocks
-            self._release(ask.piece, ask.blocks)
-        self._settle(source, now)
-
-    def _forget_late(self, source: Source, now: float) -> None:
-        """Write off what a peer owes: it may be asked again."""
-        late = dict(source.late)
-        source.late.clear()
-        for piece, blocks in late.items():
-            self._planner.cancel(source, piece, blocks)
-            self._close_if_idle(piece)
-        self._settle(source, now)
+        self._in_flight.expire(now)
