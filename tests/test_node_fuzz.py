@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_swarm import HOST, make_file, node
+from strangers import GONE, ID, extended, frame
 from trio_swarm import Node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.piece_sets import full_set, to_bitfield
@@ -41,7 +42,6 @@ BLOCK = 16384
 PIECE = 2 * BLOCK
 PIECES = 13
 SIZE = (PIECES - 1) * PIECE + 5000
-ID = msg.MessageId
 
 EXAMPLES = max(10, settings.default.max_examples // 4)
 """An example is a whole download with several peers."""
@@ -88,14 +88,6 @@ class Stranger:
     is_dialled: bool
     hello: bytes
     steps: list[Step] = field(default_factory=list)
-
-
-def frame(number: int, body: bytes = b"") -> bytes:
-    return struct.pack(">IB", 1 + len(body), number) + body
-
-
-def extended(number: int, payload: bytes) -> bytes:
-    return frame(ID.EXTENDED, bytes([number]) + payload)
 
 
 pieces = st.integers(0, PIECES) | st.sampled_from([PIECES - 1, 2**32 - 1])
@@ -212,8 +204,7 @@ class Talk:
         self._heard = bytearray()
 
     async def run(self) -> None:
-        errors = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
-        with suppress(*errors), trio.move_on_after(1):
+        with suppress(*GONE), trio.move_on_after(1):
             async with self._stream:
                 hello = self._stranger.hello
                 hello = hello.replace(PLACE_OF_HASH, self._world.info.info_hash)

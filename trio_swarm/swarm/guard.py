@@ -199,7 +199,31 @@ class _Reading:
         return None
 
 
-class GuardedUploader:
+class _Guarded:
+    """A strategy that is asked by one timed call after the other, and the count of its faults."""
+
+    def __init__(
+        self,
+        name: str,
+        timer: Callable[[], float],
+        budget: float,
+        on_fault: FaultSink | None,
+    ) -> None:
+        self.name = name
+        self._call = _TimedCall(timer, budget, FaultCount(name, on_fault))
+
+    @property
+    def faults(self) -> int:
+        """Calls that broke the contract so far."""
+        return self._call.count.faults
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the strategy is not asked any more."""
+        return self._call.count.replaced
+
+
+class GuardedUploader(_Guarded):
     """An `Uploader` that cannot do harm: what is wrong falls back to "show all, first come first".
 
     Arguments as for `GuardedScheduler`.
@@ -213,19 +237,8 @@ class GuardedUploader:
         budget: float = PLAN_BUDGET,
         on_fault: FaultSink | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, timer, budget, on_fault)
         self._strategy = strategy
-        self._call = _TimedCall(timer, budget, FaultCount(name, on_fault))
-
-    @property
-    def faults(self) -> int:
-        """Calls that broke the contract so far."""
-        return self._call.count.faults
-
-    @property
-    def is_replaced(self) -> bool:
-        """Whether the strategy is not asked any more."""
-        return self._call.count.replaced
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return the pieces to reveal, a subset of what we have; None for all."""
@@ -262,7 +275,7 @@ class GuardedUploader:
         return self._call.run(decide, requests)
 
 
-class GuardedChoker:
+class GuardedChoker(_Guarded):
     """A `Choker` that cannot do harm; `fallback` makes what decides when it cannot.
 
     Arguments as for `GuardedScheduler`.
@@ -277,21 +290,10 @@ class GuardedChoker:
         budget: float = PLAN_BUDGET,
         on_fault: FaultSink | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, timer, budget, on_fault)
         self._strategy = strategy
         self._fallback = fallback
         self._substitute: Choker | None = None
-        self._call = _TimedCall(timer, budget, FaultCount(name, on_fault))
-
-    @property
-    def faults(self) -> int:
-        """Calls that broke the contract so far."""
-        return self._call.count.faults
-
-    @property
-    def is_replaced(self) -> bool:
-        """Whether the fallback decides now."""
-        return self._call.count.replaced
 
     def unchoke(self, view: ChokeView, rng: random.Random) -> list[int]:
         """Return keys of peers to have unchoked: each known, none twice, at most `view.slots`."""
