@@ -60,6 +60,15 @@ def test_a_banned_address_is_never_dialled_nor_taken_back() -> None:
     assert known.take_due(1.0) is None
 
 
+def test_a_peer_is_banned_under_all_its_addresses_and_counts_once() -> None:
+    known = Candidates()
+    for peer in range(HOST_BAN_THRESHOLD - 1):
+        came_from, listens_at = ("10.0.0.1", 5000 + peer), ("10.0.0.1", 1000 + peer)
+        assert known.ban(came_from, listens_at)
+        assert known.is_banned(listens_at)
+    assert not known.is_banned(("10.0.0.1", 60000))
+
+
 def test_several_banned_ports_ban_their_host() -> None:
     known = Candidates()
     for port in range(1, HOST_BAN_THRESHOLD + 1):
