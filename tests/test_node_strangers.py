@@ -191,6 +191,28 @@ async def test_answers_that_nobody_reads_do_not_pile_up(
                 assert _owed(torrent) < 1_000_000
 
 
+async def test_who_goes_on_sending_what_nobody_asked_for_is_dropped(
+    tmp_path: Path, original: Path
+) -> None:
+    recorder = Recorder()
+    with trio.fail_after(20):
+        async with (
+            node(tmp_path / "s") as seeder,
+            node(tmp_path / "l", recorder=recorder) as opened,
+        ):
+            file = await torrent_file(seeder, original, tmp_path)
+            torrent = await opened.fetch(str(file), folder=tmp_path / "out")
+            await until(lambda: torrent.state == "downloading")
+            async with stranger((HOST, opened.port)) as generous:
+                await generous.shake_hands(torrent.info_hash, then=frame(ID.HAVE_NONE))
+                await _say_for_ever(generous, frame(ID.PIECE, bytes(8 + 16384)))
+                await recorder.wait_for(events.PeerLost)
+            assert torrent.progress().downloaded == 0
+            await complete(torrent, seeder, original)
+    reasons = [event.reason for event in recorder.of(events.PeerLost)]
+    assert reasons[0] == "it sends blocks that nobody asked for"
+
+
 # --- identities that are borrowed ---
 
 

@@ -82,6 +82,7 @@ class PeerConnection:
         self.allowed_fast: frozenset[int] = frozenset()
         self.allowed_fast_untold: frozenset[int] = frozenset()
         self.refused = 0
+        self.unrequested = 0
         self.metadata_requests: deque[int] = deque()
         self.max_request = BLOCK_LENGTH
         self.wakeup = Wakeup()

@@ -19,6 +19,10 @@ OWN_MAX_BLOCK = 128 * 1024
 REFUSED_LIMIT = 4 * REQUEST_QUEUE
 """Rejects put out for a peer that takes none of them, before it is dropped."""
 
+UNREQUESTED_LIMIT = 256
+"""Blocks nobody asked for that are taken from a peer, 4 MiB: those it was asked once and need not
+send any more do not count, but there is a limit to what is remembered of them."""
+
 
 def handle(peer: "PeerConnection", events: list[msg.WireEvent], now: float) -> None:
     """Act on what arrived; raises RemoteProtocolError for what the wire alone cannot judge."""
@@ -28,8 +32,10 @@ def handle(peer: "PeerConnection", events: list[msg.WireEvent], now: float) -> N
             if download is None:
                 raise RemoteProtocolError("sent a block that was not asked for")
             peer.asked.pop((event.piece, event.begin), None)
-            peer.downloaded += len(event.data)
-            download.block_received(peer, event, now)
+            if not download.block_received(peer, event, now):
+                peer.unrequested += 1
+                if peer.unrequested > UNREQUESTED_LIMIT:
+                    raise RemoteProtocolError("it sends blocks that nobody asked for")
         elif type(event) is msg.RequestReceived:
             _requested(peer, event)
         else:

@@ -102,19 +102,26 @@ class Download:
 
     # --- called by connections ------------------------------------------------------------------
 
-    def block_received(self, connection: PeerConnection, event: BlockReceived, now: float) -> None:
-        """Take a block in: copy it into its piece, and send the piece to disk if that was all."""
+    def block_received(self, connection: PeerConnection, event: BlockReceived, now: float) -> bool:
+        """Take a block in: copy it into its piece, and send the piece to disk if that was all.
+
+        Returns whether it was ever asked for.
+        """
         data = event.data
         length = len(data)
-        self.rate.add(length, now)
         outcome = self.ledger.received(connection.key, event.piece, event.begin, length, now)
+        self.wakeup.set()
+        if outcome is BlockOutcome.UNREQUESTED:
+            return False
+        self.rate.add(length, now)
+        connection.downloaded += length
         if outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED:
             self._buffers.of(event.piece)[event.begin : event.begin + length] = data
             address = connection.address
             self.sources[address] = self.sources.get(address, 0) + length
             if outcome is BlockOutcome.COMPLETED:
                 self._submit(event.piece)
-        self.wakeup.set()
+        return True
 
     def _submit(self, piece: int) -> None:
         self._jobs_pending += 1
