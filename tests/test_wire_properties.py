@@ -13,6 +13,7 @@ from trio_swarm.protocol import peer_messages as m
 from trio_swarm.protocol.handshake import OUR_RESERVED, encode_handshake
 from trio_swarm.protocol.peer_messages import FileBlock, WireEvent
 from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.wire_buffers import LARGEST_RECEIVE_BUFFER, RECEIVE_BUFFER_LENGTH
 
 HASH = bytes(range(20))
 PIECES = 13
@@ -197,6 +198,29 @@ def test_a_long_stream_through_the_buffer_in_place_loses_nothing() -> None:
         events += frozen(right.received(count))
         stream = stream[count:]
     assert events == expected
+
+
+def test_reads_that_fill_the_buffer_make_it_larger_up_to_a_limit() -> None:
+    left, right = talking_pair()
+    expected = []
+    for number in range(400):
+        left.send_block(number % 12, number, 16384)
+        expected.append(
+            m.BlockReceived(number % 12, number, memoryview(content(number % 12, number, 16384)))
+        )
+    stream = memoryview(flush(left))
+    events: list[WireEvent] = []
+    spaces = []
+    while stream:
+        space = right.receive_buffer()
+        spaces.append(len(space))
+        count = min(len(space), len(stream))
+        space[:count] = stream[:count]
+        events += frozen(right.received(count))
+        stream = stream[count:]
+    assert events == expected
+    assert spaces[0] == RECEIVE_BUFFER_LENGTH
+    assert LARGEST_RECEIVE_BUFFER * 3 // 4 < max(spaces) <= LARGEST_RECEIVE_BUFFER
 
 
 @pytest.mark.parametrize("block_length", [m.MAX_REQUEST, m.MAX_NEGOTIATED_BLOCK])

@@ -149,7 +149,7 @@ def report(repeats: int) -> str:
             "",
             table(("", "us"), decisions),
             "",
-            f"A download of {PIECES_FETCHED:,} pieces of 1 MiB from {PEERS} peers, in 16 KiB blocks:",
+            f"A download of {PIECES_FETCHED:,} pieces of 1 MiB from {PEERS} peers, 16 KiB blocks:",
             "",
             table(heads, downloads),
         )

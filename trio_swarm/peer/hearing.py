@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 REQUEST_QUEUE = 1024
 """Requests we accept from one peer before refusing more: 16 MiB, a second of a gigabit link."""
 
-OWN_MAX_BLOCK = 128 * 1024
+OWN_MAX_BLOCK = 512 * 1024
 """Largest block asked of, and served to, another trio-swarm peer; everybody else gets 16 KiB."""
 
 REFUSED_LIMIT = 4 * REQUEST_QUEUE
