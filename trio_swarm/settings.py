@@ -47,7 +47,7 @@ class NodeSettings:
     download_rate: int | None = None
     upload_slots: int = 16
     """Most peers of one torrent that are served at once."""
-    piece_memory: int = 64 * 1024 * 1024
+    piece_memory: int = 32 * 1024 * 1024
     """Bytes of pieces in flight, per download."""
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Facts about peers for strategies: address prefix (`10.0.` or `host:port`) → label → value."""

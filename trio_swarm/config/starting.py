@@ -151,7 +151,7 @@ def _node_rest() -> str:
                 _Key("upload", "unlimited", "Bytes/s to send."),
                 _Key("download", "unlimited", "Bytes/s to receive."),
                 _Key("upload_slots", limits.upload_slots, "Peers of one torrent served at once."),
-                _Key("piece_memory", "64MiB", "Pieces in flight, per download."),
+                _Key("piece_memory", "32MiB", "Pieces in flight, per download."),
             ],
         ),
     ]

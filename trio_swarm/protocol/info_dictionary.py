@@ -19,8 +19,8 @@ MAX_INFO_SIZE = 16 * 2**20
 MIN_PIECE_LENGTH = 1024
 """Bytes. Below that the hashes are 2 % of the data and more; no client makes such torrents."""
 MAX_PIECE_LENGTH = 64 * 2**20
-"""Bytes. A piece is held in memory until it is verified, and 64 MiB is a node's whole default
-budget for that; real torrents use up to 16 or 32 MiB. Powers of two are not asked for."""
+"""Bytes. A piece is held in memory until it is verified, and 64 MiB is twice a download's whole
+default budget for that; real torrents use up to 16 or 32 MiB. Powers of two are not asked for."""
 MAX_PIECES = MAX_INFO_SIZE // 20
 """So many hashes of 20 bytes fit into MAX_INFO_SIZE. With MAX_PIECE_LENGTH it also limits the
 content, to 51 TiB, so every offset fits into 64 bits."""
