@@ -3,6 +3,7 @@
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -16,6 +17,10 @@ from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32
 """Descriptors kept open for `slices`; a node has many torrents and 1,024 descriptors in all."""
+
+RECHECK_SECONDS = 1.0
+"""How often open files are looked at while they are served: whoever gets bytes that were changed
+bans us for them. A look costs 1 µs a file."""
 
 SHARED_FILES = 16
 """Descriptors kept open for the writing threads, and as many for `read`."""
@@ -52,6 +57,7 @@ class FileAccess:
         self._reading = SharedDescriptors(self._open_to_read, SHARED_FILES)
         self._serving = ReadDescriptors(self._open_to_read, SERVED_FILES)
         self.moving = threading.Lock()
+        self._recheck_at = 0.0
         self._copied: IO[bytes] | None = None
         self._present: set[int] = set()
         self._unsized: set[int] = set()
@@ -74,6 +80,8 @@ class FileAccess:
         ValueError for a block that is not inside the piece.
         """
         self._serving.trim()
+        if time.monotonic() >= self._recheck_at:
+            self._recheck()
         spans = self.layout.block_spans(piece, begin, length)
         if len(spans) > MAX_SLICES:
             return [self._copy(self.read(piece, begin, length))]
@@ -196,16 +204,25 @@ class FileAccess:
     def _path(self, file: int) -> Path:
         return self.tree.at(self._entry_path(file))
 
+    def _recheck(self) -> None:
+        """Look whether what is being served was removed or changed since it was opened."""
+        for file, descriptor in self._serving.opened():
+            self._require_readable(file, descriptor)
+        self._recheck_at = time.monotonic() + RECHECK_SECONDS
+
     def _open_to_read(self, file: int) -> int:
         descriptor = self._open_existing(file, os.O_RDONLY)
         try:
-            stamp = self.stamp(descriptor, file)
-            self._require_size(file, stamp.size)
-            self._require_unchanged(file, stamp)
+            self._require_readable(file, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _require_readable(self, file: int, descriptor: int) -> None:
+        stamp = self.stamp(descriptor, file)
+        self._require_size(file, stamp.size)
+        self._require_unchanged(file, stamp)
 
     def _require_size(self, file: int, size: int) -> None:
         length = self.layout.lengths[file]

@@ -35,6 +35,10 @@ class ReadDescriptors:
         """Tell whether the file is open already."""
         return file in self._opened
 
+    def opened(self) -> list[tuple[int, int]]:
+        """Return each open file and its descriptor."""
+        return list(self._opened.items())
+
     def trim(self) -> None:
         """Close the least recently used descriptors beyond the capacity."""
         while len(self._opened) > self._capacity:
