@@ -228,7 +228,7 @@ def parse_announce_request(data: bytes) -> AnnouncePacket:
     """Return the fields of an announce request; see `parse_options` for what follows them."""
     if len(data) < ANNOUNCE_SIZE:
         raise RemoteProtocolError(f"an announce is {ANNOUNCE_SIZE} bytes or more, not {len(data)}")
-    return AnnouncePacket._make(_ANNOUNCE_REQUEST.unpack_from(data))
+    return AnnouncePacket(*_ANNOUNCE_REQUEST.unpack_from(data))
 
 
 def parse_options(options: bytes) -> bytes:

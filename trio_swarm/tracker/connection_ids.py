@@ -1,6 +1,7 @@
 """Connection ids that need no table (BEP 15, "UDP connections / spoofing")."""
 
 import hmac
+from functools import lru_cache
 from hashlib import blake2b
 
 SLOT = 60.0
@@ -8,16 +9,21 @@ SLOT = 60.0
 
 _DIGEST_SIZE = 7
 
+_REMEMBERED = 8192
+"""Ids kept, a hundred bytes each: one host's peers announce from one address. Who floods this with
+made-up addresses only makes each id be computed again."""
+
 
 class ConnectionIds:
     """Issues and checks connection ids: a keyed hash of (IP, time slot), after the slot's number.
 
-    Only who receives datagrams at an address can know its id, and nothing is remembered, so
+    Only who receives datagrams at an address can know its id, and nothing need be remembered, so
     there is nothing to fill. The port is left out: a client may send from several sockets.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._keyed = blake2b(digest_size=_DIGEST_SIZE, key=secret)
+        self._made = lru_cache(_REMEMBERED)(self._make)
 
     def issue(self, host: str, now: float) -> bytes:
         """Return the id (8 bytes) for the IP `host`; `now` in monotonic seconds."""
@@ -31,7 +37,7 @@ class ConnectionIds:
             slot -= 1
             if connection_id[0] != slot & 0xFF:
                 return False
-        return hmac.compare_digest(connection_id, self._make(host, slot))
+        return hmac.compare_digest(connection_id, self._made(host, slot))
 
     def _make(self, host: str, slot: int) -> bytes:
         keyed = self._keyed.copy()

@@ -34,9 +34,8 @@ MAX_DATAGRAM = 2048
 _OPTIONS_REMEMBERED = 4096
 """Heartbeats repeat their options word for word, so parsing them anew is a waste."""
 
-_CONNECT, _ANNOUNCE, _SCRAPE, _NAME = (
-    int(action) for action in (Action.CONNECT, Action.ANNOUNCE, Action.SCRAPE, Action.NAME)
-)
+_SCRAPE, _NAME = int(Action.SCRAPE), int(Action.NAME)
+_ANNOUNCE_BYTES = Action.ANNOUNCE.to_bytes(4, "big")
 _CONNECT_HEAD = PROTOCOL_ID.to_bytes(8, "big") + bytes(4)
 _BAD_CONNECTION = "connection id expired"
 
@@ -75,16 +74,15 @@ class DatagramTracker:
         if not self._connection_ids.is_valid(data[:8], source[0], now):
             return self._answer_stranger(data, source[0], now)
         try:
-            return self._answer_known(data, source, now)
+            # Nearly all datagrams are announces.
+            if data[8:12] == _ANNOUNCE_BYTES:
+                return self._announce(data, source, now)
+            return self._answer_known(data, source)
         except (RemoteProtocolError, AnnounceRefusedError) as error:
             return error_answer(_transaction_id(data), str(error))
 
-    def _answer_known(
-        self, data: bytes, source: SocketAddress, now: float
-    ) -> bytes | PendingSearch:
+    def _answer_known(self, data: bytes, source: SocketAddress) -> bytes | PendingSearch:
         action = int.from_bytes(data[8:12], "big")
-        if action == _ANNOUNCE:
-            return self._announce(data, source, now)
         if action == _SCRAPE:
             counts = map(self._registry.scrape, parse_scrape_request(data))
             return scrape_answer(_transaction_id(data), counts)
@@ -118,7 +116,7 @@ class DatagramTracker:
             num_want=packet.num_want,
             share=share,
         )
-        if has_loopback(peers, ipv6=ipv6) and not is_loopback(host):
+        if not is_loopback(host) and has_loopback(peers, ipv6=ipv6):
             peers = replace_loopback(peers, self._own_address(host), ipv6=ipv6)
         return announce_answer(
             packet.transaction_id,
