@@ -71,35 +71,16 @@ check: $(INSTALLED)  ## lint, formatting, types, and the direction of the archit
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Hypothesis marks what uses @given, so -m hypothesis is every property test and nothing else.
-nightly: $(INSTALLED)  ## run the property tests with 10,000 examples each
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m hypothesis -n $(WORKERS) \
-		--timeout 3600 $(ARGS)
+# Hypothesis marks what uses @given, so -m hypothesis is every property test and nothing else. What
+# reads the bytes of strangers (parsers, packets, journals, configuration) is tested with 10,000
+# examples each; models of whole swarms, schedulers and disks, slower by far, with 1,000.
+READERS := $(addprefix tests/test_,formats_*.py wire_*.py tracker_*.py announcing_*.py config_*.py \
+	storage_journal.py)
+PROPERTIES := $(BIN)/python -m pytest -m hypothesis -n $(WORKERS) --timeout 3600 $(ARGS)
 
-# Numbers say little while anything else runs on the machine. The foreign clients' own modules start
-# the rivals, hence the path.
-BENCH := PYTHONPATH=tests:tests/foreign $(BIN)/python tests/benchmarks/bench.py --repeats $(REPEATS)
-
-bench: bench-peer bench-tracker bench-hash bench-scheduler bench-start  ## run all benchmarks
-
-bench-peer: $(INSTALLED) foreign-clients  ## compare transfers with libtorrent, aria2, no protocol
-	$(BENCH) peer $(ARGS)
-
-bench-tracker: $(INSTALLED) foreign-clients  ## compare announces a second with opentracker
-	$(BENCH) tracker $(ARGS)
-
-bench-hash: $(INSTALLED)  ## compare hashing with hashlib alone
-	$(BENCH) hash $(ARGS)
-
-bench-scheduler: $(INSTALLED)  ## time what decisions cost
-	$(BENCH) scheduler $(ARGS)
-
-bench-start: $(INSTALLED)  ## time commands that only say something
-	$(BENCH) start $(ARGS)
-
-profile: $(INSTALLED)  ## show where the time of a transfer goes, on either side
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy
-	$(BENCH) profile $(ARGS)
+nightly: $(INSTALLED)  ## run the property tests with 10,000 (models: 1,000) examples, half an hour
+	HYPOTHESIS_PROFILE=nightly $(PROPERTIES) $(READERS)
+	HYPOTHESIS_PROFILE=nightly-models $(PROPERTIES) $(patsubst %,--ignore-glob='%',$(READERS)) tests
 
 build: $(INSTALLED)  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
