@@ -168,19 +168,19 @@ def _change(path: Path) -> None:
 async def test_a_share_that_is_harmed_is_one_line_and_the_others_go_on(
     tmp_path: Path, harm: Callable[[Path], None], command: str, *, served: bool
 ) -> None:
-    lost = make_big_file(tmp_path / "in" / "lost.bin", 8 * MIB)
-    kept = make_big_file(tmp_path / "in" / "kept.bin", MIB)
+    lost = make_big_file(tmp_path / "in" / "lost.bin", 24 * MIB)  # takes long
+    kept = make_big_file(tmp_path / "in" / "kept.bin", MIB // 4)
     config = tmp_path / "peer.toml"
     with trio.fail_after(60):
         async with processes(tmp_path) as start:
             _, url = await start.tracker()
             if command == "seed":
-                flags = ["--upload-limit", "2MiB"]
+                flags = ["--upload-limit", "1MiB"]
                 seeder = await start.seed(lost, kept, tracker=url, state="s", flags=flags)
             else:
                 config.write_text(
                     f'trackers = ["{url}"]\n[node]\nlisten = "{HOST}:0"\n'
-                    f'[limits]\nupload = "2MiB"\n'
+                    f'[limits]\nupload = "1MiB"\n'
                     f'[[share]]\npath = "{lost}"\n[[share]]\npath = "{kept}"\n'
                 )
                 seeder = await start.run(config, state="s")
