@@ -132,7 +132,7 @@ def contestants(libtorrent: Side, aria2: Side | None, which: Sequence[str]) -> l
         Contestant("trio-swarm, 256 KiB pieces", OURS, OURS, piece_length=256 * KIB),
         Contestant("libtorrent, 256 KiB pieces", libtorrent, libtorrent, piece_length=256 * KIB),
         Contestant("trio-swarm from 4 seeders", OURS, OURS, seeders=4),
-        Contestant("8 trio-swarm from one", OURS, OURS, leechers=8, share=4),
+        Contestant("8 trio-swarm from one", OURS, OURS, leechers=8, share=2),
     ]
     unknown = set(which) - {each.name for each in all_of_them}
     if unknown:
