@@ -82,6 +82,31 @@ nightly: $(INSTALLED)  ## run the property tests with 10,000 (models: 1,000) exa
 	HYPOTHESIS_PROFILE=nightly $(PROPERTIES) $(READERS)
 	HYPOTHESIS_PROFILE=nightly-models $(PROPERTIES) $(patsubst %,--ignore-glob='%',$(READERS)) tests
 
+# Numbers say little while anything else runs on the machine. The foreign clients' own modules start
+# the rivals, hence the path.
+BENCH := PYTHONPATH=tests:tests/foreign $(BIN)/python tests/benchmarks/bench.py --repeats $(REPEATS)
+
+bench: bench-peer bench-tracker bench-hash bench-scheduler bench-start  ## run all benchmarks
+
+bench-peer: $(INSTALLED) foreign-clients  ## compare transfers with libtorrent, aria2, no protocol
+	$(BENCH) peer $(ARGS)
+
+bench-tracker: $(INSTALLED) foreign-clients  ## compare announces a second with opentracker
+	$(BENCH) tracker $(ARGS)
+
+bench-hash: $(INSTALLED)  ## compare hashing with hashlib alone
+	$(BENCH) hash $(ARGS)
+
+bench-scheduler: $(INSTALLED)  ## time what decisions cost
+	$(BENCH) scheduler $(ARGS)
+
+bench-start: $(INSTALLED)  ## time commands that only say something
+	$(BENCH) start $(ARGS)
+
+profile: $(INSTALLED)  ## show where the time of a transfer goes, on either side
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy
+	$(BENCH) profile $(ARGS)
+
 build: $(INSTALLED)  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
