@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+import trio_swarm.node
 from hostile_peers import HostileSeeder, flush, hostile
 from local_swarm import HOST, Recorder, contents, make_file, node, until
 from swarm_processes import make_big_file, processes
@@ -228,6 +229,34 @@ async def test_five_hundred_silent_connections_do_not_keep_a_peer_out(
 async def _hold_open(stack: AsyncExitStack, address: Address) -> None:
     stream = await stack.enter_async_context(await trio.open_tcp_stream(*address))
     await stream.send_all(b"\x13BitTorrent")
+
+
+async def test_peers_of_a_flash_crowd_do_not_push_each_other_out(
+    tmp_path: Path, original: Path, info: Info, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only a slow machine takes longer for a handshake than this is by default.
+    monkeypatch.setattr(trio_swarm.node, "HURRIED_HANDSHAKE", 9.0)
+    crowd = 2 * trio_swarm.node.PENDING_HANDSHAKES + 1
+    inside = 0
+    everybody_in = trio.Event()
+
+    async def come(address: Address, number: int) -> None:
+        nonlocal inside
+        async with await trio.open_tcp_stream(*address) as stream:
+            await trio.sleep(1)  # the way to a peer is long
+            await _shake_hands(stream, info, number)
+            inside += 1
+            if inside == crowd:
+                everybody_in.set()
+            await everybody_in.wait()
+
+    with trio.fail_after(60):
+        async with (
+            good_seeder(tmp_path / "s", original, max_connections=crowd) as good,
+            trio.open_nursery() as nursery,
+        ):
+            for number in range(crowd):
+                nursery.start_soon(come, good, number)
 
 
 async def test_a_stranger_that_comes_and_goes_a_thousand_times_disturbs_nobody(

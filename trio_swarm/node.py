@@ -43,8 +43,11 @@ from trio_swarm.wanted import (
 )
 
 PENDING_HANDSHAKES = 128
-"""Incoming connections that may be in their handshake at once; then the oldest gives way, which has
-had its time: peers send their handshake at once."""
+"""Incoming connections that may be in their handshake at once."""
+
+HURRIED_HANDSHAKE = 0.3
+"""Seconds a handshake may take while others wait to begin theirs; then the oldest gives way. Silent
+strangers must not keep peers out, and peers of a flash crowd must not push each other out."""
 
 
 class Node:
@@ -56,7 +59,9 @@ class Node:
         self._context = context
         self._nursery = nursery
         self._torrents: dict[bytes, Torrent] = {}
-        self._handshakes: dict[trio.CancelScope, None] = {}
+        self._handshakes: dict[trio.CancelScope, float] = {}
+        """When each began, oldest first."""
+        self._handshake_over = trio.Event()
         self.addresses = addresses
 
     @property
@@ -244,18 +249,33 @@ class Node:
 
     async def _accept(self, listener: trio.SocketListener) -> None:
         """Accept peers at one socket, for ever; a peer's failure is that peer's."""
+        is_refused = False
         async with trio.open_nursery() as nursery:
             while True:
+                await self._wait_for_room()
                 try:
                     stream = await listener.accept()
                 except OSError as error:
                     # Out of descriptors (EMFILE) passes when a peer leaves; anything else too.
-                    self._context.emit(
-                        events.Waiting(info_hash="", share_name="", reason=f"accept: {error}")
-                    )
+                    if not is_refused:
+                        self._context.emit(
+                            events.Waiting(info_hash="", share_name="", reason=f"accept: {error}")
+                        )
+                    is_refused = True
                     await trio.sleep(0.1)
                     continue
+                is_refused = False
                 nursery.start_soon(self._welcome, stream)
+
+    async def _wait_for_room(self) -> None:
+        """Return when another handshake may begin; end one for that which takes long."""
+        while len(self._handshakes) >= PENDING_HANDSHAKES:
+            oldest, began = next(iter(self._handshakes.items()))
+            with trio.move_on_at(began + HURRIED_HANDSHAKE) as patience:
+                await self._handshake_over.wait()
+            if patience.cancelled_caught:
+                self._handshakes.pop(oldest, None)
+                oldest.cancel()
 
     async def _welcome(self, accepted: trio.SocketStream) -> None:
         try:
@@ -263,13 +283,9 @@ class Node:
         except OSError:
             accepted.socket.close()
             return
-        if len(self._handshakes) >= PENDING_HANDSHAKES:
-            oldest = next(iter(self._handshakes))
-            del self._handshakes[oldest]
-            oldest.cancel()
         try:
             with trio.move_on_after(HANDSHAKE_TIMEOUT) as scope:
-                self._handshakes[scope] = None
+                self._handshakes[scope] = trio.current_time()
                 await self._shake_hands(stream)
             if scope.cancelled_caught:
                 stream.close()
@@ -280,6 +296,8 @@ class Node:
             raise
         finally:
             self._handshakes.pop(scope, None)
+            self._handshake_over.set()
+            self._handshake_over = trio.Event()
 
     async def _shake_hands(self, stream: SocketStream) -> None:
         context = self._context
