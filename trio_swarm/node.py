@@ -4,6 +4,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -11,8 +12,8 @@ import trio
 from trio_swarm import events
 from trio_swarm._version import __version__
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
-from trio_swarm.errors import ConfigError, RemoteProtocolError, TrioSwarmError
-from trio_swarm.naming import find_name, search_trackers
+from trio_swarm.errors import ConfigError, RemoteProtocolError
+from trio_swarm.naming import find_name
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_pending
@@ -29,6 +30,7 @@ from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.schedulers.loading import load_strategies
 from trio_swarm.settings import NodeSettings, default_state_folder
+from trio_swarm.storage.hashing import no_progress
 from trio_swarm.storage.sharing import hash_share
 from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.swarm.token_bucket import TokenBucket
@@ -113,14 +115,13 @@ class Node:
         """
         root = Path(path)
         state = self.state_folder
-        report = on_progress or _ignore_progress
         info = await run_stoppable(
             lambda should_stop: hash_share(
                 root,
                 name=name.rsplit("/", 1)[-1] if name else None,
                 piece_length=piece_length,
                 state_folder=state,
-                on_progress=report,
+                on_progress=on_progress or no_progress,
                 should_stop=should_stop,
             )
         )
@@ -315,25 +316,16 @@ class Node:
         torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
     """What a fetch comes down to."""
 
-    def __init__(
-        self,
-        *,
-        info_hash: bytes,
-        name: str,
-        size: int | None,
-        tiers: Sequence[Sequence[str]],
-        metainfo: Metainfo | None = None,
-        peers: Sequence[Address] = (),
-    ) -> None:
-        self.info_hash = info_hash
-        self.name = name
-        self.size = size
-        self.tiers = tiers
-        self.metainfo = metainfo
-        self.peers = peers
+    info_hash: bytes
+    name: str
+    size: int | None
+    tiers: Sequence[Sequence[str]]
+    metainfo: Metainfo | None = None
+    peers: Sequence[Address] = ()
 
 
 @asynccontextmanager
@@ -390,10 +382,6 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
         raise body_error
 
 
-def _ignore_progress(_done: int, _total: int) -> None:
-    pass
-
-
 def _merge_tiers(
     first: Sequence[Sequence[str]], second: Sequence[Sequence[str]]
 ) -> tuple[tuple[str, ...], ...]:
@@ -406,6 +394,3 @@ def _merge_tiers(
         if fresh:
             result.append(fresh)
     return tuple(result)
-
-
-__all__ = ["Node", "TrioSwarmError", "open_node", "search_trackers"]

@@ -236,8 +236,6 @@ class PeerConnection:
             labels=self.torrent.context.labels_of(self.identity),
         )
         self.limit_queue()
-        if self.wire.fast and not self.wire.peer_choking:
-            download.ledger.set_choked(self.key, choked=False, fast=True)
         held_back = self.wire.set_torrent(
             piece_count=info.piece_count, piece_length=info.piece_length, length=info.length
         )
