@@ -9,18 +9,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench_measuring import GIB, KIB, MIB, spread, table
+from bench_measuring import GIB, MIB, spread, table
 
+from large_swarm import PEERS, PIECES, large_view
 from ledger_swarm import LedgerSwarm
 from toy_swarm import Source
-from trio_swarm.piece_sets import from_pieces, full_set
-from trio_swarm.schedulers.api import PeerView, Scheduler, SwarmView
+from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
 
-PIECES = 10_000
-PEERS = 50
 PIECES_FETCHED = 1_000
 """Of the timed download: as in a large one, and over in seconds."""
 BLOCKS = 64
@@ -34,37 +32,9 @@ STRATEGIES: dict[str, Callable[[], Scheduler]] = {
 }
 
 
-def view() -> SwarmView:
-    """Return a swarm in the middle of a download; one peer of fifty has room."""
-    rng = random.Random(1)
-    held = [rng.getrandbits(PIECES) | rng.getrandbits(PIECES) for _ in range(PEERS)]
-    rarity = [0] * (PEERS + 1)
-    for piece in range(PIECES):
-        rarity[sum(pieces >> piece & 1 for pieces in held)] |= 1 << piece
-    wanted = full_set(PIECES) & ~rng.getrandbits(PIECES)
-    begun = from_pieces(piece for piece in range(200) if wanted >> piece & 1)
-    peers = [
-        PeerView(key, pieces, 1 if key == 7 else 0, 20, 1e6 * (1 + key % 7), 0.02, is_seeder=False)
-        for key, pieces in enumerate(held)
-    ]
-    return SwarmView(
-        wanted=wanted,
-        started=begun,
-        free_blocks={piece: 7 for piece in range(200) if begun >> piece & 1},
-        rarity=rarity,
-        peers=[peer for peer in peers if peer.room],
-        busy=[peer for peer in peers if not peer.room],
-        piece_length=256 * KIB,
-        block_length=16 * KIB,
-        piece_count=PIECES,
-        remaining=wanted.bit_count() * 256 * KIB,
-        now=0.0,
-    )
-
-
 def time_decision(strategy: Scheduler) -> float:
     """Return the seconds of one decision."""
-    swarm, rng = view(), random.Random(2)
+    swarm, rng = large_view(), random.Random(2)
     times = 200
     started = time.process_time()
     for _ in range(times):
