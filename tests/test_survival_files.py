@@ -75,7 +75,8 @@ async def test_a_full_disk_ends_get_with_one_line_and_it_goes_on_when_there_is_r
     (checked,) = resumed.of("checked")
     assert checked["hashed"] == 0
     pieces = resumed.of("metadata_received")[0]["pieces"]
-    assert checked["have"] == verified * 16 * MIB // pieces
+    # The pieces that were written while the last one found no room are kept too, unsaid.
+    assert verified * 16 * MIB // pieces <= checked["have"] < 16 * MIB
     assert resumed.of("completed")[0]["downloaded"] == 16 * MIB - checked["have"]
 
 
