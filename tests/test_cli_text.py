@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +68,7 @@ def example_of(kind: type[events.Event], text: str = "x") -> events.Event:
         name = annotation.__name__ if is_plain else str(annotation)
         return name.replace("collections.abc.", "")
 
-    fields = {each.name: values[spelled(each.type)] for each in dataclasses.fields(kind)}
+    fields = {each.name: values[spelled(each.type)] for each in msgspec.structs.fields(kind)}
     return kind(**fields)
 
 
@@ -219,7 +220,7 @@ def test_the_progress_event_holds_every_field_and_no_infinity() -> None:
     assert read["eta"] is None
     assert read["info_hash"] == "01" * 20
     assert read["connections"][0]["address"] == "10.0.0.1:51413"
-    assert {field.name for field in dataclasses.fields(Progress)} <= set(read)
+    assert {field.name for field in msgspec.structs.fields(Progress)} <= set(read)
 
 
 @dataclasses.dataclass

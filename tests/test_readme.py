@@ -1,11 +1,11 @@
 """The README is true: its programs run, its commands exist, its tables are complete."""
 
-import dataclasses
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
@@ -74,7 +74,7 @@ def test_the_event_table_names_every_event_of_a_node() -> None:
         assert f"`{name}`" in table
         row = next(line for line in table.splitlines() if f"`{name}`" in line)
         if "…" not in row and "(and" not in row:
-            for field in dataclasses.fields(kind):
+            for field in msgspec.structs.fields(kind):
                 assert f"`{field.name}`" in row, f"{name}.{field.name}"
 
 

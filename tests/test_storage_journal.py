@@ -4,12 +4,12 @@ import resource
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from storage_samples import make_info
 from trio_swarm.errors import DiskFullError

@@ -1,18 +1,18 @@
-"""What happens in a node, as values: one frozen dataclass per event.
+"""What happens in a node, as values: one frozen `msgspec.Struct` per event.
 
 A program that embeds a node gets them through `NodeSettings.on_event`; `--json` prints each as one
 line. Field names are stable: fields may be added, never renamed. Info-hashes are 40 hex digits,
 sizes bytes, rates bytes/s, times seconds.
 """
 
-import dataclasses
 import re
-from dataclasses import dataclass
 from typing import ClassVar
 
+from msgspec import Struct
+from msgspec.structs import asdict
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+
+class Event(Struct, frozen=True, kw_only=True):
     """The root of all events."""
 
     level: ClassVar[str] = "info"
@@ -25,19 +25,17 @@ class Event:
 
     def as_dict(self) -> dict[str, object]:
         """Return `{"event": name, **fields}`, ready for JSON."""
-        return {"event": self.name, **dataclasses.asdict(self)}
+        return {"event": self.name, **asdict(self)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening(Event):
+class Listening(Event, frozen=True, kw_only=True):
     """The node accepts peers at this address."""
 
     host: str
     port: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sharing(Event):
+class Sharing(Event, frozen=True, kw_only=True):
     """A share is hashed (or recognised) and is offered from now on."""
 
     info_hash: str
@@ -48,8 +46,7 @@ class Sharing(Event):
     magnet: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved(Event):
+class Resolved(Event, frozen=True, kw_only=True):
     """A tracker knew the name."""
 
     share_name: str
@@ -60,8 +57,7 @@ class Resolved(Event):
     tracker: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting(Event):
+class Waiting(Event, frozen=True, kw_only=True):
     """A download has nobody to fetch from, or cannot go on for another reason that may pass."""
 
     info_hash: str
@@ -69,8 +65,7 @@ class Waiting(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetadataReceived(Event):
+class MetadataReceived(Event, frozen=True, kw_only=True):
     """The info dictionary is known (from a file, or from peers by BEP 9)."""
 
     info_hash: str
@@ -80,8 +75,7 @@ class MetadataReceived(Event):
     files: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked(Event):
+class Checked(Event, frozen=True, kw_only=True):
     """What the folder already held was recognised or verified."""
 
     info_hash: str
@@ -93,8 +87,7 @@ class Checked(Event):
     """Bytes that had to be hashed for it (0: the resume state vouched for all)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed(Event):
+class Completed(Event, frozen=True, kw_only=True):
     """Every piece is verified, synced, and the data has its final name."""
 
     info_hash: str
@@ -110,8 +103,7 @@ class Completed(Event):
     """Bytes of blocks by peer, `host:port` → bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerConnected(Event):
+class PeerConnected(Event, frozen=True, kw_only=True):
     """A handshake with a peer is done."""
 
     level: ClassVar[str] = "debug"
@@ -121,8 +113,7 @@ class PeerConnected(Event):
     outgoing: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerLost(Event):
+class PeerLost(Event, frozen=True, kw_only=True):
     """A peer's connection ended."""
 
     level: ClassVar[str] = "debug"
@@ -131,8 +122,7 @@ class PeerLost(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerBanned(Event):
+class PeerBanned(Event, frozen=True, kw_only=True):
     """A peer sent wrong bytes; it is not talked to any more."""
 
     level: ClassVar[str] = "warning"
@@ -142,8 +132,7 @@ class PeerBanned(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PieceFailed(Event):
+class PieceFailed(Event, frozen=True, kw_only=True):
     """A piece did not match its hash and is fetched again."""
 
     level: ClassVar[str] = "warning"
@@ -152,8 +141,7 @@ class PieceFailed(Event):
     peers: list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PieceVerified(Event):
+class PieceVerified(Event, frozen=True, kw_only=True):
     """A piece matched its hash and is on disk."""
 
     level: ClassVar[str] = "debug"
@@ -161,8 +149,7 @@ class PieceVerified(Event):
     piece: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announced(Event):
+class Announced(Event, frozen=True, kw_only=True):
     """A tracker took our announce."""
 
     level: ClassVar[str] = "debug"
@@ -174,8 +161,7 @@ class Announced(Event):
     interval: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackerFailed(Event):
+class TrackerFailed(Event, frozen=True, kw_only=True):
     """A tracker did not answer or refused; it is tried again."""
 
     level: ClassVar[str] = "warning"
@@ -186,8 +172,7 @@ class TrackerFailed(Event):
     """None: never, the URL is of no use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StrategyFault(Event):
+class StrategyFault(Event, frozen=True, kw_only=True):
     """A strategy plugin broke its contract; the host did its work instead."""
 
     level: ClassVar[str] = "warning"
@@ -197,8 +182,7 @@ class StrategyFault(Event):
     replaced_by: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorrentFailed(Event):
+class TorrentFailed(Event, frozen=True, kw_only=True):
     """A share or download ended with an error."""
 
     level: ClassVar[str] = "warning"
@@ -207,8 +191,7 @@ class TorrentFailed(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackerListening(Event):
+class TrackerListening(Event, frozen=True, kw_only=True):
     """A tracker serves at this address."""
 
     host: str

@@ -4,10 +4,10 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
+from msgspec import Struct
 
 from trio_swarm import events
 from trio_swarm._version import __version__
@@ -316,8 +316,7 @@ class Node:
         torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
+class _Target(Struct, frozen=True, kw_only=True):
     """What a fetch comes down to."""
 
     info_hash: bytes

@@ -1,13 +1,13 @@
 """How far a torrent is, as values for people and programs."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 State = Literal["metadata", "checking", "downloading", "finishing", "seeding", "failed", "removed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """One torrent at one moment; sizes in bytes, rates in bytes/s."""
 
     state: State
@@ -35,8 +35,7 @@ class Progress:
     """uploaded / max(downloaded, size): a seeder that gave one copy has ratio 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerProgress:
+class PeerProgress(Struct, frozen=True, kw_only=True):
     """One connected peer at one moment."""
 
     address: str

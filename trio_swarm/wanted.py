@@ -1,33 +1,30 @@
 """What a person asks for: a .torrent file, a magnet link, an info-hash or a name."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class WantedTorrent:
+
+class WantedTorrent(Struct, frozen=True):
     """A .torrent file on this machine."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class WantedMagnet:
+class WantedMagnet(Struct, frozen=True):
     """A magnet link, not yet parsed."""
 
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class WantedHash:
+class WantedHash(Struct, frozen=True):
     """An info-hash, 20 bytes."""
 
     info_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WantedName:
+class WantedName(Struct, frozen=True):
     """A name for a tracker to resolve."""
 
     name: str

@@ -9,10 +9,10 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import trio
+from msgspec import Struct
 
 from trio_swarm.errors import (
     RemoteProtocolError,
@@ -44,8 +44,7 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Question(Generic[T]):
+class Question(Struct, Generic[T], frozen=True):
     """What to ask: `build(connection id, transaction id)`, and how to read what comes back.
 
     `parse(datagram, ipv6)` raises RemoteProtocolError for an answer that is none.

@@ -17,7 +17,6 @@ every event is printed; `--quiet` leaves only warnings, errors and what was aske
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from trio_swarm.events import Event
 
@@ -28,8 +27,7 @@ def json_line(event: Event) -> str:
     return json.dumps(event.as_dict(), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress(Event):
+class Progress(Event, frozen=True, kw_only=True):
     """How far one torrent is; see `trio_swarm.Progress` for the fields."""
 
     info_hash: str
@@ -52,8 +50,7 @@ class Progress(Event):
     """One object a connected peer: address, client, rates, bytes, what it has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hashing(Event):
+class Hashing(Event, frozen=True, kw_only=True):
     """How much of a path to share has been hashed, in bytes."""
 
     path: str
@@ -61,8 +58,7 @@ class Hashing(Event):
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed(Event):
+class Listed(Event, frozen=True, kw_only=True):
     """One name on a tracker, as `ls` lists it."""
 
     share_name: str
@@ -72,8 +68,7 @@ class Listed(Event):
     leechers: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described(Event):
+class Described(Event, frozen=True, kw_only=True):
     """What `show` reads from a .torrent file or magnet link; unknown is None or empty."""
 
     share_name: str | None
@@ -94,8 +89,7 @@ class Described(Event):
     magnet: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created(Event):
+class Created(Event, frozen=True, kw_only=True):
     """A .torrent file was written."""
 
     path: str
@@ -107,8 +101,7 @@ class Created(Event):
     magnet: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strategy(Event):
+class Strategy(Event, frozen=True, kw_only=True):
     """One strategy that can be chosen."""
 
     axis: str
@@ -119,8 +112,7 @@ class Strategy(Event):
     """`name`, `type`, `default`, `required` and `doc` of each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginProblem(Event):
+class PluginProblem(Event, frozen=True, kw_only=True):
     """An installed package that offers strategies and cannot be used."""
 
     level = "warning"
@@ -128,8 +120,7 @@ class PluginProblem(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem(Event):
+class Problem(Event, frozen=True, kw_only=True):
     """One thing wrong with a configuration file."""
 
     level = "warning"
@@ -138,23 +129,20 @@ class Problem(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigChecked(Event):
+class ConfigChecked(Event, frozen=True, kw_only=True):
     """A configuration file was looked at."""
 
     file: str
     problems: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written(Event):
+class Written(Event, frozen=True, kw_only=True):
     """A starting configuration was written."""
 
     file: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoResult(Event):
+class DemoResult(Event, frozen=True, kw_only=True):
     """One fetch of the demo."""
 
     scheduler: str
@@ -167,8 +155,7 @@ class DemoResult(Event):
     identical: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure(Event):
+class Failure(Event, frozen=True, kw_only=True):
     """The command ends with `exit_code`; printed as `error`."""
 
     level = "warning"

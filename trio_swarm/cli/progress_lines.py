@@ -1,8 +1,9 @@
 """One torrent's progress, as a line for people and as an event for programs."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
+
+from msgspec.structs import asdict
 
 from trio_swarm.cli import json_events
 from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
@@ -41,13 +42,13 @@ def progress_event(
     info_hash: bytes, name: str, progress: Progress, peers: Sequence[PeerProgress]
 ) -> json_events.Progress:
     """Return the `progress` event of a torrent."""
-    values = {each.name: getattr(progress, each.name) for each in dataclasses.fields(progress)}
+    values = asdict(progress)
     eta = progress.eta
     values["eta"] = None if eta is None or not math.isfinite(eta) else eta
-    known = {each.name for each in dataclasses.fields(json_events.Progress)}
+    known = json_events.Progress.__struct_fields__
     return json_events.Progress(
         info_hash=info_hash.hex(),
         share_name=name,
-        connections=[dataclasses.asdict(peer) for peer in peers],
+        connections=[asdict(peer) for peer in peers],
         **{key: value for key, value in values.items() if key in known},
     )

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from trio_swarm.announcing.clients import TrackerClients
 from trio_swarm.events import Event
@@ -13,8 +14,7 @@ from trio_swarm.settings import NodeSettings
 from trio_swarm.swarm.token_bucket import TokenBucket
 
 
-@dataclass(slots=True, kw_only=True)
-class NodeContext:
+class NodeContext(Struct, kw_only=True):
     """One per node, made by the node, read by its torrents."""
 
     settings: NodeSettings

@@ -8,9 +8,9 @@ import queue
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import trio
+from msgspec import Struct
 
 from trio_swarm.errors import StorageError
 from trio_swarm.protocol.metainfo import Info
@@ -21,8 +21,7 @@ THREADS = 2
 """Enough to overlap hashing with writing; more only contend for the interpreter lock."""
 
 
-@dataclass(slots=True)
-class PieceJob:
+class PieceJob(Struct):
     """One whole piece to verify and, if it is right, to write."""
 
     info: Info

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
+from msgspec import Struct
 
 from trio_swarm import events
 from trio_swarm.announcing.announcer import Announcer
@@ -36,8 +36,7 @@ NO_PEERS_PATIENCE = 3.0
 """Seconds without any peer before a download says that it waits."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorrentPlan:
+class TorrentPlan(Struct, frozen=True, kw_only=True):
     """What a torrent is to become; made by the node from a share or a fetch."""
 
     info_hash: bytes

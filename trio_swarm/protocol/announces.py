@@ -1,7 +1,8 @@
 """What is said between a peer and a tracker, as values, whatever carries it (UDP or HTTP)."""
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 from trio_swarm.protocol.addresses import Address
 
@@ -18,8 +19,7 @@ class AnnounceEvent(IntEnum):
     STOPPED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnounceRequest:
+class AnnounceRequest(Struct, frozen=True, kw_only=True):
     """One announce of one torrent; `uploaded`, `downloaded`, `left` and `size` are bytes.
 
     `share_name` and `size` register a name for the info-hash with trackers that know names
@@ -40,8 +40,7 @@ class AnnounceRequest:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnounceAnswer:
+class AnnounceAnswer(Struct, frozen=True, kw_only=True):
     """What a tracker told: `interval` and `min_interval` in seconds, as sent (not clamped)."""
 
     interval: float
@@ -52,8 +51,7 @@ class AnnounceAnswer:
     warning: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScrapeCounts:
+class ScrapeCounts(Struct, frozen=True, kw_only=True):
     """A swarm's size; `completed` is how often a download was completed, ever (BEP 48)."""
 
     seeders: int
@@ -61,8 +59,7 @@ class ScrapeCounts:
     leechers: int
 
 
-@dataclass(frozen=True, slots=True)
-class NameMatch:
+class NameMatch(Struct, frozen=True):
     """One info-hash that holds a name; `size` in bytes, 0 when nobody told it."""
 
     info_hash: bytes

@@ -8,7 +8,9 @@ import hashlib
 import ipaddress
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from trio_swarm.errors import BencodeError, LocalProtocolError, RemoteProtocolError
 from trio_swarm.protocol import bencode
@@ -86,8 +88,7 @@ _MAX_REQUEST_QUEUE = 1_000_000
 _INDEX = struct.Struct(">I")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtensionHandshake:
+class ExtensionHandshake(Struct, frozen=True, kw_only=True):
     """What one end tells of itself (BEP 10, "handshake message"); None: not told.
 
     `message_ids` maps extension names to the number (1 to 255) under which that end wants them.

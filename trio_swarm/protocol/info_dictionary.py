@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from trio_swarm.errors import BencodeError, MetainfoError
 from trio_swarm.protocol import bencode, file_names
 
@@ -35,8 +37,7 @@ _LARGE_FILE_PIECE = 256 * 2**10
 _MOST_PIECES_WANTED = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True):
     """A file of a torrent, or padding between files.
 
     `path` is relative to the folder of the torrent's name, and () for a single file; `offset` is

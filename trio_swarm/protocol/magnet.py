@@ -4,8 +4,9 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
+
+from msgspec import Struct
 
 from trio_swarm.errors import ConfigError, MetainfoError
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
@@ -33,8 +34,7 @@ _UNPRINTABLE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Magnet:
+class Magnet(Struct, frozen=True):
     """A magnet link: `info_hash` (20 bytes) says what; the rest are hints that may be wrong.
 
     `name` is for people (`dn`), `trackers` are URLs (`tr`), `peers` addresses to try (`x.pe`),

@@ -3,8 +3,9 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.metadata_exchange import (
@@ -35,8 +36,7 @@ class MetadataAsk(NamedTuple):
     piece: int
 
 
-@dataclass(slots=True)
-class _Peer:
+class _Peer(Struct):
     size: int
     waiting: dict[int, float] = field(default_factory=dict)
     """Pieces asked for and not answered → when that is too late."""
@@ -46,8 +46,7 @@ class _Peer:
     resting_until: float = -math.inf
 
 
-@dataclass(slots=True)
-class _Claim:
+class _Claim(Struct):
     """What is known of the metadata if it has this size: peers that disagree are kept apart."""
 
     size: int

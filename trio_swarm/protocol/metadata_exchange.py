@@ -1,6 +1,6 @@
 """Fetching the info dictionary from peers: the ut_metadata messages (BEP 9)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from trio_swarm.errors import BencodeError, RemoteProtocolError
 from trio_swarm.protocol import bencode
@@ -22,15 +22,13 @@ _MAX_DICTIONARY = 4096
 _REQUEST, _DATA, _REJECT = range(3)
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataRequest:
+class MetadataRequest(Struct, frozen=True):
     """The peer asks for a metadata piece."""
 
     piece: int
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataData:
+class MetadataData(Struct, frozen=True):
     """A metadata piece; `total_size` is the size of all metadata, bytes, None if not told."""
 
     piece: int
@@ -38,8 +36,7 @@ class MetadataData:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataReject:
+class MetadataReject(Struct, frozen=True):
     """The peer has not got, or will not send, a metadata piece."""
 
     piece: int

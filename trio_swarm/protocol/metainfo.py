@@ -6,8 +6,10 @@ shares is in `info_dictionary`, whose names are offered here too.
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from itertools import chain, islice
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trio_swarm.errors import BencodeError, ConfigError, MetainfoError
 from trio_swarm.protocol import bencode
@@ -50,8 +52,7 @@ _LAST_DATE = 253_402_300_799
 _WEB_SEED_URL = re.compile(r"(?:https?|ftp)://[^\s\x00-\x1f\x7f-\x9f]+", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Metainfo:
+class Metainfo(Struct, frozen=True):
     """A .torrent file: the info dictionary and the advice around it.
 
     `announce_tiers` holds tracker URLs (BEP 12) of kinds that we can use; `creation_date` is in

@@ -4,9 +4,10 @@ The URL of a tracker may name what is shared: `udp://host:port/announce?name=NAM
 name as percent-encoded UTF-8. A "+" in it is a plus, not a space: people write `name=c++.iso`.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from msgspec import Struct
 
 from trio_swarm.errors import ConfigError, RemoteProtocolError
 
@@ -23,8 +24,7 @@ _DEFAULT_PATH = "/announce"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerUrl:
+class TrackerUrl(Struct, frozen=True):
     """A tracker's URL in parts; `request` is path and query, as written."""
 
     scheme: str

@@ -8,14 +8,14 @@ in the peer, in tests and in simulations. Whatever it returns, the host checks i
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from trio_swarm.piece_sets import PieceSet
 
 
-@dataclass(frozen=True, slots=True)
-class PeerView:
+class PeerView(Struct, frozen=True):
     """One peer that may be asked for blocks now."""
 
     key: int
@@ -36,8 +36,7 @@ class PeerView:
     """Facts from the configuration (rack, zone, cost); empty unless set."""
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmView:
+class SwarmView(Struct, frozen=True):
     """One snapshot of a whole download, read-only."""
 
     wanted: PieceSet
@@ -93,8 +92,7 @@ class Scheduler(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class UploadPeerView:
+class UploadPeerView(Struct, frozen=True):
     """One connected peer, as the uploading side sees it."""
 
     key: int
@@ -118,8 +116,7 @@ class UploadRequest(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class UploadView:
+class UploadView(Struct, frozen=True):
     """What the uploading side knows, read-only."""
 
     have: PieceSet
@@ -153,8 +150,7 @@ class Uploader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ChokePeerView:
+class ChokePeerView(Struct, frozen=True):
     """One peer that could be unchoked."""
 
     key: int
@@ -175,8 +171,7 @@ class ChokePeerView:
     joined_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ChokeView:
+class ChokeView(Struct, frozen=True):
     """What a choker decides on, read-only."""
 
     peers: Sequence[ChokePeerView]

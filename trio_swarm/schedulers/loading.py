@@ -14,12 +14,12 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast
 
 import pluggy
+from msgspec import Struct
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers import builtin, hookspecs
@@ -45,8 +45,7 @@ _METHODS: dict[Axis, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """One strategy that can be selected by name."""
 
     name: str
@@ -59,8 +58,7 @@ class Offer:
     factory: Callable[..., object]
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """An installed package that wanted to offer strategies and could not be used."""
 
     origin: str

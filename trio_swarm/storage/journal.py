@@ -20,9 +20,10 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from trio_swarm.piece_sets import PieceSet, from_bitfield, to_bitfield
 
@@ -44,8 +45,7 @@ class Stamp(NamedTuple):
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All that is known of a torrent's files at one moment.
 
     `durable`: all of it was synced before this was written, so it holds after a power failure.

@@ -17,8 +17,9 @@ The rules, in one place:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from trio_swarm.piece_sets import PieceSet, from_pieces, full_set
 from trio_swarm.storage.journal import Begun, Record, Snapshot, Stamp, Written
@@ -43,8 +44,7 @@ def current_boot_id() -> bytes:
         return UNKNOWN_BOOT
 
 
-@dataclass(slots=True)
-class ResumeState:
+class ResumeState(Struct):
     """What a journal says in the end.
 
     `known`: there is a journal of this torrent. `begun`: piece → wall-clock ns, of the pieces
@@ -94,8 +94,7 @@ def _is_of(snapshot: Snapshot, layout: Layout) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Pieces had without hashing, and pieces only hashing can tell; the others are missing."""
 
     vouched: PieceSet

@@ -11,9 +11,10 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.piece_sets import full_set

@@ -1,9 +1,10 @@
 """One torrent's files on the disk: checked, written piece by piece, served, finished."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import PieceSet, from_pieces, full_set
@@ -31,8 +32,7 @@ WRITE_OUT_BYTES = 32 << 20
 for it, comes to a disk that is nearly done."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """The pieces that are right on the disk, and how many had to be hashed to know that."""
 
     have: PieceSet
