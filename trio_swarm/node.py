@@ -20,7 +20,7 @@ from trio_swarm.peer.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_p
 from trio_swarm.peer.disk import open_disk_threads
 from trio_swarm.peer.listening import address_of, open_listeners
 from trio_swarm.peer.places import Places
-from trio_swarm.peer.strategies import check_strategies
+from trio_swarm.peer.strategies import load_configured
 from trio_swarm.peer.streams import SocketStream
 from trio_swarm.peer.torrent import Torrent, TorrentPlan
 from trio_swarm.protocol.addresses import Address
@@ -28,7 +28,6 @@ from trio_swarm.protocol.magnet import Magnet, parse_magnet
 from trio_swarm.protocol.metainfo import Info, Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.peer_wire import PeerWire
-from trio_swarm.schedulers.loading import load_strategies
 from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.storage.hashing import no_progress
 from trio_swarm.storage.sharing import hash_share
@@ -170,6 +169,8 @@ class Node:
         Raises NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError,
         ConfigError (unknown scheduler, already in this node).
         """
+        if scheduler is not None:  # known, or an installed package is imported for it: in a thread
+            await trio.to_thread.run_sync(self._context.strategies.offer, "scheduler", scheduler)
         wanted = await trio.to_thread.run_sync(parse_wanted, what)
         urls = self.trackers if trackers is None else tuple(trackers)
         plan = await self._plan_fetch(wanted, urls, info_hash)
@@ -336,8 +337,7 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
     within 4 seconds. A bug in any task comes out of the `async with`, wrapped in a group.
     """
     settings = settings or NodeSettings()
-    strategies = await trio.to_thread.run_sync(load_strategies, settings.plugins)
-    check_strategies(strategies, settings)
+    strategies = await trio.to_thread.run_sync(load_configured, settings)
     listeners = await open_listeners(settings.listen_host, settings.listen_port)
     rng = random.Random(secrets.randbits(128))
     addresses = [address_of(listener) for listener in listeners]

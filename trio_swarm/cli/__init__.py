@@ -1,5 +1,6 @@
 """The command line: the only place that prints and exits."""
 
+import gc
 import sys
 
 
@@ -13,9 +14,15 @@ def main() -> int:
 
         print(f"trio-swarm {__version__}")
         return 0
+    # Nothing that imports make is garbage, and looking for some takes a tenth of the start; what
+    # runs for long turns it on again, see `run_until_interrupted`.
+    gc.disable()
     try:
         from trio_swarm.cli.app import run  # noqa: PLC0415 - see above
     except KeyboardInterrupt:
         return 1  # Ctrl-C within the first tenths of a second
 
-    return run(arguments)
+    try:
+        return run(arguments)
+    finally:
+        gc.freeze()  # or the interpreter looks for garbage as it exits, which takes as long

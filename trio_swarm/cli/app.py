@@ -53,7 +53,8 @@ def make_app(chosen: str = "") -> App:
             help_epilogue=command.epilogue,
             sort_key=sort_key,
         )
-    app.register_install_completion_command(help="Install completion for this shell.")
+    if chosen not in COMMANDS:  # it is none of them, or the help, which names it
+        app.register_install_completion_command(help="Install completion for this shell.")
     return app
 
 

@@ -1,5 +1,6 @@
 """Running a command's tasks until they end or a person ends them."""
 
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,9 @@ async def run_until_interrupted(
     SIGINT, SIGTERM and SIGHUP cancel the body, which announces `stopped` and saves on its way out;
     the second of them ends the process at once. Raises what the body raises, and OutputError.
     """
+    # All that is needed is imported: those objects stay, and need not be looked through again.
+    gc.freeze()
+    gc.enable()
     code = FAILED
     with _signals() as received:
         async with trio.open_nursery() as nursery:

@@ -5,17 +5,22 @@ from collections.abc import Mapping
 
 from trio_swarm import events
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.schedulers.loading import Strategies
+from trio_swarm.schedulers.loading import Strategies, load_strategies
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.settings import NodeSettings
 from trio_swarm.swarm.guard import FaultSink, GuardedChoker, GuardedScheduler, GuardedUploader
 
 
-def check_strategies(strategies: Strategies, settings: NodeSettings) -> None:
-    """Make each configured strategy once: a wrong one is known at start-up (ConfigError)."""
+def load_configured(settings: NodeSettings) -> Strategies:
+    """Load the strategies, and make each configured one: a wrong one is known at once. Blocking.
+
+    Raises ConfigError.
+    """
+    strategies = load_strategies(settings.plugins)
     strategies.scheduler(settings.scheduler, settings.scheduler_options)
     strategies.uploader(settings.uploader, settings.uploader_options)
     strategies.choker(settings.choker, settings.choker_options)
+    return strategies
 
 
 def _report(context: NodeContext, fallback: str) -> FaultSink:

@@ -1,22 +1,23 @@
 """Find strategies and make them: built in, from installed packages, from files and folders.
 
-All come through the same door: a pluggy plugin manager that lives for one `load_strategies` call.
-What was asked for by path must load, or it is a ConfigError that names it. An *installed* package
-that does not load must not take the program down with it: it becomes a `Problem`, and is spoken of
-when a name is selected that nobody offers.
+All come through the same door: the pluggy plugin manager of one `load_strategies` call. What was
+asked for by path must load, or it is a ConfigError that names it. An *installed* package that does
+not load must not take the program down with it: it becomes a `Problem`, and is spoken of when a
+name is selected that nobody offers.
+
+Installed packages are looked at only when a name is selected that nobody else offers, or all are
+listed: reading what every package of the environment says takes a tenth of a command's start.
 """
 
-import difflib
+import functools
 import hashlib
-import importlib
-import importlib.metadata
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pluggy
 from msgspec import Struct
@@ -25,6 +26,9 @@ from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers import builtin, hookspecs
 from trio_swarm.schedulers.api import Choker, Scheduler, Uploader
 from trio_swarm.schedulers.options import Option, convert_options, options_text, read_options
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Axis = Literal["scheduler", "uploader", "choker"]
 
@@ -69,13 +73,36 @@ class Problem(Struct, frozen=True):
         return f"{self.origin}: {self.reason}"
 
 
-class Strategies:
-    """Every strategy that was found, by axis and name, and the way to make one."""
+FindMore = Callable[[], tuple[Sequence[Offer], Sequence[Problem]]]
 
-    def __init__(self, offers: Sequence[Offer], problems: Sequence[Problem] = ()) -> None:
+
+class Strategies:
+    """Every strategy that was found, by axis and name, and the way to make one.
+
+    `find_more` is called once, when what `offers` holds is not enough. Blocking then, and a
+    ConfigError if it finds a name that is offered already.
+    """
+
+    def __init__(self, offers: Sequence[Offer], find_more: FindMore | None = None) -> None:
         self._offers: dict[tuple[Axis, str], Offer] = {}
-        self.problems = tuple(problems)
+        self._problems: tuple[Problem, ...] = ()
+        self._find_more = find_more
+        self._add(offers)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
         """Installed packages that could not be used."""
+        self._look_further()
+        return self._problems
+
+    def _look_further(self) -> None:
+        if self._find_more is not None:
+            more, problems = self._find_more()
+            self._find_more = None
+            self._problems = tuple(problems)
+            self._add(more)
+
+    def _add(self, offers: Sequence[Offer]) -> None:
         for offer in offers:
             other = self._offers.setdefault((offer.axis, offer.name), offer)
             if other is not offer:
@@ -86,15 +113,20 @@ class Strategies:
 
     def offers(self, axis: Axis) -> list[Offer]:
         """Return all offers of `axis`: built-in ones first, each part by name."""
+        self._look_further()
         found = [offer for offer in self._offers.values() if offer.axis == axis]
         return sorted(found, key=lambda offer: (offer.origin != BUILT_IN, offer.name))
 
     def offer(self, axis: Axis, name: str) -> Offer:
         """Return the offer called `name`; ConfigError lists the known ones if there is none."""
+        if (axis, name) not in self._offers:
+            self._look_further()
         found = self._offers.get((axis, name))
         if found is not None:
             return found
         known = [offer.name for offer in self.offers(axis)]
+        import difflib  # noqa: PLC0415 - only for those who mistyped
+
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         broken = "".join(f"; not loaded: {problem}" for problem in self.problems)
@@ -153,9 +185,10 @@ class Strategies:
 
 
 def load_strategies(paths: Sequence[Path] = ()) -> Strategies:
-    """Find all strategies: built in, of installed packages, and of the plugins at `paths`.
+    """Find all strategies: built in, of the plugins at `paths`, and of installed packages.
 
-    A path is a `.py` file, a package (a folder with `__init__.py`), or a folder of such files and
+    The last are looked for when they are needed (see `Strategies`), those at `paths` now. A path
+    is a `.py` file, a package (a folder with `__init__.py`), or a folder of such files and
     packages, where names that begin with `_` or `.` are passed over. Imports their code. Raises
     ConfigError, naming the plugin, if one at `paths` cannot be loaded or offers nothing, or if two
     plugins offer one name.
@@ -163,6 +196,17 @@ def load_strategies(paths: Sequence[Path] = ()) -> Strategies:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     offers = _register(manager, builtin, BUILT_IN)
+    for path in _plugin_files(paths):
+        origin = f"file {path}"
+        offers += _register(manager, _import_file(path, origin), origin)
+    return Strategies(offers, functools.partial(_load_installed, manager))
+
+
+def _load_installed(manager: pluggy.PluginManager) -> tuple[list[Offer], list[Problem]]:
+    """Return what the installed packages offer, and which cannot be used."""
+    import importlib.metadata  # noqa: PLC0415 - 12 ms, and few select what a package offers
+
+    offers: list[Offer] = []
     problems: list[Problem] = []
     for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         origin = _package_origin(entry_point)
@@ -171,10 +215,7 @@ def load_strategies(paths: Sequence[Path] = ()) -> Strategies:
             offers += _register(manager, plugin, origin, entry_point.name)
         except ConfigError as error:
             problems.append(Problem(origin, str(error).removeprefix(f"{origin}: ")))
-    for path in _plugin_files(paths):
-        origin = f"file {path}"
-        offers += _register(manager, _import_file(path, origin), origin)
-    return Strategies(offers, problems)
+    return offers, problems
 
 
 def _register(
@@ -230,14 +271,14 @@ def _offers(axis: Axis, hook: str, function: Callable[[], Any], origin: str) -> 
         yield Offer(name, axis, origin, summary, options, factory)
 
 
-def _package_origin(entry_point: importlib.metadata.EntryPoint) -> str:
+def _package_origin(entry_point: "EntryPoint") -> str:
     package = entry_point.dist
     if package is None:
         return f"package {entry_point.value}"
     return f"package {package.name} {package.version}"
 
 
-def _import_entry_point(entry_point: importlib.metadata.EntryPoint, origin: str) -> object:
+def _import_entry_point(entry_point: "EntryPoint", origin: str) -> object:
     try:
         return entry_point.load()
     except (Exception, SystemExit) as error:
