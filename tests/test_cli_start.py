@@ -1,0 +1,106 @@
+"""Commands start quickly: what each imports and calls is counted, which no machine changes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+import trio_swarm
+from local_swarm import HOST, make_file, node, tracker
+from trio_swarm.protocol.addresses import format_address
+
+COUNT = """
+import json, sys
+
+calls = 0
+
+def count(frame, event, argument):
+    global calls
+    calls += event == "call"
+
+import trio
+
+bare = set(sys.modules)
+sys.setprofile(count)
+from trio_swarm.cli import main
+code = main()
+sys.setprofile(None)
+found = {"code": code, "calls": calls, "more": sorted(set(sys.modules) - bare)}
+print(json.dumps(found), file=sys.stderr)
+"""
+
+SELDOM_NEEDED = frozenset(
+    {
+        "asyncio",
+        "cyclopts.completion",
+        "difflib",
+        "docstring_parser",
+        "email",
+        "httpx",
+        "importlib.metadata",
+        "multiprocessing",
+        "rich",
+        "tomllib",
+        "tomli_w",
+        "trio_swarm.cli.live",
+        "trio_swarm.config.model",
+        "trio_swarm.config.reading",
+        "trio_swarm.tracker",
+        "trio_swarm.tracker.udp_server",
+    }
+)
+"""Modules that cost much and that only some commands need, or some uses of a command."""
+
+
+async def run_counted(*arguments: str | Path) -> dict[str, object]:
+    """Run a command and return what it took beyond `import trio`; it must succeed."""
+    done = await trio.run_process(
+        [sys.executable, "-c", COUNT, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        capture_stderr=True,
+    )
+    found = json.loads(done.stderr.decode().splitlines()[-1])
+    assert found["code"] == 0
+    return found
+
+
+async def test_the_version_is_told_without_importing_anything() -> None:
+    code = "import sys; from trio_swarm.cli import main; main(); print(*sys.modules)"
+    done = await trio.run_process(
+        [sys.executable, "-I", "-c", code, "--version"], capture_stdout=True
+    )
+    version, modules = done.stdout.decode().splitlines()
+    assert version == f"trio-swarm {trio_swarm.__version__}"
+    ours = {name for name in modules.split() if name.startswith("trio_swarm")}
+    assert ours == {"trio_swarm", "trio_swarm._version", "trio_swarm.cli"}
+    assert not {"trio", "cyclopts", "msgspec"} & set(modules.split())
+
+
+async def test_ls_imports_no_node_and_nothing_seldom_needed() -> None:
+    async with tracker() as url:
+        found = await run_counted("ls", "--tracker", url)
+    more = set(found["more"])
+    assert not more & SELDOM_NEEDED
+    assert not {name for name in more if name.startswith(("trio_swarm.peer", "trio_swarm.storage"))}
+    assert "trio_swarm.node" not in more
+    assert len(more) < 120
+    assert found["calls"] < 60_000
+
+
+@pytest.mark.parametrize("output", [(), ("--json",)])
+async def test_get_imports_nothing_seldom_needed(tmp_path: Path, output: tuple[str, ...]) -> None:
+    path = make_file(tmp_path / "film.bin", 100_000)
+    async with tracker() as url, node(tmp_path, url) as seeder:
+        await seeder.share(path)
+        found = await run_counted(
+            *("get", path.name, "--tracker", url, "--dir", tmp_path / "out", "--no-seed"),
+            *("--peer", format_address((HOST, seeder.port)), "--state-dir", tmp_path / "state2"),
+            *output,
+        )
+    more = set(found["more"])
+    assert not more & SELDOM_NEEDED
+    assert len(more) < 240
+    assert found["calls"] < 105_000
