@@ -1,15 +1,15 @@
 """Who is in which swarm, for how long, and under which names: the tracker's only state.
 
 Pure: time (`now`, monotonic seconds) and randomness come from the caller. A peer is an address and
-port within a swarm; it is listed from its announce until it stops or its lease ends. When the
-registry is full, newcomers are refused with a message and nobody who is listed is put out.
+port within a swarm; it is listed from its announce until it stops or its lease ends: never shorter,
+and seldom a second longer. When the registry is full, newcomers are refused with a message and
+nobody who is listed is put out.
 """
 
 import random
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from trio_swarm.errors import TrioSwarmError
 from trio_swarm.protocol.announces import (
@@ -21,10 +21,18 @@ from trio_swarm.protocol.announces import (
 from trio_swarm.protocol.share_names import MAX_NAME_BYTES
 from trio_swarm.protocol.tracker_urls import UrlShare
 from trio_swarm.protocol.udp_tracker import MAX_PEERS, MAX_PEERS6
-from trio_swarm.swarm.compact_peers import CompactPeers, ListedPeer
+from trio_swarm.swarm.compact_peers import CompactPeers, is_loopback
+from trio_swarm.swarm.expiry_calendar import ExpiryCalendar
+from trio_swarm.swarm.tracked_swarm import Sharing, TrackedSwarm
 from trio_swarm.swarm.tracker_names import NameSearch, NameTable, SharedName
 
 _STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
+
+_SWEPT_PER_SECOND = 65_536
+"""Of one swarm, so that a huge one with a peer lost every moment is not looked through all day."""
+
+_LONGEST_PAUSE = 1.0
+"""Seconds between two looks at a huge swarm whose leases end: so late a peer may be taken out."""
 
 
 class AnnounceRefusedError(TrioSwarmError):
@@ -33,7 +41,7 @@ class AnnounceRefusedError(TrioSwarmError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryLimits:
-    """How much strangers may make the tracker remember. A peer costs about 350 bytes."""
+    """How much strangers may make the tracker remember. A peer costs 60 to 220 bytes."""
 
     max_swarms: int = 100_000
     max_peers: int = 500_000
@@ -54,42 +62,8 @@ class RegistryCounts(NamedTuple):
     names: int
 
 
-class SwarmAnswer(NamedTuple):
-    """What an announce gets: the swarm's counts, and other peers' compact addresses."""
-
-    seeders: int
-    leechers: int
-    peers: bytes | bytearray
-
-
-class _Swarm:
-    __slots__ = ("completed", "info_hash", "peers4", "peers6")
-
-    def __init__(self, info_hash: bytes) -> None:
-        self.info_hash = info_hash
-        self.completed = 0
-        self.peers4: CompactPeers[_Peer] = CompactPeers(6)
-        self.peers6: CompactPeers[_Peer] = CompactPeers(18)
-
-    def __len__(self) -> int:
-        return len(self.peers4.index) + len(self.peers6.index)
-
-    @property
-    def seeders(self) -> int:
-        return self.peers4.seeders + self.peers6.seeders
-
-
-class _Peer(ListedPeer):
-    """A peer in one swarm, with its lease and the name it announces."""
-
-    __slots__ = ("expires", "shared", "shared_expires", "swarm")
-
-    def __init__(self, address: bytes, swarm: _Swarm) -> None:
-        super().__init__(address)
-        self.swarm = swarm
-        self.expires = 0.0
-        self.shared: SharedName | None = None
-        self.shared_expires = 0.0
+SwarmAnswer: TypeAlias = tuple[int, int, bytes | bytearray]
+"""What an announce gets: the swarm's seeders and leechers, and others' compact addresses."""
 
 
 class TrackerRegistry:
@@ -99,17 +73,19 @@ class TrackerRegistry:
         self, *, lease: float, rng: random.Random, limits: RegistryLimits | None = None
     ) -> None:
         self._lease = lease
-        self._rng = rng
+        self._random = rng.random
         self._limits = limits = limits or RegistryLimits()
-        self._swarms: dict[bytes, _Swarm] = {}
+        self._swarms: dict[bytes, TrackedSwarm] = {}
         self._names = NameTable(
             max_names=limits.max_names,
             max_name_length=limits.max_name_length,
             seeders_of=self._seeders_of,
         )
-        # All leases are equally long, so the order of renewal is the order of expiry.
-        self._leases: OrderedDict[_Peer, None] = OrderedDict()
-        self._peers_by_host: dict[bytes, int] = {}
+        self._calendar = ExpiryCalendar()
+        self._peer_count = 0
+        self._peers_by_host: dict[int, int] = {}
+        self.loopback_peers = 0
+        """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
     def announce(
         self,
@@ -128,42 +104,50 @@ class TrackerRegistry:
         AnnounceEvent's number (unknown ones are none). Port 0 cannot be reached: it gets an answer
         and is not listed.
         """
-        swarm = self._swarms.get(info_hash)
+        # Nearly all announces are heartbeats that change nothing: they must be quick.
         is_v4 = len(address) == 6
-        peer: _Peer | None = None
-        if swarm is not None:
-            peer = (swarm.peers4 if is_v4 else swarm.peers6).index.get(address)
-        if event == _STOPPED or address[-2:] == b"\0\0":
-            if peer is not None:
-                self._remove(peer)
-                peer = None
-            if event == _STOPPED:
-                num_want = 0
+        swarm = self._swarms.get(info_hash)
+        peers = None if swarm is None else swarm.peers4 if is_v4 else swarm.peers6
+        if peers is None:
+            position = -1
+        elif peers.index is None:
+            position = peers.find(address)
         else:
-            peer = self._renew(
-                peer, info_hash, address, now, is_seeder=left == 0, event=event, share=share
+            position = peers.index.get(address, -1)
+        if (
+            swarm is not None
+            and peers is not None
+            and position >= 0
+            and (position < peers.seeders) is (left == 0)
+            and not event & 1  # completed, stopped
+            and share is None
+            and swarm.names is None
+        ):
+            peers.expires[position] = now + self._lease
+        else:
+            position = self._change(
+                info_hash, address, position, now, left=left, event=event, share=share
             )
-            swarm = peer.swarm
-        if swarm is None:
-            return SwarmAnswer(0, 0, b"")
-        # As in scrape(), but without calls: this is the tracker's hottest path.
-        peers4, peers6 = swarm.peers4, swarm.peers6
-        seeders = peers4.seeders + peers6.seeders
-        leechers = len(peers4.index) + len(peers6.index) - seeders
-        if num_want < 0:
-            num_want = DEFAULT_NUM_WANT
+            # Swarm and peers may have come or gone with it.
+            swarm = self._swarms.get(info_hash)
+            if swarm is None:
+                return 0, 0, b""
+            peers = swarm.peers4 if is_v4 else swarm.peers6
+            if event == _STOPPED or peers is None:
+                return swarm.seeders, len(swarm) - swarm.seeders, b""
+        seeders = peers.seeders
+        leechers = len(peers.expires) - seeders
+        others = swarm.peers6 if is_v4 else swarm.peers4
+        if others is not None:
+            seeders += others.seeders
+            leechers += others.leechers
+        most = MAX_PEERS if is_v4 else MAX_PEERS6
+        if not 0 <= num_want <= most:
+            num_want = most if num_want > 0 else DEFAULT_NUM_WANT
         # A client with a magnet link may say that nothing is left because it does not know the size
         # yet (aria2 does), and then needs seeders. Whoever gives a name is no such client.
-        leechers_only = left == 0 and share is not None
-        if is_v4:
-            chosen = peers4.choose(
-                min(num_want, MAX_PEERS), self._rng, asker=peer, leechers_only=leechers_only
-            )
-        else:
-            chosen = peers6.choose(
-                min(num_want, MAX_PEERS6), self._rng, asker=peer, leechers_only=leechers_only
-            )
-        return SwarmAnswer(seeders, leechers, chosen)
+        first = peers.seeders if left == 0 and share is not None else 0
+        return seeders, leechers, peers.choose(num_want, self._random, asker=position, first=first)
 
     def scrape(self, info_hash: bytes) -> ScrapeCounts:
         """Return a swarm's counts; all 0 for an unknown one."""
@@ -196,115 +180,164 @@ class TrackerRegistry:
         return matches
 
     def expire(self, now: float, limit: int) -> float | None:
-        """Take out up to `limit` peers whose lease ended; return when the next lease ends.
+        """Take out up to `limit` peers whose lease ended; return when to call it again.
 
-        None: no peer is listed. Bounded, so that a mass death is no pause: call it again when what
-        it returns has passed.
+        None: when somebody's lease can have ended. Bounded, so that a mass death is no pause; what
+        it returns has passed already if there is more to do. Looking and finding nobody counts too.
         """
-        leases = self._leases
-        while leases:
-            peer = next(iter(leases))
-            if peer.expires > now or limit <= 0:
-                return peer.expires
-            self._remove(peer)
-            limit -= 1
-        return None
+        calendar = self._calendar
+        while (peers := calendar.take_due(now)) is not None:
+            if limit <= 0:
+                calendar.put_back(peers)
+                break
+            removed, ends = peers.sweep(now, limit)
+            limit -= len(removed) or 1
+            for address in removed:
+                self._forget(peers.info_hash, address)
+            if not peers:
+                self._drop_if_empty(peers)
+            elif ends is None:
+                calendar.put_back(peers)
+            else:
+                pause = min(len(peers) / _SWEPT_PER_SECOND, _LONGEST_PAUSE)
+                calendar.schedule(peers, max(ends, now + pause))
+        return calendar.next_time()
 
     def counts(self) -> RegistryCounts:
         """Return how much the registry holds."""
-        return RegistryCounts(len(self._swarms), len(self._leases), len(self._names))
+        return RegistryCounts(len(self._swarms), self._peer_count, len(self._names))
 
     def _seeders_of(self, info_hash: bytes) -> int:
         swarm = self._swarms.get(info_hash)
         return swarm.seeders if swarm is not None else 0
 
-    def _renew(
+    def _change(
         self,
-        peer: _Peer | None,
         info_hash: bytes,
         address: bytes,
+        position: int,
         now: float,
         *,
-        is_seeder: bool,
+        left: int,
         event: int,
         share: UrlShare | None,
-    ) -> _Peer:
-        """List the peer, or renew its lease, and bring everything known of it up to date."""
-        if share is not None and (
-            peer is None or peer.shared is None or peer.shared.name != share.name
-        ):
-            refusal = self._names.refusal(share.name, info_hash)
-            if refusal is not None:
-                raise AnnounceRefusedError(refusal)
-        if peer is None:
-            peer = self._admit(info_hash, address)
-        swarm = peer.swarm
-        peers = swarm.peers4 if len(address) == 6 else swarm.peers6
-        was_seeder = peer.position < peers.seeders
-        if was_seeder != is_seeder:
-            peers.set_seeder(peer, is_seeder=is_seeder)
+    ) -> int:
+        """List a peer, renew its lease with all that is known of it, or take it out.
+
+        `position` is where it was, -1: nowhere; where it is then is returned.
+        """
+        swarm = self._swarms.get(info_hash)
+        peers = None if swarm is None else swarm.peers_like(address)
+        if event == _STOPPED or address[-2:] == b"\0\0":
+            if peers is not None and position >= 0:
+                peers.remove(position)
+                self._forget(info_hash, address)
+                self._drop_if_empty(peers)
+            return -1
+        if share is not None:
+            self._check_name(swarm, info_hash, address, share)
+        expires = now + self._lease
+        if swarm is None or peers is None or position < 0:
+            self._admit(swarm, address)
+            if swarm is None:
+                swarm = self._swarms[info_hash] = TrackedSwarm()
+            if peers is None:
+                peers = swarm.open_peers_like(address, info_hash)
+                self._calendar.schedule(peers, expires)
+            position = peers.add(address, expires)
+        was_seeder = position < peers.seeders
+        position = peers.set_seeder(position, is_seeder=left == 0)
+        peers.expires[position] = expires
         if event == _COMPLETED and not was_seeder:
             swarm.completed += 1
-        peer.expires = now + self._lease
-        self._leases.move_to_end(peer)
-        if share is not None or peer.shared is not None:
-            self._renew_name(peer, share, now)
-        return peer
+        if share is not None or swarm.names is not None:
+            self._renew_name(swarm, info_hash, address, now, share=share)
+        return position
 
-    def _admit(self, info_hash: bytes, address: bytes) -> _Peer:
+    def _admit(self, swarm: TrackedSwarm | None, address: bytes) -> None:
+        """Count a peer that is to be listed, or refuse it."""
         limits = self._limits
-        swarm = self._swarms.get(info_hash)
         host = _host(address)
         of_host = self._peers_by_host.get(host, 0)
-        if len(self._leases) >= limits.max_peers:
+        if self._peer_count >= limits.max_peers:
             raise AnnounceRefusedError("the tracker has no room for another peer")
         if of_host >= limits.max_peers_per_host:
             raise AnnounceRefusedError("too many announces from this address")
         if swarm is None:
             if len(self._swarms) >= limits.max_swarms:
                 raise AnnounceRefusedError("the tracker has no room for another torrent")
-            swarm = self._swarms[info_hash] = _Swarm(info_hash)
         elif len(swarm) >= limits.max_peers_per_swarm:
             raise AnnounceRefusedError("the tracker has no room for another peer of this torrent")
-        peer = _Peer(address, swarm)
-        (swarm.peers4 if len(address) == 6 else swarm.peers6).add(peer, is_seeder=False)
-        self._leases[peer] = None
+        self._peer_count += 1
         self._peers_by_host[host] = of_host + 1
-        return peer
+        self.loopback_peers += is_loopback(address[:-2])
 
-    def _remove(self, peer: _Peer) -> None:
-        swarm = peer.swarm
-        (swarm.peers4 if len(peer.address) == 6 else swarm.peers6).remove(peer)
-        if not swarm:
-            del self._swarms[swarm.info_hash]
-        del self._leases[peer]
-        host = _host(peer.address)
+    def _forget(self, info_hash: bytes, address: bytes) -> None:
+        """Undo what was done for a peer outside of the list it is no longer in."""
+        self._peer_count -= 1
+        host = _host(address)
         of_host = self._peers_by_host[host] - 1
         if of_host:
             self._peers_by_host[host] = of_host
         else:
             del self._peers_by_host[host]
-        if peer.shared is not None:
-            self._names.release(peer.shared)
-            peer.shared = None
-
-    def _renew_name(self, peer: _Peer, share: UrlShare | None, now: float) -> None:
-        """Let `peer` hold the name it announces; one it no longer announces ends with its lease."""
-        shared = peer.shared
-        if share is not None:
-            peer.shared_expires = now + self._lease
-            if shared is not None and shared.name == share.name:
-                shared.size = shared.size or share.size
-                return
-            peer.shared = self._names.hold(share.name, peer.swarm.info_hash, share.size)
-        elif peer.shared_expires <= now:
-            peer.shared = None
-        else:
-            return
+        self.loopback_peers -= is_loopback(address[:-2])
+        shared = self._swarms[info_hash].unshare(address)
         if shared is not None:
             self._names.release(shared)
 
+    def _drop_if_empty(self, peers: CompactPeers) -> None:
+        """Keep neither an empty list of peers nor a swarm without peers."""
+        if peers:
+            return
+        self._calendar.forget(peers)
+        swarm = self._swarms[peers.info_hash]
+        if swarm.peers4 is peers:
+            swarm.peers4 = None
+        else:
+            swarm.peers6 = None
+        if swarm.peers4 is None and swarm.peers6 is None:
+            del self._swarms[peers.info_hash]
 
-def _host(address: bytes) -> bytes:
-    # An IPv6 host has a /64 to itself, and with it as many addresses as it likes.
-    return address[:4] if len(address) == 6 else address[:8]
+    def _check_name(
+        self, swarm: TrackedSwarm | None, info_hash: bytes, address: bytes, share: UrlShare
+    ) -> None:
+        """Refuse a name that this peer has not announced before and must not."""
+        sharing = None if swarm is None else swarm.sharing(address)
+        if sharing is None or sharing.shared.name != share.name:
+            refusal = self._names.refusal(share.name, info_hash)
+            if refusal is not None:
+                raise AnnounceRefusedError(refusal)
+
+    def _renew_name(
+        self,
+        swarm: TrackedSwarm,
+        info_hash: bytes,
+        address: bytes,
+        now: float,
+        *,
+        share: UrlShare | None,
+    ) -> None:
+        """Let a peer hold the name it announces; one it no longer announces ends with its lease."""
+        sharing = swarm.sharing(address)
+        if share is None:
+            if sharing is None or sharing.expires > now:
+                return
+            swarm.unshare(address)
+        elif sharing is not None and sharing.shared.name == share.name:
+            sharing.expires = now + self._lease
+            sharing.shared.size = sharing.shared.size or share.size
+            return
+        else:
+            shared = self._names.hold(share.name, info_hash, share.size)
+            swarm.share(address, Sharing(shared, now + self._lease))
+        if sharing is not None:
+            self._names.release(sharing.shared)
+
+
+def _host(address: bytes) -> int:
+    """Return whom a peer counts for. Whoever has one IPv6 address has its /64 (2**64 of them)."""
+    # Small integers take less memory than bytes do; those of the families are kept apart by sign.
+    if len(address) == 6:
+        return int.from_bytes(address[:4], "big")
+    return ~int.from_bytes(address[:8], "big")
