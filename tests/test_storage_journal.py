@@ -199,11 +199,11 @@ def test_a_record_that_does_not_fit_leaves_the_journal_readable(tmp_path: Path) 
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 7, hard))
     try:
         with pytest.raises(OSError, match="File too large"):
-            journal.append(Begun(1, 1))
+            journal.append([Begun(1, 1)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.stat().st_size == size
-    journal.append(Begun(2, 2))
+    journal.append([Begun(2, 2)])
     journal.close()
     assert read_journal(path) == [snapshot(0b1), Begun(2, 2)]
 
@@ -211,15 +211,15 @@ def test_a_record_that_does_not_fit_leaves_the_journal_readable(tmp_path: Path) 
 def test_a_log_without_room_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
     log = ResumeLog(tmp_path / "journal", layout_of())
     log.start(0, {}, durable=False)
-    log.begin(1)
-    log.written(1, lambda: {0: Stamp(1, 2)})
+    log.begin([1])
+    log.written([1], lambda: {0: Stamp(1, 2)})
     size = (tmp_path / "journal").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         with pytest.raises(DiskFullError):
-            log.begin(2)
-        log.failed(2, dict)
+            log.begin([2])
+        log.failed([2], dict)
         log.stop(durable=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -232,8 +232,8 @@ def test_a_stopped_log_is_one_snapshot(tmp_path: Path) -> None:
     log = ResumeLog(path, layout_of())
     log.start(0, {}, durable=False)
     for piece in range(PIECES):
-        log.begin(piece)
-        log.written(piece, lambda: {0: Stamp(1, 2)})
+        log.begin([piece])
+        log.written([piece], lambda: {0: Stamp(1, 2)})
     log.stop(durable=True)
     log.stop(durable=True)
     (only,) = read_journal(path)

@@ -66,7 +66,7 @@ def test_a_kill_in_the_middle_of_a_piece_costs_that_piece_only(tmp_path: Path) -
     sample = one_file(30)
     files = begin(sample, tmp_path, *range(20))
     assert files._log is not None
-    files._log.begin(25)
+    files._log.begin([25])
     with files.root.open("r+b") as file:
         file.seek(25 * PIECE)
         file.write(sample.piece(25)[:5000])
@@ -75,7 +75,7 @@ def test_a_kill_in_the_middle_of_a_piece_costs_that_piece_only(tmp_path: Path) -
     assert (have, hashed) == ((1 << 20) - 1, 1)
     # Had it been written wholly, it would be kept, though it was not recorded.
     assert files._log is not None
-    files._log.begin(26)
+    files._log.begin([26])
     with files.root.open("r+b") as file:
         file.seek(26 * PIECE)
         file.write(sample.piece(26))
@@ -217,8 +217,9 @@ def test_a_journal_cut_anywhere_keeps_what_it_still_says(tmp_path: Path) -> None
         files, have, hashed = restart(sample, tmp_path)
         assert have & said == said
         assert have | 0b1111111 == 0b1111111
-        # Nearly always the file's stamp is newer than the last record left, so that all is found.
-        assert have == 0b1111111 or hashed == 1
+        # Nearly always the file's stamp is newer than the last record left, so that all is found;
+        # else it is explained by those of the pieces begun together that the journal still names.
+        assert have == 0b1111111 or 1 <= hashed <= 3
         crash(files)
 
 
@@ -253,7 +254,7 @@ def work():
             piece = todo.pop()
         except IndexError:
             return
-        files.write_piece(piece, sample.piece(piece))
+        sample.write(files, piece)
         os.write(1, b"%d\\n" % piece)  # one write: two prints may mix
 
 threads = [threading.Thread(target=work) for _ in range(2)]

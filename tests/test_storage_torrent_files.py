@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import stat
 import threading
 from collections.abc import Callable
@@ -146,7 +147,7 @@ def test_a_piece_of_the_wrong_length_is_a_mistake_of_the_caller(tmp_path: Path) 
     sample = one_file()
     files = begin(sample, tmp_path)
     with pytest.raises(ValueError, match="bytes"):
-        files.write_piece(0, sample.piece(0)[:-1])
+        files.write_pieces([(0, sample.piece(0)[:-1])])
     assert files.have == 0
 
 
@@ -304,3 +305,23 @@ def test_the_disk_is_set_to_work_while_downloading(
     files = begin(one_file(10), tmp_path, *range(10))
     assert len(started) == 3
     files.finish()
+
+
+def test_of_pieces_written_together_those_before_a_fault_are_kept(tmp_path: Path) -> None:
+    sample = one_file(600)
+    files = begin(sample, tmp_path)
+    limit = 3 * sample.info.piece_length + 7
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        written, error = files.write_pieces([(i, sample.piece(i)) for i in (1, 2, 3, 0)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert written == 2
+    assert error is not None
+    assert files.have == 0b110
+    sample.write(files, 0, 3)
+    files.close()
+    again = begin(sample, tmp_path)
+    assert again.have == 0b1111
+    again.close()

@@ -57,7 +57,7 @@ PLACES: dict[str, tuple[object, str, Callable[..., Any]]] = {
     "taking a block": (Ledger, "received", fail),
     "recording a piece": (Ledger, "verified", fail),
     "verifying in a disk thread": (disk, "verify_piece", fail),
-    "writing in a disk thread": (TorrentFiles, "write_piece", fail),
+    "writing in a disk thread": (TorrentFiles, "write_pieces", fail),
     "checking in a thread": (TorrentFiles, "check", fail),
     "finishing in a thread": (TorrentFiles, "finish", fail),
     "announcing": (Announcer, "_announce", fail_later),

@@ -8,6 +8,7 @@ import queue
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 
 import trio
 from msgspec import Struct
@@ -19,6 +20,11 @@ from trio_swarm.storage.torrent_files import TorrentFiles
 
 THREADS = 2
 """Enough to overlap hashing with writing; more only contend for the interpreter lock."""
+
+BATCH_PIECES = 16
+BATCH_BYTES = 4 * 1024 * 1024
+"""Pieces a thread takes at a time at most: each taking, recording and reporting hands the
+interpreter lock over several times. Few enough to be written soon after they were announced."""
 
 
 class PieceJob(Struct):
@@ -41,15 +47,20 @@ class PieceJob(Struct):
     """A bug in a thread; the receiver raises it."""
 
 
-def _run_job(job: PieceJob) -> None:
-    job.is_valid = verify_piece(job.info, job.piece, job.data)
-    if job.wants_digests or not job.is_valid:
-        job.digests = block_digests(job.data)
-    if job.is_valid:
-        try:
-            job.files.write_piece(job.piece, job.data)
-        except StorageError as error:
-            job.error = error
+def _run_jobs(jobs: Sequence[PieceJob]) -> None:
+    """Verify pieces of one torrent and write those that are right."""
+    valid: list[PieceJob] = []
+    for job in jobs:
+        job.is_valid = verify_piece(job.info, job.piece, job.data)
+        if job.wants_digests or not job.is_valid:
+            job.digests = block_digests(job.data)
+        if job.is_valid:
+            valid.append(job)
+    if not valid:
+        return
+    done, error = valid[0].files.write_pieces([(job.piece, job.data) for job in valid])
+    for job in valid[done:]:
+        job.error = error
 
 
 class DiskThreads:
@@ -65,13 +76,35 @@ class DiskThreads:
         self._jobs.put(job)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while jobs := self._take():
             try:
-                _run_job(job)
+                for _, of_torrent in groupby(jobs, lambda job: id(job.files)):
+                    _run_jobs(list(of_torrent))
             except BaseException as error:  # noqa: BLE001 - carried to the Trio thread and raised there
-                job.crash = error
-            self._finished.append(job)
+                for job in jobs:
+                    job.crash = error
+            self._finished.extend(jobs)
             self._token.run_sync_soon(self._deliver, idempotent=True)
+
+    def _take(self) -> list[PieceJob]:
+        """Wait for a job; return it with its share of those that follow. None: it is over."""
+        first = self._jobs.get()
+        if first is None:
+            return []
+        jobs = [first]
+        size = len(first.data)
+        more = min(BATCH_PIECES - 1, self._jobs.qsize() // THREADS)
+        while len(jobs) <= more and size < BATCH_BYTES:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # for whoever comes next
+                break
+            jobs.append(job)
+            size += len(job.data)
+        return jobs
 
     def _deliver(self) -> None:
         while self._finished:

@@ -7,7 +7,8 @@ the CRC-32 of the payload (4 bytes) and the payload, whose first byte is the kin
   that is one snapshot): info-hash (20), piece count (4), file count (4), 1 if everything it says
   was synced to the disk (1), boot id (16), bitfield, stamps.
 - `B` begun: piece (4), wall-clock time in ns (8). Written before the piece's bytes are.
-- `W` written: piece (4), stamps of the files it touched. Written after the piece's bytes are.
+- `W` written: piece (4), stamps of the files it touched. Written after the piece's bytes are. Of
+  several pieces recorded at once the first has the stamps of all.
 - `F` failed: piece (4), stamps. The piece begun was not written wholly.
 
 A stamp is the file's number (4), its size (8) and its mtime in ns (8, signed). Reading stops at
@@ -19,7 +20,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -215,9 +216,9 @@ class Journal:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self._size = len(data)
 
-    def append(self, record: Record) -> None:
-        """Append one record by one write; on OSError the journal is as it was before."""
-        data = encode_record(record)
+    def append(self, records: Iterable[Record]) -> None:
+        """Append records by one write; on OSError the journal is as it was before."""
+        data = b"".join(map(encode_record, records))
         try:
             written = os.write(self._descriptor, data)
             while written < len(data):

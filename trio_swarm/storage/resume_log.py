@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import PieceSet
@@ -23,8 +24,10 @@ from trio_swarm.storage.journal import (
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.resume import ResumeState, current_boot_id, replay
 
+NO_STAMPS: Mapping[int, Stamp] = MappingProxyType({})
+
 TakeStamps = Callable[[], Mapping[int, Stamp]]
-"""Returns the stamps of the files a piece touched, as they are at this moment."""
+"""Returns the stamps of the files that pieces touched, as they are at this moment."""
 
 
 class ResumeLog:
@@ -59,33 +62,32 @@ class ResumeLog:
                 self._path, make_snapshot(self._layout, have, stamps, durable=durable)
             )
 
-    def begin(self, piece: int) -> None:
-        """Announce that the piece's bytes are about to be written."""
+    def begin(self, pieces: Sequence[int]) -> None:
+        """Announce that the pieces' bytes are about to be written."""
         with self._lock:
-            self._append(Begun(piece, time.time_ns()))
+            now = time.time_ns()
+            self._append([Begun(piece, now) for piece in pieces])
 
-    def written(self, piece: int, take_stamps: TakeStamps) -> None:
-        """Record the piece as verified and written."""
+    def written(self, pieces: Sequence[int], take_stamps: TakeStamps) -> None:
+        """Record the pieces as verified and written."""
         # Stamps are taken under the lock: so the last record of a file holds its last stamp, also
         # when two threads write different pieces of it.
         with self._lock:
-            stamps = take_stamps()
-            self._append(Written(piece, stamps))
-            self.stamps.update(stamps)
-            self.have |= 1 << piece
+            self._record(pieces, (), take_stamps())
 
-    def failed(self, piece: int, take_stamps: TakeStamps) -> None:
-        """Record that the piece announced was not written, or not wholly; never raises.
+    def failed(
+        self, pieces: Sequence[int], take_stamps: TakeStamps, *, written: Sequence[int] = ()
+    ) -> bool:
+        """Record that pieces announced were not written, or not wholly, and that others were.
 
-        Without the record, the next start hashes the piece.
+        Never raises; returns whether that is recorded. If not, the next start hashes all of them.
         """
         with self._lock:
             try:
-                stamps = take_stamps()
-                self._append(Failed(piece, stamps))
+                self._record(written, pieces, take_stamps())
             except (OSError, StorageError):
-                return
-            self.stamps.update(stamps)
+                return False
+        return True
 
     def stop(self, *, stamps: Mapping[int, Stamp] | None = None, durable: bool) -> None:
         """Compact the journal and end; `stamps` replace those known, if given.
@@ -106,11 +108,24 @@ class ResumeLog:
             except OSError:
                 return
 
-    def _append(self, record: Begun | Written | Failed) -> None:
+    def _record(
+        self, written: Sequence[int], failed: Sequence[int], stamps: Mapping[int, Stamp]
+    ) -> None:
+        # The stamps once, with the first: if the rest is torn off, those pieces are still begun.
+        records: list[Written | Failed] = []
+        for kind, pieces in ((Written, written), (Failed, failed)):
+            for piece in pieces:
+                records.append(kind(piece, NO_STAMPS if records else stamps))
+        self._append(records)
+        self.stamps.update(stamps)
+        for piece in written:
+            self.have |= 1 << piece
+
+    def _append(self, records: Sequence[Begun | Written | Failed]) -> None:
         if self._journal is None:
             raise StorageError("is closed", path=self._path)
         try:
-            self._journal.append(record)
+            self._journal.append(records)
         except OSError as error:
             raise storage_error(error, self._path) from error
 

@@ -1,6 +1,7 @@
 """One torrent's files on the disk: checked, written piece by piece, served, finished."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +22,7 @@ from trio_swarm.storage.resume_log import ResumeLog
 from trio_swarm.storage.sharing import remember_download
 from trio_swarm.storage.state import DownloadLock, StateFolder
 from trio_swarm.storage.tree import Tree, sync_folder
+from trio_swarm.storage.write_batch import WriteBatch
 from trio_swarm.storage.write_out import start_write_out
 
 CLOSE_SYNC_BYTES = 256 << 20
@@ -42,7 +44,7 @@ class CheckResult(Struct, frozen=True):
 class TorrentFiles:
     """The files of one torrent: a download (`for_download`) or a share (`for_share`).
 
-    Order of calls: `check` once, then `write_piece` from any threads while `slices` is called from
+    Order of calls: `check` once, then `write_pieces` from any threads while `slices` is called from
     one thread and `read` from any, then `finish` when every piece is there, and `close` at any time
     when no other call runs. All block, and raise StorageError (DiskFullError for a lack of room).
 
@@ -126,64 +128,55 @@ class TorrentFiles:
             return self._check_share(on_progress, should_stop)
         return self._check_download(self._placement, on_progress, should_stop)
 
-    def write_piece(self, piece: int, data: bytes | bytearray | memoryview) -> None:
-        """Write a piece the caller has verified, and record it; any thread.
+    def write_pieces(
+        self, pieces: Sequence[tuple[int, bytes | bytearray | memoryview]]
+    ) -> tuple[int, StorageError | None]:
+        """Write pieces the caller has verified, in this order, and record them; any thread.
 
-        On an error the piece is not recorded, and every piece recorded before still is.
+        They are announced and recorded together, so let them be few. Returns how many were written
+        and recorded, and why no more were, if so; every piece recorded before still is.
         """
         log = self._log
         if log is None:
-            raise StorageError("is not open for writing", path=self.root)
-        view = memoryview(data).cast("B")
-        if len(view) != self.info.piece_size(piece):
-            raise ValueError(f"piece {piece} has {self.info.piece_size(piece)} bytes")
-        spans = self.layout.piece_spans(piece)
-        access = self._access
-        held: dict[int, int] = {}
-        stamps: dict[int, Stamp] = {}
-
-        def take_stamps() -> Mapping[int, Stamp]:
-            for file, descriptor in held.items():
-                stamps[file] = access.stamp(descriptor, file)
-            # Here, as the log's lock is held.
-            self._unsynced.update(stamps)
-            self._unsynced_bytes += len(view)
-            self._dirty_bytes += len(view)
-            return stamps
-
-        at = 0
-        path = self.root
+            return 0, StorageError("is not open for writing", path=self.root)
+        views = [(piece, memoryview(data).cast("B")) for piece, data in pieces]
+        for piece, view in views:
+            if len(view) != self.info.piece_size(piece):
+                raise ValueError(f"piece {piece} has {self.info.piece_size(piece)} bytes")
+        batch = WriteBatch(self._access, self.layout)
+        take_stamps = partial(self._take_stamps, batch)
+        numbers = [piece for piece, _ in views]
+        done = 0
         try:
-            log.begin(piece)
-            for number, span in enumerate(spans):
-                block = view[at : at + span.length]
-                at += span.length
-                if not self.layout.stored[span.file]:
-                    continue
-                path = access.tree.at(self.info.files[span.file].path)
-                descriptor = held[span.file] = access.writing.acquire(span.file)
-                access.write(descriptor, span, block)
-                if 0 < number < len(spans) - 1:
-                    # No other piece touches this file: its stamp is final, and its descriptor need
-                    # not be held (one piece may hold thousands of files).
-                    stamps[span.file] = access.stamp(descriptor, span.file)
-                    del held[span.file]
-                    access.writing.release(span.file)
-            path = self.root
-            log.written(piece, take_stamps)
+            log.begin(numbers)
+            for piece, view in views:
+                batch.write(piece, view)
+                done += 1
+            batch.path = self.root
+            log.written(numbers, take_stamps)
             if self._dirty_bytes >= WRITE_OUT_BYTES:
                 self._dirty_bytes = 0
-                for descriptor in held.values():
+                for descriptor in batch.held.values():
                     start_write_out(descriptor)
         except (OSError, StorageError) as error:
-            log.failed(piece, take_stamps)
+            if not log.failed(numbers[done:], take_stamps, written=numbers[:done]):
+                done = 0
             if isinstance(error, StorageError):
-                raise
+                return done, error
             missing = full_set(self.info.piece_count) & ~log.have
-            raise storage_error(error, path, needed=self.layout.count_bytes(missing)) from error
+            needed = self.layout.count_bytes(missing)
+            return done, storage_error(error, batch.path, needed=needed)
         finally:
-            for file in held:
-                access.writing.release(file)
+            batch.release()
+        return done, None
+
+    def _take_stamps(self, batch: WriteBatch) -> Mapping[int, Stamp]:
+        """Count what was written, too: here, as the log's lock is held."""
+        stamps = batch.take_stamps()
+        self._unsynced.update(stamps)
+        self._unsynced_bytes += batch.written
+        self._dirty_bytes += batch.written
+        return stamps
 
     def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
         """Return where the bytes of a block lie, for sendfile, in order.
