@@ -167,7 +167,7 @@ def test_neighbouring_messages_leave_as_one_bytes_and_a_block_keeps_its_place() 
 def test_a_block_points_into_the_receive_buffer() -> None:
     wire = open_wire()
     data = frame(7, ints(3, 16384) + b"x" * 16384)
-    space = wire.receive_buffer()
+    space = wire.receive_buffers()[0]
     space[: len(data)] = data
     (event,) = wire.received(len(data))
     assert isinstance(event, m.BlockReceived)

@@ -165,7 +165,7 @@ def test_any_split_of_the_stream_gives_the_same_events(
         if not part:
             break
         if in_place:
-            space = right.receive_buffer()[: len(part)]
+            space = right.receive_buffers()[0][: len(part)]
             space[:] = part
             events += frozen(right.received(len(part)))
         else:
@@ -192,7 +192,7 @@ def test_a_long_stream_through_the_buffer_in_place_loses_nothing() -> None:
     stream = memoryview(flush(left))
     events: list[WireEvent] = []
     while stream:
-        space = right.receive_buffer()
+        space = right.receive_buffers()[0]
         count = min(len(space), len(stream), 50_021)
         space[:count] = stream[:count]
         events += frozen(right.received(count))
@@ -212,7 +212,7 @@ def test_reads_that_fill_the_buffer_make_it_larger_up_to_a_limit() -> None:
     events: list[WireEvent] = []
     spaces = []
     while stream:
-        space = right.receive_buffer()
+        space = right.receive_buffers()[0]
         spaces.append(len(space))
         count = min(len(space), len(stream))
         space[:count] = stream[:count]
@@ -240,7 +240,7 @@ def test_the_buffer_grows_only_to_the_block_that_was_agreed_on(block_length: int
     sizes = set()
     events: list[WireEvent] = []
     while stream:
-        space = wire.receive_buffer()
+        space = wire.receive_buffers()[0]
         sizes.add(len(space))
         count = min(len(space), len(stream), 100_003)
         space[:count] = stream[:count]

@@ -7,6 +7,7 @@ queue of messages can overflow, and messages coalesce by themselves.
 """
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -28,6 +29,9 @@ from trio_swarm.swarm.rates import RateEstimate
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent
+
+READ_BATCH = 1024 * 1024
+"""Bytes taken from one peer before the other tasks get their turn, as long as reads come full."""
 
 LIMITED_READ_SECONDS = 0.05
 """Under a download limit one read takes at most what the limit allows in this time."""
@@ -149,17 +153,28 @@ class PeerConnection:
         bucket = self.torrent.context.download_bucket
         rate = bucket.rate
         most = None if rate is None else max(BLOCK_LENGTH, int(rate * LIMITED_READ_SECONDS))
+        batch = 0
         while True:
-            count = await stream.receive_into(wire.receive_buffer()[:most])
+            buffers = wire.receive_buffers()
+            if most is not None:
+                buffers = [buffers[0][:most]]
+            # A read that was filled has most likely left something, so no turn of the loop is due.
+            count = stream.try_receive_into(buffers) if batch > 0 else None
+            if count is None:
+                batch = READ_BATCH
+                count = await stream.receive_into(buffers)
             now = trio.current_time()
             self.last_received = now
             events = wire.received(count)
             if count == 0:
                 raise PeerClosedError("it closed the connection")
             handle(self, events, now)
-            pause = bucket.take(count, now)
-            if pause > 0:
-                await trio.sleep(pause)
+            batch = batch - count if count == sum(map(len, buffers)) else 0
+            if bucket.rate is not None:
+                pause = bucket.take(count, now)
+                if pause > 0:
+                    batch = 0
+                    await trio.sleep(pause)
 
     async def _write(self) -> None:
         while True:
@@ -227,6 +242,7 @@ class PeerConnection:
         assert download is not None
         assert info is not None
         self.is_attached = True
+        self.wire.place_block = partial(download.place_block, self.key)
         self.identity = self.address
         now = trio.current_time()
         download.ledger.add_peer(

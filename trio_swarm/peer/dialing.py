@@ -119,7 +119,7 @@ async def receive_handshake(
     Raises RemoteProtocolError, OSError or trio.BrokenResourceError.
     """
     while True:
-        count = await stream.receive_into(wire.receive_buffer())
+        count = await stream.receive_into(wire.receive_buffers())
         wire_events = wire.received(count)
         if wire_events:
             first = wire_events[0]

@@ -2,16 +2,19 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import trio
 
 from trio_swarm import piece_sets
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.disk import DiskThreads, PieceJob
+from trio_swarm.peer.piece_buffers import PieceBuffers
 from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo import Info
 from trio_swarm.protocol.peer_messages import BlockReceived
+from trio_swarm.protocol.wire_buffers import BlockPlace
 from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.ledger import BlockOutcome, Ledger
@@ -21,36 +24,12 @@ from trio_swarm.swarm.rates import RateEstimate
 MIN_OPEN_PIECES = 4
 """Pieces that may be in flight however large they are: fewer would serialise peers."""
 
+LAZY_HAVES = 64
+"""New pieces after which even those peers are told that have them, and so need not hurry to know.
+Whenever they are sent anything, they are told before."""
+
 MAX_OPEN_PIECES = 4096
 """Pieces in flight however small they are: beyond it bookkeeping outgrows the gain."""
-
-
-class PieceBuffers:
-    """Reused buffers of one piece each: fresh ones cost page faults."""
-
-    def __init__(self, piece_length: int) -> None:
-        self._length = piece_length
-        self._free: list[bytearray] = []
-        self._of_piece: dict[int, bytearray] = {}
-
-    def of(self, piece: int) -> bytearray:
-        """Return the buffer of a piece in flight, taking one if it has none."""
-        buffer = self._of_piece.get(piece)
-        if buffer is None:
-            buffer = self._free.pop() if self._free else bytearray(self._length)
-            self._of_piece[piece] = buffer
-        return buffer
-
-    def release(self, piece: int) -> None:
-        """Take back the buffer of a piece, if it has one."""
-        buffer = self._of_piece.pop(piece, None)
-        if buffer is not None:
-            self._free.append(buffer)
-
-    def clear(self) -> None:
-        """Give all memory back."""
-        self._free.clear()
-        self._of_piece.clear()
 
 
 class Download:
@@ -99,29 +78,56 @@ class Download:
         self._finished_jobs: deque[PieceJob] = deque()
         self._jobs_pending = 0
         self._job_done = Wakeup()
+        self._unsaid = 0
 
     # --- called by connections ------------------------------------------------------------------
 
-    def block_received(self, connection: PeerConnection, event: BlockReceived, now: float) -> bool:
-        """Take a block in: copy it into its piece, and send the piece to disk if that was all.
+    def place_block(self, key: int, piece: int, begin: int, length: int) -> BlockPlace | None:
+        """Return where a block that begins to arrive from a peer belongs; None: not yet certain.
 
-        Returns whether it was ever asked for.
+        Only what that peer alone was asked for has a place.
         """
-        data = event.data
-        length = len(data)
-        outcome = self.ledger.received(connection.key, event.piece, event.begin, length, now)
+        if self.ledger.awaits(key, piece, begin, length):
+            return self._buffers.lend(piece, begin, length)
+        return None
+
+    def blocks_received(
+        self, connection: PeerConnection, blocks: Sequence[BlockReceived], now: float
+    ) -> bool:
+        """Take adjacent blocks of one piece in, and send the piece to disk if that was all.
+
+        Returns whether they were ever asked for.
+        """
+        first, last = blocks[0], blocks[-1]
+        piece, begin = first.piece, first.begin
+        length = last.begin + len(last.data) - begin
+        outcome = self.ledger.received(connection.key, piece, begin, length, now)
         self.wakeup.set()
+        is_accepted = outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED
+        buffers = self._buffers
+        for block in blocks:
+            place = block.place
+            if place is not None:
+                buffers.end_loan(place)
+            if is_accepted and (place is None or not place.is_lent):
+                buffers.write(piece, block.begin, block.data)
         if outcome is BlockOutcome.UNREQUESTED:
             return False
         self.rate.add(length, now)
         connection.downloaded += length
-        if outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED:
-            self._buffers.of(event.piece)[event.begin : event.begin + length] = data
+        if is_accepted:
             address = connection.address
             self.sources[address] = self.sources.get(address, 0) + length
             if outcome is BlockOutcome.COMPLETED:
-                self._submit(event.piece)
+                self._submit(piece)
         return True
+
+    def peer_left(self, connection: PeerConnection) -> None:
+        """Forget a peer: what it was asked for is asked of others."""
+        self.ledger.remove_peer(connection.key)
+        place = connection.wire.give_up_place()
+        if place is not None:
+            self._buffers.end_loan(place)
 
     def _submit(self, piece: int) -> None:
         self._jobs_pending += 1
@@ -130,7 +136,7 @@ class Download:
                 info=self.info,
                 files=self._files,
                 piece=piece,
-                data=memoryview(self._buffers.of(piece))[: self.info.piece_size(piece)],
+                data=self._buffers.of(piece)[: self.info.piece_size(piece)],
                 wants_digests=self.ledger.needs_digests(piece),
                 done=self._job_is_done,
             )
@@ -176,7 +182,7 @@ class Download:
             connections[key].wakeup.set()
 
     def _collect_finished(self) -> None:
-        verified = False
+        verified: PieceSet = 0
         while self._finished_jobs:
             job = self._finished_jobs.popleft()
             self._jobs_pending -= 1
@@ -187,7 +193,7 @@ class Download:
             self._buffers.release(job.piece)
             if job.is_valid:
                 banned = self.ledger.verified(job.piece, job.digests)
-                verified = True
+                verified |= 1 << job.piece
                 self._piece_verified(job.piece)
             else:
                 contributors = self.ledger.contributors(job.piece)
@@ -196,7 +202,20 @@ class Download:
             if banned:
                 self._peers_banned(banned)
         if verified:
-            for connection in self._connections.values():
+            self._say_haves(verified)
+
+    def _say_haves(self, verified: PieceSet) -> None:
+        """Have the connections told of new pieces: those that lack one at once, others in time."""
+        self._unsaid += verified.bit_count()
+        is_due = self._unsaid >= LAZY_HAVES or self.ledger.is_complete
+        if is_due:
+            self._unsaid = 0
+        for connection in self._connections.values():
+            if (
+                is_due
+                or not connection.is_attached
+                or verified & ~self.ledger.pieces_of(connection.key)
+            ):
                 connection.wakeup.set()
 
     def have_bytes(self) -> int:

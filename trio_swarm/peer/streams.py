@@ -6,6 +6,7 @@ The connection knows only `PeerStream`. Encryption (MSE) and uTP would be furthe
 import contextlib
 import os
 import socket
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -25,8 +26,12 @@ class PeerStream(Protocol):
 
     remote: Address
 
-    async def receive_into(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; return the byte count, 0 at the end of the stream."""
+    async def receive_into(self, buffers: Sequence[memoryview]) -> int:
+        """Fill `buffers` from the first on; return the byte count, 0 at the end of the stream."""
+        ...
+
+    def try_receive_into(self, buffers: Sequence[memoryview]) -> int | None:
+        """Do the same without waiting; None: there is nothing now."""
         ...
 
     async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:
@@ -70,14 +75,21 @@ class SocketStream:
         raw = socket.socket(family, kind, proto, fileno=sock.detach())
         return cls(raw, plain_address(remote))
 
-    async def receive_into(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; return the byte count, 0 at the end of the stream."""
+    async def receive_into(self, buffers: Sequence[memoryview]) -> int:
+        """Fill `buffers` from the first on; return the byte count, 0 at the end of the stream."""
         await trio.lowlevel.checkpoint()
-        while True:
-            try:
-                return self._socket.recv_into(buffer)
-            except (BlockingIOError, InterruptedError):
-                await trio.lowlevel.wait_readable(self._socket)
+        while (count := self.try_receive_into(buffers)) is None:
+            await trio.lowlevel.wait_readable(self._socket)
+        return count
+
+    def try_receive_into(self, buffers: Sequence[memoryview]) -> int | None:
+        """Do the same without waiting; None: there is nothing now."""
+        try:
+            if len(buffers) == 1:
+                return self._socket.recv_into(buffers[0])
+            return self._socket.recvmsg_into(buffers)[0]
+        except (BlockingIOError, InterruptedError):
+            return None
 
     async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:
         """Send all of `data`; with `more` the kernel may wait to fill a segment."""
@@ -129,11 +141,15 @@ class TrioStream:
         self._stream = stream
         self.remote = remote
 
-    async def receive_into(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; return the byte count, 0 at the end of the stream."""
-        data = await self._stream.receive_some(len(buffer))
-        buffer[: len(data)] = data
+    async def receive_into(self, buffers: Sequence[memoryview]) -> int:
+        """Fill `buffers` from the first on; return the byte count, 0 at the end of the stream."""
+        first = buffers[0]
+        data = await self._stream.receive_some(len(first))
+        first[: len(data)] = data
         return len(data)
+
+    def try_receive_into(self, buffers: Sequence[memoryview]) -> None:
+        """Return None: such a stream cannot be asked without waiting."""
 
     async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:  # noqa: ARG002 - a hint only sockets can use
         """Send all of `data`."""

@@ -325,7 +325,7 @@ class Torrent:
     def peer_left(self, connection: PeerConnection) -> None:
         """Take a gone peer out of everything that counts on it."""
         if self.download is not None and connection.is_attached:
-            self.download.ledger.remove_peer(connection.key)
+            self.download.peer_left(connection)
             self.download.wakeup.set()
         self.metadata.peer_left(connection)
         self.upload.wakeup.set()

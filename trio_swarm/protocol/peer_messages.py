@@ -6,10 +6,14 @@ which are the quickest to make: one is made for every block.
 
 import struct
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from trio_swarm.piece_sets import PieceSet
+
+if TYPE_CHECKING:
+    from trio_swarm.protocol.wire_buffers import BlockPlace
 
 PROTOCOL_PREFIX = b"\x13BitTorrent protocol"
 """Length byte and name that open the handshake (BEP 3, "peer protocol")."""
@@ -166,13 +170,15 @@ class RequestReceived(Struct, frozen=True):
 class BlockReceived(Struct):
     """Bytes of a piece, whoever asked for them; the range is inside the piece.
 
-    `data` points into the receive buffer: it is valid until the next `receive_buffer()`,
-    `received()` or `receive()` of the wire that gave it.
+    `data` points into the receive buffer: it is valid until the next `receive_buffers()`,
+    `received()` or `receive()` of the wire that gave it. Or it is all of `place`, which was lent
+    for this block.
     """
 
     piece: int
     begin: int
     data: memoryview
+    place: "BlockPlace | None" = None
 
 
 class CancelReceived(Struct, frozen=True):

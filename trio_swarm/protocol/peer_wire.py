@@ -1,7 +1,7 @@
 """One connection of the peer wire as a value machine: no socket, no clock (BEP 3, 6, 10).
 
-    wire.receive_buffer() ─ bytes in ─▶ wire.received(n) ─▶ [events]
-    wire.send_…()                       ─▶ wire.data_to_send() ─▶ [bytes | FileBlock]
+    wire.receive_buffers() ─ bytes in ─▶ wire.received(n) ─▶ [events]
+    wire.send_…()                        ─▶ wire.data_to_send() ─▶ [bytes | FileBlock]
 
 After the events of one read, look at `has_data_to_send`: the wire answers a few things by itself.
 """

@@ -23,6 +23,10 @@ LARGEST_RECEIVE_BUFFER = 1024 * 1024
 """Bytes one read can take from a peer so fast that reads fill whatever they are given: a quarter of
 the turns of the event loop, and a fifth less processor time for a download."""
 
+HEADER_READ = 16 * 1024
+"""Bytes read beyond a block that is received in its place, or before the next one: its header and
+what is said between blocks. What exceeds a header has to be copied, so it is little."""
+
 _MAX_EARLY_HINTS = 64
 """Suggestions and allowed-fast pieces kept before the size is known; clients send about ten, they
 are advice, and what exceeds this is dropped."""
@@ -61,10 +65,10 @@ class ReceiveBuffer:
         self.start = 0
         self.end = rest
 
-    def free(self) -> memoryview:
-        """Return the space the next read goes to, never empty.
+    def free(self, most: int | None = None) -> memoryview:
+        """Return the space the next read goes to, never empty, at most `most` bytes.
 
-        It is at least half of the memory, unless a started frame already fills that.
+        Without `most` it is at least half of the memory, unless a started frame already fills that.
         """
         if self.end == len(self._memory) < LARGEST_RECEIVE_BUFFER:
             self.grow(min(2 * self.end, LARGEST_RECEIVE_BUFFER))
@@ -75,7 +79,30 @@ class ReceiveBuffer:
             self.view[:rest] = self.view[self.start : self.end]
             self.start = 0
             self.end = rest
-        return self.view[self.end :]
+        return self.view[self.end :] if most is None else self.view[self.end : self.end + most]
+
+
+class BlockPlace:
+    """Memory for one block, lent by its owner, that the rest of the block is received into.
+
+    `view` is as long as the block. The owner takes the memory back by `take_back`, in whatever
+    state it is; the block then goes on in memory of its own.
+    """
+
+    __slots__ = ("begin", "is_lent", "piece", "view")
+
+    def __init__(self, piece: int, begin: int, view: memoryview) -> None:
+        self.piece = piece
+        self.begin = begin
+        self.view = view
+        self.is_lent = True
+        """The owner has not taken the memory back."""
+
+    def take_back(self) -> None:
+        """Let go of the memory; what has arrived is copied out of it."""
+        if self.is_lent:
+            self.view = memoryview(bytearray(self.view))
+            self.is_lent = False
 
 
 class SendBuffer:

@@ -8,13 +8,24 @@ from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
 from trio_swarm.protocol import peer_messages as m
 from trio_swarm.protocol.handshake import parse_handshake, supports_extensions, supports_fast
 from trio_swarm.protocol.peer_messages import MessageId, WireEvent
-from trio_swarm.protocol.wire_buffers import EarlyPieces, ReceiveBuffer, SendBuffer, check_pieces
+from trio_swarm.protocol.wire_buffers import (
+    HEADER_READ,
+    BlockPlace,
+    EarlyPieces,
+    ReceiveBuffer,
+    SendBuffer,
+    check_pieces,
+)
 from trio_swarm.protocol.wire_limits import WireLimits
 
 _MAX_PIECE_SETS = 8
 """Bitfields, have-alls and have-nones taken from one peer. BEP 3 and 6 allow one, as the first
 message; clients that learn the metadata late or resume a share send another, and one sent later
 does no harm. But five bytes that replace a whole piece set must not be free to repeat."""
+
+LEAST_PLACED = 4 * m.BLOCK_LENGTH
+"""Bytes of a block still to come that are worth receiving in their place: for less, one more copy
+costs less than one more read."""
 
 _MAX_EARLY_REQUESTS = 1024
 """Requests refused in silence while we do not even know the torrent's size. More is a flood, and
@@ -39,6 +50,12 @@ class WireReader:
         self._handshake_sent = False
         self._fault: str | None = None
         self._at_end = False
+        self.place_block: Callable[[int, int, int], BlockPlace | None] | None = None
+        """Asked for the memory a block (piece, begin, length) belongs to, once its header is here;
+        None: it is received into the wire's own buffer."""
+        self._place: BlockPlace | None = None
+        self._placed = 0  # bytes of it that are here
+        self._expects_place = False
 
         self._fast = False
         self._extensions = False
@@ -130,15 +147,17 @@ class WireReader:
 
     # Receiving
 
-    def receive_buffer(self) -> memoryview:
-        """Return space to receive into; call `received` with how much of it was filled.
+    def receive_buffers(self) -> list[memoryview]:
+        """Return where to receive into, in this order; call `received` with how much was filled.
 
-        Ends the validity of every BlockReceived so far.
+        One or two pieces of memory, none empty. Ends the validity of every BlockReceived so far.
         """
-        return self._incoming.free()
+        if self._place is not None:
+            return [self._place.view[self._placed :], self._incoming.free(HEADER_READ)]
+        return [self._incoming.free(HEADER_READ if self._expects_place else None)]
 
     def received(self, count: int) -> list[WireEvent]:
-        """Parse after `count` bytes came into `receive_buffer()`; 0 means the peer closed.
+        """Parse after `count` bytes came into `receive_buffers()`; 0 means the peer closed.
 
         The end is no fault at a frame's boundary; inside one it raises RemoteProtocolError.
         """
@@ -150,18 +169,27 @@ class WireReader:
             if count == 0:
                 self._end()
                 return []
+            events: list[WireEvent] = []
+            if self._place is not None:
+                count = self._fill_place(self._place, count, events)
             self._incoming.end += count
-            return self._parse()
+            self._parse(events)
         except RemoteProtocolError as error:
             self._fault = str(error)
             raise
+        return events
+
+    def give_up_place(self) -> BlockPlace | None:
+        """Return the place of a block that will never be whole: the connection has ended."""
+        place, self._place = self._place, None
+        return place
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[WireEvent]:
         """Parse `data`, which is copied; empty means the peer closed."""
         rest = memoryview(data)
         events: list[WireEvent] = []
         while True:
-            space = self.receive_buffer()
+            space = self.receive_buffers()[0]
             count = min(len(space), len(rest))
             space[:count] = rest[:count]
             events += self.received(count)
@@ -170,21 +198,30 @@ class WireReader:
                 return events
             # The next round overwrites what these events point to.
             for event in events:
-                if isinstance(event, m.BlockReceived):
+                if isinstance(event, m.BlockReceived) and event.place is None:
                     event.data = memoryview(bytes(event.data))
 
     def _end(self) -> None:
         self._at_end = True
         if self._handshake is None:
             raise RemoteProtocolError("it closed the connection before its handshake was complete")
-        if self._incoming.start != self._incoming.end:
+        if self._incoming.start != self._incoming.end or self._place is not None:
             raise RemoteProtocolError("it closed the connection inside a message")
 
-    def _parse(self) -> list[WireEvent]:
-        events: list[WireEvent] = []
+    def _fill_place(self, place: BlockPlace, count: int, events: list[WireEvent]) -> int:
+        """Note that of `count` bytes the first came into `place`; return how many did not."""
+        rest = len(place.view) - self._placed
+        if count < rest:
+            self._placed += count
+            return 0
+        self._place = None
+        events.append(m.BlockReceived(place.piece, place.begin, place.view, place))
+        return count - rest
+
+    def _parse(self, events: list[WireEvent]) -> None:
         incoming = self._incoming
         if self._handshake is None and not self._parse_handshake(events):
-            return events
+            return
         view, start, end = incoming.view, incoming.start, incoming.end
         unpack_piece = m.PIECE_FRAME.unpack_from
         limits = self._limits
@@ -198,9 +235,15 @@ class WireReader:
                     limits.check_range(piece, begin, length - 9)
                     needed = length + 4
                     if available < needed:
+                        if needed - available >= LEAST_PLACED and self._begin_place(
+                            piece, begin, length - 9, view[start + 13 : end]
+                        ):
+                            start = end
+                            needed = 0
                         break
                     events.append(m.BlockReceived(piece, begin, view[start + 13 : start + needed]))
                     start += needed
+                    self._expects_place = False
                     continue
             (length,) = m.LENGTH_PREFIX.unpack_from(view, start)
             if length == 0:
@@ -223,7 +266,17 @@ class WireReader:
             start += needed
         incoming.start = start
         incoming.grow(needed)
-        return events
+
+    def _begin_place(self, piece: int, begin: int, length: int, head: memoryview) -> bool:
+        """Let the rest of a block come to where it belongs, if its owner lends the memory."""
+        place = self.place_block(piece, begin, length) if self.place_block is not None else None
+        self._expects_place = place is not None
+        if place is None:
+            return False
+        self._placed = len(head)
+        place.view[: self._placed] = head
+        self._place = place
+        return True
 
     def _parse_handshake(self, events: list[WireEvent]) -> bool:
         incoming = self._incoming

@@ -261,6 +261,19 @@ class Ledger:
         blocks = self.lengths.blocks_between(piece, begin, length)
         return self._received_otherwise(source, piece, blocks, length, now)
 
+    def awaits(self, key: int, piece: int, begin: int, length: int) -> bool:
+        """Whether all of this was asked of this peer and of nobody else, and none of it is here."""
+        state = self._open.get(piece)
+        if state is None or begin & 16383 or length < 1:
+            return False
+        count = (length + 16383) >> BLOCK_SHIFT
+        blocks = ((1 << count) - 1) << (begin >> BLOCK_SHIFT)
+        if blocks & (state.received | state.contested | state.free):
+            return False
+        return any(
+            ask.piece == piece and ask.blocks & blocks == blocks for ask in self._sources[key].asks
+        )
+
     def _accept(self, state: OpenPiece, blocks: BlockSet, nbytes: int) -> BlockOutcome:
         self.received_bytes += nbytes
         self._states.remaining -= nbytes
