@@ -10,6 +10,12 @@ from collections.abc import Iterable, Iterator
 PieceSet = int
 """Bit i = piece i; never negative."""
 
+_DENSE = 4
+"""A set is dense if one position in so many is in it: then trying is cheaper than counting."""
+
+_MOST_TRIES = 16
+"""Then it is counted after all: the result is uniform either way."""
+
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -56,12 +62,21 @@ def iterate(pieces: PieceSet) -> Iterator[int]:
 def choose_uniformly(pieces: PieceSet, rng: random.Random) -> int:
     """Return one piece of a non-empty set, each with the same probability.
 
-    Selects the k-th set bit by halving the width: O(log bits) big-int operations. (Rotating and
-    taking the lowest bit would favour pieces that follow gaps.)
+    In a dense set it tries positions until one is in it; in a sparse one it selects the k-th set
+    bit by halving the width: O(log bits) big-int operations. (Rotating and taking the lowest bit
+    would favour pieces that follow gaps.)
     """
-    k = rng.randrange(pieces.bit_count())
-    offset = 0
+    count = pieces.bit_count()
     width = pieces.bit_length()
+    if count == 1:
+        return width - 1
+    if count * _DENSE >= width:
+        for _ in range(_MOST_TRIES):
+            piece = int(rng.random() * width)
+            if pieces >> piece & 1:
+                return piece
+    k = int(rng.random() * count)
+    offset = 0
     while width > 1:
         half = width >> 1
         low = pieces & ((1 << half) - 1)

@@ -61,6 +61,8 @@ class SwarmView(Struct, frozen=True):
     busy: Sequence[PeerView] = ()
     """Peers that would serve us but have no room now (`room` 0), in the order they joined.
 
+    While buffers are short some that wait for their turn are among them.
+
     Nothing can be given to them in this call; they tell what the others need not do (a block left
     to a busy fast peer may arrive sooner than one given to an idle slow peer).
     """

@@ -2,12 +2,15 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from trio_swarm.piece_sets import PieceSet, lowest
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 from trio_swarm.schedulers.draft import Draft, Levels, begun_first
+
+_JOINT_SECONDS = 0.1
+"""For how long the joint rate of all peers is taken as it was."""
 
 _LEAST_RATE = 1.0
 """Bytes/s below which nothing is known of a peer: keeps every time below finite."""
@@ -25,11 +28,18 @@ class BandwidthWeighted:
 
     pieces: Literal["random", "rarest", "in-order"] = "random"
     """Which piece to begin next; those begun are finished first."""
+    _joint: "_Joint | None" = field(default=None, init=False, repr=False)
+    """The latest look at all peers."""
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
         """Fill each peer's room, or near the end its part of what is left."""
         draft = Draft(view)
-        quotas = _Finish(view).quotas()
+        if self._joint is not None and self._joint.is_far(view):
+            quotas = _rooms(view)
+        else:
+            finish = _Finish(view)
+            self._joint = finish.joint()
+            quotas = finish.quotas()
         levels = Levels(view) if self.pieces == "rarest" else None
         for peer, quota, only_here in quotas:
             left = quota
@@ -43,6 +53,40 @@ class BandwidthWeighted:
                     piece = begun_first(candidates, draft.started, rng)
                 left -= draft.give(peer, piece, left)
         return draft.assignments
+
+
+class _Joint(NamedTuple):
+    """What all peers of a snapshot give together: nearly the same for a while."""
+
+    at: float
+    peers: int
+    rate: float  # blocks/s
+    unknown_rate: float  # bytes/s, of those nothing is known of
+
+    def is_far(self, view: SwarmView) -> bool:
+        """Whether the end is so far off that it is not worth looking at every peer again.
+
+        False also if this was too long ago, or if peers came or left. Twice as far as near is:
+        no estimate is off by more in so short a time.
+        """
+        if (
+            self.rate <= 0.0
+            or not self.at <= view.now < self.at + _JOINT_SECONDS
+            or self.peers != len(view.peers) + len(view.busy)
+        ):
+            return False
+        left = view.remaining / view.block_length / self.rate
+        for peer in view.peers:
+            rate = peer.rate if peer.rate >= _LEAST_RATE else self.unknown_rate
+            blocks = peer.in_flight + peer.room
+            if 2.0 * (peer.rtt + blocks * view.block_length / rate) > left:
+                return False
+        return True
+
+
+def _rooms(view: SwarmView) -> list[tuple[PeerView, int, PieceSet]]:
+    """Let every peer fill its room."""
+    return [(peer, peer.room, 0) for peer in view.peers]
 
 
 class _Finish:
@@ -73,7 +117,7 @@ class _Finish:
         """
         view = self.view
         if self.unknown_rate <= 0.0 or self._is_far():
-            return [(peer, peer.room, 0) for peer in view.peers]
+            return _rooms(view)
         holders = [peer for peer in self.peers if view.wanted & peer.pieces]
         once = twice = 0
         for peer in holders:
@@ -90,6 +134,11 @@ class _Finish:
             alone = self._blocks_in(only_here, peer.room)
             result.append((peer, min(peer.room, max(shares[peer.key], alone)), only_here))
         return result
+
+    def joint(self) -> "_Joint":
+        """Return what is worth remembering of all peers."""
+        joint = sum(map(self.rate, self.peers))
+        return _Joint(self.view.now, len(self.peers), joint, self.unknown_rate)
 
     def _is_far(self) -> bool:
         """Whether every peer would deliver a full room before all is done at the joint rate."""

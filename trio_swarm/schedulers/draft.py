@@ -46,21 +46,25 @@ class Draft:
 
         All that the piece and the peer's room allow, or `most` if that is fewer.
         """
-        room = self.room(peer)
-        free = self.free(piece)
+        key = peer.key
+        room = self._room.get(key, peer.room)
+        free = self._free.get(piece)
+        if free is None:
+            free = self._view.blocks_of(piece)
         blocks = min(room, free)
         if most is None or most >= blocks:
             # None rather than the number: a last piece may have fewer blocks than the view tells.
-            self.assignments.append(Assignment(peer.key, piece))
+            self.assignments.append(Assignment(key, piece))
         else:
             blocks = most
-            self.assignments.append(Assignment(peer.key, piece, blocks))
-        self._room[peer.key] = room - blocks
+            self.assignments.append(Assignment(key, piece, blocks))
+        self._room[key] = room - blocks
         self._free[piece] = free - blocks
         bit = 1 << piece
         if blocks >= free:
-            self.wanted &= ~bit
-            self.started &= ~bit
+            self.wanted ^= bit
+            if self.started & bit:
+                self.started ^= bit
         else:
             self.started |= bit
         return blocks
@@ -72,11 +76,11 @@ class Levels:
     __slots__ = ("_levels",)
 
     def __init__(self, view: SwarmView) -> None:
-        wanted = view.wanted
-        self._levels = [level for level in (each & wanted for each in view.rarity) if level]
+        # Not cut down to what is wanted: of many levels a call looks at the first few only.
+        self._levels = [level for level in view.rarity if level]
 
     def rarest(self, candidates: PieceSet) -> PieceSet:
-        """Return the rarest pieces of a non-empty set: non-empty, all equally rare."""
+        """Return the rarest of some wanted pieces, at least one: non-empty, all equally rare."""
         for level in self._levels:
             found = level & candidates
             if found:

@@ -42,7 +42,8 @@ class RarestFirst:
         if len(peers) > 1:
             peers = sorted(peers, key=_by_rate, reverse=True)
         for peer in peers:
-            while candidates := draft.candidates(peer):
+            room = peer.room
+            while room > 0 and (candidates := draft.wanted & peer.pieces):
                 begun = candidates & draft.started
                 if begun and (beginning or draft.started.bit_count() > begun_limit):
                     candidates = begun
@@ -50,7 +51,7 @@ class RarestFirst:
                     if levels is None:
                         levels = Levels(view)
                     candidates = levels.rarest(candidates)
-                draft.give(peer, begun_first(candidates, draft.started, rng))
+                room -= draft.give(peer, begun_first(candidates, draft.started, rng))
         return draft.assignments
 
 

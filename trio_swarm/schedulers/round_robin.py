@@ -39,6 +39,8 @@ class RoundRobin:
         waiting = sorted(view.peers, key=lambda peer: turns.get(peer.key, -1))
         while waiting:
             served: list[PeerView] = []
+            # Alone it has every turn: they may as well be one.
+            most = chunk if len(waiting) > 1 else None
             for peer in waiting:
                 candidates = draft.candidates(peer)
                 if not candidates:
@@ -47,7 +49,7 @@ class RoundRobin:
                     piece = lowest((candidates & draft.started) or candidates)
                 else:
                     piece = begun_first(candidates, draft.started, rng)
-                draft.give(peer, piece, chunk)
+                draft.give(peer, piece, most)
                 turns[peer.key] = self._turn
                 self._turn += 1
                 served.append(peer)

@@ -1,6 +1,6 @@
-"""What a strategy may see of peers that have no room, at no cost unless it looks."""
+"""What a strategy may see of peers: of those that have no room at no cost unless it looks."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import overload
 
 from trio_swarm.piece_sets import PieceSet
@@ -8,8 +8,24 @@ from trio_swarm.schedulers.api import PeerView
 from trio_swarm.swarm.source import Source
 
 
+def view_of(source: Source, askable: PieceSet, room: int, every: PieceSet, now: float) -> PeerView:
+    """Return what a strategy may see of a peer; `every` is the set of all pieces."""
+    return PeerView(
+        key=source.key,
+        pieces=askable,
+        room=room,
+        in_flight=source.in_flight,
+        rate=source.measure(now),
+        rtt=source.rtt,
+        is_seeder=source.pieces == every,
+        labels=source.labels,
+    )
+
+
 class BusyPeers(Sequence[PeerView]):
-    """The peers that would serve us but have no room now; made when a strategy looks at them.
+    """The peers that would serve us but are given nothing now; made when a strategy looks at them.
+
+    They have no room, or others take their turn first.
 
     Few strategies do, and a view of each of many busy peers would cost more than the plan.
     """
@@ -19,14 +35,16 @@ class BusyPeers(Sequence[PeerView]):
     def __init__(
         self,
         sources: Mapping[int, Source],
-        with_room: Container[int],
+        asked: Iterable[PeerView],
+        hungry: Container[int],
         every: PieceSet,
         now: float,
     ) -> None:
+        keys = {peer.key for peer in asked}
         self._sources = [
             source
             for key, source in sources.items()
-            if source.in_flight and source.serves and key not in with_room
+            if source.serves and key not in keys and (source.in_flight or key in hungry)
         ]
         self._every = every
         self._now = now
@@ -42,16 +60,7 @@ class BusyPeers(Sequence[PeerView]):
     def __getitem__(self, index: int | slice) -> PeerView | Sequence[PeerView]:
         if self._views is None:
             self._views = [
-                PeerView(
-                    key=source.key,
-                    pieces=source.pieces,
-                    room=0,
-                    in_flight=source.in_flight,
-                    rate=source.measure(self._now),
-                    rtt=source.rtt,
-                    is_seeder=source.pieces == self._every,
-                    labels=source.labels,
-                )
+                view_of(source, source.pieces, 0, self._every, self._now)
                 for source in self._sources
             ]
         return self._views[index]

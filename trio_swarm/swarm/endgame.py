@@ -51,7 +51,13 @@ def find_duplicates(
     for holder in holders:
         if not holder.asks:
             continue
-        holder.measure(now)
+        speed = holder.measure(now)
+        if (
+            speed > 0.0
+            and holder.in_flight * BLOCK_LENGTH < min_gain * speed
+            and now - holder.asks[0].at < min_gain
+        ):
+            continue  # it will have sent everything before there is anything to gain
         ahead = 0
         for ask in holder.asks:
             ahead += ask.blocks.bit_count()

@@ -125,7 +125,7 @@ class GuardedScheduler:
 class _Reading:
     """One pass over what a strategy returned: what is good of it, and what was wrong."""
 
-    __slots__ = ("_free", "_limit", "_peers", "_rooms", "_view", "accepted", "faults")
+    __slots__ = ("_limit", "_peers", "_rooms", "_view", "accepted", "faults")
 
     def __init__(self, view: SwarmView) -> None:
         self.accepted: list[Assignment] = []
@@ -134,7 +134,6 @@ class _Reading:
         self._view = view
         self._peers: dict[int, PeerView] = {peer.key: peer for peer in view.peers}
         self._rooms = {peer.key: peer.room for peer in view.peers}
-        self._free: dict[int, int] = {}
         self._limit = sum(self._rooms.values()) + _SPARE_ASSIGNMENTS
 
     def read(self, assignments: Iterator[object], timer: Callable[[], float], until: float) -> None:
@@ -142,7 +141,11 @@ class _Reading:
         view = self._view
         accepted = self.accepted
         rooms = self._rooms
+        frees: dict[int, int] = {}
         total_room = sum(rooms.values())
+        wanted = view.wanted
+        piece_count = view.piece_count
+        peers = self._peers
         count = 0
         for item in assignments:
             if timer() > until:
@@ -152,26 +155,36 @@ class _Reading:
             if count > self._limit:
                 self.faults["endless"] = f"was cut off after {count - 1} assignments"
                 return
-            wrong = self._fault_of(item)
-            if wrong is not None:
-                self.faults.setdefault(*wrong)
-                continue
+            # The usual case first; whatever is not of it is looked at closely.
+            if not (
+                type(item) is Assignment
+                and type(item.peer) is int
+                and type(item.piece) is int
+                and (item.blocks is None or (type(item.blocks) is int and item.blocks > 0))
+                and item.peer in peers
+                and 0 <= item.piece < piece_count
+                and wanted >> item.piece & peers[item.peer].pieces >> item.piece & 1
+            ):
+                wrong = self._fault_of(item)
+                if wrong is not None:
+                    self.faults.setdefault(*wrong)
+                    continue
             assert isinstance(item, Assignment)
-            room = rooms[item.peer]
+            key, piece, most = item
+            room = rooms[key]
             if room <= 0:
                 continue
-            piece = item.piece
-            free = self._free.get(piece)
+            free = frees.get(piece)
             if free is None:
                 free = view.blocks_of(piece)
             blocks = min(room, free)
-            if item.blocks is not None and item.blocks < blocks:
-                blocks = item.blocks
+            if most is not None and most < blocks:
+                blocks = most
             if blocks <= 0:
                 continue
-            self._free[piece] = free - blocks
-            rooms[item.peer] = room - blocks
-            accepted.append(Assignment(item.peer, piece, blocks))
+            frees[piece] = free - blocks
+            rooms[key] = room - blocks
+            accepted.append(Assignment(key, piece, blocks))
             total_room -= blocks
             if total_room <= 0:
                 return

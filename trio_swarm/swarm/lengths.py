@@ -5,7 +5,6 @@ start of its piece, so the last block of a piece may be short (BEP 3, "request")
 piece as a set are an int with bit i for block i, like a `PieceSet`.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 BLOCK_LENGTH = 16384
@@ -87,15 +86,19 @@ class Lengths:
         count = (length + BLOCK_LENGTH - 1) >> BLOCK_SHIFT
         return ((1 << count) - 1) << first
 
-    def runs(self, piece: int, blocks: BlockSet) -> Iterator[BlockRun]:
-        """Yield the runs of adjacent blocks that make up `blocks`, lowest first."""
+    def runs(self, piece: int, blocks: BlockSet) -> list[BlockRun]:
+        """Return the runs of adjacent blocks that make up `blocks`, lowest first."""
         size = self.piece_size(piece)
+        runs = []
         while blocks:
-            first = (blocks & -blocks).bit_length() - 1
-            count = _run_length(blocks >> first)
-            begin = first << BLOCK_SHIFT
-            yield BlockRun(piece, begin, min(count << BLOCK_SHIFT, size - begin))
-            blocks &= ~(((1 << count) - 1) << first)
+            lowest = blocks & -blocks
+            # Adding the lowest carries through its run and sets the bit above it.
+            rest = blocks & (blocks + lowest)
+            begin = lowest.bit_length() - 1 << BLOCK_SHIFT
+            length = (blocks ^ rest).bit_count() << BLOCK_SHIFT
+            runs.append(BlockRun(piece, begin, min(length, size - begin)))
+            blocks = rest
+        return runs
 
 
 def _run_length(blocks: BlockSet) -> int:
@@ -106,6 +109,9 @@ def _run_length(blocks: BlockSet) -> int:
 
 def lowest_blocks(blocks: BlockSet, count: int) -> BlockSet:
     """Return the `count` lowest blocks of the set, or all if it has no more."""
+    run = ((1 << count) - 1) * (blocks & -blocks) if count > 0 else 0
+    if blocks & run == run:
+        return run
     taken = 0
     while blocks and count > 0:
         first = (blocks & -blocks).bit_length() - 1

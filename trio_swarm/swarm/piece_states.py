@@ -59,6 +59,16 @@ class PieceStates:
         self.abandoned: set[int] = set()
         """Pieces that ceased to be open without being verified, since last asked."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether the end is far: more is missing than twice what buffers hold."""
+        return self.remaining > 2 * self.open_limit * self.lengths.piece_length
+
+    @property
+    def can_give(self) -> bool:
+        """Whether there is any block that may be given out now."""
+        return self.free_total > 0 or (self.untouched > 0 and not self.is_full)
+
     def assignable(self) -> PieceSet:
         """Return the pieces with a free block that may be given out now."""
         return self.started if self.is_full else self.started | self.untouched
@@ -80,7 +90,7 @@ class PieceStates:
     def _remove(self, piece: int) -> None:
         """Let go of an open piece."""
         del self.open[piece]
-        if len(self.open) <= self.open_limit - (self.open_limit >> 4 or 1):
+        if len(self.open) <= self.open_limit - (self.open_limit >> 3 or 1 if self.is_far else 1):
             self.is_full = False
 
     def begin(self, piece: int) -> OpenPiece:
@@ -97,9 +107,17 @@ class PieceStates:
         return state
 
     def take(self, state: OpenPiece, blocks: BlockSet) -> None:
-        """Free blocks are free no longer."""
-        state.free ^= blocks
-        self._count_free(state)
+        """Give out some blocks, which are all free."""
+        state.free = free = state.free ^ blocks
+        piece = state.index
+        if free:
+            # It is in `started` as long as a block is free.
+            count = blocks.bit_count()
+            self.free_counts[piece] -= count
+            self.free_total -= count
+        else:
+            self.free_total -= self.free_counts.pop(piece)
+            self.started ^= 1 << piece
 
     def release(self, piece: int, blocks: BlockSet) -> bool:
         """Blocks are in flight from one peer less; returns whether some became free."""
@@ -121,6 +139,15 @@ class PieceStates:
         self.free_total -= self.free_counts.pop(piece, 0)
         self.untouched |= bit
         self.abandoned.add(piece)
+
+    def least_of(self, pieces: PieceSet) -> OpenPiece | None:
+        """Return the open piece of `pieces` of which least would be lost; none is in flight."""
+        idle = [
+            state
+            for state in map(self.open.__getitem__, iterate(pieces))
+            if state.free | state.received == state.full
+        ]
+        return min(idle, key=lambda state: state.received.bit_count(), default=None)
 
     def restart(self, state: OpenPiece) -> None:
         """Forget what was received of an open piece of which nothing is in flight."""

@@ -8,20 +8,21 @@ when they keep others from being begun).
 import math
 import random
 from collections.abc import Iterable
+from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
-from trio_swarm.piece_sets import PieceSet, iterate
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 from trio_swarm.swarm.availability import Availability
-from trio_swarm.swarm.busy_peers import BusyPeers
+from trio_swarm.swarm.busy_peers import BusyPeers, view_of
 from trio_swarm.swarm.endgame import STALL_GAIN, TAIL_GAIN, find_duplicates
 from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockRun, BlockSet, lowest_blocks
-from trio_swarm.swarm.open_piece import OpenPiece
 from trio_swarm.swarm.piece_states import PieceStates
-from trio_swarm.swarm.smart_ban import Parole
-from trio_swarm.swarm.source import MIN_WINDOW, Source
+from trio_swarm.swarm.sharing import BufferShares
+from trio_swarm.swarm.source import Source
+from trio_swarm.swarm.trials import Trials
 
 DECLINE_PAUSE = 0.05
 """Seconds after which a strategy that declined room is asked again, if nothing else happens."""
@@ -55,8 +56,6 @@ class Planner:
         scheduler: GuardedScheduler,
         rng: random.Random,
     ) -> None:
-        self.paroles: dict[int, Parole] = {}
-        """Pieces that failed and are not verified yet."""
         self.cancels: list[Grant] = []
         """What peers were asked and need no longer send."""
         self.expiry_at = math.inf
@@ -75,6 +74,10 @@ class Planner:
         self._ask_again_at = math.inf
         self._declining_since: float | None = None
         self._tail_at = -math.inf
+        self._shares = BufferShares(states.open_limit * states.lengths.blocks_per_piece)
+        self._trials = Trials(states, sources, self.cancel)
+        self.paroles = self._trials.paroles
+        """Pieces that failed and are not verified yet."""
 
     # Who waits
 
@@ -87,24 +90,34 @@ class Planner:
             self.hungry[key] = source
         else:
             self.hungry.pop(key, None)
+        self._shares.due_at = -math.inf
 
     def forget(self, key: int) -> None:
         """Drop a peer that left."""
         for waiting in (self.hungry, self._declined, self._barren):
             waiting.pop(key, None)
+        self._shares.due_at = -math.inf
 
     def stir(self) -> None:
         """Look again at everyone with room: more may be given out than before."""
-        for waiting in (self._declined, self._barren):
-            if waiting:
-                self.hungry.update(waiting)
-                waiting.clear()
+        if self._states.can_give:
+            for waiting in (self._declined, self._barren):
+                if waiting:
+                    self.hungry.update(waiting)
+                    waiting.clear()
 
     def nourish(self, key: int) -> None:
         """Look again at a peer that has one more piece, if that is what it waited for."""
         source = self._barren.pop(key, None)
         if source is not None:
             self.hungry[key] = source
+
+    def is_due(self, now: float) -> bool:
+        """Whether `plan` would have something to do now."""
+        if self.hungry and now < self._ask_again_at:
+            # Where nothing can be given out, a peer with room can only help others, now and then.
+            return self._states.can_give or not self._barren or now >= self._tail_at
+        return now >= self.next_deadline()
 
     def next_deadline(self) -> float:
         """Return when `plan` is due though nothing happens; inf if never."""
@@ -117,6 +130,8 @@ class Planner:
     def plan(self, now: float) -> list[Grant]:
         """Return what to ask now."""
         grants: list[Grant] = []
+        if not self.is_due(now):
+            return grants
         if self.hungry or now >= self._ask_again_at:
             self._ask_strategy(grants, now)
         if self._barren and self._states.is_full and self._give_up_a_piece():
@@ -128,29 +143,47 @@ class Planner:
 
     def _ask_strategy(self, grants: list[Grant], now: float) -> None:
         """Give room to the strategy until it declines or nothing is left to give."""
+        states = self._states
+        hungry = self.hungry
+        if self._declined:
+            hungry.update(self._declined)
+            self._declined.clear()
         before = len(grants)
-        for _ in range(_MAX_ROUNDS):
+        rounds = 0
+        while hungry and states.can_give:
+            if now >= self._shares.due_at or states.is_far != self._shares.is_far:
+                self._share_buffers(now)
             view = self._view(now)
             if view is None:
                 break
-            assignments = self._scheduler.assign(view, self._rng)
-            if not self._apply(assignments, grants, now):
-                break
-        if len(grants) > before:
-            self._declining_since = None
-        elif view is not None:
-            self._keep_alive(view, grants, now)
-        # What had room and was given nothing waits for a change, or for a while.
-        waiting = self.hungry
-        self.hungry = {}
+            rounds += 1
+            refused = self._apply(self._scheduler.assign(view, self._rng), grants, now)
+            if refused and rounds < _MAX_ROUNDS:
+                continue
+            if len(grants) > before:
+                self._declining_since = None
+            else:
+                self._keep_alive(view, grants, now)
+            self._put_off(view)
+        if hungry and not states.can_give:
+            self._barren.update(hungry)
+            hungry.clear()
+        self._ask_again_at = now + DECLINE_PAUSE if self._declined else math.inf
+
+    def _put_off(self, view: SwarmView) -> None:
+        """Let peers that were asked about, and still have room, wait for a change, or a while."""
+        hungry = self.hungry
         assignable = self._states.assignable()
-        for key, source in waiting.items():
-            if source.in_flight <= source.low_water and source.room > 0:
-                if self._askable(source, assignable):
+        for peer in view.peers:
+            key = peer.key
+            source = hungry.pop(key, None)
+            if source is not None and source.in_flight <= source.low_water and source.room > 0:
+                if source.in_flight == peer.in_flight + peer.room:
+                    hungry[key] = source  # it was offered less than it could take
+                elif self._askable(source, assignable):
                     self._declined[key] = source
                 else:
                     self._barren[key] = source
-        self._ask_again_at = now + DECLINE_PAUSE if self._declined else math.inf
 
     def _keep_alive(self, view: SwarmView, grants: list[Grant], now: float) -> None:
         """Assign in the place of a strategy that assigns nothing for too long."""
@@ -161,97 +194,107 @@ class Planner:
         ):
             self._apply(self._scheduler.assign_by_fallback(view, self._rng), grants, now)
 
+    def _share_buffers(self, now: float) -> None:
+        """Say how much of the buffers each peer may take; some may have room thereby."""
+        sources = self._sources.values()
+        self._shares.divide(sources, self.hungry, now, is_far=self._states.is_far)
+        for source in sources:
+            key = source.key
+            if (
+                source.in_flight <= source.low_water
+                and source.room > 0
+                and key not in self._barren
+                and key not in self._declined
+            ):
+                self.hungry[key] = source
+
     def _view(self, now: float) -> SwarmView | None:
         """Return the snapshot for the strategy, or None if nothing can be assigned."""
-        hungry = self.hungry
-        if self._declined:
-            hungry.update(self._declined)
-            self._declined.clear()
-        if not hungry:
-            return None
         states = self._states
-        assignable = states.assignable()
         lengths = states.lengths
-        fair_share = self._fair_share(hungry)
-        every = states.every
-        peers: list[PeerView] = []
-        for source in (
-            sorted(hungry.values(), key=_join_order) if len(hungry) > 1 else list(hungry.values())
-        ):
+        hungry = self.hungry
+        assignable = states.assignable()
+        capacity = states.capacity()
+        is_far = states.is_far
+        is_short = self._shares.is_short
+        asked: list[tuple[int, PeerView]] = []
+        waiting = self._in_turn(capacity)
+        # The last blocks are spread, or those that get them finish after the others.
+        is_spread = is_short and not is_far and len(waiting) > 1
+        for source in waiting:
+            key = source.key
             room = source.room
-            self._barren.pop(source.key, None)
+            self._barren.pop(key, None)
             if room <= 0:
-                del hungry[source.key]
+                hungry.pop(key, None)
                 continue
             askable = self._askable(source, assignable)
             if not askable:
-                del hungry[source.key]
-                self._barren[source.key] = source
+                if hungry.pop(key, None) is not None:
+                    self._barren[key] = source
                 continue
-            if fair_share is not None:
-                room = min(room, fair_share - source.in_flight)
-                if room <= 0:
-                    continue
-            peers.append(
-                PeerView(
-                    key=source.key,
-                    pieces=askable,
-                    room=room,
-                    in_flight=source.in_flight,
-                    rate=source.measure(now),
-                    rtt=source.rtt,
-                    is_seeder=source.pieces == every,
-                    labels=source.labels,
-                )
-            )
-        if not peers:
+            if is_spread:
+                room = min(room, source.limit >> 2 or 1)
+            asked.append((source.order, view_of(source, askable, room, states.every, now)))
+            if is_far or is_short:
+                capacity -= room
+                if capacity <= 0:
+                    break
+        if not asked:
             return None
+        asked.sort(key=itemgetter(0))
+        peers = tuple([view for _, view in asked])
         return SwarmView(
             wanted=assignable,
             started=states.started,
             free_blocks=self._free_view,
             rarity=tuple(self._availability.rarity),
-            peers=tuple(peers),
+            peers=peers,
             piece_length=lengths.piece_length,
             block_length=BLOCK_LENGTH,
             piece_count=lengths.piece_count,
             remaining=states.remaining,
             now=now,
-            busy=BusyPeers(self._sources, hungry, every, now),
+            busy=BusyPeers(self._sources, peers, hungry, states.every, now),
         )
 
-    def _fair_share(self, hungry: dict[int, Source]) -> int | None:
-        """Return the most blocks each peer may have in flight; None where buffers are not short.
+    def _in_turn(self, capacity: int) -> list[Source]:
+        """Return the peers to ask about: all that are hungry, those first that run dry first.
 
-        Else the first to be asked would take all buffers, and leave the others idle.
+        If buffers are short, then those with less appetite: shares are small, so that a decision
+        for each that is hungry would be one for a few blocks.
         """
-        states = self._states
-        capacity = states.capacity()
-        if capacity >= sum(source.room for source in hungry.values()):
-            return None
-        sharers = sum(
-            1 for source in self._sources.values() if source.in_flight or source.key in hungry
-        )
-        return max(MIN_WINDOW, states.open_limit * states.lengths.blocks_per_piece // sharers)
+        waiting = list(self.hungry.values())
+        if len(waiting) > 1 and capacity < sum(source.limit for source in waiting):
+            waiting.sort(key=_seconds_in_flight)
+        if self._shares.is_short:
+            peckish = [
+                source
+                for key, source in self._sources.items()
+                if source.limit - source.in_flight >= (source.limit >> 2 or 1)
+                and source.serves
+                and key not in self.hungry
+                and key not in self._barren
+            ]
+            peckish.sort(key=_seconds_in_flight)
+            waiting += peckish
+        return waiting
 
     def _askable(self, source: Source, assignable: PieceSet) -> PieceSet:
         """Return the pieces of `assignable` that a peer may be asked for."""
         askable = assignable & source.askable()
-        if self.paroles and askable:
-            for piece, parole in self.paroles.items():
-                if askable >> piece & 1 and not self._may_try(parole, piece, source):
-                    askable ^= 1 << piece
-        return askable
+        return self._trials.permitted(askable, source) if self.paroles else askable
 
     def _apply(self, assignments: Iterable[Assignment], grants: list[Grant], now: float) -> bool:
         """Carry out assignments; returns whether some failed only for the limit of open pieces."""
         states = self._states
+        opened = states.open
+        paroles = self.paroles
         refused = False
         for key, piece, blocks in assignments:
             source = self._sources[key]
-            state = states.open.get(piece)
-            parole = self.paroles.get(piece)
-            if parole is not None and not self._claim(parole, piece, source):
+            state = opened.get(piece)
+            if paroles and piece in paroles and not self._trials.claim(piece, source):
                 continue
             if state is None:
                 if states.is_full:
@@ -271,7 +314,7 @@ class Planner:
         deadline = source.ask(piece, blocks, now)
         self.expiry_at = min(self.expiry_at, deadline)
         key = source.key
-        grants.extend(Grant(key, run) for run in self._states.lengths.runs(piece, blocks))
+        grants += [Grant(key, run) for run in self._states.lengths.runs(piece, blocks)]
 
     def cancel(self, source: Source, piece: int, blocks: BlockSet) -> None:
         """Tell a peer that it need not send `blocks`, which are out of flight already."""
@@ -284,7 +327,7 @@ class Planner:
     def _is_tail(self) -> bool:
         """Whether idle peers can only help those that are slow."""
         states = self._states
-        return (states.is_full or not states.started | states.untouched) and not self._declined
+        return (states.is_full or not states.can_give) and not self._declined
 
     def _help_the_slow(self, grants: list[Grant], now: float) -> None:
         helpers = [source for source in self._barren.values() if source.room > 0]
@@ -313,11 +356,8 @@ class Planner:
     def _give_up_a_piece(self) -> bool:
         """Abandon an open piece that nobody can finish and that keeps others from being begun."""
         states = self._states
-        untouched = states.untouched
-        if not any(untouched & source.askable() for source in self._barren.values()):
-            return False
         orphans = 0
-        if len(states.open) >= states.open_limit:
+        if states.free_total and len(states.open) >= states.open_limit:
             orphans = states.started & self._availability.rarity[0]
         if not orphans:
             # Held only by peers that do not serve us: wait for them as long as anything moves.
@@ -325,68 +365,23 @@ class Planner:
                 return False
             if any(state.verifying for state in states.open.values()):
                 return False
-            if states.reopen():
-                self.stir()
-                return True
-            orphans = states.started
-        victims = [
-            state
-            for state in map(states.open.__getitem__, iterate(orphans))
-            if state.free | state.received == state.full
-        ]
-        if not victims:
+        untouched = states.untouched
+        if not any(untouched & source.askable() for source in self._barren.values()):
             return False
-        self._abandon(min(victims, key=lambda state: state.received.bit_count()))
-        return True
-
-    def _abandon(self, state: OpenPiece) -> None:
-        parole = self.paroles.get(state.index)
-        if parole is not None:
-            parole.owner = None
-        self._states.close(state)
+        if orphans or not states.reopen():
+            victim = states.least_of(orphans or states.started)
+            if victim is None:
+                return False
+            if victim.index in self.paroles:
+                self.paroles[victim.index].owner = None
+            states.close(victim)
         self.stir()
-
-    # Parole
-
-    def _may_try(self, parole: Parole, piece: int, source: Source) -> bool:
-        """Whether a peer may be asked for a piece on parole."""
-        if parole.owner == source.key:
-            return True
-        if parole.owner is not None and self._sources[parole.owner].serves:
-            return False
-        if source.identity not in parole.suspects:
-            return True
-        return not any(
-            other.identity not in parole.suspects and other.serves and other.pieces >> piece & 1
-            for other in self._sources.values()
-        )
-
-    def _claim(self, parole: Parole, piece: int, source: Source) -> bool:
-        """Make a peer the only one that is asked for a piece on parole; False if it may not be."""
-        if not self._may_try(parole, piece, source):
-            return False
-        if parole.owner == source.key:
-            return True
-        parole.owner = source.key
-        state = self._states.open.get(piece)
-        if state is None:
-            return True
-        for other in self._sources.values():
-            if other is not source:
-                asked = other.take_asked(piece, state.full)
-                if asked:
-                    self._states.release(piece, asked)
-                late = other.take_late(piece, state.full)
-                if asked | late:
-                    self.cancel(other, piece, asked | late)
-        tainted = source.identity in parole.suspects or not parole.suspects.isdisjoint(
-            state.senders
-        )
-        if tainted:
-            # A suspect is tried alone, or the next failure would tell nothing.
-            self._states.restart(state)
         return True
 
 
-def _join_order(source: Source) -> int:
-    return source.order
+def _seconds_in_flight(source: Source) -> float:
+    """Return for how long a peer has work, in proportion; unknown is long."""
+    in_flight = source.in_flight
+    if source.speed > 0.0:
+        return in_flight / source.speed
+    return math.inf if in_flight else 0.0

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from trio_swarm.piece_sets import PieceSet
+from trio_swarm.swarm.asks import Ask
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockSet
 from trio_swarm.swarm.rates import RateEstimate
 
@@ -57,6 +58,9 @@ DEBT = 20.0
 MAX_PAUSE = 15.0
 """Seconds a peer that was late or rejects our requests is left alone, at most."""
 
+HAND_OUT = 64
+"""Blocks (1 MiB) from which on a hand-out is as large as one decision need be."""
+
 _EARLY = 0.7
 _LATE = 1.3
 """Response times as parts of the horizon between which the window is left alone."""
@@ -69,22 +73,6 @@ _MAX_PARDONED = 4096
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 """What most peers have."""
-
-
-class Ask:
-    """Blocks of one piece asked of one peer at one time; `blocks` shrinks as they arrive."""
-
-    __slots__ = ("at", "blocks", "deadline", "idle", "piece")
-
-    def __init__(
-        self, piece: int, blocks: BlockSet, *, at: float, deadline: float, idle: bool
-    ) -> None:
-        self.piece = piece
-        self.blocks = blocks
-        self.at = at
-        self.deadline = deadline
-        self.idle = idle
-        """Nothing else was in flight: its response time is a round trip."""
 
 
 class Source:
@@ -106,6 +94,7 @@ class Source:
         "late",
         "late_since",
         "late_until",
+        "limit",
         "low_water",
         "measured_at",
         "order",
@@ -120,6 +109,8 @@ class Source:
         "response",
         "rtt",
         "serves",
+        "share",
+        "share_low_water",
         "snubbed",
         "speed",
         "window",
@@ -185,6 +176,12 @@ class Source:
         """Bytes of blocks it sent that we had already."""
         self.queue_limit = DEFAULT_QUEUE_LIMIT
         self.window = 0
+        """Blocks in flight that suit its link."""
+        self.share = MAX_QUEUE_LIMIT
+        """Blocks of the buffers it may take; see `set_share`."""
+        self.share_low_water = 0
+        self.limit = 0
+        """Blocks that may be in flight: the lesser of the two, but 1 while it is snubbed."""
         self.low_water = 0
         """With this many blocks in flight or fewer it is given more; see `resize`."""
         self.resize(FIRST_WINDOW)
@@ -194,7 +191,7 @@ class Source:
         """How many more blocks it may be asked now; choking is looked at by the piece."""
         if self.banned or self.late or self.paused:
             return 0
-        return (1 if self.snubbed else self.window) - self.in_flight
+        return self.limit - self.in_flight
 
     def resize(self, window: int) -> None:
         """Set the blocks that may be in flight, within limits.
@@ -204,7 +201,32 @@ class Source:
         """
         window = max(1, min(window, self.queue_limit))
         self.window = window
-        self.low_water = 0 if self.snubbed else window - (window >> 2 or 1)
+        if self.snubbed:
+            self.limit = 1
+            self.low_water = 0
+        elif window <= self.share:
+            self.limit = window
+            self.low_water = window - (window >> 2 or 1)
+        else:
+            self.limit = self.share
+            self.low_water = self.share_low_water
+
+    def set_share(self, share: int, *, is_far: bool) -> None:
+        """Let it take no more than `share` blocks of the buffers, which are short.
+
+        A share is smaller than its link's window, so a quarter of it would be a small hand-out:
+        while the end is far more of it is used up first, but never what arrives while the next
+        blocks are asked for. Near the end small hand-outs let all peers finish together.
+        """
+        self.share = share
+        if is_far:
+            quarter = share >> 2 or 1
+            spare = max(quarter, min(share * 5 >> 3, HAND_OUT))
+            needed = int(2.0 * min(self.rtt, MAX_HORIZON) * self.speed) // BLOCK_LENGTH
+            self.share_low_water = min(max(share - spare, needed), share - quarter)
+        else:
+            self.share_low_water = share - (share >> 3 or 1)
+        self.resize(self.window)
 
     def askable(self) -> PieceSet:
         """Return the pieces it has and would give us now."""
@@ -264,8 +286,14 @@ class Source:
         if self.idle_since is not None:
             self.idle_seconds += now - self.idle_since
             self.idle_since = None
-        self.in_flight += blocks.bit_count()
-        deadline = self.deadline(now)
+        self.in_flight = in_flight = self.in_flight + blocks.bit_count()
+        if self.last_delivery is None:
+            deadline = now + FIRST_PATIENCE
+        else:
+            expected = self.response
+            if self.speed > 0.0:
+                expected = max(expected, in_flight * BLOCK_LENGTH / self.speed)
+            deadline = now + min(MAX_PATIENCE, PATIENCE + 3.0 * expected)
         self.asks.append(Ask(piece, blocks, at=now, deadline=deadline, idle=idle))
         return deadline
 
@@ -289,15 +317,6 @@ class Source:
             self.paused_until = now + min(MAX_PAUSE, 0.25 * 2**self.pauses)
             self.pauses = min(self.pauses + 1, 8)
             self.review()
-
-    def deadline(self, now: float) -> float:
-        """Return when a block asked now, behind all that is in flight, is late."""
-        if self.last_delivery is None:
-            return now + FIRST_PATIENCE
-        expected = self.response
-        if self.speed > 0.0:
-            expected = max(expected, self.in_flight * BLOCK_LENGTH / self.speed)
-        return now + min(MAX_PATIENCE, PATIENCE + 3.0 * expected)
 
     def review(self) -> None:
         """Work out `serves` after a change of what it depends on."""

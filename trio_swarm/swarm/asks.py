@@ -1,0 +1,19 @@
+"""What one peer was asked for at one time."""
+
+from trio_swarm.swarm.lengths import BlockSet
+
+
+class Ask:
+    """Blocks of one piece asked of one peer at one time; `blocks` shrinks as they arrive."""
+
+    __slots__ = ("at", "blocks", "deadline", "idle", "piece")
+
+    def __init__(
+        self, piece: int, blocks: BlockSet, *, at: float, deadline: float, idle: bool
+    ) -> None:
+        self.piece = piece
+        self.blocks = blocks
+        self.at = at
+        self.deadline = deadline
+        self.idle = idle
+        """Nothing else was in flight: its response time is a round trip."""

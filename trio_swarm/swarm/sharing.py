@@ -1,0 +1,66 @@
+"""How the piece buffers are shared among peers whose links could fill more than there are.
+
+Else the first to be asked would take all of them, and leave the others idle.
+"""
+
+import math
+from collections.abc import Collection, Container, Iterable
+
+from trio_swarm.swarm.source import MIN_WINDOW, Source
+
+SHARE_INTERVAL = 0.1
+"""Seconds between two looks at how the buffers should be shared."""
+
+
+class BufferShares:
+    """Sets the share of each peer, now and then."""
+
+    __slots__ = ("_blocks", "due_at", "is_far", "is_short")
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
+        self.due_at = -math.inf
+        """When the shares should be looked at again; -inf: somebody came or left."""
+        self.is_far = False
+        """The end was far then."""
+        self.is_short = False
+        """Some peer's link could use more than its share."""
+
+    def divide(
+        self, sources: Collection[Source], hungry: Container[int], now: float, *, is_far: bool
+    ) -> None:
+        """Share the buffers among the peers that have blocks in flight or could be given some.
+
+        `is_far`: the end of the download is far.
+        """
+        self.due_at = now + SHARE_INTERVAL
+        self.is_far = is_far
+        share = share_of_each(
+            [each.window for each in sources if each.in_flight or each.key in hungry], self._blocks
+        )
+        self.is_short = False
+        for source in sources:
+            source.set_share(share, is_far=is_far)
+            self.is_short |= source.window > share
+
+
+def share_of_each(windows: Iterable[int], blocks: int) -> int:
+    """Return how many of `blocks` each peer may take, if their links could use `windows` of them.
+
+    Whoever could use less than an equal share leaves the rest to the others (max-min fairness).
+    Where all windows fit, what is left over may be taken by those that have the largest: they
+    are the ones that grow.
+    """
+    ascending = sorted(windows)
+    count = len(ascending)
+    if not count:
+        return blocks
+    left = blocks
+    for index, window in enumerate(ascending):
+        equal = left // (count - index)
+        if window > equal:
+            return max(MIN_WINDOW, equal)
+        left -= window
+    largest = ascending[-1]
+    growing = sum(2 * window >= largest for window in ascending)
+    return largest + left // growing

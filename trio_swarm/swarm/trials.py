@@ -1,0 +1,72 @@
+"""Who may be asked for pieces on parole (see `smart_ban`): one peer at a time, suspects last."""
+
+from collections.abc import Callable
+
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.swarm.lengths import BlockSet
+from trio_swarm.swarm.piece_states import PieceStates
+from trio_swarm.swarm.smart_ban import Parole
+from trio_swarm.swarm.source import Source
+
+
+class Trials:
+    """Shares the ledger's state; `cancel` tells a peer that it need not send some blocks."""
+
+    def __init__(
+        self,
+        states: PieceStates,
+        sources: dict[int, Source],
+        cancel: Callable[[Source, int, BlockSet], None],
+    ) -> None:
+        self.paroles: dict[int, Parole] = {}
+        """Pieces that failed and are not verified yet."""
+        self._states = states
+        self._sources = sources
+        self._cancel = cancel
+
+    def permitted(self, pieces: PieceSet, source: Source) -> PieceSet:
+        """Return those of `pieces` that a peer may be asked for."""
+        for piece in self.paroles:
+            if pieces >> piece & 1 and not self._may_try(piece, source):
+                pieces ^= 1 << piece
+        return pieces
+
+    def claim(self, piece: int, source: Source) -> bool:
+        """Make a peer the only one that is asked for a piece on parole; False if it may not be."""
+        if not self._may_try(piece, source):
+            return False
+        parole = self.paroles[piece]
+        if parole.owner == source.key:
+            return True
+        parole.owner = source.key
+        state = self._states.open.get(piece)
+        if state is None:
+            return True
+        for other in self._sources.values():
+            if other is not source:
+                asked = other.take_asked(piece, state.full)
+                if asked:
+                    self._states.release(piece, asked)
+                late = other.take_late(piece, state.full)
+                if asked | late:
+                    self._cancel(other, piece, asked | late)
+        tainted = source.identity in parole.suspects or not parole.suspects.isdisjoint(
+            state.senders
+        )
+        if tainted:
+            # A suspect is tried alone, or the next failure would tell nothing.
+            self._states.restart(state)
+        return True
+
+    def _may_try(self, piece: int, source: Source) -> bool:
+        parole = self.paroles[piece]
+        if parole.owner == source.key:
+            return True
+        if parole.owner is not None and self._sources[parole.owner].serves:
+            return False
+        if source.identity not in parole.suspects:
+            return True
+        return not any(
+            other.identity not in parole.suspects and other.serves and other.pieces >> piece & 1
+            for other in self._sources.values()
+        )
