@@ -21,7 +21,7 @@ from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockRun, BlockSet, lowest_blocks
 from trio_swarm.swarm.piece_states import PieceStates
 from trio_swarm.swarm.sharing import BufferShares
-from trio_swarm.swarm.source import Source
+from trio_swarm.swarm.source import MAX_QUEUE_LIMIT, Source
 from trio_swarm.swarm.trials import Trials
 
 DECLINE_PAUSE = 0.05
@@ -74,7 +74,7 @@ class Planner:
         self._ask_again_at = math.inf
         self._declining_since: float | None = None
         self._tail_at = -math.inf
-        self._shares = BufferShares(states.open_limit * states.lengths.blocks_per_piece)
+        self._shares = BufferShares(states.open_limit, states.lengths.blocks_per_piece)
         self._trials = Trials(states, sources, self.cancel)
         self.paroles = self._trials.paroles
         """Pieces that failed and are not verified yet."""
@@ -219,11 +219,11 @@ class Planner:
         is_short = self._shares.is_short
         asked: list[tuple[int, PeerView]] = []
         waiting = self._in_turn(capacity)
-        # The last blocks are spread, or those that get them finish after the others.
-        is_spread = is_short and not is_far and len(waiting) > 1
+        # If buffers are short, then whoever got all its room would keep the others from theirs.
+        most = self._shares.hand_out if is_short and len(waiting) > 1 else MAX_QUEUE_LIMIT
         for source in waiting:
             key = source.key
-            room = source.room
+            room = min(source.room, most)
             self._barren.pop(key, None)
             if room <= 0:
                 hungry.pop(key, None)
@@ -233,8 +233,6 @@ class Planner:
                 if hungry.pop(key, None) is not None:
                     self._barren[key] = source
                 continue
-            if is_spread:
-                room = min(room, source.limit >> 2 or 1)
             asked.append((source.order, view_of(source, askable, room, states.every, now)))
             if is_far or is_short:
                 capacity -= room
@@ -271,7 +269,7 @@ class Planner:
             peckish = [
                 source
                 for key, source in self._sources.items()
-                if source.limit - source.in_flight >= (source.limit >> 2 or 1)
+                if source.limit - source.in_flight >= self._shares.hand_out
                 and source.serves
                 and key not in self.hungry
                 and key not in self._barren

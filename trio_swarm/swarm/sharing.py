@@ -15,14 +15,17 @@ SHARE_INTERVAL = 0.1
 class BufferShares:
     """Sets the share of each peer, now and then."""
 
-    __slots__ = ("_blocks", "due_at", "is_far", "is_short")
+    __slots__ = ("_blocks", "_blocks_per_piece", "due_at", "hand_out", "is_far", "is_short")
 
-    def __init__(self, blocks: int) -> None:
-        self._blocks = blocks
+    def __init__(self, pieces: int, blocks_per_piece: int) -> None:
+        self._blocks = pieces * blocks_per_piece
+        self._blocks_per_piece = blocks_per_piece
         self.due_at = -math.inf
         """When the shares should be looked at again; -inf: somebody came or left."""
         self.is_far = False
         """The end was far then."""
+        self.hand_out = 1
+        """Blocks to give to one peer at a time while buffers are short."""
         self.is_short = False
         """Some peer's link could use more than its share."""
 
@@ -38,9 +41,12 @@ class BufferShares:
         share = share_of_each(
             [each.window for each in sources if each.in_flight or each.key in hungry], self._blocks
         )
+        self.hand_out = hand_out = part_of_pieces(
+            max(1, share >> (1 if is_far else 2)), self._blocks_per_piece
+        )
         self.is_short = False
         for source in sources:
-            source.set_share(share, is_far=is_far)
+            source.set_share(share, hand_out, is_far=is_far)
             self.is_short |= source.window > share
 
 
@@ -64,3 +70,16 @@ def share_of_each(windows: Iterable[int], blocks: int) -> int:
     largest = ascending[-1]
     growing = sum(2 * window >= largest for window in ascending)
     return largest + left // growing
+
+
+def part_of_pieces(most: int, blocks_per_piece: int) -> int:
+    """Return about `most` blocks or fewer, that are whole pieces or 1/2, 1/4, 1/8 … of one.
+
+    Hand-outs that do not divide pieces leave crumbs, and each costs as much as a large one.
+    """
+    if most >= blocks_per_piece:
+        return most - most % blocks_per_piece
+    part = blocks_per_piece
+    while part > most:
+        part = (part + 1) >> 1
+    return part

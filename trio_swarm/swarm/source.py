@@ -211,19 +211,18 @@ class Source:
             self.limit = self.share
             self.low_water = self.share_low_water
 
-    def set_share(self, share: int, *, is_far: bool) -> None:
+    def set_share(self, share: int, hand_out: int, *, is_far: bool) -> None:
         """Let it take no more than `share` blocks of the buffers, which are short.
 
-        A share is smaller than its link's window, so a quarter of it would be a small hand-out:
-        while the end is far more of it is used up first, but never what arrives while the next
+        It is given `hand_out` at a time. A share is smaller than its link's window, so while the
+        end is far more than a quarter is used up first, but never what arrives while the next
         blocks are asked for. Near the end small hand-outs let all peers finish together.
         """
         self.share = share
         if is_far:
-            quarter = share >> 2 or 1
-            spare = max(quarter, min(share * 5 >> 3, HAND_OUT))
             needed = int(2.0 * min(self.rtt, MAX_HORIZON) * self.speed) // BLOCK_LENGTH
-            self.share_low_water = min(max(share - spare, needed), share - quarter)
+            spare = max(share >> 2, min(share * 5 >> 3, HAND_OUT))
+            self.share_low_water = min(max(share - spare, needed), share - hand_out)
         else:
             self.share_low_water = share - (share >> 3 or 1)
         self.resize(self.window)
