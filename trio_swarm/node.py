@@ -303,7 +303,7 @@ class Node:
 
     async def _shake_hands(self, stream: SocketStream) -> None:
         context = self._context
-        if context.places.is_full:
+        if context.places.room_for(stream.remote[0]) > trio.current_time():
             stream.close()
             return
         wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)

@@ -23,6 +23,7 @@ from trio_swarm.protocol.extensions import ExtensionHandshake, allowed_fast_set
 from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.schedulers.api import UploadRequest
+from trio_swarm.swarm.crowding import host_of
 from trio_swarm.swarm.ledger import BlockRun
 from trio_swarm.swarm.lengths import BLOCK_LENGTH
 from trio_swarm.swarm.rates import RateEstimate
@@ -64,7 +65,9 @@ class PeerConnection:
         self.extensions: ExtensionHandshake | None = None
         self.client = client_name(wire.peer_id or b"")
         self.identity = ""
+        self.host = host_of(self.remote[0])
         self.joined_at = now
+        self.moved_at = float("-inf")  # when a block last came or went
         self.last_received = now
         self.last_sent = now
         self.is_attached = False

@@ -15,6 +15,7 @@ from trio_swarm.protocol.addresses import Address, format_address, parse_host_po
 from trio_swarm.protocol.peer_messages import WireEvent
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.swarm.candidates import Candidates
+from trio_swarm.swarm.crowding import is_given_up
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent
@@ -83,7 +84,8 @@ class PeerSet:
 
         Returns why not, if not; the stream is closed then.
         """
-        refusal = self._refusal(stream, wire, is_outgoing=is_outgoing)
+        now = trio.current_time()
+        refusal = self._refusal(stream, wire, now, is_outgoing=is_outgoing)
         if refusal is not None or self._nursery is None:
             stream.close()
             return refusal or "the torrent is ending"
@@ -93,16 +95,20 @@ class PeerSet:
             wire,
             key=self._context.new_connection_key(),
             is_outgoing=is_outgoing,
-            now=trio.current_time(),
+            now=now,
         )
-        self._context.places.take()
+        if not self._context.places.take(connection, now):
+            stream.close()
+            return "no place is free"
         self.connections[connection.key] = connection
         self._nursery.start_soon(
             self._supervise, connection, wire_events, name=f"peer {connection.address}"
         )
         return None
 
-    def _refusal(self, stream: PeerStream, wire: PeerWire, *, is_outgoing: bool) -> str | None:
+    def _refusal(
+        self, stream: PeerStream, wire: PeerWire, now: float, *, is_outgoing: bool
+    ) -> str | None:
         own = self._context.peer_id
         remote = wire.peer_id
         assert remote is not None
@@ -112,8 +118,6 @@ class PeerSet:
             return "it is ourselves"
         if self.candidates.is_banned(stream.remote):
             return "banned"
-        if self._context.places.is_full:
-            return "no place is free"
         for other in self.connections.values():
             if other.wire.peer_id != remote or other.is_closing:
                 continue
@@ -122,6 +126,15 @@ class PeerSet:
                 # out only if it has proved itself.
                 if other.downloaded or other.uploaded:
                     return "it is connected already"
+                continue
+            if is_given_up(
+                joined_at=other.joined_at,
+                heard_at=other.last_received,
+                moved_at=other.moved_at,
+                now=now,
+            ):
+                self._context.places.release(other)
+                other.close("the peer came again")
                 continue
             # Both sides may have dialled at once. Both keep the connection that the smaller peer
             # id opened, so that they agree without talking.
@@ -174,7 +187,7 @@ class PeerSet:
 
     def _left(self, connection: PeerConnection) -> None:
         del self.connections[connection.key]
-        self._context.places.release()
+        self._context.places.release(connection)
         address = connection.listen_address
         if address is not None and not self.is_connected_to(address):
             if connection.downloaded or connection.uploaded:

@@ -173,6 +173,8 @@ def _serve(peer: "PeerConnection", now: float) -> None:
         peer.wire.send_block(request.piece, request.begin, request.length)
         upload.count(request.piece, request.length)
         sent += request.length
+    if sent:
+        peer.moved_at = now
     peer.uploaded += sent
     peer.uploaded_since_unchoke += sent
     peer.upload_rate.add(sent, now)

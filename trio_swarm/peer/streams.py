@@ -14,9 +14,6 @@ import trio
 
 from trio_swarm.protocol.addresses import Address
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds to wait for a TCP connection: a LAN answers in milliseconds, a dead host never."""
-
 SENDFILE_CHUNK = 256 * 1024
 """Bytes per sendfile call: one call cannot hold up the other tasks for long on a cold file."""
 
@@ -181,14 +178,15 @@ def plain_address(sockaddr: tuple[object, ...]) -> Address:
     return host.removeprefix("::ffff:") if "." in host else host, port
 
 
-async def connect(address: Address, *, source_host: str = "") -> SocketStream:
+async def connect(address: Address, patience: float, *, source_host: str = "") -> SocketStream:
     """Open a TCP connection to the IP address `address`, from `source_host` if that is given.
 
-    Raises OSError (refused, unreachable) or trio.TooSlowError.
+    `patience` is how many seconds that may take. Raises OSError (refused, unreachable) or
+    trio.TooSlowError.
     """
     host, port = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with trio.fail_after(CONNECT_TIMEOUT):
+    with trio.fail_after(patience):
         sock = trio.socket.socket(family, socket.SOCK_STREAM)
         try:
             if source_host and (":" in source_host) == (family == socket.AF_INET6):

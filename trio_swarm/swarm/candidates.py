@@ -84,6 +84,11 @@ class Candidates:
         """Return when `take_due` will next have something; infinity if nothing is to come."""
         return min((c.due for c in self._known.values() if not c.is_busy), default=float("inf"))
 
+    def failures(self, address: Address) -> int:
+        """Return how often in a row the peer at `address` was lost or could not be reached."""
+        candidate = self._known.get(address)
+        return 0 if candidate is None else candidate.failures
+
     def connected(self, address: Address) -> None:
         """Note that a peer listening at `address` is connected, whoever dialled."""
         candidate = self._known.get(address)
