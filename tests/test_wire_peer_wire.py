@@ -539,3 +539,13 @@ def test_events_of_different_kinds_are_never_equal() -> None:
     events: list[WireEvent] = [m.HasPiece(1), m.Suggested(1), m.AllowedFast(1), m.HasPieces(1)]
     assert all(a != b for i, a in enumerate(events) for b in events[i + 1 :])
     assert len({repr(e) for e in (m.Choked(), m.Unchoked(), m.HasAll(1), m.HasPieces(1))}) == 4
+
+
+def test_a_long_request_goes_out_in_blocks() -> None:
+    wire = open_wire()
+    wire.receive(frame(1))
+    wire.send_interested()
+    flush(wire)
+    wire.send_request(0, 100, 40_000, block=16384)
+    expected = [(0, 100, 16384), (0, 16484, 16384), (0, 32868, 7232)]
+    assert flush(wire) == b"".join(frame(6, ints(*one)) for one in expected)

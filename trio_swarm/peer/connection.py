@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trio_swarm.errors import StorageError
 from trio_swarm.peer.hearing import handle
 from trio_swarm.peer.saying import greet, prepare
-from trio_swarm.peer.streams import PeerStream, TruncatedFileError
+from trio_swarm.peer.sending import send_segments
+from trio_swarm.peer.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address, format_address
@@ -187,7 +187,10 @@ class PeerConnection:
             prepare(self, now)
             if self.wire.has_data_to_send:
                 self.last_sent = now
-                await self._send(self.wire.data_to_send())
+                torrent = self.torrent
+                segments = self.wire.data_to_send()
+                buffers = torrent.context.batch_buffers
+                await send_segments(self.stream, torrent.files, segments, buffers)
                 self.refused = 0
                 continue
             if self.upload_queue and self.upload_at > now:
@@ -195,43 +198,6 @@ class PeerConnection:
                     await self.wakeup.wait()
             else:
                 await self.wakeup.wait()
-
-    async def _send(self, segments: list[msg.Segment]) -> None:
-        stream = self.stream
-        last = len(segments) - 1
-        for index, segment in enumerate(segments):
-            if isinstance(segment, msg.FileBlock):
-                await self._send_file_block(segment)
-            else:
-                more = index < last and isinstance(segments[index + 1], msg.FileBlock)
-                await stream.send_all(segment, more=more)
-
-    async def _send_file_block(self, block: msg.FileBlock) -> None:
-        files = self.torrent.files
-        assert files is not None
-        stream = self.stream
-        if not stream.can_send_files:
-            await stream.send_all(files.read(block.piece, block.begin, block.length))
-            return
-        begin, length = block.begin, block.length
-        while length:
-            # The descriptors are good until the next call of `slices`, which another connection
-            # may make while this one waits: so they are asked for anew after every wait.
-            first = files.slices(block.piece, begin, length)[0]
-            try:
-                if first.fd is None:
-                    sent = first.length
-                    await stream.send_all(bytes(sent), more=length > sent)
-                else:
-                    sent = stream.try_send_file(first.fd, first.offset, first.length)
-            except TruncatedFileError:
-                raise StorageError(
-                    "a shared file became shorter; restart to verify it", path=files.root
-                ) from None
-            if sent == 0:
-                await stream.wait_writable()
-            begin += sent
-            length -= sent
 
     # --- joining the download ------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from trio_swarm.announcing.clients import TrackerClients
 from trio_swarm.events import Event
 from trio_swarm.peer.disk import DiskThreads
 from trio_swarm.peer.places import Places
+from trio_swarm.peer.sending import BatchBuffers
 from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings
 from trio_swarm.swarm.token_bucket import TokenBucket
@@ -35,6 +36,7 @@ class NodeContext(Struct, kw_only=True):
     emit: Callable[[Event], None]
     places: Places
     """For the peers of all torrents."""
+    batch_buffers: BatchBuffers = field(default_factory=BatchBuffers)
     next_key: int = field(default=0)
 
     def new_connection_key(self) -> int:

@@ -65,15 +65,19 @@ def _take_in(peer: "PeerConnection", run: list[msg.BlockReceived], now: float) -
 
 
 def _requested(peer: "PeerConnection", event: msg.RequestReceived) -> None:
-    wire = peer.wire
+    piece = event.piece
     download = peer.torrent.download
-    has_piece = download is not None and (download.ledger.have >> event.piece) & 1
-    is_allowed = not wire.am_choking or event.piece in peer.allowed_fast
-    if has_piece and is_allowed and len(peer.upload_queue) < REQUEST_QUEUE:
-        peer.upload_queue.append(UploadRequest(event.piece, event.begin, event.length))
+    queue = peer.upload_queue
+    if (
+        download is not None
+        and len(queue) < REQUEST_QUEUE
+        and download.ledger.have >> piece & 1
+        and (not peer.wire.am_choking or piece in peer.allowed_fast)
+    ):
+        queue.append(UploadRequest(piece, event.begin, event.length))
         peer.is_queue_unordered = True
         return
-    _reject(peer, event.piece, event.begin, event.length)
+    _reject(peer, piece, event.begin, event.length)
 
 
 def _reject(peer: "PeerConnection", piece: int, begin: int, length: int) -> None:

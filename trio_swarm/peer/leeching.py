@@ -104,13 +104,15 @@ class Download:
         outcome = self.ledger.received(connection.key, piece, begin, length, now)
         self.wakeup.set()
         is_accepted = outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED
-        buffers = self._buffers
+        copied: list[tuple[int, memoryview]] = []
         for block in blocks:
             place = block.place
             if place is not None:
-                buffers.end_loan(place)
-            if is_accepted and (place is None or not place.is_lent):
-                buffers.write(piece, block.begin, block.data)
+                self._buffers.end_loan(place)
+            if place is None or not place.is_lent:
+                copied.append((block.begin, block.data))
+        if is_accepted and copied:
+            self._buffers.write(piece, copied)
         if outcome is BlockOutcome.UNREQUESTED:
             return False
         self.rate.add(length, now)

@@ -1,5 +1,6 @@
 """The memory that pieces are put together in, and what of it is lent to arriving blocks."""
 
+from collections.abc import Iterable
 from mmap import mmap
 
 from trio_swarm.protocol.wire_buffers import BlockPlace
@@ -46,15 +47,20 @@ class PieceBuffers:
             if not lent:
                 del self._lent[place.piece]
 
-    def write(self, piece: int, begin: int, data: memoryview) -> None:
-        """Copy a block to its place, taking back what of it was lent to others."""
-        end = begin + len(data)
-        if piece in self._lent:
-            for place in list(self._lent[piece]):
-                if place.begin < end and begin < place.begin + len(place.view):
-                    place.take_back()
-                    self.end_loan(place)
-        self.of(piece)[begin:end] = data
+    def write(self, piece: int, blocks: Iterable[tuple[int, memoryview]]) -> None:
+        """Copy blocks (begin, data) to their places, taking back what of them others were lent."""
+        buffer = self.of(piece)
+        for begin, data in blocks:
+            end = begin + len(data)
+            if piece in self._lent:
+                self._take_back(piece, begin, end)
+            buffer[begin:end] = data
+
+    def _take_back(self, piece: int, begin: int, end: int) -> None:
+        for place in list(self._lent[piece]):
+            if place.begin < end and begin < place.begin + len(place.view):
+                place.take_back()
+                self.end_loan(place)
 
     def release(self, piece: int) -> None:
         """Take back the buffer of a piece, if it has one, and what was lent of it."""

@@ -126,14 +126,13 @@ def _tell_choke(peer: "PeerConnection") -> None:
 
 
 def _ask(peer: "PeerConnection", download: "Download", run: BlockRun) -> None:
-    begin = run.begin
-    end = begin + run.length
+    piece, begin, length = run
+    end = begin + length
     size = _request_size(peer, download)
-    while begin < end:
-        length = min(size, end - begin)
-        peer.wire.send_request(run.piece, begin, length)
-        peer.asked[run.piece, begin] = length
-        begin += length
+    peer.wire.send_request(piece, begin, length, block=size)
+    asked = peer.asked
+    for at in range(begin, end, size):
+        asked[piece, at] = min(size, end - at)
 
 
 def _request_size(peer: "PeerConnection", download: "Download") -> int:

@@ -14,6 +14,9 @@ import trio
 
 from trio_swarm.protocol.addresses import Address
 
+MAX_PARTS = 512
+"""Pieces of memory a call sends; the system takes 1,024."""
+
 SENDFILE_CHUNK = 256 * 1024
 """Bytes per sendfile call: one call cannot hold up the other tasks for long on a cold file."""
 
@@ -33,6 +36,10 @@ class PeerStream(Protocol):
 
     async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:
         """Send all of `data`; `more` says that further bytes follow at once."""
+        ...
+
+    async def send_parts(self, parts: list[bytes | memoryview]) -> None:
+        """Send all of several pieces of memory, none empty; the list is used up."""
         ...
 
     @property
@@ -100,6 +107,22 @@ class SocketStream:
                 continue
             rest = rest[sent:]
 
+    async def send_parts(self, parts: list[bytes | memoryview]) -> None:
+        """Send all of several pieces of memory, none empty; the list is used up."""
+        while parts:
+            try:
+                sent = self._socket.sendmsg(parts[:MAX_PARTS])
+            except (BlockingIOError, InterruptedError):
+                await trio.lowlevel.wait_writable(self._socket)
+                continue
+            whole = 0
+            while whole < len(parts) and sent >= len(parts[whole]):
+                sent -= len(parts[whole])
+                whole += 1
+            del parts[:whole]
+            if sent:
+                parts[0] = memoryview(parts[0])[sent:]
+
     @property
     def can_send_files(self) -> bool:
         """True: the kernel copies from the page cache to the socket."""
@@ -151,6 +174,10 @@ class TrioStream:
     async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:  # noqa: ARG002 - a hint only sockets can use
         """Send all of `data`."""
         await self._stream.send_all(data)
+
+    async def send_parts(self, parts: list[bytes | memoryview]) -> None:
+        """Send all of several pieces of memory, none empty; the list is used up."""
+        await self._stream.send_all(b"".join(parts))
 
     @property
     def can_send_files(self) -> bool:

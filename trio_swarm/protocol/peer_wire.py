@@ -181,19 +181,27 @@ class PeerWire(WireReader):
         self._pieces_told = True
         self._outgoing.add(m.INDEX_FRAME.pack(5, MessageId.HAVE, piece))
 
-    def send_request(self, piece: int, begin: int, length: int) -> None:
-        """Ask for bytes of a piece.
+    def send_request(
+        self, piece: int, begin: int, length: int, *, block: int | None = None
+    ) -> None:
+        """Ask for bytes of a piece, if `block` is given in blocks of that length, the last shorter.
 
         The peer must know our interest, and must not choke us unless it allowed the piece fast.
         """
+        block = length if block is None else block
         self._check_sendable_range(piece, begin, length)
-        if length > self._limits.max_block:
-            raise LocalProtocolError(f"{length} bytes asked, {self._limits.max_block} agreed on")
+        if not 0 < block <= self._limits.max_block:
+            raise LocalProtocolError(f"{block} bytes asked, {self._limits.max_block} agreed on")
         if not self._am_interested:
             raise LocalProtocolError("a request without interest")
         if self._peer_choking and piece not in self._allowed_to_us:
             raise LocalProtocolError("a request while choked")
-        self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REQUEST, piece, begin, length))
+        pack, end = m.RANGE_FRAME.pack, begin + length
+        frames = [
+            pack(13, MessageId.REQUEST, piece, at, min(block, end - at))
+            for at in range(begin, end, block)
+        ]
+        self._outgoing.add(b"".join(frames))
 
     def send_cancel(self, piece: int, begin: int, length: int) -> None:
         """Take a request back. With Fast the peer still answers it, by block or reject."""
@@ -269,6 +277,17 @@ class PeerWire(WireReader):
         if self._limits.piece_count is None or not 0 <= piece < self._limits.piece_count:
             raise LocalProtocolError(f"piece index {piece} of {self._limits.piece_count} pieces")
 
+    def _is_usual_range(self, piece: int, begin: int, length: int) -> bool:
+        """Whether a range is certainly right: what `_check_sendable_range` does not refuse."""
+        limits = self._limits
+        return (
+            0 <= piece < limits.last_piece
+            and begin >= 0
+            and 0 < length <= limits.piece_length - begin
+            and self._handshake_sent
+            and self._handshake is not None
+        )
+
     def _check_sendable_range(self, piece: int, begin: int, length: int) -> None:
         self._check_piece(piece)
         if begin < 0 or length < 1:
@@ -278,7 +297,8 @@ class PeerWire(WireReader):
             raise LocalProtocolError(fault)
 
     def _add_block_header(self, piece: int, begin: int, length: int) -> None:
-        self._check_sendable_range(piece, begin, length)
+        if not self._is_usual_range(piece, begin, length):
+            self._check_sendable_range(piece, begin, length)
         if length > self._limits.max_request:
             raise LocalProtocolError(f"a block of {length} bytes was never granted")
         if self._am_choking and piece not in self._allowed_to_peer:

@@ -13,20 +13,21 @@ class WireLimits:
 
     __slots__ = (
         "_last_length",
-        "_last_piece",
-        "_piece_length",
+        "last_piece",
         "max_block",
         "max_frame",
         "max_piece_frame",
         "max_request",
         "piece_count",
+        "piece_length",
     )
 
     def __init__(self) -> None:
         self.piece_count: int | None = None
         """Pieces of the torrent; None while its size is unknown."""
-        self._piece_length = 0
-        self._last_piece = 0
+        self.piece_length = 0
+        """Of every piece before `last_piece`; both 0 while the size is unknown."""
+        self.last_piece = 0
         self._last_length = 0
         self.max_request = m.MAX_REQUEST
         """Longest range the peer may ask for."""
@@ -56,9 +57,9 @@ class WireLimits:
         if piece_length < 1 or length < 1 or piece_count != -(-length // piece_length):
             raise LocalProtocolError(f"{length} bytes are not {piece_count} of {piece_length}")
         self.piece_count = piece_count
-        self._piece_length = piece_length
-        self._last_piece = piece_count - 1
-        self._last_length = length - self._last_piece * piece_length
+        self.piece_length = piece_length
+        self.last_piece = piece_count - 1
+        self._last_length = length - self.last_piece * piece_length
         self._refresh()
 
     def check_frame(self, message_id: int, length: int, *, fast: bool) -> None:
@@ -98,9 +99,9 @@ class WireLimits:
 
     def range_fault(self, piece: int, begin: int, length: int) -> str | None:
         """Say what is wrong with a range of a known torrent, or None; no number is negative."""
-        if piece < self._last_piece:
-            size = self._piece_length
-        elif piece == self._last_piece:
+        if piece < self.last_piece:
+            size = self.piece_length
+        elif piece == self.last_piece:
             size = self._last_length
         else:
             return f"piece index {piece} of {self.piece_count} pieces"

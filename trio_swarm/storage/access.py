@@ -95,6 +95,23 @@ class FileAccess:
             for span in spans
         ]
 
+    def read_into(self, piece: int, begin: int, buffer: memoryview) -> None:
+        """Read the bytes of a block, as long as `buffer`; one thread only, that of `slices`."""
+        at = 0
+        for part in self.slices(piece, begin, len(buffer)):
+            end = at + part.length
+            while at < end:
+                if part.fd is None:
+                    buffer[at:end] = bytes(end - at)
+                    count = end - at
+                else:
+                    with disk_errors(self.tree.root):
+                        offset = part.offset + part.length - (end - at)
+                        count = os.preadv(part.fd, [buffer[at:end]], offset)
+                if not count:
+                    raise StorageError("is shorter now than before", path=self.tree.root)
+                at += count
+
     def read(self, piece: int, begin: int, length: int) -> bytes:
         """Return the bytes of a block; any thread."""
         parts = []

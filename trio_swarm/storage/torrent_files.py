@@ -187,6 +187,10 @@ class TorrentFiles:
         """
         return self._access.slices(piece, begin, length)
 
+    def read_into(self, piece: int, begin: int, buffer: memoryview) -> None:
+        """Fill `buffer` with a block's bytes; the thread of `slices` only. Errors as for that."""
+        self._access.read_into(piece, begin, buffer)
+
     def read(self, piece: int, begin: int, length: int) -> bytes:
         """Return the bytes of a block; any thread. Errors as for `slices`."""
         return self._access.read(piece, begin, length)

@@ -1,0 +1,256 @@
+"""What each message of a peer says: the facts it sets and the event it becomes, all checked."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from trio_swarm import piece_sets
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol import peer_messages as m
+from trio_swarm.protocol.peer_messages import MessageId, WireEvent
+from trio_swarm.protocol.wire_buffers import EarlyPieces, SendBuffer, check_pieces
+from trio_swarm.protocol.wire_limits import WireLimits
+
+_MAX_PIECE_SETS = 8
+"""Bitfields, have-alls and have-nones taken from one peer. BEP 3 and 6 allow one, as the first
+message; clients that learn the metadata late or resume a share send another, and one sent later
+does no harm. But five bytes that replace a whole piece set must not be free to repeat."""
+
+_MAX_EARLY_REQUESTS = 1024
+"""Requests refused in silence while we do not even know the torrent's size. More is a flood, and
+each refusal waits in our outgoing bytes."""
+
+_MAX_ALLOWED_FAST = 256
+"""Pieces a peer may allow us while it chokes us; clients allow ten (BEP 6), the rest is ignored."""
+
+
+class WireMessages:
+    """The facts a peer sets and a parser for each of its messages. Base of WireReader."""
+
+    def __init__(self, *, info_hash: bytes | None) -> None:
+        self._info_hash = info_hash
+        self._outgoing = SendBuffer()
+        self._handshake: m.HandshakeReceived | None = None
+        self._handshake_sent = False
+        self._fault: str | None = None
+
+        self._fast = False
+        self._extensions = False
+        self._peer_choking = True
+        self._peer_interested = False
+        self._allowed_to_us: set[int] = set()
+        self._early: EarlyPieces | None = EarlyPieces()
+        self._early_requests = 0
+        self._piece_sets = 0
+
+        self._limits = WireLimits()
+
+    # Facts
+
+    @property
+    def peer_id(self) -> bytes | None:
+        """The peer's id (20 bytes); None before its handshake. It may be our own: compare."""
+        return self._handshake.peer_id if self._handshake else None
+
+    @property
+    def info_hash(self) -> bytes | None:
+        """The info-hash of this connection, None while an incoming one has not named it."""
+        return self._info_hash
+
+    @property
+    def fast(self) -> bool:
+        """Both ends speak the Fast extension (BEP 6); False before the peer's handshake."""
+        return self._fast
+
+    @property
+    def extensions(self) -> bool:
+        """Both ends speak the extension protocol (BEP 10); False before the peer's handshake."""
+        return self._extensions
+
+    @property
+    def peer_choking(self) -> bool:
+        """The peer does not answer our requests, but for allowed-fast pieces."""
+        return self._peer_choking
+
+    @property
+    def peer_interested(self) -> bool:
+        """The peer wants pieces of ours."""
+        return self._peer_interested
+
+    @property
+    def piece_count(self) -> int | None:
+        """Pieces of the torrent; None until `set_torrent`."""
+        return self._limits.piece_count
+
+    @property
+    def max_request_length(self) -> int:
+        """Longest range the peer may ask for, bytes."""
+        return self._limits.max_request
+
+    @property
+    def max_block_length(self) -> int:
+        """Longest range we may ask for, bytes."""
+        return self._limits.max_block
+
+    def is_allowed_fast(self, piece: int) -> bool:
+        """Tell whether the peer serves this piece to us even while it chokes us."""
+        return piece in self._allowed_to_us
+
+    # Limits and the torrent
+
+    def allow_requests_up_to(self, length: int) -> None:
+        """Let the peer ask for ranges of up to `length` bytes; what was allowed stays allowed."""
+        self._limits.allow_requests_up_to(length)
+
+    def expect_blocks_up_to(self, length: int) -> None:
+        """Let us ask for ranges of up to `length` bytes; what was allowed stays allowed."""
+        self._limits.expect_blocks_up_to(length)
+
+    def set_torrent(self, *, piece_count: int, piece_length: int, length: int) -> list[WireEvent]:
+        """Set the sizes (bytes) once they are known; return what was held back.
+
+        Raises RemoteProtocolError if that does not fit the torrent.
+        """
+        self._limits.set_torrent(piece_count=piece_count, piece_length=piece_length, length=length)
+        early, self._early = self._early, None
+        assert early is not None
+        try:
+            events = early.resolve(piece_count)
+        except RemoteProtocolError as error:
+            self._fault = str(error)
+            raise
+        self._allowed_to_us.update(e.piece for e in events if isinstance(e, m.AllowedFast))
+        return events
+
+    def _parse_range(self, body: memoryview) -> tuple[int, int, int]:
+        piece, begin, length = m.RANGE.unpack(body)
+        if not 1 <= length <= self._limits.max_request:
+            raise RemoteProtocolError(
+                f"a request for {length} bytes, where 1 to {self._limits.max_request} are allowed"
+            )
+        if self._limits.piece_count is not None:
+            self._limits.check_range(piece, begin, length)
+        return piece, begin, length
+
+    def _parse_index(self, body: memoryview) -> int:
+        piece: int = m.INDEX.unpack(body)[0]
+        self._limits.check_index(piece)
+        return piece
+
+    # One method for each message; the body excludes length and id, and its length is checked.
+
+    def _choke(self, _body: memoryview) -> WireEvent:
+        self._peer_choking = True
+        return m.Choked()
+
+    def _unchoke(self, _body: memoryview) -> WireEvent:
+        self._peer_choking = False
+        return m.Unchoked()
+
+    def _interested(self, _body: memoryview) -> WireEvent:
+        self._peer_interested = True
+        return m.Interested()
+
+    def _not_interested(self, _body: memoryview) -> WireEvent:
+        self._peer_interested = False
+        return m.NotInterested()
+
+    def _have(self, body: memoryview) -> WireEvent | None:
+        piece = self._parse_index(body)
+        if self._early is None:
+            return m.HasPiece(piece)
+        self._early.have(piece)
+        return None
+
+    def _count_piece_set(self) -> None:
+        self._piece_sets += 1
+        if self._piece_sets > _MAX_PIECE_SETS:
+            raise RemoteProtocolError("it tells all its pieces over and over")
+
+    def _bitfield(self, body: memoryview) -> WireEvent | None:
+        self._count_piece_set()
+        if self._limits.piece_count is None:
+            assert self._early is not None
+            self._early.bitfield(body)
+            return None
+        pieces = check_pieces(piece_sets.from_bitfield(body), self._limits.piece_count)
+        return m.HasPieces(pieces)
+
+    def _have_all(self, _body: memoryview) -> WireEvent | None:
+        self._count_piece_set()
+        if self._limits.piece_count is None:
+            assert self._early is not None
+            self._early.have_all()
+            return None
+        return m.HasAll(piece_sets.full_set(self._limits.piece_count))
+
+    def _have_none(self, _body: memoryview) -> WireEvent | None:
+        self._count_piece_set()
+        if self._early is None:
+            return m.HasNone(0)
+        self._early.have_none()
+        return None
+
+    def _request(self, body: memoryview) -> WireEvent | None:
+        piece, begin, length = self._parse_range(body)
+        if self._early is None:
+            return m.RequestReceived(piece, begin, length)
+        # We have nothing to give yet, so nobody above need be asked.
+        self._early_requests += 1
+        if not self._handshake_sent or self._early_requests > _MAX_EARLY_REQUESTS:
+            raise RemoteProtocolError("it asks for blocks that were never offered")
+        if self._fast:
+            self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
+        return None
+
+    def _cancel(self, body: memoryview) -> WireEvent | None:
+        event = m.CancelReceived(*self._parse_range(body))
+        return event if self._early is None else None
+
+    def _reject(self, body: memoryview) -> WireEvent:
+        piece, begin, length = m.RANGE.unpack(body)
+        if self._limits.piece_count is None or not 1 <= length <= self._limits.max_block:
+            raise RemoteProtocolError("it rejects what was never asked for")
+        self._limits.check_range(piece, begin, length)
+        return m.RejectReceived(piece, begin, length)
+
+    def _suggest(self, body: memoryview) -> WireEvent | None:
+        event = m.Suggested(self._parse_index(body))
+        if self._early is None:
+            return event
+        self._early.hint(event)
+        return None
+
+    def _allowed_fast(self, body: memoryview) -> WireEvent | None:
+        event = m.AllowedFast(self._parse_index(body))
+        if self._early is not None:
+            self._early.hint(event)
+            return None
+        if len(self._allowed_to_us) >= _MAX_ALLOWED_FAST:
+            return None
+        self._allowed_to_us.add(event.piece)
+        return event
+
+    def _port(self, body: memoryview) -> WireEvent:
+        return m.PortReceived(m.PORT.unpack(body)[0])
+
+    def _extended(self, body: memoryview) -> WireEvent | None:
+        # Without the extension protocol this is one more message of unknown kind.
+        return m.ExtendedReceived(body[0], bytes(body[1:])) if self._extensions else None
+
+    _PARSERS: ClassVar[dict[int, Callable[["WireMessages", memoryview], WireEvent | None]]] = {
+        MessageId.CHOKE: _choke,
+        MessageId.UNCHOKE: _unchoke,
+        MessageId.INTERESTED: _interested,
+        MessageId.NOT_INTERESTED: _not_interested,
+        MessageId.HAVE: _have,
+        MessageId.BITFIELD: _bitfield,
+        MessageId.REQUEST: _request,
+        MessageId.CANCEL: _cancel,
+        MessageId.PORT: _port,
+        MessageId.SUGGEST: _suggest,
+        MessageId.HAVE_ALL: _have_all,
+        MessageId.HAVE_NONE: _have_none,
+        MessageId.REJECT: _reject,
+        MessageId.ALLOWED_FAST: _allowed_fast,
+        MessageId.EXTENDED: _extended,
+    }
