@@ -7,6 +7,7 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -27,10 +28,12 @@ from trio_swarm.storage import (
     FileSlice,
     TorrentFiles,
     block_digests,
+    reservation,
     torrent_files,
     verify_piece,
     write_out,
 )
+from trio_swarm.storage.tree import holds_data
 
 SAMPLES = [one_file, folder, padded]
 
@@ -123,7 +126,33 @@ def test_finishing_without_all_pieces_is_refused(sample: Sample, tmp_path: Path)
     assert files.root.name.endswith(".part")
 
 
-def test_files_are_sparse_and_have_their_length_from_the_start(tmp_path: Path) -> None:
+def test_files_have_their_length_from_the_start_and_their_blocks_too(tmp_path: Path) -> None:
+    sample = one_file(1000)
+    files = begin(sample, tmp_path, 999)
+    status = files.root.stat()
+    assert status.st_size == sample.info.length
+    assert status.st_blocks * 512 >= sample.info.length
+    # What is reserved is no data: an interrupted start is not taken for someone's file.
+    assert not begin_holds_data(one_file(999, name="empty.bin"), tmp_path)
+
+
+def begin_holds_data(sample: Sample, tmp_path: Path) -> bool:
+    root = begin(sample, tmp_path).root
+    with root.open("rb") as file:
+        return holds_data(file.fileno())
+
+
+@pytest.mark.parametrize("failing", ["no system call", "no room", "fails"])
+def test_without_reserved_blocks_files_are_sparse(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if failing == "no system call":
+        monkeypatch.setattr(reservation, "_fallocate", None)
+    elif failing == "fails":
+        monkeypatch.setattr(reservation, "_fallocate", lambda *_: -1)
+    else:
+        full = SimpleNamespace(f_bavail=1, f_frsize=4096)
+        monkeypatch.setattr(os, "fstatvfs", lambda _: full)
     sample = one_file(1000)
     files = begin(sample, tmp_path, 999)
     status = files.root.stat()

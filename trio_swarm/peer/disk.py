@@ -5,8 +5,9 @@ the interpreter lock, so two threads keep two cores busy while Trio goes on rece
 """
 
 import queue
+import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 
@@ -27,11 +28,47 @@ BATCH_BYTES = 4 * 1024 * 1024
 interpreter lock over several times. Few enough to be written soon after they were announced."""
 
 
+class WriteTurn:
+    """Which pieces of one torrent wait to be written, and who does that.
+
+    A system lets one thread write to a file at a time; another one would spin until it may, and
+    leave its processor to nobody. So whoever holds the turn writes for both.
+    """
+
+    __slots__ = ("_lock", "_waiting")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[PieceJob] = deque()
+
+    def write(self, jobs: Iterable["PieceJob"], report: "Report") -> None:
+        """Write `jobs`, or leave them to the thread that is writing; reports what was written."""
+        self._waiting.extend(jobs)
+        # Who finds the turn taken may go: its holder looks again after giving it back.
+        while self._waiting and self._lock.acquire(blocking=False):
+            batch: list[PieceJob] = []
+            try:
+                size = 0
+                while self._waiting and len(batch) < BATCH_PIECES and size < BATCH_BYTES:
+                    batch.append(self._waiting.popleft())
+                    size += len(batch[-1].data)
+                if batch:
+                    _guarded(_write, batch)
+            finally:
+                self._lock.release()
+            report(batch)
+
+
+Report = Callable[[Sequence["PieceJob"]], None]
+
+
 class PieceJob(Struct):
     """One whole piece to verify and, if it is right, to write."""
 
     info: Info
     files: TorrentFiles
+    turn: WriteTurn
+    """Of the torrent."""
     piece: int
     data: memoryview
     """The piece's bytes; not touched by anybody else until `done` is called."""
@@ -47,19 +84,25 @@ class PieceJob(Struct):
     """A bug in a thread; the receiver raises it."""
 
 
-def _run_jobs(jobs: Sequence[PieceJob]) -> None:
-    """Verify pieces of one torrent and write those that are right."""
-    valid: list[PieceJob] = []
-    for job in jobs:
-        job.is_valid = verify_piece(job.info, job.piece, job.data)
-        if job.wants_digests or not job.is_valid:
-            job.digests = block_digests(job.data)
-        if job.is_valid:
-            valid.append(job)
-    if not valid:
-        return
-    done, error = valid[0].files.write_pieces([(job.piece, job.data) for job in valid])
-    for job in valid[done:]:
+def _guarded(work: Callable[[Sequence[PieceJob]], None], jobs: Sequence[PieceJob]) -> None:
+    try:
+        work(jobs)
+    except BaseException as error:  # noqa: BLE001 - carried to the Trio thread and raised there
+        for job in jobs:
+            job.crash = error
+
+
+def _verify(jobs: Sequence[PieceJob]) -> None:
+    (job,) = jobs
+    job.is_valid = verify_piece(job.info, job.piece, job.data)
+    if job.wants_digests or not job.is_valid:
+        job.digests = block_digests(job.data)
+
+
+def _write(jobs: Sequence[PieceJob]) -> None:
+    """Write verified pieces of one torrent."""
+    done, error = jobs[0].files.write_pieces([(job.piece, job.data) for job in jobs])
+    for job in jobs[done:]:
         job.error = error
 
 
@@ -77,12 +120,16 @@ class DiskThreads:
 
     def _work(self) -> None:
         while jobs := self._take():
-            try:
-                for _, of_torrent in groupby(jobs, lambda job: id(job.files)):
-                    _run_jobs(list(of_torrent))
-            except BaseException as error:  # noqa: BLE001 - carried to the Trio thread and raised there
-                for job in jobs:
-                    job.crash = error
+            for job in jobs:
+                _guarded(_verify, [job])
+            self._report([job for job in jobs if not job.is_valid])
+            valid = [job for job in jobs if job.is_valid]
+            for _, of_torrent in groupby(valid, lambda job: id(job.turn)):
+                pieces = list(of_torrent)
+                pieces[0].turn.write(pieces, self._report)
+
+    def _report(self, jobs: Sequence[PieceJob]) -> None:
+        if jobs:
             self._finished.extend(jobs)
             self._token.run_sync_soon(self._deliver, idempotent=True)
 

@@ -8,7 +8,7 @@ import trio
 
 from trio_swarm import piece_sets
 from trio_swarm.peer.connection import PeerConnection
-from trio_swarm.peer.disk import DiskThreads, PieceJob
+from trio_swarm.peer.disk import DiskThreads, PieceJob, WriteTurn
 from trio_swarm.peer.piece_buffers import PieceBuffers
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
@@ -70,6 +70,7 @@ class Download:
         self.sources: dict[str, int] = {}
         self._files = files
         self._disk = disk
+        self._write_turn = WriteTurn()
         self._buffers = PieceBuffers(info.piece_length)
         self._connections = connections
         self._piece_verified = piece_verified
@@ -138,6 +139,7 @@ class Download:
             PieceJob(
                 info=self.info,
                 files=self._files,
+                turn=self._write_turn,
                 piece=piece,
                 data=self._buffers.of(piece)[: self.info.piece_size(piece)],
                 wants_digests=self.ledger.needs_digests(piece),

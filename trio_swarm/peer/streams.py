@@ -17,7 +17,7 @@ from trio_swarm.protocol.addresses import Address
 MAX_PARTS = 512
 """Pieces of memory a call sends; the system takes 1,024."""
 
-SENDFILE_CHUNK = 256 * 1024
+SENDFILE_CHUNK = 1024 * 1024
 """Bytes per sendfile call: one call cannot hold up the other tasks for long on a cold file."""
 
 

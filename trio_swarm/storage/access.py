@@ -13,6 +13,7 @@ from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.journal import Stamp
 from trio_swarm.storage.layout import Layout, Span
+from trio_swarm.storage.reservation import extend
 from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32
@@ -286,7 +287,7 @@ class FileAccess:
             try:
                 size = os.fstat(descriptor).st_size
                 if size < length and file in self._unsized:
-                    os.ftruncate(descriptor, length)
+                    extend(descriptor, size, length)
                 else:
                     self._require_size(file, size)
                 self._unsized.discard(file)
