@@ -34,7 +34,7 @@ def test_what_is_written_to_a_lent_place_stays_whatever_its_borrower_does() -> N
     assert place is not None
     assert other is not None
     place.view[:40] = b"a" * 40
-    buffers.write(0, [(50, memoryview(b"b" * 40)), (90, memoryview(b"b" * 60))])
+    buffers.write(0, 50, memoryview(b"b" * 40), [memoryview(b"b" * 60)])
     place.view[40:] = b"c" * 60
     assert not place.is_lent
     assert place.view == b"a" * 40 + b"c" * 60

@@ -34,11 +34,17 @@ def content(piece: int, begin: int, length: int) -> bytes:
 
 
 def frozen(events: list[WireEvent]) -> list[WireEvent]:
-    """Take block data out of the receive buffer."""
+    """Take block data out of the receive buffer, each block as an event of its own."""
+    result: list[WireEvent] = []
     for event in events:
         if isinstance(event, m.BlockReceived):
-            event.data = memoryview(bytes(event.data))
-    return events
+            begin = event.begin
+            for data in (event.data, *(event.following or ())):
+                result.append(m.BlockReceived(event.piece, begin, memoryview(bytes(data))))
+                begin += len(data)
+        else:
+            result.append(event)
+    return result
 
 
 def flush(wire: PeerWire) -> bytes:

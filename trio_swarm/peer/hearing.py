@@ -27,40 +27,38 @@ send any more do not count, but there is a limit to what is remembered of them."
 
 def handle(peer: "PeerConnection", events: list[msg.WireEvent], now: float) -> None:
     """Act on what arrived; raises RemoteProtocolError for what the wire alone cannot judge."""
-    run: list[msg.BlockReceived] = []
-    run_end = -1
     for event in events:
         if type(event) is msg.BlockReceived:
-            # Neighbours that were asked for are taken in together: most of the work is by the run.
-            is_asked = peer.asked.pop((event.piece, event.begin), None) is not None
-            if event.begin == run_end and is_asked and event.piece == run[0].piece:
-                run.append(event)
-            else:
-                if run:
-                    _take_in(peer, run, now)
-                run = [event]
-            run_end = event.begin + len(event.data) if is_asked else -1
-            continue
-        if run:
-            _take_in(peer, run, now)
-            run = []
-            run_end = -1
-        if type(event) is msg.RequestReceived:
+            _take_in(peer, event, now)
+        elif type(event) is msg.RequestReceived:
             _requested(peer, event)
         else:
             _handle_rare(peer, event, now)
-    if run:
-        _take_in(peer, run, now)
     if peer.is_queue_unordered or peer.wire.has_data_to_send:
         peer.wakeup.set()
 
 
-def _take_in(peer: "PeerConnection", run: list[msg.BlockReceived], now: float) -> None:
+def _take_in(peer: "PeerConnection", event: msg.BlockReceived, now: float) -> None:
     download = peer.torrent.download if peer.is_attached else None
     if download is None:
         raise RemoteProtocolError("sent a block that was not asked for")
-    if not download.blocks_received(peer, run, now):
-        peer.unrequested += len(run)
+    asked, piece, begin = peer.asked, event.piece, event.begin
+    are_asked = asked.pop((piece, begin), None) is not None
+    following = event.following
+    if following is not None:
+        end = begin + len(event.data)
+        for data in following:
+            if asked.pop((piece, end), None) is None:
+                are_asked = False
+            end += len(data)
+        if not are_asked:
+            # Each for itself, so that one that nobody asked for spoils none that we did ask for.
+            for data in (event.data, *following):
+                _take_in(peer, msg.BlockReceived(piece, begin, data), now)
+                begin += len(data)
+            return
+    if not download.blocks_received(peer, event, now):
+        peer.unrequested += 1
         if peer.unrequested > UNREQUESTED_LIMIT:
             raise RemoteProtocolError("it sends blocks that nobody asked for")
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
@@ -92,28 +92,22 @@ class Download:
             return self._buffers.lend(piece, begin, length)
         return None
 
-    def blocks_received(
-        self, connection: PeerConnection, blocks: Sequence[BlockReceived], now: float
-    ) -> bool:
+    def blocks_received(self, connection: PeerConnection, event: BlockReceived, now: float) -> bool:
         """Take adjacent blocks of one piece in, and send the piece to disk if that was all.
 
         Returns whether they were ever asked for.
         """
-        first, last = blocks[0], blocks[-1]
-        piece, begin = first.piece, first.begin
-        length = last.begin + len(last.data) - begin
+        piece, begin, place, following = event.piece, event.begin, event.place, event.following
+        length = len(event.data)
+        if following is not None:
+            length += sum(map(len, following))
         outcome = self.ledger.received(connection.key, piece, begin, length, now)
         self.wakeup.set()
         is_accepted = outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED
-        copied: list[tuple[int, memoryview]] = []
-        for block in blocks:
-            place = block.place
-            if place is not None:
-                self._buffers.end_loan(place)
-            if place is None or not place.is_lent:
-                copied.append((block.begin, block.data))
-        if is_accepted and copied:
-            self._buffers.write(piece, copied)
+        if place is not None:
+            self._buffers.end_loan(place)
+        if is_accepted and (place is None or not place.is_lent):
+            self._buffers.write(piece, begin, event.data, following or ())
         if outcome is BlockOutcome.UNREQUESTED:
             return False
         self.rate.add(length, now)

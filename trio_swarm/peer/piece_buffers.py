@@ -1,6 +1,6 @@
 """The memory that pieces are put together in, and what of it is lent to arriving blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from mmap import mmap
 
 from trio_swarm.protocol.wire_buffers import BlockPlace
@@ -47,14 +47,19 @@ class PieceBuffers:
             if not lent:
                 del self._lent[place.piece]
 
-    def write(self, piece: int, blocks: Iterable[tuple[int, memoryview]]) -> None:
-        """Copy blocks (begin, data) to their places, taking back what of them others were lent."""
+    def write(
+        self, piece: int, begin: int, data: memoryview, following: Sequence[memoryview] = ()
+    ) -> None:
+        """Copy blocks behind each other to their places, taking back what of them was lent."""
         buffer = self.of(piece)
-        for begin, data in blocks:
-            end = begin + len(data)
-            if piece in self._lent:
-                self._take_back(piece, begin, end)
-            buffer[begin:end] = data
+        end = begin + len(data)
+        if piece in self._lent:
+            self._take_back(piece, begin, end + sum(map(len, following)))
+        buffer[begin:end] = data
+        for more in following:
+            begin = end
+            end += len(more)
+            buffer[begin:end] = more
 
     def _take_back(self, piece: int, begin: int, end: int) -> None:
         for place in list(self._lent[piece]):

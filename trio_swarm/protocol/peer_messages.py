@@ -168,7 +168,9 @@ class RequestReceived(Struct, frozen=True):
 
 
 class BlockReceived(Struct):
-    """Bytes of a piece, whoever asked for them; the range is inside the piece.
+    """A block of a piece, or several that came behind each other; they are inside the piece.
+
+    Whether anybody asked for them is not known here.
 
     `data` points into the receive buffer: it is valid until the next `receive_buffers()`,
     `received()` or `receive()` of the wire that gave it. Or it is all of `place`, which was lent
@@ -179,6 +181,8 @@ class BlockReceived(Struct):
     begin: int
     data: memoryview
     place: "BlockPlace | None" = None
+    following: list[memoryview] | None = None
+    """The blocks right behind it that came at the same time: `data` of each."""
 
 
 class CancelReceived(Struct, frozen=True):

@@ -87,6 +87,8 @@ class WireReader(WireMessages):
             for event in events:
                 if isinstance(event, m.BlockReceived) and event.place is None:
                     event.data = memoryview(bytes(event.data))
+                    if event.following is not None:
+                        event.following = [memoryview(bytes(data)) for data in event.following]
 
     def _end(self) -> None:
         self._at_end = True
@@ -105,7 +107,7 @@ class WireReader(WireMessages):
         events.append(m.BlockReceived(place.piece, place.begin, place.view, place))
         return count - rest
 
-    def _parse(self, events: list[WireEvent]) -> None:
+    def _parse(self, events: list[WireEvent]) -> None:  # noqa: PLR0912 - one loop, as calls cost
         incoming = self._incoming
         if self._handshake is None and not self._parse_handshake(events):
             return
@@ -114,6 +116,8 @@ class WireReader(WireMessages):
         limits = self._limits
         whole_pieces, piece_length = limits.last_piece, limits.piece_length
         needed = 0
+        run: m.BlockReceived | None = None
+        run_end = 0
         while (available := end - start) >= 4:
             # Nearly all bytes a leecher gets are blocks, and what a seeder gets are requests, so
             # they have paths of their own.
@@ -130,9 +134,16 @@ class WireReader(WireMessages):
                             start = end
                             needed = 0
                         break
-                    events.append(m.BlockReceived(piece, begin, view[start + 13 : start + needed]))
+                    data = view[start + 13 : start + needed]
+                    if run is None or begin != run_end or piece != run.piece:
+                        run = m.BlockReceived(piece, begin, data)
+                        events.append(run)
+                    elif run.following is None:
+                        run.following = [data]
+                    else:
+                        run.following.append(data)
+                    run_end = begin + length - 9
                     start += needed
-                    self._expects_place = False
                     continue
                 if message_id == 6 and length == 13 and available >= 17 and piece < whole_pieces:
                     (count,) = m.LENGTH_PREFIX.unpack_from(view, start + 13)
@@ -140,10 +151,13 @@ class WireReader(WireMessages):
                         events.append(m.RequestReceived(piece, begin, count))
                         start += 17
                         continue
+            run = None
             needed = self._parse_other(view[start:end], events)
             if not 0 < needed <= available:
                 break
             start += needed
+        if run_end:
+            self._expects_place = False
         incoming.start = start
         incoming.grow(needed)
 
