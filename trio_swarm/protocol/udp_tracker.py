@@ -64,7 +64,6 @@ __all__ = [
     "Action",
     "AnnounceAnswer",
     "AnnounceEvent",
-    "AnnouncePacket",
     "AnnounceRequest",
     "NameMatch",
     "NamePage",
@@ -78,7 +77,6 @@ __all__ = [
     "name_answer",
     "name_request",
     "parse_announce_answer",
-    "parse_announce_request",
     "parse_answer_header",
     "parse_connect_answer",
     "parse_error_answer",
@@ -114,25 +112,6 @@ class Action(IntEnum):
     NAME = 0x6E616D65
 
 
-class AnnouncePacket(NamedTuple):
-    """The fields of an announce request as they lie in the datagram (BEP 15)."""
-
-    connection_id: bytes
-    action: int
-    transaction_id: int
-    info_hash: bytes
-    peer_id: bytes
-    downloaded: int
-    left: int
-    uploaded: int
-    event: int
-    ip: int
-    """Ignored by our tracker: whoever believes it lets strangers aim peers at a victim (BEP 7)."""
-    key: int
-    num_want: int
-    port: int
-
-
 class NameQuery(NamedTuple):
     """A name request: skip `offset` matches of `pattern`, which is a plain name or a glob."""
 
@@ -161,6 +140,7 @@ _NAME_ANSWER = struct.Struct(">IIHH")
 _NAME_MATCH = struct.Struct(">20sQIIH")
 
 ANNOUNCE_SIZE: Final = _ANNOUNCE_REQUEST.size
+"""Bytes of an announce request without options; `trio_swarm.tracker.datagrams` reads them."""
 MAX_PEERS: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 6
 """IPv4 peers that fit MAX_ANSWER: 196, of 6 bytes each (BEP 23)."""
 MAX_PEERS6: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 18
@@ -222,13 +202,6 @@ def name_request(
         _NAME_REQUEST.pack(connection_id, Action.NAME, transaction_id, offset, flags, len(text))
         + text
     )
-
-
-def parse_announce_request(data: bytes) -> AnnouncePacket:
-    """Return the fields of an announce request; see `parse_options` for what follows them."""
-    if len(data) < ANNOUNCE_SIZE:
-        raise RemoteProtocolError(f"an announce is {ANNOUNCE_SIZE} bytes or more, not {len(data)}")
-    return AnnouncePacket(*_ANNOUNCE_REQUEST.unpack_from(data))
 
 
 def parse_options(options: bytes) -> bytes:

@@ -1,17 +1,12 @@
 """Connection ids that need no table (BEP 15, "UDP connections / spoofing")."""
 
 import hmac
-from functools import lru_cache
 from hashlib import blake2b
 
 SLOT = 60.0
 """Seconds. An id is good in the slot it was given and in the next: for one to two minutes."""
 
 _DIGEST_SIZE = 7
-
-_REMEMBERED = 8192
-"""Ids kept, a hundred bytes each: one host's peers announce from one address. Who floods this with
-made-up addresses only makes each id be computed again."""
 
 
 class ConnectionIds:
@@ -23,13 +18,12 @@ class ConnectionIds:
 
     def __init__(self, secret: bytes) -> None:
         self._keyed = blake2b(digest_size=_DIGEST_SIZE, key=secret)
-        self._made = lru_cache(_REMEMBERED)(self._make)
 
-    def issue(self, host: str, now: float) -> bytes:
-        """Return the id (8 bytes) for the IP `host`; `now` in monotonic seconds."""
+    def issue(self, host: bytes, now: float) -> bytes:
+        """Return the id (8 bytes) for the packed IP `host`; `now` in monotonic seconds."""
         return self._make(host, int(now // SLOT))
 
-    def is_valid(self, connection_id: bytes, host: str, now: float) -> bool:
+    def is_valid(self, connection_id: bytes, host: bytes, now: float) -> bool:
         """Whether `connection_id` was issued to `host` in this time slot or the one before."""
         slot = int(now // SLOT)
         # The first byte says which slot it claims, so one hash decides.
@@ -37,9 +31,9 @@ class ConnectionIds:
             slot -= 1
             if connection_id[0] != slot & 0xFF:
                 return False
-        return hmac.compare_digest(connection_id, self._made(host, slot))
+        return hmac.compare_digest(connection_id, self._make(host, slot))
 
-    def _make(self, host: str, slot: int) -> bytes:
+    def _make(self, host: bytes, slot: int) -> bytes:
         keyed = self._keyed.copy()
-        keyed.update(f"{slot} {host}".encode())
+        keyed.update(slot.to_bytes(8, "big", signed=True) + host)
         return bytes((slot & 0xFF,)) + keyed.digest()

@@ -1,6 +1,6 @@
-"""What the tracker answers to one datagram: bytes in, bytes out, no socket."""
+"""What the tracker answers to datagrams: bytes in, bytes out, no socket."""
 
-import socket
+import struct
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -14,37 +14,48 @@ from trio_swarm.protocol.udp_tracker import (
     connect_answer,
     error_answer,
     name_answer,
-    parse_announce_request,
     parse_name_request,
     parse_options,
     parse_scrape_request,
     scrape_answer,
 )
+from trio_swarm.swarm.compact_peers import is_loopback
 from trio_swarm.swarm.tracker_registry import AnnounceRefusedError, TrackerRegistry
-from trio_swarm.tracker.connection_ids import ConnectionIds
-from trio_swarm.tracker.name_searches import PendingSearch, SocketAddress
-from trio_swarm.tracker.own_addresses import has_loopback, is_loopback, replace_loopback
+from trio_swarm.tracker.connection_ids import SLOT, ConnectionIds
+from trio_swarm.tracker.datagram_batch import MAX_DATAGRAM, DatagramBatch, SocketAddress
+from trio_swarm.tracker.name_searches import PendingSearch
+from trio_swarm.tracker.own_addresses import has_loopback, replace_loopback
 
 MIN_DATAGRAM = 16
 """Bytes; a connect request, the shortest there is."""
 
-MAX_DATAGRAM = 2048
-"""Bytes read of one datagram: longer than any request we know."""
-
 _OPTIONS_REMEMBERED = 4096
 """Heartbeats repeat their options word for word, so parsing them anew is a waste."""
 
+_PROOFS_REMEMBERED = 32_768
+"""Askers with their connection ids, 200 bytes each. Who has so many addresses that this overflows
+only makes each id be computed again, which takes 1 µs."""
+
 _SCRAPE, _NAME = int(Action.SCRAPE), int(Action.NAME)
 _ANNOUNCE_BYTES = Action.ANNOUNCE.to_bytes(4, "big")
+_ANNOUNCE = int(Action.ANNOUNCE)
 _CONNECT_HEAD = PROTOCOL_ID.to_bytes(8, "big") + bytes(4)
 _BAD_CONNECTION = "connection id expired"
+
+# An announce (BEP 15) in a slot of a DatagramBatch. First the proof of who sends it: the IP address
+# (with the zeros or the scope after it), connection id and action, which are neighbours there. Then
+# transaction id, info-hash, left, event, peers wanted, port. The IP address that an announce may
+# name is not read: whoever believes it lets strangers aim peers at a victim (BEP 7).
+_REST = f"I20s28xQ8xI8xi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
+_ANNOUNCE_SLOT4 = struct.Struct(f">4x24s{_REST}")
+_ANNOUNCE_SLOT6 = struct.Struct(f">8x32s{_REST}")
 
 
 class DatagramTracker:
     """Answers datagrams from a registry's state.
 
-    `interval` (seconds) is what peers are told. `own_address` maps an asker's IP to our packed IP
-    as that asker reaches us (`trio_swarm.tracker.own_addresses`).
+    `interval` (seconds) is what peers are told. `own_address` maps an asker's socket address to our
+    packed IP as that asker reaches us (`trio_swarm.tracker.own_addresses`).
     """
 
     def __init__(
@@ -53,33 +64,108 @@ class DatagramTracker:
         *,
         secret: bytes,
         interval: int,
-        own_address: Callable[[str], bytes | None],
+        own_address: Callable[[SocketAddress], bytes | None],
     ) -> None:
         self._registry = registry
         self._connection_ids = ConnectionIds(secret)
         self._interval = interval
         self._own_address = own_address
         self._parse_share = lru_cache(_OPTIONS_REMEMBERED)(_parse_share)
+        self._proofs: dict[bytes, tuple[bytes, bool]] = {}
+        """What was found valid in this slot of time: whose it is, and whether that is loopback."""
+        self._proofs_end = 0.0
 
-    def answer(
-        self, data: bytes, source: SocketAddress, now: float
-    ) -> bytes | PendingSearch | None:
-        """Return the answer to `data` from `source` (as recvfrom gives it); never raises.
+    def answers(self, batch: DatagramBatch, now: float) -> tuple[list[bytes], list[PendingSearch]]:
+        """Return the answer to each datagram, b"" for silence, and searches to do; never raises.
 
-        None: silence. A glob search is returned as one still to be done. Whoever has not proved by
-        a connection id to be at `source` never gets more bytes than were sent.
+        Whoever has not proved by a connection id to be where the datagram comes from never gets
+        more bytes than were sent.
         """
-        if len(data) < MIN_DATAGRAM:
+        if now >= self._proofs_end:
+            self._proofs.clear()
+            self._proofs_end = (now // SLOT + 1) * SLOT
+        slots = _ANNOUNCE_SLOT4 if batch.is_v4 else _ANNOUNCE_SLOT6
+        registry, interval = self._registry, self._interval
+        announce, find_proof = registry.announce, self._proofs.get
+        answers: list[bytes] = []
+        searches: list[PendingSearch] = []
+        # Nearly all datagrams are announces, so all are read as such before it is known; what a
+        # shorter one seems to hold is left from others.
+        for length, (proof, transaction_id, info_hash, left, event, num_want, port) in zip(
+            batch.lengths, slots.iter_unpack(batch.memory), strict=False
+        ):
+            index = len(answers)
+            proved = find_proof(proof)
+            if proved is None or length < ANNOUNCE_SIZE:
+                proved = self._prove(batch, index, proof, now)
+                if proved is None:
+                    answer = self._answer_other(batch, index, now)
+                    if isinstance(answer, PendingSearch):
+                        searches.append(answer)
+                        answer = b""
+                    answers.append(answer)
+                    continue
+            host, is_near = proved
+            try:
+                seeders, leechers, peers = announce(
+                    info_hash,
+                    host + port,
+                    now,
+                    left=left,
+                    event=event,
+                    num_want=num_want,
+                    share=None
+                    if length == ANNOUNCE_SIZE
+                    else self._parse_share(batch.data(index, ANNOUNCE_SIZE)),
+                )
+            except (RemoteProtocolError, AnnounceRefusedError) as error:
+                answers.append(error_answer(transaction_id, str(error)))
+                continue
+            if registry.loopback_peers and not is_near:
+                peers = self._without_loopback(peers, batch, index)
+            answers.append(
+                announce_answer(
+                    transaction_id,
+                    interval=interval,
+                    seeders=seeders,
+                    leechers=leechers,
+                    peers=peers,
+                )
+            )
+        return answers, searches
+
+    def _prove(
+        self, batch: DatagramBatch, index: int, proof: bytes, now: float
+    ) -> tuple[bytes, bool] | None:
+        """Return who sends an announce with a valid connection id, None if it is anything else."""
+        if batch.lengths[index] < ANNOUNCE_SIZE or not proof.endswith(_ANNOUNCE_BYTES):
             return None
-        if not self._connection_ids.is_valid(data[:8], source[0], now):
-            return self._answer_stranger(data, source[0], now)
+        host = batch.host(index)
+        if not self._connection_ids.is_valid(proof[-12:-4], host, now):
+            return None
+        if len(self._proofs) >= _PROOFS_REMEMBERED:
+            self._proofs.clear()
+        proved = self._proofs[proof] = host, is_loopback(host)
+        return proved
+
+    def _answer_other(self, batch: DatagramBatch, index: int, now: float) -> bytes | PendingSearch:
+        """Answer what is no announce, or none to be believed."""
+        if batch.lengths[index] < MIN_DATAGRAM:
+            return b""
+        data, host = batch.data(index), batch.host(index)
+        if not self._connection_ids.is_valid(data[:8], host, now):
+            return self._answer_stranger(data, host, now)
         try:
-            # Nearly all datagrams are announces.
-            if data[8:12] == _ANNOUNCE_BYTES:
-                return self._announce(data, source, now)
-            return self._answer_known(data, source)
-        except (RemoteProtocolError, AnnounceRefusedError) as error:
+            return self._answer_known(data, batch.source(index))
+        except RemoteProtocolError as error:
             return error_answer(_transaction_id(data), str(error))
+
+    def _answer_stranger(self, data: bytes, host: bytes, now: float) -> bytes:
+        if data.startswith(_CONNECT_HEAD):
+            return connect_answer(_transaction_id(data), self._connection_ids.issue(host, now))
+        # An error lets a client of a restarted tracker reconnect at once.
+        error = error_answer(_transaction_id(data), _BAD_CONNECTION)
+        return error if len(error) <= len(data) else b""
 
     def _answer_known(self, data: bytes, source: SocketAddress) -> bytes | PendingSearch:
         action = int.from_bytes(data[8:12], "big")
@@ -87,51 +173,25 @@ class DatagramTracker:
             counts = map(self._registry.scrape, parse_scrape_request(data))
             return scrape_answer(_transaction_id(data), counts)
         if action == _NAME:
-            return self._names(data, source)
+            query = parse_name_request(data)
+            if query.is_glob:
+                return PendingSearch(query, source, self._registry.search(query.pattern))
+            matches = self._registry.resolve(query.pattern)
+            return name_answer(query.transaction_id, len(matches), matches[query.offset :])
+        if action == _ANNOUNCE:
+            raise RemoteProtocolError(
+                f"an announce is {ANNOUNCE_SIZE} bytes or more, not {len(data)}"
+            )
         raise RemoteProtocolError("unknown action")
 
-    def _answer_stranger(self, data: bytes, host: str, now: float) -> bytes | None:
-        if data.startswith(_CONNECT_HEAD):
-            return connect_answer(_transaction_id(data), self._connection_ids.issue(host, now))
-        # An error lets a client of a restarted tracker reconnect at once.
-        error = error_answer(_transaction_id(data), _BAD_CONNECTION)
-        return error if len(error) <= len(data) else None
-
-    def _announce(self, data: bytes, source: SocketAddress, now: float) -> bytes:
-        packet = parse_announce_request(data)
-        share = self._parse_share(data[ANNOUNCE_SIZE:]) if len(data) > ANNOUNCE_SIZE else None
-        host = source[0]
-        ipv6 = len(source) == 4
-        if ipv6:
-            # A link-local address comes with its interface: "fe80::1%eth0".
-            packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-        else:
-            packed = socket.inet_aton(host)
-        seeders, leechers, peers = self._registry.announce(
-            packet.info_hash,
-            packed + data[ANNOUNCE_SIZE - 2 : ANNOUNCE_SIZE],
-            now,
-            left=packet.left,
-            event=packet.event,
-            num_want=packet.num_want,
-            share=share,
-        )
-        if not is_loopback(host) and has_loopback(peers, ipv6=ipv6):
-            peers = replace_loopback(peers, self._own_address(host), ipv6=ipv6)
-        return announce_answer(
-            packet.transaction_id,
-            interval=self._interval,
-            seeders=seeders,
-            leechers=leechers,
-            peers=peers,
-        )
-
-    def _names(self, data: bytes, source: SocketAddress) -> bytes | PendingSearch:
-        query = parse_name_request(data)
-        if query.is_glob:
-            return PendingSearch(query, source, self._registry.search(query.pattern))
-        matches = self._registry.resolve(query.pattern)
-        return name_answer(query.transaction_id, len(matches), matches[query.offset :])
+    def _without_loopback(
+        self, peers: bytes | bytearray, batch: DatagramBatch, index: int
+    ) -> bytes | bytearray:
+        """Give peers on this machine to one that is not on it as it can reach them."""
+        ipv6 = not batch.is_v4
+        if not has_loopback(peers, ipv6=ipv6):
+            return peers
+        return replace_loopback(peers, self._own_address(batch.source(index)), ipv6=ipv6)
 
 
 def _parse_share(options: bytes) -> UrlShare | None:

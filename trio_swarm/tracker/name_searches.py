@@ -6,6 +6,7 @@ from typing import NamedTuple
 from trio_swarm.protocol.udp_tracker import NameQuery, name_answer
 from trio_swarm.swarm.tracker_names import NameSearch, SharedName
 from trio_swarm.swarm.tracker_registry import TrackerRegistry
+from trio_swarm.tracker.datagram_batch import SocketAddress
 
 SLICE = 200
 """Names looked at before others get their turn: about 0.1 ms, a few ms for the worst pattern."""
@@ -18,8 +19,6 @@ MAX_RESULTS = 16
 
 _MATCHES_PER_PAGE = 31
 """More than fit one answer: a match takes at least 39 bytes of 1,200."""
-
-SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
 class PendingSearch(NamedTuple):

@@ -7,16 +7,13 @@ of no use to another machine. It is given the address at which it reaches the tr
 import socket
 from collections import OrderedDict
 
+from trio_swarm.tracker.datagram_batch import SocketAddress
+
 _CACHE_SIZE = 1024
 """Askers remembered; a miss costs three system calls."""
 
 _DISCARD_PORT = 9
 _LOOPBACK6 = b"\0" * 15 + b"\1"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an IP address is of this machine only (127.0.0.0/8, ::1)."""
-    return host.startswith("127.") or host == "::1"
 
 
 def has_loopback(peers: bytes | bytearray, *, ipv6: bool) -> bool:
@@ -48,25 +45,27 @@ class OwnAddresses:
     """The address of this machine that an asker sees, from the routing table; remembered."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, bytes | None] = OrderedDict()
+        self._known: OrderedDict[SocketAddress, bytes | None] = OrderedDict()
 
-    def facing(self, host: str) -> bytes | None:
-        """Return our packed IP towards the IP `host`, None if there is no way there."""
-        if host in self._known:
-            self._known.move_to_end(host)
-            return self._known[host]
+    def facing(self, asker: SocketAddress) -> bytes | None:
+        """Return our packed IP towards the IP of `asker`, None if there is no way there."""
+        # Connecting a UDP socket only looks up the route: it sends nothing and never blocks. The
+        # scope is the interface of a link-local address.
+        probed = (asker[0], _DISCARD_PORT, *asker[2:])
+        if probed in self._known:
+            self._known.move_to_end(probed)
+            return self._known[probed]
         if len(self._known) >= _CACHE_SIZE:
             self._known.popitem(last=False)
-        own = self._known[host] = _route_to(host)
+        own = self._known[probed] = _route_to(probed)
         return own
 
 
-def _route_to(host: str) -> bytes | None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _route_to(probed: SocketAddress) -> bytes | None:
+    family = socket.AF_INET if len(probed) == 2 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            # Connecting a UDP socket only looks up the route: it sends nothing and never blocks.
-            probe.connect((host, _DISCARD_PORT))
+            probe.connect(probed)
             return socket.inet_pton(family, probe.getsockname()[0].partition("%")[0])
     except OSError:
         return None
