@@ -161,9 +161,10 @@ class _Reading:
                 and type(item.peer) is int
                 and type(item.piece) is int
                 and (item.blocks is None or (type(item.blocks) is int and item.blocks > 0))
-                and item.peer in peers
+                and (peer := peers.get(item.peer)) is not None
                 and 0 <= item.piece < piece_count
-                and wanted >> item.piece & peers[item.peer].pieces >> item.piece & 1
+                and peer.pieces >> item.piece & 1
+                and (peer.pieces is wanted or wanted >> item.piece & 1)
             ):
                 wrong = self._fault_of(item)
                 if wrong is not None:

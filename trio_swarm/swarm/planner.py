@@ -21,7 +21,7 @@ from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockRun, BlockSet, lowest_blocks
 from trio_swarm.swarm.piece_states import PieceStates
 from trio_swarm.swarm.sharing import BufferShares
-from trio_swarm.swarm.source import MAX_QUEUE_LIMIT, Source
+from trio_swarm.swarm.source import Source
 from trio_swarm.swarm.trials import Trials
 
 DECLINE_PAUSE = 0.05
@@ -220,10 +220,10 @@ class Planner:
         asked: list[tuple[int, PeerView]] = []
         waiting = self._in_turn(capacity)
         # If buffers are short, then whoever got all its room would keep the others from theirs.
-        most = self._shares.hand_out if is_short and len(waiting) > 1 else MAX_QUEUE_LIMIT
+        is_shared = is_short and len(waiting) > 1
         for source in waiting:
             key = source.key
-            room = min(source.room, most)
+            room = min(source.room, source.hand_out) if is_shared else source.room
             self._barren.pop(key, None)
             if room <= 0:
                 hungry.pop(key, None)
@@ -269,7 +269,7 @@ class Planner:
             peckish = [
                 source
                 for key, source in self._sources.items()
-                if source.limit - source.in_flight >= self._shares.hand_out
+                if source.limit - source.in_flight >= source.hand_out
                 and source.serves
                 and key not in self.hungry
                 and key not in self._barren
@@ -280,7 +280,9 @@ class Planner:
 
     def _askable(self, source: Source, assignable: PieceSet) -> PieceSet:
         """Return the pieces of `assignable` that a peer may be asked for."""
-        askable = assignable & source.askable()
+        pieces = source.askable() if source.choked else source.pieces
+        # The same object if it has all, so that nobody need compare them.
+        askable = assignable if pieces == self._states.every else assignable & pieces
         return self._trials.permitted(askable, source) if self.paroles else askable
 
     def _apply(self, assignments: Iterable[Assignment], grants: list[Grant], now: float) -> bool:
@@ -311,8 +313,8 @@ class Planner:
     ) -> None:
         deadline = source.ask(piece, blocks, now)
         self.expiry_at = min(self.expiry_at, deadline)
-        key = source.key
-        grants += [Grant(key, run) for run in self._states.lengths.runs(piece, blocks)]
+        for run in self._states.lengths.runs(piece, blocks):
+            grants.append(Grant(source.key, run))  # noqa: PERF401  it is one run nearly always
 
     def cancel(self, source: Source, piece: int, blocks: BlockSet) -> None:
         """Tell a peer that it need not send `blocks`, which are out of flight already."""

@@ -6,16 +6,19 @@ Else the first to be asked would take all of them, and leave the others idle.
 import math
 from collections.abc import Collection, Container, Iterable
 
-from trio_swarm.swarm.source import MIN_WINDOW, Source
+from trio_swarm.swarm.source import HAND_OUT, MIN_WINDOW, Source
 
 SHARE_INTERVAL = 0.1
 """Seconds between two looks at how the buffers should be shared."""
+
+_USUAL = 0.8
+"""A peer is not slow if it has this part of the mean speed."""
 
 
 class BufferShares:
     """Sets the share of each peer, now and then."""
 
-    __slots__ = ("_blocks", "_blocks_per_piece", "due_at", "hand_out", "is_far", "is_short")
+    __slots__ = ("_blocks", "_blocks_per_piece", "due_at", "is_far", "is_short")
 
     def __init__(self, pieces: int, blocks_per_piece: int) -> None:
         self._blocks = pieces * blocks_per_piece
@@ -24,8 +27,6 @@ class BufferShares:
         """When the shares should be looked at again; -inf: somebody came or left."""
         self.is_far = False
         """The end was far then."""
-        self.hand_out = 1
-        """Blocks to give to one peer at a time while buffers are short."""
         self.is_short = False
         """Some peer's link could use more than its share."""
 
@@ -38,14 +39,17 @@ class BufferShares:
         """
         self.due_at = now + SHARE_INTERVAL
         self.is_far = is_far
-        share = share_of_each(
-            [each.window for each in sources if each.in_flight or each.key in hungry], self._blocks
-        )
-        self.hand_out = hand_out = part_of_pieces(
-            max(1, share >> (1 if is_far else 2)), self._blocks_per_piece
-        )
+        sharers = [each for each in sources if each.in_flight or each.key in hungry]
+        share = share_of_each([each.window for each in sharers], self._blocks)
+        usual_speed = sum(each.speed for each in sharers) / max(1, len(sharers))
         self.is_short = False
         for source in sources:
+            most = share >> (1 if is_far else 2)
+            if is_far and source.speed >= _USUAL * usual_speed > 0.0:
+                # It delivers them before buffers are needed elsewhere.
+                ample = min(HAND_OUT, share * 4 // 5, share - source.blocks_a_round_trip())
+                most = max(most, ample)
+            hand_out = part_of_pieces(max(1, most), self._blocks_per_piece)
             source.set_share(share, hand_out, is_far=is_far)
             self.is_short |= source.window > share
 

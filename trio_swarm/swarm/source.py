@@ -84,6 +84,7 @@ class Source:
         "choked",
         "duplicate",
         "fast_pieces",
+        "hand_out",
         "identity",
         "idle_seconds",
         "idle_since",
@@ -180,6 +181,8 @@ class Source:
         self.share = MAX_QUEUE_LIMIT
         """Blocks of the buffers it may take; see `set_share`."""
         self.share_low_water = 0
+        self.hand_out = 1
+        """Blocks to give to it at a time while buffers are short."""
         self.limit = 0
         """Blocks that may be in flight: the lesser of the two, but 1 while it is snubbed."""
         self.low_water = 0
@@ -212,20 +215,25 @@ class Source:
             self.low_water = self.share_low_water
 
     def set_share(self, share: int, hand_out: int, *, is_far: bool) -> None:
-        """Let it take no more than `share` blocks of the buffers, which are short.
+        """Let it take at most `share` blocks of the buffers, which are short, `hand_out` a time.
 
-        It is given `hand_out` at a time. A share is smaller than its link's window, so while the
-        end is far more than a quarter is used up first, but never what arrives while the next
-        blocks are asked for. Near the end small hand-outs let all peers finish together.
+        While the end is far it waits until it can take so much, but keeps what arrives while the
+        next blocks are asked for. Near the end small hand-outs let all peers finish together.
         """
         self.share = share
+        self.hand_out = hand_out
         if is_far:
-            needed = int(2.0 * min(self.rtt, MAX_HORIZON) * self.speed) // BLOCK_LENGTH
-            spare = max(share >> 2, min(share * 5 >> 3, HAND_OUT))
-            self.share_low_water = min(max(share - spare, needed), share - hand_out)
+            low = share - hand_out
+            if share < 4 * HAND_OUT:
+                low >>= 1  # lower than it need be, so that one plan is for several peers
+            self.share_low_water = min(max(low, 2 * self.blocks_a_round_trip()), share - hand_out)
         else:
             self.share_low_water = share - (share >> 3 or 1)
         self.resize(self.window)
+
+    def blocks_a_round_trip(self) -> int:
+        """Return how many blocks arrive between a request and its first byte."""
+        return int(min(self.rtt, MAX_HORIZON) * self.speed) // BLOCK_LENGTH
 
     def askable(self) -> PieceSet:
         """Return the pieces it has and would give us now."""

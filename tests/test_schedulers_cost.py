@@ -1,0 +1,84 @@
+"""What planning costs, counted: the same on every machine, so that it cannot creep up unseen."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from planned_swarm import MIB, PlannedSwarm
+from trio_swarm.schedulers.api import Scheduler
+from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
+from trio_swarm.schedulers.rarest_first import RarestFirst
+from trio_swarm.schedulers.round_robin import RoundRobin
+
+SETTLED = 256 * MIB
+"""Bytes after which windows have grown and the speeds of peers are known."""
+COUNTED = 128 * MIB
+
+
+class Calls:
+    """Counts calls of Python functions while planning."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.grants = 0
+
+    def __call__(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        if name != "plan":
+            return function(*arguments)
+        sys.setprofile(self._event)
+        try:
+            result = function(*arguments)
+        finally:
+            sys.setprofile(None)
+        self.grants += len(result)
+        return result
+
+    def _event(self, frame: object, event: str, argument: object) -> None:
+        self.calls += event == "call"
+
+
+def calls_per_mib(strategy: Scheduler, peers: int) -> tuple[float, float]:
+    """Return Python function calls and grants a MiB, all planning included."""
+    counted = Calls()
+    swarm = PlannedSwarm(strategy, peers, counted, are_seeders=True)
+    swarm.run_until(SETTLED)
+    counted.calls = counted.grants = 0
+    swarm.run_until(SETTLED + COUNTED)
+    return counted.calls * MIB / COUNTED, counted.grants * MIB / COUNTED
+
+
+@pytest.mark.parametrize(
+    ("strategy", "peers", "most_calls", "most_grants"),
+    [
+        (RarestFirst, 1, 60, 1.5),
+        (RarestFirst, 8, 75, 1.7),
+        (RarestFirst, 50, 100, 2.3),
+        (RoundRobin, 1, 60, 1.5),
+        (RoundRobin, 8, 86, 2.1),
+        (RoundRobin, 50, 150, 4.6),
+        (BandwidthWeighted, 1, 60, 1.5),
+        (BandwidthWeighted, 8, 75, 1.7),
+        (BandwidthWeighted, 50, 112, 2.3),
+    ],
+)
+def test_planning_a_mebibyte_takes_few_calls(
+    strategy: Callable[[], Scheduler], peers: int, most_calls: float, most_grants: float
+) -> None:
+    calls, grants = calls_per_mib(strategy(), peers)
+    assert calls <= most_calls
+    assert grants <= most_grants
+
+
+def test_asking_whether_a_plan_is_due_costs_next_to_nothing_while_nothing_can_be_given() -> None:
+    swarm = PlannedSwarm(
+        RarestFirst(), 50, lambda name, function, *args: function(*args), are_seeders=True
+    )
+    swarm.run_until(SETTLED)
+    ledger = swarm.real_ledger
+    ledger.plan(swarm.now)
+    assert not ledger.is_plan_due(swarm.now)
+    counted = Calls()
+    assert counted("plan", ledger.plan, swarm.now) == []
+    assert counted.calls <= 6
