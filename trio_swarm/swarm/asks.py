@@ -1,4 +1,4 @@
-"""What one peer was asked for at one time."""
+"""Blocks that are expected of one peer."""
 
 from trio_swarm.swarm.lengths import BlockSet
 
@@ -17,3 +17,15 @@ class Ask:
         self.deadline = deadline
         self.idle = idle
         """Nothing else was in flight: its response time is a round trip."""
+
+
+def take_blocks(held: dict[int, BlockSet], piece: int, blocks: BlockSet) -> BlockSet:
+    """Return which of `blocks` are in `held` (piece → blocks), and take them out of it."""
+    present = held.get(piece, 0)
+    found = present & blocks
+    if found:
+        if found == present:
+            del held[piece]
+        else:
+            held[piece] = present ^ found
+    return found

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.swarm.asks import Ask
+from trio_swarm.swarm.asks import Ask, take_blocks
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockSet
 from trio_swarm.swarm.rates import RateEstimate
 
@@ -359,11 +359,11 @@ class Source:
 
     def take_pardoned(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` were pardoned, and forget them."""
-        return _take(self.pardoned, piece, blocks)
+        return take_blocks(self.pardoned, piece, blocks)
 
     def take_late(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` it owes beyond their deadline, and forget them."""
-        return _take(self.late, piece, blocks)
+        return take_blocks(self.late, piece, blocks)
 
     def take_asked(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` are in flight from it, and take them out of flight."""
@@ -390,14 +390,3 @@ class Source:
             if ask.piece == piece and ask.blocks & blocks:
                 return ask
         return None
-
-
-def _take(held: dict[int, BlockSet], piece: int, blocks: BlockSet) -> BlockSet:
-    present = held.get(piece, 0)
-    found = present & blocks
-    if found:
-        if found == present:
-            del held[piece]
-        else:
-            held[piece] = present ^ found
-    return found
