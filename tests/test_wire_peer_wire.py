@@ -549,3 +549,18 @@ def test_a_long_request_goes_out_in_blocks() -> None:
     wire.send_request(0, 100, 40_000, block=16384)
     expected = [(0, 100, 16384), (0, 16484, 16384), (0, 32868, 7232)]
     assert flush(wire) == b"".join(frame(6, ints(*one)) for one in expected)
+
+
+def test_blocks_behind_each_other_in_one_read_are_one_event() -> None:
+    wire = open_wire()
+    data = b"".join(frame(7, ints(2, begin) + bytes([begin]) * 10) for begin in (0, 10, 20, 31))
+    first, second = wire.receive(data)
+    assert isinstance(first, m.BlockReceived)
+    assert isinstance(second, m.BlockReceived)
+    assert first.following is not None
+    assert (first.begin, len(first.data), list(map(bytes, first.following))) == (
+        0,
+        10,
+        [bytes([10]) * 10, bytes([20]) * 10],
+    )
+    assert (second.begin, second.following) == (31, None)
