@@ -53,17 +53,20 @@ blocks = st.builds(
 @given(
     st.lists(blocks, min_size=1, max_size=6),
     st.lists(st.integers(1, 400_000), max_size=20),
-    st.randoms(use_true_random=False),
+    st.integers(0, 1 << 32),
 )
 def test_any_split_gives_the_same_blocks_wherever_they_were_received(
-    sent: list[tuple[int, int, int]], sizes: list[int], rng: random.Random
+    sent: list[tuple[int, int, int]], sizes: list[int], seed: int
 ) -> None:
+    # Not drawn by Hypothesis byte by byte: there are megabytes.
+    rng = random.Random(seed)
     wire = a_wire()
     memory = [memoryview(bytearray(PIECE_LENGTH)) for _ in range(PIECES)]
     lent: list[BlockPlace] = []
 
     def place_block(piece: int, begin: int, length: int) -> BlockPlace | None:
-        if rng.random() < 0.3:
+        # As with the real owner: a place is lent again only after its block was taken.
+        if rng.random() < 0.3 or any(place.piece == piece for place in lent):
             return None
         place = BlockPlace(piece, begin, memory[piece][begin : begin + length])
         lent.append(place)
@@ -83,10 +86,13 @@ def test_any_split_gives_the_same_blocks_wherever_they_were_received(
         size = min(room, len(stream), sizes.pop() if sizes else room)
         for event in feed(wire, stream[:size]):
             if isinstance(event, m.BlockReceived):
+                assert event.following is None  # a HAVE follows each
                 got.append(bytes(event.data))
-                if event.place is not None and event.place.is_lent:
-                    in_place = memory[event.piece][event.begin :][: len(event.data)]
-                    assert in_place == event.data
+                if event.place is not None:
+                    lent.remove(event.place)
+                    if event.place.is_lent:
+                        in_place = memory[event.piece][event.begin :][: len(event.data)]
+                        assert in_place == event.data
             else:
                 assert event == m.HasPiece(sent[len(got) - 1][0])
         stream = stream[size:]
