@@ -139,6 +139,7 @@ _NAME_REQUEST = struct.Struct(">8sIIHHH")
 _NAME_ANSWER = struct.Struct(">IIHH")
 _NAME_MATCH = struct.Struct(">20sQIIH")
 
+pack_announce_answer: Final = _ANNOUNCE_ANSWER.pack
 ANNOUNCE_SIZE: Final = _ANNOUNCE_REQUEST.size
 """Bytes of an announce request without options; `trio_swarm.tracker.datagrams` reads them."""
 MAX_PEERS: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 6

@@ -128,7 +128,7 @@ class CompactPeers:
         return address
 
     def choose(
-        self, count: int, random: Callable[[], float], *, asker: int = -1, first: int = 0
+        self, count: int, random: Callable[[], float], asker: int = -1, first: int = 0
     ) -> bytearray:
         """Return up to `count` peers, packed, from position `first` on, without the one at `asker`.
 

@@ -10,10 +10,10 @@ from trio_swarm.protocol.udp_tracker import (
     ANNOUNCE_SIZE,
     PROTOCOL_ID,
     Action,
-    announce_answer,
     connect_answer,
     error_answer,
     name_answer,
+    pack_announce_answer,
     parse_name_request,
     parse_options,
     parse_scrape_request,
@@ -111,10 +111,10 @@ class DatagramTracker:
                     info_hash,
                     host + port,
                     now,
-                    left=left,
-                    event=event,
-                    num_want=num_want,
-                    share=None
+                    left,
+                    event,
+                    num_want,
+                    None
                     if length == ANNOUNCE_SIZE
                     else self._parse_share(batch.data(index, ANNOUNCE_SIZE)),
                 )
@@ -124,13 +124,7 @@ class DatagramTracker:
             if registry.loopback_peers and not is_near:
                 peers = self._without_loopback(peers, batch, index)
             answers.append(
-                announce_answer(
-                    transaction_id,
-                    interval=interval,
-                    seeders=seeders,
-                    leechers=leechers,
-                    peers=peers,
-                )
+                pack_announce_answer(_ANNOUNCE, transaction_id, interval, leechers, seeders) + peers
             )
         return answers, searches
 
