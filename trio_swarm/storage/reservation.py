@@ -8,23 +8,13 @@ Nothing depends on it: without, blocks are found as they are written.
 
 import ctypes
 import os
-from collections.abc import Callable
+
+from trio_swarm.storage.c_library import find_function
 
 LEAST_RESERVED = 1024 * 1024
 """Bytes below which a file is not worth a system call: a torrent may hold 100,000 small ones."""
 
-
-def _find() -> Callable[[int, int, int, int], int] | None:
-    try:
-        function = ctypes.CDLL(None).fallocate
-    except (AttributeError, OSError):
-        return None
-    function.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    function.restype = ctypes.c_int
-    return function
-
-
-_fallocate = _find()
+_fallocate = find_function("fallocate", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def extend(descriptor: int, size: int, length: int) -> None:

@@ -6,23 +6,15 @@ happens and syncs just take longer.
 """
 
 import ctypes
-from collections.abc import Callable
+
+from trio_swarm.storage.c_library import find_function
 
 _WRITE = 2
 """SYNC_FILE_RANGE_WRITE: start writing pages that are dirty; neither waits nor syncs metadata."""
 
-
-def _find() -> Callable[[int, int, int, int], int] | None:
-    try:
-        function = ctypes.CDLL(None).sync_file_range
-    except (AttributeError, OSError):
-        return None
-    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    function.restype = ctypes.c_int
-    return function
-
-
-_sync_file_range = _find()
+_sync_file_range = find_function(
+    "sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint
+)
 
 
 def start_write_out(descriptor: int) -> None:
