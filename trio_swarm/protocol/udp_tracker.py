@@ -139,7 +139,6 @@ _NAME_REQUEST = struct.Struct(">8sIIHHH")
 _NAME_ANSWER = struct.Struct(">IIHH")
 _NAME_MATCH = struct.Struct(">20sQIIH")
 
-pack_announce_answer: Final = _ANNOUNCE_ANSWER.pack
 ANNOUNCE_SIZE: Final = _ANNOUNCE_REQUEST.size
 """Bytes of an announce request without options; `trio_swarm.tracker.datagrams` reads them."""
 MAX_PEERS: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 6
@@ -259,7 +258,7 @@ def connect_answer(transaction_id: int, connection_id: bytes) -> bytes:
 
 
 def announce_answer(
-    transaction_id: int, *, interval: int, seeders: int, leechers: int, peers: bytes | bytearray
+    transaction_id: int, interval: int, seeders: int, leechers: int, peers: bytes | bytearray
 ) -> bytes:
     """Return an announce answer; `peers` is compact already, `interval` whole seconds."""
     return _ANNOUNCE_ANSWER.pack(1, transaction_id, interval, leechers, seeders) + peers

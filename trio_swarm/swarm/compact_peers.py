@@ -18,12 +18,14 @@ SWEEP = 256
 """Leases looked at in one step of a sweep: about 6 µs."""
 
 _NEVER = float("inf")
-_LOOPBACK6 = b"\0" * 15 + b"\1"
+
+LOOPBACK6 = b"\0" * 15 + b"\1"
+"""The packed IPv6 address ::1."""
 
 
-def is_loopback(host: bytes) -> bool:
+def is_loopback(host: bytes | bytearray) -> bool:
     """Whether a packed IP address is of this machine only (127.0.0.0/8, ::1)."""
-    return host[0] == 0x7F if len(host) == 4 else host == _LOOPBACK6
+    return host[0] == 0x7F if len(host) == 4 else host == LOOPBACK6
 
 
 class CompactPeers:

@@ -7,19 +7,19 @@ of no use to another machine. It is given the address at which it reaches the tr
 import socket
 from collections import OrderedDict
 
+from trio_swarm.swarm.compact_peers import LOOPBACK6, is_loopback
 from trio_swarm.tracker.datagram_batch import SocketAddress
 
 _CACHE_SIZE = 1024
 """Askers remembered; a miss costs three system calls."""
 
 _DISCARD_PORT = 9
-_LOOPBACK6 = b"\0" * 15 + b"\1"
 
 
 def has_loopback(peers: bytes | bytearray, *, ipv6: bool) -> bool:
     """Whether compact peers may hold a loopback address: quick, and sure when it says no."""
     # IPv4: the first byte of each address.
-    return _LOOPBACK6 in peers if ipv6 else 0x7F in peers[::6]
+    return LOOPBACK6 in peers if ipv6 else 0x7F in peers[::6]
 
 
 def replace_loopback(
@@ -33,7 +33,7 @@ def replace_loopback(
     replaced = bytearray()
     for at in range(0, len(peers), stride):
         peer = peers[at : at + stride]
-        if peer[:-2] == _LOOPBACK6 if ipv6 else peer[0] == 0x7F:
+        if is_loopback(peer[:-2]):
             if own is not None:
                 replaced += own + peer[-2:]
         else:
