@@ -78,7 +78,7 @@ def test_asking_whether_a_plan_is_due_costs_next_to_nothing_while_nothing_can_be
     swarm.run_until(SETTLED)
     ledger = swarm.real_ledger
     ledger.plan(swarm.now)
-    assert not ledger.is_plan_due(swarm.now)
+    assert not ledger._planner.is_due(swarm.now)
     counted = Calls()
     assert counted("plan", ledger.plan, swarm.now) == []
     assert counted.calls <= 6

@@ -93,10 +93,10 @@ def _guarded(work: Callable[[Sequence[PieceJob]], None], jobs: Sequence[PieceJob
 
 
 def _verify(jobs: Sequence[PieceJob]) -> None:
-    (job,) = jobs
-    job.is_valid = verify_piece(job.info, job.piece, job.data)
-    if job.wants_digests or not job.is_valid:
-        job.digests = block_digests(job.data)
+    for job in jobs:
+        job.is_valid = verify_piece(job.info, job.piece, job.data)
+        if job.wants_digests or not job.is_valid:
+            job.digests = block_digests(job.data)
 
 
 def _write(jobs: Sequence[PieceJob]) -> None:

@@ -33,7 +33,7 @@ class PieceBuffers:
         """Lend the place of a block that is about to arrive; None if some of it is lent already."""
         lent = self._lent.setdefault(piece, [])
         end = begin + length
-        if any(place.begin < end and begin < place.begin + len(place.view) for place in lent):
+        if any(place.overlaps(begin, end) for place in lent):
             return None
         place = BlockPlace(piece, begin, self.of(piece)[begin:end])
         lent.append(place)
@@ -52,18 +52,17 @@ class PieceBuffers:
     ) -> None:
         """Copy blocks behind each other to their places, taking back what of them was lent."""
         buffer = self.of(piece)
-        end = begin + len(data)
+        blocks = (data, *following)
         if piece in self._lent:
-            self._take_back(piece, begin, end + sum(map(len, following)))
-        buffer[begin:end] = data
-        for more in following:
+            self._take_back(piece, begin, begin + sum(map(len, blocks)))
+        for block in blocks:
+            end = begin + len(block)
+            buffer[begin:end] = block
             begin = end
-            end += len(more)
-            buffer[begin:end] = more
 
     def _take_back(self, piece: int, begin: int, end: int) -> None:
         for place in list(self._lent[piece]):
-            if place.begin < end and begin < place.begin + len(place.view):
+            if place.overlaps(begin, end):
                 place.take_back()
                 self.end_loan(place)
 

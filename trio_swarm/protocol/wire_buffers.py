@@ -98,6 +98,10 @@ class BlockPlace:
         self.is_lent = True
         """The owner has not taken the memory back."""
 
+    def overlaps(self, begin: int, end: int) -> bool:
+        """Whether it holds some of these bytes of its piece."""
+        return self.begin < end and begin < self.begin + len(self.view)
+
     def take_back(self) -> None:
         """Let go of the memory; what has arrived is copied out of it."""
         if self.is_lent:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union
 
+import msgspec
+
 from trio_swarm.errors import ConfigError
 
 
@@ -96,7 +98,7 @@ def convert_options(
             raise ConfigError(f"{where} has no option {name!r}; {options_text(known)}")
         try:
             result[name] = _convert(option.annotation, value, text=text_values)
-        except ValueError as error:
+        except (msgspec.ValidationError, ValueError) as error:
             raise ConfigError(
                 f"{where}: option {name!r} must be {option.type}, not {value!r} ({error}); "
                 f"{options_text(known)}"
@@ -131,16 +133,13 @@ def type_text(annotation: Any) -> str:
 
 
 def _convert(annotation: Any, value: object, *, text: bool) -> object:
-    """Return `value` as the type asked for; ValueError if it is not."""
-    # Imported here because it takes 30 ms, and few commands are given options.
-    import msgspec  # noqa: PLC0415 - see above
-
+    """Return `value` as the type asked for; msgspec.ValidationError or ValueError if it is not."""
     if text and isinstance(value, str) and _is_sequence(annotation):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
         result: object = msgspec.convert(value, annotation, strict=not text)
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from error
+    except msgspec.ValidationError:
+        raise
     except (TypeError, NameError):
         # A type msgspec does not know, as of a plugin's own class: its factory is the judge.
         return value

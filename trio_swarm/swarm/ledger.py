@@ -211,10 +211,6 @@ class Ledger:
         self._now = now
         return self._planner.plan(now)
 
-    def is_plan_due(self, now: float) -> bool:
-        """Whether `plan` would have something to do now; costs next to nothing to ask."""
-        return self._planner.is_due(now)
-
     def take_cancels(self) -> list[Grant]:
         """Return, once, what peers were asked and need no longer send."""
         cancels = self._planner.cancels
