@@ -20,7 +20,17 @@ from typing import NamedTuple
 
 import trio
 from bench_loopback import NO_MARKS, Loopback, Marks, Reading
-from bench_measuring import GIB, KIB, MIB, in_alternation, ratios, size_text, spread, table
+from bench_measuring import (
+    GIB,
+    KIB,
+    MIB,
+    in_alternation,
+    ratios,
+    size_text,
+    spread,
+    table,
+    warm_memory,
+)
 from foreign_clients import ARIA2, LIBTORRENT, Tracker, our_tracker, trio_swarm
 from foreign_content import Content
 from foreign_network import Network
@@ -260,6 +270,9 @@ class Field:
         leecher: Callable[[int], AbstractAsyncContextManager[Program]],
     ) -> Transfer:
         network = self.network
+        await trio.to_thread.run_sync(
+            warm_memory, content.path.stat().st_size * contestant.leechers
+        )
         cpu_before = sum(map(network.cpu, seeders))
         async with AsyncExitStack() as stack:
             programs = [
