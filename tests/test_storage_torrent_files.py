@@ -4,6 +4,7 @@ import os
 import random
 import resource
 import stat
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -142,7 +143,7 @@ def begin_holds_data(sample: Sample, tmp_path: Path) -> bool:
         return holds_data(file.fileno())
 
 
-@pytest.mark.parametrize("failing", ["no system call", "no room", "fails"])
+@pytest.mark.parametrize("failing", ["no system call", "no room", "fails", "in memory"])
 def test_without_reserved_blocks_files_are_sparse(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +151,8 @@ def test_without_reserved_blocks_files_are_sparse(
         monkeypatch.setattr(reservation, "_fallocate", None)
     elif failing == "fails":
         monkeypatch.setattr(reservation, "_fallocate", lambda *_: -1)
+    elif failing == "in memory":
+        monkeypatch.setattr(reservation, "_is_in_memory", lambda _: True)
     else:
         full = SimpleNamespace(f_bavail=1, f_frsize=4096)
         monkeypatch.setattr(os, "fstatvfs", lambda _: full)
@@ -158,6 +161,14 @@ def test_without_reserved_blocks_files_are_sparse(
     status = files.root.stat()
     assert status.st_size == sample.info.length
     assert status.st_blocks * 512 < 10 * PIECE
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a file system in memory")
+def test_a_file_in_memory_is_told_from_others() -> None:
+    with tempfile.TemporaryFile(dir="/dev/shm") as in_memory:
+        assert reservation._is_in_memory(in_memory.fileno())
+    with Path("/proc/self/status").open() as other:
+        assert not reservation._is_in_memory(other.fileno())
 
 
 def test_files_and_folders_get_ordinary_modes(tmp_path: Path) -> None:
