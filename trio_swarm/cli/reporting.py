@@ -93,6 +93,9 @@ class Reporter:
             if text:
                 self._write(text)
 
+    def flush(self) -> None:
+        """Write what was put off, if anything."""
+
     def say(self, text: str) -> None:
         """Tell a person something that only helps; programs and --quiet do not get it."""
         if not self.quiet:
@@ -161,10 +164,27 @@ class Reporter:
 class JsonReporter(Reporter):
     """One JSON object a line on stdout, see `json_events`; warnings are events, too."""
 
+    def __init__(self, output: OutputOptions) -> None:
+        super().__init__(output)
+        self._put_off: list[str] = []
+
     def event(self, event: Event) -> None:
         """Print the event; with --quiet only warnings."""
         if not self.quiet or event.level == "warning":
-            self._write_raw(json_line(event), sys.stdout)
+            self._put_off.append(json_line(event))
+            if event.level != "debug" or not trio.lowlevel.in_trio_run():
+                self.flush()
+            elif len(self._put_off) == 1:
+                # Many come at once, of pieces above all: a write each took a fifth of the time of
+                # the event loop.
+                trio.lowlevel.current_trio_token().run_sync_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write the lines that were put off to the next turn of the event loop."""
+        if self._put_off:
+            lines = "\n".join(self._put_off)
+            self._put_off.clear()
+            self._write_raw(lines, sys.stdout)
 
     def say(self, text: str) -> None:
         """Say nothing: this is for people."""
@@ -179,6 +199,7 @@ class JsonReporter(Reporter):
     def answer(self, event: Event, text: str) -> None:
         """Print the event."""
         del text
+        self.flush()
         self._write_raw(json_line(event), sys.stdout)
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:

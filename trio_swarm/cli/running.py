@@ -32,8 +32,11 @@ async def run_until_interrupted(
             scope = trio.CancelScope()
             reporter.stop = scope.cancel
             nursery.start_soon(_cancel_on_signal, received, scope, reporter)
-            with scope:
-                code = await body()
+            try:
+                with scope:
+                    code = await body()
+            finally:
+                reporter.flush()
             nursery.cancel_scope.cancel()
     if reporter.failure is not None:
         raise reporter.failure
