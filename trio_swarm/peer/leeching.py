@@ -1,5 +1,6 @@
 """The download side of one torrent: blocks come in, grants go out, whole pieces go to disk."""
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -80,6 +81,7 @@ class Download:
         self._jobs_pending = 0
         self._job_done = Wakeup()
         self._unsaid = 0
+        self._plans_at = math.inf  # when the planning task plans next if nobody wakes it
 
     # --- called by connections ------------------------------------------------------------------
 
@@ -101,8 +103,10 @@ class Download:
         length = len(event.data)
         if following is not None:
             length += sum(map(len, following))
-        outcome = self.ledger.received(connection.key, piece, begin, length, now)
-        self.wakeup.set()
+        ledger = self.ledger
+        outcome = ledger.received(connection.key, piece, begin, length, now)
+        if ledger.is_due(now) or ledger.next_deadline() < self._plans_at:
+            self.wakeup.set()
         is_accepted = outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED
         if place is not None:
             self._buffers.end_loan(place)
@@ -161,7 +165,8 @@ class Download:
             now = trio.current_time()
             self.ledger.expire(now)
             self._hand_out(now)
-            with trio.move_on_at(self.ledger.next_deadline()):
+            self._plans_at = self.ledger.next_deadline()
+            with trio.move_on_at(self._plans_at):
                 await self.wakeup.wait()
 
     def _hand_out(self, now: float) -> None:

@@ -81,10 +81,13 @@ class SocketStream:
 
     async def receive_into(self, buffers: Sequence[memoryview]) -> int:
         """Fill `buffers` from the first on; return the byte count, 0 at the end of the stream."""
-        await trio.lowlevel.checkpoint()
-        while (count := self.try_receive_into(buffers)) is None:
+        # Waiting first: who calls has most likely just emptied the socket, and one turn of the
+        # event loop is enough even if there is something.
+        while True:
             await trio.lowlevel.wait_readable(self._socket)
-        return count
+            count = self.try_receive_into(buffers)
+            if count is not None:
+                return count
 
     def try_receive_into(self, buffers: Sequence[memoryview]) -> int | None:
         """Do the same without waiting; None: there is nothing now."""

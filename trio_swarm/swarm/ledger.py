@@ -226,6 +226,16 @@ class Ledger:
         self._states.abandoned = set()
         return [piece for piece in abandoned if piece not in self._open]
 
+    def is_due(self, now: float) -> bool:
+        """Whether `expire`, `plan` or what is to be taken after it would bring anything now."""
+        planner = self._planner
+        return bool(
+            planner.cancels
+            or self._states.abandoned
+            or now >= planner.expiry_at
+            or planner.is_due(now)
+        )
+
     def next_deadline(self) -> float:
         """Return when `expire` and `plan` are due though nothing happens; inf if never."""
         return min(self._planner.expiry_at, self._planner.next_deadline())
