@@ -11,7 +11,6 @@ from trio_swarm.cli.reporting import JsonReporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.events import Listening, PieceVerified
 
-
 Capture = pytest.CaptureFixture[str]
 
 
