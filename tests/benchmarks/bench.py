@@ -62,11 +62,12 @@ def bench_tracker(arguments: argparse.Namespace, scratch: Path) -> None:
 
     # opentracker reads its list below here as another user.
     scratch.chmod(0o755)
-    for text in arguments.registry or ["1000x60", "100000x10"]:
+    for text in arguments.registry or ["1000x60", "100000x55"]:
         registry = part.Registry.parse(text)
         measure = partial(part.run, repeats=arguments.repeats, seconds=arguments.seconds)
         loads, memory = trio.run(measure, scratch, registry)
-        print(part.report(registry, loads, memory))
+        print(part.report(registry, loads, memory), end="\n\n")
+    print(part.memory_report())
 
 
 def bench_profile(arguments: argparse.Namespace, scratch: Path) -> None:

@@ -1,38 +1,49 @@
-"""Many announces a second to a UDP tracker (BEP 15), from one process of several.
+"""Many announces a second to a UDP tracker (BEP 15), from one process.
 
-    bench_announcing.py ADDRESS SWARMS PEERS_PER_SWARM PART PARTS fill
-    bench_announcing.py ADDRESS SWARMS PEERS_PER_SWARM PART PARTS load SECONDS PEERS_WANTED
+    bench_announcing.py ADDRESS SWARMS PEERS_PER_SWARM fill
+    bench_announcing.py ADDRESS SWARMS PEERS_PER_SWARM load SECONDS PEERS_WANTED
 
-`fill` announces every peer of its part of the swarms once; `load` lets random ones of them announce
-again until the time is over. Prints one JSON object: answers, lost, seconds, peers (in a sampled
-answer, on average).
+`fill` announces every peer of all swarms once; `load` lets random ones of them announce again until
+the time is over. Prints one JSON object: answers, lost, seconds, cpu (seconds of this process), and
+peers (in a sampled answer, on average).
 
 A generator in Python would be slower than the tracker it measures if it touched each datagram. So
 datagrams are made beforehand, and sendmmsg and recvmmsg, by ctypes, move a batch a call.
+
+What is under way is bounded (WINDOW), so that a tracker's socket need not drop anything, and is
+topped up every NAP. Nothing here waits for one answer: an announce whose answer has not come when
+its socket sends again is lost and makes room for another. Nor is this process woken by answers,
+since waking it is work on the tracker's core: who sends answers one by one would pay for each.
 """
 
 import ctypes
+import itertools
 import json
 import random
 import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from hashlib import sha1
+from typing import NamedTuple
 
 PORT = 6969
 SOCKETS = 16
-"""Source addresses of one process."""
+"""Source addresses."""
 BATCH = 32
-"""Datagrams a call."""
-PIPELINE = 4
-"""Batches under way."""
-POOL = 2048
-"""Datagrams made for each socket before a load begins."""
+"""Datagrams sent by a call."""
+WINDOW = 192
+"""Announces under way: a socket of default size holds some 270 such datagrams."""
+NAP = 0.0002
+"""Seconds between two looks at what has come; a tracker answers some 30 announces in that time."""
+LOST_AFTER = 0.1
+"""Seconds without any answer after which all that is under way is lost."""
+POOL = 8192
+"""Datagrams made for each socket before a load begins: 130,000 together, so that most of 100,000
+swarms are among them and a tracker's caches help it as little as they would in earnest."""
 ANNOUNCE = struct.Struct("!8sii20s20sqqqiiIiH")
-ANSWER_SECONDS = 1
 LARGEST_ANSWER = 2048
-MSG_WAITFORONE = 0x10000
 
 
 class IoVec(ctypes.Structure):
@@ -83,14 +94,17 @@ class Asker:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((source, 0))
         self.socket.connect((tracker, PORT))
-        self.socket.setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", ANSWER_SECONDS, 0)
-        )
         self.connection_id = self._connect()
+        self.socket.settimeout(0)
+        self._number = self.socket.fileno()
         self.outgoing = Messages(POOL, ANNOUNCE.size)
-        self.incoming = Messages(BATCH, LARGEST_ANSWER)
+        self.incoming = Messages(WINDOW, LARGEST_ANSWER)
+        self.sent = 0
+        self.got = 0
+        self.under_way = 0
 
     def _connect(self) -> bytes:
+        self.socket.settimeout(10)
         self.socket.send(struct.pack("!qii", 0x41727101980, 0, 7))
         action, transaction, connection_id = struct.unpack("!ii8s", self.socket.recv(2048))
         assert (action, transaction) == (0, 7)
@@ -117,29 +131,27 @@ class Asker:
         )
 
     def send(self, first: int, count: int) -> None:
-        """Send datagrams of the pool; loopback takes them all or blocks."""
+        """Send datagrams of the pool; what was under way until now is given up."""
+        self.under_way = count
         while count:
-            sent = libc.sendmmsg(self.socket.fileno(), self.outgoing.at(first), count, 0)
+            sent = libc.sendmmsg(self._number, self.outgoing.at(first), count, 0)
             if sent < 0:
                 raise OSError(ctypes.get_errno(), "sendmmsg")
+            self.sent += sent
             first += sent
             count -= sent
 
-    def collect(self, count: int) -> int:
-        """Return how many of `count` answers came before the time was over."""
-        got = 0
-        while got < count:
+    def take(self) -> None:
+        """Count the answers that have come, if any are to come."""
+        if self.under_way:
             # Each call fills from the first again: answers are counted, and one is looked at.
-            answers = libc.recvmmsg(
-                self.socket.fileno(), self.incoming.at(0), count - got, MSG_WAITFORONE, None
-            )
-            if answers < 0:
-                break
-            got += answers
-        return got
+            answers = libc.recvmmsg(self._number, self.incoming.at(0), WINDOW, 0, None)
+            if answers > 0:
+                self.got += answers
+                self.under_way = max(0, self.under_way - answers)
 
     def sample(self) -> int:
-        """Return how many peers the latest answer had; SystemExit if it refused."""
+        """Return how many peers one of the latest answers had; SystemExit if it refused."""
         length = self.incoming.heads[0].length
         action = struct.unpack_from("!i", self.incoming.memory)[0]
         if action != 1:
@@ -147,92 +159,106 @@ class Asker:
         return (length - 20) // 6
 
 
+class Run(NamedTuple):
+    """Datagrams of an asker's pool, to be sent by one call."""
+
+    asker: Asker
+    first: int
+    count: int
+
+
+def announce(runs: Iterator[Run], askers: list[Asker]) -> float:
+    """Send all runs, with WINDOW announces under way at most; return when the last answer came."""
+    following = next(runs, None)
+    answered = heard = time.monotonic()
+    got = 0
+    while following is not None or any(asker.under_way for asker in askers):
+        for asker in askers:
+            asker.take()
+        now = time.monotonic()
+        if (got_now := sum(asker.got for asker in askers)) > got:
+            got, answered, heard = got_now, now, now
+        elif now - heard > LOST_AFTER:
+            heard = now
+            for asker in askers:
+                asker.under_way = 0
+        under_way = sum(asker.under_way for asker in askers)
+        while following is not None:
+            under_way += following.count - following.asker.under_way
+            if under_way > WINDOW:
+                break
+            following.asker.send(following.first, following.count)
+            following = next(runs, None)
+        time.sleep(NAP)
+    return answered
+
+
 def info_hash(swarm: int) -> bytes:
     return sha1(b"swarm %d" % swarm).digest()
 
 
 def peer(number: int) -> tuple[int, int]:
-    """Return which socket, and the port, of a swarm's peer `number` of this process."""
+    """Return which socket, and the port, of peer `number` of a swarm."""
     return number % SOCKETS, 1024 + number // SOCKETS
 
 
-def fill(askers: list[Asker], swarms: range, peers: int) -> tuple[int, int, list[int]]:
-    counts = [0, 0]
-    samples: list[int] = []
-    used = [0] * SOCKETS
-
-    def flush(which: int) -> None:
-        asker = askers[which]
-        for first in range(0, used[which], BATCH):
-            count = min(BATCH, used[which] - first)
-            asker.send(first, count)
-            got = asker.collect(count)
-            counts[0] += got
-            counts[1] += count - got
-        samples.append(asker.sample())
-        used[which] = 0
-
-    for swarm in swarms:
+def fill_runs(askers: list[Asker], swarms: int, peers: int) -> Iterator[Run]:
+    """Make all peers' announces."""
+    made = [0] * SOCKETS
+    for swarm in range(swarms):
         hashed = info_hash(swarm)
         for number in range(peers):
             which, port = peer(number)
-            askers[which].make(used[which], hashed, port, 0)
-            used[which] += 1
-            if used[which] == POOL:
-                flush(which)
-    for which in range(SOCKETS):
-        if used[which]:
-            flush(which)
-    return counts[0], counts[1], samples
+            at = made[which] % POOL
+            askers[which].make(at, hashed, port, 0)
+            made[which] += 1
+            if (at + 1) % BATCH == 0:
+                yield Run(askers[which], at + 1 - BATCH, BATCH)
+    for which, asker in enumerate(askers):
+        if rest := made[which] % BATCH:
+            yield Run(asker, made[which] % POOL - rest, rest)
 
 
-def load(
-    askers: list[Asker], swarms: range, peers: int, seconds: float, wanted: int
-) -> tuple[int, int, list[int]]:
+def make_load(askers: list[Asker], swarms: int, peers: int, wanted: int) -> None:
+    """Fill the pools with announces of peers that are chosen at random."""
     rng = random.Random(1)
-    hashes = [info_hash(rng.choice(swarms)) for _ in range(min(len(swarms), SOCKETS * POOL))]
+    hashes = [info_hash(swarm) for swarm in range(swarms)]
     for which, asker in enumerate(askers):
         ports = [port for at, port in map(peer, range(peers)) if at == which]
-        for index in range(POOL if ports else 0):
+        for index in range(POOL):
             asker.make(index, rng.choice(hashes), rng.choice(ports), wanted)
-    busy = askers[:peers]
-    answers = lost = turn = 0
-    samples: list[int] = []
+
+
+def load_runs(askers: list[Asker], seconds: float) -> Iterator[Run]:
+    """Go round the pools for so long."""
     end = time.monotonic() + seconds
-    sent: list[Asker] = []
-    while sent or time.monotonic() < end:
-        while len(sent) < PIPELINE and time.monotonic() < end:
-            asker = busy[turn % len(busy)]
-            asker.send(turn // len(busy) * BATCH % POOL, BATCH)
-            sent.append(asker)
-            turn += 1
-        if not sent:
-            break
-        asker = sent.pop(0)
-        got = asker.collect(BATCH)
-        answers += got
-        lost += BATCH - got
-        if got:
-            samples.append(asker.sample())
-    return answers, lost, samples
+    for first in itertools.cycle(range(0, POOL, BATCH)):
+        for asker in askers:
+            if time.monotonic() > end:
+                return
+            yield Run(asker, first, BATCH)
 
 
 def main() -> None:
-    tracker, swarms, peers, part, parts, what, *rest = sys.argv[1:]
-    askers = [Asker(f"127.{100 + int(part)}.0.{number + 1}", tracker) for number in range(SOCKETS)]
-    own_swarms = range(int(part), int(swarms), int(parts))
-    started = time.monotonic()
+    tracker, swarms, peers, what, *rest = sys.argv[1:]
+    askers = [Asker(f"127.100.0.{number + 1}", tracker) for number in range(SOCKETS)]
     if what == "fill":
-        answers, lost, samples = fill(askers, own_swarms, int(peers))
+        runs = fill_runs(askers, int(swarms), int(peers))
     else:
         seconds, wanted = rest
-        answers, lost, samples = load(askers, own_swarms, int(peers), float(seconds), int(wanted))
-    took = time.monotonic() - started
+        askers = askers[: int(peers)]
+        make_load(askers, int(swarms), int(peers), int(wanted))
+        runs = load_runs(askers, float(seconds))
+    started, cpu = time.monotonic(), time.process_time()
+    took = announce(runs, askers) - started
+    samples = [asker.sample() for asker in askers if asker.got]
+    answers = sum(asker.got for asker in askers)
     json.dump(
         {
             "answers": answers,
-            "lost": lost,
+            "lost": sum(asker.sent for asker in askers) - answers,
             "seconds": took,
+            "cpu": time.process_time() - cpu,
             "peers": sum(samples) / max(1, len(samples)),
         },
         sys.stdout,

@@ -1,12 +1,14 @@
 """Announces a second and memory a peer: trio-swarm's tracker against opentracker.
 
-Each server has one core to itself, the generators have the others. Wall-clock rates depend on who
-else uses the machine, so the processor time a server takes for an announce is measured as well.
+Each server has one core to itself, the generator another. Wall-clock rates depend on who else uses
+the machine, so the processor time a server takes for an announce is measured as well. How busy both
+were tells whose rate it was: a server's, if its core was all its own and the generator had time.
 """
 
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +25,7 @@ from foreign_programs import running
 
 SERVER_SCRIPT = Path(__file__).with_name("bench_tracker_server.py")
 GENERATOR_SCRIPT = Path(__file__).with_name("bench_announcing.py")
-GENERATORS = 2
+MEMORY_SCRIPT = Path(__file__).with_name("bench_tracker_memory.py")
 WANTED = 50
 """Peers asked for in an announce."""
 START_SECONDS = 60
@@ -60,6 +62,10 @@ class Load(NamedTuple):
     """Part of the announces that got no answer."""
     peers: float
     """In an answer, on average."""
+    busy: float
+    """Part of its core that the server took."""
+    generator_busy: float
+    """Part of its core that the generator took."""
 
 
 class Server:
@@ -71,7 +77,7 @@ class Server:
         self._pid = network.pid(tracker.program)
         self._empty = self._resident()
         server_core, *others = sorted(os.sched_getaffinity(0))
-        self._generator_cores = others or [server_core]
+        self._generator_core = others[0] if others else server_core
         # Threads too: opentracker answers from several.
         for task in Path(f"/proc/{self._pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), [server_core])
@@ -84,41 +90,29 @@ class Server:
         """Announce every peer; return the bytes of memory that each took."""
         total = registry.swarms * registry.peers
         with trio.fail_after(START_SECONDS + total / FILL_RATE):
-            results = await self._generate(registry, "fill")
-        listed = sum(result["answers"] for result in results)
-        return (self._resident() - self._empty) / listed
+            result = await self._generate(registry, "fill")
+        return (self._resident() - self._empty) / result["answers"]
 
     async def load(self, registry: Registry, seconds: float) -> Load:
         """Let peers announce for some time."""
         before = self._network.cpu(self.tracker.program)
-        results = await self._generate(registry, "load", str(seconds), str(WANTED))
+        result = await self._generate(registry, "load", str(seconds), str(WANTED))
         used = self._network.cpu(self.tracker.program) - before
-        answers = sum(result["answers"] for result in results)
-        lost = sum(result["lost"] for result in results)
         return Load(
-            rate=sum(result["answers"] / result["seconds"] for result in results),
-            cpu=used / answers,
-            lost=lost / (lost + answers),
-            peers=sum(result["peers"] for result in results) / len(results),
+            rate=result["answers"] / result["seconds"],
+            cpu=used / result["answers"],
+            lost=result["lost"] / (result["lost"] + result["answers"]),
+            peers=result["peers"],
+            busy=used / result["seconds"],
+            generator_busy=result["cpu"] / result["seconds"],
         )
 
-    async def _generate(
-        self, registry: Registry, what: str, *arguments: str
-    ) -> list[dict[str, float]]:
-        results: list[dict[str, float]] = []
-
-        async def run(part: int) -> None:
-            cores = ",".join(map(str, self._generator_cores))
-            argv = ["taskset", "-c", cores, sys.executable, GENERATOR_SCRIPT]
-            argv += [self.tracker.program.address, str(registry.swarms), str(registry.peers)]
-            argv += [str(part), str(GENERATORS), what, *arguments]
-            done = await trio.run_process(argv, capture_stdout=True)
-            results.append(json.loads(done.stdout))
-
-        async with trio.open_nursery() as nursery:
-            for part in range(GENERATORS):
-                nursery.start_soon(run, part)
-        return results
+    async def _generate(self, registry: Registry, what: str, *arguments: str) -> dict[str, float]:
+        argv = ["taskset", "-c", str(self._generator_core), sys.executable, GENERATOR_SCRIPT]
+        argv += [self.tracker.program.address, str(registry.swarms), str(registry.peers)]
+        done = await trio.run_process([*argv, what, *arguments], capture_stdout=True)
+        result: dict[str, float] = json.loads(done.stdout)
+        return result
 
 
 @asynccontextmanager
@@ -157,7 +151,10 @@ async def run(
             for name in in_alternation(number, names):
                 load = await servers[name].load(registry, seconds)
                 loads[name].append(load)
-                sys.stderr.write(f"round {number + 1}: {name}: {load.rate:.0f}/s\n")
+                sys.stderr.write(
+                    f"round {number + 1}: {name}: {load.rate:.0f}/s, "
+                    f"{1 / load.cpu:.0f} per CPU second\n"
+                )
     return loads, memory
 
 
@@ -169,12 +166,15 @@ def report(registry: Registry, loads: dict[str, list[Load]], memory: dict[str, f
             spread(each.rate for each in measured).text(),
             spread(1 / each.cpu for each in measured).text(),
             f"{spread(each.peers for each in measured).median:.0f}",
-            f"{spread(each.lost for each in measured).median:.1%}",
+            f"{spread(each.lost for each in measured).median:.2%}",
+            f"{spread(each.busy for each in measured).median:.0%}",
+            f"{spread(each.generator_busy for each in measured).median:.0%}",
             f"{memory[name]:.0f}",
         )
         for name, measured in loads.items()
     ]
-    heads = ("", "announces/s", "per CPU second", "peers each", "lost", "bytes a peer")
+    heads = ["", "announces/s", "per CPU second", "peers each", "lost"]
+    heads += ["server", "generator", "bytes a peer"]
     lines = [f"{registry}:", "", table(heads, rows)]
     if "opentracker" in loads:
         one, other = loads["trio-swarm"], loads["opentracker"]
@@ -182,6 +182,16 @@ def report(registry: Registry, loads: dict[str, list[Load]], memory: dict[str, f
         cpu = ratios([1 / each.cpu for each in one], [1 / each.cpu for each in other])
         lines += ["", f"trio-swarm / opentracker: {rate.text(2)}, per CPU second {cpu.text(2)}"]
     return "\n".join(lines)
+
+
+def memory_report() -> str:
+    """Measure and return what a million peers take if each has a host of its own."""
+    rows = []
+    for registry in (Registry(1, 1_000_000), Registry(1_000, 1_000), Registry(100_000, 10)):
+        argv = [sys.executable, MEMORY_SCRIPT, str(registry.swarms), str(registry.peers)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        rows.append((str(registry), f"{float(done.stdout):.0f}"))
+    return table(("each peer a host of its own", "bytes a peer"), rows)
 
 
 def check_machine() -> Sequence[str]:
