@@ -110,7 +110,9 @@ class TrackerRegistry:
         if peers is None:
             position = -1
         elif peers.index is None:
-            position = peers.find(address)
+            # As `find` does, but for a call.
+            at = peers.packed.find(address)
+            position = at // peers.stride if not at % peers.stride else peers.find(address)
         else:
             position = peers.index.get(address, -1)
         if (

@@ -94,9 +94,9 @@ class DatagramTracker:
         for length, (proof, transaction_id, info_hash, left, event, num_want, port) in zip(
             batch.lengths, slots.iter_unpack(batch.memory), strict=False
         ):
-            index = len(answers)
             proved = find_proof(proof)
             if proved is None or length < ANNOUNCE_SIZE:
+                index = len(answers)
                 proved = self._prove(batch, index, proof, now)
                 if proved is None:
                     answer = self._answer_other(batch, index, now)
@@ -116,13 +116,13 @@ class DatagramTracker:
                     num_want,
                     None
                     if length == ANNOUNCE_SIZE
-                    else self._parse_share(batch.data(index, ANNOUNCE_SIZE)),
+                    else self._parse_share(batch.data(len(answers), ANNOUNCE_SIZE)),
                 )
             except (RemoteProtocolError, AnnounceRefusedError) as error:
                 answers.append(error_answer(transaction_id, str(error)))
                 continue
             if registry.loopback_peers and not is_near:
-                peers = self._without_loopback(peers, batch, index)
+                peers = self._without_loopback(peers, batch, len(answers))
             # By position: keywords take longer.
             answers.append(announce_answer(transaction_id, interval, seeders, leechers, peers))
         return answers, searches
