@@ -20,6 +20,7 @@ from trio_swarm.swarm.tracker_registry import (
 )
 
 A, B = b"a" * 20, b"b" * 20
+SWARMS = [A, B, b"c" * 20]
 LEASE = 75.0
 
 
@@ -336,18 +337,20 @@ def test_a_nasty_pattern_costs_no_more_than_a_pass_per_wildcard() -> None:
 class RegistryMachine(RuleBasedStateMachine):
     """Any sequence of announces and expiry agrees with a plain dictionary."""
 
+    limits = RegistryLimits()
+
     def __init__(self) -> None:
         super().__init__()
-        self.registry = new_registry()
+        self.registry = TrackerRegistry(lease=LEASE, rng=random.Random(1), limits=self.limits)
         self.model = {}
         self.now = 0.0
 
     @rule(
-        swarm=st.sampled_from([A, B]),
-        peer=st.sampled_from([*map(v4, range(5)), *map(v6, range(3))]),
+        swarm=st.sampled_from(SWARMS),
+        peer=st.sampled_from([*map(v4, range(4)), v4(0, 1), v4(0, 2), *map(v6, range(3))]),
         left=st.sampled_from([0, 1]),
         event=st.sampled_from([0, 1, 2, 3, 4, 2**32 - 1]),
-        share=st.sampled_from([None, UrlShare("x", 1), UrlShare("y", 2)]),
+        share=st.sampled_from([None, *(UrlShare(name, 1) for name in ("x", "y", "zzz"))]),
         num_want=st.integers(-1, 4),
     )
     def announce(
@@ -361,6 +364,10 @@ class RegistryMachine(RuleBasedStateMachine):
         num_want: int,
     ) -> None:
         self.expire()
+        if event != 3 and self.must_refuse(swarm, peer, share):
+            with pytest.raises(AnnounceRefusedError):
+                self.registry.announce(swarm, peer, self.now, left=left, event=event, share=share)
+            return
         answer = self.registry.announce(
             swarm, peer, self.now, left=left, event=event, num_want=num_want, share=share
         )
@@ -386,6 +393,29 @@ class RegistryMachine(RuleBasedStateMachine):
             name = None
         self.model[swarm, peer] = (self.now + LEASE, left, name, name_expires)
 
+    def names(self) -> set[tuple[bytes, str]]:
+        return {(key[0], value[2]) for key, value in self.model.items() if value[2]}
+
+    def must_refuse(self, swarm: bytes, peer: bytes, share: UrlShare | None) -> bool:
+        """Whether a limit is reached that this announce would exceed."""
+        limits, names = self.limits, self.names()
+        if share is not None and (swarm, share.name) not in names and (
+            len(names) >= limits.max_names or len(share.name) > limits.max_name_length
+        ):  # fmt: skip
+            return True
+        if (swarm, peer) in self.model:
+            return False
+        swarms = Counter(key[0] for key in self.model)
+        # Whoever has one IPv6 address has its /64.
+        host = len(peer), peer[: 4 if len(peer) == 6 else 8]
+        of_host = sum((len(key[1]), key[1][: len(host[1])]) == host for key in self.model)
+        return (
+            len(self.model) >= limits.max_peers
+            or of_host >= limits.max_peers_per_host
+            or swarms[swarm] >= limits.max_peers_per_swarm
+            or (swarm not in swarms and len(swarms) >= limits.max_swarms)
+        )
+
     @rule(seconds=st.sampled_from([1.0, 30.0, 74.0, 76.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -397,11 +427,11 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @invariant()
     def counts_agree(self) -> None:
-        for swarm in (A, B):
+        for swarm in SWARMS:
             lefts = [value[1] for key, value in self.model.items() if key[0] == swarm]
             counts = self.registry.scrape(swarm)
             assert (counts.seeders, counts.leechers) == (lefts.count(0), lefts.count(1))
-        names = {(key[0], value[2]) for key, value in self.model.items() if value[2]}
+        names = self.names()
         assert {(m.info_hash, m.name) for m in search(self.registry, "*")} == names
         assert self.registry.counts() == (
             len({key[0] for key in self.model}), len(self.model), len(names)
@@ -409,3 +439,19 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistryMachine = RegistryMachine.TestCase
+
+
+class FullRegistryMachine(RegistryMachine):
+    """So does a registry at its limits: who must be refused is, and nothing changes by it."""
+
+    limits = RegistryLimits(
+        max_swarms=2,
+        max_peers=7,
+        max_peers_per_swarm=4,
+        max_peers_per_host=3,
+        max_names=2,
+        max_name_length=2,
+    )
+
+
+TestFullRegistryMachine = FullRegistryMachine.TestCase
