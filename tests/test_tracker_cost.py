@@ -85,7 +85,7 @@ def test_a_heartbeat_takes_as_few_calls_in_a_small_swarm_as_in_a_large_one(
 
 @pytest.mark.parametrize(
     ("swarms", "peers", "most"),
-    [(2_000, 10, 140), (400, 50, 96), (20, 1_000, 190), (1, 30_000, 220)],
+    [(2_000, 10, 115), (400, 50, 72), (20, 1_000, 166), (1, 30_000, 174)],
 )
 def test_a_peer_on_a_host_of_its_own_takes_few_bytes(swarms: int, peers: int, most: int) -> None:
     registry = new_registry()

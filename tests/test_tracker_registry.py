@@ -12,6 +12,7 @@ from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.announces import AnnounceEvent, NameMatch, ScrapeCounts
 from trio_swarm.protocol.tracker_urls import UrlShare
 from trio_swarm.swarm.compact_peers import CompactPeers
+from trio_swarm.swarm.host_counts import HostCounts
 from trio_swarm.swarm.tracker_names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
 from trio_swarm.swarm.tracker_registry import (
     AnnounceRefusedError,
@@ -172,6 +173,8 @@ def test_one_host_cannot_fill_the_registry() -> None:
     registry.announce(A, v6(2), 0, left=0)
     with pytest.raises(AnnounceRefusedError):
         registry.announce(A, v6(3), 0, left=0)
+    # Next door.
+    registry.announce(A, v6(1 << 64), 0, left=0)
 
 
 @given(
@@ -219,6 +222,28 @@ def test_everybody_is_chosen_equally_often() -> None:
     assert set(times) == {peer for peer in peers if peer != peers[4]}
     expected = 4000 * 5 / 19
     assert all(abs(count - expected) < 0.15 * expected for count in times.values())
+
+
+@given(
+    changes=st.lists(
+        st.tuples(st.binary(min_size=4, max_size=4) | st.just(b"aaaa"), st.booleans())
+    ),
+    most=st.sampled_from([1, 1000]),
+)
+def test_hosts_are_counted_however_alike_they_are(
+    changes: list[tuple[bytes, bool]], most: int
+) -> None:
+    counts, model = HostCounts(4, most), Counter()
+    # With one bucket for all, an address is found across the ends of two others as well.
+    for host in [b"aaab", b"baaa", b"aa\0\0"] + [host for host, _ in changes]:
+        counts.add(host, 1)
+        model[host] += 1
+    for host, leaves in changes:
+        if leaves and model[host]:
+            counts.add(host, -1)
+            model[host] -= 1
+    for host in [*model, b"\0\0\0\1", b"\0\1aa", b"none"]:
+        assert counts[host] == model[host]
 
 
 def test_a_name_is_known_while_a_live_peer_announces_it() -> None:

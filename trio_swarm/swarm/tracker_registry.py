@@ -23,6 +23,7 @@ from trio_swarm.protocol.tracker_urls import UrlShare
 from trio_swarm.protocol.udp_tracker import MAX_PEERS, MAX_PEERS6
 from trio_swarm.swarm.compact_peers import CompactPeers, is_loopback
 from trio_swarm.swarm.expiry_calendar import ExpiryCalendar
+from trio_swarm.swarm.host_counts import HostCounts
 from trio_swarm.swarm.tracked_swarm import Sharing, TrackedSwarm
 from trio_swarm.swarm.tracker_names import NameSearch, NameTable, SharedName
 
@@ -41,7 +42,10 @@ class AnnounceRefusedError(TrioSwarmError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryLimits:
-    """How much strangers may make the tracker remember. A peer costs 60 to 220 bytes."""
+    """How much strangers may make the tracker remember.
+
+    A peer costs 30 to 180 bytes, most in a swarm of thousands, and a swarm 500.
+    """
 
     max_swarms: int = 100_000
     max_peers: int = 500_000
@@ -83,7 +87,8 @@ class TrackerRegistry:
         )
         self._calendar = ExpiryCalendar()
         self._peer_count = 0
-        self._peers_by_host: dict[int, int] = {}
+        self._hosts4 = HostCounts(4, limits.max_peers)
+        self._hosts6 = HostCounts(8, limits.max_peers)
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
@@ -260,11 +265,10 @@ class TrackerRegistry:
     def _admit(self, swarm: TrackedSwarm | None, address: bytes) -> None:
         """Count a peer that is to be listed, or refuse it."""
         limits = self._limits
-        host = _host(address)
-        of_host = self._peers_by_host.get(host, 0)
+        hosts, host = self._host_of(address)
         if self._peer_count >= limits.max_peers:
             raise AnnounceRefusedError("the tracker has no room for another peer")
-        if of_host >= limits.max_peers_per_host:
+        if hosts[host] >= limits.max_peers_per_host:
             raise AnnounceRefusedError("too many announces from this address")
         if swarm is None:
             if len(self._swarms) >= limits.max_swarms:
@@ -272,22 +276,22 @@ class TrackerRegistry:
         elif len(swarm) >= limits.max_peers_per_swarm:
             raise AnnounceRefusedError("the tracker has no room for another peer of this torrent")
         self._peer_count += 1
-        self._peers_by_host[host] = of_host + 1
+        hosts.add(host, 1)
         self.loopback_peers += is_loopback(address[:-2])
 
     def _forget(self, info_hash: bytes, address: bytes) -> None:
         """Undo what was done for a peer outside of the list it is no longer in."""
         self._peer_count -= 1
-        host = _host(address)
-        of_host = self._peers_by_host[host] - 1
-        if of_host:
-            self._peers_by_host[host] = of_host
-        else:
-            del self._peers_by_host[host]
+        hosts, host = self._host_of(address)
+        hosts.add(host, -1)
         self.loopback_peers -= is_loopback(address[:-2])
         shared = self._swarms[info_hash].unshare(address)
         if shared is not None:
             self._names.release(shared)
+
+    def _host_of(self, address: bytes) -> tuple[HostCounts, bytes]:
+        """Return whom a peer counts for. Who has one IPv6 address has its /64 (2**64 of them)."""
+        return (self._hosts4, address[:4]) if len(address) == 6 else (self._hosts6, address[:8])
 
     def _drop_if_empty(self, peers: CompactPeers) -> None:
         """Keep neither an empty list of peers nor a swarm without peers."""
@@ -347,11 +351,3 @@ class TrackerRegistry:
         shared.size = shared.size or share.size
         sharing.expires = now + self._lease
         return True
-
-
-def _host(address: bytes) -> int:
-    """Return whom a peer counts for. Whoever has one IPv6 address has its /64 (2**64 of them)."""
-    # Small integers take less memory than bytes do; those of the families are kept apart by sign.
-    if len(address) == 6:
-        return int.from_bytes(address[:4], "big")
-    return ~int.from_bytes(address[:8], "big")
