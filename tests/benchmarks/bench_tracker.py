@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,13 +192,3 @@ def memory_report() -> str:
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         rows.append((str(registry), f"{float(done.stdout):.0f}"))
     return table(("each peer a host of its own", "bytes a peer"), rows)
-
-
-def check_machine() -> Sequence[str]:
-    """Return what is missing to measure, for people."""
-    missing = []
-    if shutil.which("taskset") is None:
-        missing.append("taskset (util-linux)")
-    if shutil.which("opentracker") is None:
-        missing.append("opentracker: trio-swarm is measured alone")
-    return missing
