@@ -208,20 +208,31 @@ def test_a_choice_holds_distinct_others_of_the_right_kind(
         assert set(chosen) <= others
 
 
-def test_everybody_is_chosen_equally_often() -> None:
+@pytest.mark.parametrize("leechers_only", [False, True])
+@pytest.mark.parametrize("asker", [None, 0, 6, 7, 13, 19])
+@pytest.mark.parametrize("count", [1, 5, 11])
+def test_everybody_is_chosen_equally_often(
+    *, count: int, asker: int | None, leechers_only: bool
+) -> None:
     table = CompactPeers(6)
-    peers = [v4(number) for number in range(20)]
-    for number, peer in enumerate(peers):
-        table.set_seeder(table.add(peer, 0.0), is_seeder=number % 3 == 0)
+    for number in range(20):
+        table.set_seeder(table.add(v4(number), 0.0), is_seeder=number % 3 == 0)
+    assert table.seeders == 7
+    first = table.seeders if leechers_only else 0
     rng = random.Random(7)
+    rounds = 1000
     times = Counter(
         address
-        for _ in range(4000)
-        for address in split(table.choose(5, rng.random, asker=table.find(peers[4])))
+        for _ in range(rounds)
+        for address in split(
+            table.choose(count, rng.random, asker=-1 if asker is None else asker, first=first)
+        )
     )
-    assert set(times) == {peer for peer in peers if peer != peers[4]}
-    expected = 4000 * 5 / 19
-    assert all(abs(count - expected) < 0.15 * expected for count in times.values())
+    fitting = {table.address(at) for at in range(first, 20) if at != asker}
+    assert set(times) == fitting
+    expected = rounds * count / len(fitting)
+    # Four times the spread that chance alone gives.
+    assert all(abs(each - expected) < 4 * expected**0.5 for each in times.values())
 
 
 @given(
