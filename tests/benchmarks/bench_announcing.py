@@ -198,8 +198,11 @@ def info_hash(swarm: int) -> bytes:
 
 
 def peer(number: int) -> tuple[int, int]:
-    """Return which socket, and the port, of peer `number` of a swarm."""
-    return number % SOCKETS, 1024 + number // SOCKETS
+    """Return which socket, and the port, of peer `number` of a swarm.
+
+    Ports are as far apart as people's are; all of a million peers differ.
+    """
+    return number % SOCKETS, 1024 + number * 7919 % 64_511
 
 
 def fill_runs(askers: list[Asker], swarms: int, peers: int) -> Iterator[Run]:

@@ -35,17 +35,17 @@ class CompactPeers:
     __slots__ = (
         "_cursor",
         "_earliest",
+        "_stride",
         "bucket",
         "expires",
         "index",
         "info_hash",
         "packed",
         "seeders",
-        "stride",
     )
 
     def __init__(self, stride: int, info_hash: bytes = b"") -> None:
-        self.stride = stride
+        self._stride = stride
         self.info_hash = info_hash
         """Whose peers they are."""
         self.packed = bytearray()
@@ -75,7 +75,7 @@ class CompactPeers:
         """Return the position of a compact address, -1 if it is not listed."""
         if self.index is not None:
             return self.index.get(address, -1)
-        stride, packed = self.stride, self.packed
+        stride, packed = self._stride, self.packed
         at = packed.find(address)
         # The end of one address and the beginning of the next may look like a third.
         while at > 0 and at % stride:
@@ -84,7 +84,7 @@ class CompactPeers:
 
     def address(self, position: int) -> bytes:
         """Return the compact address of a peer."""
-        stride = self.stride
+        stride = self._stride
         return bytes(self.packed[position * stride : (position + 1) * stride])
 
     def add(self, address: bytes, expires: float) -> int:
@@ -123,7 +123,7 @@ class CompactPeers:
         last = len(self.expires) - 1
         self._swap(position, last)
         address = self.address(last)
-        del self.packed[-self.stride :]
+        del self.packed[-self._stride :]
         self.expires.pop()
         if self.index is not None:
             del self.index[address]
@@ -139,7 +139,7 @@ class CompactPeers:
         They are neighbours from a random start, wrapping around: everyone is as likely as anyone
         else to be among them, and the cost does not depend on the size of the swarm.
         """
-        stride, packed = self.stride, self.packed
+        stride, packed = self._stride, self.packed
         size = len(self.expires) - first
         is_among = asker >= first
         others = size - is_among
@@ -200,7 +200,7 @@ class CompactPeers:
         """Exchange two peers."""
         if position == other:
             return
-        stride, packed, expires = self.stride, self.packed, self.expires
+        stride, packed, expires = self._stride, self.packed, self.expires
         here, there = self.address(position), self.address(other)
         packed[position * stride : (position + 1) * stride] = there
         packed[other * stride : (other + 1) * stride] = here
