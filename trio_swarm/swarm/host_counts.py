@@ -3,6 +3,9 @@
 _PER_BUCKET = 32
 """Hosts in a bucket when there are as many as there may be: finding one of them takes 0.1 µs."""
 
+_MOST_BUCKETS = 2**17
+"""1 MiB for those that are empty, however high somebody sets a limit."""
+
 _COUNT = 4
 """Bytes of a count."""
 
@@ -20,7 +23,8 @@ class HostCounts:
     def __init__(self, host_size: int, most: int) -> None:
         self._host_size = host_size
         self._stride = host_size + _COUNT
-        self._buckets: list[bytearray | None] = [None] * (most // _PER_BUCKET + 1)
+        number = min(most // _PER_BUCKET + 1, _MOST_BUCKETS)
+        self._buckets: list[bytearray | None] = [None] * number
 
     def __getitem__(self, host: bytes) -> int:
         bucket = self._buckets[hash(host) % len(self._buckets)]
