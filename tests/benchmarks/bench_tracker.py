@@ -48,7 +48,7 @@ class Registry:
         return cls(int(swarms), int(peers))
 
     def __str__(self) -> str:
-        return f"{self.swarms:,} swarms of {self.peers}"
+        return f"{self.swarms:,} swarms of {self.peers:,}"
 
 
 class Load(NamedTuple):
