@@ -48,10 +48,11 @@ def main() -> None:
 
 
 def bench_peer(arguments: argparse.Namespace, scratch: Path) -> None:
-    from bench_peer import RIVALS, Field, contestants, report, run_rounds
+    from bench_peer import RIVALS, Field, contestants, run_rounds
+    from bench_peer_report import report
 
     aria2 = RIVALS["aria2"] if shutil.which("aria2c") else None
-    running_order = contestants(RIVALS["libtorrent"], aria2, arguments.only)
+    running_order = contestants(RIVALS["libtorrent"], aria2, arguments.only, arguments.size)
     field = Field(scratch, arguments.size)
     results = trio.run(run_rounds, field, running_order, arguments.repeats)
     print(report(results, arguments.size))

@@ -7,6 +7,7 @@ nothing here needs root; no client of the benchmarks minds loopback addresses.
 import contextlib
 import itertools
 import json
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ NO_MARKS = Marks("(no mark)", "(no mark)")
 
 
 class Loopback(Network):
-    """127.77.0.0/16, so that a default port at 127.0.0.1 is never in the way."""
+    """A /16 of 127/8 by our process id: the same ports elsewhere there are never in the way."""
 
     def __init__(self, reports: Path) -> None:
         super().__init__("loopback")
@@ -55,8 +56,10 @@ class Loopback(Network):
         """What the next program is run under: a profiler."""
         self._reports = reports
         self._reports.mkdir(exist_ok=True)
+        second = 64 + os.getpid() % 128
         self._free_addresses = (
-            f"127.77.{high}.{low}" for high, low in itertools.product(range(256), range(1, 255))
+            f"127.{second}.{high}.{low}"
+            for high, low in itertools.product(range(256), range(1, 255))
         )
 
     def command(self, argv: Sequence[str | Path]) -> list[str]:

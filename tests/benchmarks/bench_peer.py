@@ -1,7 +1,8 @@
 """From a seeder to a leecher, each a process: trio-swarm, its rivals, both ways mixed, the floor.
 
 All share one file. Every contestant runs once a round, with new seeders, a new tracker (for all it
-is trio-swarm's) and a new copy, which is compared with the file byte by byte and removed.
+is trio-swarm's) and a new copy, which is compared with the file byte by byte and removed. Before
+the first round everyone transfers a small file, unmeasured: that compiles modules and fills caches.
 """
 
 import os
@@ -13,24 +14,15 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import trio
 from bench_loopback import NO_MARKS, Loopback, Marks, Reading
-from bench_measuring import (
-    GIB,
-    KIB,
-    MIB,
-    in_alternation,
-    ratios,
-    size_text,
-    spread,
-    table,
-    warm_memory,
-)
+from bench_measuring import GIB, KIB, MIB, in_alternation, warm_memory
+from bench_room import demand_room
 from foreign_clients import ARIA2, LIBTORRENT, Tracker, our_tracker, trio_swarm
 from foreign_content import Content
 from foreign_network import Network
@@ -42,6 +34,10 @@ FLOOR_SCRIPT = Path(__file__).with_name("bench_floor.py")
 SLOWEST = 4 * MIB
 """Bytes a second; whoever is slower is taken to hang."""
 START_SECONDS = 30
+WARM_UP = 64 * MIB
+"""Bytes of the unmeasured round, at most."""
+LARGEST_OF_EIGHT = 512 * MIB
+"""Bytes that each of eight leechers fetches at most: eight copies lie there at the same time."""
 
 Seed = Callable[[Network, Content, Path, Path], AbstractAsyncContextManager[Program]]
 """seed(network, content, torrent, scratch)"""
@@ -130,8 +126,11 @@ class Transfer(NamedTuple):
     """Bytes of memory, of the one that took most."""
 
 
-def contestants(libtorrent: Side, aria2: Side | None, which: Sequence[str]) -> list[Contestant]:
-    """Return those with the names in `which`, or all."""
+def contestants(
+    libtorrent: Side, aria2: Side | None, which: Sequence[str], size: int
+) -> list[Contestant]:
+    """Return those with the names in `which`, or all, for a file of `size` bytes."""
+    eighth = max(2, -(-size // LARGEST_OF_EIGHT))
     all_of_them = [
         Contestant("trio-swarm", OURS, OURS),
         Contestant("libtorrent", libtorrent, libtorrent),
@@ -142,7 +141,7 @@ def contestants(libtorrent: Side, aria2: Side | None, which: Sequence[str]) -> l
         Contestant("trio-swarm, 256 KiB pieces", OURS, OURS, piece_length=256 * KIB),
         Contestant("libtorrent, 256 KiB pieces", libtorrent, libtorrent, piece_length=256 * KIB),
         Contestant("trio-swarm from 4 seeders", OURS, OURS, seeders=4),
-        Contestant("8 trio-swarm from one", OURS, OURS, leechers=8, share=2),
+        Contestant("8 trio-swarm from one", OURS, OURS, leechers=8, share=eighth),
     ]
     unknown = set(which) - {each.name for each in all_of_them}
     if unknown:
@@ -313,17 +312,35 @@ async def until_listed(tracker: Tracker, seeders: Sequence[Program], info_hash: 
 
 
 def write_random(path: Path, size: int) -> None:
-    """Write a file that neither compresses nor repeats."""
+    """Write a file that neither compresses nor repeats; it is on the disk when this returns."""
     with path.open("wb") as file:
         while size > 0:
             size -= file.write(os.urandom(min(size, 4 * MIB)))
+        # Not in the background of the first measurement.
+        os.fsync(file.fileno())
+
+
+def warm_up(contestant: Contestant, size: int) -> Contestant:
+    """Return a contestant with a small part of the file of `size` bytes, instead of its own."""
+    return replace(contestant, share=max(contestant.share, size // WARM_UP))
+
+
+def room_needed(running_order: Sequence[Contestant], size: int) -> int:
+    """Return the bytes of all files shared, and of the copies that are there at the same time."""
+    shares = {each.share for each in running_order}
+    shares |= {warm_up(each, size).share for each in running_order}
+    copies = max(each.leechers * (size // each.share) for each in running_order)
+    return sum(size // share for share in shares) + copies
 
 
 async def run_rounds(
     field: Field, running_order: Sequence[Contestant], repeats: int
 ) -> dict[str, list[Transfer]]:
     """Let every contestant run once a round; the results by name, in the order of the rounds."""
+    demand_room(field.scratch, room_needed(running_order, field.size))
     by_name = {contestant.name: contestant for contestant in running_order}
+    for contestant in running_order:
+        await field.run(warm_up(contestant, field.size))
     results: dict[str, list[Transfer]] = {name: [] for name in by_name}
     for number in range(repeats):
         for name in in_alternation(number, list(by_name)):
@@ -331,67 +348,3 @@ async def run_rounds(
             results[name].append(transfer)
             sys.stderr.write(f"round {number + 1}: {name}: {transfer.rate / MIB:.0f} MiB/s\n")
     return results
-
-
-def report(results: dict[str, list[Transfer]], size: int) -> str:
-    """Return the tables: what was measured, and the ratios."""
-    rows = [_row(name, transfers) for name, transfers in results.items()]
-    rounds = len(next(iter(results.values())))
-    heads = ("", "MiB/s", "to the end", "CPU s/GiB", "seeding", "leeching", "peak MiB", "seeder's")
-    lines = [
-        f"{size_text(size)} over loopback, medians (least-most) of {rounds} rounds:",
-        "",
-        table(heads, rows),
-    ]
-    compared = _ratios(results)
-    if compared:
-        heads = ("ratios, of one round each", "MiB/s", "to the end", "CPU s/GiB")
-        lines += ["", table(heads, compared)]
-    return "\n".join(lines)
-
-
-def _cpu(transfer: Transfer) -> float:
-    return transfer.seeder_cpu + transfer.leecher_cpu
-
-
-def _row(name: str, transfers: Sequence[Transfer]) -> tuple[str, ...]:
-    return (
-        name,
-        spread(each.rate / MIB for each in transfers).text(),
-        f"{spread(each.finished / MIB for each in transfers).median:.0f}",
-        spread(map(_cpu, transfers)).text(2),
-        f"{spread(each.seeder_cpu for each in transfers).median:.2f}",
-        f"{spread(each.leecher_cpu for each in transfers).median:.2f}",
-        f"{spread(each.leecher_peak / MIB for each in transfers).median:.0f}",
-        f"{spread(each.seeder_peak / MIB for each in transfers).median:.0f}",
-    )
-
-
-_COMPARED = (
-    ("trio-swarm", "libtorrent"),
-    ("trio-swarm", "aria2"),
-    ("trio-swarm", "floor"),
-    ("trio-swarm from libtorrent", "libtorrent"),
-    ("libtorrent from trio-swarm", "libtorrent"),
-    ("trio-swarm, 256 KiB pieces", "trio-swarm"),
-    ("trio-swarm, 256 KiB pieces", "libtorrent, 256 KiB pieces"),
-    ("trio-swarm from 4 seeders", "trio-swarm"),
-    ("8 trio-swarm from one", "trio-swarm"),
-)
-
-
-def _ratios(results: dict[str, list[Transfer]]) -> list[tuple[str, ...]]:
-    rows = []
-    for name, other in _COMPARED:
-        if name not in results or other not in results:
-            continue
-        ones, others = results[name], results[other]
-        rows.append(
-            (
-                f"{name} / {other}",
-                ratios([one.rate for one in ones], [one.rate for one in others]).text(2),
-                ratios([one.finished for one in ones], [one.finished for one in others]).text(2),
-                ratios([_cpu(one) for one in ones], [_cpu(one) for one in others]).text(2),
-            )
-        )
-    return rows

@@ -1,5 +1,7 @@
 """What benchmarks make of their numbers."""
 
+from pathlib import Path
+
 import pytest
 from bench_measuring import (
     GIB,
@@ -12,6 +14,8 @@ from bench_measuring import (
     spread,
     table,
 )
+from bench_room import NoRoomError, demand_room, room_in
+from bench_targets import Target
 
 
 def test_a_spread_is_the_middle_and_the_ends() -> None:
@@ -53,6 +57,28 @@ def test_sizes_are_shown_in_the_largest_round_unit() -> None:
         "16 KiB",
         "1000 bytes",
     ]
+
+
+def test_a_target_is_reached_or_missed_in_the_direction_that_is_better() -> None:
+    speed, cost = Target(2.0, 1.5), Target(64, 96)
+    assert [speed.verdict(value) for value in (2.0, 1.9, 1.2)] == [
+        "goal reached",
+        "least reached",
+        "misses the least by 20%",
+    ]
+    assert [cost.verdict(value) for value in (64, 65, 120)] == [
+        "goal reached",
+        "least reached",
+        "misses the least by 25%",
+    ]
+    assert speed.cells(1.5, 1) == ("2.0", "1.5", "least reached")
+
+
+def test_what_does_not_fit_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    room = room_in(tmp_path)
+    demand_room(tmp_path, 0)
+    with pytest.raises(NoRoomError, match=r"GiB are needed: name another folder"):
+        demand_room(tmp_path, 2 * room + GIB)
 
 
 def test_a_table_is_aligned() -> None:
