@@ -22,7 +22,8 @@ FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check nightly build clean foreign-clients
-.PHONY: bench bench-peer bench-tracker bench-hash bench-start bench-scheduler profile
+.PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
+.PHONY: profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -86,10 +87,13 @@ nightly: $(INSTALLED)  ## run the property tests with 10,000 (models: 1,000) exa
 # the rivals, hence the path.
 BENCH := PYTHONPATH=tests:tests/foreign $(BIN)/python tests/benchmarks/bench.py --repeats $(REPEATS)
 
-bench: bench-peer bench-tracker bench-hash bench-scheduler bench-start  ## run all benchmarks
+bench: bench-peer bench-memory bench-tracker bench-hash bench-scheduler bench-start  ## run all benchmarks
 
 bench-peer: $(INSTALLED) foreign-clients  ## compare transfers with libtorrent, aria2, no protocol
 	$(BENCH) peer $(ARGS)
+
+bench-memory: $(INSTALLED)  ## measure the memory of a large download and of a crowded seeder
+	$(BENCH) memory $(ARGS)
 
 bench-tracker: $(INSTALLED) foreign-clients  ## compare announces a second with opentracker
 	$(BENCH) tracker $(ARGS)

@@ -25,6 +25,9 @@ def main() -> None:
     tracker = parts.add_parser("tracker", help="announces a second against opentracker")
     tracker.add_argument("--registry", action="append", metavar="SWARMSxPEERS")
     tracker.add_argument("--seconds", type=float, default=5, help="of one load (default: 5)")
+    memory = parts.add_parser("memory", help="most memory of a leecher and of a crowded seeder")
+    memory.add_argument("--size", type=parse_size, default=parse_size("8GiB"))
+    memory.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
     hashing = parts.add_parser("hash", help="hashing a file against hashlib on two threads")
     hashing.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
     parts.add_parser("start", help="how long commands take that only say something")
@@ -36,11 +39,19 @@ def main() -> None:
     arguments = parser.parse_args()
     # As installed programs run: their modules are compiled once.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if arguments.part == "memory" and arguments.scratch is None:
+        from bench_memory import room_needed
+        from bench_room import folder_with_room
+
+        folders = [Path("/dev/shm"), Path(tempfile.gettempdir())]
+        arguments.scratch = folder_with_room(folders, room_needed(arguments.size))
     with tempfile.TemporaryDirectory(prefix="trio-swarm-bench-", dir=arguments.scratch) as scratch:
         if arguments.part == "peer":
             bench_peer(arguments, Path(scratch))
         elif arguments.part == "tracker":
             bench_tracker(arguments, Path(scratch))
+        elif arguments.part == "memory":
+            bench_memory(arguments, Path(scratch))
         elif arguments.part == "profile":
             bench_profile(arguments, Path(scratch))
         else:
@@ -69,6 +80,12 @@ def bench_tracker(arguments: argparse.Namespace, scratch: Path) -> None:
         loads, memory = trio.run(measure, scratch, registry)
         print(part.report(registry, loads, memory), end="\n\n")
     print(part.memory_report())
+
+
+def bench_memory(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_memory as part
+
+    print(part.report(part.run(scratch, arguments.size, arguments.rounds), arguments.size))
 
 
 def bench_profile(arguments: argparse.Namespace, scratch: Path) -> None:

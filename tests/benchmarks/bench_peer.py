@@ -153,9 +153,12 @@ def contestants(
 class Field:
     """The file in all shapes needed, and the programs' surroundings, below `scratch`."""
 
-    def __init__(self, scratch: Path, size: int) -> None:
+    def __init__(
+        self, scratch: Path, size: int, *, write: Callable[[Path, int], None] | None = None
+    ) -> None:
         self.scratch = scratch
         self.size = size
+        self._write = write if write is not None else write_random
         self.network = Loopback(scratch / "reports")
         self.seeder_prefix: list[str] = []
         self.leecher_prefix: list[str] = []
@@ -168,7 +171,7 @@ class Field:
         if share not in self._contents:
             size = self.size // share
             path = make_folder(self.scratch / f"share-{share}") / "data"
-            write_random(path, size)
+            self._write(path, size)
             self._contents[share] = Content(path, {"": size})
         return self._contents[share]
 

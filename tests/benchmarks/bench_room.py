@@ -1,6 +1,8 @@
 """Whether there is room for what a benchmark writes, before it writes it."""
 
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench_measuring import GIB
@@ -21,6 +23,23 @@ def demand_room(folder: Path, needed: int) -> None:
             f"{folder} has room for {there / GIB:.1f} GiB of files, but {needed / GIB:.1f} GiB are "
             "needed: name another folder with --scratch, or a smaller --size"
         )
+
+
+def folder_with_room(folders: Sequence[Path], needed: int) -> Path:
+    """Return the first folder in which `needed` bytes fit, and say why not those before it.
+
+    Raises NoRoomError if there is none.
+    """
+    for folder in folders[:-1]:
+        if folder.is_dir():
+            try:
+                demand_room(folder, needed)
+            except NoRoomError as error:
+                sys.stderr.write(f"{error}\n")
+            else:
+                return folder
+    demand_room(folders[-1], needed)
+    return folders[-1]
 
 
 def room_in(folder: Path) -> int:
