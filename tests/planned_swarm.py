@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger_swarm import LedgerSwarm
-from toy_swarm import Source
+from toy_swarm import BLOCK, Source
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.settings import NodeSettings
 from trio_swarm.swarm.guard import GuardedScheduler
-from trio_swarm.swarm.ledger import Ledger
+from trio_swarm.swarm.ledger import BlockOutcome, Ledger
 from trio_swarm.swarm.lengths import Lengths
 
 MIB = 1024 * 1024
@@ -44,11 +44,22 @@ class Metered:
 
 
 class PlannedSwarm(LedgerSwarm):
-    """Plans after every few blocks, and ends when `target` bytes are received."""
+    """Plans after every few blocks, and ends when `target` bytes are received.
+
+    Neighbouring blocks arrive, and are taken in, up to `at_once` at a time.
+    """
 
     def __init__(
-        self, strategy: Scheduler, peers: int, meter: Callable[..., Any], *, are_seeders: bool
+        self,
+        strategy: Scheduler,
+        peers: int,
+        meter: Callable[..., Any],
+        *,
+        are_seeders: bool,
+        at_once: int = 1,
     ) -> None:
+        self._at_once = at_once
+        self._lengths = [0] * peers
         rng = random.Random(1)
         # Every piece has a holder; the others have three quarters of all.
         sources = [
@@ -95,8 +106,33 @@ class PlannedSwarm(LedgerSwarm):
             self._unplanned = 0
             super()._plan()
 
+    def _send_next(self, key: int) -> None:
+        """Let a run of blocks come: of one piece, and behind each other."""
+        queue = self.queues[key]
+        if self.sending[key] is not None or not queue:
+            return
+        piece, begin, earliest = queue.popleft()
+        count = 1
+        while queue and count < self._at_once:
+            if queue[0][:2] != (piece, begin + count * BLOCK):
+                break
+            queue.popleft()
+            count += 1
+        self.sending[key] = (piece, begin)
+        self._lengths[key] = count * BLOCK
+        seconds = count * BLOCK / self.sources[key].rate
+        seconds *= 1 + self.jitter * self.noise.uniform(-1, 1)
+        self._at(max(self.now, earliest) + seconds, key)
+
     def _arrive(self, key: int) -> None:
-        super()._arrive(key)
+        block, length = self.sending[key], self._lengths[key]
+        assert block is not None
+        self.sending[key] = None
+        self._unplanned += length // BLOCK - 1
+        outcome = self.ledger.received(key, *block, length, self.now)
+        if outcome is BlockOutcome.COMPLETED:
+            self.ledger.verified(block[0])
+        self._send_next(key)
         if self.real_ledger.received_bytes >= self._target:
             raise _ReachedError
 

@@ -1,8 +1,8 @@
 """What decisions cost: one by each strategy, and those of a download at 500 MiB/s.
 
 The download is on a virtual clock (tests/planned_swarm.py): the real ledger and strategy. What is
-timed is the ledger's planning, guard included, and its taking in of blocks one by one (a real peer
-takes neighbours in as one, which costs less).
+timed is the ledger's planning, guard included, and its taking in of blocks. A peer takes
+neighbours in as one: those of a read, or of a block longer than 16 KiB.
 """
 
 import random
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench_measuring import Spread, spread, table
+from bench_targets import TARGET_HEADS, Target
 
 from large_swarm import PEERS, large_view
 from planned_swarm import MIB, PIECES, RATE, PlannedSwarm
@@ -28,6 +29,18 @@ STRATEGIES: dict[str, Callable[[], Scheduler]] = {
     "round-robin": RoundRobin,
     "bandwidth-weighted": BandwidthWeighted,
 }
+
+
+DECISION = Target(50, 200)
+"""Microseconds."""
+SHARE = Target(3, 8)
+"""Percent of a core, for planning and taking in."""
+CASES = (
+    ("1 peer, 1 MiB blocks", 1, 64),
+    ("1 peer, 16 KiB blocks, 16 a read", 1, 16),
+    ("50 peers, 16 KiB blocks, 16 a read", PEERS, 16),
+    ("50 peers, 16 KiB blocks, one by one", PEERS, 1),
+)
 
 
 def time_decision(strategy: Scheduler) -> float:
@@ -63,10 +76,12 @@ def _nothing(_now: float) -> None:
     """Take the time of a call."""
 
 
-def time_download(strategy: Scheduler, peers: int, *, are_seeders: bool) -> tuple[float, float]:
+def time_download(
+    strategy: Scheduler, peers: int, *, are_seeders: bool, at_once: int = 1
+) -> tuple[float, float]:
     """Return the parts of a core that planning, and taking in, need at 500 MiB/s."""
     meter = _Meter()
-    swarm = PlannedSwarm(strategy, peers, meter, are_seeders=are_seeders)
+    swarm = PlannedSwarm(strategy, peers, meter, are_seeders=are_seeders, at_once=at_once)
     swarm.run_until(SETTLED)
     meter.seconds = dict.fromkeys(meter.seconds, 0.0)
     swarm.run_until(SETTLED + TIMED)
@@ -79,7 +94,18 @@ def report(repeats: int) -> str:
     downloads = []
     for name, make in STRATEGIES.items():
         decision = spread(1e6 * time_decision(make()) for _ in range(repeats))
-        decisions.append((name, decision.text(1)))
+        decisions.append((name, decision.text(1), *DECISION.cells(decision.median)))
+    cases = []
+    for case, peers, at_once in CASES:
+        for name, make in STRATEGIES.items():
+            measured = [
+                time_download(make(), peers, are_seeders=True, at_once=at_once)
+                for _ in range(repeats)
+            ]
+            both = spread(100 * (plan + received) for plan, received in measured)
+            planning = spread(100 * plan for plan, _ in measured)
+            cells = SHARE.cells(both.median)
+            cases.append((f"{name}, {case}", f"{planning.median:.1f}", both.text(1), *cells))
     for are_seeders in (True, False):
         # A lone peer has to have everything.
         for peers in PEER_COUNTS if are_seeders else PEER_COUNTS[1:]:
@@ -96,10 +122,14 @@ def report(repeats: int) -> str:
         (
             f"One decision of the strategy, {PIECES:,} pieces, {PEERS} peers:",
             "",
-            table(("", "us"), decisions),
+            table(("", "us", *TARGET_HEADS), decisions),
+            "",
+            "Percent of a core at 500 MiB/s, from seeders, neighbours taken in together:",
+            "",
+            table(("", "planning", "and taking in", *TARGET_HEADS), cases),
             "",
             f"Percent of a core at 500 MiB/s, {PIECES:,} pieces of 1 MiB, 16 KiB blocks, all peers",
-            "seeders or all but one with three quarters of the pieces:",
+            "seeders or all but one with three quarters of the pieces, taken in one by one:",
             "",
             table(heads, downloads),
         )
