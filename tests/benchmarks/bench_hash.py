@@ -19,9 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench_measuring import MIB, in_alternation, ratios, size_text, spread, table
+from bench_targets import TARGET_HEADS, Target
 
 PIECE = MIB
 THREADS = 2
+TARGET = Target(0.9, 0.8)
+"""Of the speed of hashlib alone."""
 SIDES = ("ours", "read", "hashlib")
 NAMES = {"ours": "trio-swarm", "read": "read and hash, 2 threads", "hashlib": "hash, 2 threads"}
 
@@ -80,12 +83,20 @@ def report(results: dict[str, list[float]], size: int) -> str:
         (NAMES[side], spread(size / MIB / seconds for seconds in results[side]).text())
         for side in SIDES
     ]
-    lines = [f"{size_text(size)} in {size_text(PIECE)} pieces:", "", table(("", "MiB/s"), rows), ""]
-    lines += [
-        f"trio-swarm / {NAMES[other]}: {ratios(results[other], results['ours']).text(2)}"
-        for other in SIDES[1:]
-    ]
-    return "\n".join(lines)
+    compared = []
+    for other in SIDES[1:]:
+        ratio = ratios(results[other], results["ours"])
+        cells = TARGET.cells(ratio.median, 1) if other == "hashlib" else ("", "", "")
+        compared.append((f"trio-swarm / {NAMES[other]}", ratio.text(2), *cells))
+    return "\n".join(
+        (
+            f"{size_text(size)} in {size_text(PIECE)} pieces:",
+            "",
+            table(("", "MiB/s"), rows),
+            "",
+            table(("ratios, of one round each", "", *TARGET_HEADS), compared),
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_measuring import KIB, in_alternation, ratios, spread, table
+from bench_targets import TARGET_HEADS, Target
 
 FLOOR = "python -c pass"
 TRIO = "python -c 'import trio'"
+TARGETS = {"trio-swarm --version": Target(150, 300)}
+"""Milliseconds, by the clock on the wall."""
 RUNS_PER_ROUND = 4
 TINY = 64 * KIB
 """Bytes of the file that is fetched: moving it takes no time, so all of it is start and end."""
@@ -105,7 +108,15 @@ def report(results: dict[str, list[Times]]) -> str:
             spread(1000 * each.cpu for each in times).text(),
             ratios([each.cpu for each in times], floor).text(1),
             ratios([each.cpu for each in times], bare).text(2),
+            *_target_cells(name, times),
         )
         for name, times in results.items()
     ]
-    return table(("", "wall, ms", "CPU, ms", f"/ {FLOOR}", f"/ {TRIO}"), rows)
+    heads = ("", "wall, ms", "CPU, ms", f"/ {FLOOR}", f"/ {TRIO}", *TARGET_HEADS)
+    return table(heads, rows)
+
+
+def _target_cells(name: str, times: list[Times]) -> tuple[str, str, str]:
+    if name not in TARGETS:
+        return "", "", ""
+    return TARGETS[name].cells(spread(1000 * each.wall for each in times).median)
