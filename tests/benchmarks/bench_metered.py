@@ -27,6 +27,8 @@ LONGEST_MARK = 64
 def main() -> int:
     folder, last, done, *argv = sys.argv[1:]
     report = Path(folder, f"{os.getpid()}.json")
+    # A shell's background jobs ignore SIGINT, and so would the program, which is ended by it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     started = time.monotonic()
     program = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
