@@ -1,7 +1,7 @@
 """Where benchmarks run: addresses of 127/8, and a meter around each program.
 
-Takes the place of `foreign_network.Network` for the modules in tests/foreign. No namespace, so
-nothing here needs root; no client of the benchmarks minds loopback addresses.
+Takes the place of `foreign_network.Network` for the modules in tests/foreign. `Loopback` is no
+namespace, so it needs no root; no client of the benchmarks minds loopback addresses.
 """
 
 import contextlib
@@ -45,31 +45,22 @@ class Reading:
 NO_MARKS = Marks("(no mark)", "(no mark)")
 
 
-class Loopback(Network):
-    """A /16 of 127/8 by our process id: the same ports elsewhere there are never in the way."""
+class Metered(Network):
+    """Any network whose programs run under a meter."""
 
-    def __init__(self, reports: Path) -> None:
-        super().__init__("loopback")
+    def __init__(self, name: str, reports: Path) -> None:
+        super().__init__(name)
         self.marks = NO_MARKS
         """What the next program is watched for."""
         self.prefix: list[str] = []
         """What the next program is run under: a profiler."""
         self._reports = reports
         self._reports.mkdir(exist_ok=True)
-        second = 64 + os.getpid() % 128
-        self._free_addresses = (
-            f"127.{second}.{high}.{low}"
-            for high, low in itertools.product(range(256), range(1, 255))
-        )
 
     def command(self, argv: Sequence[str | Path]) -> list[str]:
         """Return the command that runs `argv` under a meter."""
         meter = [sys.executable, "-I", "-S", METER, self._reports, self.marks.last, self.marks.done]
         return [*map(str, meter), *self.prefix, *map(str, argv)]
-
-    def udp_socket(self) -> socket.socket:
-        """Return a UDP socket."""
-        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def reading(self, program: Program) -> Reading | None:
         """Return what a program's meter read when it was done; None before."""
@@ -86,6 +77,10 @@ class Loopback(Network):
             cpu=done["cpu"],
             peak=int(done["peak"] or ended["peak"]),
         )
+
+    def started(self, program: Program) -> float:
+        """Return when a program started, monotonic seconds."""
+        return self._entries(program)[0]["started"]
 
     def pid(self, program: Program) -> int:
         """Return the process id of the program itself, not of its meter."""
@@ -106,3 +101,19 @@ class Loopback(Network):
             # A line without its end is still being written.
             entries = [json.loads(line) for line in text.splitlines(keepends=True) if "\n" in line]
         return entries
+
+
+class Loopback(Metered):
+    """A /16 of 127/8 by our process id: the same ports elsewhere there are never in the way."""
+
+    def __init__(self, reports: Path) -> None:
+        super().__init__("loopback", reports)
+        second = 64 + os.getpid() % 128
+        self._free_addresses = (
+            f"127.{second}.{high}.{low}"
+            for high, low in itertools.product(range(256), range(1, 255))
+        )
+
+    def udp_socket(self) -> socket.socket:
+        """Return a UDP socket."""
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -63,9 +63,9 @@ async def _libtorrent(
 
 
 def _libtorrent_seed(
-    network: Network, content: Content, torrent: Path, scratch: Path
+    network: Network, content: Content, torrent: Path, scratch: Path, *options: str
 ) -> AbstractAsyncContextManager[Program]:
-    return _libtorrent(network, torrent, content.path.parent, scratch, "--seed")
+    return _libtorrent(network, torrent, content.path.parent, scratch, "--seed", *options)
 
 
 def _libtorrent_fetched(program: Program) -> bool:
@@ -188,14 +188,23 @@ CLIENTS = {client.name: client for client in (LIBTORRENT, ARIA2, TRANSMISSION)}
 
 @contextlib.asynccontextmanager
 async def trio_swarm(
-    network: Network, scratch: Path, command: str, *arguments: str | Path
+    network: Network,
+    scratch: Path,
+    command: str,
+    *arguments: str | Path,
+    checkout: Path | None = None,
 ) -> AsyncIterator[Program]:
-    """Run `trio-swarm COMMAND ARGUMENTS --json`, listening at an address of its own."""
+    """Run `trio-swarm COMMAND ARGUMENTS --json`, listening at an address of its own.
+
+    checkout: where to take it from, if not from where this Python finds it.
+    """
     address = network.new_address()
     port = TRACKER_PORT if command == "tracker" else 0
     argv = [sys.executable, "-m", "trio_swarm", command, *arguments]
     argv += ["--listen", f"{address}:{port}", "--json", "--verbose"]
     env = {"XDG_STATE_HOME": str(scratch / "state"), "XDG_CONFIG_HOME": str(scratch / "config")}
+    if checkout is not None:
+        env["PYTHONPATH"] = str(checkout)
     async with running(
         network, f"trio-swarm-{command}", address, argv, folder=scratch, env=env
     ) as program:

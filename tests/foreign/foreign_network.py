@@ -13,12 +13,15 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 NAME_PREFIX = "trio-swarm-test-"
 ADDRESSES = [f"10.77.0.{host}" for host in range(1, 251)]
 _CLONE_NEWNET = 0x40000000
+
+Made = TypeVar("Made")
 
 
 class Network:
@@ -38,60 +41,71 @@ class Network:
 
     def udp_socket(self) -> socket.socket:
         """A UDP socket inside; a socket stays in the namespace it was made in."""
-        made: list[socket.socket] = []
+        return inside(self.name, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
-        def enter_and_make() -> None:
-            # setns moves only the calling thread, so this thread is thrown away afterwards.
-            # os.setns needs Python 3.12.
-            libc = ctypes.CDLL(None, use_errno=True)
-            with Path("/run/netns", self.name).open() as namespace:
-                if libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-                    return
-            made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
-        thread = threading.Thread(target=enter_and_make)
-        thread.start()
-        thread.join()
-        (opened,) = made
-        return opened
+def inside(name: str, make: Callable[[], Made]) -> Made:
+    """What `make` returns, called in a namespace: a socket, or an open file of /proc."""
+    made: list[Made] = []
+
+    def enter_and_make() -> None:
+        # setns moves only the calling thread, so this thread is thrown away afterwards.
+        # os.setns needs Python 3.12.
+        libc = ctypes.CDLL(None, use_errno=True)
+        with Path("/run/netns", name).open() as namespace:
+            if libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+                return
+        made.append(make())
+
+    thread = threading.Thread(target=enter_and_make)
+    thread.start()
+    thread.join()
+    (opened,) = made
+    return opened
 
 
 @contextlib.contextmanager
 def open_network() -> Iterator[Network]:
     """Make a namespace; delete it at the end, with every process that is still in it."""
-    _remove_abandoned()
+    remove_abandoned(NAME_PREFIX)
     # One per test process: xdist's workers each have their own.
     name = f"{NAME_PREFIX}{os.getpid()}"
-    _ip("netns", "add", name)
+    run("ip", "netns", "add", name)
     try:
         up = ["link set lo up", *(f"address add {address}/24 dev lo" for address in ADDRESSES)]
-        _ip("-netns", name, "-batch", "-", input="\n".join(up))
+        run("ip", "-netns", name, "-batch", "-", input="\n".join(up))
         yield Network(name)
     finally:
-        _remove(name)
+        remove(name)
 
 
-def _remove_abandoned() -> None:
-    # A test process that was killed could not clean up; its number is in the name.
-    for line in _ip("netns", "list").splitlines():
-        name = line.split()[0]
-        owner = name.removeprefix(NAME_PREFIX)
-        if name != owner and owner.isdecimal() and not Path("/proc", owner).exists():
+def remove_abandoned(prefix: str) -> None:
+    """Remove the namespaces named `prefix`, a process id and no more or `-…`, if it is gone."""
+    # A process that was killed could not clean up; its number is in the name.
+    for name in namespaces(prefix):
+        owner = name.removeprefix(prefix).partition("-")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
             with contextlib.suppress(OSError):  # another worker was faster
-                _remove(name)
+                remove(name)
 
 
-def _remove(name: str) -> None:
-    for pid in _ip("netns", "pids", name).split():
+def namespaces(prefix: str) -> list[str]:
+    """Return the names of the namespaces that begin so."""
+    names = (line.split()[0] for line in run("ip", "netns", "list").splitlines())
+    return [name for name in names if name.startswith(prefix)]
+
+
+def remove(name: str) -> None:
+    """Remove a namespace and kill every process in it."""
+    for pid in run("ip", "netns", "pids", name).split():
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
-    _ip("netns", "delete", name)
+    run("ip", "netns", "delete", name)
 
 
-def _ip(*arguments: str, input: str | None = None) -> str:  # noqa: A002 - as subprocess names it
-    done = subprocess.run(
-        ["ip", *arguments], input=input, capture_output=True, text=True, check=False
-    )
+def run(*argv: str, input: str | None = None) -> str:  # noqa: A002 - as subprocess names it
+    """Run `ip` or a command like it, and return what it prints; OSError if it fails."""
+    done = subprocess.run(argv, input=input, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise OSError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+        raise OSError(f"{' '.join(argv)}: {done.stderr.strip()}")
     return done.stdout

@@ -17,6 +17,8 @@ def main() -> None:
     parser.add_argument("--address", required=True)
     parser.add_argument("--folder", required=True)
     parser.add_argument("--seed", action="store_true", help="the folder has all the data")
+    parser.add_argument("--super-seeding", action="store_true", help="BEP 16, while it seeds")
+    parser.add_argument("--gives-nothing", action="store_true", help="never unchoke anybody")
     parser.add_argument("--log-peers", action="store_true", help="print every message")
     arguments = parser.parse_args()
 
@@ -42,6 +44,7 @@ def main() -> None:
             "enable_incoming_utp": False,
             "allow_multiple_connections_per_ip": True,
             "alert_mask": mask,
+            **({"unchoke_slots_limit": 0} if arguments.gives_nothing else {}),
         }
     )
     if arguments.what.startswith("magnet:"):
@@ -52,6 +55,8 @@ def main() -> None:
     parameters.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     if arguments.seed:
         parameters.flags |= lt.torrent_flags.seed_mode
+    if arguments.super_seeding:
+        parameters.flags |= lt.torrent_flags.super_seeding
     handle = session.add_torrent(parameters)
 
     started = time.monotonic()
