@@ -23,7 +23,7 @@ FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check nightly build clean foreign-clients
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: profile
+.PHONY: bench-swarm profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -106,6 +106,10 @@ bench-scheduler: $(INSTALLED)  ## time what decisions cost
 
 bench-start: $(INSTALLED)  ## time commands that only say something
 	$(BENCH) start $(ARGS)
+
+# Needs root, takes an hour and the whole machine: not part of `make bench`.
+bench-swarm: $(INSTALLED) foreign-clients  ## compare swarms on shaped links with the least time possible
+	$(BENCH) swarm $(ARGS)
 
 profile: $(INSTALLED)  ## show where the time of a transfer goes, on either side
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy

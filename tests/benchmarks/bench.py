@@ -5,13 +5,19 @@ Everything lies in a scratch folder that is removed at the end; only 127/8 is us
 
 import argparse
 import os
+import shlex
 import shutil
+import signal
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import trio
 from bench_measuring import parse_size
+from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS
+
+SCRATCH_PREFIX = "trio-swarm-bench-"
 
 
 def main() -> None:
@@ -30,6 +36,39 @@ def main() -> None:
     memory.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
     hashing = parts.add_parser("hash", help="hashing a file against hashlib on two threads")
     hashing.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
+    swarm = parts.add_parser("swarm", help="whole swarms on shaped links; needs root")
+    swarm.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
+    swarm.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
+    swarm.add_argument(
+        "--column",
+        action="append",
+        help=f"{', '.join(COLUMNS)} or all; repeatable (default: {', '.join(DEFAULT_COLUMNS)})",
+    )
+    swarm.add_argument("--scheduler", action="append", default=[], help="trio-swarm's; repeatable")
+    swarm.add_argument(
+        "--ours",
+        action="append",
+        default=[],
+        metavar="OPTIONS",
+        type=shlex.split,
+        help="for all trio-swarm peers: --ours='--uploader round-robin --choker tit-for-tat'",
+    )
+    swarm.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="another checkout of trio-swarm, as one more contestant; repeatable",
+    )
+    swarm.add_argument("--congestion", help="TCP's congestion control (default: the system's)")
+    swarm.add_argument("--timeline", action="store_true", help="show each second's use of uplinks")
+    swarm.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="add each run to this file, and report all runs it holds",
+    )
     parts.add_parser("start", help="how long commands take that only say something")
     parts.add_parser("scheduler", help="what decisions cost")
     profile = parts.add_parser("profile", help="where a transfer's time goes, by py-spy")
@@ -45,8 +84,13 @@ def main() -> None:
 
         folders = [Path("/dev/shm"), Path(tempfile.gettempdir())]
         arguments.scratch = folder_with_room(folders, room_needed(arguments.size))
-    with tempfile.TemporaryDirectory(prefix="trio-swarm-bench-", dir=arguments.scratch) as scratch:
-        if arguments.part == "peer":
+    if arguments.part == "swarm":
+        arguments.scratch = prepare_swarm(arguments)
+    prefix = f"{SCRATCH_PREFIX}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=arguments.scratch) as scratch:
+        if arguments.part == "swarm":
+            bench_swarm(arguments, Path(scratch))
+        elif arguments.part == "peer":
             bench_peer(arguments, Path(scratch))
         elif arguments.part == "tracker":
             bench_tracker(arguments, Path(scratch))
@@ -86,6 +130,83 @@ def bench_memory(arguments: argparse.Namespace, scratch: Path) -> None:
     import bench_memory as part
 
     print(part.report(part.run(scratch, arguments.size, arguments.rounds), arguments.size))
+
+
+def prepare_swarm(arguments: argparse.Namespace) -> Path | None:
+    """Return where to put files; exit with code 2 where no such benchmark can be."""
+    from bench_swarm_network import problem
+
+    if (reason := problem()) is not None:
+        sys.stderr.write(f"bench-swarm: {reason}\n")
+        raise SystemExit(2)
+    names = arguments.column or list(DEFAULT_COLUMNS)
+    if "all" in names:
+        names = list(COLUMNS)
+    if unknown := set(names) - set(COLUMNS):
+        sys.stderr.write(f"bench-swarm: no column {', '.join(sorted(unknown))}\n")
+        raise SystemExit(2)
+    arguments.column = names
+    # The peers run in folders of their own, and are to find the same trio-swarm as this process.
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(each).resolve()) for each in paths if each)
+
+    # Ended by a signal, it removes everything as after Ctrl-C.
+    def interrupt(_number: int, _frame: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    memory = Path("/dev/shm")
+    scratch = arguments.scratch
+    most = max(len(COLUMNS[name].leechers) for name in names) + 2
+    if scratch is None and os.access(memory, os.W_OK):
+        scratch = memory if shutil.disk_usage(memory).free > most * arguments.size else None
+    remove_abandoned_scratch(scratch or Path(tempfile.gettempdir()))
+    return scratch
+
+
+def remove_abandoned_scratch(folder: Path) -> None:
+    """Remove what a benchmark that was killed left in a folder."""
+    for left in folder.glob(f"{SCRATCH_PREFIX}*-*"):
+        owner = left.name.removeprefix(SCRATCH_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_swarm as part
+    from bench_swarm_report import Result, append, read, report
+
+    import trio_swarm
+
+    ours = [word for words in arguments.ours for word in words]
+    checkouts = [each.resolve() for each in arguments.against]
+    running_order = part.contestants(arguments.only, arguments.scheduler, ours, checkouts)
+    sys.stderr.write(f"trio-swarm is {Path(trio_swarm.__file__).parent}\n")
+    ground = part.Ground(
+        scratch,
+        arguments.size,
+        congestion=arguments.congestion,
+        timeline=arguments.timeline,
+    )
+    columns = [COLUMNS[name] for name in arguments.column]
+    results: list[Result] = []
+
+    async def run() -> None:
+        async for result in part.run_rounds(ground, columns, running_order, arguments.repeats):
+            results.append(result)
+            if arguments.results is not None:
+                append(arguments.results, result)
+
+    try:
+        trio.run(run)
+    except* KeyboardInterrupt:
+        sys.stderr.write("bench-swarm: interrupted\n")
+        raise SystemExit(130) from None
+    finally:
+        # What was measured until then is worth its table.
+        print(report(results if arguments.results is None else read(arguments.results)))
 
 
 def bench_profile(arguments: argparse.Namespace, scratch: Path) -> None:

@@ -1,0 +1,195 @@
+"""What one run of a swarm showed, and the tables of many."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench_measuring import Spread, size_text, spread, table
+from bench_swarm_columns import COLUMNS
+
+HEADERS = 66
+"""Bytes of Ethernet, IPv4 and TCP (with timestamps) before the payload of a packet."""
+
+
+def payload(octets: int, packets: int) -> int:
+    """Return what an interface carried beyond headers; acknowledgements are nothing else.
+
+    Segmentation offload sends many segments as one packet, so this is no fixed share of the bytes.
+    """
+    return max(0, octets - HEADERS * packets)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value below which `share` of them lie, between two of them if need be."""
+    values = sorted(values)
+    place = share * (len(values) - 1)
+    low = math.floor(place)
+    if place == low:
+        return values[low]
+    return values[low] + (place - low) * (values[low + 1] - values[low])
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run. Seconds count from the start of the first leecher's process."""
+
+    column: str
+    contestant: str
+    size: int
+    bound: float
+    """Seconds."""
+    finished: Sequence[float]
+    """When each leecher had verified its last byte; inf: never."""
+    groups: Sequence[str]
+    """Of each leecher: its client, `rider`, or nothing."""
+    first: Sequence[float]
+    """When each leecher got its first payload; inf: never."""
+    sent: int
+    """Bytes that the seeders sent."""
+    received: int
+    """Bytes that the leechers received."""
+    duplicate: int | None
+    """Bytes received twice, where the client says it."""
+    busy: float
+    """Share of the machine's processor time in use."""
+
+    @property
+    def seconds(self) -> float:
+        """Until the last leecher was done."""
+        return max(self.finished)
+
+    @property
+    def ratio(self) -> float:
+        """Of the time to the bound."""
+        return self.seconds / self.bound
+
+    @property
+    def copies(self) -> float:
+        """Copies that the seeders sent, all together."""
+        return self.sent / self.size
+
+    @property
+    def duplicates(self) -> float:
+        """Bytes received twice for each byte needed; requests and the like count where it must."""
+        needed = self.size * len(self.finished)
+        return (self.received - needed if self.duplicate is None else self.duplicate) / needed
+
+    def by_group(self) -> dict[str, float]:
+        """Return the last finisher's seconds of each group."""
+        last: dict[str, float] = {}
+        for group, seconds in zip(self.groups, self.finished, strict=True):
+            last[group] = max(last.get(group, 0.0), seconds)
+        return last
+
+    def line(self) -> str:
+        """Return a line that sums it up."""
+        done = sum(math.isfinite(each) for each in self.finished)
+        took = (
+            f"{self.seconds:.2f} s, {self.ratio:.2f} T"
+            if math.isfinite(self.seconds)
+            else f"never ({done} of {len(self.finished)} finished)"
+        )
+        return (
+            f"{self.column}: {self.contestant}: {took}; {self.copies:.2f} copies, "
+            f"{100 * self.duplicates:.1f} % duplicate, first byte {min(self.first):.2f}-"
+            f"{max(self.first):.2f} s, finishers {min(self.finished):.1f}-{self.seconds:.1f} s, "
+            f"processors {100 * self.busy:.0f} % busy"
+        )
+
+
+def append(file: Path, result: Result) -> None:
+    """Add a line to a file of results."""
+    with file.open("a") as lines:
+        lines.write(f"{json.dumps(asdict(result))}\n")
+
+
+def read(file: Path) -> list[Result]:
+    """Return the results of a file; none if there is no file."""
+    if not file.exists():
+        return []
+    return [Result(**json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def _text(values: Iterable[float], digits: int = 2) -> str:
+    """Return `median (least-most)`, or `never` where there is no number."""
+    text = _range(spread(values), digits)
+    return text.replace("inf", "never")
+
+
+def _range(found: Spread, digits: int) -> str:
+    same = found.least == found.most
+    return f"{found.median:.{digits}f}" if same else found.text(digits)
+
+
+def report(results: Sequence[Result]) -> str:
+    """Return a table for each column, and one of all columns."""
+    runs: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        runs.setdefault((result.column, result.contestant), []).append(result)
+    columns = [name for name in COLUMNS if any(column == name for column, _ in runs)]
+    parts = [_column_table(name, runs) for name in columns]
+    if len(columns) > 1:
+        parts.append(_summary(columns, runs))
+    return "\n\n".join(parts)
+
+
+Runs = dict[tuple[str, str], list[Result]]
+
+
+def _column_table(name: str, runs: Runs) -> str:
+    found = {contestant: each for (column, contestant), each in runs.items() if column == name}
+    sizes = sorted({result.size for result in itertools.chain(*found.values())})
+    bounds = ", ".join(f"{size_text(s)}: T = {COLUMNS[name].bound(s):.2f} s" for s in sizes)
+    heads = ("", "runs", "time/T", "copies", "duplicate %", "first byte", "p50", "p95", "busy %")
+    rows = [
+        (
+            contestant,
+            str(len(each)),
+            _text(result.ratio for result in each),
+            _text(result.copies for result in each),
+            _text((100 * result.duplicates for result in each), 1),
+            # From the first leecher's in any run to the last one's.
+            f"{min(min(r.first) for r in each):.2f}-{max(max(r.first) for r in each):.2f}",
+            _text((quantile(result.finished, 0.5) for result in each), 1),
+            _text((quantile(result.finished, 0.95) for result in each), 1),
+            f"{max(100 * result.busy for result in each):.0f}",
+        )
+        for contestant, each in found.items()
+    ]
+    lines = [f"{name}: {COLUMNS[name].title} Mbit/s; {bounds}", "", table(heads, rows)]
+    groups = list(_group_rows(found))
+    if groups:
+        lines += ["", table(("last of each group", "time/T"), groups)]
+    return "\n".join(lines)
+
+
+def _group_rows(found: dict[str, list[Result]]) -> Iterable[tuple[str, str]]:
+    for contestant, each in found.items():
+        names = list(each[0].by_group())
+        if len(names) > 1:
+            for name in names:
+                times = (result.by_group()[name] / result.bound for result in each)
+                yield f"{contestant}: {name}", _text(times)
+
+
+def _summary(columns: Sequence[str], runs: Runs) -> str:
+    """Return the ratios of all: contestants down, columns across, the best of each marked."""
+    contestants = list(dict.fromkeys(contestant for _, contestant in runs))
+    medians = {key: spread(r.ratio for r in each).median for key, each in runs.items()}
+    best = {
+        name: min(median for (column, _), median in medians.items() if column == name)
+        for name in columns
+    }
+
+    def cell(column: str, contestant: str) -> str:
+        if (column, contestant) not in runs:
+            return ""
+        text = _text(result.ratio for result in runs[column, contestant])
+        is_best = medians[column, contestant] == best[column] < math.inf
+        return f"{text} *" if is_best else f"{text}  "
+
+    rows = [(each, *(cell(column, each) for column in columns)) for each in contestants]
+    return f"time / T, the best marked:\n\n{table(('', *(f'{c}  ' for c in columns)), rows)}"
