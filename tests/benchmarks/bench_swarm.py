@@ -35,9 +35,11 @@ PIECE_LENGTH = 256 * KIB
 SAMPLE_SECONDS = 0.02
 FIRST_PAYLOAD = 8 * KIB
 """Bytes received when a block must be among them: handshakes and the like are less."""
-STALL_SECONDS = 40
+STALL_SECONDS = 25
 STALL_BYTES = 256 * KIB
-"""A swarm that receives less than this in that time will never finish."""
+"""A swarm that receives less than this in that time will never finish.
+
+The longest pauses seen: 11 s (libtorrent, super-seeding) and 12 s (Transmission)."""
 
 
 @dataclass
@@ -225,7 +227,7 @@ class Run:
             while self.course.sent() < most:  # noqa: ASYNC110 - counters of the kernel tell nobody
                 await trio.sleep(SAMPLE_SECONDS)
         elif self.column.killed_when_held:
-            missing = set(range(-(-self.ground.size // PIECE_LENGTH)))
+            missing = self._all_pieces()
             while missing:
                 self._note_held(missing)
                 await trio.sleep(0.1)
@@ -279,7 +281,17 @@ class Run:
             received=self.course.received(),
             duplicate=self._duplicate(),
             busy=busy,
+            lost=self._lost() if None in readings else 0,
         )
+
+    def _lost(self) -> int:
+        """Return how many pieces no leecher has."""
+        missing = self._all_pieces()
+        self._note_held(missing)
+        return len(missing)
+
+    def _all_pieces(self) -> set[int]:
+        return set(range(-(-self.ground.size // PIECE_LENGTH)))
 
     def _duplicate(self) -> int | None:
         """Return the bytes that leechers say they got twice, if all of them say it."""
@@ -299,7 +311,7 @@ def completed_duplicate(output: str) -> int | None:
 
 def timeline(course: Course, column: Column, started: float) -> str:
     """Return a line a second: how much of their uplinks the seeders and the leechers used."""
-    lines = []
+    lines = [f"{column.name}, share of the uplinks in use:"]
     at = 0
     seeders = len(column.seeders)
     full = (column.capacity(column.seeders), column.capacity(column.leechers))
@@ -314,8 +326,10 @@ def timeline(course: Course, column: Column, started: float) -> str:
         used = (sum(moved[:seeders]), sum(moved[seeders:]))
         shares = [100 * each / past / most for each, most in zip(used, full, strict=True)]
         second = course.times[at] - started
-        lines.append(f"{second:6.1f} s  seeders {shares[0]:4.0f} %  leechers {shares[1]:4.0f} %")
         at = number
+        if max(shares) < 1:  # nothing moves any more
+            continue
+        lines.append(f"{second:6.1f} s  seeders {shares[0]:4.0f} %  leechers {shares[1]:4.0f} %")
     return "\n".join(lines)
 
 

@@ -27,8 +27,8 @@ def quantile(values: Sequence[float], share: float) -> float:
     values = sorted(values)
     place = share * (len(values) - 1)
     low = math.floor(place)
-    if place == low:
-        return values[low]
+    if place == low or math.isinf(values[low + 1]):
+        return values[math.ceil(place)]
     return values[low] + (place - low) * (values[low + 1] - values[low])
 
 
@@ -55,6 +55,8 @@ class Result:
     """Bytes received twice, where the client says it."""
     busy: float
     """Share of the machine's processor time in use."""
+    lost: int = 0
+    """Pieces that no leecher had at the end, if not all finished."""
 
     @property
     def seconds(self) -> float:
@@ -67,14 +69,25 @@ class Result:
         return self.seconds / self.bound
 
     @property
+    def moving(self) -> float:
+        """Of the time from the first byte that any leecher got to the bound: without starting."""
+        return (self.seconds - min(self.first)) / self.bound
+
+    @property
     def copies(self) -> float:
         """Copies that the seeders sent, all together."""
         return self.sent / self.size
 
     @property
     def duplicates(self) -> float:
-        """Bytes received twice for each byte needed; requests and the like count where it must."""
+        """Bytes received twice for each byte needed; nan: not known.
+
+        Where the client does not say it, it is all that was received beyond the copies: requests
+        and the like, some 0.3 %, count too.
+        """
         needed = self.size * len(self.finished)
+        if math.isinf(self.seconds):
+            return math.nan
         return (self.received - needed if self.duplicate is None else self.duplicate) / needed
 
     def by_group(self) -> dict[str, float]:
@@ -90,12 +103,12 @@ class Result:
         took = (
             f"{self.seconds:.2f} s, {self.ratio:.2f} T"
             if math.isfinite(self.seconds)
-            else f"never ({done} of {len(self.finished)} finished)"
+            else f"never ({done} of {len(self.finished)} finished, {self.lost} pieces lost)"
         )
         return (
             f"{self.column}: {self.contestant}: {took}; {self.copies:.2f} copies, "
             f"{100 * self.duplicates:.1f} % duplicate, first byte {min(self.first):.2f}-"
-            f"{max(self.first):.2f} s, finishers {min(self.finished):.1f}-{self.seconds:.1f} s, "
+            f"{max(self.first):.2f} s, first finisher {min(self.finished):.1f} s, "
             f"processors {100 * self.busy:.0f} % busy"
         )
 
@@ -116,12 +129,13 @@ def read(file: Path) -> list[Result]:
 def _text(values: Iterable[float], digits: int = 2) -> str:
     """Return `median (least-most)`, or `never` where there is no number."""
     text = _range(spread(values), digits)
-    return text.replace("inf", "never")
+    return text.replace("inf", "never").replace("nan", "?")
 
 
 def _range(found: Spread, digits: int) -> str:
     same = found.least == found.most
-    return f"{found.median:.{digits}f}" if same else found.text(digits)
+    text = f"{found.median:.{digits}f}"
+    return text if same or text == "nan" else found.text(digits)
 
 
 def report(results: Sequence[Result]) -> str:
@@ -143,12 +157,24 @@ def _column_table(name: str, runs: Runs) -> str:
     found = {contestant: each for (column, contestant), each in runs.items() if column == name}
     sizes = sorted({result.size for result in itertools.chain(*found.values())})
     bounds = ", ".join(f"{size_text(s)}: T = {COLUMNS[name].bound(s):.2f} s" for s in sizes)
-    heads = ("", "runs", "time/T", "copies", "duplicate %", "first byte", "p50", "p95", "busy %")
+    heads = (
+        "",
+        "runs",
+        "time/T",
+        "from 1st byte",
+        "copies",
+        "duplicate %",
+        "1st byte",
+        "p50",
+        "p95",
+        "busy %",
+    )
     rows = [
         (
             contestant,
             str(len(each)),
             _text(result.ratio for result in each),
+            _text(result.moving for result in each),
             _text(result.copies for result in each),
             _text((100 * result.duplicates for result in each), 1),
             # From the first leecher's in any run to the last one's.

@@ -19,6 +19,7 @@ from pathlib import Path
 SOL_PACKET = 263
 PACKET_VNET_HDR = 15
 PACKET_IGNORE_OUTGOING = 23
+SO_RCVBUFFORCE = 33
 ETH_P_ALL = 3
 VNET_HEADER = 10
 LARGEST = VNET_HEADER + 14 + 65536
@@ -31,7 +32,7 @@ def open_port(name: str) -> socket.socket:
     port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     port.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     port.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-    port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, BUFFER)
+    port.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
     port.bind((name, socket.htons(ETH_P_ALL)))
     port.settimeout(0)
     return port
