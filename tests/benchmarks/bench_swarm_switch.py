@@ -33,7 +33,7 @@ def open_port(name: str) -> socket.socket:
     port.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     port.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     port.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
-    port.bind((name, socket.htons(ETH_P_ALL)))
+    port.bind((name, ETH_P_ALL))
     port.settimeout(0)
     return port
 
