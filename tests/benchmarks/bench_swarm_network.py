@@ -93,6 +93,12 @@ def problem() -> str | None:
         return f"{' and '.join(missing)} not found (Debian: iproute2)"
     if os.geteuid() != 0:
         return "only root can make network namespaces"
+    name = f"{NAME_PREFIX}{os.getpid()}-trial"
+    try:
+        run("ip", "netns", "add", name)
+        remove(name)
+    except OSError as error:  # a container's root may not
+        return f"no network namespace can be made here: {error}"
     return None
 
 

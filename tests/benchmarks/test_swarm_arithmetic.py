@@ -1,6 +1,9 @@
 """What the benchmark of swarms makes of its counters, and the bound it compares with."""
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,3 +169,16 @@ def test_only_those_that_can_run_in_a_column_do() -> None:
         "riders": ["trio-swarm", "libtorrent"],
         "mixed": ["trio-swarm with libtorrent"],
     }
+
+
+def test_without_its_tools_the_benchmark_refuses_in_one_line(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("bench.py")
+    done = subprocess.run(
+        [sys.executable, script, "swarm"],
+        env={**os.environ, "PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "bench-swarm: ip and tc not found (Debian: iproute2)\n"
