@@ -47,7 +47,7 @@ def test_the_bound_of_each_column(name: str, mbit_seconds: float) -> None:
 
 
 def test_the_slowest_downlink_bounds_a_swarm() -> None:
-    column = Column("", "", (Link(100),), (Link(50, 20), Link(50, None)))
+    column = Column("", "", (Link(100),), (Link(50, 40), Link(50, 20), Link(50, None)))
     assert column.bound(SIZE) == pytest.approx(SIZE / (EFFICIENCY * MEGABIT * 20))
 
 
