@@ -20,7 +20,7 @@ from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS
 SCRATCH_PREFIX = "trio-swarm-bench-"
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5, help="rounds (default: 5)")
     parser.add_argument("--scratch", type=Path, help="where to put files for the time being")
@@ -75,7 +75,11 @@ def main() -> None:
     profile.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
     profile.add_argument("--piece-length", type=parse_size, default=parse_size("1MiB"))
     profile.add_argument("--out", type=Path, default=Path(), help="folder for the raw profiles")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    arguments = make_parser().parse_args()
     # As installed programs run: their modules are compiled once.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments.part == "memory" and arguments.scratch is None:

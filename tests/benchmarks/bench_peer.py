@@ -36,7 +36,7 @@ SLOWEST = 4 * MIB
 START_SECONDS = 30
 WARM_UP = 64 * MIB
 """Bytes of the unmeasured round, at most."""
-LARGEST_OF_EIGHT = 512 * MIB
+LARGEST_OF_EIGHT = GIB
 """Bytes that each of eight leechers fetches at most: eight copies lie there at the same time."""
 
 Seed = Callable[[Network, Content, Path, Path], AbstractAsyncContextManager[Program]]
@@ -130,7 +130,7 @@ def contestants(
     libtorrent: Side, aria2: Side | None, which: Sequence[str], size: int
 ) -> list[Contestant]:
     """Return those with the names in `which`, or all, for a file of `size` bytes."""
-    eighth = max(2, -(-size // LARGEST_OF_EIGHT))
+    eighth = max(1, -(-size // LARGEST_OF_EIGHT))
     all_of_them = [
         Contestant("trio-swarm", OURS, OURS),
         Contestant("libtorrent", libtorrent, libtorrent),
