@@ -169,3 +169,28 @@ def test_a_batch_is_two_or_more_neighbouring_short_blocks_that_fit(
     assert [part for part in parts if isinstance(part, bytes)] == [
         segment for segment in segments[:end] if isinstance(segment, bytes)
     ]
+
+
+def taken_by_the_kernel(limit: int | None) -> int:
+    """Return how many bytes a socket takes at once whose other end reads nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+    with near, far:
+        stream = SocketStream(near, HERE)
+        if limit is not None:
+            stream.limit_unsent(limit)
+        taken = 0
+        while True:
+            try:
+                taken += near.send(bytes(16384))
+            except BlockingIOError:
+                return taken
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system has no such limit"
+)
+def test_little_waits_to_be_sent_in_a_socket_that_was_told_so() -> None:
+    # The other end's receive buffer is filled in both cases.
+    assert taken_by_the_kernel(32768) < taken_by_the_kernel(None) - 500_000

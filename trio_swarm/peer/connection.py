@@ -94,6 +94,7 @@ class PeerConnection:
         self.max_request = BLOCK_LENGTH
         self.wakeup = Wakeup()
         self.upload_at = 0.0
+        self.ahead = 0  # bytes put out ahead of the link; 0 before the first
         self._scope = trio.CancelScope()
         self._close_reason: str | None = None
 

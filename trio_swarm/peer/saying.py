@@ -23,7 +23,16 @@ LARGE_BLOCK_SECONDS = 0.05
 """A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
 
 UPLOAD_BATCH = 256 * 1024
-"""Bytes of blocks put out before control messages get their turn again."""
+"""Bytes of blocks put out before control messages get their turn again, at most."""
+
+LEAST_AHEAD = 64 * 1024
+FIRST_AHEAD = 64 * 1024
+MOST_AHEAD = 8 * 1024 * 1024
+"""Limits to the bytes put out ahead of the link, and how many at first."""
+
+AHEAD_SECONDS = 0.05
+"""For how long the link is busy with what is put out ahead of it: control messages wait so long,
+and so does every leecher that would pass on the piece that a HAVE tells of."""
 
 
 def greet(peer: "PeerConnection") -> None:
@@ -159,13 +168,25 @@ def _cancel(peer: "PeerConnection", run: BlockRun) -> None:
         begin += length
 
 
+def _suit_link(peer: "PeerConnection", now: float) -> int:
+    """Return how many bytes are put out ahead of a peer's link, and have its socket keep to it."""
+    rate = peer.upload_rate.rate(now)
+    ahead = peer.ahead
+    wanted = min(MOST_AHEAD, max(LEAST_AHEAD, int(rate * AHEAD_SECONDS))) if rate else FIRST_AHEAD
+    if not wanted <= ahead < 4 * wanted:
+        peer.ahead = ahead = 1 << wanted.bit_length()
+        peer.stream.limit_unsent(ahead)
+    return ahead
+
+
 def _serve(peer: "PeerConnection", now: float) -> None:
     upload = peer.torrent.upload
     if peer.is_queue_unordered:
         peer.is_queue_unordered = False
         upload.order(peer)
     bucket = peer.torrent.context.upload_bucket
-    batch = UPLOAD_BATCH if bucket.rate is None else 1
+    ahead = _suit_link(peer, now)
+    batch = min(UPLOAD_BATCH, ahead) if bucket.rate is None else 1
     sent = 0
     while peer.upload_queue and sent < batch:
         request = peer.upload_queue.popleft()

@@ -55,6 +55,10 @@ class PeerStream(Protocol):
         """Wait until the stream takes bytes again."""
         ...
 
+    def limit_unsent(self, length: int) -> None:
+        """Take no further bytes while `length` are waiting to be sent, if that can be had."""
+        ...
+
     def close(self) -> None:
         """Close at once; idempotent."""
         ...
@@ -145,6 +149,15 @@ class SocketStream:
         """Wait until the socket's buffer has room."""
         await trio.lowlevel.wait_writable(self._socket)
 
+    def limit_unsent(self, length: int) -> None:
+        """Have the kernel take no further bytes while `length` were not sent once yet.
+
+        Without a limit it takes megabytes, and what is said later, a HAVE, waits behind them.
+        """
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, length)
+
     def close(self) -> None:
         """Close at once; tasks that wait on the socket get ClosedResourceError."""
         if not self._is_closed:
@@ -194,6 +207,9 @@ class TrioStream:
     async def wait_writable(self) -> None:
         """Return at once: `send_all` waits by itself."""
         await trio.lowlevel.checkpoint()
+
+    def limit_unsent(self, length: int) -> None:
+        """Do nothing: such a stream has no such limit."""
 
     def close(self) -> None:
         """Close at once, without any farewell."""
