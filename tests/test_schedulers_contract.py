@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trio_swarm.piece_sets import PieceSet, from_pieces, full_set, iterate
 from trio_swarm.schedulers.api import Assignment, PeerView, Scheduler, SwarmView
@@ -293,6 +294,18 @@ def test_bandwidth_weighted_asks_a_slow_peer_for_what_only_it_has() -> None:
     view = _swarm([slow], count=2, started=0b11)
     view = _replace(view, busy=[fast], remaining=20 * BLOCK)
     assert list(BandwidthWeighted().assign(view, random.Random(1))) == [Assignment(2, 1)]
+
+
+@pytest.mark.parametrize(
+    "strategy", [RarestFirst(random_first_pieces=0), BandwidthWeighted(), RoundRobin()]
+)
+def test_what_a_peer_suggests_is_asked_of_it_first(strategy: Scheduler) -> None:
+    suggesting = replace(_peer(1, full_set(9), room=1), suggested=1 << 5)
+    view = _replace(_swarm([suggesting, _peer(2, 1 << 5, room=0)], count=9), peers=[suggesting])
+    assert [a.piece for a in strategy.assign(view, random.Random(1))] == [5]
+    unwanted = _replace(view, wanted=full_set(9) & ~(1 << 5))
+    (other,) = strategy.assign(unwanted, random.Random(1))
+    assert other.piece != 5
 
 
 def test_zone_first_leaves_to_a_busy_near_peer_what_it_has() -> None:

@@ -138,6 +138,14 @@ def test_a_have_makes_an_idle_peer_useful() -> None:
     assert ledger.rarity[1] == 0b1000
 
 
+def test_a_strategy_sees_what_a_peer_suggests() -> None:
+    ledger, script = scripted(peers=2)
+    ledger.suggest(0, 2)
+    ledger.suggest(0, 99)
+    ledger.plan(0.0)
+    assert [peer.suggested for peer in script.views[-1].peers] == [0b100, 0]
+
+
 def test_allowed_fast_pieces_are_asked_while_choked() -> None:
     ledger = new_ledger()
     ledger.add_peer(0, 0.0, identity="peer 0")

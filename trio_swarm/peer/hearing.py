@@ -116,12 +116,14 @@ def _handle_rare(peer: "PeerConnection", event: msg.WireEvent, now: float) -> No
         case msg.AllowedFast() if download is not None:
             download.ledger.allow_fast(peer.key, event.piece)
             download.wakeup.set()
+        case msg.Suggested() if download is not None:
+            download.ledger.suggest(peer.key, event.piece)
         case msg.CancelReceived():
             _cancelled(peer, event)
         case msg.ExtendedReceived():
             _extended(peer, event)
         case _:
-            pass  # Keep-alives, ports, suggestions and have-none need no answer.
+            pass  # Keep-alives, ports and have-none need no answer.
 
 
 def _choked(peer: "PeerConnection", now: float) -> None:

@@ -34,6 +34,11 @@ class PeerView(Struct, frozen=True):
     """It has every piece."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Facts from the configuration (rack, zone, cost); empty unless set."""
+    suggested: PieceSet = 0
+    """Pieces it would like us to fetch of it (BEP 6, "Suggest Piece"): a hint, followed or not.
+
+    A seeder that suggests other pieces to each of its peers has every piece sooner in the swarm.
+    """
 
 
 class SwarmView(Struct, frozen=True):

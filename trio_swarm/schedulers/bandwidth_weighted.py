@@ -48,6 +48,8 @@ class BandwidthWeighted:
                 if self.pieces == "in-order":
                     piece = lowest((candidates & draft.started) or candidates)
                 else:
+                    if peer.suggested:
+                        candidates = (candidates & peer.suggested) or candidates
                     if levels is not None:
                         candidates = levels.rarest(candidates)
                     piece = begun_first(candidates, draft.started, rng)

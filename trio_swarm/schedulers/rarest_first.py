@@ -17,7 +17,8 @@ class RarestFirst:
 
     The first few pieces are picked at random: the first of all should come fast, from anybody, so
     that there is something to trade. Among equally rare pieces those begun come first, then chance
-    decides. When very many pieces are begun, finishing them comes before rarity.
+    decides. When very many pieces are begun, finishing them comes before rarity. What a peer
+    suggests comes before what else it has.
     """
 
     random_first_pieces: int = 4
@@ -47,6 +48,8 @@ class RarestFirst:
                 begun = candidates & draft.started
                 if begun and (beginning or draft.started.bit_count() > begun_limit):
                     candidates = begun
+                elif peer.suggested:
+                    candidates = (candidates & peer.suggested) or candidates
                 if not beginning:
                     if levels is None:
                         levels = Levels(view)

@@ -48,6 +48,8 @@ class RoundRobin:
                 if self.pieces == "in-order":
                     piece = lowest((candidates & draft.started) or candidates)
                 else:
+                    if peer.suggested:
+                        candidates = (candidates & peer.suggested) or candidates
                     piece = begun_first(candidates, draft.started, rng)
                 draft.give(peer, piece, most)
                 turns[peer.key] = self._turn

@@ -19,6 +19,7 @@ def view_of(source: Source, askable: PieceSet, room: int, every: PieceSet, now: 
         rtt=source.rtt,
         is_seeder=source.pieces == every,
         labels=source.labels,
+        suggested=source.suggested,
     )
 
 

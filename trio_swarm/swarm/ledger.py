@@ -197,6 +197,11 @@ class Ledger:
             source.fast_pieces |= 1 << piece
             self._planner.feed(source)
 
+    def suggest(self, key: int, piece: int) -> None:
+        """Note that a peer would like us to fetch `piece` of it (BEP 6)."""
+        if 0 <= piece < self.lengths.piece_count:
+            self._sources[key].suggested |= 1 << piece
+
     def set_queue_limit(self, key: int, blocks: int) -> None:
         """Set how many blocks a peer lets us have in flight (BEP 10, "reqq")."""
         source = self._sources[key]

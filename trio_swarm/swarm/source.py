@@ -114,6 +114,7 @@ class Source:
         "share_low_water",
         "snubbed",
         "speed",
+        "suggested",
         "window",
     )
 
@@ -135,6 +136,8 @@ class Source:
         self.pieces: PieceSet = 0
         self.fast_pieces: PieceSet = 0
         """May be asked even while it chokes us (BEP 6, "Allowed Fast")."""
+        self.suggested: PieceSet = 0
+        """It would like us to fetch these (BEP 6, "Suggest Piece")."""
         self.choked = True
         """It chokes us."""
         self.banned = False
