@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from broken_strategies import BROKEN, EXCESSIVE, HARMLESS, Sleeps, SleepsWhileYielding, first_good
 from trio_swarm.errors import SchedulerError
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import (
     Assignment,
     ChokePeerView,
@@ -236,6 +238,34 @@ def test_a_wrong_offer_reveals_all(offer: object) -> None:
     guarded = guarded_uploads(Uploads(offer=offer))
     assert guarded.offer(UPLOAD_VIEW, UPLOAD_PEER) is None
     assert guarded.faults == 1
+
+
+@pytest.mark.parametrize("suggested", [0b100, -1, None, True, lambda: 1 / 0])
+def test_a_wrong_suggestion_is_not_made(suggested: object) -> None:
+    class Suggests(Uploads):
+        def suggest(self, view: UploadView, peer: UploadPeerView) -> Any:
+            return suggested() if callable(suggested) else suggested
+
+    guarded = guarded_uploads(Suggests())
+    assert guarded.suggests
+    assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) == 0
+    assert guarded.faults == 1
+
+
+def test_what_a_peer_was_not_shown_is_not_suggested_to_it() -> None:
+    class Suggests(Uploads):
+        def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet:
+            return 0b11
+
+    guarded = guarded_uploads(Suggests())
+    assert guarded.suggest(UPLOAD_VIEW, replace(UPLOAD_PEER, revealed=0b10)) == 0b10
+    assert guarded.faults == 0
+
+
+def test_an_uploader_need_not_suggest_anything() -> None:
+    guarded = guarded_uploads(Uploads())
+    assert not guarded.suggests
+    assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) == 0
 
 
 def test_a_right_offer_and_a_right_order_are_taken() -> None:

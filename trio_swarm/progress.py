@@ -30,7 +30,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     peers: int
     """Connected peers."""
     seeders: int
-    """Connected peers that have everything."""
+    """Connected peers that have everything, or say that they only upload (BEP 21)."""
     ratio: float
     """uploaded / max(downloaded, size): a seeder that gave one copy has ratio 1."""
 
@@ -48,6 +48,7 @@ class PeerProgress(Struct, frozen=True, kw_only=True):
     share: float
     """How much of the torrent it has, 0 to 1."""
     is_seeder: bool
+    """It has everything, or says that it only uploads (BEP 21): it may not show all it has."""
     choking_us: bool
     interested: bool
     """It wants pieces of us."""

@@ -17,6 +17,7 @@ from trio_swarm.peer.saying import greet, prepare
 from trio_swarm.peer.sending import send_segments
 from trio_swarm.peer.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.extensions import ExtensionHandshake, allowed_fast_set
@@ -73,6 +74,10 @@ class PeerConnection:
         self.is_attached = False
         self.told = 0
         self.is_told_any = False
+        self.offered: PieceSet | None = None  # None: all we have
+        self.offered_of = -1  # the pieces we had when that was decided
+        self.to_suggest: PieceSet = 0
+        self.suggested: PieceSet = 0
         self.is_metadata_told = False
         self.grants: deque[BlockRun] = deque()
         self.asked: dict[tuple[int, int], int] = {}

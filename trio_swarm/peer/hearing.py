@@ -101,6 +101,7 @@ def _handle_rare(peer: "PeerConnection", event: msg.WireEvent, now: float) -> No
         case msg.Interested() | msg.NotInterested():
             peer.waiting_since = now if isinstance(event, msg.Interested) else None
             peer.torrent.upload.wakeup.set()
+            peer.torrent.upload.stir()
         case msg.HasPiece() if download is not None:
             download.ledger.add_piece(peer.key, event.piece)
             _pieces_changed(peer)
@@ -147,6 +148,7 @@ def _pieces_changed(peer: "PeerConnection") -> None:
     assert download is not None
     download.wakeup.set()
     peer.wakeup.set()
+    peer.torrent.upload.stir()
     if peer.is_seeder:
         peer.torrent.peer_set.part_seeders()
 

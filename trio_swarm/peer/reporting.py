@@ -43,7 +43,7 @@ def progress_of(torrent: "Torrent", now: float) -> Progress:
         uploaded=uploaded,
         duplicate=duplicate,
         peers=len(connections),
-        seeders=sum(c.is_seeder for c in connections.values()),
+        seeders=sum(c.wants_nothing for c in connections.values()),
         ratio=uploaded / max(1, downloaded, size),
     )
 
@@ -69,7 +69,7 @@ def peer_progress_of(connection: "PeerConnection", now: float) -> PeerProgress:
         downloaded=connection.downloaded,
         uploaded=connection.uploaded,
         share=share,
-        is_seeder=connection.is_seeder,
+        is_seeder=connection.wants_nothing,
         choking_us=connection.wire.peer_choking,
         interested=connection.wire.peer_interested,
         unchoked=not connection.wire.am_choking,

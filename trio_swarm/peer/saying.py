@@ -98,9 +98,10 @@ def prepare(peer: "PeerConnection", now: float) -> None:
 def _tell_pieces(peer: "PeerConnection", have: int) -> None:
     offered = have
     if have & ~peer.told or not peer.is_told_any:
-        revealed = peer.torrent.upload.offer(peer)
-        if revealed is not None:
-            offered &= revealed
+        if peer.offered_of != have:
+            peer.torrent.upload.offer(peer)
+        if peer.offered is not None:
+            offered &= peer.offered
     wire = peer.wire
     if not peer.is_told_any:
         wire.send_bitfield(offered)
@@ -116,6 +117,11 @@ def _tell_pieces(peer: "PeerConnection", have: int) -> None:
         for piece in peer.allowed_fast_untold:
             wire.send_allowed_fast(piece)
         peer.allowed_fast_untold = frozenset()
+    if peer.to_suggest:
+        for piece in piece_sets.iterate(peer.to_suggest):
+            wire.send_suggest(piece)
+        peer.suggested |= peer.to_suggest
+        peer.to_suggest = 0
 
 
 def _tell_choke(peer: "PeerConnection") -> None:
@@ -199,4 +205,5 @@ def _serve(peer: "PeerConnection", now: float) -> None:
     peer.uploaded_since_unchoke += sent
     peer.upload_rate.add(sent, now)
     upload.rate.add(sent, now)
+    upload.put_out(peer)
     peer.upload_at = now + bucket.take(sent, now)

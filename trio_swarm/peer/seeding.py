@@ -1,5 +1,6 @@
 """The upload side of one torrent: whom to unchoke, what to reveal, in which order to serve."""
 
+import math
 import random
 from collections import deque
 from collections.abc import Mapping
@@ -17,11 +18,25 @@ CHOKE_ROUND = 10.0
 """Seconds between choke rounds (BEP 3, "Choking"); free slots are given out at once besides."""
 
 PEER_VIEWS_AGE = 0.5
-"""Seconds the uploader's view of the peers is kept: building it is linear in the peers."""
+"""Seconds the uploader's view of the peers is kept while it only orders: building it is linear in
+the peers."""
+
+REVEAL_INTERVAL = 0.02
+"""Seconds between two looks at what else to reveal: a small part of what is revealed ahead."""
+
+DRY_INTERVAL = 0.002
+"""Seconds between two such looks if nobody has anything left to ask of us."""
+
+STEERING_INTERVAL = 0.5
+"""Seconds after which to look though nothing has happened: a peer may have fallen silent."""
 
 
 class Upload:
-    """Owns what was sent and to whom we are unchoked; `run` is the one task that chokes."""
+    """Owns what was sent, what is revealed and to whom we are unchoked.
+
+    `run` is the one task that chokes, `reveal` the one that reveals more to those from whom
+    something is kept.
+    """
 
     def __init__(
         self,
@@ -31,6 +46,7 @@ class Upload:
         rng: random.Random,
         slots: int,
         connections: Mapping[int, PeerConnection],
+        own_number: int,
     ) -> None:
         self.sent: dict[int, int] = {}
         self.uploaded = 0
@@ -42,8 +58,12 @@ class Upload:
         self._rng = rng
         self._slots = slots
         self._connections = connections
+        self._own_number = own_number
         self._peer_views: dict[int, UploadPeerView] = {}
-        self._peer_views_at = float("-inf")
+        self._peer_views_at = -math.inf
+        self._is_steering = False
+        self._reveal_wakeup = Wakeup()
+        self._dry = Wakeup()
 
     def count(self, piece: int, length: int) -> None:
         """Count a block of `piece` that was put out."""
@@ -52,10 +72,60 @@ class Upload:
 
     # --- what and in which order --------------------------------------------------------------
 
-    def offer(self, connection: PeerConnection) -> int | None:
-        """Return the pieces to reveal to a peer; None for all."""
+    def offer(self, connection: PeerConnection) -> None:
+        """Decide what to reveal to a peer that joined, or when we have new pieces."""
         view, peer = self._view(connection)
-        return self._uploader.offer(view, peer)
+        if self._offer(connection, view, peer):
+            self._is_steering = True
+            self._reveal_wakeup.set()
+
+    def _offer(self, connection: PeerConnection, view: UploadView, peer: UploadPeerView) -> bool:
+        """Decide what one peer should know; returns whether to look at it again."""
+        uploader = self._uploader
+        before, offered = connection.offered, uploader.offer(view, peer)
+        connection.offered, connection.offered_of = offered, view.have
+        if offered != before:
+            connection.wakeup.set()
+        if not (uploader.suggests and peer.takes_suggestions):
+            return offered is not None
+        connection.to_suggest = uploader.suggest(view, peer) & ~connection.suggested
+        if connection.to_suggest:
+            connection.wakeup.set()
+        return offered is not None or bool(view.have & ~peer.pieces)
+
+    def stir(self) -> None:
+        """Look soon whether more is to be revealed: something has changed."""
+        if self._is_steering:
+            self._reveal_wakeup.set()
+
+    def put_out(self, connection: PeerConnection) -> None:
+        """Note that blocks were put out."""
+        if self._is_steering:
+            self._reveal_wakeup.set()
+            if not connection.upload_queue and not any(
+                other.upload_queue for other in self._connections.values()
+            ):
+                self._dry.set()
+
+    async def reveal(self) -> None:
+        """Reveal more to peers from whom something is kept, whenever it may be time."""
+        while True:
+            with trio.move_on_after(STEERING_INTERVAL if self._is_steering else math.inf):
+                await self._reveal_wakeup.wait()
+            self._reveal()
+            await trio.sleep(DRY_INTERVAL)
+            with trio.move_on_after(REVEAL_INTERVAL - DRY_INTERVAL):
+                await self._dry.wait()
+
+    def _reveal(self) -> None:
+        attached = [c for c in self._connections.values() if c.is_attached]
+        self._is_steering = False
+        if not attached:
+            return
+        self._peer_views_at = -math.inf
+        view, _ = self._view(attached[0])
+        for connection in attached:
+            self._is_steering |= self._offer(connection, view, self._peer_views[connection.key])
 
     def order(self, connection: PeerConnection) -> None:
         """Put a peer's requests into the order to serve them."""
@@ -89,20 +159,32 @@ class Upload:
             piece_count=download.info.piece_count,
             is_seeder=download.ledger.is_complete,
             now=now,
+            rate=self.rate.rate(now),
+            uploaded=self.uploaded,
+            length=download.info.length,
+            own_number=self._own_number,
         )
         return view, self._peer_views[connection.key]
 
     @staticmethod
     def _peer_view(connection: PeerConnection, download: Download, now: float) -> UploadPeerView:
         pieces = download.ledger.pieces_of(connection.key)
+        queue = connection.upload_queue
         return UploadPeerView(
             key=connection.key,
             pieces=pieces,
-            is_seeder=pieces == download.all_pieces,
+            is_seeder=connection.wants_nothing,
             interested=connection.wire.peer_interested,
             unchoked=not connection.wire.am_choking,
             uploaded=connection.uploaded,
             rate=connection.upload_rate.rate(now),
+            revealed=connection.told,
+            # Nearly always all are of one length, and there may be a thousand.
+            queued=len(queue) * queue[0].length if queue else 0,
+            joined_at=connection.joined_at,
+            address=connection.address,
+            takes_suggestions=connection.wire.fast,
+            suggested=connection.suggested,
         )
 
     # --- the choking task -----------------------------------------------------------------------
@@ -138,6 +220,7 @@ class Upload:
             elif connection.wire.peer_interested:
                 connection.waiting_since = now
             connection.wakeup.set()
+            self.stir()
 
     @staticmethod
     def _choke_view(connection: PeerConnection, download: Download, now: float) -> ChokePeerView:

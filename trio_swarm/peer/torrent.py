@@ -79,6 +79,7 @@ class Torrent:
             rng=context.rng,
             slots=context.settings.upload_slots,
             connections=self.peer_set.connections,
+            own_number=int.from_bytes(context.peer_id[-8:], "big"),
         )
         self._announcer = Announcer(
             context.clients,
@@ -192,6 +193,7 @@ class Torrent:
                     await self._open()
                     nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
                 nursery.start_soon(self.upload.run, name=f"choke for {self.name}")
+                nursery.start_soon(self.upload.reveal, name=f"reveal for {self.name}")
                 await self._fetch()
         finally:
             with trio.move_on_after(STOP_DEADLINE, shield=True):
@@ -329,6 +331,7 @@ class Torrent:
             self.download.wakeup.set()
         self.metadata.peer_left(connection)
         self.upload.wakeup.set()
+        self.upload.stir()
         if not self.peer_set.connections and not self.is_complete:
             self._announcer.announce_now()
 

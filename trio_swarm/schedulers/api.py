@@ -106,6 +106,7 @@ class UploadPeerView(Struct, frozen=True):
     pieces: PieceSet
     """Pieces it has."""
     is_seeder: bool
+    """It has every piece, or says that it only uploads (BEP 21)."""
     interested: bool
     unchoked: bool
     """We have unchoked it."""
@@ -113,6 +114,19 @@ class UploadPeerView(Struct, frozen=True):
     """Bytes of blocks sent to it."""
     rate: float
     """Upload rate to it, bytes/s."""
+    revealed: PieceSet = 0
+    """Pieces it was told that we have."""
+    queued: int = 0
+    """Bytes it asked for that were not put out yet."""
+    joined_at: float = 0.0
+    """Seconds, on the clock of `UploadView.now`."""
+    address: str = ""
+    """`host:port` where it listens, else where it came from: the same to every seeder that dialled
+    it or was told its port."""
+    takes_suggestions: bool = False
+    """It speaks the Fast Extension (BEP 6), so that it may be told suggestions."""
+    suggested: PieceSet = 0
+    """Pieces suggested to it so far."""
 
 
 class UploadRequest(NamedTuple):
@@ -138,15 +152,35 @@ class UploadView(Struct, frozen=True):
     is_seeder: bool
     """We have every piece."""
     now: float
+    rate: float = 0.0
+    """Upload rate to all peers together, bytes/s."""
+    uploaded: int = 0
+    """Bytes of blocks sent so far, to anybody."""
+    length: int = 0
+    """Bytes of all pieces; 0 if the last is as long as the others."""
+    own_number: int = 0
+    """Another for each node, and always the same: so that seeders need not all do the same."""
+
+    def size_of(self, piece: int) -> int:
+        """Return the bytes of `piece`."""
+        if piece == self.piece_count - 1 and self.length:
+            return self.length - piece * self.piece_length
+        return self.piece_length
 
 
 class Uploader(Protocol):
-    """A seeding-order strategy: what to reveal to a peer and in which order to serve it."""
+    """A seeding-order strategy: what to reveal to a peer and in which order to serve it.
+
+    It may also have a method `suggest`: see `Suggester`.
+    """
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return the pieces to reveal to `peer` (BEP 16); None reveals all we have.
 
-        What was revealed is never taken back. Called when the peer joins and when pieces change.
+        What was revealed is never taken back. Called when the peer joins and when we have new
+        pieces. While something is kept from somebody it is called again soon after blocks went out
+        and after peers got pieces, joined, left or changed their interest: once for each peer, with
+        one and the same view, so that what is decided for all need be worked out only once.
         """
         ...
 
@@ -154,6 +188,21 @@ class Uploader(Protocol):
         self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
     ) -> Sequence[UploadRequest]:
         """Return `requests` of `peer` in the order to serve them: a permutation."""
+        ...
+
+
+class Suggester(Uploader, Protocol):
+    """An uploader that also tells peers what they had better fetch of us (BEP 6, "Suggest Piece").
+
+    A suggestion is a hint: a trio-swarm peer prefers what is suggested, libtorrent takes it before
+    anything else, others may ignore it.
+    """
+
+    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet:
+        """Return pieces we have that `peer` should fetch of us, those suggested before included.
+
+        Called whenever `offer` is, after it, for peers with `takes_suggestions`.
+        """
         ...
 
 

@@ -39,7 +39,7 @@ def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:  # type: ignore[e
 
 @hookspec
 def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:  # type: ignore[empty-body]  # a specification has none
-    """Seeding orders this plugin offers, by name: what to reveal and what to serve first."""
+    """Seeding orders this plugin offers, by name: what to reveal, suggest and serve first."""
 
 
 @hookspec

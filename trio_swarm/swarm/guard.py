@@ -253,6 +253,14 @@ class GuardedUploader(_Guarded):
     ) -> None:
         super().__init__(name, timer, budget, on_fault)
         self._strategy = strategy
+        self._suggest: Callable[[UploadView, UploadPeerView], PieceSet] | None = getattr(
+            strategy, "suggest", None
+        )
+
+    @property
+    def suggests(self) -> bool:
+        """Whether the strategy makes suggestions."""
+        return self._suggest is not None and not self.is_replaced
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return the pieces to reveal, a subset of what we have; None for all."""
@@ -270,6 +278,22 @@ class GuardedUploader(_Guarded):
             return offered
 
         return self._call.run(decide, None)
+
+    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet:
+        """Return pieces to suggest to a peer, a subset of what we have and it may know of."""
+        ask = self._suggest
+        if ask is None or self.is_replaced:
+            return 0
+
+        def decide() -> PieceSet:
+            suggested: object = ask(view, peer)
+            if type(suggested) is not int or suggested < 0:
+                raise _BreachError("suggest", f"suggested {suggested!r:.50}, which is no piece set")
+            if suggested & ~view.have:
+                raise _BreachError("suggest", "suggested pieces that we do not have")
+            return suggested & peer.revealed
+
+        return self._call.run(decide, 0)
 
     def order(
         self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
