@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.api import (
     ChokePeerView,
+    Choker,
     ChokeView,
     UploadPeerView,
     UploadRequest,
@@ -50,7 +51,7 @@ def view(
 class Round:
     """Plays rounds: applies a choker's decisions and lets each peer give and take."""
 
-    def __init__(self, choker: TitForTat, gives: dict[int, float], *, slots: int) -> None:
+    def __init__(self, choker: Choker, gives: dict[int, float], *, slots: int) -> None:
         self.choker = choker
         self.slots = slots
         self.now = 0.0
@@ -194,6 +195,47 @@ def test_while_seeding_left_over_slots_stay_with_the_fastest() -> None:
     assert set(chosen) == {9, 5, 4, 3}
 
 
+def rider(peer: ChokePeerView, *, gave_at: float | None = None) -> ChokePeerView:
+    """It has what we want, and chokes us."""
+    return replace(peer, is_interesting=True, choking_us=True, gave_at=gave_at)
+
+
+def test_free_riders_get_one_slot_of_all_even_while_others_are_free() -> None:
+    peers = [waiting(1, rate=5.0), rider(waiting(2, 50)), rider(waiting(3, 40)), rider(waiting(4))]
+    rng = random.Random(1)
+    assert set(TitForTat().unchoke(view(peers, slots=16), rng)) == {1, 4}
+    # While we seed there is nothing to be had from anybody.
+    chosen = TitForTat().unchoke(view(peers, slots=16, seeding=True), rng)
+    assert set(chosen) == {1, 2, 3, 4}
+
+
+def test_the_slot_of_the_free_riders_goes_round() -> None:
+    game = Round(TitForTat(), {1: 5.0}, slots=16)
+    for key in range(2, 6):
+        game.peers[key] = rider(waiting(key))
+    game.now = 20.0
+    game.play(600)
+    assert game.held[1] == 60
+    assert sum(game.held[key] for key in range(2, 6)) == 60
+    assert max(game.held[key] for key in range(2, 6)) <= 18
+
+
+def test_free_riders_are_served_while_nobody_else_wants_anything() -> None:
+    peers = [rider(waiting(1)), rider(waiting(2)), replace(waiting(3), interested=False)]
+    assert set(TitForTat().unchoke(view(peers), random.Random(1))) == {1, 2}
+
+
+def test_who_has_nothing_for_us_gave_lately_or_is_new_is_no_free_rider() -> None:
+    behind = replace(rider(waiting(2)), is_interesting=False)
+    gave = rider(waiting(3), gave_at=95.0)
+    new = replace(rider(waiting(4)), joined_at=95.0)
+    gives = replace(rider(waiting(5)), choking_us=False)
+    peers = [waiting(1), behind, gave, new, gives, rider(waiting(6)), rider(waiting(7))]
+    chosen = set(TitForTat().unchoke(view(peers, slots=16), random.Random(1)))
+    assert len(chosen) == 6
+    assert {1, 2, 3, 4, 5} < chosen
+
+
 @st.composite
 def choke_views(draw: st.DrawFn) -> ChokeView:
     peers = []
@@ -242,6 +284,7 @@ def test_slots_are_full_never_overfull_and_held_by_interested_peers(
         {"optimistic_seconds": -1.0},
         {"minimum_seconds": -1.0},
         {"turn_seconds": -1.0},
+        {"rider_seconds": -1.0},
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, float]) -> None:

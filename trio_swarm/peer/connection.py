@@ -69,6 +69,7 @@ class PeerConnection:
         self.host = host_of(self.remote[0])
         self.joined_at = now
         self.moved_at = float("-inf")  # when a block last came or went
+        self.received_at: float | None = None  # when a block last came
         self.last_received = now
         self.last_sent = now
         self.is_attached = False

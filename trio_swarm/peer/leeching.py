@@ -116,7 +116,7 @@ class Download:
             return False
         self.rate.add(length, now)
         connection.downloaded += length
-        connection.moved_at = now
+        connection.moved_at = connection.received_at = now
         if is_accepted:
             address = connection.address
             self.sources[address] = self.sources.get(address, 0) + length

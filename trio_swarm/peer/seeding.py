@@ -236,4 +236,7 @@ class Upload:
             uploaded=connection.uploaded_since_unchoke,
             snubbed=download.ledger.snubbed(connection.key, now),
             joined_at=connection.joined_at,
+            is_interesting=download.ledger.is_interesting(connection.key),
+            choking_us=connection.wire.peer_choking,
+            gave_at=connection.received_at,
         )

@@ -225,6 +225,11 @@ class ChokePeerView(Struct, frozen=True):
     snubbed: bool
     """It owes us blocks and has sent none for a while."""
     joined_at: float
+    is_interesting: bool = False
+    """It has pieces that we want."""
+    choking_us: bool = False
+    gave_at: float | None = None
+    """When it last gave us a block, seconds; None if it never did."""
 
 
 class ChokeView(Struct, frozen=True):

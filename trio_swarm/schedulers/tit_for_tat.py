@@ -18,6 +18,10 @@ class TitForTat:
     all slots rotate: after `turn_seconds` a peer makes way for those that have waited longest, and
     slots that nobody waits for stay with the fastest. Turns are of time, not of bytes, so that slow
     peers do not keep the uplink from the fast ones.
+
+    A free rider has what we want and gives us nothing. While we download, and somebody else is
+    interested, free riders get one slot of all in turn, even while others are free: what they take
+    would not come back.
     """
 
     optimistic_every: int = 4
@@ -28,6 +32,8 @@ class TitForTat:
     """An interested peer is not choked sooner than this after it was unchoked, unless snubbed."""
     turn_seconds: float = 30.0
     """While seeding: how long a peer keeps its slot if others wait."""
+    rider_seconds: float = 10.0
+    """A peer that has kept what we want to itself for so long is a free rider."""
     _optimistic: dict[int, float] = field(default_factory=dict, init=False, repr=False)
     """Peers in optimistic slots, and since when."""
 
@@ -35,13 +41,15 @@ class TitForTat:
         """Refuse impossible options."""
         if self.optimistic_every < 1:
             raise ValueError("optimistic_every must be 1 or more")
-        for name in ("optimistic_seconds", "minimum_seconds", "turn_seconds"):
+        for name in ("optimistic_seconds", "minimum_seconds", "turn_seconds", "rider_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
 
     def unchoke(self, view: ChokeView, rng: random.Random) -> Iterable[int]:
         """Return the keys of the peers that hold the slots from now on, the best first."""
         peers = [peer for peer in view.peers if peer.interested]
+        if not view.is_seeder:
+            peers = self._without_riders(view, peers)
         if len(peers) <= view.slots:
             self._optimistic.clear()
             return [peer.key for peer in peers]
@@ -51,6 +59,26 @@ class TitForTat:
             self._optimistic.clear()
             return [peer.key for peer in self._in_turn(view, peers)[: view.slots]]
         return self._reciprocate(view, peers)
+
+    def _without_riders(self, view: ChokeView, peers: list[ChokePeerView]) -> list[ChokePeerView]:
+        """Return the peers that may be served: of free riders one, unless there are only those."""
+        riders = [peer for peer in peers if self._is_rider(peer, view.now)]
+        if len(riders) < 2 or len(riders) == len(peers):
+            return peers
+        lucky = min(riders, key=lambda peer: self._turn_of_rider(peer, view))
+        return [peer for peer in peers if peer is lucky or not self._is_rider(peer, view.now)]
+
+    def _is_rider(self, peer: ChokePeerView, now: float) -> bool:
+        """Whether `peer` has what we want and has given nothing for a while."""
+        since = peer.joined_at if peer.gave_at is None else peer.gave_at
+        keeps_it = peer.choking_us or peer.snubbed
+        return peer.is_interesting and keeps_it and now - since >= self.rider_seconds
+
+    def _turn_of_rider(self, peer: ChokePeerView, view: ChokeView) -> tuple[int, float]:
+        if not peer.unchoked:
+            return (1, _waiting_since(peer, view))
+        since = view.now if peer.unchoked_at is None else peer.unchoked_at
+        return (0 if view.now - since < self.optimistic_seconds else 2, since)
 
     def _is_protected(self, peer: ChokePeerView, view: ChokeView) -> bool:
         """Whether `peer` was unchoked too recently to be choked."""
