@@ -55,7 +55,7 @@ def test_the_built_in_strategies_are_offered_with_summary_and_documented_options
     assert built_in == {
         "scheduler": {"round-robin", "rarest-first", "bandwidth-weighted"},
         "uploader": {"least-sent"},
-        "choker": {"tit-for-tat"},
+        "choker": {"tit-for-tat", "round-robin", "fastest-first"},
     }
     for axis in loading.AXES:
         for offer in strategies.offers(axis):

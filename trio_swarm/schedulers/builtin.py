@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from trio_swarm.schedulers.api import ChokerFactory, SchedulerFactory, UploaderFactory
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
+from trio_swarm.schedulers.fastest_first import FastestFirst
 from trio_swarm.schedulers.hookspecs import hookimpl
 from trio_swarm.schedulers.least_sent import LeastSent
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
+from trio_swarm.schedulers.taking_turns import TakingTurns
 from trio_swarm.schedulers.tit_for_tat import TitForTat
 
 
@@ -29,5 +31,5 @@ def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:
 
 @hookimpl
 def trio_swarm_chokers() -> Mapping[str, ChokerFactory]:
-    """Offer the unchoking strategy."""
-    return {"tit-for-tat": TitForTat}
+    """Offer the unchoking strategies."""
+    return {"tit-for-tat": TitForTat, "round-robin": TakingTurns, "fastest-first": FastestFirst}
