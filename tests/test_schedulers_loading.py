@@ -54,7 +54,7 @@ def test_the_built_in_strategies_are_offered_with_summary_and_documented_options
     }
     assert built_in == {
         "scheduler": {"round-robin", "rarest-first", "bandwidth-weighted"},
-        "uploader": {"least-sent"},
+        "uploader": {"least-sent", "spread"},
         "choker": {"tit-for-tat", "round-robin", "fastest-first"},
     }
     for axis in loading.AXES:
@@ -118,19 +118,19 @@ def test_all_three_axes_may_come_from_one_file(write: Write) -> None:
     text = """
 from dataclasses import dataclass
 from trio_swarm.schedulers.hookspecs import hookimpl
-from trio_swarm.schedulers.least_sent import LeastSent
+from trio_swarm.schedulers.spread import Spread
 from trio_swarm.schedulers.tit_for_tat import TitForTat
 
 @hookimpl
 def trio_swarm_uploaders():
-    return {"up": LeastSent}
+    return {"up": Spread}
 
 @hookimpl
 def trio_swarm_chokers():
     return {"choke": TitForTat}
 """
     strategies = load_strategies([write("both.py", text)])
-    strategies.uploader("up", {"spread": True})
+    strategies.uploader("up", {"hide": False})
     strategies.choker("choke", {"optimistic_seconds": 5})
 
 

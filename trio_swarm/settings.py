@@ -35,7 +35,7 @@ class NodeSettings:
     """Where resume state and hash caches are kept; None for `default_state_folder()`."""
     scheduler: str = "rarest-first"
     scheduler_options: Mapping[str, object] = field(default_factory=dict)
-    uploader: str = "least-sent"
+    uploader: str = "spread"
     uploader_options: Mapping[str, object] = field(default_factory=dict)
     choker: str = "tit-for-tat"
     choker_options: Mapping[str, object] = field(default_factory=dict)

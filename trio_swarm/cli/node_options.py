@@ -29,7 +29,7 @@ class NodeOptions:
     """Most bytes/s to receive in all."""
     max_connections: int = 250
     """Most peers connected at once."""
-    uploader: str = "least-sent"
+    uploader: str = "spread"
     """Strategy for what to offer, see `trio-swarm schedulers`."""
     choker: str = "tit-for-tat"
     """Strategy for whom to serve."""

@@ -9,6 +9,7 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 from trio_swarm.schedulers.least_sent import LeastSent
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
+from trio_swarm.schedulers.spread import Spread
 from trio_swarm.schedulers.taking_turns import TakingTurns
 from trio_swarm.schedulers.tit_for_tat import TitForTat
 
@@ -25,8 +26,8 @@ def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
 
 @hookimpl
 def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:
-    """Offer the seeding order."""
-    return {"least-sent": LeastSent}
+    """Offer the seeding orders."""
+    return {"spread": Spread, "least-sent": LeastSent}
 
 
 @hookimpl

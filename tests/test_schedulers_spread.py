@@ -1,0 +1,411 @@
+"""spread: what a seeder shows to whom, step by step; time is a parameter."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.schedulers import first_copies
+from trio_swarm.schedulers.api import UploadPeerView, UploadView
+from trio_swarm.schedulers.spread import Spread
+
+PIECE = 262144
+STEP = 0.02
+
+
+class Leecher:
+    """One leecher as a seeder sees it."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.pieces: PieceSet = 0
+        self.revealed: PieceSet = 0
+        self.uploaded = 0
+        self.queued = 0
+        self.unchoked = True
+        self.interested = True
+        self.is_seeder = False
+
+
+class Seeding:
+    """A seeder's torrent: applies the offers, and knows what was sent to whom."""
+
+    def __init__(
+        self, leechers: int, *, count: int = 60, number: int = 0, strategy: Spread | None = None
+    ) -> None:
+        self.strategy = Spread() if strategy is None else strategy
+        self.count = count
+        self.number = number
+        self.have = full_set(count)
+        self.is_seeder = True
+        self.now = 0.0
+        self.rate = 0.0
+        self.uploaded = 0
+        self.sent: dict[int, int] = {}
+        self.leechers = {key: Leecher(key) for key in range(1, leechers + 1)}
+
+    def view(self) -> UploadView:
+        peers = [
+            UploadPeerView(
+                key=each.key,
+                pieces=each.pieces,
+                is_seeder=each.is_seeder,
+                interested=each.interested,
+                unchoked=each.unchoked,
+                uploaded=each.uploaded,
+                rate=self.rate / len(self.leechers),
+                revealed=each.revealed,
+                queued=each.queued,
+                address=f"10.0.0.{each.key}:6881",
+            )
+            for each in self.leechers.values()
+        ]
+        rarity = [0] * (len(peers) + 1)
+        for piece in range(self.count):
+            rarity[sum(peer.pieces >> piece & 1 for peer in peers)] |= 1 << piece
+        return UploadView(
+            have=self.have,
+            sent=self.sent,
+            rarity=rarity,
+            peers=peers,
+            piece_length=PIECE,
+            piece_count=self.count,
+            is_seeder=self.is_seeder,
+            now=self.now,
+            rate=self.rate,
+            uploaded=self.uploaded,
+            own_number=self.number,
+        )
+
+    def look(self) -> dict[int, PieceSet]:
+        """Ask for all offers once, carry them out, and return what each is shown now."""
+        view = self.view()
+        for peer in view.peers:
+            leecher = self.leechers[peer.key]
+            offered = self.strategy.offer(view, peer)
+            offered = self.have if offered is None else offered
+            assert not offered & ~self.have
+            assert not leecher.revealed & ~offered, "what was revealed is never taken back"
+            leecher.revealed = offered
+        return {key: each.revealed for key, each in self.leechers.items()}
+
+    def send(self, key: int, piece: int, length: int = PIECE) -> None:
+        """Put bytes of a piece out to a leecher."""
+        assert self.leechers[key].revealed >> piece & 1
+        self.sent[piece] = self.sent.get(piece, 0) + length
+        self.uploaded += length
+        self.leechers[key].uploaded += length
+
+    def wants(self, key: int) -> list[int]:
+        """Return what a leecher would ask for, in order."""
+        leecher = self.leechers[key]
+        return list(iterate(leecher.revealed & ~leecher.pieces))
+
+    @property
+    def copies(self) -> float:
+        return sum(self.sent.values()) / (self.count * PIECE)
+
+
+class Transfer:
+    """Plays a swarm: the seeder sends `speed` pieces a step, leecher i passes `passes[i]` on."""
+
+    def __init__(self, seeding: Seeding, speed: float, passes: dict[int, float]) -> None:
+        self.seeding = seeding
+        self.speed = speed
+        self.passes = passes
+        self.credit = dict.fromkeys([0, *passes], 0.0)
+        self.turn = 0
+        self.idle = 0
+        """Steps in which the seeder could have sent more, and nobody knew what to ask for."""
+        seeding.rate = speed * PIECE / STEP
+
+    def step(self) -> bool:
+        """Play one step; returns whether everybody is complete."""
+        seeding = self.seeding
+        seeding.look()
+        self.credit[0] += self.speed
+        keys = list(seeding.leechers)
+        while self.credit[0] >= 1.0:
+            wanting = [key for key in keys if seeding.wants(key)]
+            if not wanting:
+                self.idle += 1
+                self.credit[0] = 0.0
+                break
+            key = wanting[self.turn % len(wanting)]
+            self.turn += 1
+            piece = seeding.wants(key)[0]
+            seeding.send(key, piece)
+            seeding.leechers[key].pieces |= 1 << piece
+            self.credit[0] -= 1.0
+        for key in keys:
+            self._pass_on(key)
+        for each in seeding.leechers.values():
+            each.queued = PIECE * len(seeding.wants(each.key))
+        seeding.now += STEP
+        return all(each.pieces == seeding.have for each in seeding.leechers.values())
+
+    def _pass_on(self, key: int) -> None:
+        """Send what fewest have to who has least."""
+        leechers = self.seeding.leechers
+        self.credit[key] = min(self.credit[key] + self.passes[key], max(1.0, self.passes[key]))
+        while self.credit[key] >= 1.0:
+            holders = Counter(piece for each in leechers.values() for piece in iterate(each.pieces))
+            choices = [
+                (holders[piece], other.pieces.bit_count(), piece, other.key)
+                for other in leechers.values()
+                for piece in iterate(leechers[key].pieces & ~other.pieces)
+            ]
+            if not choices:
+                return
+            _, _, piece, other_key = min(choices)
+            leechers[other_key].pieces |= 1 << piece
+            self.credit[key] -= 1.0
+
+    def play(self) -> None:
+        for _ in range(5000):
+            if self.step():
+                return
+        raise AssertionError("the swarm never finished")
+
+
+def test_every_leecher_is_shown_something_else_at_once() -> None:
+    shown = Seeding(4).look()
+    assert all(shown.values())
+    assert (
+        sum(pieces.bit_count() for pieces in shown.values())
+        == (shown[1] | shown[2] | shown[3] | shown[4]).bit_count()
+    )
+
+
+@settings(max_examples=40)
+@given(
+    leechers=st.integers(2, 6),
+    count=st.integers(1, 40),
+    speed=st.sampled_from([0.5, 1.0, 2.0]),
+    passes=st.lists(st.sampled_from([0.0, 0.2, 1.0, 3.0]), min_size=6, max_size=6),
+)
+def test_everybody_gets_everything_and_nothing_goes_out_twice_before_all_went_out_once(
+    leechers: int, count: int, speed: float, passes: list[float]
+) -> None:
+    seeding = Seeding(leechers, count=count)
+    transfer = Transfer(seeding, speed, dict(enumerate(passes[:leechers], start=1)))
+    settled = first_copies.SETTLED * seeding.rate / PIECE
+    while not transfer.step():
+        if len(seeding.sent) < count - settled - 1:
+            assert max(seeding.sent.values(), default=0) <= PIECE
+        assert seeding.now < 100.0
+    # The uplink waits for nobody, but near the end for leechers that seem to need no help.
+    assert transfer.idle <= 2 * first_copies.TEMPO_SECONDS / STEP
+
+
+def test_leechers_that_pass_everything_on_need_about_one_copy() -> None:
+    seeding = Seeding(6, count=200)
+    Transfer(seeding, 1.0, dict.fromkeys(range(1, 7), 1.2)).play()
+    assert seeding.copies < 1.1
+
+
+def test_who_passes_more_on_is_given_more() -> None:
+    seeding = Seeding(4, count=200)
+    Transfer(seeding, 1.0, {1: 0.1, 2: 0.1, 3: 2.0, 4: 2.0}).play()
+    given = {key: each.uploaded for key, each in seeding.leechers.items()}
+    assert min(given[3], given[4]) > 2 * max(given[1], given[2])
+
+
+def test_who_passes_nothing_on_is_given_little() -> None:
+    seeding = Seeding(4, count=200)
+    transfer = Transfer(seeding, 1.0, {1: 0.0, 2: 1.5, 3: 1.5, 4: 1.5})
+    while len(seeding.sent) < 200:
+        transfer.step()
+    assert seeding.leechers[1].uploaded < 0.05 * 200 * PIECE
+
+
+def test_everything_is_shown_to_everybody_once_all_is_out() -> None:
+    seeding = Seeding(2, count=4)
+    seeding.look()
+    for key in seeding.leechers:
+        for piece in seeding.wants(key):
+            seeding.send(key, piece)
+    seeding.now += STEP
+    assert set(seeding.look().values()) == {seeding.have}
+
+
+def test_what_is_held_elsewhere_already_is_not_kept_from_anybody() -> None:
+    seeding = Seeding(3)
+    seeding.leechers[2].pieces = seeding.have
+    assert seeding.look()[1] == seeding.have
+
+
+def test_a_lone_leecher_is_shown_everything_if_nobody_joins_it_soon() -> None:
+    seeding = Seeding(1)
+    assert seeding.look()[1] != seeding.have
+    seeding.now += first_copies.ALONE
+    assert seeding.look()[1] == seeding.have
+
+
+def test_who_comes_after_a_lone_leecher_has_left_is_alone_anew() -> None:
+    seeding = Seeding(1)
+    seeding.look()
+    seeding.now += first_copies.ALONE
+    seeding.look()
+    seeding.leechers = {2: Leecher(2)}
+    assert seeding.look()[2] != seeding.have
+
+
+def test_other_seeders_are_nobody_to_give_to() -> None:
+    seeding = Seeding(3)
+    seeding.leechers[1].is_seeder = seeding.leechers[2].is_seeder = True
+    seeding.look()
+    seeding.now += first_copies.ALONE
+    assert seeding.look()[3] == seeding.have
+
+
+def test_what_a_lost_leecher_was_given_is_given_to_another() -> None:
+    seeding = Seeding(3, count=6)
+    lost = seeding.look()[1]
+    del seeding.leechers[1]
+    for key in seeding.leechers:
+        for piece in seeding.wants(key):
+            seeding.send(key, piece)
+            seeding.leechers[key].pieces |= 1 << piece
+    shown = seeding.look()
+    assert not lost & ~(shown[2] | shown[3])
+
+
+def test_what_a_leecher_never_asks_for_is_given_to_another() -> None:
+    seeding = Seeding(3, count=30)
+    frozen = seeding.look()[1]
+    for _ in range(200):
+        seeding.now += STEP
+        for key in (2, 3):
+            for piece in seeding.wants(key):
+                seeding.send(key, piece)
+                seeding.leechers[key].pieces |= 1 << piece
+        seeding.look()
+    assert not frozen & ~(seeding.leechers[2].pieces | seeding.leechers[3].pieces)
+
+
+def test_a_leecher_that_waits_for_a_slot_is_given_no_more_than_reason_to_wait() -> None:
+    seeding = Seeding(3, count=4000)
+    seeding.leechers[1].unchoked = False
+    for _ in range(20):
+        seeding.now += STEP
+        seeding.look()
+        for key in (2, 3):
+            for piece in seeding.wants(key)[:1]:
+                seeding.send(key, piece)
+                seeding.leechers[key].pieces |= 1 << piece
+    assert seeding.leechers[1].revealed.bit_count() == 1
+
+
+def test_a_latecomer_is_shown_something_even_if_everything_is_given_away() -> None:
+    seeding = Seeding(2, count=4)
+    seeding.look()
+    seeding.leechers[1].pieces = 1
+    seeding.leechers[3] = Leecher(3)
+    seeding.rate = 1.0
+    assert seeding.look()[3]
+
+
+def test_slow_leechers_do_not_keep_the_uplink_idle() -> None:
+    """The first two ask for what they were given, and hardly take it."""
+    seeding = Seeding(3, count=40)
+    for _ in range(1000):
+        shown = seeding.look()
+        wanted = seeding.wants(3)
+        for piece in wanted:
+            seeding.send(3, piece)
+            seeding.leechers[3].pieces |= 1 << piece
+        seeding.leechers[1].queued = seeding.leechers[2].queued = PIECE
+        seeding.now += STEP
+    assert shown[3] == seeding.have
+    assert seeding.leechers[3].pieces == seeding.have
+
+
+def test_a_faster_uplink_is_given_more_ahead() -> None:
+    slow, fast = Seeding(2, count=400), Seeding(2, count=400)
+    fast.rate = 40e6
+    ahead = [
+        sum(pieces.bit_count() for pieces in seeding.look().values()) for seeding in (slow, fast)
+    ]
+    assert ahead[0] * PIECE == first_copies.FIRST_AHEAD
+    assert ahead[1] == -(-20_000_000 // PIECE)
+
+
+def test_an_uplink_that_ran_dry_is_given_twice_as_much() -> None:
+    seeding = Seeding(2, count=400)
+    given = []
+    for _ in range(3):
+        before = sum(pieces.bit_count() for pieces in seeding.look().values())
+        given.append(before - sum(given))
+        for key in seeding.leechers:
+            for piece in seeding.wants(key):
+                seeding.send(key, piece)
+                seeding.leechers[key].pieces |= 1 << piece
+        seeding.now += STEP
+    assert given == [4, 8, 16]
+
+
+def test_a_leecher_keeps_nothing_to_itself() -> None:
+    seeding = Seeding(3)
+    seeding.is_seeder = False
+    seeding.have = 0b1011
+    assert set(seeding.look().values()) == {0b1011}
+
+
+def test_two_seeders_give_one_leecher_other_pieces_and_two_leechers_no_piece_twice() -> None:
+    one, two = Seeding(4, number=1), Seeding(4, number=9)
+    shown, also_shown = one.look(), two.look()
+    for key in shown:
+        assert not shown[key] & also_shown[key]
+    first = shown[1] | shown[2] | shown[3] | shown[4]
+    second = also_shown[1] | also_shown[2] | also_shown[3] | also_shown[4]
+    assert not first & second
+
+
+@pytest.mark.parametrize("numbers", [(3, 4), (0, 11), (5, 5 + 2**40)])
+def test_seeders_split_the_first_copies_without_talking(numbers: tuple[int, int]) -> None:
+    seeders = [Seeding(5, count=250, number=number) for number in numbers]
+    seeders[1].leechers = seeders[0].leechers
+    revealed: list[dict[int, PieceSet]] = [{}, {}]
+    for _ in range(1000):
+        if seeders[0].leechers[1].pieces.bit_count() >= 240:
+            break
+        for which, seeding in enumerate(seeders):
+            for key, leecher in seeding.leechers.items():
+                leecher.revealed = revealed[which].get(key, 0)
+                leecher.uploaded = sum(seeding.sent.values())
+            revealed[which] = seeding.look()
+            for key in seeding.leechers:
+                for piece in seeding.wants(key)[:1]:
+                    seeding.send(key, piece)
+                    seeding.leechers[key].pieces |= 1 << piece
+            seeding.now += STEP
+        # The leechers are quick: they are a step behind.
+        everything = 0
+        for leecher in seeders[0].leechers.values():
+            everything |= leecher.pieces
+        for leecher in seeders[0].leechers.values():
+            leecher.pieces = everything
+    assert seeders[0].leechers[1].pieces.bit_count() >= 240
+    assert seeders[0].copies + seeders[1].copies < 1.05
+
+
+def test_without_hiding_the_same_pieces_are_suggested() -> None:
+    hiding, showing = Seeding(3), Seeding(3, strategy=Spread(hide=False))
+    shown = hiding.look()
+    assert set(showing.look().values()) == {showing.have}
+    view = showing.view()
+    suggested = {peer.key: showing.strategy.suggest(view, peer) for peer in view.peers}
+    assert all(suggested.values())
+    assert suggested[1] & suggested[2] == suggested[1] & suggested[3] == 0
+    assert suggested == shown
+    view = hiding.view()
+    assert not any(hiding.strategy.suggest(view, peer) for peer in view.peers)
+
+
+@pytest.mark.parametrize("options", [{"ahead_seconds": -1.0}, {"least_pieces": 0}])
+def test_impossible_options_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Spread(**options)  # type: ignore[arg-type]

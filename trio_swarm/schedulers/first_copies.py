@@ -1,0 +1,381 @@
+"""Who is given the first copy of which piece, so that each leaves a seeder about once.
+
+A piece that only we have is given to one leecher, which passes it on. How much each is given
+follows from what it does with it: the next piece goes to whoever would have passed on soonest all
+that it holds alone. In all, about half a second of our uplink is given ahead, so that the link
+never runs dry, and nobody waits for anything to be confirmed.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+
+from trio_swarm.piece_sets import PieceSet, lowest
+from trio_swarm.schedulers.api import UploadPeerView, UploadView
+
+ALONE = 1.0
+"""Seconds after which the only leecher there is is shown everything: nobody else came with it."""
+
+UNASKED = 0.25
+"""Seconds for which a leecher may ask for nothing before what it was given no longer counts as
+work for our uplink: another seeder may be sending it."""
+
+MOST_UNASKED = 8
+"""Pieces given to a leecher that asks for nothing, at most."""
+
+STALE = 1.0
+"""Seconds for which a leecher may ask for nothing before what it was given is given to another."""
+
+FIRST_AHEAD = 1024 * 1024
+"""Bytes given ahead while the rate of our uplink is unknown, doubled each time it runs dry."""
+
+MOST_AHEAD = 256 * 1024 * 1024
+"""Bytes given ahead at most, but for what the rate asks for."""
+
+SETTLED = 0.1
+"""Once less than so many seconds of our uplink is left of all first copies, they count as sent."""
+
+TEMPO_SECONDS = 1.0
+"""Seconds over which is measured how fast the leechers get pieces."""
+
+SOON = 0.1
+LEAST_SOON = 1.5
+MOST_SOON = 5.0
+"""The end is near if it is this part of the time passed so far away: then the leechers are left to
+themselves, but for what a slow one holds alone. At least and at most so many seconds."""
+
+STUCK = 0.25
+"""Seconds for which a leecher must have pieces to pass on that nobody else has, for it to be
+helped."""
+
+BUSY = 0.9
+"""While our rate is less than this part of what it was, the uplink could take more: then nobody is
+left with nothing to ask for, however slowly it passes on. Measured on shaped links: connections
+that rest now and then are slow to come up to speed again, and the rest of them do not fill the
+uplink (60 to 75 % of it with 0.5 in this place, 90 to 100 % with 0.85 and 0.9)."""
+
+SPARE = 0.5
+"""While our rate is less than this part of what it was, some leechers take their time: the others
+need not wait for those."""
+
+_PEAK_SECONDS = 60.0
+"""Seconds in which the memory of our best rate fades to about a third."""
+
+
+class FirstCopies:
+    """The gifts of one torrent so far; `plan` is called with each new view."""
+
+    def __init__(self, *, ahead_seconds: float, least_pieces: int, hides: bool) -> None:
+        self.is_over = False
+        """Every piece is out or as good as out, or there is one leecher only: nothing need be kept
+        from anybody."""
+        self._ahead_seconds = ahead_seconds
+        self._least_pieces = least_pieces
+        self._hides = hides
+        self._gifts: dict[int, _Gifts] = {}
+        self._ahead = FIRST_AHEAD
+        self._uplink = _Uplink()
+        self._alone: int | None = None
+        self._alone_since = -math.inf
+        self._uploaded = 0
+        self._tempo = _Tempo()
+
+    def given_to(self, key: int) -> PieceSet:
+        """Return the pieces that were given to a leecher, first copies or not."""
+        gifts = self._gifts.get(key)
+        return 0 if gifts is None else gifts.ever
+
+    def plan(self, view: UploadView) -> None:
+        """Give out what is due by now."""
+        leechers = [each for each in view.peers if not each.is_seeder]
+        nowhere = view.have & view.rarity[0]
+        free = nowhere
+        stale = 0
+        unsent = 0
+        known = self._gifts
+        self._gifts = {}
+        least = max(view.piece_length, self._ahead // max(1, len(leechers)))
+        for peer in leechers:
+            gifts = self._gifts[peer.key] = known.get(peer.key) or _Gifts(view.now)
+            gifts.review(peer, nowhere, view)
+            free &= ~gifts.pieces
+            if view.now - gifts.asked_at > STALE:
+                stale |= gifts.pieces
+            if view.now - gifts.asked_at <= UNASKED:
+                # What a slow leecher was given keeps the uplink busy for a moment only.
+                soon = max(least, 2 * self._ahead_seconds * peer.rate)
+                unsent += min(gifts.unsent, int(soon))
+        self._uplink.note(view)
+        if not unsent:
+            self._run_dry(leechers)
+        # What nobody asks for though it was given is given once more, but last.
+        pool = free or stale
+        self._tempo.note(view, leechers)
+        self.is_over = self._is_alone(leechers, view.now) or (
+            not pool
+            and (unsent <= SETTLED * self._uplink.peak or self._uplink.has_room)
+            and not self._tempo.ends_soon(view.now)
+        )
+        if not self.is_over and not pool and unsent <= SETTLED * self._uplink.peak:
+            self._help(view, leechers, unsent)
+        if not self.is_over:
+            self._give(view, leechers, pool, unsent)
+
+    def _is_alone(self, leechers: Sequence[UploadPeerView], now: float) -> bool:
+        key = leechers[0].key if len(leechers) == 1 else None
+        if key != self._alone:
+            self._alone = key
+            self._alone_since = now
+        return key is not None and now - self._alone_since >= ALONE
+
+    def _run_dry(self, leechers: Sequence[UploadPeerView]) -> None:
+        """Give more ahead if all that was given was taken."""
+        uploaded = sum(peer.uploaded for peer in leechers)
+        if uploaded > self._uploaded and not any(peer.queued for peer in leechers):
+            self._ahead = min(MOST_AHEAD, 2 * self._ahead)
+            self._uploaded = uploaded
+
+    def _give(
+        self, view: UploadView, leechers: Sequence[UploadPeerView], pool: PieceSet, unsent: int
+    ) -> None:
+        length = view.piece_length
+        pieces = max(self._least_pieces, len(leechers) + 1)
+        # Of the best rate: one that falls would be given less, and fall further.
+        rate = max(view.rate, self._uplink.peak)
+        target = max(self._ahead_seconds * rate, self._ahead, pieces * length)
+        once = view.rarity[1] if len(view.rarity) > 1 else 0
+        everywhere = view.rarity[0] | once
+        loads: list[tuple[float, int]] = []
+        parts = _Parts(view, leechers)
+        for index, peer in enumerate(leechers):
+            gifts = self._gifts[peer.key]
+            if not gifts.ever:
+                # Something to be interested in, at once.
+                piece = parts.next(pool, index) if pool else _usual(view, peer)
+                if piece is not None:
+                    pool &= ~(1 << piece)
+                    gifts.add(piece, view)
+                    unsent += length
+            if peer.interested and not peer.unchoked:
+                continue  # It waits for a slot.
+            if self._hides and not view.have & ~peer.revealed:
+                continue  # It may ask for anything already.
+            if view.now - gifts.asked_at > UNASKED and gifts.pieces.bit_count() >= MOST_UNASKED:
+                continue
+            # What it would be given counts, too: a slow leecher is not given the last pieces only
+            # because it has nothing. Measured: two pieces are better than one.
+            load = gifts.unsent + ((peer.pieces & once).bit_count() + 2) * length
+            loads.append((load / gifts.speed(everywhere, view.now), index))
+        if self._uplink.rate < BUSY * self._uplink.peak:
+            for _, index in loads:
+                gifts = self._gifts[leechers[index].key]
+                if pool and not gifts.unsent:
+                    piece = parts.next(pool, index)
+                    pool ^= 1 << piece
+                    gifts.add(piece, view)
+                    unsent += length
+        heapify(loads)
+        while pool and loads and unsent < target:
+            load_seconds, index = heappop(loads)
+            gifts = self._gifts[leechers[index].key]
+            piece = parts.next(pool, index)
+            pool ^= 1 << piece
+            gifts.add(piece, view)
+            unsent += length
+            more = length / gifts.speed(everywhere, view.now)
+            heappush(loads, (load_seconds + more, index))
+
+    def _help(self, view: UploadView, leechers: Sequence[UploadPeerView], unsent: int) -> None:
+        """Give a piece that one slow leecher holds alone to a fast one, too, while there are such.
+
+        Near the end that is what the others wait for.
+        """
+        if len(view.rarity) < 2:
+            return
+        once = view.rarity[1]
+        everywhere = view.rarity[0] | once
+        length = view.piece_length
+        for gifts in self._gifts.values():
+            once &= ~gifts.again
+        while unsent <= SETTLED * self._uplink.peak:
+            seconds = []
+            for peer in leechers:
+                gifts = self._gifts[peer.key]
+                load = gifts.unsent / length + (peer.pieces & once).bit_count()
+                seconds.append(load / gifts.speed(everywhere, view.now))
+            slowest = max(range(len(leechers)), key=seconds.__getitem__)
+            stuck = leechers[slowest].pieces & once
+            helpers = [
+                index
+                for index, peer in enumerate(leechers)
+                if index != slowest
+                and stuck & ~peer.pieces
+                and seconds[index] < seconds[slowest] / 2
+            ]
+            if not helpers or seconds[slowest] < STUCK:
+                return
+            helper = min(helpers, key=seconds.__getitem__)
+            piece = (stuck & ~leechers[helper].pieces).bit_length() - 1
+            once ^= 1 << piece
+            self._gifts[leechers[helper].key].add(piece, view)
+            unsent += length
+
+
+class _Uplink:
+    """How fast ours is, and was at its best."""
+
+    def __init__(self) -> None:
+        self.rate = 0.0
+        """Bytes/s over the last second."""
+        self.peak = 0.0
+        """The best rate so far; slowly forgotten."""
+        self._sent: deque[tuple[float, int]] = deque()
+
+    def note(self, view: UploadView) -> None:
+        """Note what was sent up to now."""
+        now = view.now
+        sent = self._sent
+        if sent:
+            self.peak *= math.exp((sent[-1][0] - now) / _PEAK_SECONDS)
+        sent.append((now, view.uploaded))
+        while len(sent) > 2 and now - sent[1][0] >= TEMPO_SECONDS:
+            sent.popleft()
+        passed = now - sent[0][0]
+        self.rate = (view.uploaded - sent[0][1]) / max(passed, TEMPO_SECONDS)
+        self.peak = max(self.peak, self.rate)
+
+    @property
+    def has_room(self) -> bool:
+        """It could take clearly more than it is given."""
+        return self.rate < SPARE * self.peak
+
+
+class _Tempo:
+    """How fast the leechers get pieces of each other, and when they would have all that way."""
+
+    def __init__(self) -> None:
+        self._began_at = math.nan
+        self._had: deque[tuple[float, float]] = deque()
+        self._missing = 0
+
+    def note(self, view: UploadView, leechers: Sequence[UploadPeerView]) -> None:
+        """Note what they have now."""
+        now = view.now
+        if not self._had:
+            self._began_at = now
+        had = sum(peer.pieces.bit_count() for peer in leechers)
+        self._missing = view.piece_count * len(leechers) - had
+        of_us = sum(peer.uploaded for peer in leechers) / view.piece_length
+        self._had.append((now, had - of_us))
+        while now - self._had[0][0] > TEMPO_SECONDS:
+            self._had.popleft()
+
+    def ends_soon(self, now: float) -> bool:
+        """Whether they would have all soon without any more help of ours."""
+        since, had = self._had[0]
+        gained = self._had[-1][1] - had
+        soon = min(MOST_SOON, max(LEAST_SOON, SOON * (now - self._began_at)))
+        return self._missing * (now - since) < soon * gained
+
+
+class _Gifts:
+    """What one leecher was given."""
+
+    __slots__ = (
+        "_joined_at",
+        "_sent_before",
+        "_uploaded",
+        "again",
+        "asked_at",
+        "ever",
+        "pieces",
+        "unsent",
+    )
+
+    def __init__(self, now: float) -> None:
+        self.pieces: PieceSet = 0
+        """First copies that it has not yet, as far as is known."""
+        self.ever: PieceSet = 0
+        """All it was given so far."""
+        self.again: PieceSet = 0
+        """Those of them that another had already."""
+        self.unsent = 0
+        """Bytes that were not put out yet of `pieces` and of those it lacks that another had."""
+        self.asked_at = now
+        """When it last asked for something, or was given something."""
+        self._sent_before: dict[int, int] = {}
+        self._joined_at = now
+        self._uploaded = 0
+
+    def add(self, piece: int, view: UploadView) -> None:
+        """Give it a piece."""
+        bit = 1 << piece
+        self.ever |= bit
+        if view.rarity[0] & bit:
+            self.pieces |= bit
+        else:
+            self.again |= bit
+        self._sent_before[piece] = view.sent.get(piece, 0)
+        self.unsent += view.size_of(piece)
+        self.asked_at = view.now
+
+    def review(self, peer: UploadPeerView, nowhere: PieceSet, view: UploadView) -> None:
+        """Take out what somebody has by now, and count what is left."""
+        self.pieces &= nowhere
+        left = self.pieces | (self.again & ~peer.pieces)
+        for piece in [piece for piece in self._sent_before if not left >> piece & 1]:
+            del self._sent_before[piece]
+        self.unsent = sum(
+            max(0, view.size_of(piece) + before - view.sent.get(piece, 0))
+            for piece, before in self._sent_before.items()
+        )
+        if peer.uploaded != self._uploaded or peer.queued:
+            self._uploaded = peer.uploaded
+            self.asked_at = view.now
+
+    def speed(self, everywhere: PieceSet, now: float) -> float:
+        """Return how many pieces a second it has passed on; of a new one little is expected."""
+        passed_on = (self.ever & ~self.again & ~everywhere).bit_count()
+        return (passed_on + 1.0) / (now - self._joined_at + 1.0)
+
+
+class _Parts:
+    """The pieces each leecher is given first: an equal part, by the order of addresses.
+
+    Seeders that serve the same leechers come to the same parts without talking to each other. In
+    each part they begin in different places: so they seldom give one piece to two leechers, and
+    one leecher gets other pieces of each.
+    """
+
+    def __init__(self, view: UploadView, leechers: Sequence[UploadPeerView]) -> None:
+        count = len(leechers)
+        order = sorted(range(count), key=lambda index: leechers[index].address)
+        self._begins = [0] * count
+        self._parts = [0] * count
+        for place, index in enumerate(order):
+            begin = place * view.piece_count // count
+            end = (place + 1) * view.piece_count // count
+            self._parts[index] = (1 << end) - (1 << begin)
+            self._begins[index] = begin + view.own_number % max(1, end - begin)
+
+    def next(self, pool: PieceSet, index: int) -> int:
+        """Return the piece of a non-empty pool that a leecher is given next."""
+        own = pool & self._parts[index]
+        if own:
+            begin = self._begins[index]
+            return lowest(own >> begin << begin or own)
+        # From where its owner would come last.
+        others = max((pool & part for part in self._parts), key=int.bit_count)
+        owner = next(i for i, part in enumerate(self._parts) if others & part)
+        before = others & ((1 << self._begins[owner]) - 1)
+        return (before or others).bit_length() - 1
+
+
+def _usual(view: UploadView, peer: UploadPeerView) -> int | None:
+    """Return a piece that many have and `peer` lacks."""
+    lacking = view.have & ~peer.pieces
+    for level in reversed(view.rarity):
+        if level & lacking:
+            return lowest(level & lacking)
+    return None
