@@ -14,25 +14,11 @@ from trio_swarm.protocol.extensions import (
 from trio_swarm.schedulers.api import UploadRequest
 from trio_swarm.swarm.ledger import BlockRun
 from trio_swarm.swarm.lengths import BLOCK_LENGTH
+from trio_swarm.swarm.serving import UPLOAD_BATCH, bytes_ahead, request_size
 
 if TYPE_CHECKING:
     from trio_swarm.peer.connection import PeerConnection
     from trio_swarm.peer.leeching import Download
-
-LARGE_BLOCK_SECONDS = 0.05
-"""A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
-
-UPLOAD_BATCH = 256 * 1024
-"""Bytes of blocks put out before control messages get their turn again, at most."""
-
-LEAST_AHEAD = 64 * 1024
-FIRST_AHEAD = 64 * 1024
-MOST_AHEAD = 8 * 1024 * 1024
-"""Limits to the bytes put out ahead of the link, and how many at first."""
-
-AHEAD_SECONDS = 0.05
-"""For how long the link is busy with what is put out ahead of it: control messages wait so long,
-and so does every leecher that would pass on the piece that a HAVE tells of."""
 
 
 def greet(peer: "PeerConnection") -> None:
@@ -151,12 +137,10 @@ def _ask(peer: "PeerConnection", download: "Download", run: BlockRun) -> None:
 
 
 def _request_size(peer: "PeerConnection", download: "Download") -> int:
-    size = peer.max_request
-    if size > BLOCK_LENGTH:
-        rate = download.ledger.stats(peer.key).rate
-        while size > BLOCK_LENGTH and size > rate * LARGE_BLOCK_SECONDS:
-            size >>= 1
-    return size
+    most = peer.max_request
+    return (
+        most if most <= BLOCK_LENGTH else request_size(download.ledger.stats(peer.key).rate, most)
+    )
 
 
 def _cancel(peer: "PeerConnection", run: BlockRun) -> None:
@@ -176,11 +160,9 @@ def _cancel(peer: "PeerConnection", run: BlockRun) -> None:
 
 def _suit_link(peer: "PeerConnection", now: float) -> int:
     """Return how many bytes are put out ahead of a peer's link, and have its socket keep to it."""
-    rate = peer.upload_rate.rate(now)
-    ahead = peer.ahead
-    wanted = min(MOST_AHEAD, max(LEAST_AHEAD, int(rate * AHEAD_SECONDS))) if rate else FIRST_AHEAD
-    if not wanted <= ahead < 4 * wanted:
-        peer.ahead = ahead = 1 << wanted.bit_length()
+    ahead = bytes_ahead(peer.upload_rate.rate(now), peer.ahead)
+    if ahead != peer.ahead:
+        peer.ahead = ahead
         peer.stream.limit_unsent(ahead)
     return ahead
 

@@ -13,22 +13,13 @@ from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.schedulers.api import ChokePeerView, ChokeView, UploadPeerView, UploadView
 from trio_swarm.swarm.guard import GuardedChoker, GuardedUploader
 from trio_swarm.swarm.rates import RateEstimate
-
-CHOKE_ROUND = 10.0
-"""Seconds between choke rounds (BEP 3, "Choking"); free slots are given out at once besides."""
-
-PEER_VIEWS_AGE = 0.5
-"""Seconds the uploader's view of the peers is kept while it only orders: building it is linear in
-the peers."""
-
-REVEAL_INTERVAL = 0.02
-"""Seconds between two looks at what else to reveal: a small part of what is revealed ahead."""
-
-DRY_INTERVAL = 0.002
-"""Seconds between two such looks if nobody has anything left to ask of us."""
-
-STEERING_INTERVAL = 0.5
-"""Seconds after which to look though nothing has happened: a peer may have fallen silent."""
+from trio_swarm.swarm.serving import (
+    CHOKE_ROUND,
+    DRY_INTERVAL,
+    PEER_VIEWS_AGE,
+    REVEAL_INTERVAL,
+    STEERING_INTERVAL,
+)
 
 
 class Upload:
