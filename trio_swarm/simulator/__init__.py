@@ -1,0 +1,17 @@
+"""A deterministic swarm on a virtual clock, of the very ledgers and strategies of real peers."""
+
+from trio_swarm.simulator.results import PeerResult, SwarmResult
+from trio_swarm.simulator.scenario import Network, PeerSpec, Scenario, StrategySet, strategies
+from trio_swarm.simulator.swarm import Swarm, simulate
+
+__all__ = [
+    "Network",
+    "PeerResult",
+    "PeerSpec",
+    "Scenario",
+    "StrategySet",
+    "Swarm",
+    "SwarmResult",
+    "simulate",
+    "strategies",
+]

@@ -1,0 +1,334 @@
+"""One connection as one of its ends sees it: what it was told, what it asked, what it is owed.
+
+`speak` is what `peer/saying.py` does on a socket and `hear` what `peer/hearing.py` does, without
+bytes: both are told in messages. The wire's own rules (framing, limits, faults) have no place here.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from trio_swarm.piece_sets import PieceSet, iterate
+from trio_swarm.schedulers.api import UploadRequest
+from trio_swarm.simulator.pipes import Message, Pipe
+from trio_swarm.swarm.ledger import BlockRun
+from trio_swarm.swarm.lengths import BLOCK_LENGTH
+from trio_swarm.swarm.rates import RateEstimate
+from trio_swarm.swarm.serving import UPLOAD_BATCH, bytes_ahead, request_size
+
+if TYPE_CHECKING:
+    from trio_swarm.simulator.peer import Peer
+
+REQUEST_QUEUE = 1024
+"""Requests accepted of one peer."""
+
+PIECES, HAVE, INTEREST, CHOKE, REQUEST, CANCEL, REJECT, BLOCK, ALLOWED, SUGGEST, CLOSED = range(11)
+"""Kinds of messages: with a piece set, a truth, or an UploadRequest."""
+
+
+class Neighbour:
+    """One end of a connection: `peer` is whose end it is, `key` names the other peer."""
+
+    __slots__ = (
+        "address",
+        "ahead",
+        "allowed_fast",
+        "allowed_to_us",
+        "am_choking",
+        "am_interested",
+        "asked",
+        "cancels",
+        "grants",
+        "is_complete",
+        "is_open",
+        "is_queue_unordered",
+        "is_to_speak",
+        "is_told_any",
+        "joined_at",
+        "key",
+        "offered",
+        "offered_of",
+        "other",
+        "outbox",
+        "peer",
+        "peer_choking",
+        "peer_interested",
+        "pipe",
+        "received_at",
+        "should_unchoke",
+        "suggested",
+        "to_suggest",
+        "told",
+        "unchoked_at",
+        "upload_queue",
+        "upload_rate",
+        "uploaded",
+        "uploaded_since_unchoke",
+        "waiting_since",
+    )
+
+    other: "Neighbour"
+    """The other end."""
+    pipe: Pipe
+    """From here to the other end."""
+
+    def __init__(
+        self,
+        peer: "Peer",
+        key: int,
+        now: float,
+        *,
+        allowed_fast: PieceSet,
+        is_complete: bool,
+    ) -> None:
+        self.peer = peer
+        self.key = key
+        self.joined_at = now
+        self.is_open = True
+        self.is_complete = is_complete
+        """The other peer has everything, or said in its handshake that it has (BEP 21)."""
+        self.ahead = 0
+        """Bytes put out ahead of the link; 0 before the first."""
+        self.address = f"peer-{key:06d}:6881"
+        self.told: PieceSet = 0
+        self.offered: PieceSet | None = None
+        """What it should know of; None: all we have."""
+        self.offered_of: PieceSet = -1
+        """The pieces we had when that was decided."""
+        self.to_suggest: PieceSet = 0
+        self.suggested: PieceSet = 0
+        self.is_told_any = False
+        self.grants: deque[BlockRun] = deque()
+        self.asked: dict[tuple[int, int], int] = {}
+        self.cancels: list[BlockRun] = []
+        self.outbox: list[Message] = []
+        """Answers that were given while hearing."""
+        self.upload_queue: deque[UploadRequest] = deque()
+        self.is_queue_unordered = False
+        self.is_to_speak = False
+        self.should_unchoke = False
+        self.am_choking = True
+        self.am_interested = False
+        self.peer_choking = True
+        self.peer_interested = False
+        self.unchoked_at: float | None = None
+        self.waiting_since: float | None = None
+        self.received_at: float | None = None
+        """When a block last came."""
+        self.uploaded = 0
+        self.uploaded_since_unchoke = 0
+        self.upload_rate = RateEstimate()
+        self.allowed_fast = allowed_fast
+        """What the other end may have while we choke it."""
+        self.allowed_to_us: PieceSet = 0
+
+    # --- saying ---------------------------------------------------------------------------------
+
+    def speak(self, now: float) -> None:
+        """Say whatever the other end should know by now and was not told."""
+        peer = self.peer
+        ledger = peer.ledger
+        messages, self.outbox = self.outbox, []
+        self._tell_pieces(messages)
+        interested = ledger.is_interesting(self.key)
+        if interested != self.am_interested:
+            self.am_interested = interested
+            messages.append((INTEREST, interested))
+        if self.should_unchoke == self.am_choking:
+            self._tell_choke(messages)
+        have = ledger.have
+        grants = self.grants
+        while grants:
+            run = grants.popleft()
+            if not have >> run.piece & 1:
+                self._ask(run, messages)
+        if self.cancels:
+            for run in self.cancels:
+                self._cancel(run, messages)
+            self.cancels.clear()
+        if messages:
+            self.pipe.say(messages)
+        if self.upload_queue:
+            self._serve(now)
+
+    def _tell_pieces(self, messages: list[Message]) -> None:
+        have = offered = self.peer.ledger.have
+        if have & ~self.told or not self.is_told_any:
+            if self.offered_of != have:
+                self.peer.uploads.offer(self)
+            if self.offered is not None:
+                offered &= self.offered
+        if not self.is_told_any:
+            self.is_told_any = True
+            self.told = offered
+            messages.append((PIECES, offered))
+            if self.allowed_fast:
+                messages.append((ALLOWED, self.allowed_fast))
+        else:
+            new = offered & ~self.told
+            if new:
+                self.told |= new
+                messages.append((HAVE, new))
+        if self.to_suggest:
+            messages.append((SUGGEST, self.to_suggest))
+            self.suggested |= self.to_suggest
+            self.to_suggest = 0
+
+    def _tell_choke(self, messages: list[Message]) -> None:
+        self.am_choking = not self.should_unchoke
+        messages.append((CHOKE, self.am_choking))
+        if self.am_choking:
+            kept: deque[UploadRequest] = deque()
+            for request in self.upload_queue:
+                if self.allowed_fast >> request.piece & 1:
+                    kept.append(request)
+                else:
+                    messages.append((REJECT, request))
+            self.upload_queue = kept
+
+    def _ask(self, run: BlockRun, messages: list[Message]) -> None:
+        piece, begin, length = run
+        end = begin + length
+        size = self.peer.max_request
+        if size > BLOCK_LENGTH:
+            size = request_size(self.peer.ledger.stats(self.key).rate, size)
+        asked = self.asked
+        for at in range(begin, end, size):
+            asked[piece, at] = count = min(size, end - at)
+            messages.append((REQUEST, UploadRequest(piece, at, count)))
+
+    def _cancel(self, run: BlockRun, messages: list[Message]) -> None:
+        begin = run.begin
+        end = begin + run.length
+        while begin < end:
+            length = self.asked.get((run.piece, begin))
+            if length is None or begin + length > end:
+                begin += BLOCK_LENGTH
+                continue
+            messages.append((CANCEL, UploadRequest(run.piece, begin, length)))
+            begin += length
+
+    def _serve(self, now: float) -> None:
+        uploads = self.peer.uploads
+        if self.is_queue_unordered:
+            self.is_queue_unordered = False
+            uploads.order(self)
+        batch = min(UPLOAD_BATCH, self._suit_link(now))
+        blocks: list[tuple[int, Message]] = []
+        queue = self.upload_queue
+        sent_of = uploads.sent
+        sent = 0
+        while queue and sent < batch:
+            request = queue.popleft()
+            piece, _, length = request
+            sent_of[piece] = sent_of.get(piece, 0) + length
+            sent += length
+            blocks.append((length, (BLOCK, request)))
+        self.uploaded += sent
+        self.uploaded_since_unchoke += sent
+        self.upload_rate.add(sent, now)
+        uploads.rate.add(sent, now)
+        uploads.put_out(self)
+        self.pipe.send(blocks)
+
+        if queue and not self.pipe.is_full:
+            self.peer.swarm.wake(self)
+
+    def _suit_link(self, now: float) -> int:
+        """Return how many bytes are put out ahead of the link, and have the socket keep to it."""
+        ahead = bytes_ahead(self.upload_rate.rate(now), self.ahead)
+        if ahead != self.ahead:
+            self.ahead = ahead
+            self.pipe.limit_unsent(ahead)
+        return ahead
+
+    def has_room(self) -> None:
+        """Go on: the socket has taken all it was given."""
+        self.peer.swarm.wake(self)
+
+    # --- hearing ----------------------------------------------------------------------------------
+
+    def hear(self, messages: list[Message]) -> None:
+        """Act on what arrived."""
+        peer = self.peer
+        now = peer.swarm.timeline.now
+        for kind, content in messages:
+            if not self.is_open:
+                return
+            if kind == BLOCK:
+                self._take_in(content, now)
+            elif kind == REQUEST:
+                self._requested(content)
+            elif kind == HAVE:
+                peer.heard_of(self, content)
+            else:
+                self._hear_rare(kind, content, now)
+        if self.is_queue_unordered or self.outbox:
+            peer.swarm.wake(self)
+
+    def _take_in(self, request: UploadRequest, now: float) -> None:
+        piece, begin, length = request
+        self.other.pipe.taken += length
+        self.received_at = now
+        self.asked.pop((piece, begin), None)
+        self.peer.take_in(self, piece, begin, length, now)
+
+    def _requested(self, request: UploadRequest) -> None:
+        if (
+            len(self.upload_queue) < REQUEST_QUEUE
+            and self.peer.ledger.have >> request.piece & 1
+            and (not self.am_choking or self.allowed_fast >> request.piece & 1)
+        ):
+            self.upload_queue.append(request)
+            self.is_queue_unordered = True
+        else:
+            self.outbox.append((REJECT, request))
+
+    def _hear_rare(self, kind: int, content: Any, now: float) -> None:
+        peer = self.peer
+        ledger = peer.ledger
+        if kind == CHOKE:
+            choked = bool(content)
+            self.peer_choking = choked
+            ledger.set_choked(self.key, choked=choked, fast=True)
+            if choked:
+                self._withdraw_grants(now)
+            peer.swarm.replan(peer)
+        elif kind == INTEREST:
+            self.peer_interested = bool(content)
+            self.waiting_since = now if content else None
+            peer.swarm.rechoke(peer)
+            peer.uploads.stir()
+        elif kind == REJECT:
+            piece, begin, length = content
+            self.asked.pop((piece, begin), None)
+            ledger.rejected(self.key, piece, begin, length, now)
+            peer.swarm.replan(peer)
+        elif kind == CANCEL:
+            try:
+                self.upload_queue.remove(content)
+            except ValueError:
+                return
+            self.outbox.append((REJECT, content))
+        elif kind == ALLOWED:
+            self.allowed_to_us |= content
+            for piece in iterate(content):
+                ledger.allow_fast(self.key, piece)
+            peer.swarm.replan(peer)
+        elif kind == PIECES:
+            ledger.set_pieces(self.key, content)
+            self._withdraw_grants(now)
+            peer.pieces_changed(self)
+        elif kind == SUGGEST:
+            for piece in iterate(content):
+                ledger.suggest(self.key, piece)
+        elif kind == CLOSED:
+            peer.lose(self)
+
+    def _withdraw_grants(self, now: float) -> None:
+        while self.grants:
+            self.peer.ledger.withdraw(self.key, self.grants.popleft(), now)
+
+    def close(self) -> None:
+        """End this end of the connection."""
+        self.is_open = False
+        self.pipe.close()

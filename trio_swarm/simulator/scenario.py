@@ -1,0 +1,117 @@
+"""What is simulated: the peers of one torrent, their links, when they come and go, and the network.
+
+Rates are bytes/s of payload, times seconds, lengths bytes.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from trio_swarm.schedulers.api import Choker, Scheduler, Uploader
+from trio_swarm.schedulers.loading import Strategies, load_strategies
+from trio_swarm.settings import NodeSettings
+
+Role = Literal["seeder", "leecher", "free-rider"]
+
+
+class PeerSpec(Struct, frozen=True, kw_only=True):
+    """One peer: a seeder has everything, a free rider fetches and never serves."""
+
+    up: float
+    """Rate of its uplink; infinite if it is never the bottleneck."""
+    down: float = math.inf
+    role: Role = "leecher"
+    latency: float = 0.0005
+    """Its part of the one-way delay: between two peers it is the sum of both."""
+    joins_at: float = 0.0
+    leaves_at: float = math.inf
+    """When it goes, telling its peers (it closes its connections)."""
+    dies_at: float = math.inf
+    """When it falls silent, telling nobody."""
+    leaves_after_copies: float = math.inf
+    """It goes when its uplink has sent so many times the torrent."""
+    seeds_for: float = math.inf
+    """It goes so long after it is complete."""
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    """What lies between peers, and what a host does with it."""
+
+    quantum: int = 16384
+    """Bytes an uplink sends of one connection before the next gets its turn."""
+    unevenness: float = 0.3
+    """How far the shares of one uplink's connections are apart: each is drawn once, from 1 less
+    this to 1 plus this. TCP connections over one link are seldom equal for long."""
+    send_buffer: int = 256 * 1024
+    """Bytes a connection's socket takes ahead of the link: in their order for good, and before
+    whatever is said later."""
+    max_request: int = 1024 * 1024
+    """Longest request; foreign clients keep to 16 KiB."""
+    verify_seconds: float = 0.002
+    """From the last block of a piece until it is verified."""
+    allowed_fast: int = 10
+    """Pieces each peer may fetch while it is choked (BEP 6)."""
+    pair_latency: Mapping[tuple[int, int], float] = {}
+    """One-way delay between two peers (lower index first) where it is not the sum of theirs."""
+
+
+class StrategySet(Struct, frozen=True, kw_only=True):
+    """What every peer is made with: a fresh strategy of each axis."""
+
+    scheduler: Callable[[], Scheduler]
+    uploader: Callable[[], Uploader]
+    choker: Callable[[], Choker]
+    slots: int = NodeSettings().upload_slots
+    piece_memory: int = NodeSettings().piece_memory
+
+
+def strategies(
+    *,
+    scheduler: str | None = None,
+    uploader: str | None = None,
+    choker: str | None = None,
+    loaded: Strategies | None = None,
+) -> StrategySet:
+    """Return strategies by name; those not named are the defaults of a node. Raises ConfigError."""
+    settings = NodeSettings()
+    found = loaded if loaded is not None else load_strategies(())
+    return StrategySet(
+        scheduler=lambda: found.scheduler(scheduler or settings.scheduler),
+        uploader=lambda: found.uploader(uploader or settings.uploader),
+        choker=lambda: found.choker(choker or settings.choker),
+    )
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """One swarm, complete: with its strategies and a seed the outcome is determined."""
+
+    size: int
+    piece_length: int
+    peers: tuple[PeerSpec, ...]
+    neighbours: int | None = None
+    """Peers that each one that joins connects to, chosen at random; None for all."""
+    network: Network = Network()
+    max_seconds: float = 86400.0
+    """When to give up."""
+
+    @property
+    def bound(self) -> float:
+        """Least seconds in which all leechers can finish if all come at the start, and stay.
+
+        max(F/u_s, F/d_min, N·F/(u_s + Σu_i)), by Kumar and Ross: for any scheme whatever. Free
+        riders count as leechers without an uplink. Where peers come later or leave sooner, it is
+        true, too, but out of reach.
+        """
+        seeding = sum(peer.up for peer in self.peers if peer.role == "seeder")
+        leechers = [peer for peer in self.peers if peer.role != "seeder"]
+        helping = sum(peer.up for peer in leechers if peer.role == "leecher")
+        if not leechers or not seeding:
+            return 0.0 if not leechers else math.inf
+        slowest = min(peer.down for peer in leechers)
+        return max(
+            self.size / seeding,
+            self.size / slowest,
+            len(leechers) * self.size / (seeding + helping),
+        )

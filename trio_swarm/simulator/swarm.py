@@ -1,0 +1,189 @@
+"""The swarm: peers that join, meet and go, on one virtual clock."""
+
+import math
+import random
+
+from trio_swarm.simulator.neighbour import Neighbour
+from trio_swarm.simulator.peer import Peer
+from trio_swarm.simulator.pipes import Pipe
+from trio_swarm.simulator.results import SwarmResult, result_of
+from trio_swarm.simulator.scenario import Scenario, StrategySet, strategies
+from trio_swarm.simulator.timeline import Timeline
+from trio_swarm.simulator.trace import Sink, Trace
+
+STALLED = 150.0
+"""Seconds without any block after which nobody will finish any more: no timer of a peer is as
+long."""
+
+HANDSHAKES = 4
+"""One-way delays from dialling until both ends may talk: TCP's handshake and ours."""
+
+
+def simulate(
+    scenario: Scenario,
+    strategy_set: StrategySet | None = None,
+    *,
+    seed: int = 1,
+    sink: Sink | None = None,
+) -> SwarmResult:
+    """Play a scenario to the end: all leechers are complete or gone, or nothing moves any more."""
+    return Swarm(scenario, strategy_set or strategies(), seed=seed, sink=sink).run()
+
+
+class Swarm:
+    """See `simulate`; a test may look at the peers afterwards."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        strategy_set: StrategySet,
+        *,
+        seed: int = 1,
+        sink: Sink | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.timeline = Timeline()
+        self.trace = Trace(sink)
+        self.pipes: list[Pipe] = []
+        self._rng = random.Random(f"{seed}/swarm")
+        self._to_choke: list[Peer] = []
+        self._to_plan: list[Peer] = []
+        self._to_speak: list[Neighbour] = []
+        self.peers = [
+            Peer(self, index, strategy_set, random.Random(f"{seed}/{index}"))
+            for index in range(len(scenario.peers))
+        ]
+        self._unfinished = sum(spec.role != "seeder" for spec in scenario.peers)
+        self._seen = 0
+        for peer in self.peers:
+            spec = peer.spec
+            if spec.leaves_after_copies < math.inf:
+                peer.up.on_sent = peer.sent
+            self.timeline.at(spec.joins_at, self._join, peer)
+            if spec.leaves_at < math.inf:
+                self.timeline.at(spec.leaves_at, peer.leave)
+            if spec.dies_at < math.inf:
+                self.timeline.at(spec.dies_at, peer.die)
+
+    def run(self) -> SwarmResult:
+        """Play it."""
+        last_join = max((spec.joins_at for spec in self.scenario.peers), default=0.0)
+        self.timeline.at(last_join + STALLED, self._look_for_life)
+        self.timeline.run(self._settle, until=self.scenario.max_seconds)
+        return result_of(self)
+
+    # --- coming and going -------------------------------------------------------------------------
+
+    def _join(self, peer: Peer) -> None:
+        peer.is_here = True
+        here = [each for each in self.peers if each.is_here and each is not peer]
+        count = self.scenario.neighbours
+        if count is not None and count < len(here):
+            here = self._rng.sample(here, count)
+        for other in here:
+            if other.index not in peer.neighbours:
+                delay = HANDSHAKES * self._latency(peer, other)
+                self.timeline.at(self.timeline.now + delay, self._connect, peer, other)
+
+    def _latency(self, one: Peer, other: Peer) -> float:
+        pair = (min(one.index, other.index), max(one.index, other.index))
+        special = self.scenario.network.pair_latency.get(pair)
+        return one.spec.latency + other.spec.latency if special is None else special
+
+    def _connect(self, one: Peer, other: Peer) -> None:
+        if not (one.is_here and other.is_here) or other.index in one.neighbours:
+            return
+        if one.ledger.is_complete and other.ledger.is_complete:
+            return  # They say so in their handshakes (BEP 21), and part.
+        now = self.timeline.now
+        near, far = (
+            Neighbour(
+                peer,
+                to.index,
+                now,
+                allowed_fast=to.allowed_fast if peer.serves else 0,
+                is_complete=to.ledger.is_complete,
+            )
+            for peer, to in ((one, other), (other, one))
+        )
+        near.other, far.other = far, near
+        latency = self._latency(one, other)
+        network = self.scenario.network
+        for end in (near, far):
+            receiver = end.other
+            end.pipe = Pipe(
+                self.timeline,
+                end.peer.up,
+                receiver.peer.down,
+                latency=latency,
+                send_buffer=network.send_buffer,
+                deliver=receiver.hear,
+                has_room=end.has_room,
+                share=1.0 + network.unevenness * self._rng.uniform(-1.0, 1.0),
+            )
+            self.pipes.append(end.pipe)
+        one.meet(near)
+        other.meet(far)
+
+    def finished(self) -> None:
+        """Note that one more peer is complete; the run ends with the last."""
+        self._count_down()
+
+    def gone(self, peer: Peer) -> None:
+        """Note that a peer went."""
+        self.trace.left(self.timeline.now, peer.index)
+        if peer.ledger.wanted:
+            self._count_down()
+
+    def _count_down(self) -> None:
+        self._unfinished -= 1
+        if not self._unfinished:
+            self.timeline.stop()
+
+    def _look_for_life(self) -> None:
+        if self.trace.events == self._seen:
+            self.timeline.stop()
+            return
+        self._seen = self.trace.events
+        self.timeline.at(self.timeline.now + STALLED, self._look_for_life)
+
+    # --- decisions of one moment ----------------------------------------------------------------
+
+    def rechoke(self, peer: Peer) -> None:
+        """Have a peer decide whom to unchoke."""
+        if not peer.is_to_choke:
+            peer.is_to_choke = True
+            self._to_choke.append(peer)
+
+    def replan(self, peer: Peer) -> None:
+        """Have a peer decide what to ask."""
+        if not peer.is_to_plan:
+            peer.is_to_plan = True
+            self._to_plan.append(peer)
+
+    def wake(self, neighbour: Neighbour) -> None:
+        """Have an end say what is new, or as soon as its socket takes more."""
+        if not neighbour.is_to_speak and not neighbour.pipe.is_full:
+            neighbour.is_to_speak = True
+            self._to_speak.append(neighbour)
+
+    def _settle(self) -> None:
+        """Decide and say what the events of this moment call for."""
+        now = self.timeline.now
+        while True:
+            if self._to_choke:
+                chokers, self._to_choke = self._to_choke, []
+                for peer in chokers:
+                    peer.choke(now)
+            elif self._to_plan:
+                planners, self._to_plan = self._to_plan, []
+                for peer in planners:
+                    peer.plan(now)
+            elif self._to_speak:
+                speakers, self._to_speak = self._to_speak, []
+                for neighbour in speakers:
+                    neighbour.is_to_speak = False
+                    if neighbour.is_open and not neighbour.pipe.is_full:
+                        neighbour.speak(now)
+            else:
+                return
