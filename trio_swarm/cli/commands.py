@@ -102,6 +102,15 @@ COMMANDS = {
             "trio-swarm schedulers --plugin ./my_strategy.py",
         ),
     ),
+    "simulate": Command(
+        "simulate_command:simulate",
+        "Play a swarm on a virtual clock, and compare strategies in it.",
+        (
+            "trio-swarm simulate config/scenarios/flash-crowd.toml",
+            "trio-swarm simulate crowd.toml --scheduler rarest-first --scheduler round-robin",
+            "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
+        ),
+    ),
     "demo": Command(
         "demo_command:demo",
         "Show everything at work on this machine, and compare the schedulers.",

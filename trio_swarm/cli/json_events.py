@@ -7,8 +7,8 @@ snake case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, 
 command has to say comes as the events below: `progress` once a second and torrent (get, seed,
 run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
 (show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and
-`config_checked` (check), `written` (init), `demo_result` (demo), and in every command `error`,
-whose message is also the line on stderr.
+`config_checked` (check), `written` (init), `demo_result` (demo), `simulated` once for each run
+(simulate), and in every command `error`, whose message is also the line on stderr.
 
 Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes, rates
 bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds nothing:
@@ -153,6 +153,39 @@ class DemoResult(Event, frozen=True, kw_only=True):
     """What each seeder gave, 0 to 1."""
     duplicate: int
     identical: bool
+
+
+class Simulated(Event, frozen=True, kw_only=True):
+    """One run of `simulate`; None where somebody never was complete."""
+
+    scheduler: str
+    uploader: str
+    choker: str
+    seed: int
+    last: float | None
+    """Seconds until the last leecher was complete."""
+    p50: float | None
+    p95: float | None
+    bound: float
+    """Least possible (Kumar and Ross), seconds."""
+    ratio: float | None
+    """`last` to `bound`."""
+    copies: float
+    """Of the torrent, sent by the seeders."""
+    utilisation: float
+    """Of all uplinks, 0 to 1."""
+    duplicate: int
+    received: int
+    unfinished: int
+    transfers: int
+    simulation_seconds: float
+    """What the run took here."""
+    decisions: int
+    """Calls of the schedulers of all peers."""
+    decision_seconds: float
+    """What those took here, in all."""
+    digest: str
+    """The same if and only if the same happened."""
 
 
 class Failure(Event, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ _NAMES = {
     "null": "nothing",
 }
 _MISSING: Any = object()
+_Table = typing.TypeVar("_Table", bound=msgspec.Struct)
 _Choice = tuple[Axis, StrategyConfig | str, str]
 """A strategy that was chosen: its axis, itself, and the key that chose it."""
 
@@ -123,13 +124,21 @@ def _content(file: Path) -> bytes:
     return content
 
 
-def _read(content: bytes, file: Path) -> "_Reader":
+def read_table(file: Path, struct: type[_Table]) -> _Table:
+    """Return what `file` holds as a `struct`; as `read_config`, for files of other kinds."""
+    reader = _read(_content(file), file, struct)
+    if reader.problems:
+        raise ConfigProblems(reader.problems)
+    return typing.cast("_Table", reader.config)
+
+
+def _read(content: bytes, file: Path, struct: type[msgspec.Struct] = PeerConfig) -> "_Reader":
     reader = _Reader(file)
     try:
         raw = tomllib.loads(content.decode())
         reader.look_at_numbers(raw, "")
         if not reader.problems:
-            reader.config = reader.table(PeerConfig, raw, "")
+            reader.config = reader.table(struct, raw, "")
     except UnicodeDecodeError as error:
         raise ConfigError(f"is not UTF-8 text (byte {error.start})", file=file) from error
     except RecursionError as error:
@@ -233,7 +242,9 @@ class _Reader:
         if structs and (isinstance(raw, dict) or not others):
             value = self.table(structs[0], raw, key)
         else:
-            value = self.value(others[0], raw, key)
+            lists = [choice for choice in others if typing.get_origin(choice) is tuple]
+            choice = lists[0] if lists and isinstance(raw, list) else others[0]
+            value = self.value(choice, raw, key)
         if StrategyConfig in structs and value is not _MISSING:
             axis = typing.cast("Axis", key.rpartition(".")[2])
             self.chosen.append((axis, value, key))

@@ -1,0 +1,140 @@
+"""`trio-swarm simulate` and its scenario files."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from trio_swarm.cli import app
+from trio_swarm.config.problems import ConfigProblems
+from trio_swarm.config.scenarios import read_scenario
+from trio_swarm.errors import ConfigError
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "config" / "scenarios").glob("*.toml"))
+
+SMALL = """
+size = "2MiB"
+piece_length = "64KiB"
+[[peers]]
+role = "seeder"
+up = "20Mbit"
+[[peers]]
+count = 3
+up = ["10Mbit", "20Mbit"]
+down = "50Mbit"
+"""
+
+
+def run_here(*arguments: object) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = app.run([str(each) for each in arguments])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL)
+    return file
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 4
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_describes_a_swarm(file: Path) -> None:
+    scenario = read_scenario(file).scenario(1)
+    assert scenario.bound > 0
+    assert file.read_text().startswith("# ")
+
+
+def test_groups_become_peers_and_links_lose_their_headers(small: Path) -> None:
+    scenario = read_scenario(small).scenario(1)
+    assert [round(peer.up * 8 / 0.955e6) for peer in scenario.peers] == [20, 10, 20, 10]
+    assert [peer.role for peer in scenario.peers] == ["seeder", *["leecher"] * 3]
+    assert scenario.peers[0].down == float("inf")
+
+
+def test_random_arrivals_follow_the_seed_and_keep_their_mean(tmp_path: Path) -> None:
+    file = tmp_path / "late.toml"
+    file.write_text(
+        SMALL.replace("count = 3", "count = 400\njoins_every = 2\njoins_at_random = true")
+    )
+    found = read_scenario(file)
+    times = [peer.joins_at for peer in found.scenario(1).peers[1:]]
+    assert times == [peer.joins_at for peer in found.scenario(1).peers[1:]]
+    assert times != [peer.joins_at for peer in found.scenario(2).peers[1:]]
+    assert times == sorted(times)
+    assert 650 < times[-1] < 950
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('size = "2MiB"', 'sise = "2MiB"'), "sise: unknown key, did you mean 'size'?"),
+        (('size = "2MiB"', ""), "size: is missing"),
+        (('"20Mbit"\n[[', '"fast"\n[['), "peers[0].up: expected a rate"),
+        (('["10Mbit", "20Mbit"]', '["10Mbit", "x"]'), "peers[1].up[1]: expected a rate"),
+        (('role = "seeder"', 'role = "sower"'), "peers[0].role: invalid enum value 'sower'"),
+        (("count = 3", "count = 0"), "peers[1].count: expected a whole number >= 1"),
+        (('down = "50Mbit"', "leaves_at = -1"), "peers[1].leaves_at: expected a number >= 0"),
+    ],
+)
+def test_a_mistake_is_told_with_its_key(small: Path, change: tuple[str, str], said: str) -> None:
+    small.write_text(SMALL.replace(*change, 1))
+    with pytest.raises(ConfigProblems) as caught:
+        read_scenario(small)
+    assert any(said in str(problem) for problem in caught.value.problems), caught.value.problems
+
+
+def test_a_swarm_needs_somebody_who_has_it_and_somebody_who_wants_it(small: Path) -> None:
+    small.write_text(SMALL.replace('role = "seeder"\n', ""))
+    with pytest.raises(ConfigError, match="peers: has no seeder"):
+        read_scenario(small)
+    small.write_text(SMALL.replace("count = 3", 'role = "seeder"'))
+    with pytest.raises(ConfigError, match="peers: has nobody who fetches"):
+        read_scenario(small)
+
+
+def test_schedulers_are_compared_in_a_table(small: Path) -> None:
+    code, out, err = run_here(
+        "simulate", small, "--scheduler", "rarest-first", "--scheduler", "round-robin"
+    )
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("small.toml: 1 seeder, 3 leechers, 2 MiB in 32 pieces, 1 seed")
+    assert [line.split()[0] for line in lines[1:4]] == ["scheduler", "rarest-first", "round-robin"]
+    assert lines[4].endswith("µs each")
+
+
+def test_json_has_one_line_a_run_and_the_digest_is_repeatable(small: Path) -> None:
+    runs = []
+    for workers in (1, 2):
+        code, out, _ = run_here("simulate", small, "--seeds", 2, "--json", "--workers", workers)
+        assert code == 0
+        runs.append([json.loads(line) for line in out.splitlines()])
+    one, two = ([(run["seed"], run["digest"]) for run in each] for each in runs)
+    assert one == two
+    assert [seed for seed, _ in one] == [1, 2]
+    assert all(run["event"] == "simulated" and run["unfinished"] == 0 for run in runs[0])
+
+
+def test_a_swarm_that_never_ends_fails(small: Path) -> None:
+    small.write_text(SMALL.replace('up = "20Mbit"', 'up = "20Mbit"\nleaves_at = 0.2', 1))
+    code, out, err = run_here("simulate", small)
+    assert code == 1
+    assert "never" in out
+    assert "3 leechers never had everything" in err
+
+
+def test_wrong_names_are_told_before_anything_runs(small: Path) -> None:
+    for flag in ("--scheduler", "--uploader", "--choker"):
+        code, out, err = run_here("simulate", small, flag, "nonsense")
+        assert (code, out) == (2, "")
+        assert "nonsense" in err
+    assert run_here("simulate", small, "--seeds", 0)[0] == 2
+    assert run_here("simulate", small.parent / "missing.toml")[0] == 2

@@ -1,0 +1,282 @@
+"""`trio-swarm simulate`: a swarm on a virtual clock, with the strategies that real peers use."""
+
+import hashlib
+import math
+import multiprocessing
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from trio_swarm.cli.json_events import Simulated
+from trio_swarm.cli.options import OutputOptions, Words, plugin_paths, positive
+from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.text import columns, count_text, duration_text, size_text
+from trio_swarm.config.scenarios import ScenarioFile, read_scenario
+from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
+from trio_swarm.schedulers.loading import load_strategies
+from trio_swarm.settings import NodeSettings
+from trio_swarm.simulator import SwarmResult, strategies
+from trio_swarm.simulator import simulate as play
+
+_DEFAULTS = NodeSettings()
+
+_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
+"""Student's t for 95 % by degrees of freedom, from 1; beyond them 2 is near enough."""
+
+
+class _Task(NamedTuple):
+    """One run; it is sent to a process of its own, so it holds names and not strategies."""
+
+    scenario: ScenarioFile
+    scheduler: str
+    uploader: str
+    choker: str
+    plugins: tuple[Path, ...]
+    seed: int
+
+
+class _Timed:
+    """A scheduler that counts its calls and their time. What it decides does not depend on it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.calls = 0
+
+    def around(self, make: Callable[[], Scheduler]) -> Callable[[], Scheduler]:
+        """Return what makes schedulers that are counted here."""
+        return lambda: _TimedScheduler(make(), self)
+
+
+class _TimedScheduler:
+    def __init__(self, strategy: Scheduler, timed: _Timed) -> None:
+        self._strategy = strategy
+        self._timed = timed
+
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
+        """Decide, and count."""
+        timed = self._timed
+        timed.calls += 1
+        started = time.perf_counter()
+        # All of it, because a strategy may be a generator.
+        assignments = list(self._strategy.assign(view, rng))
+        timed.seconds += time.perf_counter() - started
+        return assignments
+
+
+class _Outcome(NamedTuple):
+    task: _Task
+    result: SwarmResult
+    seconds: float
+    decisions: int
+    decision_seconds: float
+
+
+def simulate(
+    scenario: Path,
+    /,
+    *,
+    scheduler: Words = (),
+    uploader: str = _DEFAULTS.uploader,
+    choker: str = _DEFAULTS.choker,
+    plugin: Words = (),
+    seeds: int = 1,
+    workers: int | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Play a swarm on a virtual clock, and compare strategies in it.
+
+    The peers use the very strategies, and the very bookkeeping, of real ones. The same seed gives
+    the same result each time. Exit code 1 if a leecher never was complete.
+
+    Parameters
+    ----------
+    scenario
+        The TOML file that describes the swarm; examples are in config/scenarios.
+    scheduler
+        Strategy for what to fetch from whom; several are compared.
+    uploader
+        Strategy for what to offer.
+    choker
+        Strategy for whom to serve.
+    plugin
+        A Python file or folder with strategies of your own.
+    seeds
+        How often to play it, each time with another seed: 1, 2, 3 ...
+    workers
+        Processes that play at the same time; by default one for each processor.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+    positive("--seeds", seeds)
+    positive("--workers", workers)
+    chosen = scheduler or (_DEFAULTS.scheduler,)
+    plugins = plugin_paths(plugin)
+    loaded = load_strategies(plugins)
+    for name in chosen:
+        loaded.scheduler(name)
+    loaded.uploader(uploader)
+    loaded.choker(choker)
+    found = read_scenario(scenario)
+    tasks = [
+        _Task(found, name, uploader, choker, plugins, seed)
+        for name in chosen
+        for seed in range(1, seeds + 1)
+    ]
+    reporter.heading(_heading(scenario, found, seeds))
+    outcomes: list[_Outcome] = []
+    for outcome in _play_all(tasks, workers or os.cpu_count() or 1):
+        outcomes.append(outcome)
+        reporter.answer(_event(outcome), "")
+    _show(reporter, chosen, outcomes)
+    return 1 if any(outcome.result.unfinished for outcome in outcomes) else 0
+
+
+def _play_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Outcome]:
+    """Yield the outcomes in the order of the tasks, whoever plays them."""
+    workers = min(workers, len(tasks))
+    if workers < 2:
+        yield from map(_play, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(_play, tasks)
+
+
+def _play(task: _Task) -> _Outcome:
+    started = time.perf_counter()
+    chosen = strategies(
+        scheduler=task.scheduler,
+        uploader=task.uploader,
+        choker=task.choker,
+        loaded=load_strategies(task.plugins),
+    )
+    timed = _Timed()
+    chosen = replace(chosen, scheduler=timed.around(chosen.scheduler))
+    result = play(task.scenario.scenario(task.seed), chosen, seed=task.seed)
+    return _Outcome(task, result, time.perf_counter() - started, timed.calls, timed.seconds)
+
+
+# What is shown
+
+
+def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
+    peers = found.scenario(1).peers
+    seeders = sum(peer.role == "seeder" for peer in peers)
+    return (
+        f"{file.name}: {count_text(seeders, 'seeder')}, "
+        f"{count_text(len(peers) - seeders, 'leecher')}, {size_text(found.size)} in "
+        f"{count_text(-(-found.size // found.piece_length), 'piece')}, "
+        f"{count_text(seeds, 'seed')}; none can end before "
+        f"{duration_text(found.scenario(1).bound)}"
+    )
+
+
+def _show(reporter: Reporter, chosen: Sequence[str], outcomes: Sequence[_Outcome]) -> None:
+    rows = [
+        [
+            "scheduler",
+            "last",
+            "ratio",
+            "p50",
+            "p95",
+            "copies",
+            "uplinks",
+            "in vain",
+            "decides",
+            "digest",
+        ],
+    ]
+    for name in chosen:
+        mine = [each for each in outcomes if each.task.scheduler == name]
+        results = [each.result for each in mine]
+        decisions = max(1, sum(each.decisions for each in mine))
+        deciding = sum(each.decision_seconds for each in mine)
+        rows.append(
+            [
+                name,
+                _mean(results, lambda each: each.last, "{:.1f} s"),
+                _mean(results, lambda each: each.ratio, "{:.3f}"),
+                _mean(results, lambda each: each.p50, "{:.1f} s"),
+                _mean(results, lambda each: each.p95, "{:.1f} s"),
+                _mean(results, lambda each: each.copies, "{:.2f}"),
+                _mean(results, lambda each: 100.0 * each.utilisation, "{:.0f} %"),
+                _mean(results, lambda each: 100.0 * each.duplicate / _received(each), "{:.2f} %"),
+                f"{deciding / decisions * 1e6:.0f} µs",
+                _digest(results),
+            ]
+        )
+    for line in columns(rows, left={0}):
+        reporter.say(line)
+    transfers = sum(each.result.transfers for each in outcomes)
+    seconds = sum(each.seconds for each in outcomes)
+    unfinished = sum(each.result.unfinished for each in outcomes)
+    if unfinished:
+        reporter.warn(f"{count_text(unfinished, 'leecher')} never had everything")
+    reporter.say(
+        f"{count_text(transfers, 'transfer')} simulated in {duration_text(seconds)}: "
+        f"{seconds / max(1, transfers) * 1e6:.0f} µs each"
+    )
+
+
+def _mean(results: Sequence[SwarmResult], value: Callable[[SwarmResult], float], form: str) -> str:
+    """Return the mean and, of several, its uncertainty at 95 %; `never` if any is infinite."""
+    values = [value(result) for result in results]
+    if not all(map(math.isfinite, values)):
+        return "never"
+    text = form.format(statistics.fmean(values))
+    if len(values) < 2:
+        return text
+    freedom = len(values) - 1
+    t = _T95[freedom - 1] if freedom <= len(_T95) else 2.0
+    spread = t * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{text} ± {form.split(maxsplit=1)[0].format(spread)}"
+
+
+def _received(result: SwarmResult) -> int:
+    return max(1, sum(peer.received for peer in result.peers))
+
+
+def _digest(results: Sequence[SwarmResult]) -> str:
+    """Return the start of the digest of one run, or of those of all."""
+    if len(results) == 1:
+        return results[0].digest[:12]
+    together = "".join(result.digest for result in results)
+    return hashlib.sha256(together.encode()).hexdigest()[:12]
+
+
+def _event(outcome: _Outcome) -> Simulated:
+    task, result, seconds, decisions, decision_seconds = outcome
+    return Simulated(
+        scheduler=task.scheduler,
+        uploader=task.uploader,
+        choker=task.choker,
+        seed=task.seed,
+        last=_finite(result.last),
+        p50=_finite(result.p50),
+        p95=_finite(result.p95),
+        bound=result.bound,
+        ratio=_finite(result.ratio),
+        copies=result.copies,
+        utilisation=result.utilisation,
+        duplicate=result.duplicate,
+        received=_received(result),
+        unfinished=result.unfinished,
+        transfers=result.transfers,
+        simulation_seconds=seconds,
+        decisions=decisions,
+        decision_seconds=decision_seconds,
+        digest=result.digest,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
