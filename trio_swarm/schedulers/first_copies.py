@@ -45,6 +45,10 @@ MOST_SOON = 5.0
 """The end is near if it is this part of the time passed so far away: then the leechers are left to
 themselves, but for what a slow one holds alone. At least and at most so many seconds."""
 
+FAR = 4.0
+"""If the end is so many times as far away as a near one, nobody waits for the last first copies to
+be put out: leechers would wait for something to ask for, and our uplink for them."""
+
 STUCK = 0.25
 """Seconds for which a leecher must have pieces to pass on that nobody else has, for it to be
 helped."""
@@ -114,7 +118,11 @@ class FirstCopies:
         self._tempo.note(view, leechers)
         self.is_over = self._is_alone(leechers, view.now) or (
             not pool
-            and (unsent <= SETTLED * self._uplink.peak or self._uplink.has_room)
+            and (
+                unsent <= SETTLED * self._uplink.peak
+                or self._uplink.has_room
+                or not self._tempo.ends_soon(view.now, FAR)
+            )
             and not self._tempo.ends_soon(view.now)
         )
         if not self.is_over and not pool and unsent <= SETTLED * self._uplink.peak:
@@ -271,11 +279,11 @@ class _Tempo:
         while now - self._had[0][0] > TEMPO_SECONDS:
             self._had.popleft()
 
-    def ends_soon(self, now: float) -> bool:
-        """Whether they would have all soon without any more help of ours."""
+    def ends_soon(self, now: float, times: float = 1.0) -> bool:
+        """Whether they would have all soon, or so many times later, without more help of ours."""
         since, had = self._had[0]
         gained = self._had[-1][1] - had
-        soon = min(MOST_SOON, max(LEAST_SOON, SOON * (now - self._began_at)))
+        soon = times * min(MOST_SOON, max(LEAST_SOON, SOON * (now - self._began_at)))
         return self._missing * (now - since) < soon * gained
 
 
