@@ -5,12 +5,13 @@ namespace, so it needs no root; no client of the benchmarks minds loopback addre
 """
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,18 @@ class Reading:
     """Bytes."""
 
 
+@contextlib.contextmanager
+def closed_gate(reports: Path) -> Iterator[None]:
+    """Have meters that report to this folder wait, for the duration of the block."""
+    gate = reports / "gate"
+    with gate.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            gate.unlink()
+
+
 NO_MARKS = Marks("(no mark)", "(no mark)")
 
 
@@ -61,6 +74,10 @@ class Metered(Network):
         """Return the command that runs `argv` under a meter."""
         meter = [sys.executable, "-I", "-S", METER, self._reports, self.marks.last, self.marks.done]
         return [*map(str, meter), *self.prefix, *map(str, argv)]
+
+    def is_ready(self, program: Program) -> bool:
+        """Whether a program's meter waits at the gate."""
+        return (self._reports / f"{program.process.pid}.ready").exists()
 
     def reading(self, program: Program) -> Reading | None:
         """Return what a program's meter read when it was done; None before."""

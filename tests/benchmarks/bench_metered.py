@@ -5,12 +5,15 @@
 FOLDER/PID.json, PID being this process's own, gets one JSON object a line: `started` (the program's
 pid, monotonic seconds), `done` (when the text DONE came; when LAST came for the last time; seconds
 of processor time and bytes of memory at most until then), and `ended`. What the program prints goes
-on to stdout. Signals to end are passed on.
+on to stdout. Signals to end are passed on. If FOLDER/gate is there, PID.ready is made, and the
+program starts once nobody holds a lock on the gate: so several start at the same moment, and none
+while another's meter is still being started.
 
 It is a process of its own, because only a parent that waits learns a child's resources, and one
 that reads the output the moment it comes has no polling in its times.
 """
 
+import fcntl
 import json
 import os
 import resource
@@ -29,6 +32,7 @@ def main() -> int:
     report = Path(folder, f"{os.getpid()}.json")
     # A shell's background jobs ignore SIGINT, and so would the program, which is ended by it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    wait_at(Path(folder, "gate"))
     started = time.monotonic()
     program = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
@@ -55,6 +59,17 @@ def main() -> int:
         },
     )
     return code
+
+
+def wait_at(gate: Path) -> None:
+    """Return once nobody holds the lock on a gate, if there is one."""
+    try:
+        held = gate.open()
+    except FileNotFoundError:
+        return
+    with held:
+        gate.with_name(f"{os.getpid()}.ready").touch()
+        fcntl.flock(held, fcntl.LOCK_SH)
 
 
 def watch(program: subprocess.Popen[bytes], report: Path, last: bytes, done: bytes) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
-from bench_loopback import Reading
+from bench_loopback import Reading, closed_gate
 from bench_measuring import KIB, in_alternation
 from bench_peer import until_listed, write_random
 from bench_swarm_columns import Column
@@ -157,14 +157,8 @@ class Run:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._sample)
                 processors = Processors()
-                for number, (host, leecher) in enumerate(
-                    zip(self.leeching_hosts, self._lineup(), strict=True)
-                ):
-                    fetch = self._fetch(leecher, number)
-                    scratch = self.folder / f"leecher-{number}"
-                    self.leechers.append(
-                        await enter(fetch(host, torrent, self._copy(number), scratch))
-                    )
+                with closed_gate(self.folder / "reports"):
+                    await self._start_leechers(stack, torrent)
                 nursery.start_soon(self._kill_seeders)
                 await self._until_done()
                 busy = processors.busy()
@@ -178,6 +172,19 @@ class Run:
             if math.isfinite(finished):
                 self.ground.content.assert_equals_copy_in(self._copy(number))
         return result
+
+    async def _start_leechers(self, stack: AsyncExitStack, torrent: Path) -> None:
+        """Have the meters of all leechers ready: the programs start when the gate opens."""
+        for number, (host, leecher) in enumerate(
+            zip(self.leeching_hosts, self._lineup(), strict=True)
+        ):
+            fetch = self._fetch(leecher, number)
+            program = await stack.enter_async_context(
+                fetch(host, torrent, self._copy(number), self.folder / f"leecher-{number}")
+            )
+            self.leechers.append(program)
+        for host, program in zip(self.leeching_hosts, self.leechers, strict=True):
+            await program.until(lambda host=host, program=program: host.is_ready(program))
 
     def _lineup(self) -> list[Leecher]:
         """Return the leechers' clients, in the order of their hosts."""
