@@ -240,7 +240,7 @@ def test_a_wrong_offer_reveals_all(offer: object) -> None:
     assert guarded.faults == 1
 
 
-@pytest.mark.parametrize("suggested", [0b100, -1, None, True, lambda: 1 / 0])
+@pytest.mark.parametrize("suggested", [0b100, -1, "x", True, lambda: 1 / 0])
 def test_a_wrong_suggestion_is_not_made(suggested: object) -> None:
     class Suggests(Uploads):
         def suggest(self, view: UploadView, peer: UploadPeerView) -> Any:
@@ -248,7 +248,7 @@ def test_a_wrong_suggestion_is_not_made(suggested: object) -> None:
 
     guarded = guarded_uploads(Suggests())
     assert guarded.suggests
-    assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) == 0
+    assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) is None
     assert guarded.faults == 1
 
 
@@ -262,10 +262,20 @@ def test_what_a_peer_was_not_shown_is_not_suggested_to_it() -> None:
     assert guarded.faults == 0
 
 
+def test_suggesting_nothing_is_no_fault() -> None:
+    class Suggests(Uploads):
+        def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+            return None
+
+    guarded = guarded_uploads(Suggests())
+    assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) is None
+    assert guarded.faults == 0
+
+
 def test_an_uploader_need_not_suggest_anything() -> None:
     guarded = guarded_uploads(Uploads())
     assert not guarded.suggests
-    assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) == 0
+    assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) is None
 
 
 def test_a_right_offer_and_a_right_order_are_taken() -> None:

@@ -79,7 +79,10 @@ class Upload:
             connection.wakeup.set()
         if not (uploader.suggests and peer.takes_suggestions):
             return offered is not None
-        connection.to_suggest = uploader.suggest(view, peer) & ~connection.suggested
+        suggested = uploader.suggest(view, peer)
+        if suggested is None:
+            return offered is not None
+        connection.to_suggest = suggested & ~connection.suggested
         if connection.to_suggest:
             connection.wakeup.set()
         return offered is not None or bool(view.have & ~peer.pieces)

@@ -198,10 +198,11 @@ class Suggester(Uploader, Protocol):
     anything else, others may ignore it.
     """
 
-    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet:
+    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return pieces we have that `peer` should fetch of us, those suggested before included.
 
-        Called whenever `offer` is, after it, for peers with `takes_suggestions`.
+        Called whenever `offer` is, after it, for peers with `takes_suggestions`. None: nothing,
+        and it need not be asked again before we have new pieces.
         """
         ...
 

@@ -121,7 +121,7 @@ class FirstCopies:
             and (
                 unsent <= SETTLED * self._uplink.peak
                 or self._uplink.has_room
-                or not self._tempo.ends_soon(view.now, FAR)
+                or self._tempo.is_far_from_end(view.now)
             )
             and not self._tempo.ends_soon(view.now)
         )
@@ -279,12 +279,22 @@ class _Tempo:
         while now - self._had[0][0] > TEMPO_SECONDS:
             self._had.popleft()
 
-    def ends_soon(self, now: float, times: float = 1.0) -> bool:
-        """Whether they would have all soon, or so many times later, without more help of ours."""
+    def ends_soon(self, now: float) -> bool:
+        """Whether they would have all soon without any more help of ours."""
+        needed, given = self._seconds(now)
+        return needed < given
+
+    def is_far_from_end(self, now: float) -> bool:
+        """Whether they get pieces of each other, and would need long that way."""
+        needed, given = self._seconds(now)
+        return needed >= FAR * given > 0.0
+
+    def _seconds(self, now: float) -> tuple[float, float]:
+        """Return two numbers in the proportion of what they would need to what is soon."""
         since, had = self._had[0]
         gained = self._had[-1][1] - had
-        soon = times * min(MOST_SOON, max(LEAST_SOON, SOON * (now - self._began_at)))
-        return self._missing * (now - since) < soon * gained
+        soon = min(MOST_SOON, max(LEAST_SOON, SOON * (now - self._began_at)))
+        return self._missing * (now - since), soon * gained
 
 
 class _Gifts:

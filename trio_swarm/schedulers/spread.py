@@ -49,10 +49,10 @@ class Spread(LeastSent):
             return None
         return (peer.revealed | self._firsts.given_to(peer.key)) & view.have
 
-    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet:
+    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return this leecher's part so far, if it is shown everything."""
         if not view.is_seeder or self.hide:
-            return 0
+            return None
         self._look_at(view)
         return self._firsts.given_to(peer.key) & ~peer.pieces
 

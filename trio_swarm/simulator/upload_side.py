@@ -80,7 +80,10 @@ class UploadSide:
             self._changed(neighbour)
         if not uploader.suggests:
             return offered is not None
-        neighbour.to_suggest = uploader.suggest(view, peer) & ~neighbour.suggested
+        suggested = uploader.suggest(view, peer)
+        if suggested is None:
+            return offered is not None
+        neighbour.to_suggest = suggested & ~neighbour.suggested
         if neighbour.to_suggest:
             self._changed(neighbour)
         return offered is not None or bool(view.have & ~peer.pieces)

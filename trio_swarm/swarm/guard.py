@@ -253,7 +253,7 @@ class GuardedUploader(_Guarded):
     ) -> None:
         super().__init__(name, timer, budget, on_fault)
         self._strategy = strategy
-        self._suggest: Callable[[UploadView, UploadPeerView], PieceSet] | None = getattr(
+        self._suggest: Callable[[UploadView, UploadPeerView], PieceSet | None] | None = getattr(
             strategy, "suggest", None
         )
 
@@ -279,21 +279,26 @@ class GuardedUploader(_Guarded):
 
         return self._call.run(decide, None)
 
-    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet:
-        """Return pieces to suggest to a peer, a subset of what we have and it may know of."""
+    def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+        """Return pieces to suggest to a peer, a subset of what we have and it may know of.
+
+        None: nothing, and nothing later either while we have what we have.
+        """
         ask = self._suggest
         if ask is None or self.is_replaced:
-            return 0
+            return None
 
-        def decide() -> PieceSet:
+        def decide() -> PieceSet | None:
             suggested: object = ask(view, peer)
+            if suggested is None:
+                return None
             if type(suggested) is not int or suggested < 0:
                 raise _BreachError("suggest", f"suggested {suggested!r:.50}, which is no piece set")
             if suggested & ~view.have:
                 raise _BreachError("suggest", "suggested pieces that we do not have")
             return suggested & peer.revealed
 
-        return self._call.run(decide, 0)
+        return self._call.run(decide, None)
 
     def order(
         self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
