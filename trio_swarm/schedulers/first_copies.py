@@ -40,7 +40,7 @@ TEMPO_SECONDS = 1.0
 """Seconds over which is measured how fast the leechers get pieces."""
 
 SOON = 0.1
-LEAST_SOON = 1.5
+LEAST_SOON = 2.5
 MOST_SOON = 5.0
 """The end is near if it is this part of the time passed so far away: then the leechers are left to
 themselves, but for what a slow one holds alone. At least and at most so many seconds."""
