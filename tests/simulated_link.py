@@ -138,6 +138,9 @@ class LinkEnd:
     async def wait_writable(self) -> None:
         await self._outward.has_room.wait()
 
+    def limit_unsent(self, length: int) -> None:
+        pass
+
     def close(self) -> None:
         self._outward.is_closed = self._inward.is_closed = True
         self._outward.has_bytes.set()

@@ -14,6 +14,7 @@ from swarm_processes import (
     make_big_file,
     processes,
 )
+from trio_swarm.peer.disk import BATCH_PIECES
 from trio_swarm.protocol.metainfo import choose_piece_length
 
 MIB = 1 << 20
@@ -139,5 +140,5 @@ def _assert_nothing_is_lost(before: RunningCommand, after: RunningCommand) -> No
     (was,), (now,) = before.of("checked"), after.of("checked")
     verified = len(before.of("piece_verified"))
     assert now["have"] >= was["have"] + (verified - 1) * piece_length
-    # Of the pieces that were being written at that moment nothing is known: one per disk thread.
-    assert now["hashed"] <= 2 * piece_length
+    # Of the pieces that were being written at that moment nothing is known: they are one batch.
+    assert now["hashed"] <= BATCH_PIECES * piece_length
