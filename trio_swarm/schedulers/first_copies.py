@@ -375,7 +375,9 @@ class _Parts:
             begin = place * view.piece_count // count
             end = (place + 1) * view.piece_count // count
             self._parts[index] = (1 << end) - (1 << begin)
-            self._begins[index] = begin + view.own_number % max(1, end - begin)
+            # One that is alone gets them in order: somebody may be watching.
+            offset = view.own_number if count > 1 else 0
+            self._begins[index] = begin + offset % max(1, end - begin)
 
     def next(self, pool: PieceSet, index: int) -> int:
         """Return the piece of a non-empty pool that a leecher is given next."""
