@@ -153,7 +153,8 @@ def _cut(path: Path) -> None:
 
 
 def _change(path: Path) -> None:
-    _flip_a_byte(path, 0)
+    # Not where the leecher begins: it would be sent before the next look at the file.
+    _flip_a_byte(path, path.stat().st_size - 1)
 
 
 @pytest.mark.parametrize(
