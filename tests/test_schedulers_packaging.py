@@ -96,7 +96,15 @@ async def test_an_installed_package_is_shown_by_the_command_and_used_by_name_fro
     original = make_file(tmp_path / "in" / "film.bin", 2_000_000)
     config = tmp_path / "peer.toml"
     with trio.fail_after(60):
-        async with tracker() as url, node(tmp_path / "s", url, upload_rate=2_000_000) as seeder:
+        async with (
+            tracker() as url,
+            node(
+                tmp_path / "s",
+                url,
+                upload_rate=2_000_000,
+                uploader="least-sent",  # shows everything at once, so the order is the leecher's
+            ) as seeder,
+        ):
             await seeder.share(original, piece_length=65536)
             config.write_text(
                 f"""

@@ -92,13 +92,15 @@ class FirstCopies:
 
     def plan(self, view: UploadView) -> None:
         """Give out what is due by now."""
-        leechers = [each for each in view.peers if not each.is_seeder]
+        leechers = [
+            each for each in view.peers if not each.is_seeder and not self._is_idle(each, view.now)
+        ]
         nowhere = view.have & view.rarity[0]
         free = nowhere
         stale = 0
         unsent = 0
         known = self._gifts
-        self._gifts = {}
+        self._gifts = {each.key: known[each.key] for each in view.peers if each.key in known}
         least = max(view.piece_length, self._ahead // max(1, len(leechers)))
         for peer in leechers:
             gifts = self._gifts[peer.key] = known.get(peer.key) or _Gifts(view.now)
@@ -129,6 +131,16 @@ class FirstCopies:
             self._help(view, leechers, unsent)
         if not self.is_over:
             self._give(view, leechers, pool, unsent)
+
+    def _is_idle(self, peer: UploadPeerView, now: float) -> bool:
+        """Whether a peer was given something and wants nothing: there may be hundreds of those."""
+        gifts = self._gifts.get(peer.key)
+        return (
+            gifts is not None
+            and gifts.ever > 0
+            and not peer.interested
+            and now - gifts.asked_at > STALE
+        )
 
     def _is_alone(self, leechers: Sequence[UploadPeerView], now: float) -> bool:
         key = leechers[0].key if len(leechers) == 1 else None
@@ -375,9 +387,7 @@ class _Parts:
             begin = place * view.piece_count // count
             end = (place + 1) * view.piece_count // count
             self._parts[index] = (1 << end) - (1 << begin)
-            # One that is alone gets them in order: somebody may be watching.
-            offset = view.own_number if count > 1 else 0
-            self._begins[index] = begin + offset % max(1, end - begin)
+            self._begins[index] = begin + view.own_number % max(1, end - begin)
 
     def next(self, pool: PieceSet, index: int) -> int:
         """Return the piece of a non-empty pool that a leecher is given next."""
