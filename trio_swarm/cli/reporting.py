@@ -199,8 +199,8 @@ class JsonReporter(Reporter):
     def answer(self, event: Event, text: str) -> None:
         """Print the event."""
         del text
+        self._put_off.append(json_line(event))
         self.flush()
-        self._write_raw(json_line(event), sys.stdout)
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
         """Print a `progress` event a second and torrent until cancelled, and a last one then."""
