@@ -232,6 +232,10 @@ class ChokePeerView(Struct, frozen=True):
     gave_at: float | None = None
     """When it last gave us a block, seconds; None if it never did."""
 
+    def waits_since(self, now: float) -> float:
+        """Return `waiting_since`; of a peer that does not wait, `now`."""
+        return now if self.waiting_since is None else self.waiting_since
+
 
 class ChokeView(Struct, frozen=True):
     """What a choker decides on, read-only."""

@@ -45,7 +45,7 @@ class FastestFirst:
             else:
                 proven.append(peer)
         proven.sort(key=lambda peer: -peer.upload_rate)
-        waiting.sort(key=lambda peer: _waiting_since(peer, view.now))
+        waiting.sort(key=lambda peer: peer.waits_since(view.now))
         # Nobody loses a trial. The fastest get what is left, but for the slots of further trials.
         chosen = on_trial[:slots]
         free = slots - len(chosen)
@@ -57,7 +57,3 @@ class FastestFirst:
 
     def _is_on_trial(self, peer: ChokePeerView, now: float) -> bool:
         return peer.unchoked_at is None or now - peer.unchoked_at < self.trial_seconds
-
-
-def _waiting_since(peer: ChokePeerView, now: float) -> float:
-    return now if peer.waiting_since is None else peer.waiting_since

@@ -35,7 +35,7 @@ class TakingTurns:
 
     def _claim(self, peer: ChokePeerView, now: float) -> tuple[int, float]:
         if not peer.unchoked:
-            return (1, now if peer.waiting_since is None else peer.waiting_since)
+            return (1, peer.waits_since(now))
         since = now if peer.unchoked_at is None else peer.unchoked_at
         # Whose turn is over goes on while nobody waits, the latest to come the longest.
         return (0, since) if now - since < self.turn_seconds else (2, -since)

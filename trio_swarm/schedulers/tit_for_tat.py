@@ -66,7 +66,8 @@ class TitForTat:
         if len(riders) < 2 or len(riders) == len(peers):
             return peers
         lucky = min(riders, key=lambda peer: self._turn_of_rider(peer, view))
-        return [peer for peer in peers if peer is lucky or not self._is_rider(peer, view.now)]
+        others = {peer.key for peer in riders if peer is not lucky}
+        return [peer for peer in peers if peer.key not in others]
 
     def _is_rider(self, peer: ChokePeerView, now: float) -> bool:
         """Whether `peer` has what we want and has given nothing for a while."""
@@ -76,7 +77,7 @@ class TitForTat:
 
     def _turn_of_rider(self, peer: ChokePeerView, view: ChokeView) -> tuple[int, float]:
         if not peer.unchoked:
-            return (1, _waiting_since(peer, view))
+            return (1, peer.waits_since(view.now))
         since = view.now if peer.unchoked_at is None else peer.unchoked_at
         return (0 if view.now - since < self.optimistic_seconds else 2, since)
 
@@ -114,7 +115,7 @@ class TitForTat:
         # nobody has earned.
         waiting = sorted(
             (peer for peer in peers if peer.key not in chosen),
-            key=lambda peer: (peer.unchoked, _waiting_since(peer, view)),
+            key=lambda peer: (peer.unchoked, peer.waits_since(view.now)),
         )
         hopeful = [peer.key for peer in waiting[: view.slots - len(chosen)]]
         chosen.update(dict.fromkeys(hopeful))
@@ -133,10 +134,6 @@ class TitForTat:
             if peer.unchoked:
                 held = view.now - (view.now if peer.unchoked_at is None else peer.unchoked_at)
                 return (1 if held < self.turn_seconds else 3, -peer.upload_rate)
-            return (2, _waiting_since(peer, view))
+            return (2, peer.waits_since(view.now))
 
         return sorted(peers, key=claim)
-
-
-def _waiting_since(peer: ChokePeerView, view: ChokeView) -> float:
-    return view.now if peer.waiting_since is None else peer.waiting_since
