@@ -75,7 +75,7 @@ class Planner:
         self._declining_since: float | None = None
         self._tail_at = -math.inf
         self._shares = BufferShares(states.open_limit, states.lengths.blocks_per_piece)
-        self._trials = Trials(states, sources, self.cancel)
+        self._trials = Trials(states, sources, self.cancel, self.feed)
         self.paroles = self._trials.paroles
         """Pieces that failed and are not verified yet."""
 

@@ -10,19 +10,24 @@ from trio_swarm.swarm.source import Source
 
 
 class Trials:
-    """Shares the ledger's state; `cancel` tells a peer that it need not send some blocks."""
+    """Shares the ledger's state.
+
+    `cancel` tells a peer that it need not send some blocks, `feed` that it may be asked for others.
+    """
 
     def __init__(
         self,
         states: PieceStates,
         sources: dict[int, Source],
         cancel: Callable[[Source, int, BlockSet], None],
+        feed: Callable[[Source], None],
     ) -> None:
         self.paroles: dict[int, Parole] = {}
         """Pieces that failed and are not verified yet."""
         self._states = states
         self._sources = sources
         self._cancel = cancel
+        self._feed = feed
 
     def permitted(self, pieces: PieceSet, source: Source) -> PieceSet:
         """Return those of `pieces` that a peer may be asked for."""
@@ -50,6 +55,7 @@ class Trials:
                 late = other.take_late(piece, state.full)
                 if asked | late:
                     self._cancel(other, piece, asked | late)
+                    self._feed(other)
         tainted = source.identity in parole.suspects or not parole.suspects.isdisjoint(
             state.senders
         )
