@@ -147,7 +147,7 @@ def test_swarms_on_shaped_links_stay_as_near_to_the_bound_as_they_are(
 def test_a_seeder_that_only_orders_sends_more_copies() -> None:
     # For real, on shaped links: 1.32 of the bound with 1.24 copies, the first second not counted.
     result = _play(shaped(SEEDER_LIMITED), uploader="least-sent")
-    assert 1.20 < result.copies < 1.40
+    assert 1.15 < result.copies < 1.40
     assert result.ratio < 1.40
 
 

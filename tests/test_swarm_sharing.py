@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_playground import MIB, Peer, Swarm, new_ledger
+from ledger_playground import BLOCK, MIB, Peer, Swarm, new_ledger
 from trio_swarm.swarm.sharing import part_of_pieces, share_of_each
 from trio_swarm.swarm.source import MIN_WINDOW
 
@@ -63,3 +63,18 @@ def test_slow_peers_do_not_hold_the_buffers_that_fast_ones_need() -> None:
     ledger = new_ledger(600, blocks=64, open_piece_limit=32)
     swarm = Swarm(ledger, [Peer(rate=rate, latency=0.001) for rate in rates])
     assert swarm.run() < 1.5 * 600 * MIB / sum(rates)
+
+
+def test_a_peer_whose_link_is_freed_at_the_end_finds_something_left_to_do() -> None:
+    # Half a second before the end one of four links gets ten times as fast. What the slow ones were
+    # asked for by then they bring in their own time, however little it is.
+    ledger = new_ledger(128)
+    peers = [Peer(rate=2 * MIB, latency=0.001) for _ in range(4)]
+    swarm = Swarm(ledger, peers)
+    freed_at = 128 * 4 * BLOCK / (8 * MIB) - 0.5
+
+    def free() -> None:
+        peers[0].rate = 20 * MIB
+
+    swarm.at(freed_at, free)
+    assert swarm.run() < freed_at + 0.37  # 0.47 if all were given 0.75 s ahead

@@ -197,7 +197,13 @@ class Planner:
     def _share_buffers(self, now: float) -> None:
         """Say how much of the buffers each peer may take; some may have room thereby."""
         sources = self._sources.values()
-        self._shares.divide(sources, self.hungry, now, is_far=self._states.is_far)
+        self._shares.divide(
+            sources,
+            self.hungry,
+            now,
+            is_far=self._states.is_far,
+            remaining=self._states.remaining,
+        )
         for source in sources:
             key = source.key
             if (

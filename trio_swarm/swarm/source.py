@@ -85,6 +85,7 @@ class Source:
         "duplicate",
         "fast_pieces",
         "hand_out",
+        "horizon",
         "identity",
         "idle_seconds",
         "idle_since",
@@ -181,6 +182,8 @@ class Source:
         self.queue_limit = DEFAULT_QUEUE_LIMIT
         self.window = 0
         """Blocks in flight that suit its link."""
+        self.horizon = HORIZON
+        """Seconds of work it is given ahead, if round trips are not long."""
         self.share = MAX_QUEUE_LIMIT
         """Blocks of the buffers it may take; see `set_share`."""
         self.share_low_water = 0
@@ -234,6 +237,13 @@ class Source:
             self.share_low_water = share - (share >> 3 or 1)
         self.resize(self.window)
 
+    def set_horizon(self, horizon: float) -> None:
+        """Give it so many seconds of work ahead from now on."""
+        if horizon < self.horizon and self.speed > 0.0:
+            soon = self.speed * max(horizon, HORIZON_RTTS * self.rtt)
+            self.resize(min(self.window, max(MIN_WINDOW, int(soon) // BLOCK_LENGTH)))
+        self.horizon = horizon
+
     def blocks_a_round_trip(self) -> int:
         """Return how many blocks arrive between a request and its first byte."""
         return int(min(self.rtt, MAX_HORIZON) * self.speed) // BLOCK_LENGTH
@@ -254,8 +264,8 @@ class Source:
             self.rtt = rtt + (response - rtt) / 4 if 0.0 < rtt < response else response
         if self.pauses:
             self.forgive()
-        horizon = HORIZON
-        if self.rtt > HORIZON / HORIZON_RTTS:
+        horizon = self.horizon
+        if self.rtt * HORIZON_RTTS > horizon:
             horizon = min(MAX_HORIZON, self.rtt * HORIZON_RTTS)
         window = self.window
         if response < _EARLY * horizon:
