@@ -69,6 +69,14 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="add each run to this file, and report all runs it holds",
     )
+    swarm.add_argument(
+        "--simulate",
+        type=int,
+        default=0,
+        metavar="SEEDS",
+        help="simulate the same swarms so often, and say how near that comes; exit code 1 if it "
+        "does not",
+    )
     parts.add_parser("start", help="how long commands take that only say something")
     parts.add_parser("scheduler", help="what decisions cost")
     profile = parts.add_parser("profile", help="where a transfer's time goes, by py-spy")
@@ -210,7 +218,15 @@ def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
         raise SystemExit(130) from None
     finally:
         # What was measured until then is worth its table.
-        print(report(results if arguments.results is None else read(arguments.results)))
+        found = results if arguments.results is None else read(arguments.results)
+        print(report(found))
+    if arguments.simulate:
+        import bench_swarm_simulated as simulated
+
+        comparisons = simulated.compare(found, arguments.simulate)
+        print(f"\n{simulated.report(comparisons)}")
+        if not simulated.is_valid(comparisons):
+            raise SystemExit(1)
 
 
 def bench_profile(arguments: argparse.Namespace, scratch: Path) -> None:

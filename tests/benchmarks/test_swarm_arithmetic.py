@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench_measuring import MIB
+from bench_measuring import MIB, Spread
 from bench_swarm import Course, completed_duplicate, contestants, starting, timeline
 from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS, EFFICIENCY, MEGABIT, Column, Link
 from bench_swarm_network import Carried
 from bench_swarm_report import Result, append, payload, quantile, read, report
+from bench_swarm_simulated import COMPARED, Comparison, compare, contradictions, is_valid, scenario
 
 SIZE = 64 * MIB
 RESULT = Result(
@@ -182,3 +183,31 @@ def test_without_its_tools_the_benchmark_refuses_in_one_line(tmp_path: Path) -> 
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "bench-swarm: ip and tc not found (Debian: iproute2)\n"
+
+
+def test_a_simulated_column_has_the_bound_of_the_measured_one() -> None:
+    for name in COMPARED:
+        assert scenario(COLUMNS[name], SIZE).bound == pytest.approx(COLUMNS[name].bound(SIZE))
+
+
+def test_the_simulator_agrees_if_it_is_near_and_has_nobody_the_other_way_round() -> None:
+    one = Comparison("a", "one", Spread(1.0, 0.9, 1.1), Spread(1.14, 1.13, 1.15))
+    other = Comparison("a", "other", Spread(1.3, 1.2, 1.4), Spread(1.45, 1.4, 1.5))
+    assert is_valid([one, other])
+    assert not is_valid([one._replace(simulated=Spread(1.16, 1.1, 1.2)), other])
+    turned = other._replace(real=Spread(0.8, 0.75, 0.85), simulated=Spread(0.9, 1.2, 1.3))
+    assert contradictions([one, turned]) == ["a: one and other"]
+    assert not is_valid([one, turned])
+    # In another column, or where ranges overlap, nobody is before the other.
+    assert not contradictions([one, turned._replace(column="b")])
+    assert not contradictions([one, turned._replace(simulated=Spread(0.9, 1.14, 1.3))])
+
+
+def test_what_was_measured_of_our_schedulers_is_simulated() -> None:
+    small = replace(RESULT, size=4 * MIB, bound=COLUMNS["a"].bound(4 * MIB))
+    found = compare(
+        [small, replace(small, contestant="libtorrent"), replace(small, column="delay")], seeds=2
+    )
+    assert [(each.column, each.scheduler) for each in found] == [("a", "rarest-first")]
+    assert found[0].real.median == small.moving
+    assert 1.0 <= found[0].simulated.median < 2.0

@@ -1,0 +1,123 @@
+"""The same swarms simulated: how near the simulator comes to what was measured.
+
+Compared is the time from the first byte that any leecher got: the simulator starts no programs.
+Its links carry what payload is left of the real ones.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bench_measuring import KIB, Spread, spread, table
+from bench_swarm_columns import COLUMNS, EFFICIENCY, MEGABIT, Column
+from bench_swarm_report import Result
+
+from trio_swarm.settings import NodeSettings
+from trio_swarm.simulator import PeerSpec, Scenario, simulate, strategies
+
+PIECE_LENGTH = 256 * KIB
+TOLERANCE = 0.15
+"""How far the simulated median may be from the measured one."""
+COMPARED = ("a", "b", "c", "d")
+"""Columns that the simulator knows everything of."""
+
+
+def scenario(column: Column, size: int) -> Scenario:
+    """Return a column as the simulator has it."""
+
+    def rate(mbit: float | None) -> float:
+        return math.inf if mbit is None else EFFICIENCY * MEGABIT * mbit
+
+    return Scenario(
+        size=size,
+        piece_length=PIECE_LENGTH,
+        peers=(
+            *(PeerSpec(up=rate(up), down=rate(down), role="seeder") for up, down in column.seeders),
+            *(PeerSpec(up=rate(up), down=rate(down)) for up, down in column.leechers),
+        ),
+    )
+
+
+class Comparison(NamedTuple):
+    """One scheduler in one column; times from the first byte to the last finisher, by the bound."""
+
+    column: str
+    scheduler: str
+    real: Spread
+    simulated: Spread
+
+    @property
+    def error(self) -> float:
+        """Of the simulated median."""
+        return self.simulated.median / self.real.median - 1
+
+
+def compare(results: Sequence[Result], seeds: int) -> list[Comparison]:
+    """Simulate, `seeds` times, what was measured of trio-swarm's schedulers."""
+    measured: dict[tuple[str, str, int], list[float]] = {}
+    for result in results:
+        program, _, scheduler = result.contestant.partition(", ")
+        if program == "trio-swarm" and result.column in COMPARED:
+            key = (result.column, scheduler or NodeSettings().scheduler, result.size)
+            measured.setdefault(key, []).append(result.moving)
+    return [
+        Comparison(column, name, spread(times), spread(_simulated(column, name, size, seeds)))
+        for (column, name, size), times in sorted(measured.items())
+    ]
+
+
+def _simulated(column: str, scheduler: str, size: int, seeds: int) -> list[float]:
+    swarm = scenario(COLUMNS[column], size)
+    chosen = strategies(scheduler=scheduler)
+    times = []
+    for seed in range(1, seeds + 1):
+        found = simulate(swarm, chosen, seed=seed)
+        first = min(each.first_byte for each in found.peers if each.first_byte is not None)
+        times.append((found.last - first) / found.bound)
+    return times
+
+
+def contradictions(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return where the simulator has two schedulers the other way round than they were measured.
+
+    Only those whose ranges do not overlap have a rank.
+    """
+    found = []
+    for one, other in itertools.combinations(comparisons, 2):
+        if one.column != other.column:
+            continue
+        real = _order(one.real, other.real)
+        simulated = _order(one.simulated, other.simulated)
+        if real * simulated < 0:
+            found.append(f"{one.column}: {one.scheduler} and {other.scheduler}")
+    return found
+
+
+def _order(one: Spread, other: Spread) -> int:
+    """Return -1 if all of `one` is below all of `other`, 1 if it is above, 0 if they overlap."""
+    return (one.least > other.most) - (one.most < other.least)
+
+
+def is_valid(comparisons: Sequence[Comparison]) -> bool:
+    """Whether the simulator agrees with what was measured."""
+    near = all(abs(each.error) <= TOLERANCE for each in comparisons)
+    return near and not contradictions(comparisons)
+
+
+def report(comparisons: Sequence[Comparison]) -> str:
+    """Return a table of the measured and the simulated."""
+    rows = [
+        (
+            f"{each.column}: {each.scheduler}",
+            each.real.text(3),
+            each.simulated.text(3),
+            f"{100 * each.error:+.1f} %",
+            "" if abs(each.error) <= TOLERANCE else f"more than {TOLERANCE:.0%} off",
+        )
+        for each in comparisons
+    ]
+    heads = ("from the 1st byte, in T", "measured", "simulated", "off by", "")
+    lines = [table(heads, rows)]
+    lines += [f"the other way round in {pair}" for pair in contradictions(comparisons)]
+    return "\n".join(lines)
