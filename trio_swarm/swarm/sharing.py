@@ -56,9 +56,11 @@ class BufferShares:
         self.is_far = is_far
         sharers = [each for each in sources if each.in_flight or each.key in hungry]
         share = share_of_each([each.window for each in sharers], self._blocks)
-        usual_speed = sum(each.speed for each in sharers) / max(1, len(sharers))
+        speed = sum(each.speed for each in sharers)
+        usual_speed = speed / max(1, len(sharers))
         self.is_short = False
-        horizon = END_HORIZON if _ends_soon(sharers, remaining, now) else HORIZON
+        ends_soon = len(sharers) > 1 and remaining <= END_SECONDS * speed
+        horizon = END_HORIZON if ends_soon else HORIZON
         for source in sources:
             source.set_horizon(horizon)
             most = share >> (1 if is_far else 2)
@@ -69,13 +71,6 @@ class BufferShares:
             hand_out = part_of_pieces(max(1, most), self._blocks_per_piece)
             source.set_share(share, hand_out, is_far=is_far)
             self.is_short |= source.window > share
-
-
-def _ends_soon(sharers: Collection[Source], remaining: int, now: float) -> bool:
-    """Whether several peers together would deliver `remaining` bytes within `END_SECONDS`."""
-    if len(sharers) < 2:
-        return False
-    return remaining <= END_SECONDS * sum(each.measure(now) for each in sharers)
 
 
 def share_of_each(windows: Iterable[int], blocks: int) -> int:
