@@ -57,6 +57,10 @@ class DiskFullError(StorageError):
     """The file system has no room (or quota) left; nothing verified is lost, retry when it has."""
 
 
+class RecordingError(TrioSwarmError):
+    """A file is no recording, one of another version, or says what no recording does."""
+
+
 class RemoteProtocolError(TrioSwarmError):
     """The other end broke the protocol: drop that peer or datagram, nothing else."""
 

@@ -7,7 +7,7 @@ it is counted afterwards.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from trio_swarm.errors import SchedulerError
@@ -61,6 +61,8 @@ class GuardedScheduler:
         on_fault: FaultSink | None = None,
     ) -> None:
         self.name = name
+        self.wrong: Mapping[str, str] = {}
+        """Of the strategy's latest answer: kind of fault → description."""
         self._strategy = strategy
         self._fallback = fallback
         self._substitute: Scheduler | None = None
@@ -115,6 +117,7 @@ class GuardedScheduler:
 
     def _settle(self, reading: "_Reading") -> None:
         """Count the call: however much of it is nonsense, it is one faulty call."""
+        self.wrong = reading.faults
         if not reading.faults:
             self._count.clean()
             return

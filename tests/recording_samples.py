@@ -1,0 +1,106 @@
+"""Recordings to test with: any that the format allows, and a small one that tells a known story."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+from hypothesis import strategies as st
+
+from trio_swarm.recording import Event, Header, Recording, pack, read_recording
+from trio_swarm.recording import events as ev
+from trio_swarm.recording.format import encode_events, encode_header, seal
+from trio_swarm.schedulers.api import Assignment
+from trio_swarm.swarm.ledger import Grant
+from trio_swarm.swarm.lengths import BlockRun, Lengths
+
+BLOCK = 16384
+
+
+def header(*, pieces: int = 20, blocks: int = 4) -> Header:
+    return Header(
+        program="trio-swarm 1.2.3",
+        name="film.mkv",
+        info_hash="ab" * 20,
+        size=pieces * blocks * BLOCK - 100,
+        piece_length=blocks * BLOCK,
+        scheduler="rarest-first",
+        scheduler_options={"skip": 3},
+        started=1.7e9,
+    )
+
+
+def file_of(head: Header, frames: Sequence[Sequence[Event]]) -> bytes:
+    bodies = [body for frame in frames for body in encode_events(list(frame))]
+    return encode_header(head) + b"".join(map(seal, bodies))
+
+
+def read(content: bytes) -> Recording:
+    return read_recording(BytesIO(content), "film.rec")
+
+
+def some_events(lengths: Lengths) -> st.SearchStrategy[list[Event]]:
+    """Return what makes lists of events that may follow each other in one recording."""
+    count = lengths.piece_count
+    piece = st.integers(0, count - 1)
+    peer = st.sampled_from([1, 2, 70_000])
+    pieces = st.integers(0, (1 << count) - 1).map(pack)
+
+    @st.composite
+    def run(draw: st.DrawFn) -> BlockRun:
+        number = draw(piece)
+        blocks = lengths.block_count(number)
+        first = draw(st.integers(0, blocks - 1))
+        last = draw(st.integers(first, blocks - 1))
+        begin = first * BLOCK
+        return BlockRun(number, begin, min((last + 1) * BLOCK, lengths.piece_size(number)) - begin)
+
+    grants = st.lists(st.builds(Grant, peer, run()), min_size=1, max_size=3)
+    at = st.just(0)
+    amount = st.integers(0, 1 << 40)
+    candidate = st.builds(ev.Candidate, peer, amount, amount, amount, amount)
+    assignment = st.builds(Assignment, peer, piece, st.integers(1, 99))
+    decider = st.sampled_from(["strategy", "fallback", "host"])
+    of_run = st.sampled_from([ev.Rejected, ev.Withdrawn, ev.Unasked, ev.Sent])
+    event = st.one_of(
+        st.builds(ev.Named, at, peer, st.text(max_size=9)),
+        st.builds(ev.Left, at, peer),
+        st.builds(ev.Held, at, peer, pieces),
+        st.builds(ev.Gained, at, peer, piece),
+        st.builds(ev.Choked, at, peer, st.booleans()),
+        st.builds(ev.Unchoked, at, peer),
+        st.builds(ev.Allowed, at, peer, piece),
+        st.builds(ev.Suggested, at, peer, piece),
+        st.builds(ev.Limited, at, peer, amount),
+        st.builds(
+            ev.Decided,
+            at,
+            decider,
+            pieces,
+            st.lists(candidate, max_size=3),
+            st.lists(assignment, max_size=3),
+            st.lists(st.text(max_size=9), max_size=2),
+            amount,
+        ),
+        st.builds(ev.Granted, at, grants, st.just([0])),
+        st.builds(ev.Cancelled, at, grants),
+        st.builds(
+            lambda key, r, again: ev.Arrived(0, key, r.piece, r.begin, r.length, again),
+            peer,
+            run(),
+            amount,
+        ),
+        st.builds(
+            lambda kind, key, r: kind(0, key, r.piece, r.begin, r.length), of_run, peer, run()
+        ),
+        st.builds(ev.Snubbed, at, peer),
+        st.builds(ev.Verified, at, piece),
+        st.builds(ev.Failed, at, piece, st.lists(st.text(max_size=9), max_size=2)),
+        st.builds(ev.Banned, at, st.lists(st.text(max_size=9), max_size=2)),
+        st.builds(ev.Completed, at),
+    )
+    start: list[Event] = [
+        ev.Began(0, pack(5), 32),
+        ev.Joined(0, 1, "10.0.0.1:1", {}),
+        ev.Joined(0, 2, "10.0.0.2:2", {"rack": "a"}),
+        ev.Joined(0, 70_000, "10.0.0.3:3", {}),
+    ]
+    return st.lists(event, max_size=20).map(lambda more: [*start, *more])

@@ -1,0 +1,21 @@
+"""Recordings of downloads: what happened, in a file, and read again.
+
+Pure: it is told what happens and when, and turns that into bytes and back; others read and write
+the file. `events` has what is told, `format` how it is written, `reading` gets it back, `recorder`
+watches a download.
+"""
+
+from trio_swarm.errors import RecordingError
+from trio_swarm.recording.events import Event, pack, unpack
+from trio_swarm.recording.format import Header
+from trio_swarm.recording.reading import Recording, read_recording
+
+__all__ = [
+    "Event",
+    "Header",
+    "Recording",
+    "RecordingError",
+    "pack",
+    "read_recording",
+    "unpack",
+]

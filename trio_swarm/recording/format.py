@@ -1,0 +1,111 @@
+"""The file of a recording: how events become bytes, and what precedes them.
+
+| part | bytes | |
+|---|---|---|
+| first line | `trio-swarm recording 1` and a line feed | the number is the version of the format |
+| second line | the `Header` as a JSON object, and a line feed | so `head -2 FILE` says what it is |
+| frames | until the end of the file | |
+
+A frame is the length of its body (4 bytes, big-endian), the CRC-32 of its body (4 bytes), and its
+body: a MessagePack array of events (see `trio_swarm.recording.events`), compressed by zlib. Each
+frame stands for itself, so what was written before the program was killed can be read; what
+follows a frame that is torn or has another checksum is not believed.
+
+Another version means that a reader of this one would get it wrong. New events and new fields at
+the end of one are no other version as long as old readers may ignore them; only fields are added
+without a new number.
+"""
+
+import zlib
+from collections.abc import Sequence
+from struct import Struct as Layout
+
+import msgspec
+
+from trio_swarm.protocol.info_dictionary import MAX_PIECE_LENGTH, MAX_PIECES
+from trio_swarm.recording.events import Count, Event
+
+VERSION = 1
+
+MAGIC = b"trio-swarm recording "
+"""What every version begins with, its number following."""
+
+MAX_HEADER = 1 << 16
+"""Bytes of the header's line: names and options of strategies are far shorter."""
+
+MAX_FRAME = 8 << 20
+"""Bytes of a frame's events, before they are compressed: few of them exceed a tenth, unless a
+swarm has very many pieces. It bounds what a hostile file can make of little."""
+
+MAX_EVENTS = 4_000_000
+"""Events in a file: some 400 GiB of a download, and 1 GiB in the memory of a reader."""
+
+MAX_TOTAL = 1 << 30
+"""Bytes of all frames' events together, before they are compressed: for the same reason."""
+
+FRAME = Layout(">II")
+
+_LEVEL = 1
+"""zlib's: the fastest makes a third of it, the slowest a quarter."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recorded, by whom and when."""
+
+    program: str
+    """Name and version."""
+    name: str
+    """Of the torrent."""
+    info_hash: str
+    """40 hex digits."""
+    size: Count
+    """Bytes."""
+    piece_length: Count
+    scheduler: str
+    scheduler_options: dict[str, object] = {}
+    uploader: str = ""
+    uploader_options: dict[str, object] = {}
+    choker: str = ""
+    choker_options: dict[str, object] = {}
+    seed: int | None = None
+    """Of a simulation; None for a real download."""
+    started: float = 0.0
+    """Wall-clock time when it began, seconds since 1970; nothing else in the file needs a clock."""
+
+    @property
+    def piece_count(self) -> int:
+        """How many pieces the torrent has."""
+        return -(-self.size // self.piece_length)
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the sizes, or None."""
+        if not 1 <= self.piece_length <= MAX_PIECE_LENGTH:
+            return f"pieces of {self.piece_length} bytes"
+        if self.piece_count > MAX_PIECES:
+            return f"{self.piece_count} pieces"
+        return None
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode_header(header: Header) -> bytes:
+    """Return how a file begins."""
+    return b"%s%d\n%s\n" % (MAGIC, VERSION, msgspec.json.encode(header))
+
+
+def encode_events(events: Sequence[Event]) -> list[bytes]:
+    """Return the bodies of frames that hold `events`, not yet compressed: nearly always one."""
+    if not events:
+        return []
+    body = _encoder.encode(events)
+    if len(body) <= MAX_FRAME or len(events) == 1:
+        return [body]
+    middle = len(events) // 2
+    return [*encode_events(events[:middle]), *encode_events(events[middle:])]
+
+
+def seal(body: bytes) -> bytes:
+    """Return the frame that holds a body: most of the work, done without the interpreter lock."""
+    packed = zlib.compress(body, _LEVEL)
+    return FRAME.pack(len(packed), zlib.crc32(packed)) + packed

@@ -1,0 +1,360 @@
+"""What watches a download: a ledger and a guard that tell of all they are told and decide.
+
+They are the very ones of a download that is not recorded, and do the same; that one pays nothing.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.recording.events import (
+    Allowed,
+    Arrived,
+    Banned,
+    Began,
+    Cancelled,
+    Candidate,
+    Choked,
+    Completed,
+    Decided,
+    Decider,
+    Ended,
+    Event,
+    Failed,
+    Gained,
+    Granted,
+    Held,
+    Joined,
+    Left,
+    Limited,
+    Named,
+    Rejected,
+    Sent,
+    Snubbed,
+    Suggested,
+    Unasked,
+    Unchoked,
+    Verified,
+    Withdrawn,
+    pack,
+)
+from trio_swarm.recording.format import MAX_EVENTS, MAX_TOTAL, encode_events
+from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
+from trio_swarm.swarm.faults import FaultSink
+from trio_swarm.swarm.guard import GuardedScheduler
+from trio_swarm.swarm.ledger import BlockOutcome, Grant, Ledger
+from trio_swarm.swarm.lengths import BlockRun, Lengths
+from trio_swarm.swarm.source import NO_LABELS
+
+BATCH = 2048
+"""Events after which they are encoded: it takes less than a millisecond, and holds up all else."""
+
+_FILLED = 0.9
+"""Part of what may be in a file after which it ends, so that the last batch fits, too."""
+
+
+class Recorder:
+    """Takes what happens, in memory; `take` gives it out encoded.
+
+    `clock` returns seconds; `wake` is called when a batch is full. After `MAX_EVENTS` events or
+    `MAX_TOTAL` bytes it takes nothing more but the end.
+    """
+
+    def __init__(self, clock: Callable[[], float], wake: Callable[[], None]) -> None:
+        self.clock = clock
+        self.is_full = False
+        """It takes nothing more."""
+        self._wake = wake
+        self._events: list[Event] = []
+        self._started = clock()
+        self._at = 0
+        self._wanted: PieceSet = 0
+        self._names: dict[int, str] = {}
+        self._count = 0
+        self._bytes = 0
+        self._is_ended = False
+
+    def at(self, now: float) -> int:
+        """Return the time of an event: never before the one before it."""
+        # Two tasks may have looked at the clock at different times in one turn of the event loop.
+        at = int((now - self._started) * 1e6)
+        if at > self._at:
+            self._at = at
+            return at
+        return self._at
+
+    def add(self, event: Event) -> None:
+        """Take what happened."""
+        if self.is_full:
+            return
+        events = self._events
+        events.append(event)
+        if len(events) >= BATCH:
+            self._wake()
+
+    def name(self, clients: Mapping[int, str]) -> None:
+        """Note which programs the peers are, as far as that is news."""
+        names = self._names
+        for peer, client in clients.items():
+            if client and names.get(peer) != client:
+                names[peer] = client
+                self.add(Named(self.at(self.clock()), peer, client))
+
+    def sent(self, peer: int, piece: int, begin: int, length: int) -> None:
+        """Note that a block was put out for a peer."""
+        self.add(Sent(self.at(self.clock()), peer, piece, begin, length))
+
+    def decided(
+        self,
+        view: SwarmView,
+        assigned: list[Assignment],
+        *,
+        by: Decider,
+        took: float,
+        faults: Sequence[str] = (),
+    ) -> None:
+        """Note what a strategy was asked, and what the guard kept of its answer."""
+        wanted = view.wanted
+        changed = wanted ^ self._wanted
+        self._wanted = wanted
+        self.add(
+            Decided(
+                self.at(view.now),
+                by,
+                pack(changed),
+                [
+                    Candidate(
+                        peer.key, peer.room, peer.in_flight, int(peer.rate), int(peer.rtt * 1e6)
+                    )
+                    for peer in view.peers
+                ],
+                assigned,
+                list(faults),
+                int(took * 1e6),
+            )
+        )
+
+    def take(self) -> list[bytes]:
+        """Return, once, what happened, encoded: bodies of frames."""
+        events = self._events
+        if not events:
+            return []
+        self._events = []
+        bodies = encode_events(events)
+        self._count += len(events)
+        self._bytes += sum(map(len, bodies))
+        if not self.is_full and (
+            self._count > MAX_EVENTS * _FILLED or self._bytes > MAX_TOTAL * _FILLED
+        ):
+            self.end("it is as long as a recording may be")
+            bodies += self.take()
+        return bodies
+
+    def end(self, reason: str) -> None:
+        """Take nothing more."""
+        if not self._is_ended:
+            self._is_ended = True
+            self.is_full = False
+            self.add(Ended(self.at(self.clock()), reason))
+            self.is_full = True
+
+
+class RecordedScheduler(GuardedScheduler):
+    """A guard that tells its recorder of each decision."""
+
+    def __init__(
+        self,
+        strategy: Scheduler,
+        name: str,
+        fallback: Callable[[], Scheduler],
+        timer: Callable[[], float],
+        on_fault: FaultSink | None = None,
+        *,
+        recorder: Recorder,
+    ) -> None:
+        super().__init__(strategy, name, fallback=fallback, timer=timer, on_fault=on_fault)
+        self._recorder = recorder
+        self._clock = timer
+        self._is_asked = False
+
+    def assign(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
+        """Decide as any guard does, and tell."""
+        is_replaced = self.is_replaced
+        self._is_asked = True
+        started = self._clock()
+        assigned = super().assign(view, rng)
+        took = self._clock() - started
+        self._is_asked = False
+        if is_replaced:
+            self._recorder.decided(view, assigned, by="fallback", took=took)
+        else:
+            faults = list(self.wrong.values()) if self.wrong else []
+            self._recorder.decided(view, assigned, by="strategy", took=took, faults=faults)
+        return assigned
+
+    def assign_by_fallback(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
+        """Decide in the place of the strategy, and tell if that was the host's will."""
+        if self._is_asked:
+            return super().assign_by_fallback(view, rng)
+        started = self._clock()
+        assigned = super().assign_by_fallback(view, rng)
+        took = self._clock() - started
+        self._recorder.decided(view, assigned, by="host", took=took)
+        return assigned
+
+
+class RecordedLedger(Ledger):
+    """A ledger that tells its recorder of all it is told, and of what it has asked."""
+
+    def __init__(
+        self,
+        lengths: Lengths,
+        *,
+        scheduler: GuardedScheduler,
+        rng: random.Random,
+        have: PieceSet = 0,
+        open_piece_limit: int,
+        recorder: Recorder,
+    ) -> None:
+        super().__init__(
+            lengths, scheduler=scheduler, rng=rng, have=have, open_piece_limit=open_piece_limit
+        )
+        self._recorder = recorder
+        recorder.add(Began(self._at(), pack(have), open_piece_limit))
+
+    def _at(self) -> int:
+        recorder = self._recorder
+        return recorder.at(recorder.clock())
+
+    # Peers
+
+    def add_peer(
+        self, key: int, now: float, *, identity: str, labels: Mapping[str, str] = NO_LABELS
+    ) -> None:
+        """Add a peer, and tell."""
+        super().add_peer(key, now, identity=identity, labels=labels)
+        self._recorder.add(Joined(self._recorder.at(now), key, identity, dict(labels)))
+
+    def remove_peer(self, key: int) -> None:
+        """Forget a peer, and tell."""
+        super().remove_peer(key)
+        self._recorder.add(Left(self._at(), key))
+
+    def set_pieces(self, key: int, pieces: PieceSet) -> None:
+        """Set what a peer has, and tell."""
+        super().set_pieces(key, pieces)
+        self._recorder.add(Held(self._at(), key, pack(pieces)))
+
+    def add_piece(self, key: int, piece: int) -> None:
+        """Note one more piece of a peer, and tell."""
+        before = self.pieces_of(key)
+        super().add_piece(key, piece)
+        if self.pieces_of(key) is not before:
+            self._recorder.add(Gained(self._at(), key, piece))
+
+    def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  as the ledger
+        """Note a choke or its end, and tell."""
+        super().set_choked(key, choked, fast=fast)
+        at = self._at()
+        self._recorder.add(Choked(at, key, fast) if choked else Unchoked(at, key))
+
+    def allow_fast(self, key: int, piece: int) -> None:
+        """Note what a peer would send even while it chokes us, and tell."""
+        before = self._sources[key].fast_pieces
+        super().allow_fast(key, piece)
+        if self._sources[key].fast_pieces != before:
+            self._recorder.add(Allowed(self._at(), key, piece))
+
+    def suggest(self, key: int, piece: int) -> None:
+        """Note what a peer would like us to fetch, and tell."""
+        before = self._sources[key].suggested
+        super().suggest(key, piece)
+        if self._sources[key].suggested != before:
+            self._recorder.add(Suggested(self._at(), key, piece))
+
+    def set_queue_limit(self, key: int, blocks: int) -> None:
+        """Set how much a peer queues, and tell."""
+        super().set_queue_limit(key, blocks)
+        self._recorder.add(Limited(self._at(), key, max(1, blocks)))
+
+    # Asking
+
+    def plan(self, now: float) -> list[Grant]:
+        """Plan, and tell what is asked; the decisions tell of themselves."""
+        grants = super().plan(now)
+        if grants:
+            opened = self._open
+            seconds = []
+            for index, (_, run) in enumerate(grants):
+                doubled = opened[run.piece].doubled
+                if doubled and doubled & self.lengths.blocks_between(*run):
+                    seconds.append(index)
+            self._recorder.add(Granted(self._recorder.at(now), grants, seconds))
+        return grants
+
+    def take_cancels(self) -> list[Grant]:
+        """Return what need not be sent, and tell."""
+        cancels = super().take_cancels()
+        if cancels:
+            self._recorder.add(Cancelled(self._at(), cancels))
+        return cancels
+
+    def expire(self, now: float) -> None:
+        """Give late blocks back, and tell whose they were."""
+        if now < self._planner.expiry_at:
+            super().expire(now)
+            return
+        before = {key for key, source in self._sources.items() if source.snubbed}
+        super().expire(now)
+        for key, source in self._sources.items():
+            if source.snubbed and key not in before:
+                self._recorder.add(Snubbed(self._recorder.at(now), key))
+
+    # Blocks
+
+    def received(self, key: int, piece: int, begin: int, length: int, now: float) -> BlockOutcome:
+        """Take blocks in, and tell."""
+        before = self.duplicate_bytes
+        outcome = super().received(key, piece, begin, length, now)
+        recorder = self._recorder
+        if outcome is BlockOutcome.UNREQUESTED:
+            recorder.add(Unasked(recorder.at(now), key, piece, begin, length))
+        else:
+            again = self.duplicate_bytes - before
+            recorder.add(Arrived(recorder.at(now), key, piece, begin, length, again))
+        return outcome
+
+    def rejected(self, key: int, piece: int, begin: int, length: int, now: float) -> bool:
+        """Note what a peer will not send, and tell."""
+        is_known = super().rejected(key, piece, begin, length, now)
+        if is_known:
+            self._recorder.add(Rejected(self._recorder.at(now), key, piece, begin, length))
+        return is_known
+
+    def withdraw(self, key: int, run: BlockRun, now: float) -> None:
+        """Take a grant back, and tell."""
+        super().withdraw(key, run, now)
+        self._recorder.add(Withdrawn(self._recorder.at(now), key, *run))
+
+    # Pieces
+
+    def verified(self, piece: int, digests: Sequence[bytes] | None = None) -> list[str]:
+        """Note a good piece, and tell."""
+        banned = super().verified(piece, digests)
+        at = self._at()
+        self._recorder.add(Verified(at, piece))
+        if banned:
+            self._recorder.add(Banned(at, banned))
+        if self.is_complete:
+            self._recorder.add(Completed(at))
+        return banned
+
+    def failed(self, piece: int, digests: Sequence[bytes]) -> list[str]:
+        """Note a bad piece, and tell."""
+        senders = self.contributors(piece)
+        banned = super().failed(piece, digests)
+        at = self._at()
+        self._recorder.add(Failed(at, piece, senders))
+        if banned:
+            self._recorder.add(Banned(at, banned))
+        return banned
