@@ -182,6 +182,16 @@ class StrategyFault(Event, frozen=True, kw_only=True):
     replaced_by: str | None
 
 
+class RecordingStopped(Event, frozen=True, kw_only=True):
+    """A download is recorded no longer, since the file cannot be written; it goes on."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    share_name: str
+    path: str
+    reason: str
+
+
 class TorrentFailed(Event, frozen=True, kw_only=True):
     """A share or download ended with an error."""
 

@@ -160,11 +160,13 @@ class Node:
         info_hash: bytes | None = None,
         scheduler: str | None = None,
         scheduler_options: Mapping[str, object] | None = None,
+        record: Path | str | None = None,
     ) -> Torrent:
         """Start to fetch `what`: a name, a .torrent file, a magnet link, or an info-hash in hex.
 
         Returns at once (a name is resolved first); await `wait_complete()` of the result.
-        `info_hash` chooses among several torrents of one name.
+        `info_hash` chooses among several torrents of one name. `record` names a new file, to which
+        is written what happens (see `trio_swarm.recording`).
 
         Raises NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError,
         ConfigError (unknown scheduler, already in this node).
@@ -191,6 +193,7 @@ class Node:
                 peers=(*plan.peers, *peers),
                 scheduler=scheduler,
                 scheduler_options=dict(scheduler_options) if scheduler_options else None,
+                record=Path(record) if record is not None else None,
             )
         )
 

@@ -75,6 +75,8 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
         case events.StrategyFault():
             then = f"; replaced by {event.replaced_by}" if event.replaced_by else ""
             return f"strategy {event.plugin}: {event.reason} (fault {event.faults}){then}"
+        case events.RecordingStopped():
+            return f"{event.path}: cannot be written, and the recording ends: {event.reason}"
         case events.TorrentFailed():
             return f"{event.share_name or event.info_hash}: failed: {event.reason}"
         case _:

@@ -50,6 +50,7 @@ async def get(
     seed: bool = True,
     seed_for: float | None = None,
     seed_ratio: float | None = None,
+    record: Path | None = None,
     node: NodeOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -84,6 +85,8 @@ async def get(
         End after so many seconds of seeding.
     seed_ratio
         End when so many times the size was given to others.
+    record
+        A new file to write to what happens and why, for `trio-swarm explain` and `replay`.
     node
         How the node works.
     output
@@ -108,6 +111,9 @@ async def get(
         options=option,
     )
     folder = expanded(folder) or Path()
+    record = expanded(record)
+    if record is not None and record.exists():
+        raise ConfigError(f"--record: {record} is there already; name another file, or remove it")
     is_complete = False
 
     async def body() -> int:
@@ -115,14 +121,19 @@ async def get(
         make_folder(folder)
         async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
 
+            async def fetch(info_hash: bytes | None) -> trio_swarm.Torrent:
+                return await running.fetch(
+                    what, folder=folder, peers=peers, info_hash=info_hash, record=_unused(record)
+                )
+
             async def start() -> trio_swarm.Torrent:
                 try:
-                    return await running.fetch(what, folder=folder, peers=peers, info_hash=chosen)
+                    return await fetch(chosen)
                 except NameAmbiguousError as error:
                     if not can_ask(output):
                         raise
                     meant = await _choose(what, trackers, error)
-                return await running.fetch(what, folder=folder, peers=peers, info_hash=meant)
+                return await fetch(meant)
 
             if wait:
                 torrent = await fetch_when_known(start, what, on_event=reporter.event)
@@ -154,6 +165,16 @@ def _without_failures(reporter: Reporter) -> Callable[[events.Event], None]:
             reporter.event(event)
 
     return on_event
+
+
+def _unused(record: Path | None) -> Path | None:
+    """Return where to record to: after a wait for room the download is another, and begins anew."""
+    number = 1
+    path = record
+    while path is not None and record is not None and path.exists():
+        number += 1
+        path = record.with_name(f"{record.name}.{number}")
+    return path
 
 
 async def _choose(what: str, trackers: Sequence[str], error: NameAmbiguousError) -> bytes:

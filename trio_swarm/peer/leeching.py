@@ -50,6 +50,7 @@ class Download:
         piece_memory: int,
         disk: DiskThreads,
         connections: Mapping[int, PeerConnection],
+        make_ledger: Callable[..., Ledger] = Ledger,
         piece_verified: Callable[[int], None],
         piece_failed: Callable[[int, Iterable[str]], None],
         peers_banned: Callable[[Iterable[str]], None],
@@ -59,7 +60,7 @@ class Download:
         limit = max(
             MIN_OPEN_PIECES, min(MAX_OPEN_PIECES, piece_memory // max(1, info.piece_length))
         )
-        self.ledger = Ledger(
+        self.ledger = make_ledger(
             Lengths(length=info.length, piece_length=info.piece_length),
             scheduler=scheduler,
             rng=rng,

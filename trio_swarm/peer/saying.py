@@ -179,7 +179,7 @@ def _serve(peer: "PeerConnection", now: float) -> None:
     while peer.upload_queue and sent < batch:
         request = peer.upload_queue.popleft()
         peer.wire.send_block(request.piece, request.begin, request.length)
-        upload.count(request.piece, request.length)
+        upload.count(peer, request)
         sent += request.length
     if sent:
         peer.moved_at = now

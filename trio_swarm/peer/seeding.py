@@ -10,7 +10,13 @@ import trio
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.leeching import Download
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.schedulers.api import ChokePeerView, ChokeView, UploadPeerView, UploadView
+from trio_swarm.schedulers.api import (
+    ChokePeerView,
+    ChokeView,
+    UploadPeerView,
+    UploadRequest,
+    UploadView,
+)
 from trio_swarm.swarm.guard import GuardedChoker, GuardedUploader
 from trio_swarm.swarm.rates import RateEstimate
 from trio_swarm.swarm.serving import (
@@ -56,8 +62,10 @@ class Upload:
         self._reveal_wakeup = Wakeup()
         self._dry = Wakeup()
 
-    def count(self, piece: int, length: int) -> None:
-        """Count a block of `piece` that was put out."""
+    def count(self, connection: PeerConnection, request: UploadRequest) -> None:
+        """Count a block that was put out for a peer."""
+        del connection  # it is for those that override this
+        piece, _, length = request
         self.sent[piece] = self.sent.get(piece, 0) + length
         self.uploaded += length
 

@@ -1,7 +1,7 @@
 """The strategies a torrent uses, made from the settings and wrapped in the guard."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from trio_swarm import events
 from trio_swarm.peer.context import NodeContext
@@ -37,16 +37,25 @@ def _report(context: NodeContext, fallback: str) -> FaultSink:
     return on_fault
 
 
-def scheduler_for(
+def chosen_scheduler(
     context: NodeContext, name: str | None, options: Mapping[str, object] | None
-) -> GuardedScheduler:
-    """Return the download strategy of one torrent: its own, else the node's. ConfigError."""
+) -> tuple[str, Mapping[str, object]]:
+    """Return the name and options of one torrent's download strategy: its own, else the node's."""
     settings = context.settings
     if name is None:
-        name = settings.scheduler
-        options = options or settings.scheduler_options
-    strategy = context.strategies.scheduler(name, options or {})
-    return GuardedScheduler(
+        return settings.scheduler, options or settings.scheduler_options
+    return name, options or {}
+
+
+def scheduler_for(
+    context: NodeContext,
+    name: str,
+    options: Mapping[str, object],
+    make_guard: Callable[..., GuardedScheduler] = GuardedScheduler,
+) -> GuardedScheduler:
+    """Return a download strategy; raises ConfigError."""
+    strategy = context.strategies.scheduler(name, options)
+    return make_guard(
         strategy,
         name,
         fallback=RarestFirst,

@@ -1,8 +1,9 @@
 """One torrent of a node: its nursery, and its way from metadata to seeding."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec import Struct
@@ -18,13 +19,18 @@ from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet, first_leaf
 from trio_swarm.peer.reporting import peer_progress_of, progress_of
 from trio_swarm.peer.seeding import Upload
-from trio_swarm.peer.strategies import choker_for, scheduler_for, uploader_for
+from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 from trio_swarm.protocol.magnet import Magnet
 from trio_swarm.protocol.metainfo import Info, Metainfo
 from trio_swarm.storage.torrent_files import CheckResult, TorrentFiles
+from trio_swarm.swarm.guard import GuardedScheduler
+from trio_swarm.swarm.ledger import Ledger
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.recording import TorrentRecording
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
@@ -53,6 +59,8 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     peers: Sequence[Address] = ()
     scheduler: str | None = None
     scheduler_options: dict[str, object] | None = None
+    record: Path | None = None
+    """The file to record the download to."""
 
 
 class Torrent:
@@ -72,8 +80,12 @@ class Torrent:
         self.peer_set = PeerSet(self)
         self.metadata = MetadataExchange(self)
         self._plan = plan
-        self._scheduler = scheduler_for(context, plan.scheduler, plan.scheduler_options)
-        self.upload = Upload(
+        chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
+        recording = None if plan.record is None else _recording(plan.record, context, chosen)
+        self._recording = recording
+        make_scheduler = recording.make_scheduler if recording else GuardedScheduler
+        self._scheduler = scheduler_for(context, *chosen, make_scheduler)
+        self.upload = (recording.make_upload if recording else Upload)(
             uploader=uploader_for(context),
             choker=choker_for(context),
             rng=context.rng,
@@ -194,10 +206,15 @@ class Torrent:
                     nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
                 nursery.start_soon(self.upload.run, name=f"choke for {self.name}")
                 nursery.start_soon(self.upload.reveal, name=f"reveal for {self.name}")
+                if self._recording is not None:
+                    connections = self.peer_set.connections
+                    nursery.start_soon(self._recording.run, connections, name=f"record {self.name}")
                 await self._fetch()
         finally:
             with trio.move_on_after(STOP_DEADLINE, shield=True):
                 async with trio.open_nursery() as nursery:
+                    if self._recording is not None:
+                        nursery.start_soon(self._recording.close)
                     nursery.start_soon(self._announcer.stop)
                     nursery.start_soon(self._close_files)
 
@@ -222,6 +239,8 @@ class Torrent:
         info = self.info
         assert info is not None
         self.state = "checking"
+        if self._recording is not None:
+            await self._recording.open(info, self.name)
         files = await trio.to_thread.run_sync(self._plan.open_files, info)
         self.files = files
 
@@ -238,6 +257,7 @@ class Torrent:
             piece_memory=self.context.settings.piece_memory,
             disk=self.context.disk,
             connections=self.peer_set.connections,
+            make_ledger=self._recording.make_ledger if self._recording is not None else Ledger,
             piece_verified=self._piece_verified,
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
@@ -326,6 +346,8 @@ class Torrent:
 
     def peer_left(self, connection: PeerConnection) -> None:
         """Take a gone peer out of everything that counts on it."""
+        if self._recording is not None:
+            self._recording.name(connection)
         if self.download is not None and connection.is_attached:
             self.download.peer_left(connection)
             self.download.wakeup.set()
@@ -390,3 +412,12 @@ class Torrent:
                 retry_in=retry_in if math.isfinite(retry_in) else None,
             )
         )
+
+
+def _recording(
+    path: Path, context: NodeContext, scheduler: tuple[str, Mapping[str, object]]
+) -> "TorrentRecording":
+    # Few downloads are recorded, and importing what it takes would delay the others.
+    from trio_swarm.peer.recording import TorrentRecording  # noqa: PLC0415
+
+    return TorrentRecording(path, context, scheduler)

@@ -66,7 +66,7 @@ class Recorder:
         """It takes nothing more."""
         self._wake = wake
         self._events: list[Event] = []
-        self._started = clock()
+        self._started = 0.0
         self._at = 0
         self._wanted: PieceSet = 0
         self._names: dict[int, str] = {}
@@ -92,13 +92,16 @@ class Recorder:
         if len(events) >= BATCH:
             self._wake()
 
-    def name(self, clients: Mapping[int, str]) -> None:
-        """Note which programs the peers are, as far as that is news."""
-        names = self._names
-        for peer, client in clients.items():
-            if client and names.get(peer) != client:
-                names[peer] = client
-                self.add(Named(self.at(self.clock()), peer, client))
+    def begin(self, have: PieceSet, open_pieces: int) -> None:
+        """Note that the download begins, with the pieces that are there: time counts from here."""
+        self._started = self.clock()
+        self.add(Began(0, pack(have), open_pieces))
+
+    def name(self, peer: int, client: str) -> None:
+        """Note which program a peer is, if that is news."""
+        if client and self._names.get(peer) != client:
+            self._names[peer] = client
+            self.add(Named(self.at(self.clock()), peer, client))
 
     def sent(self, peer: int, piece: int, begin: int, length: int) -> None:
         """Note that a block was put out for a peer."""
@@ -220,7 +223,7 @@ class RecordedLedger(Ledger):
             lengths, scheduler=scheduler, rng=rng, have=have, open_piece_limit=open_piece_limit
         )
         self._recorder = recorder
-        recorder.add(Began(self._at(), pack(have), open_piece_limit))
+        recorder.begin(have, open_piece_limit)
 
     def _at(self) -> int:
         recorder = self._recorder
