@@ -45,7 +45,7 @@ COMMANDS = {
             "trio-swarm get holiday.mkv",
             "trio-swarm get holiday.mkv --tracker udp://192.168.1.5:6969 --dir ~/films --no-seed",
             "trio-swarm get 'magnet:?xt=urn:btih:...' --seed-ratio 2",
-            "trio-swarm get big.torrent --scheduler round-robin",
+            "trio-swarm get big.torrent --scheduler round-robin --record big.rec",
         ),
     ),
     "ls": Command(
@@ -109,6 +109,25 @@ COMMANDS = {
             "trio-swarm simulate config/scenarios/flash-crowd.toml",
             "trio-swarm simulate crowd.toml --scheduler rarest-first --scheduler round-robin",
             "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
+        ),
+    ),
+    "replay": Command(
+        "replay_command:replay",
+        "Play a recorded download again with other strategies, and compare them.",
+        (
+            "trio-swarm get holiday.mkv --record holiday.rec",
+            "trio-swarm replay holiday.rec --scheduler round-robin --scheduler bandwidth-weighted",
+            "trio-swarm replay holiday.rec --plugin ./mine.py --scheduler mine --seeds 5",
+        ),
+    ),
+    "explain": Command(
+        "explain_command:explain",
+        "Tell from a recording why a piece was asked of a peer.",
+        (
+            "trio-swarm explain holiday.rec",
+            "trio-swarm explain holiday.rec --piece 17",
+            "trio-swarm explain holiday.rec --peer 192.168.1.7:6881",
+            "trio-swarm explain holiday.rec --at 2.5",
         ),
     ),
     "demo": Command(

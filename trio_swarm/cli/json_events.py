@@ -8,7 +8,8 @@ command has to say comes as the events below: `progress` once a second and torre
 run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
 (show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and
 `config_checked` (check), `written` (init), `demo_result` (demo), `simulated` once for each run
-(simulate), and in every command `error`, whose message is also the line on stderr.
+(simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
+once for each run (replay), and in every command `error`, whose message is also the line on stderr.
 
 Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes, rates
 bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds nothing:
@@ -186,6 +187,43 @@ class Simulated(Event, frozen=True, kw_only=True):
     """What those took here, in all."""
     digest: str
     """The same if and only if the same happened."""
+
+
+class RecordingSummary(Event, frozen=True, kw_only=True):
+    """A whole recording, as `explain` tells it without a piece, peer or time."""
+
+    file: str
+    share_name: str
+    info_hash: str
+    size: int
+    pieces: int
+    scheduler: str
+    cut_off: str | None
+    """Why the file ends before the recording did; None if it does not."""
+    summary: dict[str, object]
+    """See `trio_swarm.recording.summary.Summary`."""
+
+
+class ExplainedMoment(Event, frozen=True, kw_only=True):
+    """Something that happened to the piece or with the peer that `explain` was asked about."""
+
+    at: float
+    what: str
+    piece: int | None
+    peer: int | None
+    address: str
+    blocks: int
+    text: str
+    choice: dict[str, object] | None
+    """For `asked`: why; see `trio_swarm.recording.explaining.Choice`."""
+
+
+class ExplainedDecision(Event, frozen=True, kw_only=True):
+    """What was asked of whom at the time that `explain` was asked about."""
+
+    at: float
+    decision: dict[str, object]
+    """See `trio_swarm.recording.explaining.Decision`."""
 
 
 class Failure(Event, frozen=True, kw_only=True):
