@@ -121,10 +121,14 @@ def _explain_decision(reporter: Reporter, recording: Recording, at: float) -> No
 
 
 def _tell(reporter: Reporter, moments: Sequence[Moment], header: Header, *, is_piece: bool) -> None:
+    told = 0
     for index, moment in enumerate(moments):
         lines: list[str] = []
-        if index < MOST_MOMENTS:
-            lines = list(_moment_lines(moment, header, is_piece=is_piece))
+        if is_piece or not index or not _is_of_one_decision(moments[index - 1], moment):
+            told += 1
+            if told <= MOST_MOMENTS:
+                together = _together(moments, index)
+                lines = list(_moment_lines(moment, together, header, is_piece=is_piece))
         choice = None if moment.choice is None else msgspec.to_builtins(moment.choice)
         event = ExplainedMoment(
             at=moment.at,
@@ -137,20 +141,44 @@ def _tell(reporter: Reporter, moments: Sequence[Moment], header: Header, *, is_p
             choice=choice,
         )
         reporter.answer(event, "\n".join(lines))
-    if len(moments) > MOST_MOMENTS:
-        reporter.say(f"and {len(moments) - MOST_MOMENTS:,} moments more, which --json prints")
+    if told > MOST_MOMENTS:
+        reporter.say(f"and {told - MOST_MOMENTS:,} moments more, which --json prints")
 
 
-def _moment_lines(moment: Moment, header: Header, *, is_piece: bool) -> Iterator[str]:
+def _is_of_one_decision(one: Moment, other: Moment) -> bool:
+    """Whether both are requests of one answer: one line tells of all of those to a peer."""
+    if one.choice is None or other.choice is None:
+        return False
+    return (one.at, one.choice.by) == (other.at, other.choice.by)
+
+
+def _together(moments: Sequence[Moment], index: int) -> Sequence[Moment]:
+    end = index + 1
+    while end < len(moments) and _is_of_one_decision(moments[index], moments[end]):
+        end += 1
+    return moments[index:end]
+
+
+def _moment_lines(
+    moment: Moment, together: Sequence[Moment], header: Header, *, is_piece: bool
+) -> Iterator[str]:
     choice = moment.choice
     if choice is None:
         yield f"{_time(moment.at)}  {_happening(moment, is_piece=is_piece)}"
         return
-    what = f" of piece {choice.piece}" if not is_piece else ""
-    blocks = f"{count_text(choice.blocks, 'block')}{what}"
-    whom = choice.address if is_piece else "it"
-    waited = "" if choice.waited is None else f", which took {_seconds(choice.waited)}"
-    yield f"{_time(moment.at)}  {_who(choice, header)} asked {whom} for {blocks}{waited}"
+    whom = choice.address
+    what = ""
+    if is_piece:
+        together = [moment]
+    else:
+        whom = "it"
+        pieces = sorted({each.piece for each in together if each.piece is not None})
+        what = f" of {'piece' if len(pieces) == 1 else 'pieces'} {_listed(list(map(str, pieces)))}"
+    blocks = count_text(sum(each.blocks for each in together), "block")
+    waits = [each.choice.waited for each in together if each.choice is not None]
+    known = [wait for wait in waits if wait is not None]
+    took = f", which took {_seconds(max(known))}" if len(known) == len(waits) else ""
+    yield f"{_time(moment.at)}  {_who(choice, header)} asked {whom} for {blocks}{what}{took}"
     for line in _reasons(choice):
         yield f"{'':>10}  {line}"
 
@@ -186,10 +214,11 @@ def _reasons(choice: Choice) -> Iterator[str]:
         yield f"a second time, since {late}"
     if choice.by != "endgame":
         wanted = count_text(choice.wanted, "piece")
-        rare = f"{choice.rarer:,} of them rarer, {choice.as_rare:,} as rare"
+        nobody = f", {choice.unheld:,} of them had by nobody" if choice.unheld else ""
+        rare = f"{choice.rarer:,} rarer, {choice.as_rare:,} as rare"
         had = f"{choice.holders} of {count_text(choice.peers, 'peer')} had it"
         begun = ", and it was begun" if choice.is_begun else ""
-        yield f"{wanted} {'was' if choice.wanted == 1 else 'were'} wanted, {rare}; {had}{begun}"
+        yield f"{wanted} wanted{nobody}, {rare}; {had}{begun}"
     if choice.failures:
         yield f"it had failed its hash {_times(choice.failures)}, so one peer at a time is asked"
     others = [option for option in choice.options if option.peer != choice.peer]
@@ -198,7 +227,8 @@ def _reasons(choice: Choice) -> Iterator[str]:
         alone = "" if others or choice.busy else "; no other could be asked"
         yield f"{option.address} {_could(option)}{alone}"
     if others:
-        yield f"it could have been {_listed([f'{each.address} ({_could(each)})' for each in others])}"
+        could = [f"{each.address} ({_could(each)})" for each in others]
+        yield f"it could have been {_listed(could)}"
     if choice.busy:
         busy = [f"{each.address} ({each.in_flight} in flight)" for each in choice.busy]
         yield f"no room, or not in turn: {_listed(busy)}"
@@ -276,17 +306,17 @@ def _decision_lines(decision: Decision, header: Header) -> Iterator[str]:
     for fault in decision.faults:
         yield f"{'':>10}  dropped by the guard: the strategy {fault}"
     rows = [["piece", "blocks", "had by", "rarer", "peer", "because"]]
-    for choice in decision.choices[:MOST_MOMENTS]:
-        rows.append(
-            [
-                f"{choice.piece}",
-                f"{choice.blocks}",
-                f"{choice.holders} of {choice.peers}",
-                f"{choice.rarer}",
-                choice.address,
-                _because(choice),
-            ]
-        )
+    rows += [
+        [
+            f"{choice.piece}",
+            f"{choice.blocks}",
+            f"{choice.holders} of {choice.peers}",
+            f"{choice.rarer}",
+            choice.address,
+            _because(choice),
+        ]
+        for choice in decision.choices[:MOST_MOMENTS]
+    ]
     yield from columns(rows, left={4, 5})
     if len(decision.choices) > MOST_MOMENTS:
         yield f"and {len(decision.choices) - MOST_MOMENTS:,} requests more, which --json prints"
