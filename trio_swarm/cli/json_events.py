@@ -226,6 +226,27 @@ class ExplainedDecision(Event, frozen=True, kw_only=True):
     """See `trio_swarm.recording.explaining.Decision`."""
 
 
+class Replayed(Event, frozen=True, kw_only=True):
+    """One replay of a recording; the first is the recording itself."""
+
+    scheduler: str
+    """`as recorded` for the recording itself."""
+    seed: int | None
+    seconds: float | None
+    """Until everything was verified; None if that never was."""
+    received: dict[str, int]
+    """Bytes of use, by the number of the peer they came from."""
+    addresses: dict[str, str]
+    """By the same numbers."""
+    duplicate: int
+    decisions: int
+    decision_seconds: float
+    """What those took here (of the recording: there), in all."""
+    faults: int
+    digest: str | None
+    """The same if and only if the same happened; None for the recording itself."""
+
+
 class Failure(Event, frozen=True, kw_only=True):
     """The command ends with `exit_code`; printed as `error`."""
 

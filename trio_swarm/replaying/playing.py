@@ -1,0 +1,285 @@
+"""Plays a download with the peers of a recording, and with any strategy, on a virtual clock."""
+
+import hashlib
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from struct import Struct as Layout
+
+from msgspec import Struct
+
+from trio_swarm.recording import Event
+from trio_swarm.recording import events as ev
+from trio_swarm.replaying.measuring import Measured, Source
+from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
+from trio_swarm.schedulers.rarest_first import RarestFirst
+from trio_swarm.simulator.timeline import Timeline
+from trio_swarm.swarm.guard import GuardedScheduler
+from trio_swarm.swarm.ledger import BlockOutcome, Ledger
+from trio_swarm.swarm.lengths import BlockRun
+
+PATIENCE = 20.0
+"""How many times the recorded time, and seconds besides, a replay may take before it is given up:
+what is missing then is had by nobody that is left."""
+
+LEAST_WAIT = 1e-4
+"""Seconds until a peer plans again at least, if only time has passed."""
+
+_RECORD = Layout("<dIIII")
+
+
+class ReplayResult(Struct, frozen=True, kw_only=True):
+    """One replay; `digest` is the same if and only if the same happened."""
+
+    seconds: float | None
+    """Until everything was verified; None if that never was."""
+    received: dict[int, int]
+    """Bytes from each peer of the recording, of use."""
+    duplicate: int
+    """Bytes in vain."""
+    decisions: int
+    decision_seconds: float
+    faults: int
+    blocks: int
+    """Times that something arrived."""
+    digest: str
+
+
+class _Counted:
+    """A scheduler whose calls are counted and timed; what it decides does not depend on it."""
+
+    def __init__(self, strategy: Scheduler, timer: Callable[[], float]) -> None:
+        self._strategy = strategy
+        self._timer = timer
+        self.calls = 0
+        self.seconds = 0.0
+
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
+        self.calls += 1
+        started = self._timer()
+        # All of it, because a strategy may be a generator.
+        assignments = list(self._strategy.assign(view, rng))
+        self.seconds += self._timer() - started
+        return assignments
+
+
+def _no_timer() -> float:
+    """Return 0.0: how long a decision takes must not decide anything here."""
+    return 0.0
+
+
+def replay(
+    measured: Measured,
+    scheduler: Scheduler,
+    name: str,
+    *,
+    seed: int = 1,
+    timer: Callable[[], float] = _no_timer,
+) -> ReplayResult:
+    """Play the download to its end. `timer` returns seconds, to time decisions with."""
+    return _Replay(measured, scheduler, name, seed, timer).run()
+
+
+class _Peer:
+    """Sends what it is asked for, in order, as fast as it did."""
+
+    def __init__(self, source: Source, timeline: Timeline, arrive: "_Arrive") -> None:
+        self._source = source
+        self._timeline = timeline
+        self._arrive = arrive
+        self._queue: deque[tuple[float, BlockRun]] = deque()
+        self._sending = 0  # number of the run on its way, 0 for none
+        self._serial = 0
+
+    def ask(self, run: BlockRun) -> None:
+        """Queue a run of blocks: what is asked for now begins to come a latency later."""
+        at = self._timeline.now + self._source.latency
+        chunk = self._source.chunk
+        piece, begin, length = run
+        for start in range(begin, begin + length, chunk):
+            size = min(chunk, begin + length - start)
+            self._queue.append((at, BlockRun(piece, start, size)))
+        if not self._sending:
+            self._send()
+
+    def cancel(self, run: BlockRun) -> None:
+        """Drop what is queued of a run; what is on its way arrives."""
+        end = run.begin + run.length
+        self._queue = deque(
+            each
+            for each in self._queue
+            if each[1].piece != run.piece
+            or not run.begin <= each[1].begin
+            or each[1].begin + each[1].length > end
+        )
+
+    def drop(self) -> None:
+        """Forget everything that was asked for."""
+        self._queue.clear()
+        self._sending = 0
+
+    def _send(self) -> None:
+        if not self._queue:
+            self._sending = 0
+            return
+        at, run = self._queue.popleft()
+        self._serial += 1
+        self._sending = self._serial
+        start = max(at, self._timeline.now)
+        finish = self._source.curve.finish(start, run.length)
+        if finish < math.inf:
+            self._timeline.at(finish, self._sent, self._serial, run)
+
+    def _sent(self, serial: int, run: BlockRun) -> None:
+        if serial == self._sending:
+            self._arrive(self._source.key, run)
+            self._send()
+
+
+_Arrive = Callable[[int, BlockRun], None]
+
+
+class _Replay:
+    def __init__(
+        self,
+        measured: Measured,
+        scheduler: Scheduler,
+        name: str,
+        seed: int,
+        timer: Callable[[], float],
+    ) -> None:
+        self._measured = measured
+        self._timeline = Timeline()
+        self._counted = _Counted(scheduler, timer)
+        self._guard = GuardedScheduler(self._counted, name, RarestFirst, timer=_no_timer)
+        self._ledger = Ledger(
+            measured.lengths,
+            scheduler=self._guard,
+            rng=random.Random(f"{seed}/replay"),
+            have=measured.have,
+            open_piece_limit=measured.open_pieces,
+        )
+        self._peers: dict[int, _Peer] = {}
+        self._received = dict.fromkeys(measured.sources, 0)
+        self._hash = hashlib.sha256()
+        self._blocks = 0
+        self._finished: float | None = None
+        self._plans_at = math.inf
+        self._is_to_plan = False
+
+    def run(self) -> ReplayResult:
+        timeline = self._timeline
+        for event in self._measured.script:
+            timeline.at(event.at / 1e6, self._act, event)
+        if self._ledger.is_complete:
+            self._finished = 0.0
+        else:
+            timeline.run(self._settle, until=(self._measured.seconds + 1.0) * PATIENCE)
+        return ReplayResult(
+            seconds=self._finished,
+            received=self._received,
+            duplicate=self._ledger.duplicate_bytes,
+            decisions=self._counted.calls,
+            decision_seconds=self._counted.seconds,
+            faults=self._guard.faults,
+            blocks=self._blocks,
+            digest=self._hash.hexdigest(),
+        )
+
+    # What peers do by themselves
+
+    def _act(self, event: Event) -> None:
+        ledger = self._ledger
+        now = self._timeline.now
+        self._is_to_plan = True
+        match event:
+            case ev.Joined():
+                source = self._measured.sources[event.peer]
+                self._peers[event.peer] = _Peer(source, self._timeline, self._arrived)
+                ledger.add_peer(event.peer, now, identity=source.address, labels=source.labels)
+            case ev.Left() if event.peer in self._peers:
+                self._peers.pop(event.peer).drop()
+                ledger.remove_peer(event.peer)
+            case (
+                ev.Held()
+                | ev.Gained()
+                | ev.Choked()
+                | ev.Unchoked()
+                | ev.Allowed()
+                | ev.Suggested()
+                | ev.Limited()
+            ) if event.peer in self._peers:
+                self._hear(event)
+            case _:
+                pass  # of one that left before, in a file that is not ours
+
+    def _hear(self, event: Event) -> None:
+        ledger = self._ledger
+        match event:
+            case ev.Held():
+                pieces = ev.unpack(event.pieces, self._measured.lengths.piece_count)
+                ledger.set_pieces(event.peer, pieces)
+            case ev.Gained():
+                ledger.add_piece(event.peer, event.piece)
+            case ev.Choked():
+                # With Fast each request is refused, one by one: that comes to the same.
+                self._peers[event.peer].drop()
+                ledger.set_choked(event.peer, choked=True, fast=False)
+            case ev.Unchoked():
+                ledger.set_choked(event.peer, choked=False, fast=False)
+            case ev.Allowed():
+                ledger.allow_fast(event.peer, event.piece)
+            case ev.Suggested():
+                ledger.suggest(event.peer, event.piece)
+            case ev.Limited():
+                ledger.set_queue_limit(event.peer, event.blocks)
+            case _:
+                pass
+
+    # What comes of what we ask
+
+    def _arrived(self, key: int, run: BlockRun) -> None:
+        ledger = self._ledger
+        now = self._timeline.now
+        before = ledger.received_bytes
+        outcome = ledger.received(key, *run, now)
+        self._blocks += 1
+        self._received[key] += ledger.received_bytes - before
+        self._hash.update(_RECORD.pack(now, key & 0xFFFFFFFF, *run))
+        if outcome is BlockOutcome.COMPLETED:
+            self._timeline.at(now + self._measured.verify_seconds, self._verified, run.piece)
+        self._is_to_plan = True
+
+    def _verified(self, piece: int) -> None:
+        self._ledger.verified(piece)
+        self._is_to_plan = True
+        if self._ledger.is_complete:
+            self._finished = self._timeline.now
+            self._timeline.stop()
+
+    def _time_passed(self, due: float) -> None:
+        if due == self._plans_at:
+            self._plans_at = math.inf
+            self._is_to_plan = True
+
+    def _settle(self) -> None:
+        """Plan after what happened at one moment, as the planning task of a real peer does."""
+        if not self._is_to_plan:
+            return
+        self._is_to_plan = False
+        ledger = self._ledger
+        now = self._timeline.now
+        if ledger.is_complete:
+            return
+        ledger.expire(now)
+        for key, run in ledger.plan(now):
+            self._peers[key].ask(run)
+        for key, run in ledger.take_cancels():
+            if key in self._peers:
+                self._peers[key].cancel(run)
+        ledger.take_abandoned()
+        due = max(ledger.next_deadline(), now + LEAST_WAIT)
+        if due < self._plans_at:
+            self._plans_at = due
+            self._timeline.at(due, self._time_passed, due)
