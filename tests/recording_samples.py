@@ -104,3 +104,50 @@ def some_events(lengths: Lengths) -> st.SearchStrategy[list[Event]]:
         ev.Joined(0, 70_000, "10.0.0.3:3", {}),
     ]
     return st.lists(event, max_size=20).map(lambda more: [*start, *more])
+
+
+def told_story() -> list[Event]:
+    """Return the small story that `explain` is tested with, of three peers and two pieces.
+
+    Piece 0 is asked of the fast peer 1, and of peer 3 what a guard dropped; piece 1 of the slow
+    peer 2, and in the end of peer 1 a second time. Peer 3 chokes us throughout.
+    """
+    peers = [ev.Candidate(1, 8, 2, 4 << 20, 30_000), ev.Candidate(2, 3, 0, 0, 0)]
+    whole = BlockRun(0, 0, 4 * BLOCK)
+    late = BlockRun(1, 0, 4 * BLOCK - 100)
+    return [
+        ev.Began(0, [], 32),
+        ev.Joined(1_000, 1, "10.0.0.1:6881", {}),
+        ev.Joined(1_000, 2, "10.0.0.2:6881", {}),
+        ev.Joined(1_000, 3, "10.0.0.3:6881", {}),
+        ev.Held(2_000, 1, [0, 1]),
+        ev.Held(2_000, 2, [0, 1]),
+        ev.Held(2_000, 3, [0]),
+        ev.Unchoked(3_000, 1),
+        ev.Unchoked(3_000, 2),
+        ev.Named(3_000, 1, "libtorrent 2.1"),
+        ev.Decided(
+            10_000,
+            "strategy",
+            [0, 1],
+            peers,
+            [Assignment(1, 0, 4), Assignment(2, 1, 4)],
+            ["assigned piece 7 of 2 to peer 3"],
+            120,
+        ),
+        ev.Granted(10_000, [Grant(1, whole), Grant(2, late)], []),
+        ev.Arrived(60_000, 1, 0, 0, 2 * BLOCK, 0),
+        ev.Arrived(80_000, 1, 0, 2 * BLOCK, 2 * BLOCK, 0),
+        ev.Verified(82_000, 0),
+        ev.Granted(510_000, [Grant(1, BlockRun(1, BLOCK, 3 * BLOCK - 100))], [0]),
+        ev.Arrived(540_000, 2, 1, 0, BLOCK, 0),
+        ev.Arrived(610_000, 1, 1, BLOCK, 3 * BLOCK - 100, 0),
+        ev.Cancelled(610_000, [Grant(2, BlockRun(1, BLOCK, 3 * BLOCK - 100))]),
+        ev.Verified(620_000, 1),
+        ev.Completed(620_000),
+        ev.Left(700_000, 2),
+        ev.Ended(800_000, "stopped"),
+    ]
+
+
+STORY_HEADER = header(pieces=2)

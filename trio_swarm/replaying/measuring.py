@@ -242,13 +242,14 @@ def measure(recording: Recording) -> Measured:
                 watched[event.peer].sent(event.length, now)
             _look_who_is_done(event, history.known, watched, now)
     seconds = events[-1].at / 1e6
-    if not any(each.lengths for each in watched.values()):
+    sources = _sources(history.known, watched, seconds)
+    if not sources:
         raise RecordingError(f"{recording.header.name}: nothing was received, so nothing is known")
     return Measured(
         lengths=recording.lengths,
         have=have,
         open_pieces=max(1, history.open_pieces),
-        sources=_sources(history.known, watched, seconds),
+        sources=sources,
         script=[event for event in events if isinstance(event, _OF_THEMSELVES)],
         verify_seconds=statistics.median(verifications.seconds or [0.0]),
         seconds=seconds,
@@ -297,8 +298,10 @@ def _sources(
     latencies = {key: each.latency() for key, each in watched.items()}
     curves = {key: each.curve(width, count, latencies[key]) for key, each in watched.items()}
     means = [curve.later for curve in curves.values() if curve is not None]
-    usual = statistics.median(means)
     every = [length for each in watched.values() for length in each.lengths]
+    if not means or not every:
+        return {}
+    usual = statistics.median(means)
     sources = {}
     for key, peer in peers.items():
         curve = curves[key]

@@ -19,9 +19,13 @@ from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.ledger import BlockOutcome, Ledger
 from trio_swarm.swarm.lengths import BlockRun
 
-PATIENCE = 20.0
-"""How many times the recorded time, and seconds besides, a replay may take before it is given up:
-what is missing then is had by nobody that is left."""
+STALLED = 150.0
+"""Seconds without anything that arrives, after all that peers did by themselves, after which a
+replay is given up: what is missing is had by nobody that is left."""
+
+IDLE_PLANS = 1_000_000
+"""Plans one after the other of which nothing comes after which it is given up, too: near the end
+there are ten a second, and a file may tell of a pause of years."""
 
 LEAST_WAIT = 1e-4
 """Seconds until a peer plans again at least, if only time has passed."""
@@ -167,6 +171,7 @@ class _Replay:
         self._finished: float | None = None
         self._plans_at = math.inf
         self._is_to_plan = False
+        self._idle = 0
 
     def run(self) -> ReplayResult:
         timeline = self._timeline
@@ -175,7 +180,8 @@ class _Replay:
         if self._ledger.is_complete:
             self._finished = 0.0
         else:
-            timeline.run(self._settle, until=(self._measured.seconds + 1.0) * PATIENCE)
+            self._look_for_life(0)
+            timeline.run(self._settle, until=math.inf)
         return ReplayResult(
             seconds=self._finished,
             received=self._received,
@@ -186,6 +192,17 @@ class _Replay:
             blocks=self._blocks,
             digest=self._hash.hexdigest(),
         )
+
+    def _look_for_life(self, blocks: int) -> None:
+        """End it if no more than `blocks` arrivals have been seen by now, and peers do nothing."""
+        timeline = self._timeline
+        script = self._measured.script
+        last = script[-1].at / 1e6 if script else 0.0
+        if timeline.now > last and self._blocks == blocks:
+            timeline.stop()
+        else:
+            next_look = max(timeline.now, last) + STALLED
+            timeline.at(next_look, self._look_for_life, self._blocks)
 
     # What peers do by themselves
 
@@ -245,6 +262,7 @@ class _Replay:
         before = ledger.received_bytes
         outcome = ledger.received(key, *run, now)
         self._blocks += 1
+        self._idle = 0
         self._received[key] += ledger.received_bytes - before
         self._hash.update(_RECORD.pack(now, key & 0xFFFFFFFF, *run))
         if outcome is BlockOutcome.COMPLETED:
@@ -273,7 +291,11 @@ class _Replay:
         if ledger.is_complete:
             return
         ledger.expire(now)
+        self._idle += 1
+        if self._idle > IDLE_PLANS:
+            self._timeline.stop()
         for key, run in ledger.plan(now):
+            self._idle = 0
             self._peers[key].ask(run)
         for key, run in ledger.take_cancels():
             if key in self._peers:
