@@ -23,7 +23,7 @@ def header(*, pieces: int = 20, blocks: int = 4) -> Header:
         size=pieces * blocks * BLOCK - 100,
         piece_length=blocks * BLOCK,
         scheduler="rarest-first",
-        scheduler_options={"skip": 3},
+        scheduler_options={"random_first_pieces": 3},
         started=1.7e9,
     )
 

@@ -111,8 +111,7 @@ def _explain_peer(reporter: Reporter, recording: Recording, name: str) -> None:
 
 def _explain_decision(reporter: Reporter, recording: Recording, at: float) -> None:
     if at < 0 or at > recording.seconds:
-        end = duration_text(recording.seconds)
-        raise ConfigError(f"--at: the recording is from 0 to {recording.seconds:.3f} s ({end})")
+        raise ConfigError(f"--at: the recording is from 0 to {recording.seconds:.3f} s")
     decision = tell_decision(recording, at)
     if decision is None:
         raise ConfigError(f"--at: nothing had been asked of anybody {at:g} s after the beginning")
@@ -256,6 +255,7 @@ def _happening(moment: Moment, *, is_piece: bool) -> str:  # noqa: PLR0911, PLR0
     blocks = count_text(moment.blocks, "block")
     who = moment.address if is_piece else "it"
     of_it = "" if is_piece or moment.piece is None else f" of piece {moment.piece}"
+    owing = f", with {blocks} in flight" if moment.blocks else ""
     match moment.what:
         case "arrived":
             return f"{blocks} had come from {who}"
@@ -284,9 +284,9 @@ def _happening(moment: Moment, *, is_piece: bool) -> str:  # noqa: PLR0911, PLR0
         case "unchoked":
             return f"{who} unchoked us"
         case "choked":
-            return f"{who} choked us, with {blocks} in flight"
+            return f"{who} choked us{owing}"
         case "left":
-            return f"{who} left, with {blocks} in flight"
+            return f"{who} left{owing}"
         case "banned":
             return "banned: it had sent wrong bytes"
         case "asked":
@@ -297,10 +297,11 @@ def _decision_lines(decision: Decision, header: Header) -> Iterator[str]:
     took = f", in {decision.took * 1e6:.0f} µs" if decision.took else ""
     asked = count_text(len(decision.choices), "request")
     yield f"{_time(decision.at)}  {_who(decision, header)} made {asked}{took}"
-    yield (
-        f"{'':>10}  {count_text(decision.wanted, 'piece')} wanted; asked about "
-        f"{count_text(len(decision.peers), 'peer')}"
-    )
+    if decision.by != "endgame":
+        yield (
+            f"{'':>10}  {count_text(decision.wanted, 'piece')} wanted; asked about "
+            f"{count_text(len(decision.peers), 'peer')}"
+        )
     for option in decision.peers:
         yield f"{'':>10}  {option.address} {_could(option)}"
     for fault in decision.faults:

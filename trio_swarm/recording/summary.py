@@ -10,7 +10,7 @@ from trio_swarm.recording.history import History
 from trio_swarm.recording.reading import Recording
 from trio_swarm.recording.waiting import Ask, Waiting
 
-LONGEST = 5
+LONGEST = 3
 """Waits that are told of."""
 
 
