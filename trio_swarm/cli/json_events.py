@@ -1,11 +1,11 @@
 """What `--json` prints: one JSON object a line on stdout, each with an `event` field.
 
-Two kinds come. What happens in a node is the events of `trio_swarm.events`, by their names in
-snake case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `checked`,
-`completed`, `peer_connected`, `peer_lost`, `peer_banned`, `piece_failed`, `piece_verified`,
-`announced`, `tracker_failed`, `strategy_fault`, `torrent_failed`, `tracker_listening`). What a
-command has to say comes as the events below: `progress` once a second and torrent (get, seed,
-run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
+Two kinds come. What happens in a node is the events of `trio_swarm.events`, by their names in snake
+case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `checked`, `completed`,
+`peer_connected`, `peer_lost`, `peer_banned`, `piece_failed`, `piece_verified`, `announced`,
+`tracker_failed`, `strategy_fault`, `recording_stopped`, `torrent_failed`, `tracker_listening`).
+What a command has to say comes as the events below: `progress` once a second and torrent (get,
+seed, run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
 (show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and
 `config_checked` (check), `written` (init), `demo_result` (demo), `simulated` once for each run
 (simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
