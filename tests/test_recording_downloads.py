@@ -1,6 +1,8 @@
 """Real downloads, recorded: what the file tells is what happened."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -196,3 +198,14 @@ async def test_a_disk_without_room_ends_the_recording_and_not_the_download(
     recording = recording_of(record)
     assert not recording.events
     assert recording.cut_off is not None
+
+
+def test_a_download_that_is_not_recorded_imports_nothing_for_it() -> None:
+    program = (
+        "import sys, trio_swarm.node, trio_swarm.cli.get_command\n"
+        "print([name for name in sys.modules if 'recording' in name])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -10,8 +10,10 @@ from trio_swarm.recording import events as ev
 from trio_swarm.recording.explaining import tell_decision
 from trio_swarm.recording.summary import summarize
 from trio_swarm.recording.telling import Moment, tell_peer, tell_piece
-from trio_swarm.replaying import measure, replay
+from trio_swarm.replaying import measure, playing, replay
+from trio_swarm.replaying.measuring import RateCurve, Source
 from trio_swarm.schedulers.rarest_first import RarestFirst
+from trio_swarm.simulator.timeline import Timeline
 from trio_swarm.swarm.ledger import Grant
 from trio_swarm.swarm.lengths import BlockRun, Lengths
 
@@ -173,6 +175,93 @@ def test_peers_that_leave_because_we_stop_do_not_leave_in_a_replay() -> None:
     measured = measure(Recording(header=LARGE, events=cut, cut_off=None))
     assert not measured.is_complete
     assert replay(measured, RarestFirst(), "rarest-first").seconds is not None
+
+
+def asked_in_turn(count: int, *, at_once: int) -> Recording:
+    """One peer with 100 ms of delay that sends 1 MiB/s, and is idle before each request."""
+    events: list[Event] = [
+        ev.Began(0, [], 32),
+        ev.Joined(0, 1, "10.0.0.1:1", {}),
+        ev.Held(0, 1, ev.pack((1 << 150) - 1)),
+        ev.Unchoked(0, 1),
+    ]
+    at = 1_000
+    for first in range(0, count, at_once):
+        runs = [BlockRun(first + each, 0, LARGE.piece_length) for each in range(at_once)]
+        events.append(ev.Granted(at, [Grant(1, run) for run in runs], []))
+        at += 100_000
+        for run in runs:
+            at += 62_500
+            events.append(ev.Arrived(at, 1, *run, 0))
+        at += 50_000
+    return Recording(header=LARGE, events=events, cut_off="it is cut off")
+
+
+def test_delay_is_told_from_slowness_where_that_can_be_told() -> None:
+    source = measure(asked_in_turn(20, at_once=2)).sources[1]
+    assert abs(source.latency - 0.1) < 1e-3
+    assert abs(source.curve.finish(1.0, 1 << 20) - 2.0) < 0.02
+    alone = measure(asked_in_turn(20, at_once=1)).sources[1]
+    assert alone.latency == 0.0
+    assert not alone.is_guess
+    assert abs(alone.curve.finish(0.0, LARGE.piece_length) - 0.1625) < 0.01
+
+
+def test_a_replayed_peer_sends_in_order_what_is_neither_cancelled_nor_dropped() -> None:
+    timeline = Timeline()
+    arrived: list[tuple[float, BlockRun]] = []
+    source = Source(
+        key=1,
+        address="10.0.0.1:1",
+        labels={},
+        curve=RateCurve(1.0, (), float(BLOCK)),
+        latency=0.5,
+        chunk=BLOCK,
+        is_guess=False,
+    )
+    peer = playing._Peer(source, timeline, lambda _, run: arrived.append((timeline.now, run)))
+    peer.ask(BlockRun(0, 0, 4 * BLOCK))
+    timeline.at(1.0, peer.cancel, BlockRun(0, 2 * BLOCK, 2 * BLOCK))
+    timeline.at(1.0, peer.ask, BlockRun(7, 0, 3 * BLOCK))
+    timeline.at(4.0, peer.drop)
+    timeline.run(lambda: None, until=99.0)
+    assert arrived == [
+        (1.5, BlockRun(0, 0, BLOCK)),
+        (2.5, BlockRun(0, BLOCK, BLOCK)),
+        (3.5, BlockRun(7, 0, BLOCK)),
+    ]
+
+
+def test_peers_choke_and_leave_when_they_did() -> None:
+    events = two_steady_peers().events
+    half = LARGE.size // 3 // 2
+    for change in (ev.Choked(1_000_000, 2, fast=True), ev.Left(1_000_000, 2)):
+        changed = sorted([*events, change], key=lambda event: event.at)
+        measured = measure(Recording(header=LARGE, events=changed, cut_off=None))
+        result = replay(measured, RarestFirst(), "rarest-first")
+        assert result.seconds is not None
+        assert sum(result.received.values()) == LARGE.size
+        assert 0 < result.received[2] <= 1 << 19 < half
+
+
+def test_a_choke_that_answers_each_request_ends_none() -> None:
+    for is_fast in (True, False):
+        events = told_story()
+        events.insert(12, ev.Choked(20_000, 1, fast=is_fast))
+        moments = tell_piece(Recording(header=STORY_HEADER, events=events, cut_off=None), 0)
+        assert ("choked" in {moment.what for moment in moments}) == (not is_fast)
+        asked = moments[0].choice
+        assert asked is not None
+        assert asked.waited == (0.07 if is_fast else 0.01)
+
+
+def test_a_wait_ends_when_others_may_be_asked() -> None:
+    events: list[Event] = [*told_story()[:12], ev.Snubbed(5_010_000, 1), ev.Left(6_010_000, 2)]
+    cut = Recording(header=STORY_HEADER, events=events, cut_off="it is cut off")
+    waits = {wait.peer: wait.seconds for wait in summarize(cut).waits}
+    assert waits == {1: 5.0, 2: 6.0}
+    assert [moment.what for moment in tell_piece(cut, 0)] == ["asked", "overdue"]
+    assert [moment.what for moment in tell_piece(cut, 1)] == ["asked", "left"]
 
 
 @settings(max_examples=50)

@@ -134,17 +134,19 @@ class _Watched:
         self._is_first = False
 
     def latency(self) -> float:
-        """Return the least time to a first block beyond what sending it takes."""
+        """Return the least time to a first block beyond what sending it takes.
+
+        If it was never asked for a second block before it had sent the first, then one cannot tell
+        delay from slowness, and all of it counts as slowness.
+        """
         first = [each for each in self.stretches if each.is_first and each.length]
-        if not first:
-            return 0.0
         more = [each for each in self.stretches if not each.is_first]
         seconds = sum(each.end - each.start for each in more)
-        rate = sum(each.length for each in more) / seconds if seconds > 0.0 else 0.0
-        return min(
-            max(0.0, each.end - each.start - (each.length / rate if rate else 0.0))
-            for each in first
-        )
+        length = sum(each.length for each in more)
+        if not first or not length:
+            return 0.0
+        pace = seconds / length
+        return min(max(0.0, each.end - each.start - each.length * pace) for each in first)
 
     def curve(self, width: float, count: int, latency: float) -> RateCurve | None:
         """Return its rates, or None if it was never asked for anything."""
