@@ -15,6 +15,7 @@ import pytest
 from command_line import CommandLine
 from recording_samples import STORY_HEADER, file_of, told_story
 from trio_swarm.cli import app
+from trio_swarm.cli.get_command import _unused
 from trio_swarm.cli.text import size_text
 from trio_swarm.recording import Header, read_recording
 from trio_swarm.recording import events as ev
@@ -114,6 +115,15 @@ def test_a_program_that_is_killed_leaves_what_was_recorded_by_then(
     assert done.returncode == 0
     assert done.stderr == f"trio-swarm: film.rec: has no end: {recording.cut_off}\n"
     assert "not complete when it ended" in done.stdout
+
+
+def test_what_is_fetched_anew_after_a_wait_is_recorded_to_another_file(tmp_path: Path) -> None:
+    record = tmp_path / "film.rec"
+    assert _unused(None) is None
+    for expected in ("film.rec", "film.rec.2", "film.rec.3"):
+        path = _unused(record)
+        assert path == tmp_path / expected
+        path.touch()
 
 
 # explain

@@ -86,7 +86,8 @@ async def get(
     seed_ratio
         End when so many times the size was given to others.
     record
-        A new file to write to what happens and why, for `trio-swarm explain` and `replay`.
+        A new file to write to what happens and why, for `trio-swarm explain` and `replay`. If a
+        full disk makes it begin anew (--wait), that is in FILE.2.
     node
         How the node works.
     output

@@ -89,6 +89,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     received: dict[int, int]
     """Bytes from each peer, of use."""
     duplicate: int
+    """Bytes in vain, by then."""
     decisions: int
     decision_seconds: float
 
