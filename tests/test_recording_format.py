@@ -5,7 +5,7 @@ from io import BytesIO
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recording_samples import BLOCK, file_of, header, read, some_events
@@ -74,11 +74,18 @@ def test_any_other_file_is_refused_in_one_line(content: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"\x90")
+@example(b"\x91\x90")
 def test_a_frame_of_anything_is_refused_in_one_line(body: bytes) -> None:
     content = encode_header(HEADER) + seal(body)
-    with pytest.raises(RecordingError, match="is damaged") as caught:
-        read(content)
-    assert "\n" not in str(caught.value)
+    try:
+        recording = read(content)
+    except RecordingError as error:
+        text = str(error)
+        assert text.startswith("film.rec: is damaged: ")  # noqa: PT017  or it is an empty array
+        assert "\n" not in text  # noqa: PT017
+    else:
+        assert not recording.events
 
 
 def test_a_file_of_another_version_says_which() -> None:
