@@ -76,7 +76,7 @@ check: $(INSTALLED)  ## lint, formatting, types, and the direction of the archit
 # reads the bytes of strangers (parsers, packets, journals, configuration) is tested with 10,000
 # examples each; models of whole swarms, schedulers and disks, slower by far, with 1,000.
 READERS := $(addprefix tests/test_,formats_*.py wire_*.py tracker_*.py announcing_*.py config_*.py \
-	storage_journal.py)
+	storage_journal.py recording_format.py)
 PROPERTIES := $(BIN)/python -m pytest -m hypothesis -n $(WORKERS) --timeout 3600 $(ARGS)
 
 nightly: $(INSTALLED)  ## run the property tests with 10,000 (models: 1,000) examples, half an hour
