@@ -138,3 +138,49 @@ def test_wrong_names_are_told_before_anything_runs(small: Path) -> None:
         assert "nonsense" in err
     assert run_here("simulate", small, "--seeds", 0)[0] == 2
     assert run_here("simulate", small.parent / "missing.toml")[0] == 2
+
+
+def test_variants_of_one_scheduler_are_compared(small: Path) -> None:
+    variants = ("bandwidth-weighted", "bandwidth-weighted:pieces=rarest", "rarest-first")
+    flags = [part for each in variants for part in ("--scheduler", each)]
+    code, out, err = run_here("simulate", small, *flags)
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()[2:5]]
+    assert [row[0] for row in rows] == list(variants)
+    assert rows[0][-1] != rows[1][-1]
+
+
+def test_options_apply_to_every_scheduler_and_axis_and_are_in_the_json(small: Path) -> None:
+    code, out, _ = run_here(
+        *("simulate", small, "--json", "-o", "pieces=in-order", "--scheduler", "round-robin"),
+        *("--scheduler", 'bandwidth-weighted:pieces="rarest"', "--uploader", "spread:hide=false"),
+        *("--choker", "tit-for-tat:optimistic_every=2,turn_seconds=5"),
+    )
+    runs = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [run["scheduler_options"] for run in runs] == [
+        {"pieces": "in-order"},
+        {"pieces": '"rarest"'},
+    ]
+    assert runs[0]["uploader_options"] == {"hide": "false"}
+    assert runs[0]["choker_options"] == {"optimistic_every": "2", "turn_seconds": "5"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--scheduler", "bandwidth-weighted:piece=rarest"), "has no option 'piece'"),
+        (("--scheduler", "bandwidth-weighted:pieces=rarer"), "option 'pieces' must be"),
+        (("--scheduler", "rarest-first:random_first_pieces=[1]"), "'random_first_pieces' must be"),
+        (("--scheduler", "rarest-first:random"), "--scheduler: expected KEY=VALUE"),
+        (("--scheduler", "rarest-first:random_first_pieces=-1"), "random_first_pieces must be"),
+        (("-o", "pieces=rarest"), "scheduler 'rarest-first' has no option 'pieces'"),
+        (("--uploader", "spread:hide=maybe"), "option 'hide' must be bool"),
+        (("--choker", "tit-for-tat:slots=4"), "choker 'tit-for-tat' has no option 'slots'"),
+    ],
+)
+def test_a_wrong_option_is_told_by_its_name(small: Path, flags: tuple[str, ...], said: str) -> None:
+    code, out, err = run_here("simulate", small, *flags)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.splitlines()) == 1

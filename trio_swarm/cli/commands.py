@@ -108,6 +108,7 @@ COMMANDS = {
         (
             "trio-swarm simulate config/scenarios/flash-crowd.toml",
             "trio-swarm simulate crowd.toml --scheduler rarest-first --scheduler round-robin",
+            "trio-swarm simulate crowd.toml --scheduler bandwidth-weighted:pieces=rarest",
             "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
         ),
     ),

@@ -160,8 +160,12 @@ class Simulated(Event, frozen=True, kw_only=True):
     """One run of `simulate`; None where somebody never was complete."""
 
     scheduler: str
+    scheduler_options: Mapping[str, str]
+    """Those that were given, as they were typed."""
     uploader: str
+    uploader_options: Mapping[str, str]
     choker: str
+    choker_options: Mapping[str, str]
     seed: int
     last: float | None
     """Seconds until the last leecher was complete."""

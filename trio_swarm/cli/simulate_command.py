@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from cyclopts import Parameter
 from msgspec.structs import replace
 
 from trio_swarm.cli.json_events import Simulated
 from trio_swarm.cli.options import OutputOptions, Words, plugin_paths, positive
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.text import columns, count_text, duration_text, size_text
+from trio_swarm.cli.variants import Variant, read_variant
 from trio_swarm.config.scenarios import ScenarioFile, read_scenario
 from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
 from trio_swarm.schedulers.loading import load_strategies
@@ -35,9 +37,9 @@ class _Task(NamedTuple):
     """One run; it is sent to a process of its own, so it holds names and not strategies."""
 
     scenario: ScenarioFile
-    scheduler: str
-    uploader: str
-    choker: str
+    scheduler: Variant
+    uploader: Variant
+    choker: Variant
     plugins: tuple[Path, ...]
     seed: int
 
@@ -83,6 +85,7 @@ def simulate(
     /,
     *,
     scheduler: Words = (),
+    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
     uploader: str = _DEFAULTS.uploader,
     choker: str = _DEFAULTS.choker,
     plugin: Words = (),
@@ -100,11 +103,14 @@ def simulate(
     scenario
         The TOML file that describes the swarm; examples are in config/scenarios.
     scheduler
-        Strategy for what to fetch from whom; several are compared.
+        Strategy for what to fetch from whom, NAME or NAME:KEY=VALUE,KEY=VALUE; several are
+        compared, those of one name and other options, too.
+    option
+        KEY=VALUE for all schedulers; may be given several times.
     uploader
-        Strategy for what to offer.
+        Strategy for what to offer; options as for the scheduler.
     choker
-        Strategy for whom to serve.
+        Strategy for whom to serve; options as for the scheduler.
     plugin
         A Python file or folder with strategies of your own.
     seeds
@@ -118,17 +124,19 @@ def simulate(
     reporter = make_reporter(output or OutputOptions())
     positive("--seeds", seeds)
     positive("--workers", workers)
-    chosen = scheduler or (_DEFAULTS.scheduler,)
     plugins = plugin_paths(plugin)
     loaded = load_strategies(plugins)
-    for name in chosen:
-        loaded.scheduler(name)
-    loaded.uploader(uploader)
-    loaded.choker(choker)
+    variants = {
+        variant.label: variant
+        for typed in scheduler or (_DEFAULTS.scheduler,)
+        for variant in [read_variant("scheduler", typed, loaded, option)]
+    }
+    uploads = read_variant("uploader", uploader, loaded)
+    chokes = read_variant("choker", choker, loaded)
     found = read_scenario(scenario)
     tasks = [
-        _Task(found, name, uploader, choker, plugins, seed)
-        for name in chosen
+        _Task(found, variant, uploads, chokes, plugins, seed)
+        for variant in variants.values()
         for seed in range(1, seeds + 1)
     ]
     reporter.heading(_heading(scenario, found, seeds))
@@ -136,7 +144,7 @@ def simulate(
     for outcome in _play_all(tasks, workers or os.cpu_count() or 1):
         outcomes.append(outcome)
         reporter.answer(_event(outcome), "")
-    _show(reporter, chosen, outcomes)
+    _show(reporter, list(variants), outcomes)
     return 1 if any(outcome.result.unfinished for outcome in outcomes) else 0
 
 
@@ -154,9 +162,14 @@ def _play_all(tasks: Sequence[_Task], workers: int) -> Iterator[_Outcome]:
 def _play(task: _Task) -> _Outcome:
     started = time.perf_counter()
     chosen = strategies(
-        scheduler=task.scheduler,
-        uploader=task.uploader,
-        choker=task.choker,
+        scheduler=task.scheduler.name,
+        uploader=task.uploader.name,
+        choker=task.choker.name,
+        options={
+            "scheduler": task.scheduler.options,
+            "uploader": task.uploader.options,
+            "choker": task.choker.options,
+        },
         loaded=load_strategies(task.plugins),
     )
     timed = _Timed()
@@ -180,7 +193,7 @@ def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
     )
 
 
-def _show(reporter: Reporter, chosen: Sequence[str], outcomes: Sequence[_Outcome]) -> None:
+def _show(reporter: Reporter, labels: Sequence[str], outcomes: Sequence[_Outcome]) -> None:
     rows = [
         [
             "scheduler",
@@ -195,14 +208,14 @@ def _show(reporter: Reporter, chosen: Sequence[str], outcomes: Sequence[_Outcome
             "digest",
         ],
     ]
-    for name in chosen:
-        mine = [each for each in outcomes if each.task.scheduler == name]
+    for label in labels:
+        mine = [each for each in outcomes if each.task.scheduler.label == label]
         results = [each.result for each in mine]
         decisions = max(1, sum(each.decisions for each in mine))
         deciding = sum(each.decision_seconds for each in mine)
         rows.append(
             [
-                name,
+                label,
                 _mean(results, lambda each: each.last, "{:.1f} s"),
                 _mean(results, lambda each: each.ratio, "{:.3f}"),
                 _mean(results, lambda each: each.p50, "{:.1f} s"),
@@ -256,9 +269,12 @@ def _digest(results: Sequence[SwarmResult]) -> str:
 def _event(outcome: _Outcome) -> Simulated:
     task, result, seconds, decisions, decision_seconds = outcome
     return Simulated(
-        scheduler=task.scheduler,
-        uploader=task.uploader,
-        choker=task.choker,
+        scheduler=task.scheduler.name,
+        scheduler_options=task.scheduler.texts,
+        uploader=task.uploader.name,
+        uploader_options=task.uploader.texts,
+        choker=task.choker.name,
+        choker_options=task.choker.texts,
         seed=task.seed,
         last=_finite(result.last),
         p50=_finite(result.p50),

@@ -5,15 +5,18 @@ Rates are bytes/s of payload, times seconds, lengths bytes.
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
 
 from trio_swarm.schedulers.api import Choker, Scheduler, Uploader
-from trio_swarm.schedulers.loading import Strategies, load_strategies
+from trio_swarm.schedulers.loading import Axis, Strategies, load_strategies
 from trio_swarm.settings import NodeSettings
 
 Role = Literal["seeder", "leecher", "free-rider"]
+
+NO_OPTIONS: Mapping[Axis, Mapping[str, object]] = MappingProxyType({})
 
 
 class PeerSpec(Struct, frozen=True, kw_only=True):
@@ -72,15 +75,23 @@ def strategies(
     scheduler: str | None = None,
     uploader: str | None = None,
     choker: str | None = None,
+    options: Mapping[Axis, Mapping[str, object]] = NO_OPTIONS,
     loaded: Strategies | None = None,
 ) -> StrategySet:
-    """Return strategies by name; those not named are the defaults of a node. Raises ConfigError."""
+    """Return strategies by name; those not named are the defaults of a node. Raises ConfigError.
+
+    `options` has the options of each axis.
+    """
     settings = NodeSettings()
     found = loaded if loaded is not None else load_strategies(())
+
+    def of(axis: Axis) -> Mapping[str, object]:
+        return options.get(axis, {})
+
     return StrategySet(
-        scheduler=lambda: found.scheduler(scheduler or settings.scheduler),
-        uploader=lambda: found.uploader(uploader or settings.uploader),
-        choker=lambda: found.choker(choker or settings.choker),
+        scheduler=lambda: found.scheduler(scheduler or settings.scheduler, of("scheduler")),
+        uploader=lambda: found.uploader(uploader or settings.uploader, of("uploader")),
+        choker=lambda: found.choker(choker or settings.choker, of("choker")),
     )
 
 
