@@ -11,6 +11,7 @@ from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.simulator.neighbour import CLOSED, Neighbour
 from trio_swarm.simulator.pipes import Downlink, Uplink
+from trio_swarm.simulator.racks import labels_seen
 from trio_swarm.simulator.scenario import StrategySet
 from trio_swarm.simulator.upload_side import UploadSide
 from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
@@ -111,7 +112,8 @@ class Peer:
         """Join a connection that is open now."""
         now = self.swarm.timeline.now
         self.neighbours[neighbour.key] = neighbour
-        self.ledger.add_peer(neighbour.key, now, identity=neighbour.address)
+        labels = labels_seen(self.spec, self.swarm.scenario.peers[neighbour.key])
+        self.ledger.add_peer(neighbour.key, now, identity=neighbour.address, labels=labels)
         self.ledger.set_queue_limit(neighbour.key, REQUESTS_ANNOUNCED)
         self.swarm.wake(neighbour)
         self.swarm.rechoke(self)

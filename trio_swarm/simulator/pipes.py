@@ -15,7 +15,7 @@ their place in the stream: a HAVE behind a block arrives after it.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from trio_swarm.simulator.timeline import Timeline
 
@@ -30,6 +30,16 @@ ALONE = 4
 
 Message = tuple[int, Any]
 """What one peer tells another: a kind, which tells the type of its content, and that."""
+
+
+class Receiving(Protocol):
+    """What a pipe ends in: see `Downlink` for the methods."""
+
+    def takes(self, pipe: "Pipe", quantum: int) -> bool:  # noqa: D102
+        ...
+
+    def arrival(self, begin: float, end: float, nbytes: int) -> float:  # noqa: D102
+        ...
 
 
 class Downlink:
@@ -188,7 +198,7 @@ class Pipe:
         self,
         timeline: Timeline,
         up: Uplink,
-        down: Downlink | None,
+        down: Receiving | None,
         *,
         latency: float,
         send_buffer: int,

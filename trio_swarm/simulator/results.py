@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from trio_swarm.simulator.playback import Audience, Playback, audience_of, watch
 from trio_swarm.simulator.scenario import Role
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ class PeerResult(Struct, frozen=True, kw_only=True):
     duplicate: int
     """Of those, in vain."""
     accepted: int
+    has_left: bool = False
+    """It went or died before the end."""
+    playback: Playback | None = None
+    """How it was to watch, of leechers where the scenario says so."""
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether it went before it was complete."""
+        return self.has_left and self.finished_at is None
 
 
 class SwarmResult(Struct, frozen=True, kw_only=True):
@@ -36,7 +46,9 @@ class SwarmResult(Struct, frozen=True, kw_only=True):
 
     peers: tuple[PeerResult, ...]
     unfinished: int
-    """Leechers that never were complete."""
+    """Leechers that stayed and never were complete."""
+    gave_up: int
+    """Leechers that went before they were complete. No time counts them."""
     last: float
     """Seconds until the last leecher was complete; infinite if one never was."""
     p50: float
@@ -51,6 +63,12 @@ class SwarmResult(Struct, frozen=True, kw_only=True):
     """Of all uplinks that serve, until the end or until their peer left."""
     duplicate: int
     """Bytes of blocks that arrived in vain."""
+    crossed: int
+    """Bytes of blocks that went from one rack to another."""
+    crossed_copies: float
+    """The same, in times the torrent."""
+    audience: Audience | None
+    """Of all that watched, if any did."""
     ended_at: float
     transfers: int
     """Requests answered."""
@@ -61,24 +79,21 @@ def result_of(swarm: "Swarm") -> SwarmResult:
     """Return the result of a run that is over."""
     end = swarm.timeline.now
     results = [_peer_result(peer) for peer in swarm.peers]
-    times = sorted(
-        math.inf if each.seconds is None else each.seconds
-        for each in results
-        if each.role != "seeder"
-    )
+    stayed = [each for each in results if each.role != "seeder" and not each.has_given_up]
+    times = sorted(math.inf if each.seconds is None else each.seconds for each in stayed)
+    gave_up = sum(each.has_given_up for each in results if each.role != "seeder")
     size = swarm.scenario.size
     last = max(
-        (
-            math.inf if each.finished_at is None else each.finished_at
-            for each in results
-            if each.role != "seeder"
-        ),
-        default=0.0,
+        (math.inf if each.finished_at is None else each.finished_at for each in stayed),
+        default=math.inf if gave_up else 0.0,
     )
     bound = swarm.scenario.bound
+    crossed = sum(trunk.sent for trunk in swarm.trunks.values())
+    watched = [each.playback for each in results if each.playback is not None]
     return SwarmResult(
         peers=tuple(results),
-        unfinished=sum(each.finished_at is None for each in results),
+        unfinished=sum(each.finished_at is None for each in stayed),
+        gave_up=gave_up,
         last=last,
         p50=_percentile(times, 0.5),
         p95=_percentile(times, 0.95),
@@ -87,6 +102,9 @@ def result_of(swarm: "Swarm") -> SwarmResult:
         copies=sum(each.sent for each in results if each.role == "seeder") / max(1, size),
         utilisation=_utilisation(swarm, end),
         duplicate=sum(each.duplicate for each in results),
+        crossed=crossed,
+        crossed_copies=crossed / max(1, size),
+        audience=audience_of(watched) if watched else None,
         ended_at=end,
         transfers=swarm.trace.blocks,
         digest=swarm.trace.digest(),
@@ -107,6 +125,23 @@ def _peer_result(peer: "Peer") -> PeerResult:
         received=peer.taken,
         duplicate=peer.ledger.duplicate_bytes,
         accepted=peer.ledger.received_bytes,
+        has_left=peer.left_at is not None,
+        playback=None if is_seeder else _playback(peer),
+    )
+
+
+def _playback(peer: "Peer") -> Playback | None:
+    swarm = peer.swarm
+    scenario = swarm.scenario
+    if scenario.playback is None or swarm.piece_times is None:
+        return None
+    return watch(
+        swarm.piece_times.of(peer.index),
+        scenario.playback,
+        size=scenario.size,
+        piece_length=scenario.piece_length,
+        joined=peer.spec.joins_at,
+        until=swarm.timeline.now if peer.left_at is None else peer.left_at,
     )
 
 

@@ -4,7 +4,7 @@ Rates are bytes/s of payload, times seconds, lengths bytes.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 from trio_swarm.schedulers.api import Choker, Scheduler, Uploader
 from trio_swarm.schedulers.loading import Axis, Strategies, load_strategies
 from trio_swarm.settings import NodeSettings
+from trio_swarm.simulator.playback import PlaybackSpec
 
 Role = Literal["seeder", "leecher", "free-rider"]
 
@@ -37,6 +38,20 @@ class PeerSpec(Struct, frozen=True, kw_only=True):
     """It goes when its uplink has sent so many times the torrent."""
     seeds_for: float = math.inf
     """It goes so long after it is complete."""
+    rack: str = ""
+    """Where it is, if that matters: see `CrossLink`."""
+    labels: Mapping[str, str] = {}
+    """What strategies of other peers are told of it."""
+
+
+class CrossLink(Struct, frozen=True, kw_only=True):
+    """What all peers of two racks share when they talk to those of the other."""
+
+    between: tuple[str, str]
+    rate: float
+    """In each direction."""
+    latency: float = 0.0
+    """One way, besides that of the peers."""
 
 
 class Network(Struct, frozen=True, kw_only=True):
@@ -58,6 +73,8 @@ class Network(Struct, frozen=True, kw_only=True):
     """Pieces each peer may fetch while it is choked (BEP 6)."""
     pair_latency: Mapping[tuple[int, int], float] = {}
     """One-way delay between two peers (lower index first) where it is not the sum of theirs."""
+    cross_links: tuple[CrossLink, ...] = ()
+    """Between racks; two without one have no bottleneck between them."""
 
 
 class StrategySet(Struct, frozen=True, kw_only=True):
@@ -106,6 +123,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     network: Network = Network()
     max_seconds: float = 86400.0
     """When to give up."""
+    playback: PlaybackSpec | None = None
+    """Leechers watch it while they fetch it."""
 
     @property
     def bound(self) -> float:
@@ -113,7 +132,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
         max(F/u_s, F/d_min, N·F/(u_s + Σu_i)), by Kumar and Ross: for any scheme whatever. Free
         riders count as leechers without an uplink. Where peers come later or leave sooner, it is
-        true, too, but out of reach.
+        true, too, but out of reach. And into a rack that has no seeder one copy must come.
         """
         seeding = sum(peer.up for peer in self.peers if peer.role == "seeder")
         leechers = [peer for peer in self.peers if peer.role != "seeder"]
@@ -125,4 +144,19 @@ class Scenario(Struct, frozen=True, kw_only=True):
             self.size / seeding,
             self.size / slowest,
             len(leechers) * self.size / (seeding + helping),
+            *(self.size / rate for rate in self._rates_into_racks()),
         )
+
+    def _rates_into_racks(self) -> Iterator[float]:
+        """Yield the rate at which a rack can be reached, of each that lacks a seeder."""
+        racks = {peer.rack for peer in self.peers}
+        seeding = {peer.rack for peer in self.peers if peer.role == "seeder"}
+        for rack in racks - seeding:
+            rates = {
+                other: link.rate
+                for link in self.network.cross_links
+                for one, other in (link.between, link.between[::-1])
+                if one == rack
+            }
+            if rates.keys() >= racks - {rack}:
+                yield sum(rates[other] for other in racks - {rack})

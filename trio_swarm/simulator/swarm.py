@@ -5,7 +5,9 @@ import random
 
 from trio_swarm.simulator.neighbour import Neighbour
 from trio_swarm.simulator.peer import Peer
-from trio_swarm.simulator.pipes import Pipe
+from trio_swarm.simulator.pipes import Pipe, Receiving
+from trio_swarm.simulator.playback import PieceTimes
+from trio_swarm.simulator.racks import Crossing, trunks
 from trio_swarm.simulator.results import SwarmResult, result_of
 from trio_swarm.simulator.scenario import Scenario, StrategySet, strategies
 from trio_swarm.simulator.timeline import Timeline
@@ -43,8 +45,15 @@ class Swarm:
     ) -> None:
         self.scenario = scenario
         self.timeline = Timeline()
+        self.piece_times: PieceTimes | None = None
+        """When each peer had each piece, if they watch."""
+        if scenario.playback is not None:
+            pieces = -(-scenario.size // scenario.piece_length)
+            sink = self.piece_times = PieceTimes(len(scenario.peers), pieces, sink)
         self.trace = Trace(sink)
         self.pipes: list[Pipe] = []
+        network = scenario.network
+        self.trunks = trunks(self.timeline, network.cross_links, network.quantum)
         self._rng = random.Random(f"{seed}/swarm")
         self._to_choke: list[Peer] = []
         self._to_plan: list[Peer] = []
@@ -88,7 +97,11 @@ class Swarm:
     def _latency(self, one: Peer, other: Peer) -> float:
         pair = (min(one.index, other.index), max(one.index, other.index))
         special = self.scenario.network.pair_latency.get(pair)
-        return one.spec.latency + other.spec.latency if special is None else special
+        if special is not None:
+            return special
+        trunk = self.trunks.get((one.spec.rack, other.spec.rack))
+        own = one.spec.latency + other.spec.latency
+        return own if trunk is None else own + trunk.latency
 
     def _connect(self, one: Peer, other: Peer) -> None:
         if not (one.is_here and other.is_here) or other.index in one.neighbours:
@@ -107,23 +120,42 @@ class Swarm:
             for peer, to in ((one, other), (other, one))
         )
         near.other, far.other = far, near
-        latency = self._latency(one, other)
-        network = self.scenario.network
         for end in (near, far):
-            receiver = end.other
-            end.pipe = Pipe(
-                self.timeline,
-                end.peer.up,
-                receiver.peer.down,
-                latency=latency,
-                send_buffer=network.send_buffer,
-                deliver=receiver.hear,
-                has_room=end.has_room,
-                share=1.0 + network.unevenness * self._rng.uniform(-1.0, 1.0),
-            )
-            self.pipes.append(end.pipe)
+            self.pipes.append(self._lay_pipe(end))
         one.meet(near)
         other.meet(far)
+
+    def _lay_pipe(self, end: Neighbour) -> Pipe:
+        sender, receiver = end.peer, end.other.peer
+        network = self.scenario.network
+        latency = self._latency(sender, receiver)
+        share = 1.0 + network.unevenness * self._rng.uniform(-1.0, 1.0)
+        down: Receiving | None = receiver.down
+        deliver = end.other.hear
+        trunk = self.trunks.get((sender.spec.rack, receiver.spec.rack))
+        if trunk is not None:
+            near = min(latency, sender.spec.latency)
+            down = crossing = Crossing(
+                self.timeline,
+                trunk,
+                receiver.down,
+                latency=max(0.0, latency - near - trunk.latency),
+                deliver=deliver,
+                share=share,
+            )
+            deliver = crossing.enter
+            latency = near
+        end.pipe = Pipe(
+            self.timeline,
+            sender.up,
+            down,
+            latency=latency,
+            send_buffer=network.send_buffer,
+            deliver=deliver,
+            has_room=end.has_room,
+            share=share,
+        )
+        return end.pipe
 
     def finished(self) -> None:
         """Note that one more peer is complete; the run ends with the last."""
