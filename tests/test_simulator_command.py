@@ -3,14 +3,17 @@
 import contextlib
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from trio_swarm.cli import app
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.scenarios import read_scenario
 from trio_swarm.errors import ConfigError
+from trio_swarm.simulator import simulate
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "config" / "scenarios").glob("*.toml"))
 
@@ -52,6 +55,58 @@ def test_every_example_describes_a_swarm(file: Path) -> None:
     assert file.read_text().startswith("# ")
 
 
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_plays_when_it_is_small(file: Path) -> None:
+    found = read_scenario(file)
+    assert found.size >= 16 * found.piece_length
+    small = replace(found.scenario(1), size=24 * 65536, piece_length=65536)
+    result = simulate(small)
+    if not file.stem.startswith("seeder-leaves"):  # what it has sent is too little when it is small
+        assert result.unfinished == 0
+        assert math.isfinite(result.last)
+    assert (result.audience is not None) == (found.playback is not None)
+    assert (result.crossed > 0) == bool(found.links)
+
+
+def test_peers_that_give_up_are_counted_and_delay_nobody(small: Path) -> None:
+    small.write_text(
+        SMALL
+        + 'joins_every = 0.5\n[[peers]]\ncount = 4\nup = "1Mbit"\ndown = "1Mbit"\nstays_for = 1.0\n'
+    )
+    code, out, err = run_here("simulate", small, "--json")
+    run = json.loads(out)
+    assert (code, err, run["unfinished"], run["gave_up"]) == (0, "", 0, 4)
+    assert 0 < run["last"] < 10
+    code, out, err = run_here("simulate", small)
+    assert "gave up" in out.splitlines()[1]
+
+
+def test_stays_at_random_follow_the_seed_and_keep_their_mean(tmp_path: Path) -> None:
+    file = tmp_path / "churn.toml"
+    file.write_text(
+        SMALL.replace(
+            "count = 3", "count = 400\njoins_at = 5\nstays_for = 10\nstays_at_random = true"
+        )
+    )
+    found = read_scenario(file)
+    stays = [peer.leaves_at - peer.joins_at for peer in found.scenario(1).peers[1:]]
+    assert stays == [peer.leaves_at - peer.joins_at for peer in found.scenario(1).peers[1:]]
+    assert stays != [peer.leaves_at - peer.joins_at for peer in found.scenario(2).peers[1:]]
+    assert 8.5 < sum(stays) / 400 < 11.5
+
+
+def test_those_who_watch_are_told_of_one_by_one_and_together(small: Path) -> None:
+    small.write_text(SMALL.replace("[[peers]]", '[playback]\nrate = "8Mbit"\n[[peers]]', 1))
+    code, out, _ = run_here("simulate", small, "--json")
+    run = json.loads(out)
+    assert code == 0
+    assert run["audience"]["watched"] == 3
+    assert [each["peer"] for each in run["viewers"]] == [1, 2, 3]
+    assert run["audience"]["stalls"] == sum(each["stalls"] for each in run["viewers"])
+    code, out, _ = run_here("simulate", small)
+    assert "plays after" in out.splitlines()[1]
+
+
 def test_groups_become_peers_and_links_lose_their_headers(small: Path) -> None:
     scenario = read_scenario(small).scenario(1)
     assert [round(peer.up * 8 / 0.955e6) for peer in scenario.peers] == [20, 10, 20, 10]
@@ -82,6 +137,9 @@ def test_random_arrivals_follow_the_seed_and_keep_their_mean(tmp_path: Path) -> 
         (('role = "seeder"', 'role = "sower"'), "peers[0].role: invalid enum value 'sower'"),
         (("count = 3", "count = 0"), "peers[1].count: expected a whole number >= 1"),
         (('down = "50Mbit"', "leaves_at = -1"), "peers[1].leaves_at: expected a number >= 0"),
+        (('down = "50Mbit"', "stays_for = 'x'"), "peers[1].stays_for: expected a number"),
+        (("[[peers]]", "[playback]\nbuffer = 1\n[[peers]]"), "playback.rate: is missing"),
+        (("[[peers]]", "[[links]]\nbetween = 1\n[[peers]]"), "links[0].between: expected a list"),
     ],
 )
 def test_a_mistake_is_told_with_its_key(small: Path, change: tuple[str, str], said: str) -> None:
@@ -89,6 +147,38 @@ def test_a_mistake_is_told_with_its_key(small: Path, change: tuple[str, str], sa
     with pytest.raises(ConfigProblems) as caught:
         read_scenario(small)
     assert any(said in str(problem) for problem in caught.value.problems), caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[links]]\nbetween = ["a"]\nrate = 1', "links[0].between: expected the names of two"),
+        (
+            '[[links]]\nbetween = ["a", "a"]\nrate = 1',
+            "links[0].between: expected the names of two",
+        ),
+        ('[[links]]\nbetween = ["a", "b"]\nrate = 1', "links[0].between: there is nobody in rack"),
+        ('[playback]\nrate = "unlimited"', "playback.rate: nobody plays that fast"),
+    ],
+)
+def test_what_is_wrong_together_is_told_with_its_key(small: Path, text: str, said: str) -> None:
+    small.write_text(SMALL.replace("[[peers]]", '[[peers]]\nrack = "a"', 1) + text)
+    with pytest.raises(ConfigError) as caught:
+        read_scenario(small)
+    assert said in str(caught.value)
+
+
+def test_two_racks_have_one_link(small: Path) -> None:
+    link = '[[links]]\nbetween = ["a", "b"]\nrate = "1Mbit"\n'
+    turned = link.replace('"a", "b"', '"b", "a"')
+    racks = SMALL.replace("count = 3", 'count = 3\nrack = "b"').replace(
+        'role = "seeder"', 'role = "seeder"\nrack = "a"'
+    )
+    small.write_text(racks + link)
+    assert len(read_scenario(small).scenario(1).network.cross_links) == 1
+    small.write_text(racks + link + turned)
+    with pytest.raises(ConfigError, match=r"links\[1\].between: these racks have a link already"):
+        read_scenario(small)
 
 
 def test_a_swarm_needs_somebody_who_has_it_and_somebody_who_wants_it(small: Path) -> None:

@@ -182,6 +182,14 @@ class Simulated(Event, frozen=True, kw_only=True):
     duplicate: int
     received: int
     unfinished: int
+    gave_up: int
+    """Leechers that went before they were complete."""
+    crossed: int
+    """Bytes that went from one rack to another."""
+    audience: Mapping[str, object] | None
+    """How those watched who did, together; None where nobody did."""
+    viewers: list[dict[str, object]]
+    """The same of each: `peer`, `starts_after`, `stalls`, `stalled`, `is_whole`."""
     transfers: int
     simulation_seconds: float
     """What the run took here."""

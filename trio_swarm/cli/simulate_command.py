@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from trio_swarm.cli.json_events import Simulated
 from trio_swarm.cli.options import OutputOptions, Words, plugin_paths, positive
@@ -26,6 +26,7 @@ from trio_swarm.schedulers.loading import load_strategies
 from trio_swarm.settings import NodeSettings
 from trio_swarm.simulator import SwarmResult, strategies
 from trio_swarm.simulator import simulate as play
+from trio_swarm.simulator.playback import Audience
 
 _DEFAULTS = NodeSettings()
 
@@ -193,21 +194,52 @@ def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
     )
 
 
+class _Column(NamedTuple):
+    """One number of a run, and how it is written."""
+
+    title: str
+    value: Callable[[SwarmResult], float]
+    form: str
+
+    def is_wanted(self, outcomes: Sequence[_Outcome]) -> bool:
+        """Whether it says something of any of these runs."""
+        return any(self.value(each.result) for each in outcomes)
+
+
+def _watching(value: Callable[[Audience], float | None]) -> Callable[[SwarmResult], float]:
+    """Return `value` of those who watched: 0.0 if nobody did, infinite if it is None."""
+
+    def of(result: SwarmResult) -> float:
+        if result.audience is None:
+            return 0.0
+        found = value(result.audience)
+        return math.inf if found is None else found
+
+    return of
+
+
+_COLUMNS = (
+    _Column("last", lambda each: each.last, "{:.1f} s"),
+    _Column("ratio", lambda each: each.ratio, "{:.3f}"),
+    _Column("p50", lambda each: each.p50, "{:.1f} s"),
+    _Column("p95", lambda each: each.p95, "{:.1f} s"),
+    _Column("copies", lambda each: each.copies, "{:.2f}"),
+    _Column("uplinks", lambda each: 100.0 * each.utilisation, "{:.0f} %"),
+    _Column("in vain", lambda each: 100.0 * each.duplicate / _received(each), "{:.2f} %"),
+)
+_SOMETIMES = (
+    _Column("gave up", lambda each: each.gave_up, "{:.0f}"),
+    _Column("crossed", lambda each: each.crossed_copies, "{:.2f}"),
+    _Column("plays after", _watching(lambda each: each.starts_after), "{:.1f} s"),
+    _Column("stalls", _watching(lambda each: each.stalls), "{:.0f}"),
+    _Column("stalled", _watching(lambda each: each.stalled), "{:.1f} s"),
+)
+"""Shown if one of them is not zero."""
+
+
 def _show(reporter: Reporter, labels: Sequence[str], outcomes: Sequence[_Outcome]) -> None:
-    rows = [
-        [
-            "scheduler",
-            "last",
-            "ratio",
-            "p50",
-            "p95",
-            "copies",
-            "uplinks",
-            "in vain",
-            "decides",
-            "digest",
-        ],
-    ]
+    shown = [*_COLUMNS, *(each for each in _SOMETIMES if each.is_wanted(outcomes))]
+    rows = [["scheduler", *(each.title for each in shown), "decides", "digest"]]
     for label in labels:
         mine = [each for each in outcomes if each.task.scheduler.label == label]
         results = [each.result for each in mine]
@@ -216,13 +248,7 @@ def _show(reporter: Reporter, labels: Sequence[str], outcomes: Sequence[_Outcome
         rows.append(
             [
                 label,
-                _mean(results, lambda each: each.last, "{:.1f} s"),
-                _mean(results, lambda each: each.ratio, "{:.3f}"),
-                _mean(results, lambda each: each.p50, "{:.1f} s"),
-                _mean(results, lambda each: each.p95, "{:.1f} s"),
-                _mean(results, lambda each: each.copies, "{:.2f}"),
-                _mean(results, lambda each: 100.0 * each.utilisation, "{:.0f} %"),
-                _mean(results, lambda each: 100.0 * each.duplicate / _received(each), "{:.2f} %"),
+                *(_mean(results, each.value, each.form) for each in shown),
                 f"{deciding / decisions * 1e6:.0f} µs",
                 _digest(results),
             ]
@@ -286,6 +312,14 @@ def _event(outcome: _Outcome) -> Simulated:
         duplicate=result.duplicate,
         received=_received(result),
         unfinished=result.unfinished,
+        gave_up=result.gave_up,
+        crossed=result.crossed,
+        audience=None if result.audience is None else asdict(result.audience),
+        viewers=[
+            {"peer": index, **asdict(peer.playback)}
+            for index, peer in enumerate(result.peers)
+            if peer.playback is not None
+        ],
         transfers=result.transfers,
         simulation_seconds=seconds,
         decisions=decisions,

@@ -9,13 +9,14 @@ import random
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from trio_swarm.config.model import Parsed, Seconds
+from trio_swarm.config.model import Parsed, Seconds, Text
 from trio_swarm.config.reading import read_table
 from trio_swarm.config.values import parse_piece_length, parse_rate, parse_size
 from trio_swarm.errors import ConfigError
-from trio_swarm.simulator.scenario import Network, PeerSpec, Role, Scenario
+from trio_swarm.simulator.playback import PlaybackSpec
+from trio_swarm.simulator.scenario import CrossLink, Network, PeerSpec, Role, Scenario
 
 _NETWORK = Network()
 _PEER = PeerSpec(up=math.inf)
@@ -58,6 +59,33 @@ class PeerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dies_at: Seconds | None = None
     leaves_after_copies: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     seeds_for: Seconds | None = None
+    stays_for: Seconds | None = None
+    """After joining, complete or not; the mean, if at random."""
+    stays_at_random: bool = False
+    """How long they stay is exponential, too."""
+    rack: Text = ""
+    """Where they are; `[[links]]` tells what is between racks."""
+    labels: dict[Text, str] = field(default_factory=dict)
+    """What strategies of other peers are told of them."""
+
+
+class LinkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[links]]`: what all peers of two racks share when they talk to those of the other."""
+
+    between: tuple[Text, ...]
+    rate: Rate
+    """In each direction."""
+    latency: Seconds = 0.0
+    """One way, besides that of the peers."""
+
+
+class PlaybackTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[playback]`: those who fetch it watch it meanwhile."""
+
+    rate: Rate
+    """At which it is played: 8Mbit is 1 MB of the torrent a second."""
+    buffer: Annotated[float, Meta(ge=0, le=86_400)] = 2.0
+    """Seconds that must be there before it plays, and again when it has stalled."""
 
 
 class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,16 +99,21 @@ class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gives_up_after: Annotated[float, Meta(gt=0, le=1e9)] = 86_400.0
     """Seconds of the swarm's time."""
     network: NetworkTable = NetworkTable()
+    links: tuple[LinkTable, ...] = ()
+    playback: PlaybackTable | None = None
 
     def scenario(self, seed: int) -> Scenario:
         """Return the swarm; `seed` decides when those come that come at random."""
         network = self.network
         rng = random.Random(f"{seed}/arrivals")
+        stays = random.Random(f"{seed}/stays")
         return Scenario(
             size=self.size,
             piece_length=self.piece_length,
             peers=tuple(
-                peer for group in self.peers for peer in _peers(group, network.efficiency, rng)
+                peer
+                for group in self.peers
+                for peer in _peers(group, network.efficiency, rng, stays)
             ),
             neighbours=self.neighbours,
             network=Network(
@@ -90,8 +123,19 @@ class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 max_request=network.max_request,
                 verify_seconds=network.verify_seconds,
                 allowed_fast=network.allowed_fast,
+                cross_links=tuple(
+                    CrossLink(
+                        between=(link.between[0], link.between[1]),
+                        rate=_rate(link.rate, 0) * network.efficiency,
+                        latency=link.latency,
+                    )
+                    for link in self.links
+                ),
             ),
             max_seconds=self.gives_up_after,
+            playback=None
+            if self.playback is None
+            else PlaybackSpec(rate=_rate(self.playback.rate, 0), buffer=self.playback.buffer),
         )
 
 
@@ -107,13 +151,31 @@ def read_scenario(file: Path) -> ScenarioFile:
         raise ConfigError('has no seeder: one with role = "seeder"', file=file, key="peers")
     if all(group.role == "seeder" for group in groups):
         raise ConfigError("has nobody who fetches", file=file, key="peers")
+    if found.playback is not None and found.playback.rate is None:
+        raise ConfigError("nobody plays that fast", file=file, key="playback.rate")
+    racks = {group.rack for group in groups if group.rack}
+    for index, link in enumerate(found.links):
+        key = f"links[{index}].between"
+        if len(link.between) != 2 or link.between[0] == link.between[1]:
+            raise ConfigError("expected the names of two racks", file=file, key=key)
+        for rack in link.between:
+            if rack not in racks:
+                raise ConfigError(f"there is nobody in rack {rack!r}", file=file, key=key)
+        if any(set(link.between) == set(other.between) for other in found.links[:index]):
+            raise ConfigError("these racks have a link already", file=file, key=key)
     return found
 
 
-def _peers(group: PeerGroup, efficiency: float, rng: random.Random) -> list[PeerSpec]:
+def _peers(
+    group: PeerGroup, efficiency: float, rng: random.Random, stays: random.Random
+) -> list[PeerSpec]:
     peers = []
     joins_at = group.joins_at
+    leaves_at = _or_never(group.leaves_at)
     for index in range(group.count):
+        stay = _or_never(group.stays_for)
+        if group.stays_at_random and group.stays_for:
+            stay = stays.expovariate(1.0 / group.stays_for)
         peers.append(
             PeerSpec(
                 up=_rate(group.up, index) * efficiency,
@@ -121,10 +183,12 @@ def _peers(group: PeerGroup, efficiency: float, rng: random.Random) -> list[Peer
                 role=group.role,
                 latency=group.latency,
                 joins_at=joins_at,
-                leaves_at=_or_never(group.leaves_at),
+                leaves_at=min(leaves_at, joins_at + stay),
                 dies_at=_or_never(group.dies_at),
                 leaves_after_copies=_or_never(group.leaves_after_copies),
                 seeds_for=_or_never(group.seeds_for),
+                rack=group.rack,
+                labels=group.labels,
             )
         )
         joins_at += (
