@@ -1,0 +1,110 @@
+"""The runs of `trio-swarm simulate`, some of them at the same time."""
+
+import multiprocessing
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from trio_swarm.cli.variants import Variant
+from trio_swarm.config.scenarios import ScenarioFile
+from trio_swarm.pictures.course import Course
+from trio_swarm.pictures.from_simulation import Watcher
+from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
+from trio_swarm.schedulers.loading import load_strategies
+from trio_swarm.simulator import SwarmResult, strategies
+from trio_swarm.simulator import simulate as play
+
+Watching = Literal["nothing", "pieces", "blocks"]
+"""What is kept of the course of a run: pieces only, or blocks, too."""
+
+
+class Task(NamedTuple):
+    """One run; it is sent to a process of its own, so it holds names and not strategies."""
+
+    scenario: ScenarioFile
+    scheduler: Variant
+    uploader: Variant
+    choker: Variant
+    plugins: tuple[Path, ...]
+    seed: int
+    watch: Watching = "nothing"
+
+
+class _Timed:
+    """A scheduler that counts its calls and their time. What it decides does not depend on it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.calls = 0
+
+    def around(self, make: Callable[[], Scheduler]) -> Callable[[], Scheduler]:
+        """Return what makes schedulers that are counted here."""
+        return lambda: _TimedScheduler(make(), self)
+
+
+class _TimedScheduler:
+    def __init__(self, strategy: Scheduler, timed: _Timed) -> None:
+        self._strategy = strategy
+        self._timed = timed
+
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
+        """Decide, and count."""
+        timed = self._timed
+        timed.calls += 1
+        started = time.perf_counter()
+        # All of it, because a strategy may be a generator.
+        assignments = list(self._strategy.assign(view, rng))
+        timed.seconds += time.perf_counter() - started
+        return assignments
+
+
+class Outcome(NamedTuple):
+    """What came of a task, and what it took here."""
+
+    task: Task
+    result: SwarmResult
+    seconds: float
+    decisions: int
+    decision_seconds: float
+    course: Course | None = None
+
+
+def play_all(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
+    """Yield the outcomes in the order of the tasks, whoever plays them."""
+    workers = min(workers, len(tasks))
+    if workers < 2:
+        yield from map(_play, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(_play, tasks)
+
+
+def _play(task: Task) -> Outcome:
+    started = time.perf_counter()
+    chosen = strategies(
+        scheduler=task.scheduler.name,
+        uploader=task.uploader.name,
+        choker=task.choker.name,
+        options={
+            "scheduler": task.scheduler.options,
+            "uploader": task.uploader.options,
+            "choker": task.choker.options,
+        },
+        loaded=load_strategies(task.plugins),
+    )
+    timed = _Timed()
+    chosen = replace(chosen, scheduler=timed.around(chosen.scheduler))
+    scenario = task.scenario.scenario(task.seed)
+    watcher = None
+    if task.watch != "nothing":
+        watcher = Watcher(with_blocks=task.watch == "blocks")
+    result = play(scenario, chosen, seed=task.seed, sink=watcher)
+    took = time.perf_counter() - started
+    course = None if watcher is None else watcher.course(task.scheduler.label, scenario)
+    return Outcome(task, result, took, timed.calls, timed.seconds, course)

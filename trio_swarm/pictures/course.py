@@ -1,0 +1,297 @@
+"""The course of one swarm: who was there, who had which piece when, and who sent what to whom.
+
+Times are seconds from the start, amounts bytes. Everything shown is worked out here, on grids of a
+size that the caller names, so that a picture of a thousand peers is no larger than one of ten.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct, field
+
+from trio_swarm.piece_sets import PieceSet, iterate
+
+Role = Literal["seeder", "leecher", "free-rider"]
+
+MOST_SOURCES = 7
+"""Sources told apart; all others are one. As many colours can be told apart, too."""
+
+
+class CoursePeer(Struct, kw_only=True):
+    """One peer; a real one that was met again is another."""
+
+    name: str
+    role: Role
+    joined: float = 0.0
+    left: float | None = None
+    had: PieceSet = 0
+    """What it had when it came."""
+
+
+class Blocks(Struct):
+    """Blocks that arrived, in the order of their times."""
+
+    at: "array[float]" = field(default_factory=lambda: array("d"))
+    sender: "array[int]" = field(default_factory=lambda: array("L"))
+    receiver: "array[int]" = field(default_factory=lambda: array("L"))
+    piece: "array[int]" = field(default_factory=lambda: array("L"))
+    length: "array[int]" = field(default_factory=lambda: array("L"))
+
+    def add(self, at: float, sender: int, receiver: int, piece: int, length: int) -> None:
+        """Note that bytes of a piece arrived."""
+        self.at.append(at)
+        self.sender.append(sender)
+        self.receiver.append(receiver)
+        self.piece.append(piece)
+        self.length.append(length)
+
+
+class Gains(Struct):
+    """Pieces that peers had from then on, in the order of their times."""
+
+    at: "array[float]" = field(default_factory=lambda: array("d"))
+    peer: "array[int]" = field(default_factory=lambda: array("L"))
+    piece: "array[int]" = field(default_factory=lambda: array("L"))
+
+    def add(self, at: float, peer: int, piece: int) -> None:
+        """Note that a peer has one more piece."""
+        self.at.append(at)
+        self.peer.append(peer)
+        self.piece.append(piece)
+
+
+class Source(Struct, frozen=True):
+    """Peers that a picture does not tell apart, as senders."""
+
+    name: str
+    peers: frozenset[int]
+
+
+class Course(Struct, kw_only=True):
+    """What happened in one swarm, or in what one peer saw of it."""
+
+    title: str
+    """What tells it from others it is compared with."""
+    size: int
+    pieces: int
+    """How many there are."""
+    seconds: float
+    """When the last thing happened."""
+    peers: list[CoursePeer]
+    gains: Gains = field(default_factory=Gains)
+    blocks: Blocks = field(default_factory=Blocks)
+
+    @property
+    def fetching(self) -> list[int]:
+        """Peers that fetch, by their index."""
+        return [index for index, peer in enumerate(self.peers) if peer.role != "seeder"]
+
+
+def moments(seconds: float, columns: int) -> list[float]:
+    """Return the times at which a grid of so many columns looks: the end of each."""
+    return [seconds * (column + 1) / columns for column in range(columns)]
+
+
+def completion(course: Course, times: Sequence[float]) -> list[float]:
+    """Return how much of the torrent those who fetch have on the mean, 0 to 1, at each time."""
+    fetching = course.fetching
+    wanted = len(fetching) * course.pieces
+    if not wanted:
+        return [1.0] * len(times)
+    had = sum(course.peers[index].had.bit_count() for index in fetching)
+    who = frozenset(fetching)
+    gained = array("d", (at for at, peer in _of(course.gains) if peer in who))
+    return [(had + bisect_right(gained, when)) / wanted for when in times]
+
+
+def finished(course: Course, times: Sequence[float]) -> list[float]:
+    """Return which part of those who fetch are complete, 0 to 1, at each time."""
+    fetching = course.fetching
+    if not fetching:
+        return [1.0] * len(times)
+    ends = sorted(finish_times(course))
+    return [bisect_right(ends, when) / len(fetching) for when in times]
+
+
+def finish_times(course: Course) -> list[float]:
+    """Return when those who fetch were complete, in no order; without those that never were."""
+    missing = {
+        index: course.pieces - course.peers[index].had.bit_count() for index in course.fetching
+    }
+    ends = [course.peers[index].joined for index, count in missing.items() if not count]
+    for at, peer in _of(course.gains):
+        if peer in missing:
+            missing[peer] -= 1
+            if not missing[peer]:
+                ends.append(at)
+    return ends
+
+
+def _of(gains: Gains) -> Iterator[tuple[float, int]]:
+    return zip(gains.at, gains.peer, strict=True)
+
+
+def availability(course: Course, times: Sequence[float], rows: int) -> list[list[int]]:
+    """Return copies among the peers that are there: one list of `rows` numbers for each time.
+
+    Where a row stands for several pieces it has the fewest copies of any, so that a rare piece is
+    seen however many there are. Rows are at most as many as pieces.
+    """
+    copies = [0] * course.pieces
+    held: list[PieceSet] = [0] * len(course.peers)
+    here = [False] * len(course.peers)
+    spans = _spans(course.pieces, rows)
+    found = []
+    events = _comings_and_goings(course)
+    event = next(events, None)
+    for when in times:
+        while event is not None and event[0] <= when:
+            _, _, peer, piece = event
+            if piece >= 0:
+                if not held[peer] >> piece & 1:
+                    held[peer] |= 1 << piece
+                    copies[piece] += here[peer]
+            else:
+                here[peer] = piece == _COMES
+                change = 1 if here[peer] else -1
+                if here[peer]:
+                    held[peer] |= course.peers[peer].had
+                for each in iterate(held[peer]):
+                    copies[each] += change
+            event = next(events, None)
+        found.append([min(copies[begin:end]) for begin, end in spans])
+    return found
+
+
+_COMES, _GOES = -1, -2
+
+
+def _comings_and_goings(course: Course) -> Iterator[tuple[float, int, int, int]]:
+    """Yield (time, order among equals, peer, piece or what it does)."""
+    import heapq  # noqa: PLC0415 - only here
+
+    peers = enumerate(course.peers)
+    comings = sorted((peer.joined, 0, index, _COMES) for index, peer in peers)
+    goings = sorted(
+        (peer.left, 2, index, _GOES)
+        for index, peer in enumerate(course.peers)
+        if peer.left is not None
+    )
+    gains = (
+        (at, 1, peer, piece)
+        for at, peer, piece in zip(
+            course.gains.at, course.gains.peer, course.gains.piece, strict=True
+        )
+    )
+    return heapq.merge(comings, gains, goings)
+
+
+def rarest(course: Course, times: Sequence[float]) -> list[int]:
+    """Return the copies of the rarest piece at each time."""
+    return [row[0] for row in availability(course, times, 1)]
+
+
+def holdings(course: Course, times: Sequence[float], rows: int) -> list[list[float]]:
+    """Return how much each peer has, 0 to 1: one list of `rows` numbers for each time.
+
+    Before it comes and after it goes a peer has -1. Where a row stands for several peers, it is
+    their mean, of those that are there.
+    """
+    gained: list[array[float]] = [array("d") for _ in course.peers]
+    for at, peer in _of(course.gains):
+        gained[peer].append(at)
+    found = []
+    for when in times:
+        column = [
+            (peer.had.bit_count() + bisect_right(times_of, when)) / max(1, course.pieces)
+            if peer.joined <= when and (peer.left is None or when < peer.left)
+            else -1.0
+            for peer, times_of in zip(course.peers, gained, strict=True)
+        ]
+        found.append([_mean_of(column[a:b]) for a, b in _spans(len(column), rows)])
+    return found
+
+
+def _mean_of(parts: Sequence[float]) -> float:
+    there = [part for part in parts if part >= 0]
+    return min(1.0, sum(there) / len(there)) if there else -1.0
+
+
+def matrix(course: Course, most: int) -> tuple[list[str], list[list[int]]]:
+    """Return names, and the bytes that each (row) sent to each (column).
+
+    Beyond `most` peers, neighbours in the list are one row and column together.
+    """
+    spans = _spans(len(course.peers), most)
+    group = [index for index, (begin, end) in enumerate(spans) for _ in range(begin, end)]
+    sent = [[0] * len(spans) for _ in spans]
+    blocks = course.blocks
+    for sender, receiver, length in zip(blocks.sender, blocks.receiver, blocks.length, strict=True):
+        sent[group[sender]][group[receiver]] += length
+    names = [
+        course.peers[begin].name
+        if end - begin == 1
+        else f"{course.peers[begin].name} to {course.peers[end - 1].name}"
+        for begin, end in spans
+    ]
+    return names, sent
+
+
+def sources(course: Course) -> list[Source]:
+    """Return the senders that a picture tells apart, those that sent most first.
+
+    If one peer fetches all are told apart as far as colours go; if several do, seeders are, and
+    leechers are one.
+    """
+    sent: dict[int, int] = {}
+    blocks = course.blocks
+    for sender, length in zip(blocks.sender, blocks.length, strict=True):
+        sent[sender] = sent.get(sender, 0) + length
+    apart = sorted(sent, key=lambda peer: (-sent[peer], peer))
+    together: list[int] = []
+    if len(set(blocks.receiver)) > 1:
+        together = [peer for peer in apart if course.peers[peer].role != "seeder"]
+        apart = [peer for peer in apart if course.peers[peer].role == "seeder"]
+    rest = apart[MOST_SOURCES - 1 :] if len(apart) > MOST_SOURCES else []
+    alone = apart[: len(apart) - len(rest)]
+    found = [Source(course.peers[peer].name, frozenset({peer})) for peer in alone]
+    if rest:
+        found.append(Source(f"{len(rest)} others", frozenset(rest)))
+    if together:
+        found.append(Source("leechers", frozenset(together)))
+    return found
+
+
+def shares(course: Course, apart: Sequence[Source]) -> list[float]:
+    """Return which part of all bytes each source sent, 0 to 1."""
+    totals = [sum(column) for column in _sent(course, apart, 1)]
+    everything = sum(totals)
+    return [total / everything if everything else 0.0 for total in totals]
+
+
+def rates(course: Course, apart: Sequence[Source], columns: int) -> list[list[float]]:
+    """Return the bytes/s that each source sent in each of so many equal parts of the time."""
+    width = course.seconds / columns
+    return [
+        [nbytes / width if width else 0.0 for nbytes in row]
+        for row in _sent(course, apart, columns)
+    ]
+
+
+def _sent(course: Course, apart: Sequence[Source], columns: int) -> list[list[int]]:
+    number = {peer: index for index, source in enumerate(apart) for peer in source.peers}
+    found = [[0] * columns for _ in apart]
+    blocks = course.blocks
+    scale = columns / course.seconds if course.seconds else 0.0
+    for at, sender, length in zip(blocks.at, blocks.sender, blocks.length, strict=True):
+        if sender in number:
+            found[number[sender]][max(0, min(columns - 1, int(at * scale)))] += length
+    return found
+
+
+def _spans(count: int, most: int) -> list[tuple[int, int]]:
+    """Return at most `most` ranges, about equally long, that are `count` items together."""
+    parts = min(count, most)
+    return [(count * part // parts, count * (part + 1) // parts) for part in range(parts)]

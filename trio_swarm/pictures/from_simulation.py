@@ -1,0 +1,61 @@
+"""The course of a simulated swarm, by watching its trace."""
+
+from collections import Counter
+
+from trio_swarm.pictures.course import Blocks, Course, CoursePeer, Gains
+from trio_swarm.piece_sets import full_set
+from trio_swarm.simulator.scenario import Scenario
+from trio_swarm.simulator.trace import BLOCK, PIECE
+
+_NAMES = {"seeder": "S", "leecher": "L", "free-rider": "F"}
+
+
+class Watcher:
+    """A sink for `simulate`; `with_blocks`: who sends what to whom is watched, too."""
+
+    def __init__(self, *, with_blocks: bool) -> None:
+        self._with_blocks = with_blocks
+        self._blocks = Blocks()
+        self._gains = Gains()
+        self._left: dict[int, float] = {}
+        self._last = 0.0
+
+    def __call__(  # noqa: PLR0917  one record, as all sinks are given it
+        self, kind: int, now: float, peer: int, to: int, piece: int, begin: int, length: int
+    ) -> None:
+        """Take note of what happened."""
+        del begin
+        if kind == BLOCK:
+            if self._with_blocks:
+                self._blocks.add(now, peer, to, piece, length)
+        elif kind == PIECE:
+            self._gains.add(now, peer, piece)
+        else:
+            self._left[peer] = now
+        self._last = now
+
+    def course(self, title: str, scenario: Scenario) -> Course:
+        """Return what was seen of the scenario; peers are S1, S2, L1 … by their roles."""
+        numbers: Counter[str] = Counter()
+        pieces = -(-scenario.size // scenario.piece_length)
+        peers = []
+        for index, spec in enumerate(scenario.peers):
+            numbers[spec.role] += 1
+            peers.append(
+                CoursePeer(
+                    name=f"{_NAMES[spec.role]}{numbers[spec.role]}",
+                    role=spec.role,
+                    joined=spec.joins_at,
+                    left=self._left.get(index),
+                    had=full_set(pieces) if spec.role == "seeder" else 0,
+                )
+            )
+        return Course(
+            title=title,
+            size=scenario.size,
+            pieces=pieces,
+            seconds=self._last,
+            peers=peers,
+            gains=self._gains,
+            blocks=self._blocks,
+        )
