@@ -109,6 +109,7 @@ COMMANDS = {
             "trio-swarm simulate config/scenarios/flash-crowd.toml",
             "trio-swarm simulate crowd.toml --scheduler rarest-first --scheduler round-robin",
             "trio-swarm simulate crowd.toml --scheduler bandwidth-weighted:pieces=rarest",
+            "trio-swarm simulate crowd.toml --plot crowd.html",
             "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
         ),
     ),
@@ -129,6 +130,15 @@ COMMANDS = {
             "trio-swarm explain holiday.rec --piece 17",
             "trio-swarm explain holiday.rec --peer 192.168.1.7:6881",
             "trio-swarm explain holiday.rec --at 2.5",
+        ),
+    ),
+    "plot": Command(
+        "plot_command:plot",
+        "Draw a recorded download: how far it was when, who sent what, and how rare pieces were.",
+        (
+            "trio-swarm get holiday.mkv --record holiday.rec",
+            "trio-swarm plot holiday.rec -o holiday.html",
+            "trio-swarm plot holiday.rec -o holiday.png",
         ),
     ),
     "demo": Command(

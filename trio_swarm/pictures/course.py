@@ -82,10 +82,14 @@ class Course(Struct, kw_only=True):
     peers: list[CoursePeer]
     gains: Gains = field(default_factory=Gains)
     blocks: Blocks = field(default_factory=Blocks)
+    follows: list[int] | None = None
+    """Peers whose download this is, by their index; None: all that fetch."""
 
     @property
     def fetching(self) -> list[int]:
-        """Peers that fetch, by their index."""
+        """Peers whose download is looked at, by their index."""
+        if self.follows is not None:
+            return self.follows
         return [index for index, peer in enumerate(self.peers) if peer.role != "seeder"]
 
 
@@ -251,7 +255,7 @@ def sources(course: Course) -> list[Source]:
         sent[sender] = sent.get(sender, 0) + length
     apart = sorted(sent, key=lambda peer: (-sent[peer], peer))
     together: list[int] = []
-    if len(set(blocks.receiver)) > 1:
+    if course.follows is None and len(set(blocks.receiver)) > 1:
         together = [peer for peer in apart if course.peers[peer].role != "seeder"]
         apart = [peer for peer in apart if course.peers[peer].role == "seeder"]
     rest = apart[MOST_SOURCES - 1 :] if len(apart) > MOST_SOURCES else []

@@ -31,6 +31,7 @@ h3{font-size:.95rem;margin:0}
 p{margin:0;color:var(--faint);overflow-wrap:anywhere}
 figure p{font-size:.85rem}
 .panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,560px),1fr));gap:.9rem}
+.panels+.panels{margin-top:.9rem}
 figure{margin:0;padding:.8rem;border:1px solid var(--rule);border-radius:8px;min-width:0}
 figure svg{display:block;width:100%;height:auto;margin-top:.4rem}
 figure svg text{font-family:system-ui,sans-serif!important}

@@ -74,7 +74,9 @@ def common_panels(courses: Sequence[Course], light: Lighting) -> list[Panel]:
             "completion",
             "Completion",
             "Solid: what those who fetch have, on the mean. "
-            "Dashed: which part of them has everything.",
+            "Dashed: which part of them has everything."
+            if any(len(each.fetching) > 1 for each in courses)
+            else "How much of it is there and verified.",
             lambda axes: _draw_completion(axes, courses, light),
         ),
         Panel(
@@ -116,7 +118,7 @@ def own_panels(course: Course, most_copies: int, seconds: float, light: Lighting
                 height=3.4,
             )
         )
-    if len(set(course.blocks.receiver)) > 1:
+    if course.follows is None and len(set(course.blocks.receiver)) > 1:
         panels.append(
             Panel(
                 "matrix",
@@ -260,6 +262,7 @@ def _colour_bar(axes: Axes, image: AxesImage, light: Lighting, label: str, **opt
     bar.set_label(label, color=light.colours[theme.FAINT])
     bar.ax.tick_params(colors=light.colours[theme.FAINT], length=0)
     bar.outline.set_visible(False)
+    bar.minorticks_off()
     bar.ax.set_facecolor("none")  # its colours may be transparent, as those of the map are
     assert bar.solids is not None
     bar.solids.set_rasterized(True)
