@@ -66,7 +66,7 @@ def shows_sparks(reporter: Reporter) -> bool:
     if reporter.quiet or isinstance(reporter, JsonReporter):
         return False
     try:
-        BARS.encode(sys.stdout.encoding or "ascii")
+        BARS.encode(sys.stdout.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -35,7 +35,8 @@ MATRIX = 64
 NAMED = 24
 """Most peers whose names stand at an axis."""
 MIB = 1024 * 1024
-_LONGEST_NAME = 40
+_LONGEST_NAME = 22
+"""Letters of a peer's name at an axis: an IPv4 address and port."""
 
 
 class Panel(NamedTuple):
@@ -59,11 +60,11 @@ class Lighting(NamedTuple):
         return self.colours[theme.SERIES[number % len(theme.SERIES)]]
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = 40) -> str:
     """Return text as a label: no mathematics, no line breaks, not hidden, not endless."""
     text = "".join(each if each.isprintable() else "?" for each in text)
-    if len(text) > _LONGEST_NAME:
-        text = f"{text[: _LONGEST_NAME - 1]}…"
+    if len(text) > longest:
+        text = f"{text[: longest - 1]}…"
     return text.replace("$", r"\$").replace("_", "\u200b_", 1 if text.startswith("_") else 0)
 
 
@@ -135,8 +136,10 @@ def most_copies_of(courses: Sequence[Course]) -> int:
     """Return the most copies of a piece there are at any time shown."""
     return max(
         (
-            max(map(max, availability(each, moments(each.seconds, COLUMNS), ROWS)), default=0)
+            copies
             for each in courses
+            for column in availability(each, moments(each.seconds, COLUMNS), ROWS)
+            for copies in column
         ),
         default=0,
     )
@@ -198,7 +201,7 @@ def _draw_shares(axes: Axes, courses: Sequence[Course], light: Lighting) -> None
         apart = sources(course)
         left = 0.0
         for source, share in zip(apart, shares(course, apart), strict=True):
-            label = "_" if source.name in seen else plain(source.name)
+            label = "_" if source.name in seen else plain(source.name, _LONGEST_NAME)
             seen.add(source.name)
             axes.barh(row, share, left=left, height=0.62, color=colours.of(source), label=label)
             if share >= 0.05:
@@ -214,7 +217,7 @@ def _draw_shares(axes: Axes, courses: Sequence[Course], light: Lighting) -> None
             left += share
     axes.set_xlim(0.0, 1.0)
     axes.set_ylim(len(courses) - 0.5, -0.5)
-    axes.set_yticks(range(len(courses)), [plain(each.title) for each in courses])
+    axes.set_yticks(range(len(courses)), [plain(each.title, _LONGEST_NAME) for each in courses])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.spines[["top", "right", "left"]].set_visible(False)
     _style(axes, light)
@@ -310,7 +313,7 @@ def _name_axis(axes: Axes, course: Course, which: str) -> None:
     count = len(course.peers)
     axis = axes.yaxis if which == "y" else axes.xaxis
     if count <= NAMED:
-        names = [plain(peer.name) for peer in course.peers]
+        names = [plain(peer.name, _LONGEST_NAME) for peer in course.peers]
         axis.set_ticks([index + 0.5 for index in range(count)], labels=names)
         if which == "x" and max(map(len, names), default=0) > 3:
             for label in axes.get_xticklabels():
@@ -329,7 +332,7 @@ def _draw_rates(axes: Axes, course: Course, seconds: float, light: Lighting) -> 
     axes.stackplot(
         times,
         series,
-        labels=[plain(source.name) for source in apart],
+        labels=[plain(source.name, _LONGEST_NAME) for source in apart],
         colors=[colours.of(source) for source in apart],
         lw=0,
     )

@@ -43,6 +43,8 @@ def drawing() -> Iterator[None]:
         mpl.rcParams.update(_SETTINGS)
         # A name in letters that the font lacks is shown as boxes: no reason to speak.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        # The same letters may be so wide that little is left of a panel.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         yield
 
 

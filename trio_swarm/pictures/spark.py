@@ -15,4 +15,4 @@ def spark(values: Sequence[float], most: float) -> str:
 def _bar(part: float) -> str:
     if not part > 0:  # NaN, too
         return NONE
-    return BARS[min(len(BARS) - 1, int(part * len(BARS)))]
+    return BARS[-1] if part >= 1 else BARS[int(part * len(BARS))]

@@ -1,0 +1,217 @@
+"""The numbers that pictures show."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course_samples import courses, large
+from recording_samples import file_of as recording_file
+from recording_samples import header, read
+from simulated_swarms import MIB, SEEDER_LIMITED, shaped
+from trio_swarm.errors import RecordingError
+from trio_swarm.pictures.course import (
+    MOST_SOURCES,
+    Course,
+    CoursePeer,
+    Source,
+    availability,
+    completion,
+    finish_times,
+    finished,
+    holdings,
+    matrix,
+    moments,
+    rarest,
+    rates,
+    shares,
+    sources,
+)
+from trio_swarm.pictures.from_recording import MOST_CELLS, OWN_NAME, course_of
+from trio_swarm.pictures.from_simulation import Watcher
+from trio_swarm.pictures.spark import BARS, NONE, spark
+from trio_swarm.recording import events as ev
+from trio_swarm.recording import pack
+from trio_swarm.simulator import simulate
+
+TIMES = [float(second) for second in range(46)]
+
+
+def held_at(course: Course, peer: int, when: float) -> set[int]:
+    gains = zip(course.gains.at, course.gains.peer, course.gains.piece, strict=True)
+    had = {piece for piece in range(course.pieces) if course.peers[peer].had >> piece & 1}
+    return had | {piece for at, who, piece in gains if who == peer and at <= when}
+
+
+def is_there(peer: CoursePeer, when: float) -> bool:
+    return peer.joined <= when and (peer.left is None or when < peer.left)
+
+
+@given(courses())
+def test_copies_are_what_the_peers_that_are_there_have(course: Course) -> None:
+    grid = availability(course, TIMES, 100)
+    for when, column in zip(TIMES, grid, strict=True):
+        there = [
+            held_at(course, index, when)
+            for index, peer in enumerate(course.peers)
+            if is_there(peer, when)
+        ]
+        assert column == [sum(piece in held for held in there) for piece in range(course.pieces)]
+    assert rarest(course, TIMES) == [min(column) for column in grid]
+
+
+@given(courses(), st.integers(1, 12))
+def test_a_row_of_several_pieces_shows_the_rarest(course: Course, rows: int) -> None:
+    each = availability(course, TIMES, course.pieces)
+    some = availability(course, TIMES, rows)
+    for one, other in zip(each, some, strict=True):
+        assert len(other) == min(rows, course.pieces)
+        assert min(one) == min(other)
+        assert set(other) <= set(one)
+
+
+@given(courses())
+def test_completion_is_the_mean_of_what_they_have_and_never_falls(course: Course) -> None:
+    curve = completion(course, TIMES)
+    assert curve == sorted(curve)
+    fetching = course.fetching
+    for when, part in zip(TIMES, curve, strict=True):
+        held = [len(held_at(course, index, when)) / course.pieces for index in fetching]
+        assert part == pytest.approx(sum(held) / len(held) if held else 1.0)
+    complete = finished(course, TIMES)
+    assert complete == sorted(complete)
+    if fetching:
+        whole = [index for index in fetching if len(held_at(course, index, 45.0)) == course.pieces]
+        assert complete[-1] == len(finish_times(course)) / len(fetching)
+        assert len(finish_times(course)) == len(whole)
+
+
+@given(courses(), st.integers(1, 8))
+def test_what_peers_have_is_between_nothing_and_all_while_they_are_there(
+    course: Course, rows: int
+) -> None:
+    for when, column in zip(TIMES, holdings(course, TIMES, rows), strict=True):
+        assert len(column) == min(rows, len(course.peers))
+        assert all(part == -1.0 or 0.0 <= part <= 1.0 for part in column)
+        assert (max(column) >= 0) == any(is_there(peer, when) for peer in course.peers)
+
+
+@given(courses(), st.integers(1, 8), st.integers(1, 50))
+def test_no_byte_is_lost_or_counted_twice(course: Course, most: int, columns: int) -> None:
+    total = sum(course.blocks.length)
+    names, sent = matrix(course, most)
+    assert len(names) == len(sent) == min(most, len(course.peers))
+    assert sum(map(sum, sent)) == total
+    apart = sources(course)
+    assert len(apart) <= MOST_SOURCES + 1
+    everyone = [peer for source in apart for peer in source.peers]
+    assert sorted(everyone) == sorted(set(course.blocks.sender))
+    assert sum(shares(course, apart)) == pytest.approx(1.0 if total else 0.0)
+    width = course.seconds / columns
+    assert sum(map(sum, rates(course, apart, columns))) * width == pytest.approx(total)
+
+
+def test_sources_beyond_the_colours_are_one_and_leechers_are_one() -> None:
+    course = Course(
+        title="",
+        size=1000,
+        pieces=10,
+        seconds=1.0,
+        peers=[
+            *(CoursePeer(name=f"S{n}", role="seeder") for n in range(10)),
+            *(CoursePeer(name=f"L{n}", role="leecher") for n in range(3)),
+        ],
+    )
+    for seeder in range(10):
+        course.blocks.add(0.5, seeder, 10, 0, 100 + seeder)
+    assert [source.name for source in sources(course)] == [
+        *("S9", "S8", "S7", "S6", "S5", "S4"),
+        "4 others",
+    ]
+    course.blocks.add(0.5, 10, 11, 0, 50)
+    assert sources(course)[-1] == Source("leechers", frozenset({10}))
+
+
+def test_a_simulation_is_watched_to_the_byte() -> None:
+    scenario = shaped(SEEDER_LIMITED, size=4 * MIB, piece_length=65536)
+    watcher = Watcher(with_blocks=True)
+    result = simulate(scenario, sink=watcher)
+    assert result.digest == simulate(scenario).digest
+    course = watcher.course("it", scenario)
+    assert [peer.name for peer in course.peers] == ["S1", *(f"L{n}" for n in range(1, 8))]
+    assert sorted(finish_times(course)) == sorted(
+        peer.finished_at or 0.0 for peer in result.peers[1:]
+    )
+    _, sent = matrix(course, 8)
+    assert [sum(column) for column in zip(*sent, strict=True)] == [
+        peer.received for peer in result.peers
+    ]
+    assert course.seconds == result.ended_at
+    assert completion(course, moments(course.seconds, 4))[-1] == 1.0
+    light = Watcher(with_blocks=False)
+    simulate(scenario, sink=light)
+    assert not light.course("it", scenario).blocks.at
+    assert completion(light.course("it", scenario), TIMES) == completion(course, TIMES)
+
+
+STORY = [
+    ev.Began(0, pack(0b1), 4),
+    ev.Joined(1_000_000, 7, "10.0.0.1:6881", {}),
+    ev.Held(1_000_100, 7, pack((1 << 20) - 1)),
+    ev.Joined(2_000_000, 9, "10.0.0.2:6881", {}),
+    ev.Held(2_000_000, 9, pack(0b110)),
+    ev.Gained(2_500_000, 9, 5),
+    ev.Gained(2_600_000, 9, 5),
+    ev.Arrived(3_000_000, 7, 1, 0, 32768, 0),
+    ev.Arrived(3_500_000, 9, 1, 32768, 32768, 0),
+    ev.Verified(4_000_000, 1),
+    ev.Left(5_000_000, 9),
+    ev.Ended(6_000_000, "done"),
+]
+
+
+def test_a_recording_is_told_as_its_peer_saw_it() -> None:
+    course = course_of(read(recording_file(header(), [STORY])), "it")
+    assert [peer.name for peer in course.peers] == [OWN_NAME, "10.0.0.1:6881", "10.0.0.2:6881"]
+    assert [peer.role for peer in course.peers] == ["leecher", "seeder", "leecher"]
+    assert course.seconds == 6.0
+    assert completion(course, [0.0, 3.9, 4.0]) == [1 / 20, 1 / 20, 2 / 20]
+    assert availability(course, [0.5, 1.5, 2.2, 2.7, 5.5], 20) == [
+        [1, *[0] * 19],
+        [2, *[1] * 19],
+        [2, 2, 2, *[1] * 17],
+        [2, 2, 2, 1, 1, 2, *[1] * 14],
+        [2, 2, *[1] * 18],
+    ]
+    apart = sources(course)
+    assert [source.name for source in apart] == ["10.0.0.1:6881", "10.0.0.2:6881"]
+    assert shares(course, apart) == [0.5, 0.5]
+
+
+def test_a_recording_that_would_fill_the_memory_is_refused() -> None:
+    pieces = 10_000
+    joins = MOST_CELLS // pieces
+    events = [ev.Began(0, pack(0), 4), *(ev.Joined(1, n, "x", {}) for n in range(joins))]
+    recording = read(recording_file(header(pieces=pieces, blocks=1), [events]))
+    with pytest.raises(RecordingError, match="too many for a picture"):
+        course_of(recording, "it")
+
+
+@given(st.lists(st.floats(allow_infinity=True, allow_nan=True)), st.floats())
+def test_a_spark_line_has_a_bar_for_each_value(values: list[float], most: float) -> None:
+    line = spark(values, most)
+    assert len(line) == len(values)
+    assert set(line) <= {*BARS, NONE}
+
+
+def test_nothing_and_little_are_told_apart() -> None:
+    assert spark([0.0, 0.001, 0.5, 1.0, 2.0, math.nan], 1.0) == "·▁▅██·"
+    assert spark([0, 1], 0) == "··"
+
+
+def test_a_thousand_peers_are_grouped() -> None:
+    course = large(100, 64)
+    names, sent = matrix(course, 8)
+    assert names[0] == "S1 to L11"
+    assert len(names) == len(sent) == 8

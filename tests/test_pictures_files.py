@@ -1,0 +1,185 @@
+"""Pictures as files: whole, self-contained, the same each time, and small."""
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from course_samples import courses, large
+from trio_swarm.pictures import theme
+from trio_swarm.pictures.course import Course, CoursePeer
+from trio_swarm.pictures.page import page
+from trio_swarm.pictures.panels import levels_of, plain
+from trio_swarm.pictures.poster import poster
+
+TABLE = [["scheduler", "last"], ["a & b", "<1 s>"]]
+
+
+@pytest.fixture(scope="module")
+def two() -> list[Course]:
+    one, other = large(12, 40), large(12, 40)
+    one.title, other.title = "rarest-first", "other:pieces=<b>&$x$"
+    return [one, other]
+
+
+@pytest.fixture(scope="module")
+def drawn(two: list[Course]) -> str:
+    return page("a <swarm>", two, table=TABLE, says="it's & that").decode()
+
+
+class Tags(HTMLParser):
+    """Checks that every tag is closed, and notes names and places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+        self.handle_startendtag(tag, attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in {"href", "src", "xlink:href"}:
+                self.links.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_page_needs_nothing_but_itself(drawn: str) -> None:
+    text = drawn
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "<script" not in text
+    assert "@import" not in text
+    tags = Tags()
+    tags.feed(text)
+    assert not tags.open
+    assert len(set(tags.ids)) == len(tags.ids)
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in tags.links)
+    inner = {link[1:] for link in tags.links if link.startswith("#")}
+    inner |= set(re.findall(r"url\(#([^)]*)\)", text))
+    assert inner <= set(tags.ids)
+
+
+def test_a_page_has_all_panels_of_each_and_its_table(drawn: str) -> None:
+    text = drawn
+    for key in ("all-completion", "all-shares"):
+        assert f'<figure id="{key}">' in text
+    for number in range(2):
+        for key in ("availability", "holdings", "rates", "matrix"):
+            assert f'<figure id="own{number}-{key}">' in text
+    assert "<h1>a &lt;swarm&gt;</h1>" in text
+    assert "<td>&lt;1 s&gt;</td>" in text
+    assert "<h2>other:pieces=&lt;b&gt;&amp;$x$</h2>" in text
+    for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        ET.fromstring(svg)
+
+
+def test_lines_and_letters_follow_the_theme_of_the_reader(drawn: str) -> None:
+    text = drawn
+    root, dark = re.findall(r":root\{([^}]*)\}", text)
+    assert "prefers-color-scheme:dark" in text
+    for variables, colours in ((root, theme.LIGHT), (dark, theme.DARK)):
+        assert dict(each.split(":") for each in variables.removeprefix("--").split(";--")) == (
+            colours
+        )
+    pictures = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+    pictures = re.sub(r'href="data:[^"]*"', "", pictures)
+    assert "var(--line0)" in pictures
+    assert not re.findall(r"#[0-9a-f]{6}\b", pictures)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours by WCAG 2.1, 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+def test_letters_and_lines_stand_out_in_either_theme(colours: dict[str, str]) -> None:
+    paper = colours[theme.PAPER]
+    assert contrast(colours[theme.INK], paper) > 12
+    assert contrast(colours[theme.FAINT], paper) > 4.5
+    assert all(contrast(colours[name], paper) > 4 for name in theme.SERIES)
+    assert len(set(colours.values())) == len(colours)
+
+
+def test_png_and_svg_are_whole(two: list[Course]) -> None:
+    assert poster("it", two, "png").startswith(b"\x89PNG\r\n\x1a\n")
+    root = ET.fromstring(poster("it", two, "svg"))
+    assert root.tag.endswith("svg")
+    said = "".join(root.itertext())
+    assert "rarest-first: copies of each piece" in said
+    assert "who sent to whom" in said
+
+
+def test_the_same_course_is_the_same_file(two: list[Course]) -> None:
+    assert page("it", two[:1], table=TABLE) == page("it", two[:1], table=TABLE)
+
+
+def test_a_thousand_peers_make_no_large_file() -> None:
+    course = large(1000, 256)
+    assert len(page("many", [course], table=[])) < 600_000
+
+
+def test_strangers_words_are_only_shown() -> None:
+    course = large(3, 8)
+    for name, peer in zip(
+        ("<script>$\\frac{", "_\u202e\x00\x1b[2J", "例え" * 90, "$$\ud800"),
+        course.peers,
+        strict=True,
+    ):
+        peer.name = plain(name)
+    course.title = "$\\frac{<b>"
+    text = page("<script>", [course], table=[["<script>"]]).decode()
+    assert "<script" not in text
+    svg = poster("$\\frac{\x00", [course], "svg")
+    ET.fromstring(svg)
+    assert poster("_", [course], "png").startswith(b"\x89PNG")
+
+
+# Drawing takes a second, so there is no time to shrink what fails.
+@settings(
+    max_examples=4,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(courses())
+def test_whatever_happened_can_be_drawn(course: Course) -> None:
+    ET.fromstring(poster("any", [course], "svg"))
+    assert page("any", [course], table=[])
+
+
+def test_a_swarm_in_which_nothing_happened_can_be_drawn() -> None:
+    course = Course(title="", size=0, pieces=0, seconds=0.0, peers=[])
+    assert page("nothing", [course], table=[])
+    peer = CoursePeer(name="L1", role="leecher")
+    course = Course(title="", size=10, pieces=1, seconds=0.0, peers=[peer])
+    assert poster("nothing", [course], "png")
+    assert page("nothing", [], table=[])
+
+
+def test_few_copies_have_a_colour_each() -> None:
+    assert levels_of(0) == [0, 1]
+    assert levels_of(3) == [0, 1, 2, 3]
+    assert levels_of(9) == [0, 1, 2, 3, 4, 6, 8]
+    assert len(levels_of(1000)) < 24
+    assert len(set(theme.copies_colours(7))) == 7
