@@ -4,8 +4,10 @@ import random
 
 from hypothesis import strategies as st
 
-from trio_swarm.pictures.course import Course, CoursePeer
+from trio_swarm.pictures.course import Course, CoursePeer, Role
 from trio_swarm.piece_sets import full_set
+
+ROLES: tuple[Role, ...] = ("seeder", "leecher", "free-rider")
 
 
 @st.composite
@@ -15,7 +17,7 @@ def courses(draw: st.DrawFn) -> Course:
     time = st.integers(0, 20).map(float)
     peers = []
     for index in range(draw(st.integers(1, 6))):
-        role = draw(st.sampled_from(["seeder", "leecher", "free-rider"]))
+        role = draw(st.sampled_from(ROLES))
         joined = draw(time)
         stays = draw(st.none() | time)
         peers.append(

@@ -155,7 +155,7 @@ def test_a_simulation_is_watched_to_the_byte() -> None:
     assert completion(light.course("it", scenario), TIMES) == completion(course, TIMES)
 
 
-STORY = [
+STORY: list[ev.Event] = [
     ev.Began(0, pack(0b1), 4),
     ev.Joined(1_000_000, 7, "10.0.0.1:6881", {}),
     ev.Held(1_000_100, 7, pack((1 << 20) - 1)),
@@ -192,7 +192,8 @@ def test_a_recording_is_told_as_its_peer_saw_it() -> None:
 def test_a_recording_that_would_fill_the_memory_is_refused() -> None:
     pieces = 10_000
     joins = MOST_CELLS // pieces
-    events = [ev.Began(0, pack(0), 4), *(ev.Joined(1, n, "x", {}) for n in range(joins))]
+    events: list[ev.Event] = [ev.Began(0, pack(0), 4)]
+    events += [ev.Joined(1, n, "x", {}) for n in range(joins)]
     recording = read(recording_file(header(pieces=pieces, blocks=1), [events]))
     with pytest.raises(RecordingError, match="too many for a picture"):
         course_of(recording, "it")

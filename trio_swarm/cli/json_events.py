@@ -7,9 +7,10 @@ case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `check
 What a command has to say comes as the events below: `progress` once a second and torrent (get,
 seed, run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
 (show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and
-`config_checked` (check), `written` (init), `demo_result` (demo), `simulated` once for each run
-(simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
-once for each run (replay), and in every command `error`, whose message is also the line on stderr.
+`config_checked` (check), `written` (init, plot, simulate --plot), `demo_result` (demo), `simulated`
+once for each run (simulate), `recording_summary`, `explained_moment` and `explained_decision`
+(explain), `replayed` once for each run (replay), and in every command `error`, whose message is
+also the line on stderr.
 
 Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes, rates
 bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds nothing:
@@ -138,7 +139,7 @@ class ConfigChecked(Event, frozen=True, kw_only=True):
 
 
 class Written(Event, frozen=True, kw_only=True):
-    """A starting configuration was written."""
+    """A starting configuration or a picture was written."""
 
     file: str
 

@@ -216,7 +216,7 @@ def _draw_shares(axes: Axes, courses: Sequence[Course], light: Lighting) -> None
                 )
             left += share
     axes.set_xlim(0.0, 1.0)
-    axes.set_ylim(len(courses) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(courses)) - 0.5, -0.5)
     axes.set_yticks(range(len(courses)), [plain(each.title, _LONGEST_NAME) for each in courses])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -246,7 +246,7 @@ def _heat_map(
     norm: Normalize,
 ) -> AxesImage:
     """Draw a grid given by columns, its rows from the top."""
-    rows = [list(row) for row in zip(*grid, strict=True)]
+    rows = [list(row) for row in zip(*grid, strict=True)] or [[math.nan]]
     return axes.imshow(
         rows,
         extent=extent,
@@ -279,7 +279,7 @@ def _draw_availability(
     grid = availability(course, moments(course.seconds, COLUMNS), ROWS)
     colours = ListedColormap(theme.copies_colours(len(levels)))
     norm = BoundaryNorm([*(level - 0.5 for level in levels), max(1, most) + 0.5], len(levels))
-    extent = (0.0, course.seconds or 1.0, float(course.pieces), 0.0)
+    extent = (0.0, course.seconds or 1.0, max(1.0, course.pieces), 0.0)
     image = _heat_map(axes, grid, extent, colours, norm)
     bounds = [*levels, max(1, most) + 1]
     middles = [(low + high) / 2 - 0.5 for low, high in itertools.pairwise(bounds)]
@@ -301,7 +301,7 @@ def _draw_holdings(axes: Axes, course: Course, seconds: float, light: Lighting) 
     grid = [[math.nan if part < 0 else part for part in column] for column in columns]
     colours = ListedColormap(theme.amount_colours())
     count = len(course.peers)
-    extent = (0.0, course.seconds or 1.0, float(count), 0.0)
+    extent = (0.0, course.seconds or 1.0, max(1.0, count), 0.0)
     image = _heat_map(axes, grid, extent, colours, Normalize(0.0, 1.0))
     _colour_bar(axes, image, light, "of the torrent", format=PercentFormatter(1.0, decimals=0))
     _time_axis(axes, seconds)
@@ -350,7 +350,7 @@ def _draw_matrix(axes: Axes, course: Course, light: Lighting) -> None:
     _, sent = matrix(course, MATRIX)
     size = max(1, course.size)
     rows = [[nbytes / size if nbytes else math.nan for nbytes in row] for row in sent]
-    count = float(len(course.peers))
+    count = max(1.0, len(course.peers))
     colours = ListedColormap(theme.amount_colours())
     most = max((nbytes / size for row in sent for nbytes in row), default=0.0)
     extent = (0.0, count, count, 0.0)
