@@ -15,6 +15,7 @@ from trio_swarm.pictures.course import Course
 from trio_swarm.pictures.panels import (
     Lighting,
     Panel,
+    SourceColours,
     common_panels,
     most_copies_of,
     own_panels,
@@ -54,11 +55,12 @@ def page(
     light = Lighting(theme.LIGHT)
     most = most_copies_of(courses)
     seconds = max((each.seconds for each in courses), default=0.0)
+    colours = SourceColours(courses, light)
     with drawing():
         sections = [_section("", common_panels(courses, light), "all")]
         for number, course in enumerate(courses):
             heading = course.title if len(courses) > 1 else ""
-            panels = own_panels(course, most, seconds, light)
+            panels = own_panels(course, most, seconds, colours, light)
             sections.append(_section(heading, panels, f"own{number}"))
     text = html.escape(title)
     parts = [

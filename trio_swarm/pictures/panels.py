@@ -60,6 +60,20 @@ class Lighting(NamedTuple):
         return self.colours[theme.SERIES[number % len(theme.SERIES)]]
 
 
+class SourceColours:
+    """One colour for each name of a source, in all panels; leechers together are grey."""
+
+    def __init__(self, courses: Sequence[Course], light: Lighting) -> None:
+        names = dict.fromkeys(source.name for each in courses for source in sources(each))
+        names.pop("leechers", None)
+        self._grey = light.colours[theme.SERIES[-1]]
+        self._colours = {name: light.line(n % 7) for n, name in enumerate(names)}
+
+    def of(self, source: Source) -> str:
+        """Return the colour of one."""
+        return self._colours.get(source.name, self._grey)
+
+
 def plain(text: str, longest: int = 40) -> str:
     """Return text as a label: no mathematics, no line breaks, not hidden, not endless."""
     text = "".join(each if each.isprintable() else "?" for each in text)
@@ -90,8 +104,10 @@ def common_panels(courses: Sequence[Course], light: Lighting) -> list[Panel]:
     ]
 
 
-def own_panels(course: Course, most_copies: int, seconds: float, light: Lighting) -> list[Panel]:
-    """Return the panels of one; `most_copies` and `seconds` are of all that are compared."""
+def own_panels(
+    course: Course, most_copies: int, seconds: float, colours: SourceColours, light: Lighting
+) -> list[Panel]:
+    """Return the panels of one; all but the first argument are of all that are compared."""
     panels = [
         Panel(
             "availability",
@@ -115,7 +131,7 @@ def own_panels(course: Course, most_copies: int, seconds: float, light: Lighting
                 "rates",
                 "Who sent when",
                 "Bytes of blocks that arrived, by sender, one above the other.",
-                lambda axes: _draw_rates(axes, course, seconds, light),
+                lambda axes: _draw_rates(axes, course, seconds, colours, light),
                 height=3.4,
             )
         )
@@ -195,7 +211,7 @@ def _draw_completion(axes: Axes, courses: Sequence[Course], light: Lighting) -> 
 
 
 def _draw_shares(axes: Axes, courses: Sequence[Course], light: Lighting) -> None:
-    colours = _SourceColours(courses, light)
+    colours = SourceColours(courses, light)
     seen: set[str] = set()
     for row, course in enumerate(courses):
         apart = sources(course)
@@ -223,19 +239,6 @@ def _draw_shares(axes: Axes, courses: Sequence[Course], light: Lighting) -> None
     _style(axes, light)
     if seen:
         _style_legend(axes, light, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=4)
-
-
-class _SourceColours:
-    """One colour for each name of a source, in all panels; leechers together are grey."""
-
-    def __init__(self, courses: Sequence[Course], light: Lighting) -> None:
-        names = dict.fromkeys(source.name for each in courses for source in sources(each))
-        names.pop("leechers", None)
-        self._grey = light.colours[theme.SERIES[-1]]
-        self._colours = {name: light.line(n % 7) for n, name in enumerate(names)}
-
-    def of(self, source: Source) -> str:
-        return self._colours.get(source.name, self._grey)
 
 
 def _heat_map(
@@ -323,9 +326,10 @@ def _name_axis(axes: Axes, course: Course, which: str) -> None:
         axis.set_label_text("peer")
 
 
-def _draw_rates(axes: Axes, course: Course, seconds: float, light: Lighting) -> None:
+def _draw_rates(
+    axes: Axes, course: Course, seconds: float, colours: SourceColours, light: Lighting
+) -> None:
     apart = sources(course)
-    colours = _SourceColours([course], light)
     columns = COLUMNS // 2
     times = [course.seconds * (column + 0.5) / columns for column in range(columns)]
     series = [[rate / MIB for rate in row] for row in rates(course, apart, columns)]

@@ -14,6 +14,7 @@ from trio_swarm.pictures.course import Course
 from trio_swarm.pictures.panels import (
     Lighting,
     Panel,
+    SourceColours,
     common_panels,
     most_copies_of,
     own_panels,
@@ -90,8 +91,11 @@ def svg_of(figure: Figure) -> bytes:
 def _rows(courses: Sequence[Course], light: Lighting) -> list[list[Panel]]:
     rows = [common_panels(courses, light)]
     most = most_copies_of(courses)
+    colours = SourceColours(courses, light)
     seconds = max((each.seconds for each in courses), default=0.0)
-    rows += [_titled(own_panels(each, most, seconds, light), each, courses) for each in courses]
+    rows += [
+        _titled(own_panels(each, most, seconds, colours, light), each, courses) for each in courses
+    ]
     return rows
 
 
