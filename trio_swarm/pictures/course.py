@@ -255,7 +255,7 @@ def sources(course: Course) -> list[Source]:
         sent[sender] = sent.get(sender, 0) + length
     apart = sorted(sent, key=lambda peer: (-sent[peer], peer))
     together: list[int] = []
-    if course.follows is None and len(set(blocks.receiver)) > 1:
+    if len(set(blocks.receiver)) > 1:
         together = [peer for peer in apart if course.peers[peer].role != "seeder"]
         apart = [peer for peer in apart if course.peers[peer].role == "seeder"]
     rest = apart[MOST_SOURCES - 1 :] if len(apart) > MOST_SOURCES else []

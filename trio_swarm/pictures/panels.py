@@ -135,7 +135,7 @@ def own_panels(
                 height=3.4,
             )
         )
-    if course.follows is None and len(set(course.blocks.receiver)) > 1:
+    if len(set(course.blocks.receiver)) > 1:
         panels.append(
             Panel(
                 "matrix",
