@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from course_samples import courses, large
 from recording_samples import file_of as recording_file
-from recording_samples import header, read
+from recording_samples import header, read, some_events
 from simulated_swarms import MIB, SEEDER_LIMITED, shaped
 from trio_swarm.errors import RecordingError
 from trio_swarm.pictures.course import (
@@ -34,6 +34,7 @@ from trio_swarm.pictures.spark import BARS, NONE, spark
 from trio_swarm.recording import events as ev
 from trio_swarm.recording import pack
 from trio_swarm.simulator import simulate
+from trio_swarm.swarm.lengths import Lengths
 
 TIMES = [float(second) for second in range(46)]
 
@@ -187,6 +188,23 @@ def test_a_recording_is_told_as_its_peer_saw_it() -> None:
     apart = sources(course)
     assert [source.name for source in apart] == ["10.0.0.1:6881", "10.0.0.2:6881"]
     assert shares(course, apart) == [0.5, 0.5]
+
+
+LENGTHS = Lengths(length=header().size, piece_length=header().piece_length)
+
+
+@given(some_events(LENGTHS))
+def test_whatever_a_recording_tells_has_a_course(events: list[ev.Event]) -> None:
+    recording = read(recording_file(header(), [events]))
+    course = course_of(recording, "it")
+    times = moments(course.seconds, 7)
+    assert len(course.peers) == 1 + sum(isinstance(event, ev.Joined) for event in events)
+    most = max(map(max, availability(course, times, 20)))
+    assert 0 <= most <= len(course.peers)
+    assert all(part <= 1.0 for column in holdings(course, times, 20) for part in column)
+    assert completion(course, times)[-1] <= 1.0
+    arrived = sum(event.length for event in events if isinstance(event, ev.Arrived))
+    assert sum(course.blocks.length) == arrived
 
 
 def test_a_recording_that_would_fill_the_memory_is_refused() -> None:

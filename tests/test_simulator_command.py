@@ -14,6 +14,7 @@ from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.scenarios import read_scenario
 from trio_swarm.errors import ConfigError
 from trio_swarm.simulator import simulate
+from trio_swarm.simulator.scenario import CrossLink
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "config" / "scenarios").glob("*.toml"))
 
@@ -168,6 +169,12 @@ def test_what_is_wrong_together_is_told_with_its_key(small: Path, text: str, sai
     assert said in str(caught.value)
 
 
+def test_labels_are_those_of_all_peers_of_a_group(small: Path) -> None:
+    small.write_text(SMALL + 'labels = {zone = "eu", cost = "3"}\n')
+    peers = read_scenario(small).scenario(1).peers
+    assert [dict(peer.labels) for peer in peers] == [{}, *[{"zone": "eu", "cost": "3"}] * 3]
+
+
 def test_two_racks_have_one_link(small: Path) -> None:
     link = '[[links]]\nbetween = ["a", "b"]\nrate = "1Mbit"\n'
     turned = link.replace('"a", "b"', '"b", "a"')
@@ -175,7 +182,11 @@ def test_two_racks_have_one_link(small: Path) -> None:
         'role = "seeder"', 'role = "seeder"\nrack = "a"'
     )
     small.write_text(racks + link)
-    assert len(read_scenario(small).scenario(1).network.cross_links) == 1
+    scenario = read_scenario(small).scenario(1)
+    assert scenario.network.cross_links == (
+        CrossLink(between=("a", "b"), rate=pytest.approx(0.955e6 / 8)),
+    )
+    assert [peer.rack for peer in scenario.peers] == ["a", "b", "b", "b"]
     small.write_text(racks + link + turned)
     with pytest.raises(ConfigError, match=r"links\[1\].between: these racks have a link already"):
         read_scenario(small)

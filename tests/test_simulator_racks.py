@@ -1,5 +1,6 @@
 """Racks with a link between them that all share, against exact max-min fair shares."""
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from trio_swarm.simulator.pipes import Downlink, Message, Pipe, Receiving, Uplin
 from trio_swarm.simulator.racks import Crossing, Trunk, labels_seen
 from trio_swarm.simulator.scenario import CrossLink, Network
 from trio_swarm.simulator.timeline import Timeline
+from trio_swarm.simulator.trace import BLOCK, PIECE
 
 QUANTUM = 16384
 Flow = tuple[int, int]
@@ -163,6 +165,28 @@ def test_a_thin_link_bounds_the_swarm_and_no_byte_is_lost_on_it() -> None:
     for peer in result.peers[1:]:
         assert peer.accepted == scenario.size
         assert peer.received == peer.accepted + peer.duplicate
+
+
+def test_word_of_a_piece_takes_the_way_over_the_link_as_blocks_do() -> None:
+    latency = 0.5
+    scenario = two_racks(8 * MBIT, size=2 * MIB)
+    link = replace(scenario.network.cross_links[0], latency=latency)
+    verified: dict[tuple[int, int], float] = {}
+    soonest = math.inf
+
+    def sink(
+        kind: int, now: float, peer: int, to: int, piece: int, _begin: int, _length: int
+    ) -> None:
+        nonlocal soonest
+        if kind == PIECE:
+            verified[peer, piece] = now
+        elif kind == BLOCK and (peer, piece) in verified and (peer < 5) != (to < 5):
+            soonest = min(soonest, now - verified[peer, piece])
+
+    result = simulate(replace(scenario, network=Network(cross_links=(link,))), sink=sink)
+    assert result.unfinished == 0
+    # Over the link go: that it is there, that it is wanted, and the block.
+    assert 3 * latency <= soonest < math.inf
 
 
 def test_a_wide_link_is_as_good_as_one_rack_but_for_its_delay() -> None:
