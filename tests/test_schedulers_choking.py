@@ -1,97 +1,25 @@
 """tit-for-tat and least-sent, decision by decision; time is a parameter."""
 
 import random
-from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.api import (
     ChokePeerView,
-    Choker,
-    ChokeView,
     UploadPeerView,
     UploadRequest,
     UploadView,
 )
 from trio_swarm.schedulers.least_sent import LeastSent
 from trio_swarm.schedulers.tit_for_tat import TitForTat
+from trio_swarm.testing import choker_contract, uploader_contract
+from trio_swarm.testing.choke_rounds import Round, served, view, waiting
+from trio_swarm.testing.views import rarity_of
 
-
-def waiting(key: int, since: float = 0.0, *, rate: float = 0.0) -> ChokePeerView:
-    """Interested and choked."""
-    return ChokePeerView(
-        key=key,
-        interested=True,
-        unchoked=False,
-        unchoked_at=None,
-        waiting_since=since,
-        download_rate=rate,
-        upload_rate=0.0,
-        uploaded=0,
-        snubbed=False,
-        joined_at=0.0,
-    )
-
-
-def served(key: int, since: float = 0.0, *, rate: float = 0.0) -> ChokePeerView:
-    """Interested and unchoked."""
-    return replace(waiting(key, rate=rate), unchoked=True, unchoked_at=since, waiting_since=None)
-
-
-def view(
-    peers: list[ChokePeerView], *, slots: int = 4, now: float = 100.0, seeding: bool = False
-) -> ChokeView:
-    return ChokeView(peers=peers, slots=slots, is_seeder=seeding, now=now)
-
-
-class Round:
-    """Plays rounds: applies a choker's decisions and lets each peer give and take."""
-
-    def __init__(self, choker: Choker, gives: dict[int, float], *, slots: int) -> None:
-        self.choker = choker
-        self.slots = slots
-        self.now = 0.0
-        self.rng = random.Random(7)
-        self.peers = {key: waiting(key, rate=rate) for key, rate in gives.items()}
-        self.held: Counter[int] = Counter()
-
-    def play(self, seconds: float, *, every: float = 10.0, seeding: bool = False) -> set[int]:
-        unchoked: set[int] = set()
-        end = self.now + seconds
-        while self.now < end:
-            unchoked = set(
-                self.choker.unchoke(
-                    view(
-                        list(self.peers.values()),
-                        slots=self.slots,
-                        now=self.now,
-                        seeding=seeding,
-                    ),
-                    self.rng,
-                )
-            )
-            assert len(unchoked) <= self.slots
-            for key, peer in self.peers.items():
-                if key in unchoked and not peer.unchoked:
-                    self.peers[key] = replace(
-                        peer, unchoked=True, unchoked_at=self.now, waiting_since=None, uploaded=0
-                    )
-                elif key not in unchoked and peer.unchoked:
-                    self.peers[key] = replace(
-                        peer, unchoked=False, unchoked_at=None, waiting_since=self.now
-                    )
-            self.now += every
-            for key in unchoked:
-                self.held[key] += 1
-                peer = self.peers[key]
-                self.peers[key] = replace(
-                    peer, uploaded=peer.uploaded + int(peer.upload_rate * every)
-                )
-        return unchoked
+TestTitForTat = choker_contract(TitForTat, fills_slots=True, uniform_ties=True)
+TestLeastSent = uploader_contract(LeastSent)
 
 
 def test_every_interested_peer_is_unchoked_at_once_while_slots_are_free() -> None:
@@ -164,15 +92,6 @@ def test_a_slot_that_falls_free_is_filled_between_rounds() -> None:
     assert len(set(choker.unchoke(view(peers[1:]), rng))) == 4
 
 
-def test_equal_peers_are_chosen_uniformly() -> None:
-    rng = random.Random(99)
-    counts: Counter[int] = Counter()
-    for _ in range(2000):
-        counts.update(TitForTat().unchoke(view([waiting(key) for key in range(8)]), rng))
-    # 2000 x 4 slots over 8 peers: 1000 each; fixed seed, 99.9 % quantile for 7 degrees is 24.3.
-    assert sum((counts[key] - 1000) ** 2 / 1000 for key in range(8)) < 24.3
-
-
 def test_while_seeding_the_slots_rotate_over_all_who_wait() -> None:
     game = Round(TitForTat(), dict.fromkeys(range(12), 0.0), slots=4)
     for key in game.peers:
@@ -236,47 +155,6 @@ def test_who_has_nothing_for_us_gave_lately_or_is_new_is_no_free_rider() -> None
     assert {1, 2, 3, 4, 5} < chosen
 
 
-@st.composite
-def choke_views(draw: st.DrawFn) -> ChokeView:
-    peers = []
-    for key in range(draw(st.integers(0, 12))):
-        unchoked = draw(st.booleans())
-        peers.append(
-            ChokePeerView(
-                key=key,
-                interested=draw(st.booleans()),
-                unchoked=unchoked,
-                unchoked_at=draw(st.floats(0, 100)) if unchoked else None,
-                waiting_since=None if unchoked else draw(st.floats(0, 100)),
-                download_rate=draw(st.floats(0, 1e9)),
-                upload_rate=draw(st.floats(0, 1e9)),
-                uploaded=draw(st.integers(0, 10**9)),
-                snubbed=draw(st.booleans()),
-                joined_at=0.0,
-            )
-        )
-    return ChokeView(
-        peers=peers,
-        slots=draw(st.integers(1, 6)),
-        is_seeder=draw(st.booleans()),
-        now=draw(st.floats(100, 200)),
-    )
-
-
-@given(views=st.lists(choke_views(), max_size=4), seed=st.integers(0, 1000))
-def test_slots_are_full_never_overfull_and_held_by_interested_peers(
-    views: list[ChokeView], seed: int
-) -> None:
-    choker, twin = TitForTat(), TitForTat()
-    rng, twin_rng = random.Random(seed), random.Random(seed)
-    for each in views:
-        chosen = list(choker.unchoke(each, rng))
-        assert chosen == list(twin.unchoke(each, twin_rng))
-        interested = {peer.key for peer in each.peers if peer.interested}
-        assert len(chosen) == len(set(chosen)) == min(each.slots, len(interested))
-        assert set(chosen) <= interested
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -310,13 +188,10 @@ def upload_peer(key: int, pieces: PieceSet = 0) -> UploadPeerView:
 def upload_view(
     peers: list[UploadPeerView], *, sent: dict[int, int] | None = None, count: int = 40
 ) -> UploadView:
-    rarity = [0] * (len(peers) + 1)
-    for piece in range(count):
-        rarity[sum(peer.pieces >> piece & 1 for peer in peers)] |= 1 << piece
     return UploadView(
         have=full_set(count),
         sent=sent or {},
-        rarity=rarity,
+        rarity=rarity_of([peer.pieces for peer in peers], count),
         peers=peers,
         piece_length=PIECE,
         piece_count=count,
@@ -341,13 +216,6 @@ def test_what_was_sent_least_often_is_served_first() -> None:
 def test_what_another_peer_has_comes_after_what_only_we_have() -> None:
     peers = [upload_peer(1), upload_peer(2, pieces=1 << 3)]
     assert LeastSent().order(upload_view(peers), peers[0], requests(3, 4)) == requests(4, 3)
-
-
-@given(st.lists(st.builds(UploadRequest, st.integers(0, 39), st.integers(0, 3), st.just(16384))))
-def test_the_order_is_a_permutation(asked: list[UploadRequest]) -> None:
-    peers = [upload_peer(1)]
-    ordered = LeastSent().order(upload_view(peers, sent={1: PIECE}), peers[0], asked)
-    assert Counter(ordered) == Counter(asked)
 
 
 def test_by_default_everything_is_revealed() -> None:

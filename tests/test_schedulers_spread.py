@@ -1,173 +1,19 @@
 """spread: what a seeder shows to whom, step by step; time is a parameter."""
 
-from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers import first_copies
-from trio_swarm.schedulers.api import UploadPeerView, UploadView
 from trio_swarm.schedulers.spread import Spread
+from trio_swarm.testing import uploader_contract
+from trio_swarm.testing.seedings import PIECE, STEP, Leecher, Seeding, Transfer
 
-PIECE = 262144
-STEP = 0.02
-
-
-class Leecher:
-    """One leecher as a seeder sees it."""
-
-    def __init__(self, key: int) -> None:
-        self.key = key
-        self.pieces: PieceSet = 0
-        self.revealed: PieceSet = 0
-        self.uploaded = 0
-        self.queued = 0
-        self.unchoked = True
-        self.interested = True
-        self.is_seeder = False
-
-
-class Seeding:
-    """A seeder's torrent: applies the offers, and knows what was sent to whom."""
-
-    def __init__(
-        self, leechers: int, *, count: int = 60, number: int = 0, strategy: Spread | None = None
-    ) -> None:
-        self.strategy = Spread() if strategy is None else strategy
-        self.count = count
-        self.number = number
-        self.have = full_set(count)
-        self.is_seeder = True
-        self.now = 0.0
-        self.rate = 0.0
-        self.uploaded = 0
-        self.sent: dict[int, int] = {}
-        self.leechers = {key: Leecher(key) for key in range(1, leechers + 1)}
-
-    def view(self) -> UploadView:
-        peers = [
-            UploadPeerView(
-                key=each.key,
-                pieces=each.pieces,
-                is_seeder=each.is_seeder,
-                interested=each.interested,
-                unchoked=each.unchoked,
-                uploaded=each.uploaded,
-                rate=self.rate / len(self.leechers),
-                revealed=each.revealed,
-                queued=each.queued,
-                address=f"10.0.0.{each.key}:6881",
-            )
-            for each in self.leechers.values()
-        ]
-        rarity = [0] * (len(peers) + 1)
-        for piece in range(self.count):
-            rarity[sum(peer.pieces >> piece & 1 for peer in peers)] |= 1 << piece
-        return UploadView(
-            have=self.have,
-            sent=self.sent,
-            rarity=rarity,
-            peers=peers,
-            piece_length=PIECE,
-            piece_count=self.count,
-            is_seeder=self.is_seeder,
-            now=self.now,
-            rate=self.rate,
-            uploaded=self.uploaded,
-            own_number=self.number,
-        )
-
-    def look(self) -> dict[int, PieceSet]:
-        """Ask for all offers once, carry them out, and return what each is shown now."""
-        view = self.view()
-        for peer in view.peers:
-            leecher = self.leechers[peer.key]
-            offered = self.strategy.offer(view, peer)
-            offered = self.have if offered is None else offered
-            assert not offered & ~self.have
-            assert not leecher.revealed & ~offered, "what was revealed is never taken back"
-            leecher.revealed = offered
-        return {key: each.revealed for key, each in self.leechers.items()}
-
-    def send(self, key: int, piece: int, length: int = PIECE) -> None:
-        """Put bytes of a piece out to a leecher."""
-        assert self.leechers[key].revealed >> piece & 1
-        self.sent[piece] = self.sent.get(piece, 0) + length
-        self.uploaded += length
-        self.leechers[key].uploaded += length
-
-    def wants(self, key: int) -> list[int]:
-        """Return what a leecher would ask for, in order."""
-        leecher = self.leechers[key]
-        return list(iterate(leecher.revealed & ~leecher.pieces))
-
-    @property
-    def copies(self) -> float:
-        return sum(self.sent.values()) / (self.count * PIECE)
-
-
-class Transfer:
-    """Plays a swarm: the seeder sends `speed` pieces a step, leecher i passes `passes[i]` on."""
-
-    def __init__(self, seeding: Seeding, speed: float, passes: dict[int, float]) -> None:
-        self.seeding = seeding
-        self.speed = speed
-        self.passes = passes
-        self.credit = dict.fromkeys([0, *passes], 0.0)
-        self.turn = 0
-        self.idle = 0
-        """Steps in which the seeder could have sent more, and nobody knew what to ask for."""
-        seeding.rate = speed * PIECE / STEP
-
-    def step(self) -> bool:
-        """Play one step; returns whether everybody is complete."""
-        seeding = self.seeding
-        seeding.look()
-        self.credit[0] += self.speed
-        keys = list(seeding.leechers)
-        while self.credit[0] >= 1.0:
-            wanting = [key for key in keys if seeding.wants(key)]
-            if not wanting:
-                self.idle += 1
-                self.credit[0] = 0.0
-                break
-            key = wanting[self.turn % len(wanting)]
-            self.turn += 1
-            piece = seeding.wants(key)[0]
-            seeding.send(key, piece)
-            seeding.leechers[key].pieces |= 1 << piece
-            self.credit[0] -= 1.0
-        for key in keys:
-            self._pass_on(key)
-        for each in seeding.leechers.values():
-            each.queued = PIECE * len(seeding.wants(each.key))
-        seeding.now += STEP
-        return all(each.pieces == seeding.have for each in seeding.leechers.values())
-
-    def _pass_on(self, key: int) -> None:
-        """Send what fewest have to who has least."""
-        leechers = self.seeding.leechers
-        self.credit[key] = min(self.credit[key] + self.passes[key], max(1.0, self.passes[key]))
-        while self.credit[key] >= 1.0:
-            holders = Counter(piece for each in leechers.values() for piece in iterate(each.pieces))
-            choices = [
-                (holders[piece], other.pieces.bit_count(), piece, other.key)
-                for other in leechers.values()
-                for piece in iterate(leechers[key].pieces & ~other.pieces)
-            ]
-            if not choices:
-                return
-            _, _, piece, other_key = min(choices)
-            leechers[other_key].pieces |= 1 << piece
-            self.credit[key] -= 1.0
-
-    def play(self) -> None:
-        for _ in range(5000):
-            if self.step():
-                return
-        raise AssertionError("the swarm never finished")
+TestSpread = uploader_contract(Spread)
+TestSpreadWithoutHiding = uploader_contract(partial(Spread, hide=False))
 
 
 def test_every_leecher_is_shown_something_else_at_once() -> None:
@@ -189,10 +35,11 @@ def test_every_leecher_is_shown_something_else_at_once() -> None:
 def test_everybody_gets_everything_and_nothing_goes_out_twice_before_all_went_out_once(
     leechers: int, count: int, speed: float, passes: list[float]
 ) -> None:
-    seeding = Seeding(leechers, count=count)
+    strategy = Spread()
+    seeding = Seeding(leechers, count=count, strategy=strategy)
     transfer = Transfer(seeding, speed, dict(enumerate(passes[:leechers], start=1)))
     settled = first_copies.SETTLED * seeding.rate / PIECE
-    firsts = seeding.strategy._firsts
+    firsts = strategy._firsts
     while not transfer.step():
         given = 0
         for key in seeding.leechers:
@@ -342,7 +189,7 @@ def test_a_faster_uplink_is_given_more_ahead() -> None:
 
 def test_an_uplink_that_ran_dry_is_given_twice_as_much() -> None:
     seeding = Seeding(2, count=400)
-    given = []
+    given: list[int] = []
     for _ in range(3):
         before = sum(pieces.bit_count() for pieces in seeding.look().values())
         given.append(before - sum(given))
@@ -400,11 +247,12 @@ def test_seeders_split_the_first_copies_without_talking(numbers: tuple[int, int]
 
 
 def test_without_hiding_the_same_pieces_are_suggested() -> None:
-    hiding, showing = Seeding(3), Seeding(3, strategy=Spread(hide=False))
+    hides, shows = Spread(), Spread(hide=False)
+    hiding, showing = Seeding(3, strategy=hides), Seeding(3, strategy=shows)
     shown = hiding.look()
     assert set(showing.look().values()) == {showing.have}
     view = showing.view()
-    suggested = {peer.key: showing.strategy.suggest(view, peer) for peer in view.peers}
+    suggested = {peer.key: shows.suggest(view, peer) for peer in view.peers}
     first, second, third = (suggested[key] or 0 for key in (1, 2, 3))
     assert first
     assert second
@@ -412,7 +260,7 @@ def test_without_hiding_the_same_pieces_are_suggested() -> None:
     assert first & second == first & third == 0
     assert suggested == shown
     view = hiding.view()
-    assert all(hiding.strategy.suggest(view, peer) is None for peer in view.peers)
+    assert all(hides.suggest(view, peer) is None for peer in view.peers)
 
 
 @pytest.mark.parametrize("options", [{"ahead_seconds": -1.0}, {"least_pieces": 0}])

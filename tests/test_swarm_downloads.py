@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broken_strategies import BROKEN, EXCESSIVE, HARMLESS
-from ledger_playground import BLOCK, KIB, MIB, Peer, Swarm, new_ledger
+from ledger_playground import check
 from trio_swarm.piece_sets import from_pieces, full_set
 from trio_swarm.swarm.ledger import BlockOutcome
+from trio_swarm.testing.downloads import BLOCK, KIB, MIB, Peer, Swarm, new_ledger
 
 
 def test_one_seeder_delivers_at_the_speed_of_its_link() -> None:
@@ -64,7 +65,7 @@ def test_a_very_slow_seeder_does_not_hold_up_the_end() -> None:
 )
 def test_a_peer_that_does_not_deliver_costs_little_time(bad: Peer) -> None:
     ledger = new_ledger(64, blocks=16)
-    swarm = Swarm(ledger, [bad, Peer(rate=2 * MIB)], checking=True)
+    swarm = Swarm(ledger, [bad, Peer(rate=2 * MIB)], check=check)
     assert swarm.run() < 16 / 2 * 1.2
     assert ledger.duplicate_bytes < 40 * BLOCK
 
@@ -84,14 +85,14 @@ def test_silent_peers_alone_hold_a_block_no_longer_than_their_deadline() -> None
 @pytest.mark.parametrize("rate", [1 * KIB, 3 * KIB, 20 * KIB])
 def test_a_source_slower_than_any_deadline_still_completes_the_file(rate: float) -> None:
     ledger = new_ledger(3, blocks=2)
-    swarm = Swarm(ledger, [Peer(rate=rate)], checking=True)
+    swarm = Swarm(ledger, [Peer(rate=rate)], check=check)
     assert swarm.run() < 6 * 16 * KIB / rate * 1.6 + 5
 
 
 def test_a_source_that_pauses_for_long_is_used_again() -> None:
     ledger = new_ledger(16, blocks=4)
     peer = Peer(rate=64 * KIB)
-    swarm = Swarm(ledger, [peer], checking=True)
+    swarm = Swarm(ledger, [peer], check=check)
 
     def stop() -> None:
         peer.rate = 16 * KIB / 12  # the next block takes twelve seconds
@@ -155,7 +156,7 @@ def test_buffers_held_by_a_peer_that_left_are_freed_for_others() -> None:
         Peer(rate=1 * MIB, pieces=everything & ~mine, joins_at=0.6),
         Peer(rate=1 * MIB, pieces=mine, joins_at=20.0),
     ]
-    swarm = Swarm(ledger, peers, checking=True)
+    swarm = Swarm(ledger, peers, check=check)
     swarm.at(19.0, lambda: seen.append(ledger.have))
     seen: list[int] = []
     assert swarm.run() < 25
@@ -167,7 +168,7 @@ def test_a_broken_strategy_costs_no_byte(name: str) -> None:
     factory = {**BROKEN, **EXCESSIVE, **HARMLESS}[name]
     ledger = new_ledger(16, blocks=8, strategy=factory())
     half = full_set(8)
-    swarm = Swarm(ledger, [Peer(), Peer(pieces=half), Peer(pieces=half << 8)], checking=True)
+    swarm = Swarm(ledger, [Peer(), Peer(pieces=half), Peer(pieces=half << 8)], check=check)
     assert swarm.run() < 2.0
     assert ledger.duplicate_bytes < 16 * BLOCK
     assert swarm.outcomes[BlockOutcome.UNREQUESTED] == 0
@@ -212,7 +213,7 @@ def test_every_download_with_one_good_peer_finishes(
     ledger = new_ledger(6, blocks=blocks, last_size=5_000, open_piece_limit=limit, seed=seed)
     peers = [Peer(**options, pieces=pieces) for options, pieces in bad]
     random.Random(seed).shuffle(peers)
-    swarm = Swarm(ledger, [*peers, Peer(rate=200 * KIB)], checking=True)
+    swarm = Swarm(ledger, [*peers, Peer(rate=200 * KIB)], check=check)
     assert swarm.run() < 120
     assert swarm.outcomes[BlockOutcome.UNREQUESTED] == 0
     assert ledger.received_bytes == ledger.lengths.length + ledger.failed_bytes
@@ -241,7 +242,7 @@ def test_only_peers_that_sent_wrong_blocks_are_banned(
     ]
     peers += [Peer(rate=rng.choice([100, 400]) * KIB, identity=f"good {i}") for i in range(good)]
     rng.shuffle(peers)
-    swarm = Swarm(ledger, peers, checking=True)
+    swarm = Swarm(ledger, peers, check=check)
     assert swarm.run() < 300
     assert not any(name.startswith("good") for name in swarm.banned)
     assert len(swarm.banned) == len(set(swarm.banned))

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from ledger_playground import BLOCK, check, new_ledger, picture
+from ledger_playground import check, picture
 from trio_swarm.errors import LocalProtocolError
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.api import Assignment, SwarmView
 from trio_swarm.swarm.ledger import BlockOutcome, BlockRun, Grant, Ledger
+from trio_swarm.testing.downloads import BLOCK, new_ledger
 
 ACCEPTED = BlockOutcome.ACCEPTED
 COMPLETED = BlockOutcome.COMPLETED
@@ -43,10 +44,10 @@ def join(ledger: Ledger, key: int, pieces: int | None = None, now: float = 0.0) 
 
 
 def scripted(
-    pieces: int = 4, blocks: int = 4, peers: int = 1, **options: int
+    pieces: int = 4, blocks: int = 4, peers: int = 1, open_piece_limit: int = 64
 ) -> tuple[Ledger, Script]:
     script = Script()
-    ledger = new_ledger(pieces, blocks=blocks, strategy=script, **options)
+    ledger = new_ledger(pieces, blocks=blocks, strategy=script, open_piece_limit=open_piece_limit)
     for key in range(peers):
         join(ledger, key)
     return ledger, script

@@ -16,10 +16,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from ledger_playground import BLOCK, check, new_ledger
+from ledger_playground import check
 from trio_swarm.piece_sets import full_set, iterate
 from trio_swarm.schedulers.api import Assignment, SwarmView
 from trio_swarm.swarm.ledger import BlockOutcome
+from trio_swarm.testing.downloads import BLOCK, new_ledger
 
 PIECES = 5
 ALL = full_set(PIECES)

@@ -13,12 +13,12 @@ from typing import Any
 from bench_measuring import Spread, spread, table
 from bench_targets import TARGET_HEADS, Target
 
-from large_swarm import PEERS, large_view
 from planned_swarm import MIB, PIECES, RATE, PlannedSwarm
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
+from trio_swarm.testing.decision_time import PEERS, large_swarm_view
 
 SETTLED = 256 * MIB
 """Bytes after which windows have grown."""
@@ -45,7 +45,7 @@ CASES = (
 
 def time_decision(strategy: Scheduler) -> float:
     """Return the seconds of one decision."""
-    swarm, rng = large_view(), random.Random(2)
+    swarm, rng = large_swarm_view(), random.Random(2)
     times = 200
     started = time.process_time()
     for _ in range(times):
