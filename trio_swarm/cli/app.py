@@ -8,7 +8,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from trio_swarm import __version__
-from trio_swarm.cli.commands import COMMANDS
+from trio_swarm.cli.commands import COMMANDS, GROUPS, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
 
 _OUTPUT_FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v"})
@@ -30,11 +30,11 @@ Exit codes: 0 done, 1 failed (or stopped before it was done), 2 used wrongly.
 """
 
 
-def make_app(chosen: str = "") -> App:
+def make_app(chosen: str = "", inner: str = "") -> App:
     """Return the command line, with none of its commands imported yet.
 
     A summary given here would replace the docstring of the command, so the one that was `chosen`
-    gets none.
+    gets none. `inner` is the second word, where the first is that of a group.
     """
     app = App(
         name="trio-swarm",
@@ -53,8 +53,31 @@ def make_app(chosen: str = "") -> App:
             help_epilogue=command.epilogue,
             sort_key=sort_key,
         )
+    for sort_key, (name, group) in enumerate(GROUPS.items(), start=len(COMMANDS)):
+        within = inner if name == chosen else ""
+        app.command(_make_group(name, group, chosen=within, sort_key=sort_key))
     if chosen not in COMMANDS:  # it is none of them, or the help, which names it
         app.register_install_completion_command(help="Install completion for this shell.")
+    return app
+
+
+def _make_group(name: str, group: Group, *, chosen: str, sort_key: int) -> App:
+    """Return the commands below a word of their own, none of them imported yet."""
+    app = App(
+        name=name,
+        help=group.summary,
+        help_format="plaintext",
+        result_action="return_value",
+        sort_key=sort_key,
+    )
+    for inner_key, (inner_name, command) in enumerate(group.commands.items()):
+        app.command(
+            f"trio_swarm.cli.{command.place}",
+            name=inner_name,
+            help=None if inner_name == chosen else command.summary,
+            help_epilogue=command.epilogue,
+            sort_key=inner_key,
+        )
     return app
 
 
@@ -66,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):  # names may hold what this terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = make_app(tokens[0] if tokens else "")(tokens, exit_on_error=False, print_error=False)
+        code = make_app(*tokens[:2])(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         complain(" ".join(str(error).split()), exit_code=USAGE, as_json=as_json)
         return USAGE

@@ -3,6 +3,7 @@
 Kept apart from the commands themselves, so that the help can name them all without importing them.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -149,5 +150,37 @@ COMMANDS = {
             "trio-swarm demo --size 64MiB",
             "trio-swarm demo holiday.mkv --keep",
         ),
+    ),
+}
+
+
+class Group(NamedTuple):
+    """Commands below a word of their own, as in `trio-swarm plugin new`."""
+
+    summary: str
+    commands: Mapping[str, Command]
+
+
+GROUPS = {
+    "plugin": Group(
+        "Write a strategy of your own, and test what it promises.",
+        {
+            "new": Command(
+                "plugin_command:new",
+                "Write a package with a strategy to start from, and a test of all it promises.",
+                (
+                    "trio-swarm plugin new near-first",
+                    "trio-swarm plugin new fair-turns --axis choker --out ~/fair-turns",
+                ),
+            ),
+            "check": Command(
+                "plugin_command:check",
+                "Test what a strategy promises, and show how it does beside the built-in ones.",
+                (
+                    "trio-swarm plugin check near-first",
+                    "trio-swarm plugin check mine --plugin ./mine.py --option window=4",
+                ),
+            ),
+        },
     ),
 }

@@ -7,10 +7,11 @@ case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `check
 What a command has to say comes as the events below: `progress` once a second and torrent (get,
 seed, run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
 (show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and
-`config_checked` (check), `written` (init, plot, simulate --plot), `demo_result` (demo), `simulated`
-once for each run (simulate), `recording_summary`, `explained_moment` and `explained_decision`
-(explain), `replayed` once for each run (replay), and in every command `error`, whose message is
-also the line on stderr.
+`config_checked` (check), `written` (init, plot, simulate --plot, plugin new), `demo_result` (demo),
+`simulated` once for each run (simulate), `recording_summary`, `explained_moment` and
+`explained_decision` (explain), `replayed` once for each run (replay), `promise_examined`,
+`strategy_compared` and `decision_timed` (plugin check), and in every command `error`, whose message
+is also the line on stderr.
 
 Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes, rates
 bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds nothing:
@@ -258,6 +259,44 @@ class Replayed(Event, frozen=True, kw_only=True):
     faults: int
     digest: str | None
     """The same if and only if the same happened; None for the recording itself."""
+
+
+class PromiseExamined(Event, frozen=True, kw_only=True):
+    """Whether a strategy keeps one promise of its contract (plugin check)."""
+
+    axis: str
+    strategy: str
+    promise: str
+    holds: bool | None
+    """None: it could not be tested."""
+    reason: str
+    """What it did, and where; empty if the promise holds."""
+
+
+class StrategyCompared(Event, frozen=True, kw_only=True):
+    """One strategy in one standard swarm (plugin check): the one checked, or a built-in one."""
+
+    axis: str
+    strategy: str
+    scenario: str
+    ratio: float | None
+    """Of the time to the least possible; None where somebody never was complete."""
+    copies: float
+    in_vain: float
+    """Part of the bytes received, 0 to 1."""
+    decision_seconds: float
+    """On average."""
+    fault: str
+    """What the strategy did against its contract there; empty as a rule."""
+
+
+class DecisionTimed(Event, frozen=True, kw_only=True):
+    """How long one decision takes in a large swarm (plugin check)."""
+
+    axis: str
+    strategy: str
+    decision_seconds: float | None
+    """None: it fails there."""
 
 
 class Failure(Event, frozen=True, kw_only=True):
