@@ -180,8 +180,14 @@ def test_free_riders_do_not_keep_the_others_from_their_pieces() -> None:
     result = _play(crowd(SEEDER, 7, 3))
     assert result.unfinished == 0
     assert all(peer.sent == 0 for peer in result.peers[8:])
-    # Missed: the seeder sends 2.5 copies, some of them to the riders, and the end is late.
     assert result.ratio < 2.2
+
+
+def test_free_riders_are_given_few_first_copies() -> None:
+    # For real, on shaped links with 64 MiB: 1.5 to 2.5 copies if they are given as many as others.
+    result = _play(crowd(SEEDER, 5, 2, size=32 * MIB))
+    assert result.unfinished == 0
+    assert result.copies < 1.33  # else 1.38 to 1.45
 
 
 def test_a_seeder_that_falls_silent_is_replaced_by_the_other() -> None:

@@ -59,6 +59,12 @@ left with nothing to ask for, however slowly it passes on. Measured on shaped li
 that rest now and then are slow to come up to speed again, and the rest of them do not fill the
 uplink (60 to 75 % of it with 0.5 in this place, 90 to 100 % with 0.85 and 0.9)."""
 
+KEPT = 4
+KEEPING = 2.0
+"""A leecher that alone holds so many of the pieces it was given, and has passed on none for so many
+seconds, is given no more while others pass theirs on: it may be a free rider, and what it keeps
+must be sent again."""
+
 SPARE = 0.5
 """While our rate is less than this part of what it was, some leechers take their time: the others
 need not wait for those."""
@@ -168,6 +174,11 @@ class FirstCopies:
         everywhere = view.rarity[0] | once
         loads: list[tuple[float, int]] = []
         parts = _Parts(view, leechers)
+        keeping = [
+            self._gifts[peer.key].is_keeping(peer, once, everywhere, view.now) for peer in leechers
+        ]
+        if all(keeping):
+            keeping = [False] * len(leechers)  # it cannot be helped
         for index, peer in enumerate(leechers):
             gifts = self._gifts[peer.key]
             if not gifts.ever:
@@ -177,8 +188,8 @@ class FirstCopies:
                     pool &= ~(1 << piece)
                     gifts.add(piece, view)
                     unsent += length
-            if peer.interested and not peer.unchoked:
-                continue  # It waits for a slot.
+            if keeping[index] or (peer.interested and not peer.unchoked):
+                continue  # Or it waits for a slot.
             if self._hides and not view.have & ~peer.revealed:
                 continue  # It may ask for anything already.
             if view.now - gifts.asked_at > UNASKED and gifts.pieces.bit_count() >= MOST_UNASKED:
@@ -314,6 +325,8 @@ class _Gifts:
 
     __slots__ = (
         "_joined_at",
+        "_passed_on",
+        "_passed_on_at",
         "_sent_before",
         "_uploaded",
         "again",
@@ -335,6 +348,8 @@ class _Gifts:
         self.asked_at = now
         """When it last asked for something, or was given something."""
         self._sent_before: dict[int, int] = {}
+        self._passed_on = 0
+        self._passed_on_at = now
         self._joined_at = now
         self._uploaded = 0
 
@@ -363,6 +378,17 @@ class _Gifts:
         if peer.uploaded != self._uploaded or peer.queued:
             self._uploaded = peer.uploaded
             self.asked_at = view.now
+
+    def is_keeping(
+        self, peer: UploadPeerView, once: PieceSet, everywhere: PieceSet, now: float
+    ) -> bool:
+        """Whether it holds several pieces alone and has passed on none for a while."""
+        passed_on = (self.ever & ~self.again & ~everywhere).bit_count()
+        kept = (self.ever & peer.pieces & once).bit_count()
+        if passed_on > self._passed_on or kept < KEPT:
+            self._passed_on = passed_on
+            self._passed_on_at = now
+        return now - self._passed_on_at > KEEPING
 
     def speed(self, everywhere: PieceSet, now: float) -> float:
         """Return how many pieces a second it has passed on; of a new one little is expected."""

@@ -57,6 +57,7 @@ class Spread(LeastSent):
         return self._firsts.given_to(peer.key) & ~peer.pieces
 
     def _look_at(self, view: UploadView) -> None:
-        if view is not self._view:
+        # Mostly it is the same object; an equal one must mean the same.
+        if view is not self._view and view != self._view:
             self._view = view
             self._firsts.plan(view)
