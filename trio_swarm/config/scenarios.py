@@ -32,9 +32,10 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     efficiency: Annotated[float, Meta(gt=0, le=1)] = 0.955
     """The payload's part of a link: 0.955 for TCP over Ethernet."""
     unevenness: Annotated[float, Meta(ge=0, lt=1)] = _NETWORK.unevenness
-    quantum: Size = _NETWORK.quantum
+    quantum: Annotated[int | None, Parsed(parse_size, at_least=1)] = _NETWORK.quantum
     send_buffer: Size = _NETWORK.send_buffer
     max_request: Annotated[int, Parsed(parse_piece_length)] = _NETWORK.max_request
+    least_request: Annotated[int | None, Parsed(parse_piece_length)] = _NETWORK.least_request
     verify_seconds: Seconds = _NETWORK.verify_seconds
     allowed_fast: Annotated[int, Meta(ge=0, le=1000)] = _NETWORK.allowed_fast
 
@@ -121,6 +122,7 @@ class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 quantum=network.quantum,
                 send_buffer=network.send_buffer,
                 max_request=network.max_request,
+                least_request=network.least_request,
                 verify_seconds=network.verify_seconds,
                 allowed_fast=network.allowed_fast,
                 cross_links=tuple(

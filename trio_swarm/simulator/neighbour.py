@@ -191,6 +191,7 @@ class Neighbour:
         size = self.peer.max_request
         if size > BLOCK_LENGTH:
             size = request_size(self.peer.ledger.stats(self.key).rate, size)
+            size = max(size, self.peer.least_request)
         asked = self.asked
         for at in range(begin, end, size):
             asked[piece, at] = count = min(size, end - at)

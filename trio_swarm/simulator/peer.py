@@ -56,6 +56,7 @@ class Peer:
         self.spec = spec = scenario.peers[index]
         network = scenario.network
         self.max_request = network.max_request
+        self.least_request = swarm.least_request
         self.neighbours: dict[int, Neighbour] = {}
         self.is_here = False
         self.finished_at: float | None = None
@@ -64,7 +65,7 @@ class Peer:
         self.taken = 0
         """Bytes of blocks that arrived."""
         timeline = swarm.timeline
-        self.up = Uplink(timeline, spec.up, network.quantum)
+        self.up = Uplink(timeline, spec.up, swarm.quantum)
         self.down = Downlink(timeline, spec.down) if spec.down < math.inf else None
         lengths = Lengths(length=scenario.size, piece_length=scenario.piece_length)
         self.every = full_set(lengths.piece_count)
@@ -227,6 +228,9 @@ class Peer:
         ledger = self.ledger
         if not ledger.wanted or not self.is_here:
             return
+        if not ledger.is_due(now):
+            self._plan_later(now)
+            return
         ledger.expire(now)
         neighbours = self.neighbours
         wake = self.swarm.wake
@@ -240,7 +244,11 @@ class Peer:
                 neighbour.cancels.append(run)
                 wake(neighbour)
         ledger.take_abandoned()
-        due = max(ledger.next_deadline(), now + LEAST_WAIT)
+        self._plan_later(now)
+
+    def _plan_later(self, now: float) -> None:
+        """Plan again when time alone makes it due."""
+        due = max(self.ledger.next_deadline(), now + LEAST_WAIT)
         if due < self._plans_at:
             self._plans_at = due
             self.swarm.timeline.at(due, self._time_passed, due)

@@ -14,6 +14,13 @@ from trio_swarm.schedulers.api import Choker, Scheduler, Uploader
 from trio_swarm.schedulers.loading import Axis, Strategies, load_strategies
 from trio_swarm.settings import NodeSettings
 from trio_swarm.simulator.playback import PlaybackSpec
+from trio_swarm.swarm.lengths import BLOCK_LENGTH
+
+FINE = 250_000
+"""Requests of a run up to which each is as short as a real peer's: about half a minute's worth."""
+
+COARSEST = 256 * 1024
+"""Bytes of the shortest request at most: several pieces must not become one event."""
 
 Role = Literal["seeder", "leecher", "free-rider"]
 
@@ -57,8 +64,9 @@ class CrossLink(Struct, frozen=True, kw_only=True):
 class Network(Struct, frozen=True, kw_only=True):
     """What lies between peers, and what a host does with it."""
 
-    quantum: int = 16384
-    """Bytes an uplink sends of one connection before the next gets its turn."""
+    quantum: int | None = None
+    """Bytes an uplink sends of one connection before the next gets its turn; None: a quarter of the
+    shortest request, and at least a block."""
     unevenness: float = 0.3
     """How far the shares of one uplink's connections are apart: each is drawn once, from 1 less
     this to 1 plus this. TCP connections over one link are seldom equal for long."""
@@ -67,6 +75,9 @@ class Network(Struct, frozen=True, kw_only=True):
     whatever is said later."""
     max_request: int = 1024 * 1024
     """Longest request; foreign clients keep to 16 KiB."""
+    least_request: int | None = None
+    """Shortest request, but for what is left of a piece; None: as `Scenario.least_request` says. The
+    larger, the coarser and the faster to simulate."""
     verify_seconds: float = 0.002
     """From the last block of a piece until it is verified."""
     allowed_fast: int = 10
@@ -125,6 +136,28 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """When to give up."""
     playback: PlaybackSpec | None = None
     """Leechers watch it while they fetch it."""
+
+    @property
+    def least_request(self) -> int:
+        """Bytes of the shortest request.
+
+        If it is not given: a block, as for real, unless that makes a run of more than `FINE`
+        requests; then the least power of two that does not, up to `COARSEST` or a piece.
+        """
+        given = self.network.least_request
+        if given is not None:
+            return given
+        leechers = sum(peer.role != "seeder" for peer in self.peers)
+        length = BLOCK_LENGTH
+        while length < min(COARSEST, self.piece_length) and leechers * self.size > FINE * length:
+            length *= 2
+        return length
+
+    @property
+    def quantum(self) -> int:
+        """Bytes an uplink sends of one connection before the next gets its turn."""
+        given = self.network.quantum
+        return max(BLOCK_LENGTH, self.least_request // 4) if given is None else given
 
     @property
     def bound(self) -> float:

@@ -44,6 +44,8 @@ class Swarm:
         sink: Sink | None = None,
     ) -> None:
         self.scenario = scenario
+        self.least_request = scenario.least_request
+        self.quantum = scenario.quantum
         self.timeline = Timeline()
         self.piece_times: PieceTimes | None = None
         """When each peer had each piece, if they watch."""
@@ -53,7 +55,7 @@ class Swarm:
         self.trace = Trace(sink)
         self.pipes: list[Pipe] = []
         network = scenario.network
-        self.trunks = trunks(self.timeline, network.cross_links, network.quantum)
+        self.trunks = trunks(self.timeline, network.cross_links, scenario.quantum)
         self._rng = random.Random(f"{seed}/swarm")
         self._to_choke: list[Peer] = []
         self._to_plan: list[Peer] = []
