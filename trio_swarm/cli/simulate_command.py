@@ -20,6 +20,7 @@ from trio_swarm.cli.variants import read_variant
 from trio_swarm.config.scenarios import ScenarioFile, read_scenario
 from trio_swarm.schedulers.loading import load_strategies
 from trio_swarm.settings import NodeSettings
+from trio_swarm.simulator.reference import best_seconds
 
 _DEFAULTS = NodeSettings()
 
@@ -114,6 +115,7 @@ def simulate(
 
 def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
     peers = found.scenario(1).peers
+    best = best_seconds(found.scenario(1))
     seeders = sum(peer.role == "seeder" for peer in peers)
     return (
         f"{file.name}: {count_text(seeders, 'seeder')}, "
@@ -121,6 +123,7 @@ def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
         f"{count_text(-(-found.size // found.piece_length), 'piece')}, "
         f"{count_text(seeds, 'seed')}; none can end before "
         f"{duration_text(found.scenario(1).bound)}"
+        + ("" if best is None else f", nor in whole pieces before {duration_text(best)}")
     )
 
 
