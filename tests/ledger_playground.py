@@ -110,6 +110,6 @@ def check_nobody_is_forgotten(ledger: Ledger) -> None:
     assignable = ledger._states.assignable()
     for key, source in ledger._sources.items():
         if source.room > 0 and source.in_flight <= source.low_water:
-            assert key in waiting or key in planner._barren
+            assert key in waiting or key in planner.barren
             if planner._askable(source, assignable):
                 assert key in waiting

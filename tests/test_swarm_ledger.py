@@ -188,7 +188,7 @@ def test_a_peer_that_leaves_gives_everything_back() -> None:
     assert picture(ledger, 0) == "aabb"
     ledger.remove_peer(0)
     assert picture(ledger, 0) == "..bb"
-    assert ledger.rarity == [0, 0b1111]
+    assert list(ledger.rarity) == [0, 0b1111]
     check(ledger)
 
 

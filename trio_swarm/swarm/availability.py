@@ -1,90 +1,86 @@
-"""How many connected peers hold each piece, kept as piece sets.
+"""How many connected peers hold each piece.
 
-`rarity[n]` is the set of pieces held by exactly n peers. The counts themselves are kept as bit
-planes (bit p of plane k is bit k of the count of piece p), so that a peer joining with thousands of
-pieces is a few operations on ints, and a HAVE finds its piece's count with one test per plane.
+The counts are kept as bit planes (bit p of plane k is bit k of the count of piece p), so that a
+peer joining with thousands of pieces is a few operations on ints, and so is a HAVE. The sets of
+equally rare pieces are made of them when somebody looks: there are many HAVEs between two looks.
 """
+
+from collections.abc import Sequence
+from typing import overload
 
 from trio_swarm.piece_sets import PieceSet, full_set
 
 
-class Availability:
-    """Counts of holders of `piece_count` pieces; `rarity` partitions all pieces."""
+class Availability(Sequence[PieceSet]):
+    """Item n is the set of pieces held by exactly n peers; together they partition all pieces.
 
-    __slots__ = ("_planes", "rarity")
+    It has an item for each peer and one for 0, and is live: a copy is a snapshot.
+    """
+
+    __slots__ = ("_every", "_peers", "_planes", "_rarity")
 
     def __init__(self, piece_count: int) -> None:
-        self.rarity: list[PieceSet] = [full_set(piece_count)]
-        """rarity[n] = pieces held by exactly n peers; one entry for each peer, and one for 0."""
+        self._every = full_set(piece_count)
+        self._peers = 0
         self._planes: list[PieceSet] = []
+        self._rarity: list[PieceSet] | None = None
+
+    def __len__(self) -> int:
+        return self._peers + 1
+
+    @overload
+    def __getitem__(self, index: int) -> PieceSet: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PieceSet]: ...
+    def __getitem__(self, index: int | slice) -> PieceSet | Sequence[PieceSet]:
+        return self.levels()[index]
+
+    def levels(self) -> list[PieceSet]:
+        """Return the items as a list, which is not to be changed."""
+        rarity = self._rarity
+        if rarity is not None:
+            return rarity
+        rarity = [self._every]
+        for plane in reversed(self._planes):
+            rest = self._every ^ plane
+            rarity = [part for held in rarity for part in (held & rest, held & plane)]
+        del rarity[self._peers + 1 :]
+        self._rarity = rarity
+        return rarity
 
     def add_peer(self) -> None:
         """Make room for one more peer, which holds nothing yet."""
-        self.rarity.append(0)
-        if len(self.rarity).bit_length() > len(self._planes):
+        self._peers += 1
+        if self._peers.bit_length() > len(self._planes):
             self._planes.append(0)
+        self._rarity = None
 
     def remove_peer(self, pieces: PieceSet) -> None:
         """Forget a peer that holds `pieces`."""
         self.remove(pieces)
-        self.rarity.pop()
-
-    def count(self, piece: int) -> int:
-        """Return how many peers hold `piece`."""
-        count = 0
-        weight = 1
-        for plane in self._planes:
-            if plane >> piece & 1:
-                count += weight
-            weight <<= 1
-        return count
-
-    def add_piece(self, piece: int) -> None:
-        """Count one more holder of one piece: a HAVE."""
-        bit = 1 << piece
-        planes = self._planes
-        count = 0
-        carry = True
-        for index, plane in enumerate(planes):
-            if plane & bit:
-                count |= 1 << index
-                if carry:
-                    planes[index] = plane ^ bit
-            elif carry:
-                planes[index] = plane ^ bit
-                carry = False
-        self.rarity[count] ^= bit
-        self.rarity[count + 1] ^= bit
+        self._peers -= 1
+        if self._peers.bit_length() < len(self._planes):
+            self._planes.pop()
+        self._rarity = None
 
     def add(self, pieces: PieceSet) -> None:
-        """Count one more holder of each of `pieces`: a bitfield."""
-        rarity = self.rarity
-        moved = 0
-        for level, held in enumerate(rarity):
-            leaving = held & pieces
-            rarity[level] = held ^ leaving | moved
-            moved = leaving
+        """Count one more holder of each of `pieces`: a bitfield, or a HAVE."""
         planes = self._planes
-        carry = pieces
-        for index, plane in enumerate(planes):
-            if not carry:
-                break
-            planes[index] = plane ^ carry
-            carry &= plane
+        index = 0
+        while pieces:
+            plane = planes[index]
+            planes[index] = plane ^ pieces
+            pieces &= plane
+            index += 1
+        self._rarity = None
 
     def remove(self, pieces: PieceSet) -> None:
         """Count one holder less of each of `pieces`."""
-        rarity = self.rarity
-        moved = 0
-        for level in range(len(rarity) - 1, -1, -1):
-            held = rarity[level]
-            leaving = held & pieces
-            rarity[level] = held ^ leaving | moved
-            moved = leaving
         planes = self._planes
-        borrow = pieces
-        for index, plane in enumerate(planes):
-            if not borrow:
-                break
-            planes[index] = plane ^ borrow
-            borrow &= ~plane
+        index = 0
+        while pieces:
+            plane = planes[index]
+            planes[index] = plane ^ pieces
+            pieces &= ~plane
+            index += 1
+        self._rarity = None

@@ -91,7 +91,7 @@ class Ledger:
     @property
     def rarity(self) -> Sequence[PieceSet]:
         """rarity[n] = pieces held by exactly n connected peers. Live: do not change it."""
-        return self._availability.rarity
+        return self._availability
 
     @property
     def open_pieces(self) -> int:
@@ -101,6 +101,11 @@ class Ledger:
     def pieces_of(self, key: int) -> PieceSet:
         """Return the pieces a peer has."""
         return self._sources[key].pieces
+
+    def lacking(self, piece: int) -> list[int]:
+        """Return the keys of the peers that have not got a piece, as far as is known."""
+        bit = 1 << piece
+        return [key for key, source in self._sources.items() if not source.pieces & bit]
 
     def is_interesting(self, key: int) -> bool:
         """Whether a peer has a piece that is missing here."""
@@ -116,6 +121,16 @@ class Ledger:
         source = self._sources[key]
         rate = source.measure(self._now if now is None else now)
         return PeerStats(rate, source.rtt, source.in_flight, source.received, source.duplicate)
+
+    def as_giver(self, key: int, now: float) -> tuple[float, bool, bool]:
+        """Return what a choker asks: rate as of the latest plan, `snubbed`, `is_interesting`."""
+        source = self._sources[key]
+        asks = source.asks
+        return (
+            source.measure(self._now),
+            source.snubbed or bool(asks and asks[0].deadline <= now),
+            bool(source.pieces & self._states.wanted),
+        )
 
     def needs_digests(self, piece: int) -> bool:
         """Whether `verified` needs the digests of this piece's blocks, since it failed before."""
@@ -171,11 +186,24 @@ class Ledger:
         if not 0 <= piece < self.lengths.piece_count:
             raise LocalProtocolError(f"a peer was said to have piece {piece}, beyond the last")
         bit = 1 << piece
-        if source.pieces & bit:
-            return
-        source.pieces |= bit
-        self._availability.add_piece(piece)
-        self._planner.nourish(key)
+        if not source.pieces & bit:
+            source.pieces |= bit
+            self._availability.add(bit)
+            self._planner.nourish(source, bit)
+
+    def add_pieces(self, key: int, pieces: PieceSet) -> bool:
+        """Note that a peer has more pieces, which exist: HAVEs.
+
+        Returns whether that is what it waited for to be asked for something.
+        """
+        source = self._sources[key]
+        new = pieces & ~source.pieces
+        if not new:
+            return False
+        source.pieces |= new
+        self._availability.add(new)
+        planner = self._planner
+        return key in planner.barren and planner.nourish(source, new)
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  the fact itself
         """Note that a peer chokes us, or not.
@@ -263,7 +291,7 @@ class Ledger:
             ):
                 ask.blocks ^= blocks
                 if not ask.blocks:
-                    asks.popleft()
+                    del asks[0]
                 in_flight = source.in_flight = source.in_flight - count
                 source.delivered(ask, count, length, now)
                 if in_flight <= source.low_water:

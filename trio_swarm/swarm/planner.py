@@ -64,7 +64,8 @@ class Planner:
         self.hungry: dict[int, Source] = {}
         """Those the next plan is about."""
         self._declined: dict[int, Source] = {}  # the strategy gave it nothing
-        self._barren: dict[int, Source] = {}  # it has nothing that may be given out
+        self.barren: dict[int, Source] = {}
+        """Those that have nothing that may be given out."""
         self._states = states
         self._sources = sources
         self._availability = availability
@@ -85,7 +86,7 @@ class Planner:
         """Look again at a peer whose room or pieces changed."""
         key = source.key
         self._declined.pop(key, None)
-        self._barren.pop(key, None)
+        self.barren.pop(key, None)
         if source.in_flight <= source.low_water and source.room > 0:
             self.hungry[key] = source
         else:
@@ -94,34 +95,42 @@ class Planner:
 
     def forget(self, key: int) -> None:
         """Drop a peer that left."""
-        for waiting in (self.hungry, self._declined, self._barren):
+        for waiting in (self.hungry, self._declined, self.barren):
             waiting.pop(key, None)
         self._shares.due_at = -math.inf
 
     def stir(self) -> None:
         """Look again at everyone with room: more may be given out than before."""
         if self._states.can_give:
-            for waiting in (self._declined, self._barren):
-                if waiting:
-                    self.hungry.update(waiting)
-                    waiting.clear()
+            if self._declined:
+                self.hungry.update(self._declined)
+                self._declined.clear()
+            if self.barren:
+                assignable = self._states.assignable()
+                fed = [s for s in self.barren.values() if s.askable() & assignable]
+                for source in fed:
+                    self.hungry[source.key] = self.barren.pop(source.key)
 
-    def nourish(self, key: int) -> None:
-        """Look again at a peer that has one more piece, if that is what it waited for."""
-        source = self._barren.pop(key, None)
-        if source is not None:
-            self.hungry[key] = source
+    def nourish(self, source: Source, pieces: PieceSet) -> bool:
+        """Look again at a peer that has more pieces; returns whether it waited for them."""
+        key = source.key
+        if key not in self.barren or (source.choked and not source.fast_pieces & pieces):
+            return False
+        if not source.askable() & pieces & self._states.assignable():
+            return False
+        self.hungry[key] = self.barren.pop(key)
+        return True
 
     def is_due(self, now: float) -> bool:
         """Whether `plan` would have something to do now."""
         if self.hungry and now < self._ask_again_at:
             # Where nothing can be given out, a peer with room can only help others, now and then.
-            return self._states.can_give or not self._barren or now >= self._tail_at
+            return self._states.can_give or not self.barren or now >= self._tail_at
         return now >= self.next_deadline()
 
     def next_deadline(self) -> float:
         """Return when `plan` is due though nothing happens; inf if never."""
-        if self._barren and self._is_tail():
+        if self.barren and self._is_tail():
             return min(self._ask_again_at, self._tail_at)
         return self._ask_again_at
 
@@ -134,9 +143,9 @@ class Planner:
             return grants
         if self.hungry or now >= self._ask_again_at:
             self._ask_strategy(grants, now)
-        if self._barren and self._states.is_full and self._give_up_a_piece():
+        if self.barren and self._states.is_full and self._give_up_a_piece():
             self._ask_strategy(grants, now)
-        if self._barren and now >= self._tail_at and self._is_tail():
+        if self.barren and now >= self._tail_at and self._is_tail():
             self._help_the_slow(grants, now)
             self._tail_at = now + TAIL_INTERVAL
         return grants
@@ -148,6 +157,12 @@ class Planner:
         if self._declined:
             hungry.update(self._declined)
             self._declined.clear()
+        if len(hungry) == 1:
+            # The usual case in a swarm: what the one that sent something has besides, others send.
+            (source,) = hungry.values()
+            if not self._askable(source, states.assignable()):
+                self.barren[source.key] = source
+                hungry.clear()
         before = len(grants)
         rounds = 0
         while hungry and states.can_give:
@@ -166,7 +181,7 @@ class Planner:
                 self._keep_alive(view, grants, now)
             self._put_off(view)
         if hungry and not states.can_give:
-            self._barren.update(hungry)
+            self.barren.update(hungry)
             hungry.clear()
         self._ask_again_at = now + DECLINE_PAUSE if self._declined else math.inf
 
@@ -183,7 +198,7 @@ class Planner:
                 elif self._askable(source, assignable):
                     self._declined[key] = source
                 else:
-                    self._barren[key] = source
+                    self.barren[key] = source
 
     def _keep_alive(self, view: SwarmView, grants: list[Grant], now: float) -> None:
         """Assign in the place of a strategy that assigns nothing for too long."""
@@ -209,7 +224,7 @@ class Planner:
             if (
                 source.in_flight <= source.low_water
                 and source.room > 0
-                and key not in self._barren
+                and key not in self.barren
                 and key not in self._declined
             ):
                 self.hungry[key] = source
@@ -230,14 +245,14 @@ class Planner:
         for source in waiting:
             key = source.key
             room = min(source.room, source.hand_out) if is_shared else source.room
-            self._barren.pop(key, None)
+            self.barren.pop(key, None)
             if room <= 0:
                 hungry.pop(key, None)
                 continue
             askable = self._askable(source, assignable)
             if not askable:
                 if hungry.pop(key, None) is not None:
-                    self._barren[key] = source
+                    self.barren[key] = source
                 continue
             asked.append((source.order, view_of(source, askable, room, states.every, now)))
             if is_far or is_short:
@@ -252,7 +267,7 @@ class Planner:
             wanted=assignable,
             started=states.started,
             free_blocks=self._free_view,
-            rarity=tuple(self._availability.rarity),
+            rarity=tuple(self._availability.levels()),
             peers=peers,
             piece_length=lengths.piece_length,
             block_length=BLOCK_LENGTH,
@@ -278,7 +293,7 @@ class Planner:
                 if source.limit - source.in_flight >= source.hand_out
                 and source.serves
                 and key not in self.hungry
-                and key not in self._barren
+                and key not in self.barren
             ]
             peckish.sort(key=_seconds_in_flight)
             waiting += peckish
@@ -336,7 +351,7 @@ class Planner:
         return (states.is_full or not states.can_give) and not self._declined
 
     def _help_the_slow(self, grants: list[Grant], now: float) -> None:
-        helpers = [source for source in self._barren.values() if source.room > 0]
+        helpers = [source for source in self.barren.values() if source.room > 0]
         duplicates = list(
             find_duplicates(
                 helpers,
@@ -364,7 +379,7 @@ class Planner:
         states = self._states
         orphans = 0
         if states.free_total and len(states.open) >= states.open_limit:
-            orphans = states.started & self._availability.rarity[0]
+            orphans = states.started & self._availability[0]
         if not orphans:
             # Held only by peers that do not serve us: wait for them as long as anything moves.
             if any(source.in_flight for source in self._sources.values()):
@@ -372,7 +387,7 @@ class Planner:
             if any(state.verifying for state in states.open.values()):
                 return False
         untouched = states.untouched
-        if not any(untouched & source.askable() for source in self._barren.values()):
+        if not any(untouched & source.askable() for source in self.barren.values()):
             return False
         if orphans or not states.reopen():
             victim = states.least_of(orphans or states.started)
