@@ -21,7 +21,16 @@ class FaultSink(Protocol):
 class FaultCount:
     """How often one strategy broke its contract, and whether that is too often."""
 
-    __slots__ = ("_kinds", "_name", "_on_fault", "_slow", "_strict", "faults", "replaced")
+    __slots__ = (
+        "_kinds",
+        "_name",
+        "_on_fault",
+        "_slow",
+        "_strict",
+        "faults",
+        "is_slow",
+        "replaced",
+    )
 
     def __init__(self, name: str, on_fault: FaultSink | None) -> None:
         self.faults = 0
@@ -32,11 +41,14 @@ class FaultCount:
         self._kinds: set[str] = set()
         self._strict = 0
         self._slow = 0.0
+        self.is_slow = False
+        """A call was slow, and clean ones have not made up for it."""
 
     def clean(self) -> None:
         """Count a call without fault."""
         if self._slow > 0.0:
             self._slow = max(0.0, self._slow - 1 / FORGIVEN)
+            self.is_slow = self._slow > 0.0
 
     def fault(self, kind: str, reason: str) -> None:
         """Count a call with a fault; `kind` is what makes two faults the same."""
@@ -45,6 +57,7 @@ class FaultCount:
         if kind == "slow":
             is_alone = self._slow <= 0.0
             self._slow += 1.0
+            self.is_slow = True
         else:
             self._strict += 1
         was_replaced = self.replaced

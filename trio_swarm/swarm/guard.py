@@ -267,20 +267,20 @@ class GuardedUploader(_Guarded):
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return the pieces to reveal, a subset of what we have; None for all."""
-        if self.is_replaced:
+        call = self._call
+        if call.count.replaced:
             return None
-
-        def decide() -> PieceSet | None:
-            offered: object = self._strategy.offer(view, peer)
-            if offered is None:
-                return None
-            if type(offered) is not int or offered < 0:
-                raise _BreachError("offer", f"offered {offered!r:.50}, which is no piece set")
-            if offered & ~view.have:
-                raise _BreachError("offer", "offered pieces that we do not have")
-            return offered
-
-        return self._call.run(decide, None)
+        start = call.timer()
+        try:
+            offered = self._strategy.offer(view, peer)
+            if offered is not None:
+                self._check(offered, "offer", "offered", view)
+        except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
+            call.fail(error)
+            return None
+        if (took := call.timer() - start) > call.budget or call.count.is_slow:
+            call.end(took)
+        return offered
 
     def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return pieces to suggest to a peer, a subset of what we have and it may know of.
@@ -288,20 +288,29 @@ class GuardedUploader(_Guarded):
         None: nothing, and nothing later either while we have what we have.
         """
         ask = self._suggest
-        if ask is None or self.is_replaced:
+        call = self._call
+        if ask is None or call.count.replaced:
             return None
+        start = call.timer()
+        try:
+            suggested = ask(view, peer)
+            if suggested is not None:
+                self._check(suggested, "suggest", "suggested", view)
+                suggested &= peer.revealed
+        except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
+            call.fail(error)
+            return None
+        if (took := call.timer() - start) > call.budget or call.count.is_slow:
+            call.end(took)
+        return suggested
 
-        def decide() -> PieceSet | None:
-            suggested: object = ask(view, peer)
-            if suggested is None:
-                return None
-            if type(suggested) is not int or suggested < 0:
-                raise _BreachError("suggest", f"suggested {suggested!r:.50}, which is no piece set")
-            if suggested & ~view.have:
-                raise _BreachError("suggest", "suggested pieces that we do not have")
-            return suggested & peer.revealed
-
-        return self._call.run(decide, None)
+    @staticmethod
+    def _check(pieces: object, kind: str, did: str, view: UploadView) -> None:
+        """Refuse what is no set of pieces that we have."""
+        if type(pieces) is not int or pieces < 0:
+            raise _BreachError(kind, f"{did} {pieces!r:.50}, which is no piece set")
+        if pieces & ~view.have:
+            raise _BreachError(kind, f"{did} pieces that we do not have")
 
     def order(
         self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
@@ -368,30 +377,40 @@ class _BreachError(Exception):
 
 
 class _TimedCall:
-    """Runs a strategy's function; any exception or overrun is a fault, and costs only this call."""
+    """Around a strategy's function; any exception or overrun is a fault, and costs only this call.
 
-    __slots__ = ("_budget", "_timer", "count")
+    `offer` and `suggest` are called so often that they do what `run` does themselves.
+    """
+
+    __slots__ = ("budget", "count", "timer")
 
     def __init__(self, timer: Callable[[], float], budget: float, count: FaultCount) -> None:
         self.count = count
-        self._timer = timer
-        self._budget = budget
+        self.timer = timer
+        self.budget = budget
 
     def run(self, function: Callable[[], T], otherwise: T) -> T:
         """Return what `function` returns, or `otherwise` if it is at fault."""
-        start = self._timer()
+        start = self.timer()
         try:
             result = function()
-        except _BreachError as breach:
-            self.count.fault(*breach.args)
-            return otherwise
         except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
+            self.fail(error)
+            return otherwise
+        self.end(self.timer() - start)
+        return result
+
+    def fail(self, error: Exception) -> None:
+        """Count a call that raised, or broke its contract."""
+        if isinstance(error, _BreachError):
+            self.count.fault(*error.args)
+        else:
             kind = type(error).__name__
             self.count.fault(kind, f"raised {kind}: {error}")
-            return otherwise
-        took = self._timer() - start
-        if took > self._budget:
-            self.count.fault("slow", f"took {took * 1e3:.0f} ms of {self._budget * 1e3:.0f} ms")
+
+    def end(self, took: float) -> None:
+        """Count a call that took so many seconds and was right, but perhaps slow."""
+        if took > self.budget:
+            self.count.fault("slow", f"took {took * 1e3:.0f} ms of {self.budget * 1e3:.0f} ms")
         else:
             self.count.clean()
-        return result

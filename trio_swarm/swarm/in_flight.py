@@ -136,7 +136,7 @@ class InFlight:
         if not source.late:
             source.late_since = source.asks[0].at
         for _ in range(count):
-            ask = source.asks.popleft()
+            ask = source.asks.pop(0)
             source.in_flight -= ask.blocks.bit_count()
             source.late[ask.piece] = source.late.get(ask.piece, 0) | ask.blocks
             self._states.open[ask.piece].contested |= ask.blocks

@@ -15,6 +15,10 @@ _TRICKLE_SPAN = 20.0
 """Seconds over which a trickle is averaged, exponentially."""
 
 
+_NOTHING: list[int] = []
+"""What an estimate has before the first bytes came: there may be thousands of such."""
+
+
 class RateEstimate:
     """Bytes/s over the last two seconds; of a trickle, over the last twenty or so.
 
@@ -39,7 +43,7 @@ class RateEstimate:
         self._start: float | None = None  # when the first bytes came
         self._index = 0  # number of the current bucket, counted from time 0
         self._current = 0  # bytes in the current bucket
-        self._ring = [0] * _BUCKETS  # bytes of finished buckets, by number modulo _BUCKETS
+        self._ring = _NOTHING  # bytes of finished buckets, by number modulo _BUCKETS
         self._sum = 0  # of _ring, in which the current bucket's place is 0
         self._last = 0.0  # when bytes came last
         self._last_bytes = 0  # and how many
@@ -85,6 +89,7 @@ class RateEstimate:
         """Close the current bucket and open the one numbered `index`."""
         if self._start is None:
             self._start = now
+            self._ring = [0] * _BUCKETS
             self._index = index
             return
         ring = self._ring

@@ -8,6 +8,10 @@ from collections.abc import Collection, Container, Iterable
 
 from trio_swarm.swarm.source import HAND_OUT, HORIZON, MIN_WINDOW, Source
 
+PLENTY = 2
+"""While all windows together are less than one part in so many of the buffers, nobody's share is
+looked at: windows at most double in a round trip, and are seen again before they are too many."""
+
 SHARE_INTERVAL = 0.1
 """Seconds between two looks at how the buffers should be shared."""
 
@@ -26,11 +30,12 @@ _USUAL = 0.8
 class BufferShares:
     """Sets the share of each peer, now and then."""
 
-    __slots__ = ("_blocks", "_blocks_per_piece", "due_at", "is_far", "is_short")
+    __slots__ = ("_are_shared", "_blocks", "_blocks_per_piece", "due_at", "is_far", "is_short")
 
     def __init__(self, pieces: int, blocks_per_piece: int) -> None:
         self._blocks = pieces * blocks_per_piece
         self._blocks_per_piece = blocks_per_piece
+        self._are_shared = False
         self.due_at = -math.inf
         """When the shares should be looked at again; -inf: somebody came or left."""
         self.is_far = False
@@ -54,6 +59,11 @@ class BufferShares:
         """
         self.due_at = now + SHARE_INTERVAL
         self.is_far = is_far
+        windows = sum([each.window for each in sources if each.serves])
+        are_plenty = windows * PLENTY < self._blocks
+        if are_plenty and not self._are_shared:
+            return
+        self._are_shared = not are_plenty
         sharers = [each for each in sources if each.in_flight or each.key in hungry]
         share = share_of_each([each.window for each in sharers], self._blocks)
         speed = sum(each.speed for each in sharers)

@@ -6,7 +6,6 @@ the horizon, and falls to rate times horizon when they come later. So a fast lin
 one never sits on blocks that others would have delivered sooner.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -146,8 +145,8 @@ class Source:
         """It owed us blocks beyond their deadline and has delivered none since."""
         self.serves = False
         """It would serve us now, as far as is known: neither choked, snubbed, banned nor paused."""
-        self.asks: deque[Ask] = deque()
-        """Oldest first."""
+        self.asks: list[Ask] = []
+        """Oldest first. Few: a list takes a tenth of the memory of an empty deque."""
         self.in_flight = 0
         """Blocks, the sum over `asks`."""
         self.late: dict[int, BlockSet] = {}
@@ -393,7 +392,7 @@ class Source:
                         break
                     blocks ^= hit
         if emptied:
-            self.asks = deque(ask for ask in self.asks if ask.blocks)
+            self.asks = [ask for ask in self.asks if ask.blocks]
         self.in_flight -= found.bit_count()
         return found
 
