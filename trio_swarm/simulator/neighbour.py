@@ -4,7 +4,6 @@
 bytes: both are told in messages. The wire's own rules (framing, limits, faults) have no place here.
 """
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from trio_swarm.piece_sets import PieceSet, iterate
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 REQUEST_QUEUE = 1024
 """Requests accepted of one peer."""
 
+NOTHING_SENT = RateEstimate()
+"""The rate of all that were sent nothing yet; never added to."""
+
 PIECES, HAVE, INTEREST, CHOKE, REQUEST, CANCEL, REJECT, BLOCK, ALLOWED, SUGGEST, CLOSED = range(11)
 """Kinds of messages: with a piece set, a truth, or an UploadRequest."""
 
@@ -35,7 +37,6 @@ class Neighbour:
         "allowed_to_us",
         "am_choking",
         "am_interested",
-        "asked",
         "cancels",
         "grants",
         "is_complete",
@@ -88,7 +89,7 @@ class Neighbour:
         """The other peer has everything, or said in its handshake that it has (BEP 21)."""
         self.ahead = 0
         """Bytes put out ahead of the link; 0 before the first."""
-        self.address = f"peer-{key:06d}:6881"
+        self.address = peer.swarm.peers[key].address
         self.told: PieceSet = 0
         self.offered: PieceSet | None = None
         """What it should know of; None: all we have."""
@@ -97,12 +98,11 @@ class Neighbour:
         self.to_suggest: PieceSet = 0
         self.suggested: PieceSet = 0
         self.is_told_any = False
-        self.grants: deque[BlockRun] = deque()
-        self.asked: dict[tuple[int, int], int] = {}
+        self.grants: list[BlockRun] = []
         self.cancels: list[BlockRun] = []
         self.outbox: list[Message] = []
         """Answers that were given while hearing."""
-        self.upload_queue: deque[UploadRequest] = deque()
+        self.upload_queue: list[UploadRequest] = []
         self.is_queue_unordered = False
         self.is_to_speak = False
         self.should_unchoke = False
@@ -116,7 +116,7 @@ class Neighbour:
         """When a block last came."""
         self.uploaded = 0
         self.uploaded_since_unchoke = 0
-        self.upload_rate = RateEstimate()
+        self.upload_rate = NOTHING_SENT
         self.allowed_fast = allowed_fast
         """What the other end may have while we choke it."""
         self.allowed_to_us: PieceSet = 0
@@ -127,20 +127,26 @@ class Neighbour:
         """Say whatever the other end should know by now and was not told."""
         peer = self.peer
         ledger = peer.ledger
-        messages, self.outbox = self.outbox, []
-        self._tell_pieces(messages)
+        messages = self.outbox
+        if messages:
+            self.outbox = []
+        else:
+            messages = []
+        have = ledger.have
+        if have & ~self.told or self.to_suggest or not self.is_told_any:
+            self._tell_pieces(have, messages)
         interested = ledger.is_interesting(self.key)
         if interested != self.am_interested:
             self.am_interested = interested
             messages.append((INTEREST, interested))
         if self.should_unchoke == self.am_choking:
             self._tell_choke(messages)
-        have = ledger.have
         grants = self.grants
-        while grants:
-            run = grants.popleft()
-            if not have >> run.piece & 1:
-                self._ask(run, messages)
+        if grants:
+            self.grants = []
+            for run in grants:
+                if not have >> run.piece & 1:
+                    self._ask(run, messages)
         if self.cancels:
             for run in self.cancels:
                 self._cancel(run, messages)
@@ -150,34 +156,41 @@ class Neighbour:
         if self.upload_queue:
             self._serve(now)
 
-    def _tell_pieces(self, messages: list[Message]) -> None:
-        have = offered = self.peer.ledger.have
-        if have & ~self.told or not self.is_told_any:
-            if self.offered_of != have:
-                self.peer.uploads.offer(self)
-            if self.offered is not None:
-                offered &= self.offered
+    def _tell_pieces(self, have: PieceSet, messages: list[Message]) -> None:
         if not self.is_told_any:
             self.is_told_any = True
-            self.told = offered
-            messages.append((PIECES, offered))
+            messages.append((PIECES, self.take_new(have)))
             if self.allowed_fast:
                 messages.append((ALLOWED, self.allowed_fast))
-        else:
-            new = offered & ~self.told
+        elif have & ~self.told:
+            new = self.take_new(have)
             if new:
-                self.told |= new
                 messages.append((HAVE, new))
         if self.to_suggest:
             messages.append((SUGGEST, self.to_suggest))
             self.suggested |= self.to_suggest
             self.to_suggest = 0
 
+    def take_new(self, have: PieceSet) -> PieceSet:
+        """Return, once, what the other end should know of and was not told."""
+        if self.offered_of != have:
+            self.peer.uploads.offer(self)
+        offered = have if self.offered is None else have & self.offered
+        new = offered & ~self.told
+        self.note_told(offered)
+        return new
+
+    def note_told(self, offered: PieceSet) -> None:
+        """Note that the other end was told of these; if it is all, keep them only once."""
+        told = self.told | offered
+        have = self.peer.ledger.have
+        self.told = have if told == have else told
+
     def _tell_choke(self, messages: list[Message]) -> None:
         self.am_choking = not self.should_unchoke
         messages.append((CHOKE, self.am_choking))
         if self.am_choking:
-            kept: deque[UploadRequest] = deque()
+            kept: list[UploadRequest] = []
             for request in self.upload_queue:
                 if self.allowed_fast >> request.piece & 1:
                     kept.append(request)
@@ -192,16 +205,17 @@ class Neighbour:
         if size > BLOCK_LENGTH:
             size = request_size(self.peer.ledger.stats(self.key).rate, size)
             size = max(size, self.peer.least_request)
-        asked = self.asked
+        asked = self.peer.asked
+        key = self.key
         for at in range(begin, end, size):
-            asked[piece, at] = count = min(size, end - at)
+            asked[key, piece, at] = count = min(size, end - at)
             messages.append((REQUEST, UploadRequest(piece, at, count)))
 
     def _cancel(self, run: BlockRun, messages: list[Message]) -> None:
         begin = run.begin
         end = begin + run.length
         while begin < end:
-            length = self.asked.get((run.piece, begin))
+            length = self.peer.asked.get((self.key, run.piece, begin))
             if length is None or begin + length > end:
                 begin += BLOCK_LENGTH
                 continue
@@ -219,13 +233,15 @@ class Neighbour:
         sent_of = uploads.sent
         sent = 0
         while queue and sent < batch:
-            request = queue.popleft()
+            request = queue.pop(0)
             piece, _, length = request
             sent_of[piece] = sent_of.get(piece, 0) + length
             sent += length
             blocks.append((length, (BLOCK, request)))
         self.uploaded += sent
         self.uploaded_since_unchoke += sent
+        if self.upload_rate is NOTHING_SENT:
+            self.upload_rate = RateEstimate()
         self.upload_rate.add(sent, now)
         uploads.rate.add(sent, now)
         uploads.put_out(self)
@@ -270,7 +286,7 @@ class Neighbour:
         piece, begin, length = request
         self.other.pipe.taken += length
         self.received_at = now
-        self.asked.pop((piece, begin), None)
+        self.peer.asked.pop((self.key, piece, begin), None)
         self.peer.take_in(self, piece, begin, length, now)
 
     def _requested(self, request: UploadRequest) -> None:
@@ -295,13 +311,10 @@ class Neighbour:
                 self._withdraw_grants(now)
             peer.swarm.replan(peer)
         elif kind == INTEREST:
-            self.peer_interested = bool(content)
-            self.waiting_since = now if content else None
-            peer.swarm.rechoke(peer)
-            peer.uploads.stir()
+            self._hear_interest(bool(content), now)
         elif kind == REJECT:
             piece, begin, length = content
-            self.asked.pop((piece, begin), None)
+            peer.asked.pop((self.key, piece, begin), None)
             ledger.rejected(self.key, piece, begin, length, now)
             peer.swarm.replan(peer)
         elif kind == CANCEL:
@@ -325,9 +338,20 @@ class Neighbour:
         elif kind == CLOSED:
             peer.lose(self)
 
+    def _hear_interest(self, interested: bool, now: float) -> None:  # noqa: FBT001  the fact itself
+        self.peer_interested = interested
+        self.waiting_since = now if interested else None
+        uploads = self.peer.uploads
+        if uploads.has_slot_for(self):
+            self.peer.swarm.rechoke(self.peer)
+        else:
+            self.peer.choke_soon(now)
+        uploads.stir()
+
     def _withdraw_grants(self, now: float) -> None:
-        while self.grants:
-            self.peer.ledger.withdraw(self.key, self.grants.popleft(), now)
+        grants, self.grants = self.grants, []
+        for run in grants:
+            self.peer.ledger.withdraw(self.key, run, now)
 
     def close(self) -> None:
         """End this end of the connection."""

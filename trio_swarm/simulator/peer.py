@@ -7,9 +7,9 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.simulator.neighbour import CLOSED, Neighbour
+from trio_swarm.simulator.neighbour import CLOSED, HAVE, Neighbour
 from trio_swarm.simulator.pipes import Downlink, Uplink
 from trio_swarm.simulator.racks import labels_seen
 from trio_swarm.simulator.scenario import StrategySet
@@ -31,13 +31,16 @@ MAX_OPEN_PIECES = 4096
 REQUESTS_ANNOUNCED = 1024
 """How many requests a peer says it queues (BEP 10, "reqq")."""
 
+CHOKE_PAUSE = 0.5
+"""Seconds between two decisions whom to unchoke, unless a peer can have a free slot: that is not
+kept waiting. Real peers decide at each change of interest; here it was a quarter of the work."""
+
 LEAST_WAIT = 1e-4
 """Seconds until a peer plans again at least, if only time has passed."""
 
 
-def _no_timer() -> float:
-    """Return 0.0: how long a decision takes must not decide anything here."""
-    return 0.0
+_no_timer = float
+"""Returns 0.0: how long a decision takes must not decide anything here."""
 
 
 class Peer:
@@ -57,7 +60,10 @@ class Peer:
         network = scenario.network
         self.max_request = network.max_request
         self.least_request = swarm.least_request
+        self.address = f"peer-{index:06d}:6881"
         self.neighbours: dict[int, Neighbour] = {}
+        self.asked: dict[tuple[int, int, int], int] = {}
+        """Bytes of each request under way, by peer, piece and begin."""
         self.is_here = False
         self.finished_at: float | None = None
         self.left_at: float | None = None
@@ -105,6 +111,7 @@ class Peer:
         self._verify_seconds = network.verify_seconds
         self._plans_at = math.inf
         self._choke_round = 0
+        self._choked_at = self._chokes_at = -math.inf
         self._unsaid = 0
 
     # --- connections ------------------------------------------------------------------------------
@@ -159,23 +166,30 @@ class Peer:
 
     def heard_of(self, neighbour: Neighbour, pieces: PieceSet) -> None:
         """Note that a peer has more pieces."""
-        add_piece = self.ledger.add_piece
-        for piece in iterate(pieces):
-            add_piece(neighbour.key, piece)
-        self.pieces_changed(neighbour)
+        ledger = self.ledger
+        swarm = self.swarm
+        key = neighbour.key
+        if ledger.add_pieces(key, pieces):
+            swarm.replan(self)
+        if not neighbour.am_interested and ledger.wanted & pieces:
+            swarm.wake(neighbour)
+        if self.uploads.is_steering:
+            self.uploads.stir()
+        if ledger.pieces_of(key) == self.every:
+            self._is_complete(neighbour)
 
     def pieces_changed(self, neighbour: Neighbour) -> None:
         """Look again at what a peer is good for."""
-        ledger = self.ledger
-        swarm = self.swarm
-        swarm.replan(self)
-        if not neighbour.am_interested or ledger.have & ~neighbour.told:
-            swarm.wake(neighbour)
+        self.swarm.replan(self)
+        self.swarm.wake(neighbour)
         self.uploads.stir()
-        if ledger.pieces_of(neighbour.key) == self.every:
-            neighbour.is_complete = True
-            if not ledger.wanted:
-                self.part(neighbour)
+        if self.ledger.pieces_of(neighbour.key) == self.every:
+            self._is_complete(neighbour)
+
+    def _is_complete(self, neighbour: Neighbour) -> None:
+        neighbour.is_complete = True
+        if not self.ledger.wanted:
+            self.part(neighbour)
 
     def take_in(
         self, neighbour: Neighbour, piece: int, begin: int, length: int, now: float
@@ -196,18 +210,55 @@ class Peer:
         ledger = self.ledger
         ledger.verified(piece)
         self.swarm.trace.piece(now, self.index, piece)
+        swarm = self.swarm
         is_complete = ledger.is_complete
         self._unsaid += 1
         is_due = is_complete or self._unsaid >= LAZY_HAVES
         if is_due:
             self._unsaid = 0
-        for neighbour in self.neighbours.values():
-            if is_due or not ledger.pieces_of(neighbour.key) >> piece & 1:
-                self.swarm.wake(neighbour)
+        self._tell(ledger.lacking(piece))
+        if is_due:
+            for neighbour in self.neighbours.values():
+                swarm.wake(neighbour)
         if is_complete:
             self._complete(now)
         elif self.is_here:
             self.swarm.replan(self)
+
+    def _tell(self, keys: list[int]) -> None:
+        """Tell peers that lack it of a new piece.
+
+        What is to be said besides is not looked at: no peer becomes less interesting by a piece
+        that it has not got. Those whom it reaches at one time hear of it at once.
+        """
+        hearers: dict[tuple[float, PieceSet], list[Neighbour]] = {}
+        have = self.ledger.have
+        told = []
+        for key in keys:
+            neighbour = self.neighbours[key]
+            if neighbour.pipe.is_full:
+                continue
+            if neighbour.is_to_speak or not neighbour.is_told_any:
+                self.swarm.wake(neighbour)
+            else:
+                told.append(neighbour)
+        self.uploads.offer_to_all(told)
+        for neighbour in told:
+            offered = neighbour.offered
+            offered_now = have if offered is None else have & offered
+            new = offered_now & ~neighbour.told
+            if new:
+                neighbour.note_told(offered_now)
+                when = neighbour.pipe.follow((HAVE, new))
+                if when is not None:
+                    ends = hearers.get((when, new))
+                    if ends is None:
+                        hearers[when, new] = [neighbour.other]
+                    else:
+                        ends.append(neighbour.other)
+        at = self.swarm.timeline.at
+        for (when, new), ends in hearers.items():
+            at(when, _hear_of, ends, new)
 
     def _complete(self, now: float) -> None:
         self.finished_at = now
@@ -258,9 +309,16 @@ class Peer:
             self._plans_at = math.inf
             self.swarm.replan(self)
 
+    def choke_soon(self, now: float) -> None:
+        """Decide again whom to unchoke, but not at every change of interest."""
+        if self._chokes_at < now:
+            self._chokes_at = max(now, self._choked_at + CHOKE_PAUSE)
+            self.swarm.timeline.at(self._chokes_at, self.swarm.rechoke, self)
+
     def choke(self, now: float) -> None:
         """Decide whom to unchoke, now and again in a round's time."""
         self.is_to_choke = False
+        self._choked_at = now
         if not self.is_here:
             return
         if self.serves:
@@ -277,6 +335,13 @@ class Peer:
         """Look whether it has sent as much as it was going to."""
         if self.up.sent >= self.spec.leaves_after_copies * self.ledger.lengths.length:
             self.leave()
+
+
+def _hear_of(ends: list[Neighbour], pieces: PieceSet) -> None:
+    """Have several ends of connections hear of the same pieces."""
+    for end in ends:
+        if end.is_open:
+            end.peer.heard_of(end, pieces)
 
 
 def _some(every: PieceSet, count: int, rng: random.Random) -> PieceSet:

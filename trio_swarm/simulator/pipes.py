@@ -62,7 +62,7 @@ class Downlink:
         horizon = now + pipe.latency
         pending = pipe.pending
         while pending and pending[0] <= horizon:
-            pending.popleft()
+            del pending[0]
         pipes = self._pipes
         queued = self.free_at - horizon
         if queued <= FREE_BACKLOG:
@@ -212,7 +212,7 @@ class Pipe:
         self.latency = latency
         self.quantum = max(1, round(up.quantum * share))
         """Bytes sent in one turn."""
-        self.items: deque[_Item] = deque()
+        self.items: list[_Item] = []
         self.unsent = 0
         """Bytes of blocks in `items` that the uplink has not sent."""
         self.sent = 0
@@ -223,7 +223,7 @@ class Pipe:
         self.is_full = False
         """The sender waits until its socket has taken all it was given."""
         self.last_arrival = 0.0
-        self.pending: deque[float] = deque()
+        self.pending: list[float] = []
         """When the quanta under way will be through the downlink."""
         self._timeline = timeline
         self._send_buffer = self._limit = send_buffer
@@ -238,6 +238,18 @@ class Pipe:
             when = max(self._timeline.now + self.latency, self.last_arrival)
             self.last_arrival = when
             self._timeline.at(when, self._deliver, messages)
+
+    def follow(self, message: Message) -> float | None:
+        """Send a message behind all that was sent before.
+
+        If that is nothing that waits for the link, return when the message arrives: the caller
+        is to deliver it.
+        """
+        if self.items:
+            self.items[-1].messages.append(message)
+            return None
+        self.last_arrival = when = max(self._timeline.now + self.latency, self.last_arrival)
+        return when
 
     def send(self, blocks: list[tuple[int, Message]]) -> None:
         """Send blocks: bytes, and what to deliver with the last of them."""
@@ -260,7 +272,7 @@ class Pipe:
         item.left -= nbytes
         self.unsent -= nbytes
         if not item.left:
-            items.popleft()
+            del items[0]
             self._timeline.at(self.last_arrival, self._deliver, item.messages)
         if items:
             self.up.join(self)

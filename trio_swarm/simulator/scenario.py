@@ -65,7 +65,7 @@ class Network(Struct, frozen=True, kw_only=True):
     """What lies between peers, and what a host does with it."""
 
     quantum: int | None = None
-    """Bytes an uplink sends of one connection before the next gets its turn; None: a quarter of the
+    """Bytes an uplink sends of one connection before the next gets its turn; None: half of the
     shortest request, and at least a block."""
     unevenness: float = 0.3
     """How far the shares of one uplink's connections are apart: each is drawn once, from 1 less
@@ -76,8 +76,8 @@ class Network(Struct, frozen=True, kw_only=True):
     max_request: int = 1024 * 1024
     """Longest request; foreign clients keep to 16 KiB."""
     least_request: int | None = None
-    """Shortest request, but for what is left of a piece; None: as `Scenario.least_request` says. The
-    larger, the coarser and the faster to simulate."""
+    """Shortest request, but for what is left of a piece; None: as `Scenario.least_request` says.
+    The larger, the coarser and the faster to simulate."""
     verify_seconds: float = 0.002
     """From the last block of a piece until it is verified."""
     allowed_fast: int = 10
@@ -157,7 +157,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     def quantum(self) -> int:
         """Bytes an uplink sends of one connection before the next gets its turn."""
         given = self.network.quantum
-        return max(BLOCK_LENGTH, self.least_request // 4) if given is None else given
+        return max(BLOCK_LENGTH, self.least_request // 2) if given is None else given
 
     @property
     def bound(self) -> float:

@@ -1,5 +1,6 @@
 """The swarm: peers that join, meet and go, on one virtual clock."""
 
+import gc
 import math
 import random
 
@@ -80,7 +81,14 @@ class Swarm:
         """Play it."""
         last_join = max((spec.joins_at for spec in self.scenario.peers), default=0.0)
         self.timeline.at(last_join + STALLED, self._look_for_life)
-        self.timeline.run(self._settle, until=self.scenario.max_seconds)
+        # A run makes no cycles but connections, and thousands of those are looked through in vain.
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            self.timeline.run(self._settle, until=self.scenario.max_seconds)
+        finally:
+            if was_enabled:
+                gc.enable()
         return result_of(self)
 
     # --- coming and going -------------------------------------------------------------------------

@@ -3,22 +3,36 @@
 import heapq
 from collections.abc import Callable
 
+Action = tuple[Callable[..., None], tuple[object, ...]]
+"""A function and its arguments."""
+
 
 class Timeline:
-    """Calls actions when they are due; `now` is in seconds and moves only from one to the next."""
+    """Calls actions when they are due; `now` is in seconds and moves only from one to the next.
 
-    __slots__ = ("_due", "_is_over", "_serial", "now")
+    Many actions are due at one time: a piece is told to dozens of peers. So each time is in the
+    heap only once, and has a list.
+    """
+
+    __slots__ = ("_due", "_is_over", "_times", "now")
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._due: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
-        self._serial = 0
+        self._due: dict[float, list[Action]] = {}
+        self._times: list[float] = []  # the keys of `_due`, as a heap
         self._is_over = False
 
     def at(self, when: float, action: Callable[..., None], *arguments: object) -> None:
         """Call `action(*arguments)` at `when`, at once if that has passed."""
-        self._serial += 1
-        heapq.heappush(self._due, (when, self._serial, action, arguments))
+        now = self.now
+        if when < now:  # noqa: PLR1730  max is a call, and this is the busiest line of all
+            when = now
+        due = self._due.get(when)
+        if due is None:
+            self._due[when] = [(action, arguments)]
+            heapq.heappush(self._times, when)
+        else:
+            due.append((action, arguments))
 
     def run(self, settle: Callable[[], None], *, until: float) -> None:
         """Play what is due until nothing is, or until the given time.
@@ -26,17 +40,22 @@ class Timeline:
         `settle` is called after the last action of each moment; what it plans for the same moment
         is played at the same time.
         """
-        due = self._due
-        pop = heapq.heappop
-        while due and not self._is_over:
-            when, _, action, arguments = pop(due)
+        times = self._times
+        while times:
+            when = heapq.heappop(times)
             if when > until:
                 self.now = until
                 return
-            self.now = max(self.now, when)
-            action(*arguments)
-            if not due or due[0][0] > self.now:
+            self.now = when
+            # What is planned for this moment meanwhile is played, too, and settled after.
+            for action, arguments in self._due.pop(when):
+                action(*arguments)
+                if self._is_over:
+                    return
+            if not times or times[0] > when:
                 settle()
+                if self._is_over:
+                    return
 
     def stop(self) -> None:
         """Play nothing more than the present action."""

@@ -2,7 +2,6 @@
 
 import math
 import random
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,9 @@ class UploadSide:
         self._views: dict[int, UploadPeerView] = {}
         self._view_tuple: tuple[UploadPeerView, ...] = ()
         self._views_at = -math.inf
-        self._is_steering = False
+        self._shared: UploadView | None = None
+        self.is_steering = False
+        """Something is kept from somebody, or may be suggested."""
         self._is_stirred = False
         self._is_dry = False
         self._rest = 0  # counts rests, so that an end of one that was cut short does nothing
@@ -68,8 +69,20 @@ class UploadSide:
         """Decide what to reveal to a peer that joined, or when there are new pieces."""
         view, peer = self._view(neighbour)
         if self._offer(neighbour, view, peer):
-            self._is_steering = True
+            self.is_steering = True
             self._stir()
+
+    def offer_to_all(self, neighbours: list["Neighbour"]) -> None:
+        """Decide what to reveal to several peers, in a moment in which there are new pieces."""
+        if neighbours:
+            if any(neighbour.key not in self._views for neighbour in neighbours):
+                self._views_at = -math.inf
+            view, _ = self._view(neighbours[0])
+            views = self._views
+            for neighbour in neighbours:
+                if self._offer(neighbour, view, views[neighbour.key]):
+                    self.is_steering = True
+                    self._stir()
 
     def _offer(self, neighbour: "Neighbour", view: UploadView, peer: UploadPeerView) -> bool:
         """Decide what one peer should know; returns whether to look at it again."""
@@ -78,8 +91,6 @@ class UploadSide:
         neighbour.offered, neighbour.offered_of = offered, view.have
         if offered != before:
             self._changed(neighbour)
-        if not uploader.suggests:
-            return offered is not None
         suggested = uploader.suggest(view, peer)
         if suggested is None:
             return offered is not None
@@ -90,7 +101,7 @@ class UploadSide:
 
     def stir(self) -> None:
         """Look soon whether more is to be revealed: something has changed."""
-        if self._is_steering:
+        if self.is_steering:
             self._stir()
 
     def _stir(self) -> None:
@@ -101,7 +112,8 @@ class UploadSide:
 
     def put_out(self, neighbour: "Neighbour") -> None:
         """Note that blocks were put out."""
-        if self._is_steering:
+        self._shared = None
+        if self.is_steering:
             self._stir()
             if not neighbour.upload_queue and not any(
                 other.upload_queue for other in self._neighbours.values()
@@ -112,12 +124,12 @@ class UploadSide:
 
     def _look(self) -> None:
         """Reveal more to those from whom something is kept, and rest."""
-        self._is_stirred = self._is_steering = False
+        self._is_stirred = self.is_steering = False
         if self._neighbours:
             self._views_at = -math.inf
             view, _ = self._view(next(iter(self._neighbours.values())))
             for neighbour in self._neighbours.values():
-                self._is_steering |= self._offer(neighbour, view, self._views[neighbour.key])
+                self.is_steering |= self._offer(neighbour, view, self._views[neighbour.key])
         self._phase = _RESTING
         self._timeline.at(self._timeline.now + DRY_INTERVAL, self._rested)
 
@@ -145,7 +157,7 @@ class UploadSide:
         self._phase = _WAITING
         if self._is_stirred:
             self._stir()
-        elif self._is_steering:
+        elif self.is_steering:
             then = self._timeline.now + STEERING_INTERVAL
             self._timeline.at(then, self._rest_over, self._rest)
 
@@ -158,7 +170,7 @@ class UploadSide:
         if all(request.piece == first for request in queue):
             return
         view, peer = self._view(neighbour)
-        neighbour.upload_queue = deque(self._uploader.order(view, peer, list(queue)))
+        neighbour.upload_queue = list(self._uploader.order(view, peer, list(queue)))
 
     def _view(self, neighbour: "Neighbour") -> tuple[UploadView, UploadPeerView]:
         ledger = self._ledger
@@ -169,9 +181,14 @@ class UploadSide:
             }
             self._view_tuple = tuple(self._views.values())
             self._views_at = now
+            self._shared = None
+        have = ledger.have
+        view = self._shared
+        if view is not None and view.now == now and view.have == have:
+            return view, self._views[neighbour.key]
         lengths = ledger.lengths
-        view = UploadView(
-            have=ledger.have,
+        self._shared = view = UploadView(
+            have=have,
             sent=self.sent,
             rarity=ledger.rarity,
             peers=self._view_tuple,
@@ -187,6 +204,13 @@ class UploadSide:
         return view, self._views[neighbour.key]
 
     # --- whom -------------------------------------------------------------------------------------
+
+    def has_slot_for(self, neighbour: "Neighbour") -> bool:
+        """Whether a peer whose interest has changed may have a slot at once."""
+        if neighbour.should_unchoke or not neighbour.peer_interested:
+            return False
+        others = self._neighbours.values()
+        return sum(each.should_unchoke and each.peer_interested for each in others) < self._slots
 
     def choke(self, now: float) -> None:
         """Decide who is unchoked from now on."""
@@ -235,18 +259,19 @@ def _upload_view(neighbour: "Neighbour", ledger: Ledger, now: float) -> UploadPe
 
 def _choke_view(neighbour: "Neighbour", ledger: Ledger, now: float) -> ChokePeerView:
     unchoked = neighbour.should_unchoke
+    rate, snubbed, is_interesting = ledger.as_giver(neighbour.key, now)
     return ChokePeerView(
         key=neighbour.key,
         interested=neighbour.peer_interested,
         unchoked=unchoked,
         unchoked_at=neighbour.unchoked_at if unchoked else None,
         waiting_since=None if unchoked else neighbour.waiting_since,
-        download_rate=ledger.stats(neighbour.key).rate,
+        download_rate=rate,
         upload_rate=neighbour.upload_rate.rate(now),
         uploaded=neighbour.uploaded_since_unchoke,
-        snubbed=ledger.snubbed(neighbour.key, now),
+        snubbed=snubbed,
         joined_at=neighbour.joined_at,
-        is_interesting=ledger.is_interesting(neighbour.key),
+        is_interesting=is_interesting,
         choking_us=neighbour.peer_choking,
         gave_at=neighbour.received_at,
     )

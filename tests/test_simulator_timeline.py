@@ -1,0 +1,41 @@
+"""The virtual clock plays what is due in its order, and settles each moment once."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_swarm.simulator.timeline import Timeline
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_actions_are_played_by_time_and_among_equals_as_planned(times: list[int]) -> None:
+    timeline = Timeline()
+    played: list[tuple[float, int]] = []
+    settled: list[float] = []
+    for number, when in enumerate(times):
+        timeline.at(when, lambda number: played.append((timeline.now, number)), number)
+    timeline.run(lambda: settled.append(timeline.now), until=10.0)
+    assert played == sorted((when, number) for number, when in enumerate(times))
+    assert settled == sorted(set(times))
+
+
+def test_what_is_planned_for_this_moment_or_for_the_past_is_played_before_it_is_settled() -> None:
+    timeline = Timeline()
+    played: list[str] = []
+
+    def first() -> None:
+        timeline.at(timeline.now, played.append, "at once")
+        timeline.at(timeline.now - 1.0, played.append, "late")
+
+    timeline.at(2.0, first)
+    timeline.at(2.0, played.append, "second")
+    timeline.run(lambda: played.append("settled"), until=10.0)
+    assert played == ["second", "at once", "late", "settled"]
+
+
+def test_after_it_is_stopped_nothing_is_played() -> None:
+    timeline = Timeline()
+    played: list[str] = []
+    timeline.at(1.0, timeline.stop)
+    timeline.at(1.0, played.append, "after")
+    timeline.run(lambda: played.append("settled"), until=10.0)
+    assert not played
