@@ -98,7 +98,8 @@ class History:
 
     def holders(self, piece: int) -> int:
         """Return how many connected peers have a piece."""
-        return self._availability.count(piece)
+        levels = self._availability.levels()
+        return next(count for count, held in enumerate(levels) if held >> piece & 1)
 
     def rarer(self, piece: int) -> tuple[int, int, int]:
         """Compare a piece with the other wanted ones.
@@ -106,7 +107,7 @@ class History:
         Returns how many of them nobody has, how many fewer peers have, and how many as many.
         """
         count = self.holders(piece)
-        rarity = self._availability.rarity
+        rarity = self._availability.levels()
         others = self.wanted & ~(1 << piece)
         nobody = (rarity[0] & others).bit_count()
         fewer = sum((held & others).bit_count() for held in rarity[1:count])
@@ -216,7 +217,7 @@ class History:
         peer = self.peers.get(key)
         if peer is not None and not peer.pieces >> piece & 1:
             peer.pieces |= 1 << piece
-            self._availability.add_piece(piece)
+            self._availability.add(1 << piece)
 
     def _held(self, key: int, pieces: PieceSet) -> None:
         peer = self.peers.get(key)

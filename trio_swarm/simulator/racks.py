@@ -39,6 +39,16 @@ class Trunk(Uplink):
         return max(self.quantum, int(BACKLOG * self.rate) // (len(self._ring) + 1))
 
 
+class CrossingPipe(Pipe):
+    """A pipe that ends at a trunk: what it delivers is not there yet."""
+
+    __slots__ = ()
+
+    def follow(self, message: Message) -> None:
+        """Send a message behind all that was sent before; nobody else may deliver it."""
+        self.say([message])
+
+
 class Crossing:
     """A trunk and what is behind it, as the pipe of one connection meets it.
 

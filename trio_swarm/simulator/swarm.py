@@ -8,7 +8,7 @@ from trio_swarm.simulator.neighbour import Neighbour
 from trio_swarm.simulator.peer import Peer
 from trio_swarm.simulator.pipes import Pipe, Receiving
 from trio_swarm.simulator.playback import PieceTimes
-from trio_swarm.simulator.racks import Crossing, trunks
+from trio_swarm.simulator.racks import Crossing, CrossingPipe, trunks
 from trio_swarm.simulator.results import SwarmResult, result_of
 from trio_swarm.simulator.scenario import Scenario, StrategySet, strategies
 from trio_swarm.simulator.timeline import Timeline
@@ -155,7 +155,8 @@ class Swarm:
             )
             deliver = crossing.enter
             latency = near
-        end.pipe = Pipe(
+        lay = Pipe if trunk is None else CrossingPipe
+        end.pipe = lay(
             self.timeline,
             sender.up,
             down,

@@ -30,12 +30,21 @@ _USUAL = 0.8
 class BufferShares:
     """Sets the share of each peer, now and then."""
 
-    __slots__ = ("_are_shared", "_blocks", "_blocks_per_piece", "due_at", "is_far", "is_short")
+    __slots__ = (
+        "_are_shared",
+        "_blocks",
+        "_blocks_per_piece",
+        "_is_ending",
+        "due_at",
+        "is_far",
+        "is_short",
+    )
 
     def __init__(self, pieces: int, blocks_per_piece: int) -> None:
         self._blocks = pieces * blocks_per_piece
         self._blocks_per_piece = blocks_per_piece
         self._are_shared = False
+        self._is_ending = False
         self.due_at = -math.inf
         """When the shares should be looked at again; -inf: somebody came or left."""
         self.is_far = False
@@ -59,20 +68,22 @@ class BufferShares:
         """
         self.due_at = now + SHARE_INTERVAL
         self.is_far = is_far
+        sharers = [each for each in sources if each.in_flight or each.key in hungry]
+        speed = sum([each.speed for each in sharers])
+        is_ending = len(sharers) > 1 and remaining <= END_SECONDS * speed
+        if is_ending or self._is_ending:
+            self._is_ending = is_ending
+            for source in sources:
+                source.set_horizon(END_HORIZON if is_ending else HORIZON)
         windows = sum([each.window for each in sources if each.serves])
         are_plenty = windows * PLENTY < self._blocks
         if are_plenty and not self._are_shared:
             return
         self._are_shared = not are_plenty
-        sharers = [each for each in sources if each.in_flight or each.key in hungry]
         share = share_of_each([each.window for each in sharers], self._blocks)
-        speed = sum(each.speed for each in sharers)
         usual_speed = speed / max(1, len(sharers))
         self.is_short = False
-        ends_soon = len(sharers) > 1 and remaining <= END_SECONDS * speed
-        horizon = END_HORIZON if ends_soon else HORIZON
         for source in sources:
-            source.set_horizon(horizon)
             most = share >> (1 if is_far else 2)
             if is_far and source.speed >= _USUAL * usual_speed > 0.0:
                 # It delivers them before buffers are needed elsewhere.
