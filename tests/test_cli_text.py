@@ -60,6 +60,11 @@ def example_of(kind: type[events.Event], text: str = "x") -> events.Event:
         "list[list[str]]": [[text]],
         "list[dict[str, object]]": [{"path": text, "size": 1}],
         "dict[str, int]": {text: 1},
+        "dict[str, str]": {text: text},
+        "Mapping[str, str]": {text: text},
+        "dict[str, object]": {"path": text, "size": 1},
+        "dict[str, object] | None": {"path": text, "size": 1},
+        "Mapping[str, object] | None": {"path": text, "size": 1},
         "Mapping[str, float]": {text: 0.5},
     }
 
