@@ -220,9 +220,9 @@ async def test_a_byte_is_copied_once_at_most_and_of_long_blocks_only_the_first_a
     assert received >= (COUNTED - 1) * MIB
     assert len(copies.buffers) <= NodeSettings().piece_memory // MIB
     each = {what: count / COUNTED for what, count in (copies.received + copies.copied).items()}
-    # Headers, and no byte of the file; a batch more or less is at hand at either end.
+    # Headers, and no byte of the file. On a busy machine some long blocks are of half a MiB.
     headers = 13 if are_long else MIB // SHORT * 13
-    assert copies.sent["from objects"] <= (COUNTED + 2) * headers
+    assert copies.sent["from objects"] <= 2 * COUNTED * headers
     if are_long:
         assert copies.received["elsewhere"] <= COUNTED * (HEADER_READ + 64), each
         assert copies.copied.total() == 0, each
