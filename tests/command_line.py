@@ -1,5 +1,7 @@
-"""The real command in processes of its own, for tests."""
+"""The real command, in processes of its own or in this one, for tests."""
 
+import contextlib
+import io
 import json
 import os
 import queue
@@ -13,8 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trio_swarm.cli import app
+
 PATIENCE = 30.0
 """Seconds until a process that does not answer fails the test."""
+
+
+def run_here(*arguments: object) -> tuple[int, str, str]:
+    """Run a command that needs no process of its own; return (exit code, stdout, stderr)."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = app.run([str(each) for each in arguments])
+    return code, out.getvalue(), err.getvalue()
 
 
 class Program:

@@ -2,8 +2,6 @@
 that are none.
 """
 
-import contextlib
-import io
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -12,9 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from command_line import CommandLine
+from command_line import CommandLine, run_here
 from recording_samples import STORY_HEADER, file_of, told_story
-from trio_swarm.cli import app
 from trio_swarm.cli.get_command import _unused
 from trio_swarm.cli.text import size_text
 from trio_swarm.recording import Header, read_recording
@@ -38,13 +35,6 @@ piece 1 of 2: 63.9 KiB in 4 blocks
    0.610 s  10.0.0.2:6881 was told that 3 blocks need not come
    0.620 s  verified
 """
-
-
-def run_here(*arguments: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = app.run([str(each) for each in arguments])
-    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture

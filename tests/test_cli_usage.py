@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from command_line import CommandLine
+from command_line import CommandLine, run_here
 from trio_swarm import __version__
-from trio_swarm.cli import app
 from trio_swarm.cli.commands import COMMANDS
 from trio_swarm.cli.failures import explain_failure
 from trio_swarm.cli.fetching import trackers_for
@@ -26,14 +25,6 @@ from trio_swarm.settings import DEFAULT_TRACKER
 @pytest.fixture
 def line(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
-
-
-def run_here(*arguments: object) -> tuple[int, str, str]:
-    """Run a command that needs no process of its own; return (exit code, stdout, stderr)."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = app.run([str(each) for each in arguments])
-    return code, out.getvalue(), err.getvalue()
 
 
 def test_the_version_is_told_without_importing_anything_slow() -> None:

@@ -1,7 +1,5 @@
 """`trio-swarm plugin`: a package to start from, and what a strategy promises."""
 
-import contextlib
-import io
 import json
 import os
 import re
@@ -12,20 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from trio_swarm.cli import app
+from command_line import run_here
 from trio_swarm.cli.commands import GROUPS
 from trio_swarm.cli.plugin_files import MOST_LETTERS, package_files
 from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers.loading import AXES, Axis, load_strategies
 
 TESTS = Path(__file__).parent
-
-
-def run_here(*arguments: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = app.run([str(each) for each in arguments])
-    return code, out.getvalue(), err.getvalue()
 
 
 def run_pytest(*arguments: str | Path, cwd: Path, path: Path) -> subprocess.CompletedProcess[str]:

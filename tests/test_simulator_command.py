@@ -1,7 +1,5 @@
 """`trio-swarm simulate` and its scenario files."""
 
-import contextlib
-import io
 import json
 import math
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from trio_swarm.cli import app
+from command_line import run_here
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.scenarios import read_scenario
 from trio_swarm.errors import ConfigError
@@ -28,13 +26,6 @@ count = 3
 up = ["10Mbit", "20Mbit"]
 down = "50Mbit"
 """
-
-
-def run_here(*arguments: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = app.run([str(each) for each in arguments])
-    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
