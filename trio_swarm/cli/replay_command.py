@@ -1,6 +1,5 @@
 """`trio-swarm replay`: a recorded download again, with other strategies, on a virtual clock."""
 
-import hashlib
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from trio_swarm.cli.digests import digest_text
 from trio_swarm.cli.json_events import Replayed
 from trio_swarm.cli.options import OutputOptions, Words, plugin_paths, positive
 from trio_swarm.cli.recordings import open_recording
@@ -192,7 +192,7 @@ def _table(rows: Sequence[_Row], measured: Measured) -> list[list[str]]:
                 *shares,
                 size_text(duplicate),
                 f"{deciding / decisions * 1e6:.0f} µs",
-                _digest(row.results),
+                digest_text([each.digest for each in row.results]),
             ]
         )
     return table
@@ -210,13 +210,6 @@ def _times(times: Sequence[float | None]) -> str:
 def _rate(times: Sequence[float | None], received: float) -> str:
     known = [each for each in times if each]
     return f"{size_text(received / statistics.fmean(known))}/s" if known else ""
-
-
-def _digest(results: Sequence[ReplayResult]) -> str:
-    digests = [result.digest for result in results]
-    if len(digests) == 1:
-        return digests[0][:12]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
 
 
 def _remarks(rows: Sequence[_Row], header: Header, measured: Measured) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """What `trio-swarm simulate` shows: one row a scheduler, and how its first run went."""
 
-import hashlib
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from trio_swarm.cli.digests import digest_text
 from trio_swarm.cli.simulation_runs import Outcome
 from trio_swarm.cli.text import duration_text
 from trio_swarm.pictures.course import Course, completion, moments, rarest
@@ -77,7 +77,7 @@ def table_of(labels: Sequence[str], outcomes: Sequence[Outcome]) -> list[list[st
                 label,
                 *(_mean(results, each.value, each.form) for each in shown),
                 f"{deciding / decisions * 1e6:.0f} µs",
-                _digest(results),
+                digest_text([each.digest for each in results]),
             ]
         )
     return rows
@@ -119,11 +119,3 @@ def _mean(results: Sequence[SwarmResult], value: Callable[[SwarmResult], float],
 def received(result: SwarmResult) -> int:
     """Return the bytes of blocks that arrived, at least 1: something to divide by."""
     return max(1, sum(peer.received for peer in result.peers))
-
-
-def _digest(results: Sequence[SwarmResult]) -> str:
-    """Return the start of the digest of one run, or of those of all."""
-    if len(results) == 1:
-        return results[0].digest[:12]
-    together = "".join(result.digest for result in results)
-    return hashlib.sha256(together.encode()).hexdigest()[:12]

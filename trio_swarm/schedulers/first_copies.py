@@ -379,11 +379,15 @@ class _Gifts:
             self._uploaded = peer.uploaded
             self.asked_at = view.now
 
+    def passed_on(self, everywhere: PieceSet) -> int:
+        """Return how many of its first copies somebody else has by now."""
+        return (self.ever & ~self.again & ~everywhere).bit_count()
+
     def is_keeping(
         self, peer: UploadPeerView, once: PieceSet, everywhere: PieceSet, now: float
     ) -> bool:
         """Whether it holds several pieces alone and has passed on none for a while."""
-        passed_on = (self.ever & ~self.again & ~everywhere).bit_count()
+        passed_on = self.passed_on(everywhere)
         kept = (self.ever & peer.pieces & once).bit_count()
         if passed_on > self._passed_on or kept < KEPT:
             self._passed_on = passed_on
@@ -392,8 +396,7 @@ class _Gifts:
 
     def speed(self, everywhere: PieceSet, now: float) -> float:
         """Return how many pieces a second it has passed on; of a new one little is expected."""
-        passed_on = (self.ever & ~self.again & ~everywhere).bit_count()
-        return (passed_on + 1.0) / (now - self._joined_at + 1.0)
+        return (self.passed_on(everywhere) + 1.0) / (now - self._joined_at + 1.0)
 
 
 class _Parts:
