@@ -1,9 +1,11 @@
 """Counts of holders, compared with counting."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.piece_sets import full_set
+from trio_swarm.schedulers.rarity import Rarity
 from trio_swarm.swarm.availability import Availability
 
 COUNT = 40
@@ -29,7 +31,48 @@ def test_rarity_is_what_counting_gives(steps: list[int | tuple[int, int]]) -> No
             else:
                 peers[which] ^= 1 << piece
                 availability.remove(1 << piece)
-        assert len(availability) == len(peers) + 1 == len(list(availability))
+        rarity = availability.rarity
+        assert len(rarity) == len(peers) + 1 == len(list(rarity))
         for piece in range(COUNT):
             holders = sum(pieces >> piece & 1 for pieces in peers)
-            assert [n for n, held in enumerate(availability) if held >> piece & 1] == [holders]
+            assert [n for n, held in enumerate(rarity) if held >> piece & 1] == [holders]
+
+
+@given(st.lists(piece_sets, max_size=9), piece_sets)
+def test_the_rarest_and_each_item_are_what_looking_through_all_gives(
+    peers: list[int], candidates: int
+) -> None:
+    rarity = counted(peers)
+    levels = list(counted(peers))
+    assert [rarity[n] for n in range(len(rarity))] == levels == [*rarity[:2], *rarity[2:]]
+    assert [rarity[n - len(rarity)] for n in range(len(rarity))] == levels
+    for beyond in (len(rarity), -len(rarity) - 1):
+        with pytest.raises(IndexError):
+            rarity[beyond]
+    rarest = next((held & candidates for held in levels if held & candidates), 0)
+    assert rarity.rarest(candidates) == rarest
+
+
+@given(st.lists(piece_sets, max_size=9), piece_sets)
+def test_what_a_strategy_was_given_does_not_change_with_the_swarm(
+    peers: list[int], more: int
+) -> None:
+    availability = Availability(COUNT)
+    for pieces in peers:
+        availability.add_peer()
+        availability.add(pieces)
+    rarity = availability.rarity
+    assert availability.rarity is rarity
+    availability.add_peer()
+    availability.add(more)
+    assert rarity == counted(peers)
+    assert list(rarity) == list(counted(peers))
+    assert availability.rarity == counted([*peers, more]) != rarity
+
+
+def counted(peers: list[int]) -> Rarity:
+    availability = Availability(COUNT)
+    for pieces in peers:
+        availability.add_peer()
+        availability.add(pieces)
+    return availability.rarity

@@ -437,7 +437,7 @@ def test_the_view_tells_the_strategy_the_truth() -> None:
     assert view.wanted == 0b1111
     assert view.started == 0b0010
     assert dict(view.free_blocks) == {1: 1}
-    assert view.rarity == (0, 0, 0, 0b1111)
+    assert list(view.rarity) == [0, 0, 0, 0b1111]
     assert [peer.key for peer in view.peers] == [0, 1]
     assert view.peers[0].in_flight == 3
     assert all(peer.room > 0 and peer.is_seeder for peer in view.peers)

@@ -98,8 +98,8 @@ class History:
 
     def holders(self, piece: int) -> int:
         """Return how many connected peers have a piece."""
-        levels = self._availability.levels()
-        return next(count for count, held in enumerate(levels) if held >> piece & 1)
+        rarity = self._availability.rarity
+        return next(count for count, held in enumerate(rarity) if held >> piece & 1)
 
     def rarer(self, piece: int) -> tuple[int, int, int]:
         """Compare a piece with the other wanted ones.
@@ -107,7 +107,7 @@ class History:
         Returns how many of them nobody has, how many fewer peers have, and how many as many.
         """
         count = self.holders(piece)
-        rarity = self._availability.levels()
+        rarity = self._availability.rarity
         others = self.wanted & ~(1 << piece)
         nobody = (rarity[0] & others).bit_count()
         fewer = sum((held & others).bit_count() for held in rarity[1:count])

@@ -8,6 +8,7 @@ import random
 
 from trio_swarm.piece_sets import PieceSet, choose_uniformly
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
+from trio_swarm.schedulers.rarity import Rarity
 
 
 class Draft:
@@ -73,14 +74,18 @@ class Draft:
 class Levels:
     """The wanted pieces of a snapshot by how many peers hold them, rarest first."""
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_counted", "_levels")
 
     def __init__(self, view: SwarmView) -> None:
+        rarity = view.rarity
+        self._counted = rarity if isinstance(rarity, Rarity) else None
         # Not cut down to what is wanted: of many levels a call looks at the first few only.
-        self._levels = [level for level in view.rarity if level]
+        self._levels = [] if self._counted is not None else [level for level in rarity if level]
 
     def rarest(self, candidates: PieceSet) -> PieceSet:
         """Return the rarest of some wanted pieces, at least one: non-empty, all equally rare."""
+        if self._counted is not None:
+            return self._counted.rarest(candidates)
         for level in self._levels:
             found = level & candidates
             if found:

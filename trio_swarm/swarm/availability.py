@@ -1,21 +1,15 @@
-"""How many connected peers hold each piece.
+"""How many connected peers hold each piece, kept up to date.
 
-The counts are kept as bit planes (bit p of plane k is bit k of the count of piece p), so that a
-peer joining with thousands of pieces is a few operations on ints, and so is a HAVE. The sets of
-equally rare pieces are made of them when somebody looks: there are many HAVEs between two looks.
+The counts are kept as bit planes (see `schedulers/rarity.py`), so that a peer joining with
+thousands of pieces is a few operations on ints, and so is a HAVE.
 """
 
-from collections.abc import Sequence
-from typing import overload
-
 from trio_swarm.piece_sets import PieceSet, full_set
+from trio_swarm.schedulers.rarity import Rarity
 
 
-class Availability(Sequence[PieceSet]):
-    """Item n is the set of pieces held by exactly n peers; together they partition all pieces.
-
-    It has an item for each peer and one for 0, and is live: a copy is a snapshot.
-    """
+class Availability:
+    """Counts holders; `rarity` is what strategies see of it."""
 
     __slots__ = ("_every", "_peers", "_planes", "_rarity")
 
@@ -23,29 +17,15 @@ class Availability(Sequence[PieceSet]):
         self._every = full_set(piece_count)
         self._peers = 0
         self._planes: list[PieceSet] = []
-        self._rarity: list[PieceSet] | None = None
+        self._rarity: Rarity | None = None
 
-    def __len__(self) -> int:
-        return self._peers + 1
-
-    @overload
-    def __getitem__(self, index: int) -> PieceSet: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[PieceSet]: ...
-    def __getitem__(self, index: int | slice) -> PieceSet | Sequence[PieceSet]:
-        return self.levels()[index]
-
-    def levels(self) -> list[PieceSet]:
-        """Return the items as a list, which is not to be changed."""
+    @property
+    def rarity(self) -> Rarity:
+        """The counts as they are now; it stays as it is when they change."""
         rarity = self._rarity
-        if rarity is not None:
-            return rarity
-        rarity = [self._every]
-        for plane in reversed(self._planes):
-            rest = self._every ^ plane
-            rarity = [part for held in rarity for part in (held & rest, held & plane)]
-        del rarity[self._peers + 1 :]
-        self._rarity = rarity
+        if rarity is None:
+            rarity = Rarity(tuple(self._planes), every=self._every, peers=self._peers)
+            self._rarity = rarity
         return rarity
 
     def add_peer(self) -> None:

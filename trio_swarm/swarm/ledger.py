@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from trio_swarm.errors import LocalProtocolError
 from trio_swarm.piece_sets import PieceSet
+from trio_swarm.schedulers.rarity import Rarity
 from trio_swarm.swarm.availability import Availability
 from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.in_flight import InFlight
@@ -89,9 +90,9 @@ class Ledger:
         return self._states.failed_bytes
 
     @property
-    def rarity(self) -> Sequence[PieceSet]:
-        """rarity[n] = pieces held by exactly n connected peers. Live: do not change it."""
-        return self._availability
+    def rarity(self) -> Rarity:
+        """rarity[n] = pieces held by exactly n connected peers now."""
+        return self._availability.rarity
 
     @property
     def open_pieces(self) -> int:

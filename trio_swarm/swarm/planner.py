@@ -267,7 +267,7 @@ class Planner:
             wanted=assignable,
             started=states.started,
             free_blocks=self._free_view,
-            rarity=tuple(self._availability.levels()),
+            rarity=self._availability.rarity,
             peers=peers,
             piece_length=lengths.piece_length,
             block_length=BLOCK_LENGTH,
@@ -379,7 +379,7 @@ class Planner:
         states = self._states
         orphans = 0
         if states.free_total and len(states.open) >= states.open_limit:
-            orphans = states.started & self._availability[0]
+            orphans = states.started & self._availability.rarity[0]
         if not orphans:
             # Held only by peers that do not serve us: wait for them as long as anything moves.
             if any(source.in_flight for source in self._sources.values()):

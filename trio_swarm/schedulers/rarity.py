@@ -1,0 +1,84 @@
+"""How many connected peers hold each piece, counted at one moment: what `rarity` of a view is.
+
+The counts are bit planes (bit p of plane k is bit k of the count of piece p). So the rarest of some
+pieces are found in an operation or two for each plane, of which a swarm of a thousand has ten, and
+a set of equally rare pieces is made only when somebody looks at it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from trio_swarm.piece_sets import PieceSet
+
+
+class Rarity(Sequence[PieceSet]):
+    """Item n is the set of pieces held by exactly n peers; together they partition all pieces.
+
+    It has an item for each peer and one for 0.
+    """
+
+    __slots__ = ("_every", "_levels", "_peers", "_planes")
+
+    def __init__(self, planes: tuple[PieceSet, ...], *, every: PieceSet, peers: int) -> None:
+        self._planes = planes
+        self._every = every
+        self._peers = peers
+        self._levels: list[PieceSet] | None = None
+
+    def rarest(self, candidates: PieceSet) -> PieceSet:
+        """Return those of a set of pieces that fewest peers hold: empty only if the set is."""
+        for plane in reversed(self._planes):
+            held = candidates & plane
+            if held != candidates:
+                candidates ^= held
+        return candidates
+
+    def __len__(self) -> int:
+        return self._peers + 1
+
+    @overload
+    def __getitem__(self, index: int) -> PieceSet: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PieceSet]: ...
+    def __getitem__(self, index: int | slice) -> PieceSet | Sequence[PieceSet]:
+        if self._levels is not None or isinstance(index, slice):
+            return self.levels()[index]
+        peers = self._peers
+        count = index + peers + 1 if index < 0 else index
+        if not 0 <= count <= peers:
+            raise IndexError(f"there are {peers} peers")
+        pieces = self._every
+        for plane in self._planes:
+            pieces &= plane if count & 1 else ~plane
+            count >>= 1
+        return pieces
+
+    def __iter__(self) -> Iterator[PieceSet]:
+        return iter(self.levels())
+
+    def __reversed__(self) -> Iterator[PieceSet]:
+        return reversed(self.levels())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Rarity):
+            return NotImplemented
+        return (
+            self._planes == other._planes
+            and self._every == other._every
+            and self._peers == other._peers
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._planes, self._every, self._peers))
+
+    def levels(self) -> list[PieceSet]:
+        """Return all items as a list, which is not to be changed."""
+        levels = self._levels
+        if levels is None:
+            levels = [self._every]
+            for plane in reversed(self._planes):
+                rest = self._every ^ plane
+                levels = [part for held in levels for part in (held & rest, held & plane)]
+            del levels[self._peers + 1 :]
+            self._levels = levels
+        return levels
