@@ -125,6 +125,26 @@ class PeerConnection:
         return self.is_seeder or (self.extensions is not None and self.extensions.upload_only)
 
     @property
+    def peer_interested(self) -> bool:
+        """It wants something of us."""
+        return self.wire.peer_interested
+
+    @property
+    def peer_choking(self) -> bool:
+        """It chokes us."""
+        return self.wire.peer_choking
+
+    @property
+    def am_choking(self) -> bool:
+        """It was told that we choke it."""
+        return self.wire.am_choking
+
+    @property
+    def takes_suggestions(self) -> bool:
+        """It speaks the Fast Extension (BEP 6)."""
+        return self.wire.fast
+
+    @property
     def is_closing(self) -> bool:
         """It ends soon: `close` was called."""
         return self._close_reason is not None
@@ -227,6 +247,7 @@ class PeerConnection:
             identity=self.identity,
             labels=self.torrent.context.labels_of(self.identity),
         )
+        self.torrent.upload.join(self)
         self.limit_queue()
         held_back = self.wire.set_torrent(
             piece_count=info.piece_count, piece_length=info.piece_length, length=info.length

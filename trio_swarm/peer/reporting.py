@@ -37,7 +37,7 @@ def progress_of(torrent: "Torrent", now: float) -> Progress:
         pieces=info.piece_count if info is not None else 0,
         pieces_have=pieces_have,
         download_rate=rate,
-        upload_rate=torrent.upload.rate.rate(now),
+        upload_rate=torrent.upload.rate(now),
         eta=eta,
         downloaded=downloaded,
         uploaded=uploaded,

@@ -186,6 +186,5 @@ def _serve(peer: "PeerConnection", now: float) -> None:
     peer.uploaded += sent
     peer.uploaded_since_unchoke += sent
     peer.upload_rate.add(sent, now)
-    upload.rate.add(sent, now)
-    upload.put_out(peer)
+    upload.put_out(peer, sent, now)
     peer.upload_at = now + bucket.take(sent, now)

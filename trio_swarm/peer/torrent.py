@@ -90,7 +90,6 @@ class Torrent:
             choker=choker_for(context),
             rng=context.rng,
             slots=context.settings.upload_slots,
-            connections=self.peer_set.connections,
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
         )
         self._announcer = Announcer(
@@ -248,7 +247,7 @@ class Torrent:
             self.bytes_checked = done
 
         result = await run_stoppable(lambda should_stop: files.check(note, should_stop))
-        self.download = self.upload.download = Download(
+        self.download = Download(
             info,
             files,
             result.have,
@@ -262,6 +261,7 @@ class Torrent:
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
         )
+        self.upload.begin(self.download.ledger)
         if not self._plan.is_share:
             self._tell_checked(self.download, result)
         # Each joins in its own task, where a fault of a peer ends only that peer.
@@ -351,9 +351,9 @@ class Torrent:
         if self.download is not None and connection.is_attached:
             self.download.peer_left(connection)
             self.download.wakeup.set()
+            self.upload.leave(connection)
         self.metadata.peer_left(connection)
         self.upload.wakeup.set()
-        self.upload.stir()
         if not self.peer_set.connections and not self.is_complete:
             self._announcer.announce_now()
 

@@ -171,7 +171,8 @@ class UploadView(Struct, frozen=True):
 class Uploader(Protocol):
     """A seeding-order strategy: what to reveal to a peer and in which order to serve it.
 
-    It may also have a method `suggest`: see `Suggester`.
+    It may also have a method `suggest` (see `Suggester`), and one that saves work, `steers`: see
+    `Steerer`.
     """
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
@@ -203,6 +204,18 @@ class Suggester(Uploader, Protocol):
 
         Called whenever `offer` is, after it, for peers with `takes_suggestions`. None: nothing,
         and it need not be asked again before we have new pieces.
+        """
+        ...
+
+
+class Steerer(Uploader, Protocol):
+    """An uploader that often leaves everybody alone, and says so once instead of to each peer."""
+
+    def steers(self, view: UploadView) -> bool:
+        """Return False if `offer` and `suggest` would return None for everybody now.
+
+        Then they are not called with this view. It must be in the same class as those, or in one
+        made of it: a class that overrides those only is asked for each peer.
         """
         ...
 

@@ -15,6 +15,13 @@ class LeastSent:
     hidden: who asks for what we sent already gets it, if it asks for nothing else.
     """
 
+    def steers(
+        self,
+        view: UploadView,  # noqa: ARG002 - the interface's; nothing is ever kept from anybody
+    ) -> bool:
+        """Return False: nothing is kept from anybody."""
+        return False
+
     def offer(
         self,
         view: UploadView,  # noqa: ARG002 - the interface's; everything is shown always

@@ -40,6 +40,13 @@ class Spread(LeastSent):
             hides=self.hide,
         )
 
+    def steers(self, view: UploadView) -> bool:
+        """Return whether this is a seeder, and not every piece is out yet."""
+        if not view.is_seeder:
+            return False
+        self._look_at(view)
+        return not self.hide or not self._firsts.is_over
+
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return this leecher's part so far, or None: everything."""
         if not view.is_seeder or not self.hide:

@@ -4,7 +4,7 @@
 bytes: both are told in messages. The wire's own rules (framing, limits, faults) have no place here.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.schedulers.api import UploadRequest
@@ -39,7 +39,6 @@ class Neighbour:
         "am_interested",
         "cancels",
         "grants",
-        "is_complete",
         "is_open",
         "is_queue_unordered",
         "is_to_speak",
@@ -65,8 +64,10 @@ class Neighbour:
         "uploaded",
         "uploaded_since_unchoke",
         "waiting_since",
+        "wants_nothing",
     )
 
+    takes_suggestions: ClassVar[bool] = True
     other: "Neighbour"
     """The other end."""
     pipe: Pipe
@@ -79,13 +80,13 @@ class Neighbour:
         now: float,
         *,
         allowed_fast: PieceSet,
-        is_complete: bool,
+        wants_nothing: bool,
     ) -> None:
         self.peer = peer
         self.key = key
         self.joined_at = now
         self.is_open = True
-        self.is_complete = is_complete
+        self.wants_nothing = wants_nothing
         """The other peer has everything, or said in its handshake that it has (BEP 21)."""
         self.ahead = 0
         """Bytes put out ahead of the link; 0 before the first."""
@@ -174,7 +175,7 @@ class Neighbour:
     def take_new(self, have: PieceSet) -> PieceSet:
         """Return, once, what the other end should know of and was not told."""
         if self.offered_of != have:
-            self.peer.uploads.offer(self)
+            self.peer.uploads.offer(self, self.peer.swarm.timeline.now)
         offered = have if self.offered is None else have & self.offered
         new = offered & ~self.told
         self.note_told(offered)
@@ -226,16 +227,17 @@ class Neighbour:
         uploads = self.peer.uploads
         if self.is_queue_unordered:
             self.is_queue_unordered = False
-            uploads.order(self)
+            ordered = uploads.order(self, now)
+            if ordered is not None:
+                self.upload_queue = list(ordered)
         batch = min(UPLOAD_BATCH, self._suit_link(now))
         blocks: list[tuple[int, Message]] = []
         queue = self.upload_queue
-        sent_of = uploads.sent
         sent = 0
         while queue and sent < batch:
             request = queue.pop(0)
             piece, _, length = request
-            sent_of[piece] = sent_of.get(piece, 0) + length
+            uploads.count(piece, length)
             sent += length
             blocks.append((length, (BLOCK, request)))
         self.uploaded += sent
@@ -243,8 +245,7 @@ class Neighbour:
         if self.upload_rate is NOTHING_SENT:
             self.upload_rate = RateEstimate()
         self.upload_rate.add(sent, now)
-        uploads.rate.add(sent, now)
-        uploads.put_out(self)
+        uploads.put_out(self, sent, now)
         self.pipe.send(blocks)
 
         if queue and not self.pipe.is_full:
@@ -341,12 +342,7 @@ class Neighbour:
     def _hear_interest(self, interested: bool, now: float) -> None:  # noqa: FBT001  the fact itself
         self.peer_interested = interested
         self.waiting_since = now if interested else None
-        uploads = self.peer.uploads
-        if uploads.has_slot_for(self):
-            self.peer.swarm.rechoke(self.peer)
-        else:
-            self.peer.choke_soon(now)
-        uploads.stir()
+        self.peer.interest_changed(self, now)
 
     def _withdraw_grants(self, now: float) -> None:
         grants, self.grants = self.grants, []

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.rarest_first import RarestFirst
+from trio_swarm.simulator.alarm import Alarm
 from trio_swarm.simulator.neighbour import CLOSED, HAVE, Neighbour
 from trio_swarm.simulator.pipes import Downlink, Uplink
 from trio_swarm.simulator.racks import labels_seen
 from trio_swarm.simulator.scenario import StrategySet
-from trio_swarm.simulator.upload_side import UploadSide
 from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.swarm.ledger import BlockOutcome, Ledger
 from trio_swarm.swarm.lengths import Lengths
 from trio_swarm.swarm.serving import CHOKE_ROUND
+from trio_swarm.swarm.uploads import Uploads
 
 if TYPE_CHECKING:
     from trio_swarm.simulator.swarm import Swarm
@@ -95,22 +96,24 @@ class Peer:
             have=self.every if spec.role == "seeder" else 0,
             open_piece_limit=open_pieces,
         )
-        self.uploads = UploadSide(
+        self.slots = strategies.slots
+        self.uploads: Uploads[Neighbour] = Uploads(
             self.ledger,
-            self.neighbours,
-            timeline=timeline,
             uploader=uploader,
             choker=choker,
             rng=rng,
             slots=strategies.slots,
+            own_number=rng.getrandbits(64),
             changed=swarm.wake,
+            sooner=self._reveal_sooner,
         )
+        self._to_reveal = Alarm(timeline, self._reveal)
+        self._to_plan_again = Alarm(timeline, self._time_passed)
+        self._to_choke_again = Alarm(timeline, self._round_over)
         self.serves = spec.role != "free-rider"
         self.is_to_plan = False
         self.is_to_choke = False
         self._verify_seconds = network.verify_seconds
-        self._plans_at = math.inf
-        self._choke_round = 0
         self._choked_at = self._chokes_at = -math.inf
         self._unsaid = 0
 
@@ -123,6 +126,7 @@ class Peer:
         labels = labels_seen(self.spec, self.swarm.scenario.peers[neighbour.key])
         self.ledger.add_peer(neighbour.key, now, identity=neighbour.address, labels=labels)
         self.ledger.set_queue_limit(neighbour.key, REQUESTS_ANNOUNCED)
+        self.uploads.join(neighbour)
         self.swarm.wake(neighbour)
         self.swarm.rechoke(self)
 
@@ -135,7 +139,7 @@ class Peer:
         self.ledger.remove_peer(neighbour.key)
         self.swarm.replan(self)
         self.swarm.rechoke(self)
-        self.uploads.stir()
+        self.uploads.leave(neighbour.key)
 
     def part(self, neighbour: Neighbour) -> None:
         """End a connection; the other end hears of it."""
@@ -173,8 +177,7 @@ class Peer:
             swarm.replan(self)
         if not neighbour.am_interested and ledger.wanted & pieces:
             swarm.wake(neighbour)
-        if self.uploads.is_steering:
-            self.uploads.stir()
+        self.uploads.times.stir()
         if ledger.pieces_of(key) == self.every:
             self._is_complete(neighbour)
 
@@ -182,12 +185,12 @@ class Peer:
         """Look again at what a peer is good for."""
         self.swarm.replan(self)
         self.swarm.wake(neighbour)
-        self.uploads.stir()
+        self.uploads.times.stir()
         if self.ledger.pieces_of(neighbour.key) == self.every:
             self._is_complete(neighbour)
 
     def _is_complete(self, neighbour: Neighbour) -> None:
-        neighbour.is_complete = True
+        neighbour.wants_nothing = True
         if not self.ledger.wanted:
             self.part(neighbour)
 
@@ -242,7 +245,7 @@ class Peer:
                 self.swarm.wake(neighbour)
             else:
                 told.append(neighbour)
-        self.uploads.offer_to_all(told)
+        self.uploads.offer_to_all(told, self.swarm.timeline.now)
         for neighbour in told:
             offered = neighbour.offered
             offered_now = have if offered is None else have & offered
@@ -266,7 +269,7 @@ class Peer:
         swarm.finished()
         swarm.rechoke(self)
         for neighbour in list(self.neighbours.values()):
-            if neighbour.is_complete:
+            if neighbour.wants_nothing:
                 self.part(neighbour)
         if self.spec.seeds_for < math.inf:
             swarm.timeline.at(now + self.spec.seeds_for, self.leave)
@@ -299,18 +302,23 @@ class Peer:
 
     def _plan_later(self, now: float) -> None:
         """Plan again when time alone makes it due."""
-        due = max(self.ledger.next_deadline(), now + LEAST_WAIT)
-        if due < self._plans_at:
-            self._plans_at = due
-            self.swarm.timeline.at(due, self._time_passed, due)
+        self._to_plan_again.set(max(self.ledger.next_deadline(), now + LEAST_WAIT))
 
-    def _time_passed(self, due: float) -> None:
-        if due == self._plans_at:
-            self._plans_at = math.inf
-            self.swarm.replan(self)
+    def _time_passed(self) -> None:
+        self.swarm.replan(self)
 
-    def choke_soon(self, now: float) -> None:
-        """Decide again whom to unchoke, but not at every change of interest."""
+    def interest_changed(self, neighbour: Neighbour, now: float) -> None:
+        """Decide again whom to unchoke, but not at every change of interest.
+
+        A peer that may have a slot at once is not kept waiting.
+        """
+        self.uploads.times.stir()
+        if neighbour.peer_interested and not neighbour.should_unchoke:
+            others = self.neighbours.values()
+            taken = sum([each.should_unchoke and each.peer_interested for each in others])
+            if taken < self.slots:
+                self.swarm.rechoke(self)
+                return
         if self._chokes_at < now:
             self._chokes_at = max(now, self._choked_at + CHOKE_PAUSE)
             self.swarm.timeline.at(self._chokes_at, self.swarm.rechoke, self)
@@ -323,13 +331,29 @@ class Peer:
             return
         if self.serves:
             self.uploads.choke(now)
-        self._choke_round += 1
         if self.serves:
-            self.swarm.timeline.at(now + CHOKE_ROUND, self._round_over, self._choke_round)
+            self._to_choke_again.set(now + CHOKE_ROUND)
 
-    def _round_over(self, number: int) -> None:
-        if number == self._choke_round:
+    def _round_over(self) -> None:
+        due = self._choked_at + CHOKE_ROUND
+        if self.swarm.timeline.now >= due:
             self.swarm.rechoke(self)
+        else:
+            self._to_choke_again.set(due)
+
+    # --- what to reveal ---------------------------------------------------------------------------
+
+    def _reveal_sooner(self) -> None:
+        self._to_reveal.set(self.uploads.times.due_at)
+
+    def _reveal(self) -> None:
+        if not self.is_here:
+            return
+        now = self.swarm.timeline.now
+        times = self.uploads.times
+        if now >= times.due_at:
+            self.uploads.look(now)
+        self._to_reveal.set(times.due_at)
 
     def sent(self, _nbytes: int) -> None:
         """Look whether it has sent as much as it was going to."""

@@ -125,7 +125,7 @@ class Swarm:
                 to.index,
                 now,
                 allowed_fast=to.allowed_fast if peer.serves else 0,
-                is_complete=to.ledger.is_complete,
+                wants_nothing=to.ledger.is_complete,
             )
             for peer, to in ((one, other), (other, one))
         )

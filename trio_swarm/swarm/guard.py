@@ -259,6 +259,17 @@ class GuardedUploader(_Guarded):
         self._suggest: Callable[[UploadView, UploadPeerView], PieceSet | None] | None = getattr(
             strategy, "suggest", None
         )
+        self._steers: Callable[[UploadView], bool] | None = _steers_of(strategy)
+
+    def steers(self, view: UploadView) -> bool:
+        """Whether it may keep anything from anybody now, or suggest anything.
+
+        If not, `offer` and `suggest` need not be called with this view.
+        """
+        ask = self._steers
+        if ask is None or self.is_replaced:
+            return not self.is_replaced
+        return bool(self._call.run(lambda: ask(view), otherwise=False))
 
     @property
     def suggests(self) -> bool:
@@ -328,6 +339,20 @@ class GuardedUploader(_Guarded):
             return ordered
 
         return self._call.run(decide, requests)
+
+
+def _steers_of(strategy: Uploader) -> Callable[[UploadView], bool] | None:
+    """Return its `steers`, unless it is inherited by a class that decides otherwise than its base.
+
+    Whoever overrides `offer` or `suggest` need not know of `steers`.
+    """
+    for each in type(strategy).__mro__:
+        if "steers" in vars(each):
+            found: Callable[[UploadView], bool] | None = getattr(strategy, "steers", None)
+            return found
+        if "offer" in vars(each) or "suggest" in vars(each):
+            return None
+    return None
 
 
 class GuardedChoker(_Guarded):
