@@ -397,8 +397,12 @@ class Ledger:
 
         `digests` are the SHA-1 of its 16 KiB blocks, in order, wanted if `needs_digests`.
         """
+        was_full = self._states.is_full
         self._states.end_verification(piece, passed=True)
-        self._planner.stir()
+        if self._paroles or was_full != self._states.is_full:
+            self._planner.stir()
+        else:
+            self._planner.ask_again()
         parole = self._paroles.pop(piece, None)
         if parole is None or digests is None:
             return []

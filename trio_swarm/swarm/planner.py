@@ -99,12 +99,16 @@ class Planner:
             waiting.pop(key, None)
         self._shares.due_at = -math.inf
 
+    def ask_again(self) -> None:
+        """Ask about those peers to which the strategy gave nothing: something has changed."""
+        if self._declined and self._states.can_give:
+            self.hungry.update(self._declined)
+            self._declined.clear()
+
     def stir(self) -> None:
         """Look again at everyone with room: more may be given out than before."""
         if self._states.can_give:
-            if self._declined:
-                self.hungry.update(self._declined)
-                self._declined.clear()
+            self.ask_again()
             if self.barren:
                 assignable = self._states.assignable()
                 fed = [s for s in self.barren.values() if s.askable() & assignable]
@@ -212,13 +216,15 @@ class Planner:
     def _share_buffers(self, now: float) -> None:
         """Say how much of the buffers each peer may take; some may have room thereby."""
         sources = self._sources.values()
-        self._shares.divide(
+        are_other = self._shares.divide(
             sources,
             self.hungry,
             now,
             is_far=self._states.is_far,
             remaining=self._states.remaining,
         )
+        if not are_other:
+            return
         for source in sources:
             key = source.key
             if (

@@ -60,25 +60,26 @@ class BufferShares:
         *,
         is_far: bool,
         remaining: int,
-    ) -> None:
+    ) -> bool:
         """Share the buffers among the peers that have blocks in flight or could be given some.
 
         `is_far`: the end of the download is far. `remaining`: bytes not received yet; near the end
-        each peer is given less work ahead.
+        each peer is given less work ahead. Returns whether any limit may be another than before.
         """
         self.due_at = now + SHARE_INTERVAL
         self.is_far = is_far
         sharers = [each for each in sources if each.in_flight or each.key in hungry]
         speed = sum([each.speed for each in sharers])
         is_ending = len(sharers) > 1 and remaining <= END_SECONDS * speed
-        if is_ending or self._is_ending:
+        is_other = is_ending or self._is_ending
+        if is_other:
             self._is_ending = is_ending
             for source in sources:
                 source.set_horizon(END_HORIZON if is_ending else HORIZON)
         windows = sum([each.window for each in sources if each.serves])
         are_plenty = windows * PLENTY < self._blocks
         if are_plenty and not self._are_shared:
-            return
+            return is_other
         self._are_shared = not are_plenty
         share = share_of_each([each.window for each in sharers], self._blocks)
         usual_speed = speed / max(1, len(sharers))
@@ -92,6 +93,7 @@ class BufferShares:
             hand_out = part_of_pieces(max(1, most), self._blocks_per_piece)
             source.set_share(share, hand_out, is_far=is_far)
             self.is_short |= source.window > share
+        return True
 
 
 def share_of_each(windows: Iterable[int], blocks: int) -> int:
