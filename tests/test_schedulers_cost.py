@@ -1,16 +1,18 @@
 """What planning costs, counted: the same on every machine, so that it cannot creep up unseen."""
 
+import itertools
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import pytest
 
 from planned_swarm import MIB, PlannedSwarm
-from trio_swarm.schedulers.api import Scheduler
+from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
+from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
 from trio_swarm.testing.decision_time import large_swarm_view
@@ -132,3 +134,23 @@ def test_a_plan_takes_no_more_steps_with_ten_times_the_pieces(
     )
     # Which pieces chance picks makes some difference; all of them would make it ten times as many.
     assert 0 < many <= 1.25 * few
+
+
+def test_decisions_are_counted_to_their_end_over_all_strategies_and_stay_what_they_are() -> None:
+    ticks = itertools.count()
+    count = DecisionCount(lambda: float(next(ticks)))
+
+    class Slow:
+        def assign(self, view: SwarmView, rng: random.Random) -> Iterator[Assignment]:
+            next(ticks)
+            yield from RarestFirst().assign(view, rng)
+            next(ticks)
+
+    view = large_swarm_view(piece_count=1_000)
+    decided = [
+        list(count.of(strategy).assign(view, random.Random(2)))
+        for strategy in (Slow(), RarestFirst())
+    ]
+    assert decided == [list(RarestFirst().assign(view, random.Random(2)))] * 2
+    assert decided[0]
+    assert (count.calls, count.seconds) == (2, 3.0 + 1.0)
