@@ -1,30 +1,40 @@
-"""The swarms of the benchmark on shaped links, for the simulator."""
+"""Swarms for the simulator, among them those of the benchmark on shaped links."""
 
+import math
+from collections.abc import Sequence
+
+from shaped_links import MBIT, SHAPED, Link
 from trio_swarm.simulator import PeerSpec, Scenario
 
-MBIT = 125_000.0
 MIB = 1024 * 1024
 
-SEEDER_LIMITED, UNEQUAL, SWARM_LIMITED, PARALLEL = "seeder-limited", "unequal", "swarm", "parallel"
 
+def of_links(
+    seeders: Sequence[Link],
+    leechers: Sequence[Link],
+    *,
+    size: int,
+    piece_length: int,
+    efficiency: float = 1.0,
+) -> Scenario:
+    """Return a swarm of these; `efficiency` is the payload's part of a link."""
 
-def _peers(topology: str) -> list[PeerSpec]:
-    if topology == PARALLEL:
-        sources = [PeerSpec(up=up * MBIT, role="seeder") for up in (5, 10, 20, 60)]
-        return [*sources, PeerSpec(up=100 * MBIT)]
-    seeder, leechers = {
-        SEEDER_LIMITED: (50, [50] * 7),
-        UNEQUAL: (40, [20, 20, 30, 40, 50, 80, 100]),
-        SWARM_LIMITED: (100, [20] * 7),
-    }[topology]
-    return [
-        PeerSpec(up=seeder * MBIT, role="seeder"),
-        *(PeerSpec(up=up * MBIT, down=100 * MBIT) for up in leechers),
-    ]
+    def rate(mbit: float | None) -> float:
+        return math.inf if mbit is None else efficiency * MBIT * mbit
+
+    return Scenario(
+        size=size,
+        piece_length=piece_length,
+        peers=(
+            *(PeerSpec(up=rate(up), down=rate(down), role="seeder") for up, down in seeders),
+            *(PeerSpec(up=rate(up), down=rate(down)) for up, down in leechers),
+        ),
+    )
 
 
 def shaped(topology: str, *, size: int = 64 * MIB, piece_length: int = 256 * 1024) -> Scenario:
-    return Scenario(size=size, piece_length=piece_length, peers=tuple(_peers(topology)))
+    """Return one of `SHAPED` whose links carry nothing but payload."""
+    return of_links(*SHAPED[topology], size=size, piece_length=piece_length)
 
 
 def crowd(seeder: PeerSpec, leechers: int, riders: int = 0, *, size: int = 16 * MIB) -> Scenario:

@@ -399,9 +399,8 @@ async def test_a_torrent_can_be_removed_in_any_state_and_fetched_again(
             what = info_hash.hex() if state == "metadata" else str(file)
             torrent = await leecher.fetch(what, folder=tmp_path / "out", peers=peers)
             await until(lambda: torrent.state == state)
-            start = trio.current_time()
-            await torrent.remove()
-            assert trio.current_time() - start < 1
+            with trio.fail_after(5):
+                await torrent.remove()
             assert leecher.torrents == []
             if state == "seeding":
                 await torrent.wait_complete()

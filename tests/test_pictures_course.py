@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from course_samples import courses, large
 from recording_samples import file_of as recording_file
 from recording_samples import header, read, some_events
-from simulated_swarms import MIB, SEEDER_LIMITED, shaped
+from shaped_links import SEEDER_LIMITED
+from simulated_swarms import MIB, shaped
 from trio_swarm.errors import RecordingError
 from trio_swarm.pictures.course import (
     MOST_SOURCES,

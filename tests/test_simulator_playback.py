@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from simulated_swarms import MBIT, SEEDER_LIMITED, shaped
+from shaped_links import MBIT, SEEDER_LIMITED
+from simulated_swarms import shaped
 from trio_swarm.simulator import simulate
 from trio_swarm.simulator.playback import Playback, PlaybackSpec, watch
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import pytest
 from msgspec.structs import replace
 
-from simulated_swarms import MBIT, MIB
+from shaped_links import MBIT
+from simulated_swarms import MIB
 from trio_swarm.schedulers.api import Assignment, SwarmView
 from trio_swarm.simulator import PeerSpec, Scenario, Swarm, simulate, strategies
 from trio_swarm.simulator.pipes import Downlink, Message, Pipe, Receiving, Uplink

@@ -10,16 +10,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from simulated_swarms import (
-    MBIT,
-    MIB,
-    PARALLEL,
-    SEEDER_LIMITED,
-    SWARM_LIMITED,
-    UNEQUAL,
-    crowd,
-    shaped,
-)
+from shaped_links import MBIT, PARALLEL, SEEDER_LIMITED, SWARM_LIMITED, UNEQUAL
+from simulated_swarms import MIB, crowd, shaped
 from trio_swarm.simulator import (
     Network,
     PeerSpec,

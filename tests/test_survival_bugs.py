@@ -21,6 +21,7 @@ from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.seeding import Upload
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.trackers import Trackers
 from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.swarm.ledger import Ledger
 
@@ -61,7 +62,7 @@ PLACES: dict[str, tuple[object, str, Callable[..., Any]]] = {
     "checking in a thread": (TorrentFiles, "check", fail),
     "finishing in a thread": (TorrentFiles, "finish", fail),
     "announcing": (Announcer, "_announce", fail_later),
-    "an answer of a tracker": (Torrent, "_announced", fail),
+    "an answer of a tracker": (Trackers, "_answered", fail),
 }
 
 

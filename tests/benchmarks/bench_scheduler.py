@@ -43,9 +43,9 @@ CASES = (
 )
 
 
-def time_decision(strategy: Scheduler) -> float:
+def time_decision(strategy: Scheduler, *, near_the_end: bool) -> float:
     """Return the seconds of one decision."""
-    swarm, rng = large_swarm_view(), random.Random(2)
+    swarm, rng = large_swarm_view(near_the_end=near_the_end), random.Random(2)
     times = 200
     started = time.process_time()
     for _ in range(times):
@@ -92,9 +92,13 @@ def report(repeats: int) -> str:
     """Measure and return the tables."""
     decisions = []
     downloads = []
-    for name, make in STRATEGIES.items():
-        decision = spread(1e6 * time_decision(make()) for _ in range(repeats))
-        decisions.append((name, decision.text(1), *DECISION.cells(decision.median)))
+    for when, near_the_end in (("", False), (", near the end", True)):
+        for name, make in STRATEGIES.items():
+            decision = spread(
+                1e6 * time_decision(make(), near_the_end=near_the_end) for _ in range(repeats)
+            )
+            cells = DECISION.cells(decision.median)
+            decisions.append((f"{name}{when}", decision.text(1), *cells))
     cases = []
     for case, peers, at_once in CASES:
         for name, make in STRATEGIES.items():

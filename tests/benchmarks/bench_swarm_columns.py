@@ -6,19 +6,11 @@ slowest downlink must take all of them, and all uplinks together must carry ever
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from shaped_links import MBIT, PARALLEL, SEEDER_LIMITED, SHAPED, SWARM_LIMITED, UNEQUAL, Link
 
 EFFICIENCY = 0.955
 """Bytes of payload for a byte on the wire: 1448 of 1514, and a little protocol."""
-MEGABIT = 1_000_000 / 8
-"""Bytes."""
-
-
-class Link(NamedTuple):
-    """A peer's link in Mbit/s of wire; None where nothing limits it."""
-
-    up: float | None
-    down: float | None = 100
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Column:
 
     def capacity(self, links: Sequence[Link]) -> float:
         """Return bytes of payload a second that the uplinks of `links` carry together."""
-        return EFFICIENCY * MEGABIT * sum(link.up for link in links if link.up is not None)
+        return EFFICIENCY * MBIT * sum(link.up for link in links if link.up is not None)
 
     def bound(self, size: int) -> float:
         """Return the seconds that no scheme can beat for `size` bytes of payload."""
@@ -56,7 +48,7 @@ class Column:
         terms = [size / from_seeders, copies * size / (from_seeders + from_all)]
         downs = [link.down for link in self.leechers if link.down is not None]
         if downs:
-            terms.append(size / (EFFICIENCY * MEGABIT * min(downs)))
+            terms.append(size / (EFFICIENCY * MBIT * min(downs)))
         sent = 1.0 if self.killed_when_held else self.killed_after
         if sent is not None:
             # What the seeders do not send the leechers must.
@@ -64,39 +56,29 @@ class Column:
         return max(terms)
 
 
-_EVEN = (Link(50),)
-_SEVEN = (Link(50),) * 7
+_A = SHAPED[SEEDER_LIMITED]
 
 COLUMNS = {
     column.name: column
     for column in (
-        Column("a", "seeder 50 up, 7 leechers 50 up/100 down", _EVEN, _SEVEN),
+        Column("a", "seeder 50 up, 7 leechers 50 up/100 down", *_A),
         Column(
             "b",
             "seeder 40 up, leechers 20, 20, 30, 40, 50, 80, 100 up/100 down",
-            (Link(40),),
-            tuple(map(Link, (20, 20, 30, 40, 50, 80, 100))),
+            *SHAPED[UNEQUAL],
         ),
-        Column("c", "seeder 100 up, 7 leechers 20 up/100 down", (Link(100),), (Link(20),) * 7),
-        Column(
-            "d",
-            "sources 5, 10, 20, 60 up, one leecher",
-            tuple(map(Link, (5, 10, 20, 60))),
-            (Link(100, None),),
-        ),
-        Column("delay", "as a, 20 ms each way", _EVEN, _SEVEN, delay=0.020),
+        Column("c", "seeder 100 up, 7 leechers 20 up/100 down", *SHAPED[SWARM_LIMITED]),
+        Column("d", "sources 5, 10, 20, 60 up, one leecher", *SHAPED[PARALLEL]),
+        Column("delay", "as a, 20 ms each way", *_A, delay=0.020),
         Column(
             "killed",
             "as a, the seeder killed when the leechers hold every piece between them",
-            _EVEN,
-            _SEVEN,
+            *_A,
             killed_when_held=True,
         ),
-        Column(
-            "leaves", "as a, the seeder killed after 1.05 copies", _EVEN, _SEVEN, killed_after=1.05
-        ),
-        Column("riders", "as a, 2 of the 7 leechers upload nothing", _EVEN, _SEVEN, riders=2),
-        Column("mixed", "as a, leechers of two clients in turn", _EVEN, _SEVEN, mixed=True),
+        Column("leaves", "as a, the seeder killed after 1.05 copies", *_A, killed_after=1.05),
+        Column("riders", "as a, 2 of the 7 leechers upload nothing", *_A, riders=2),
+        Column("mixed", "as a, leechers of two clients in turn", *_A, mixed=True),
     )
 }
 DEFAULT_COLUMNS = ("a", "b", "c", "d")

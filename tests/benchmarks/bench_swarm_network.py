@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_loopback import Metered
-from bench_swarm_columns import MEGABIT, Link
 from bench_swarm_report import payload
 from foreign_network import inside, namespaces, remove, remove_abandoned, run
+
+from shaped_links import MBIT, Link
 
 NAME_PREFIX = "trio-swarm-bench-"
 BUFFER_SECONDS = 0.050
@@ -169,7 +170,7 @@ def _limit(namespace: str, device: str, rate: float | None) -> None:
     if rate is None:
         return
     speed = f"rate {rate}mbit ceil {rate}mbit burst 16k cburst 16k quantum 16000"
-    limit = round(rate * MEGABIT * BUFFER_SECONDS)
+    limit = round(rate * MBIT * BUFFER_SECONDS)
     # An offloaded packet of 64 KiB would not fit into a slow link's buffer at all, and is dropped
     # for ever: 5 Mbit/s carried 0.1.
     size = max(LEAST_OFFLOADED, min(MOST_OFFLOADED, limit // 8))

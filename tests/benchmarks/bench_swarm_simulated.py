@@ -5,16 +5,16 @@ Its links carry what payload is left of the real ones.
 """
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench_measuring import KIB, Spread, spread, table
-from bench_swarm_columns import COLUMNS, EFFICIENCY, MEGABIT, Column
+from bench_swarm_columns import COLUMNS, EFFICIENCY, Column
 from bench_swarm_report import Result
 
+from simulated_swarms import of_links
 from trio_swarm.settings import NodeSettings
-from trio_swarm.simulator import PeerSpec, Scenario, simulate, strategies
+from trio_swarm.simulator import Scenario, simulate, strategies
 
 PIECE_LENGTH = 256 * KIB
 TOLERANCE = 0.15
@@ -25,17 +25,12 @@ COMPARED = ("a", "b", "c", "d")
 
 def scenario(column: Column, size: int) -> Scenario:
     """Return a column as the simulator has it."""
-
-    def rate(mbit: float | None) -> float:
-        return math.inf if mbit is None else EFFICIENCY * MEGABIT * mbit
-
-    return Scenario(
+    return of_links(
+        column.seeders,
+        column.leechers,
         size=size,
         piece_length=PIECE_LENGTH,
-        peers=(
-            *(PeerSpec(up=rate(up), down=rate(down), role="seeder") for up, down in column.seeders),
-            *(PeerSpec(up=rate(up), down=rate(down)) for up, down in column.leechers),
-        ),
+        efficiency=EFFICIENCY,
     )
 
 

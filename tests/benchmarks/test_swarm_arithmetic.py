@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from bench_measuring import MIB, Spread
 from bench_swarm import Course, completed_duplicate, contestants, starting, timeline
-from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS, EFFICIENCY, MEGABIT, Column, Link
+from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS, EFFICIENCY, Column
 from bench_swarm_network import Carried
 from bench_swarm_report import Result, append, payload, quantile, read, report
 from bench_swarm_simulated import COMPARED, Comparison, compare, contradictions, is_valid, scenario
+
+from shaped_links import MBIT, Link
 
 SIZE = 64 * MIB
 RESULT = Result(
@@ -43,18 +45,18 @@ RESULT = Result(
     ],
 )
 def test_the_bound_of_each_column(name: str, mbit_seconds: float) -> None:
-    seconds = SIZE / (EFFICIENCY * MEGABIT) * mbit_seconds
+    seconds = SIZE / (EFFICIENCY * MBIT) * mbit_seconds
     assert COLUMNS[name].bound(SIZE) == pytest.approx(seconds)
 
 
 def test_the_slowest_downlink_bounds_a_swarm() -> None:
     column = Column("", "", (Link(100),), (Link(50, 40), Link(50, 20), Link(50, None)))
-    assert column.bound(SIZE) == pytest.approx(SIZE / (EFFICIENCY * MEGABIT * 20))
+    assert column.bound(SIZE) == pytest.approx(SIZE / (EFFICIENCY * MBIT * 20))
 
 
 def test_without_a_seeder_the_leechers_must_carry_the_rest() -> None:
     column = Column("", "", (Link(1000),), (Link(10),) * 3, killed_after=1.5)
-    assert column.bound(SIZE) == pytest.approx(1.5 * SIZE / (EFFICIENCY * MEGABIT * 30))
+    assert column.bound(SIZE) == pytest.approx(1.5 * SIZE / (EFFICIENCY * MBIT * 30))
 
 
 def test_a_default_run_is_the_four_columns() -> None:

@@ -1,9 +1,8 @@
 """The runs of `trio-swarm simulate`, some of them at the same time."""
 
 import multiprocessing
-import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,7 +13,7 @@ from trio_swarm.cli.variants import Variant
 from trio_swarm.config.scenarios import ScenarioFile
 from trio_swarm.pictures.course import Course
 from trio_swarm.pictures.from_simulation import Watcher
-from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
+from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.loading import load_strategies
 from trio_swarm.simulator import SwarmResult, strategies
 from trio_swarm.simulator import simulate as play
@@ -33,34 +32,6 @@ class Task(NamedTuple):
     plugins: tuple[Path, ...]
     seed: int
     watch: Watching = "nothing"
-
-
-class _Timed:
-    """A scheduler that counts its calls and their time. What it decides does not depend on it."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.calls = 0
-
-    def around(self, make: Callable[[], Scheduler]) -> Callable[[], Scheduler]:
-        """Return what makes schedulers that are counted here."""
-        return lambda: _TimedScheduler(make(), self)
-
-
-class _TimedScheduler:
-    def __init__(self, strategy: Scheduler, timed: _Timed) -> None:
-        self._strategy = strategy
-        self._timed = timed
-
-    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Decide, and count."""
-        timed = self._timed
-        timed.calls += 1
-        started = time.perf_counter()
-        # All of it, because a strategy may be a generator.
-        assignments = list(self._strategy.assign(view, rng))
-        timed.seconds += time.perf_counter() - started
-        return assignments
 
 
 class Outcome(NamedTuple):
@@ -98,8 +69,9 @@ def _play(task: Task) -> Outcome:
         },
         loaded=load_strategies(task.plugins),
     )
-    timed = _Timed()
-    chosen = replace(chosen, scheduler=timed.around(chosen.scheduler))
+    decisions = DecisionCount(time.perf_counter)
+    make_scheduler = chosen.scheduler
+    chosen = replace(chosen, scheduler=lambda: decisions.of(make_scheduler()))
     scenario = task.scenario.scenario(task.seed)
     watcher = None
     if task.watch != "nothing":
@@ -107,4 +79,4 @@ def _play(task: Task) -> Outcome:
     result = play(scenario, chosen, seed=task.seed, sink=watcher)
     took = time.perf_counter() - started
     course = None if watcher is None else watcher.course(task.scheduler.label, scenario)
-    return Outcome(task, result, took, timed.calls, timed.seconds, course)
+    return Outcome(task, result, took, decisions.calls, decisions.seconds, course)

@@ -1,6 +1,5 @@
 """One torrent of a node: its nursery, and its way from metadata to seeding."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +8,7 @@ import trio
 from msgspec import Struct
 
 from trio_swarm import events
-from trio_swarm.announcing.announcer import Announcer
-from trio_swarm.errors import MetainfoError, StorageError, TrackerError, TrioSwarmError
+from trio_swarm.errors import MetainfoError, StorageError, TrioSwarmError
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
@@ -20,9 +18,9 @@ from trio_swarm.peer.peer_set import PeerSet, first_leaf
 from trio_swarm.peer.reporting import peer_progress_of, progress_of
 from trio_swarm.peer.seeding import Upload
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
+from trio_swarm.peer.trackers import Trackers
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 from trio_swarm.protocol.magnet import Magnet
 from trio_swarm.protocol.metainfo import Info, Metainfo
 from trio_swarm.storage.torrent_files import CheckResult, TorrentFiles
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
-
-UNKNOWN_LEFT = 1 << 40
-"""What `left` says while the size is unknown: we are a leecher, not a seeder."""
 
 NO_PEERS_PATIENCE = 3.0
 """Seconds without any peer before a download says that it waits."""
@@ -92,15 +87,7 @@ class Torrent:
             slots=context.settings.upload_slots,
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
         )
-        self._announcer = Announcer(
-            context.clients,
-            plan.tiers,
-            make_request=self._announce_request,
-            on_answer=self._announced,
-            on_failure=self._announce_failed,
-            rng=context.rng,
-        )
-        self._announce_key = context.rng.getrandbits(32)
+        self._trackers = Trackers(self, plan.tiers)
         self._started_at = trio.current_time()
         self._scope = trio.CancelScope()
         self._started = trio.Event()
@@ -196,13 +183,13 @@ class Torrent:
                 self._started.set()
                 nursery.start_soon(self._say_when_lonely, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
-                    nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
+                    nursery.start_soon(self._trackers.announcer.run, name=f"announce {self.name}")
                     self._learned(await self.metadata.wait())
                     await self._open()
                 else:
                     # First what is there, so that the first announce tells seeder from leecher.
                     await self._open()
-                    nursery.start_soon(self._announcer.run, name=f"announce {self.name}")
+                    nursery.start_soon(self._trackers.announcer.run, name=f"announce {self.name}")
                 nursery.start_soon(self.upload.run, name=f"choke for {self.name}")
                 nursery.start_soon(self.upload.reveal, name=f"reveal for {self.name}")
                 if self._recording is not None:
@@ -214,7 +201,7 @@ class Torrent:
                 async with trio.open_nursery() as nursery:
                     if self._recording is not None:
                         nursery.start_soon(self._recording.close)
-                    nursery.start_soon(self._announcer.stop)
+                    nursery.start_soon(self._trackers.announcer.stop)
                     nursery.start_soon(self._close_files)
 
     def _learned(self, info: Info) -> None:
@@ -297,7 +284,7 @@ class Torrent:
         self.state = "seeding"
         self._complete.set()
         if not was_complete:
-            self._announcer.completed()
+            self._trackers.announcer.completed()
         if not self._plan.is_share:
             self._tell_completed(download, files.root, info.length)
         self.upload.wakeup.set()
@@ -355,7 +342,7 @@ class Torrent:
         self.metadata.peer_left(connection)
         self.upload.wakeup.set()
         if not self.peer_set.connections and not self.is_complete:
-            self._announcer.announce_now()
+            self._trackers.announcer.announce_now()
 
     def _piece_verified(self, piece: int) -> None:
         self.context.emit(events.PieceVerified(info_hash=self.info_hash.hex(), piece=piece))
@@ -364,52 +351,6 @@ class Torrent:
         self.context.emit(
             events.PieceFailed(
                 info_hash=self.info_hash.hex(), piece=piece, peers=sorted(contributors)
-            )
-        )
-
-    # --- trackers -------------------------------------------------------------------------------
-
-    def _announce_request(self, event: AnnounceEvent) -> AnnounceRequest:
-        download = self.download
-        size = self.info.length if self.info is not None else self.expected_size
-        # Unknown is not zero: that would make us a seeder.
-        left = download.missing_bytes() if download is not None else size or UNKNOWN_LEFT
-        return AnnounceRequest(
-            info_hash=self.info_hash,
-            peer_id=self.context.peer_id,
-            port=self.context.port,
-            uploaded=self.upload.uploaded,
-            downloaded=download.ledger.received_bytes if download is not None else 0,
-            left=left,
-            event=event,
-            key=self._announce_key,
-            share_name=self.name or None,
-            size=size,
-        )
-
-    def _announced(self, tracker: str, answer: AnnounceAnswer) -> None:
-        now = trio.current_time()
-        for address in answer.peers:
-            self.peer_set.candidates.add(address, now)
-        self.peer_set.dial_wakeup.set()
-        self.context.emit(
-            events.Announced(
-                info_hash=self.info_hash.hex(),
-                tracker=tracker,
-                seeders=answer.seeders,
-                leechers=answer.leechers,
-                peers=len(answer.peers),
-                interval=answer.interval,
-            )
-        )
-
-    def _announce_failed(self, tracker: str, error: TrackerError, retry_in: float) -> None:
-        self.context.emit(
-            events.TrackerFailed(
-                info_hash=self.info_hash.hex(),
-                tracker=tracker,
-                reason=str(error),
-                retry_in=retry_in if math.isfinite(retry_in) else None,
             )
         )
 

@@ -4,7 +4,7 @@ import hashlib
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from struct import Struct as Layout
 
 from msgspec import Struct
@@ -12,7 +12,8 @@ from msgspec import Struct
 from trio_swarm.recording import Event
 from trio_swarm.recording import events as ev
 from trio_swarm.replaying.measuring import Measured, Source
-from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
+from trio_swarm.schedulers.api import Scheduler
+from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.simulator.timeline import Timeline
 from trio_swarm.swarm.guard import GuardedScheduler
@@ -48,24 +49,6 @@ class ReplayResult(Struct, frozen=True, kw_only=True):
     blocks: int
     """Times that something arrived."""
     digest: str
-
-
-class _Counted:
-    """A scheduler whose calls are counted and timed; what it decides does not depend on it."""
-
-    def __init__(self, strategy: Scheduler, timer: Callable[[], float]) -> None:
-        self._strategy = strategy
-        self._timer = timer
-        self.calls = 0
-        self.seconds = 0.0
-
-    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        self.calls += 1
-        started = self._timer()
-        # All of it, because a strategy may be a generator.
-        assignments = list(self._strategy.assign(view, rng))
-        self.seconds += self._timer() - started
-        return assignments
 
 
 def _no_timer() -> float:
@@ -155,8 +138,9 @@ class _Replay:
     ) -> None:
         self._measured = measured
         self._timeline = Timeline()
-        self._counted = _Counted(scheduler, timer)
-        self._guard = GuardedScheduler(self._counted, name, RarestFirst, timer=_no_timer)
+        self._count = DecisionCount(timer)
+        counted = self._count.of(scheduler)
+        self._guard = GuardedScheduler(counted, name, RarestFirst, timer=_no_timer)
         self._ledger = Ledger(
             measured.lengths,
             scheduler=self._guard,
@@ -186,8 +170,8 @@ class _Replay:
             seconds=self._finished,
             received=self._received,
             duplicate=self._ledger.duplicate_bytes,
-            decisions=self._counted.calls,
-            decision_seconds=self._counted.seconds,
+            decisions=self._count.calls,
+            decision_seconds=self._count.seconds,
             faults=self._guard.faults,
             blocks=self._blocks,
             digest=self._hash.hexdigest(),

@@ -28,14 +28,17 @@ _REPEAT_SECONDS = 0.02
 """Processor time of one repeat, of which the fastest counts."""
 
 
-def large_swarm_view(*, near_the_end: bool = False) -> SwarmView:
-    """Return the middle of a large download, in which one peer of 50 has room for one block."""
+def large_swarm_view(*, near_the_end: bool = False, piece_count: int = PIECES) -> SwarmView:
+    """Return the middle of a large download, in which one peer of 50 has room for one block.
+
+    200 of its pieces, which is the least `piece_count`, are begun if they are wanted.
+    """
     rng = random.Random(1)
-    held = [rng.getrandbits(PIECES) | rng.getrandbits(PIECES) for _ in range(PEERS)]
+    held = [rng.getrandbits(piece_count) | rng.getrandbits(piece_count) for _ in range(PEERS)]
     rarity = [0] * (PEERS + 1)
-    for piece in range(PIECES):
+    for piece in range(piece_count):
         rarity[sum(pieces >> piece & 1 for pieces in held)] |= 1 << piece
-    wanted = full_set(PIECES) & ~rng.getrandbits(PIECES)
+    wanted = full_set(piece_count) & ~rng.getrandbits(piece_count)
     begun = from_pieces(piece for piece in range(200) if wanted >> piece & 1)
     peers = [
         PeerView(key, pieces, 1 if key == 7 else 0, 20, 1e6 * (1 + key % 7), 0.02, is_seeder=False)
@@ -50,7 +53,7 @@ def large_swarm_view(*, near_the_end: bool = False) -> SwarmView:
         busy=[peer for peer in peers if not peer.room],
         piece_length=16 * 16384,
         block_length=16384,
-        piece_count=PIECES,
+        piece_count=piece_count,
         remaining=(1500 if near_the_end else wanted.bit_count() * 16) * 16384,
         now=0.0,
     )
