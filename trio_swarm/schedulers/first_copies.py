@@ -7,7 +7,6 @@ never runs dry, and nobody waits for anything to be confirmed.
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
@@ -261,7 +260,7 @@ class _Uplink:
         """Bytes/s over the last second."""
         self.peak = 0.0
         """The best rate so far; slowly forgotten."""
-        self._sent: deque[tuple[float, int]] = deque()
+        self._sent: list[tuple[float, int]] = []
 
     def note(self, view: UploadView) -> None:
         """Note what was sent up to now."""
@@ -271,7 +270,7 @@ class _Uplink:
             self.peak *= math.exp((sent[-1][0] - now) / _PEAK_SECONDS)
         sent.append((now, view.uploaded))
         while len(sent) > 2 and now - sent[1][0] >= TEMPO_SECONDS:
-            sent.popleft()
+            del sent[0]
         passed = now - sent[0][0]
         self.rate = (view.uploaded - sent[0][1]) / max(passed, TEMPO_SECONDS)
         self.peak = max(self.peak, self.rate)
@@ -287,7 +286,7 @@ class _Tempo:
 
     def __init__(self) -> None:
         self._began_at = math.nan
-        self._had: deque[tuple[float, float]] = deque()
+        self._had: list[tuple[float, float]] = []
         self._missing = 0
 
     def note(self, view: UploadView, leechers: Sequence[UploadPeerView]) -> None:
@@ -300,7 +299,7 @@ class _Tempo:
         of_us = sum(peer.uploaded for peer in leechers) / view.piece_length
         self._had.append((now, had - of_us))
         while now - self._had[0][0] > TEMPO_SECONDS:
-            self._had.popleft()
+            del self._had[0]
 
     def ends_soon(self, now: float) -> bool:
         """Whether they would have all soon without any more help of ours."""

@@ -4,6 +4,7 @@
 bytes: both are told in messages. The wire's own rules (framing, limits, faults) have no place here.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trio_swarm.piece_sets import PieceSet, iterate
@@ -34,7 +35,6 @@ class Neighbour:
         "address",
         "ahead",
         "allowed_fast",
-        "allowed_to_us",
         "am_choking",
         "am_interested",
         "cancels",
@@ -99,11 +99,13 @@ class Neighbour:
         self.to_suggest: PieceSet = 0
         self.suggested: PieceSet = 0
         self.is_told_any = False
-        self.grants: list[BlockRun] = []
-        self.cancels: list[BlockRun] = []
-        self.outbox: list[Message] = []
+        # Of the lists most are empty most of the time, and there are thousands: so they are made
+        # when something comes into them.
+        self.grants: list[BlockRun] | None = None
+        self.cancels: list[BlockRun] | None = None
+        self.outbox: list[Message] | None = None
         """Answers that were given while hearing."""
-        self.upload_queue: list[UploadRequest] = []
+        self.upload_queue: Sequence[UploadRequest] = ()
         self.is_queue_unordered = False
         self.is_to_speak = False
         self.should_unchoke = False
@@ -120,7 +122,20 @@ class Neighbour:
         self.upload_rate = NOTHING_SENT
         self.allowed_fast = allowed_fast
         """What the other end may have while we choke it."""
-        self.allowed_to_us: PieceSet = 0
+
+    def grant(self, run: BlockRun) -> None:
+        """Ask blocks of the other end, soon."""
+        if self.grants is None:
+            self.grants = [run]
+        else:
+            self.grants.append(run)
+
+    def cancel(self, run: BlockRun) -> None:
+        """Tell the other end that blocks are not needed any more, soon."""
+        if self.cancels is None:
+            self.cancels = [run]
+        else:
+            self.cancels.append(run)
 
     # --- saying ---------------------------------------------------------------------------------
 
@@ -129,10 +144,10 @@ class Neighbour:
         peer = self.peer
         ledger = peer.ledger
         messages = self.outbox
-        if messages:
-            self.outbox = []
-        else:
+        if messages is None:
             messages = []
+        else:
+            self.outbox = None
         have = ledger.have
         if have & ~self.told or self.to_suggest or not self.is_told_any:
             self._tell_pieces(have, messages)
@@ -143,15 +158,16 @@ class Neighbour:
         if self.should_unchoke == self.am_choking:
             self._tell_choke(messages)
         grants = self.grants
-        if grants:
-            self.grants = []
+        if grants is not None:
+            self.grants = None
             for run in grants:
                 if not have >> run.piece & 1:
                     self._ask(run, messages)
-        if self.cancels:
-            for run in self.cancels:
+        cancels = self.cancels
+        if cancels is not None:
+            self.cancels = None
+            for run in cancels:
                 self._cancel(run, messages)
-            self.cancels.clear()
         if messages:
             self.pipe.say(messages)
         if self.upload_queue:
@@ -229,17 +245,21 @@ class Neighbour:
             self.is_queue_unordered = False
             ordered = uploads.order(self, now)
             if ordered is not None:
-                self.upload_queue = list(ordered)
+                self.upload_queue = ordered
         batch = min(UPLOAD_BATCH, self._suit_link(now))
         blocks: list[tuple[int, Message]] = []
         queue = self.upload_queue
+        count = 0
         sent = 0
-        while queue and sent < batch:
-            request = queue.pop(0)
+        for request in queue:
+            if sent >= batch:
+                break
+            count += 1
             piece, _, length = request
             uploads.count(piece, length)
             sent += length
             blocks.append((length, (BLOCK, request)))
+        self.upload_queue = queue = queue[count:] or ()
         self.uploaded += sent
         self.uploaded_since_unchoke += sent
         if self.upload_rate is NOTHING_SENT:
@@ -247,7 +267,6 @@ class Neighbour:
         self.upload_rate.add(sent, now)
         uploads.put_out(self, sent, now)
         self.pipe.send(blocks)
-
         if queue and not self.pipe.is_full:
             self.peer.swarm.wake(self)
 
@@ -280,7 +299,7 @@ class Neighbour:
                 peer.heard_of(self, content)
             else:
                 self._hear_rare(kind, content, now)
-        if self.is_queue_unordered or self.outbox:
+        if self.is_queue_unordered or self.outbox is not None:
             peer.swarm.wake(self)
 
     def _take_in(self, request: UploadRequest, now: float) -> None:
@@ -296,10 +315,23 @@ class Neighbour:
             and self.peer.ledger.have >> request.piece & 1
             and (not self.am_choking or self.allowed_fast >> request.piece & 1)
         ):
-            self.upload_queue.append(request)
+            self._queue(request)
             self.is_queue_unordered = True
         else:
-            self.outbox.append((REJECT, request))
+            self._answer((REJECT, request))
+
+    def _queue(self, request: UploadRequest) -> None:
+        queue = self.upload_queue
+        if isinstance(queue, list):
+            queue.append(request)
+        else:
+            self.upload_queue = [*queue, request]
+
+    def _answer(self, message: Message) -> None:
+        if self.outbox is None:
+            self.outbox = [message]
+        else:
+            self.outbox.append(message)
 
     def _hear_rare(self, kind: int, content: Any, now: float) -> None:
         peer = self.peer
@@ -319,13 +351,10 @@ class Neighbour:
             ledger.rejected(self.key, piece, begin, length, now)
             peer.swarm.replan(peer)
         elif kind == CANCEL:
-            try:
-                self.upload_queue.remove(content)
-            except ValueError:
-                return
-            self.outbox.append((REJECT, content))
+            if content in self.upload_queue:
+                self.upload_queue = [each for each in self.upload_queue if each != content]
+                self._answer((REJECT, content))
         elif kind == ALLOWED:
-            self.allowed_to_us |= content
             for piece in iterate(content):
                 ledger.allow_fast(self.key, piece)
             peer.swarm.replan(peer)
@@ -345,8 +374,8 @@ class Neighbour:
         self.peer.interest_changed(self, now)
 
     def _withdraw_grants(self, now: float) -> None:
-        grants, self.grants = self.grants, []
-        for run in grants:
+        grants, self.grants = self.grants, None
+        for run in grants or ():
             self.peer.ledger.withdraw(self.key, run, now)
 
     def close(self) -> None:

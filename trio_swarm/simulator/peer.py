@@ -290,12 +290,12 @@ class Peer:
         wake = self.swarm.wake
         for key, run in ledger.plan(now):
             neighbour = neighbours[key]
-            neighbour.grants.append(run)
+            neighbour.grant(run)
             wake(neighbour)
         for key, run in ledger.take_cancels():
             if key in neighbours:
                 neighbour = neighbours[key]
-                neighbour.cancels.append(run)
+                neighbour.cancel(run)
                 wake(neighbour)
         ledger.take_abandoned()
         self._plan_later(now)

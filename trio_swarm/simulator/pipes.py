@@ -13,7 +13,6 @@ its rate), and the few bytes of messages that are not blocks. Those take no band
 their place in the stream: a HAVE behind a block arrives after it.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -52,7 +51,7 @@ class Downlink:
         self.free_at = 0.0
         """When all that is under way will be through."""
         self._timeline = timeline
-        self._waiting: deque[Pipe] = deque()
+        self._waiting: list[Pipe] = []
         self._pipes: dict[Pipe, None] = {}
         self._is_timed = False
 
@@ -85,7 +84,7 @@ class Downlink:
         self._is_timed = False
         waiting = self._waiting
         while waiting:
-            pipe = waiting.popleft()
+            pipe = waiting.pop(0)
             if pipe.is_open:
                 pipe.up.join(pipe)
                 break
@@ -114,7 +113,7 @@ class Uplink:
         self._timeline = timeline
         self.quantum = quantum
         """Bytes of an ordinary pipe's turn."""
-        self._ring: deque[Pipe] = deque()
+        self._ring: list[Pipe] = []  # of a few; an empty deque takes 600 bytes
         self._is_busy = False
 
     def join(self, pipe: "Pipe") -> None:
@@ -126,7 +125,7 @@ class Uplink:
     def _start(self) -> None:
         ring = self._ring
         while ring:
-            pipe = ring.popleft()
+            pipe = ring.pop(0)
             if not pipe.is_open:
                 continue
             quantum = pipe.quantum

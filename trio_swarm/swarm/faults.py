@@ -38,7 +38,7 @@ class FaultCount:
         self.replaced = False
         self._name = name
         self._on_fault = on_fault
-        self._kinds: set[str] = set()
+        self._kinds: frozenset[str] = frozenset()
         self._strict = 0
         self._slow = 0.0
         self.is_slow = False
@@ -65,6 +65,6 @@ class FaultCount:
         if is_alone and self.replaced == was_replaced:
             return
         if kind not in self._kinds or self.replaced != was_replaced:
-            self._kinds.add(kind)
+            self._kinds |= {kind}
             if self._on_fault is not None:
                 self._on_fault(self._name, reason, self.faults, self.replaced)

@@ -50,9 +50,8 @@ class InFlight:
     def drop_all(self, source: Source, now: float) -> None:
         """Expect nothing more of a peer."""
         asks = list(source.asks)
-        late = dict(source.late)
+        late = source.write_off()
         source.asks.clear()
-        source.late.clear()
         source.in_flight = 0
         source.rest(now)
         for ask in asks:
@@ -138,15 +137,14 @@ class InFlight:
         for _ in range(count):
             ask = source.asks.pop(0)
             source.in_flight -= ask.blocks.bit_count()
-            source.late[ask.piece] = source.late.get(ask.piece, 0) | ask.blocks
+            source.owe(ask.piece, ask.blocks)
             self._states.open[ask.piece].contested |= ask.blocks
             self.release(ask.piece, ask.blocks)
         self.settle(source, now)
 
     def _forget_late(self, source: Source, now: float) -> None:
         """Write off what a peer owes: it may be asked again."""
-        late = dict(source.late)
-        source.late.clear()
+        late = source.write_off()
         for piece, blocks in late.items():
             self._planner.cancel(source, piece, blocks)
             self.close_if_idle(piece)

@@ -54,6 +54,7 @@ class Ledger:
         self._availability = Availability(lengths.piece_count)
         self._sources: dict[int, Source] = {}
         self._joined = 0
+        self._fast_pieces: PieceSet = 0  # as the latest peer allowed them
         self._planner = Planner(
             self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
         )
@@ -224,6 +225,11 @@ class Ledger:
         if 0 <= piece < self.lengths.piece_count:
             source = self._sources[key]
             source.fast_pieces |= 1 << piece
+            # Nearly all peers allow us the same ones: one int for all of them.
+            if source.fast_pieces == self._fast_pieces:
+                source.fast_pieces = self._fast_pieces
+            else:
+                self._fast_pieces = source.fast_pieces
             self._planner.feed(source)
 
     def suggest(self, key: int, piece: int) -> None:

@@ -15,8 +15,11 @@ _TRICKLE_SPAN = 20.0
 """Seconds over which a trickle is averaged, exponentially."""
 
 
-_NOTHING: list[int] = []
-"""What an estimate has before the first bytes came: there may be thousands of such."""
+_WIDTH = 48
+_DIGIT = (1 << _WIDTH) - 1
+_WINDOW = (1 << _WIDTH * (_BUCKETS - 1)) - 1
+"""Finished buckets are the digits of one int, the latest lowest: a swarm has two estimates for each
+connection, and lists would be most of its memory. 256 TB do not come in two seconds."""
 
 
 class RateEstimate:
@@ -27,11 +30,11 @@ class RateEstimate:
 
     __slots__ = (
         "_current",
+        "_finished",
         "_index",
         "_last",
         "_last_bytes",
         "_long",
-        "_ring",
         "_start",
         "_sum",
         "total",
@@ -43,8 +46,8 @@ class RateEstimate:
         self._start: float | None = None  # when the first bytes came
         self._index = 0  # number of the current bucket, counted from time 0
         self._current = 0  # bytes in the current bucket
-        self._ring = _NOTHING  # bytes of finished buckets, by number modulo _BUCKETS
-        self._sum = 0  # of _ring, in which the current bucket's place is 0
+        self._finished = 0  # bytes of the buckets before the current one; see _WIDTH
+        self._sum = 0  # of those
         self._last = 0.0  # when bytes came last
         self._last_bytes = 0  # and how many
         self._long = 0.0  # exponential average up to the current bucket, bytes/s
@@ -89,22 +92,18 @@ class RateEstimate:
         """Close the current bucket and open the one numbered `index`."""
         if self._start is None:
             self._start = now
-            self._ring = [0] * _BUCKETS
             self._index = index
             return
-        ring = self._ring
         passed = index - self._index
         self._long = (self._long + self._current / _TRICKLE_SPAN) * math.exp(
             -passed * _BUCKET / _TRICKLE_SPAN
         )
         if passed >= _BUCKETS:
-            ring[:] = [0] * _BUCKETS
-            self._sum = 0
+            self._finished = self._sum = 0
         else:
-            ring[self._index % _BUCKETS] = self._current
-            for number in range(self._index + 1, index + 1):
-                # The window holds _BUCKETS - 1 finished buckets and the current one.
-                ring[number % _BUCKETS] = 0
-            self._sum = sum(ring)
+            # The current one is finished, and after it some in which nothing came.
+            finished = (self._finished << _WIDTH | self._current) << _WIDTH * (passed - 1) & _WINDOW
+            self._finished = finished
+            self._sum = finished % _DIGIT  # as casting out nines: the sum of the digits
         self._index = index
         self._current = 0

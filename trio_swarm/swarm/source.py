@@ -70,6 +70,9 @@ _UNKNOWN_RESPONSE = 0.5
 _MAX_PARDONED = 4096
 """Pieces of which blocks are remembered that were asked once and are not expected any more."""
 
+_NO_BLOCKS: dict[int, BlockSet] = {}
+"""What nearly all peers owe: one dict for all of them, which is never written to."""
+
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 """What most peers have."""
 
@@ -149,13 +152,13 @@ class Source:
         """Oldest first. Few: a list takes a tenth of the memory of an empty deque."""
         self.in_flight = 0
         """Blocks, the sum over `asks`."""
-        self.late: dict[int, BlockSet] = {}
+        self.late = _NO_BLOCKS
         """Blocks that went back to the pool and may still come: piece → blocks."""
         self.late_since = 0.0
         """When the first of them was asked."""
         self.late_until = 0.0
         """When they are written off."""
-        self.pardoned: dict[int, BlockSet] = {}
+        self.pardoned = _NO_BLOCKS
         """Blocks it was asked and released from: their arrival is no fault."""
         self.paused = False
         """It is left alone until `paused_until`."""
@@ -365,9 +368,23 @@ class Source:
     def pardon(self, piece: int, blocks: BlockSet) -> None:
         """Remember that `blocks` may arrive although nobody waits for them."""
         pardoned = self.pardoned
+        if pardoned is _NO_BLOCKS:
+            self.pardoned = pardoned = {}
         pardoned[piece] = pardoned.get(piece, 0) | blocks
         if len(pardoned) > _MAX_PARDONED:
             del pardoned[next(iter(pardoned))]
+
+    def owe(self, piece: int, blocks: BlockSet) -> None:
+        """Note that `blocks` went back to the pool, and may still come."""
+        late = self.late
+        if late is _NO_BLOCKS:
+            self.late = late = {}
+        late[piece] = late.get(piece, 0) | blocks
+
+    def write_off(self) -> dict[int, BlockSet]:
+        """Return what may still come (piece → blocks), and forget it."""
+        late, self.late = self.late, _NO_BLOCKS
+        return late
 
     def take_pardoned(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` were pardoned, and forget them."""
