@@ -111,6 +111,7 @@ COMMANDS = {
             "trio-swarm simulate crowd.toml --scheduler rarest-first --scheduler round-robin",
             "trio-swarm simulate crowd.toml --scheduler bandwidth-weighted:pieces=rarest",
             "trio-swarm simulate crowd.toml --plot crowd.html",
+            "trio-swarm simulate crowd.toml --record l1.rec --of L1",
             "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
         ),
     ),
