@@ -141,6 +141,7 @@ COMMANDS = {
             "trio-swarm get holiday.mkv --record holiday.rec",
             "trio-swarm plot holiday.rec -o holiday.html",
             "trio-swarm plot holiday.rec -o holiday.png",
+            "trio-swarm plot alice.rec bob.rec carol.rec -o swarm.html",
         ),
     ),
     "demo": Command(
