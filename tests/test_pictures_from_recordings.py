@@ -207,8 +207,8 @@ def test_whatever_was_recorded_makes_a_course(parts: list[list[Event]], clocks: 
     for times in (course.gains.at, course.blocks.at):
         assert all(one <= other for one, other in pairwise(times))
         assert all(0 <= at <= course.seconds for at in times)
-    for peer, piece in gains:
-        assert not course.peers[peer].had >> piece & 1
+    for index, piece in gains:
+        assert not course.peers[index].had >> piece & 1
     for peer in course.peers:
         assert 0 <= peer.joined <= course.seconds
         assert peer.left is None or peer.joined <= peer.left <= course.seconds
@@ -216,6 +216,8 @@ def test_whatever_was_recorded_makes_a_course(parts: list[list[Event]], clocks: 
 
 def test_a_simulated_swarm_that_all_recorded_is_the_one_that_was_watched() -> None:
     scenario = crowd(PeerSpec(up=50 * MBIT, role="seeder"), 3, riders=1, size=2 * MIB)
+    late = replace(scenario.peers[2], joins_at=0.25)
+    scenario = replace(scenario, peers=(*scenario.peers[:2], late, *scenario.peers[3:]))
     watcher = Watcher(with_blocks=True)
     recordings = Recordings(scenario, range(1, 5))
     simulate(scenario, sink=watcher, recordings=recordings)
@@ -242,6 +244,7 @@ def test_a_simulated_swarm_that_all_recorded_is_the_one_that_was_watched() -> No
         if seen.peers[peer].name != "S1"
     )
     assert completed(seen, seen.recorders).keys() == set(range(4))
+    assert [peer.joined for peer in seen.peers[:4]] == [0.0, 0.25, 0.0, 0.0]
     assert full_set(seen.pieces).bit_count() == watched.pieces
 
 

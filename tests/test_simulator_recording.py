@@ -150,6 +150,20 @@ def test_a_peer_that_leaves_records_no_further() -> None:
     assert end.at > 500_000
 
 
+def test_the_times_of_a_peer_count_from_when_it_joins() -> None:
+    late = replace(SMALL.peers[2], joins_at=0.5)
+    scenario = replace(SMALL, peers=(*SMALL.peers[:2], late, *SMALL.peers[3:]))
+    run = Run(scenario, (1, 2))
+    (first, second) = (run.recording(index).events[0] for index in (1, 2))
+    assert (first, second) == (ev.Began(0, [], 512, 0), ev.Began(0, [], 512, 500_000))
+    recording = run.recording(2)
+    finished = run.result.peers[2].finished_at
+    assert finished is not None
+    (completed,) = [event for event in recording.events if isinstance(event, ev.Completed)]
+    assert completed.at == pytest.approx((finished - 0.5) * 1e6, abs=2)
+    assert recording.seconds == pytest.approx(run.recording(1).seconds - 0.5, abs=2e-6)
+
+
 def test_a_watcher_and_recordings_call_peers_alike() -> None:
     course = Watcher(with_blocks=False).course("x", RIDERS)
     assert [peer.name for peer in course.peers] == RIDERS.names == ["S1", "L1", "L2", "L3", "F1"]

@@ -98,19 +98,18 @@ def _check_swarm(recordings: Sequence[tuple[str, Recording]]) -> None:
 
 
 def _starts(recordings: Sequence[tuple[str, Recording]]) -> list[int]:
-    """Return when each began, microseconds after the first of them did."""
-    if recordings[0][1].header.seed is not None:
-        return [0] * len(recordings)
-    clocks = []
+    """Return when each began, microseconds after the first of them or the simulation did."""
+    is_simulated = recordings[0][1].header.seed is not None
+    clocks = [0] if is_simulated else []
     for name, recording in recordings:
         began, started = recording.events[0], recording.header.started
-        if isinstance(began, ev.Began) and began.clock:
+        if isinstance(began, ev.Began) and (began.clock or is_simulated):
             clocks.append(began.clock)
         elif 0 < started < _LATEST:  # older programs told only this
             clocks.append(int(started * 1e6))
         else:
             raise RecordingError(f"{name} does not tell what time it was when it began")
-    return [clock - min(clocks) for clock in clocks]
+    return [clock - min(clocks) for clock in clocks][-len(recordings) :]
 
 
 _LATEST = 1e11

@@ -64,8 +64,8 @@ class Began(Struct, frozen=True, array_like=True, gc=False, tag=0):
     open_pieces: Count
     """How many pieces may be in flight at once."""
     clock: Count = 0
-    """Wall-clock time, microseconds since 1970: what recordings of several peers are laid side by
-    side by. 0 if it was not told, and in a simulation, where all peers begin at one time."""
+    """Wall-clock time, microseconds since 1970, or since a simulation began: what recordings of
+    several peers are laid side by side by. 0 if it was not told."""
 
 
 class Joined(Struct, frozen=True, array_like=True, gc=False, tag=1):

@@ -56,9 +56,9 @@ _FILLED = 0.9
 class Recorder:
     """Takes what happens, in memory; `take` gives it out encoded.
 
-    `clock` returns seconds, `wall_clock` those since 1970 (0: unknown); `wake` is called when a
-    batch is full; `called` returns by which address a peer is told of. After `MAX_EVENTS` events or
-    `MAX_TOTAL` bytes it takes nothing more but the end.
+    `clock` returns seconds, `wall_clock` those since 1970 or since a simulation began (0: unknown);
+    `wake` is called when a batch is full; `called` returns by which address a peer is told of.
+    After `MAX_EVENTS` events or `MAX_TOTAL` bytes it takes nothing more but the end.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Recordings of simulated downloads: by the very recorder, ledger and guard of a real one's.
 
-Times are those of the virtual clock, which is the same for all; decisions take no time, so that the
+A peer's times count from when it joins, by the virtual clock; decisions take no time, so that the
 same run gives the same bytes.
 """
 
@@ -16,8 +16,16 @@ from trio_swarm.simulator.scenario import Scenario, address_of
 class PeerRecording:
     """What one peer records; nothing is told of it twice or after `end`."""
 
-    def __init__(self, clock: Callable[[], float], called: Callable[[str], str]) -> None:
-        recorder = Recorder(clock, self._seal, called=called)
+    def __init__(
+        self, clock: Callable[[], float], called: Callable[[str], str], *, joins_at: float
+    ) -> None:
+        recorder = Recorder(
+            # A peer is made before it joins, and does nothing until then.
+            lambda: max(joins_at, clock()),
+            self._seal,
+            wall_clock=lambda: joins_at,
+            called=called,
+        )
         self.make_scheduler = partial(RecordedScheduler, recorder=recorder)
         self.make_ledger = partial(RecordedLedger, recorder=recorder)
         self.end = recorder.end
@@ -42,15 +50,17 @@ class Recordings:
     """Records some peers, by their indices, of one run; another run needs another."""
 
     def __init__(self, scenario: Scenario, who: Collection[int]) -> None:
-        self._who = frozenset(who)
+        self._joins_at = {index: scenario.peers[index].joins_at for index in who}
         self._names = {address_of(index): name for index, name in enumerate(scenario.names)}
         self._made: dict[int, PeerRecording] = {}
 
     def of(self, index: int, clock: Callable[[], float]) -> PeerRecording | None:
         """Return what a peer records with, or None if it is not recorded."""
-        if index not in self._who:
+        joins_at = self._joins_at.get(index)
+        if joins_at is None:
             return None
-        self._made[index] = made = PeerRecording(clock, self._names.__getitem__)
+        made = PeerRecording(clock, self._names.__getitem__, joins_at=joins_at)
+        self._made[index] = made
         return made
 
     def content(self, index: int, header: Header) -> bytes:
