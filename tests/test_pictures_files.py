@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from course_samples import courses, large
 from trio_swarm.pictures import theme
 from trio_swarm.pictures.course import Course, CoursePeer, sources
+from trio_swarm.pictures.lighting import Lighting, SourceColours
 from trio_swarm.pictures.page import page
-from trio_swarm.pictures.panels import Lighting, SourceColours, levels_of, plain
+from trio_swarm.pictures.panels import levels_of, plain
 from trio_swarm.pictures.poster import poster
 
 TABLE = [["scheduler", "last"], ["a & b", "<1 s>"]]
