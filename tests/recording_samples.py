@@ -61,7 +61,7 @@ def some_events(lengths: Lengths) -> st.SearchStrategy[list[Event]]:
     decider = st.sampled_from(["strategy", "fallback", "host"])
     of_run = st.sampled_from([ev.Rejected, ev.Withdrawn, ev.Unasked, ev.Sent])
     event = st.one_of(
-        st.builds(ev.Named, at, peer, st.text(max_size=9)),
+        st.builds(ev.Named, at, peer, st.text(max_size=9), st.sampled_from(["", "ab" * 20])),
         st.builds(ev.Left, at, peer),
         st.builds(ev.Held, at, peer, pieces),
         st.builds(ev.Gained, at, peer, piece),

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from recording_samples import file_of as recording_file
 from recording_samples import header
 from test_pictures_course import STORY
+from test_pictures_from_recordings import alice, bob, replace_id
 from test_simulator_command import SMALL, run_here
 from trio_swarm.pictures.spark import BARS
 from trio_swarm.recording import events as ev
@@ -172,3 +174,87 @@ def test_a_recording_of_strangers_words_is_only_shown(recorded: Path) -> None:
     out = recorded.with_name("out.html")
     assert run_here("plot", recorded, "-o", out)[0] == 0
     assert "<script" not in out.read_text()
+
+
+@pytest.fixture
+def swarm(tmp_path: Path) -> list[Path]:
+    """Recordings of two leechers that met a seeder and each other."""
+    files = []
+    for name, made in (("alice", alice()), ("bob", bob())):
+        files.append(tmp_path / f"{name}.rec")
+        files[-1].write_bytes(recording_file(made.header, [made.events]))
+    return files
+
+
+@pytest.mark.parametrize("form", STARTS)
+def test_a_swarm_that_several_recorded_is_drawn(swarm: list[Path], form: str) -> None:
+    file = swarm[0].with_name(f"out.{form}")
+    code, out, err = run_here("plot", *swarm, "-o", file)
+    assert (code, err) == (0, "")
+    first, *curves = out.splitlines()
+    assert first.endswith(
+        " in 2 pieces over 1.0 s, with rarest-first, seen by the 2 peers that recorded it"
+    )
+    for line, name in zip(curves, ("what alice has", "what bob has", "copies of"), strict=False):
+        assert line.startswith(name)
+    assert file.read_bytes().startswith(STARTS[form])
+    if form == "html":
+        page = file.read_text()
+        for panel in ("all-completion", "all-shares", "own0-availability", "own0-matrix"):
+            assert f'<figure id="{panel}">' in page
+        # Who recorded is named by the file, in the table with the address that others know.
+        assert "<td>alice</td><td>10.0.0.2:6881</td><td>trio-swarm</td>" in page
+        assert "<td>bob</td><td>10.0.0.9:50000</td>" in page
+        assert "<td>10.0.0.1:6881</td><td>10.0.0.1:6881</td><td>a client</td>" in page
+        completion = page[page.index("all-completion") : page.index("all-shares")]
+        assert "alice" in completion
+        assert "10.0.0.1" not in completion  # it recorded nothing
+
+
+def test_several_are_drawn_in_the_folder_where_one_is(
+    swarm: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(swarm[0].parent)
+    _, out, _ = run_here("plot", *swarm, "--json")
+    assert json.loads(out) == {"event": "written", "file": "swarm.html"}
+
+
+def test_recordings_of_one_name_are_told_apart_by_their_folders(swarm: list[Path]) -> None:
+    other = swarm[1].with_name("there") / swarm[0].name
+    other.parent.mkdir()
+    swarm[1].rename(other)
+    _, out, _ = run_here("plot", swarm[0], other, "-o", other.with_name("out.svg"))
+    assert f"what {swarm[0]} has" in out
+    assert f"what {other} has" in out
+
+
+def test_what_belongs_to_no_one_swarm_is_wrong_usage(swarm: list[Path], recorded: Path) -> None:
+    out = recorded.with_name("out.html")
+    recorded.write_bytes(recording_file(replace(header(), info_hash="cd" * 20), [STORY]))
+    for files, said in (
+        ((*swarm, recorded), "alice and film are of different torrents: "),
+        ((swarm[0], swarm[0]), f"{swarm[0]} is named twice"),
+        ((), "say what to draw: trio-swarm plot RECORDING..."),
+    ):
+        code, said_out, err = run_here("plot", *files, "-o", out)
+        assert (code, said_out) == (2, "")
+        assert err.startswith(f"trio-swarm: {said}")
+        assert err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_together_recordings_may_be_no_longer_than_one(
+    swarm: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trio_swarm.cli.plot_command.MAX_EVENTS", 20)
+    code, _, err = run_here("plot", *swarm, "-o", swarm[0].with_name("out.svg"))
+    assert code == 1
+    assert "bob.rec: with this there are more than 20 events" in err
+
+
+def test_a_peer_that_others_cannot_know_is_told(swarm: list[Path]) -> None:
+    made = replace_id(bob(), "")
+    swarm[1].write_bytes(recording_file(made.header, [made.events]))
+    code, out, _ = run_here("plot", *swarm, "-o", swarm[0].with_name("out.svg"))
+    assert code == 0
+    assert out.splitlines()[0].endswith("by which address others know bob was not recorded")

@@ -14,6 +14,8 @@ from command_line import CommandLine, run_here
 from recording_samples import STORY_HEADER, file_of, told_story
 from trio_swarm.cli.get_command import _unused
 from trio_swarm.cli.text import size_text
+from trio_swarm.pictures.course import completed, matrix
+from trio_swarm.pictures.from_recordings import swarm_of
 from trio_swarm.recording import Header, read_recording
 from trio_swarm.recording import events as ev
 
@@ -80,6 +82,33 @@ def test_a_download_is_recorded_explained_and_replayed(line: CommandLine, swarm:
     size = (SIZE // 256) * 256
     assert [sum(each["received"].values()) for each in (recorded, own, other)] == [size] * 3
     assert own["digest"] == line.events("replay", "film.rec")[1]["digest"]
+
+
+def test_what_several_real_peers_recorded_is_one_swarm(line: CommandLine) -> None:
+    film = line.folder / "film.mkv"
+    film.write_bytes(bytes(range(256)) * (SIZE // 256))
+    with line.start("tracker", *LOCAL) as tracker:
+        url = f"udp://127.0.0.1:{tracker.wait_for('tracker_listening')['port']}"
+        get = ("get", "film.mkv", "--tracker", url, *LOCAL)
+        with line.start("seed", film, "--tracker", url, *LOCAL) as seeder:
+            seeder.wait_for("announced")
+            with line.start(*get, "--dir", "a", "--record", "a.rec") as first:
+                first.wait_for("completed")
+                seeder.end(signal.SIGINT)  # the second has all from the first
+                line.events(*get, "--dir", "b", "--record", "b.rec", "--no-seed")
+                first.end(signal.SIGINT)
+    made = []
+    for name in ("a", "b"):
+        with (line.folder / f"{name}.rec").open("rb") as file:
+            made.append((name, read_recording(file, name)))
+    swarm = swarm_of(made, "all")
+    names, sent = matrix(swarm.course, 9)
+    size = film.stat().st_size
+    assert names[:2] == ["a", "b"]
+    assert sent == [[0, size, 0], [0, 0, 0], [size, 0, 0]]
+    assert not swarm.strangers
+    ends = completed(swarm.course, swarm.course.recorders)
+    assert ends[0] < swarm.course.peers[1].joined < ends[1]
 
 
 def test_a_file_that_is_there_is_no_place_for_a_recording(line: CommandLine) -> None:

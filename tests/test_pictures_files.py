@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from course_samples import courses, large
 from trio_swarm.pictures import theme
-from trio_swarm.pictures.course import Course, CoursePeer
+from trio_swarm.pictures.course import Course, CoursePeer, sources
+from trio_swarm.pictures.lighting import Lighting, SourceColours
 from trio_swarm.pictures.page import page
 from trio_swarm.pictures.panels import levels_of, plain
 from trio_swarm.pictures.poster import poster
@@ -116,6 +117,20 @@ def test_letters_and_lines_stand_out_in_either_theme(colours: dict[str, str]) ->
     assert contrast(colours[theme.FAINT], paper) > 4.5
     assert all(contrast(colours[name], paper) > 4 for name in theme.SERIES)
     assert len(set(colours.values())) == len(colours)
+
+
+def test_each_that_recorded_has_a_line_and_each_source_a_colour_of_its_own() -> None:
+    course = large(12, 40)
+    course.follows = list(range(1, 12))
+    colours = SourceColours([course], Lighting(theme.LIGHT))
+    lines = [course.peers[index] for index in course.recorders]
+    assert len({(colours.of(peer), colours.stroke_of(peer)) for peer in lines}) == 11
+    apart = sources(course)
+    assert len(apart) > 5
+    assert len(set(map(colours.of, apart))) == len(apart)
+    text = page("it", [course], table=[]).decode()
+    assert "What each peer that recorded has" in text
+    assert "a seeder may tell of its pieces one by one" in text
 
 
 def test_png_and_svg_are_whole(two: list[Course]) -> None:

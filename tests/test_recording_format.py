@@ -94,6 +94,13 @@ def test_a_file_of_another_version_says_which() -> None:
         read(content)
 
 
+def test_what_older_programs_wrote_is_read() -> None:
+    body = msgspec.msgpack.encode([[0, 0, [], 8], [1, 0, 1, "10.0.0.1:1", {}], [2, 0, 1, "them"]])
+    recording = read(encode_header(HEADER) + seal(body))
+    assert recording.events == [*START, ev.Named(0, 1, "them")]
+    assert recording.header.peer_id == ""
+
+
 def test_the_first_two_lines_say_what_it_is() -> None:
     first, second, _ = file_of(HEADER, []).split(b"\n", 2)
     assert first == b"trio-swarm recording 1"

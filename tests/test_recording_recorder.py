@@ -178,6 +178,44 @@ def test_what_a_peer_says_twice_is_told_once() -> None:
         assert kinds.count(kind) == 1
 
 
+def test_pieces_told_of_at_once_are_told_one_by_one_and_only_if_they_are_new() -> None:
+    download = Download(RarestFirst())
+    download.join(1, pieces=0b0110)
+    download.ledger.add_pieces(1, 0b1011)
+    download.ledger.add_pieces(1, 0b1011)
+    gained = [event for event in download.events() if isinstance(event, ev.Gained)]
+    assert [(event.peer, event.piece) for event in gained] == [(1, 0), (1, 3)]
+
+
+def test_which_peer_it_is_is_told_when_that_is_news() -> None:
+    download = Download(RarestFirst())
+    download.join(1)
+    for client, peer_id in (("", ""), ("", "ab"), ("a client", "ab"), ("a client", "ab")):
+        download.recorder.name(1, client, peer_id)
+    named = [event for event in download.events() if isinstance(event, ev.Named)]
+    assert [(event.client, event.peer_id) for event in named] == [("", "ab"), ("a client", "ab")]
+
+
+def test_a_recording_tells_what_time_it_was_when_it_began_and_calls_peers_as_it_is_told_to() -> (
+    None
+):
+    recorder = Recorder(Clock(), lambda: None, wall_clock=lambda: 1.7e9, called=str.upper)
+    ledger = RecordedLedger(
+        LENGTHS,
+        scheduler=RecordedScheduler(
+            RarestFirst(), "mine", RarestFirst, timer=lambda: 0.0, recorder=recorder
+        ),
+        rng=random.Random(1),
+        open_piece_limit=8,
+        recorder=recorder,
+    )
+    ledger.add_peer(1, 100.0, identity="a:1")
+    content = encode_header(HEADER) + b"".join(map(seal, recorder.take()))
+    began, joined = read_recording(BytesIO(content), "x").events
+    assert began == ev.Began(0, [], 8, 1_700_000_000_000_000)
+    assert joined == ev.Joined(0, 1, "A:1", {})
+
+
 def test_a_peer_that_keeps_us_waiting_and_one_that_says_nonsense_are_told() -> None:
     download = Download(RarestFirst())
     download.join(1)

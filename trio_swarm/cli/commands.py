@@ -111,6 +111,7 @@ COMMANDS = {
             "trio-swarm simulate crowd.toml --scheduler rarest-first --scheduler round-robin",
             "trio-swarm simulate crowd.toml --scheduler bandwidth-weighted:pieces=rarest",
             "trio-swarm simulate crowd.toml --plot crowd.html",
+            "trio-swarm simulate crowd.toml --record l1.rec --of L1",
             "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
         ),
     ),
@@ -140,6 +141,7 @@ COMMANDS = {
             "trio-swarm get holiday.mkv --record holiday.rec",
             "trio-swarm plot holiday.rec -o holiday.html",
             "trio-swarm plot holiday.rec -o holiday.png",
+            "trio-swarm plot alice.rec bob.rec carol.rec -o swarm.html",
         ),
     ),
     "demo": Command(

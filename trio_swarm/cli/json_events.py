@@ -140,7 +140,7 @@ class ConfigChecked(Event, frozen=True, kw_only=True):
 
 
 class Written(Event, frozen=True, kw_only=True):
-    """A starting configuration or a picture was written."""
+    """A starting configuration, a picture or a recording of a simulated peer was written."""
 
     file: str
 

@@ -9,15 +9,17 @@ from typing import Annotated
 from cyclopts import Parameter
 from msgspec.structs import asdict
 
-from trio_swarm.cli.json_events import Simulated
+from trio_swarm.cli.json_events import Simulated, Written
 from trio_swarm.cli.options import OutputOptions, Words, expanded, plugin_paths, positive
 from trio_swarm.cli.plotting import picture_file, shows_sparks
 from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.simulation_recordings import recording_files, write_recordings
 from trio_swarm.cli.simulation_runs import Outcome, Task, Watching, play_all
 from trio_swarm.cli.simulation_table import received, sparks_of, table_of
 from trio_swarm.cli.text import columns, count_text, duration_text, size_text
 from trio_swarm.cli.variants import read_variant
 from trio_swarm.config.scenarios import ScenarioFile, read_scenario
+from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers.loading import load_strategies
 from trio_swarm.settings import NodeSettings
 from trio_swarm.simulator.reference import best_seconds
@@ -39,6 +41,8 @@ def simulate(
     seeds: int = 1,
     workers: int | None = None,
     plot: Path | None = None,
+    record: Path | None = None,
+    of: str | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Play a swarm on a virtual clock, and compare strategies in it.
@@ -67,6 +71,11 @@ def simulate(
         Processes that play at the same time; by default one for each processor.
     plot
         Draw how the first run of each scheduler went: a file that ends in .html, .png or .svg.
+    record
+        Write down what each peer that fetches did and why, as `get --record` does, for `explain`,
+        `replay` and `plot`: a folder, or a file with --of. For one scheduler and one seed.
+    of
+        Record the download of this peer only: L1, L2 ... are leechers, F1 ... free riders.
     output
         How it talks.
 
@@ -87,9 +96,22 @@ def simulate(
     }
     uploads = read_variant("uploader", uploader, loaded)
     chokes = read_variant("choker", choker, loaded)
+    if record is not None and (len(variants) > 1 or seeds > 1):
+        raise ConfigError("--record: is for one run: name one --scheduler, and leave --seeds at 1")
     found = read_scenario(scenario)
+    files = recording_files(record, of, found.scenario(1))
     tasks = [
-        Task(found, variant, uploads, chokes, plugins, seed, watch if seed == 1 else "nothing")
+        Task(
+            found,
+            variant,
+            uploads,
+            chokes,
+            plugins,
+            seed,
+            watch if seed == 1 else "nothing",
+            record=tuple(files),
+            name=scenario.name,
+        )
         for variant in variants.values()
         for seed in range(1, seeds + 1)
     ]
@@ -101,6 +123,11 @@ def simulate(
         reporter.answer(_event(outcome), "")
     rows = table_of(list(variants), outcomes)
     _show(reporter, rows, outcomes)
+    if files:
+        write_recordings(files, outcomes[0].recordings)
+        for file in files.values():
+            reporter.answer(Written(file=str(file)), "")
+        reporter.say(f"wrote {record}: {count_text(len(files), 'recording')}")
     courses = [each.course for each in outcomes if each.course is not None]
     if picture is not None:
         reporter.answer(
@@ -146,7 +173,7 @@ def _show(reporter: Reporter, rows: Sequence[Sequence[str]], outcomes: Sequence[
 
 
 def _event(outcome: Outcome) -> Simulated:
-    task, result, seconds, decisions, decision_seconds, _ = outcome
+    task, result, seconds, decisions, decision_seconds, *_ = outcome
     return Simulated(
         scheduler=task.scheduler.name,
         scheduler_options=task.scheduler.texts,

@@ -2,20 +2,21 @@
 
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
+from trio_swarm.cli.simulation_recordings import header_of
 from trio_swarm.cli.variants import Variant
 from trio_swarm.config.scenarios import ScenarioFile
 from trio_swarm.pictures.course import Course
 from trio_swarm.pictures.from_simulation import Watcher
 from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.loading import load_strategies
-from trio_swarm.simulator import SwarmResult, strategies
+from trio_swarm.simulator import Recordings, Scenario, SwarmResult, strategies
 from trio_swarm.simulator import simulate as play
 
 Watching = Literal["nothing", "pieces", "blocks"]
@@ -32,6 +33,10 @@ class Task(NamedTuple):
     plugins: tuple[Path, ...]
     seed: int
     watch: Watching = "nothing"
+    record: tuple[int, ...] = ()
+    """The peers whose downloads are recorded, by index."""
+    name: str = ""
+    """What is recorded, in words."""
 
 
 class Outcome(NamedTuple):
@@ -43,6 +48,8 @@ class Outcome(NamedTuple):
     decisions: int
     decision_seconds: float
     course: Course | None = None
+    recordings: Mapping[int, bytes] = {}
+    """Files, by the index of the peer that recorded."""
 
 
 def play_all(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
@@ -76,7 +83,23 @@ def _play(task: Task) -> Outcome:
     watcher = None
     if task.watch != "nothing":
         watcher = Watcher(with_blocks=task.watch == "blocks")
-    result = play(scenario, chosen, seed=task.seed, sink=watcher)
+    recordings = Recordings(scenario, task.record) if task.record else None
+    result = play(scenario, chosen, seed=task.seed, sink=watcher, recordings=recordings)
     took = time.perf_counter() - started
     course = None if watcher is None else watcher.course(task.scheduler.label, scenario)
-    return Outcome(task, result, took, decisions.calls, decisions.seconds, course)
+    contents = {} if recordings is None else _contents(recordings, task, scenario)
+    return Outcome(task, result, took, decisions.calls, decisions.seconds, course, contents)
+
+
+def _contents(recordings: Recordings, task: Task, scenario: Scenario) -> dict[int, bytes]:
+    strategies_of = {
+        "scheduler": task.scheduler,
+        "uploader": task.uploader,
+        "choker": task.choker,
+    }
+    return {
+        index: recordings.content(
+            index, header_of(task.name, scenario, index, **strategies_of, seed=task.seed)
+        )
+        for index in task.record
+    }

@@ -37,7 +37,7 @@ class TorrentRecording:
         self._context = context
         self._scheduler = scheduler
         self._wakeup = Wakeup()
-        recorder = Recorder(trio.current_time, self._wakeup.set)
+        recorder = Recorder(trio.current_time, self._wakeup.set, wall_clock=time.time)
         self.make_scheduler = partial(RecordedScheduler, recorder=recorder)
         self.make_ledger = partial(RecordedLedger, recorder=recorder)
         self.make_upload = partial(RecordedUpload, recorder)
@@ -64,6 +64,7 @@ class TorrentRecording:
             choker=settings.choker,
             choker_options=dict(settings.choker_options),
             started=time.time(),
+            peer_id=self._context.peer_id.hex(),
         )
         self._file = await trio.to_thread.run_sync(_begin_file, self._path, encode_header(header))
 
@@ -77,9 +78,10 @@ class TorrentRecording:
             await self._write()
 
     def name(self, connection: PeerConnection) -> None:
-        """Note which program a peer is, if that is news."""
+        """Note which program a peer is, and which peer, if that is news."""
         if connection.is_attached:
-            self._recorder.name(connection.key, connection.client)
+            peer_id = connection.wire.peer_id or b""
+            self._recorder.name(connection.key, connection.client, peer_id.hex())
 
     async def close(self) -> None:
         """Write what is left, and that this is the end."""

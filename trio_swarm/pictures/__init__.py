@@ -1,6 +1,6 @@
 """Pictures of what happened in a swarm: the numbers behind them, and how they are drawn.
 
-`course` is what happened and what is worked out of it, pure. `from_simulation` and
-`from_recording` fill it. `spark` writes curves as text. `panels`, `poster` and `page` draw with
-matplotlib, which is an extra: nothing else imports them before something is to be drawn.
+`course` is what happened and what is worked out of it, pure. `from_simulation`, `from_recording`
+and `from_recordings` fill it. `spark` writes curves as text. `panels`, `poster` and `page` draw
+with matplotlib, which is an extra: nothing else imports them before something is to be drawn.
 """

@@ -6,7 +6,7 @@ size that the caller names, so that a picture of a thousand peers is no larger t
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
@@ -83,7 +83,8 @@ class Course(Struct, kw_only=True):
     gains: Gains = field(default_factory=Gains)
     blocks: Blocks = field(default_factory=Blocks)
     follows: list[int] | None = None
-    """Peers whose download this is, by their index; None: all that fetch."""
+    """Peers whose downloads were recorded, by their index: who else fetches is not known. None: all
+    that fetch are looked at, and on the mean."""
 
     @property
     def fetching(self) -> list[int]:
@@ -92,21 +93,31 @@ class Course(Struct, kw_only=True):
             return self.follows
         return [index for index, peer in enumerate(self.peers) if peer.role != "seeder"]
 
+    @property
+    def recorders(self) -> list[int]:
+        """Peers that recorded, if several did: each is looked at by itself."""
+        return self.follows if self.follows is not None and len(self.follows) > 1 else []
+
 
 def moments(seconds: float, columns: int) -> list[float]:
     """Return the times at which a grid of so many columns looks: the end of each."""
     return [seconds * (column + 1) / columns for column in range(columns)]
 
 
-def completion(course: Course, times: Sequence[float]) -> list[float]:
-    """Return how much of the torrent those who fetch have on the mean, 0 to 1, at each time."""
-    fetching = course.fetching
+def completion(
+    course: Course, times: Sequence[float], who: Sequence[int] | None = None
+) -> list[float]:
+    """Return how much of the torrent those who fetch have on the mean, 0 to 1, at each time.
+
+    `who` are those that are looked at, by their index, if it is not all who fetch.
+    """
+    fetching = course.fetching if who is None else who
     wanted = len(fetching) * course.pieces
     if not wanted:
         return [1.0] * len(times)
     had = sum(course.peers[index].had.bit_count() for index in fetching)
-    who = frozenset(fetching)
-    gained = array("d", (at for at, peer in _of(course.gains) if peer in who))
+    looked_at = frozenset(fetching)
+    gained = array("d", (at for at, peer in _of(course.gains) if peer in looked_at))
     return [(had + bisect_right(gained, when)) / wanted for when in times]
 
 
@@ -121,15 +132,18 @@ def finished(course: Course, times: Sequence[float]) -> list[float]:
 
 def finish_times(course: Course) -> list[float]:
     """Return when those who fetch were complete, in no order; without those that never were."""
-    missing = {
-        index: course.pieces - course.peers[index].had.bit_count() for index in course.fetching
-    }
-    ends = [course.peers[index].joined for index, count in missing.items() if not count]
+    return list(completed(course, course.fetching).values())
+
+
+def completed(course: Course, who: Iterable[int]) -> dict[int, float]:
+    """Return when peers, by their index, were complete; without those that never were."""
+    missing = {index: course.pieces - course.peers[index].had.bit_count() for index in who}
+    ends = {index: course.peers[index].joined for index, count in missing.items() if not count}
     for at, peer in _of(course.gains):
         if peer in missing:
             missing[peer] -= 1
             if not missing[peer]:
-                ends.append(at)
+                ends[peer] = at
     return ends
 
 
@@ -246,8 +260,8 @@ def matrix(course: Course, most: int) -> tuple[list[str], list[list[int]]]:
 def sources(course: Course) -> list[Source]:
     """Return the senders that a picture tells apart, those that sent most first.
 
-    If one peer fetches all are told apart as far as colours go; if several do, seeders are, and
-    leechers are one.
+    They are told apart as far as colours go. Of a simulated swarm, where several peers fetch and it
+    is known who they are, leechers are one.
     """
     sent: dict[int, int] = {}
     blocks = course.blocks
@@ -255,7 +269,7 @@ def sources(course: Course) -> list[Source]:
         sent[sender] = sent.get(sender, 0) + length
     apart = sorted(sent, key=lambda peer: (-sent[peer], peer))
     together: list[int] = []
-    if len(set(blocks.receiver)) > 1:
+    if course.follows is None and len(set(blocks.receiver)) > 1:
         together = [peer for peer in apart if course.peers[peer].role != "seeder"]
         apart = [peer for peer in apart if course.peers[peer].role == "seeder"]
     rest = apart[MOST_SOURCES - 1 :] if len(apart) > MOST_SOURCES else []

@@ -1,13 +1,9 @@
 """The course of a simulated swarm, by watching its trace."""
 
-from collections import Counter
-
 from trio_swarm.pictures.course import Blocks, Course, CoursePeer, Gains
 from trio_swarm.piece_sets import full_set
 from trio_swarm.simulator.scenario import Scenario
 from trio_swarm.simulator.trace import BLOCK, PIECE
-
-_NAMES = {"seeder": "S", "leecher": "L", "free-rider": "F"}
 
 
 class Watcher:
@@ -36,14 +32,13 @@ class Watcher:
 
     def course(self, title: str, scenario: Scenario) -> Course:
         """Return what was seen of the scenario; peers are S1, S2, L1 … by their roles."""
-        numbers: Counter[str] = Counter()
         pieces = -(-scenario.size // scenario.piece_length)
         peers = []
+        names = scenario.names
         for index, spec in enumerate(scenario.peers):
-            numbers[spec.role] += 1
             peers.append(
                 CoursePeer(
-                    name=f"{_NAMES[spec.role]}{numbers[spec.role]}",
+                    name=names[index],
                     role=spec.role,
                     joined=spec.joins_at,
                     left=self._left.get(index),

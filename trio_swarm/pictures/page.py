@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from trio_swarm.pictures import theme
 from trio_swarm.pictures.course import Course
+from trio_swarm.pictures.lighting import Lighting, SourceColours
 from trio_swarm.pictures.panels import (
-    Lighting,
     Panel,
-    SourceColours,
     common_panels,
     most_copies_of,
     own_panels,

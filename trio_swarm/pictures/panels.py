@@ -16,7 +16,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from trio_swarm.pictures import theme
 from trio_swarm.pictures.course import (
     Course,
-    Source,
     availability,
     completion,
     finished,
@@ -27,6 +26,7 @@ from trio_swarm.pictures.course import (
     shares,
     sources,
 )
+from trio_swarm.pictures.lighting import Lighting, SourceColours
 
 COLUMNS = 240
 ROWS = 256
@@ -35,6 +35,9 @@ MATRIX = 64
 NAMED = 24
 """Most peers whose names stand at an axis."""
 MIB = 1024 * 1024
+_AS_SEEN = (
+    "Red: nobody there has said that it has it (a seeder may tell of its pieces one by one). "
+)
 _LONGEST_NAME = 22
 """Letters of a peer's name at an axis: an IPv4 address and port."""
 
@@ -50,30 +53,6 @@ class Panel(NamedTuple):
     """Inches, at a width of 6."""
 
 
-class Lighting(NamedTuple):
-    """The colours lines and letters are drawn in, by the names in `theme`."""
-
-    colours: dict[str, str]
-
-    def line(self, number: int) -> str:
-        """Return the colour of the n-th line."""
-        return self.colours[theme.SERIES[number % len(theme.SERIES)]]
-
-
-class SourceColours:
-    """One colour for each name of a source, in all panels; leechers together are grey."""
-
-    def __init__(self, courses: Sequence[Course], light: Lighting) -> None:
-        names = dict.fromkeys(source.name for each in courses for source in sources(each))
-        names.pop("leechers", None)
-        self._grey = light.colours[theme.SERIES[-1]]
-        self._colours = {name: light.line(n % 7) for n, name in enumerate(names)}
-
-    def of(self, source: Source) -> str:
-        """Return the colour of one."""
-        return self._colours.get(source.name, self._grey)
-
-
 def plain(text: str, longest: int = 40) -> str:
     """Return text as a label: no mathematics, no line breaks, not hidden, not endless."""
     text = "".join(each if each.isprintable() else "?" for each in text)
@@ -84,14 +63,19 @@ def plain(text: str, longest: int = 40) -> str:
 
 def common_panels(courses: Sequence[Course], light: Lighting) -> list[Panel]:
     """Return the panels in which all are compared."""
+    says = "How much of it is there and verified."
+    if any(each.recorders for each in courses):
+        says = "What each peer that recorded has, from when its recording begins until it ends."
+    elif any(len(each.fetching) > 1 for each in courses):
+        says = (
+            "Solid: what those who fetch have, on the mean. "
+            "Dashed: which part of them has everything."
+        )
     return [
         Panel(
             "completion",
             "Completion",
-            "Solid: what those who fetch have, on the mean. "
-            "Dashed: which part of them has everything."
-            if any(len(each.fetching) > 1 for each in courses)
-            else "How much of it is there and verified.",
+            says,
             lambda axes: _draw_completion(axes, courses, light),
         ),
         Panel(
@@ -112,8 +96,12 @@ def own_panels(
         Panel(
             "availability",
             "Copies of each piece",
-            "Red: nobody there has it; orange: hardly anybody. "
-            "A row that stands for several pieces shows the rarest.",
+            (
+                "Red: nobody there has it; orange: hardly anybody. "
+                if course.follows is None
+                else _AS_SEEN
+            )
+            + "A row that stands for several pieces shows the rarest.",
             lambda axes: _draw_availability(axes, course, most_copies, seconds, light),
             height=3.4,
         ),
@@ -195,7 +183,11 @@ def _time_axis(axes: Axes, seconds: float) -> None:
 def _draw_completion(axes: Axes, courses: Sequence[Course], light: Lighting) -> None:
     seconds = max((each.seconds for each in courses), default=0.0)
     times = [0.0, *moments(seconds, COLUMNS)]
+    colours = SourceColours(courses, light)
     for number, course in enumerate(courses):
+        if course.recorders:
+            _draw_each_completion(axes, course, times, colours)
+            continue
         colour = light.line(number)
         axes.plot(times, completion(course, times), color=colour, label=plain(course.title), lw=1.8)
         if len(course.fetching) > 1:
@@ -206,8 +198,22 @@ def _draw_completion(axes: Axes, courses: Sequence[Course], light: Lighting) -> 
     axes.grid(color=light.colours[theme.RULE], lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     _style(axes, light)
-    if len(courses) > 1:
+    if len(courses) > 1 or any(0 < len(each.recorders) <= NAMED for each in courses):
         _style_legend(axes, light, loc="upper left")
+
+
+def _draw_each_completion(
+    axes: Axes, course: Course, times: Sequence[float], colours: SourceColours
+) -> None:
+    for index in course.recorders:
+        peer = course.peers[index]
+        end = math.inf if peer.left is None else peer.left
+        curve = [
+            part if peer.joined <= when <= end else math.nan
+            for when, part in zip(times, completion(course, times, [index]), strict=True)
+        ]
+        name, stroke = plain(peer.name, _LONGEST_NAME), colours.stroke_of(peer)
+        axes.plot(times, curve, color=colours.of(peer), label=name, lw=1.8, ls=stroke)
 
 
 def _draw_shares(axes: Axes, courses: Sequence[Course], light: Lighting) -> None:

@@ -7,9 +7,9 @@ fields in the order they have here; a reader ignores elements beyond those it kn
 
 | no. | event | fields after `at` | when |
 |---|---|---|---|
-| 0 | `Began` | have, open_pieces | once, first: what was there already |
+| 0 | `Began` | have, open_pieces, clock | once, first: what was there already |
 | 1 | `Joined` | peer, address, labels | a peer takes part: it has nothing, and chokes us |
-| 2 | `Named` | peer, client | it was learned which program a peer is |
+| 2 | `Named` | peer, client, peer_id | it was learned which program a peer is |
 | 3 | `Left` | peer | a connection ended |
 | 4 | `Held` | peer, pieces | a peer told all that it has (bitfield) |
 | 5 | `Gained` | peer, piece | a peer has one more piece (have) |
@@ -63,6 +63,9 @@ class Began(Struct, frozen=True, array_like=True, gc=False, tag=0):
     have: Packed
     open_pieces: Count
     """How many pieces may be in flight at once."""
+    clock: Count = 0
+    """Wall-clock time, microseconds since 1970, or since a simulation began: what recordings of
+    several peers are laid side by side by. 0 if it was not told."""
 
 
 class Joined(Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -80,6 +83,9 @@ class Named(Struct, frozen=True, array_like=True, gc=False, tag=2):
     at: Count
     peer: Count
     client: str
+    """Empty while unknown."""
+    peer_id: str = ""
+    """By which it is known in the swarm, 40 hex digits: the same on all of its connections."""
 
 
 class Left(Struct, frozen=True, array_like=True, gc=False, tag=3):

@@ -14,6 +14,11 @@ follows a frame that is torn or has another checksum is not believed.
 Another version means that a reader of this one would get it wrong. New events and new fields at
 the end of one are no other version as long as old readers may ignore them; only fields are added
 without a new number.
+
+Several peers of one swarm may each make a recording: those have the info-hash in common, and the
+seed if the swarm is simulated. They tell that they met each other by their peer ids
+(`Header.peer_id`, `Named.peer_id`), since who dials has another port each time, and when by the
+clocks of their machines (`Began.clock`): what two of them tell is as far apart as their clocks are.
 """
 
 import zlib
@@ -71,7 +76,11 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     """Of a simulation; None for a real download."""
     started: float = 0.0
-    """Wall-clock time when it began, seconds since 1970; nothing else in the file needs a clock."""
+    """Wall-clock time when the file was made, seconds since 1970; what was there already is looked
+    at before it begins (`Began.clock`)."""
+    peer_id: str = ""
+    """Of the peer that recorded: what other recordings call it in `Named`, or, if the swarm is
+    simulated, in `Joined`. Empty if it was not told."""
 
     @property
     def piece_count(self) -> int:

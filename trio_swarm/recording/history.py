@@ -150,7 +150,7 @@ class History:
                 peer = PeerHistory(event.peer, event.address, event.labels, event.at)
                 self.peers[event.peer] = self.known[event.peer] = peer
                 self._availability.add_peer()
-            case ev.Named():
+            case ev.Named() if event.client:
                 self.known[event.peer].client = event.client
             case ev.Left():
                 self._left(event)

@@ -6,7 +6,7 @@ They are the very ones of a download that is not recorded, and do the same; that
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from trio_swarm.piece_sets import PieceSet
+from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.recording.events import (
     Allowed,
     Arrived,
@@ -56,20 +56,30 @@ _FILLED = 0.9
 class Recorder:
     """Takes what happens, in memory; `take` gives it out encoded.
 
-    `clock` returns seconds; `wake` is called when a batch is full. After `MAX_EVENTS` events or
-    `MAX_TOTAL` bytes it takes nothing more but the end.
+    `clock` returns seconds, `wall_clock` those since 1970 or since a simulation began (0: unknown);
+    `wake` is called when a batch is full; `called` returns by which address a peer is told of.
+    After `MAX_EVENTS` events or `MAX_TOTAL` bytes it takes nothing more but the end.
     """
 
-    def __init__(self, clock: Callable[[], float], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+        *,
+        wall_clock: Callable[[], float] = float,
+        called: Callable[[str], str] = str,
+    ) -> None:
         self.clock = clock
+        self.called = called
         self.is_full = False
         """It takes nothing more."""
         self._wake = wake
+        self._wall_clock = wall_clock
         self._events: list[Event] = []
         self._started = 0.0
         self._at = 0
         self._wanted: PieceSet = 0
-        self._names: dict[int, str] = {}
+        self._names: dict[int, tuple[str, str]] = {}
         self._count = 0
         self._bytes = 0
         self._is_ended = False
@@ -95,13 +105,14 @@ class Recorder:
     def begin(self, have: PieceSet, open_pieces: int) -> None:
         """Note that the download begins, with the pieces that are there: time counts from here."""
         self._started = self.clock()
-        self.add(Began(0, pack(have), open_pieces))
+        self.add(Began(0, pack(have), open_pieces, int(self._wall_clock() * 1e6)))
 
-    def name(self, peer: int, client: str) -> None:
-        """Note which program a peer is, if that is news."""
-        if client and self._names.get(peer) != client:
-            self._names[peer] = client
-            self.add(Named(self.at(self.clock()), peer, client))
+    def name(self, peer: int, client: str, peer_id: str = "") -> None:
+        """Note which program a peer is, and which peer, if that is news."""
+        names = (client, peer_id)
+        if any(names) and self._names.get(peer) != names:
+            self._names[peer] = names
+            self.add(Named(self.at(self.clock()), peer, *names))
 
     def sent(self, peer: int, piece: int, begin: int, length: int) -> None:
         """Note that a block was put out for a peer."""
@@ -236,7 +247,8 @@ class RecordedLedger(Ledger):
     ) -> None:
         """Add a peer, and tell."""
         super().add_peer(key, now, identity=identity, labels=labels)
-        self._recorder.add(Joined(self._recorder.at(now), key, identity, dict(labels)))
+        recorder = self._recorder
+        recorder.add(Joined(recorder.at(now), key, recorder.called(identity), dict(labels)))
 
     def remove_peer(self, key: int) -> None:
         """Forget a peer, and tell."""
@@ -254,6 +266,16 @@ class RecordedLedger(Ledger):
         super().add_piece(key, piece)
         if self.pieces_of(key) is not before:
             self._recorder.add(Gained(self._at(), key, piece))
+
+    def add_pieces(self, key: int, pieces: PieceSet) -> bool:
+        """Note more pieces of a peer, and tell."""
+        new = pieces & ~self.pieces_of(key)
+        is_awaited = super().add_pieces(key, pieces)
+        if new:
+            at = self._at()
+            for piece in iterate(new):
+                self._recorder.add(Gained(at, key, piece))
+        return is_awaited
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  as the ledger
         """Note a choke or its end, and tell."""
@@ -346,8 +368,7 @@ class RecordedLedger(Ledger):
         banned = super().verified(piece, digests)
         at = self._at()
         self._recorder.add(Verified(at, piece))
-        if banned:
-            self._recorder.add(Banned(at, banned))
+        self._tell_banned(at, banned)
         if self.is_complete:
             self._recorder.add(Completed(at))
         return banned
@@ -357,7 +378,10 @@ class RecordedLedger(Ledger):
         senders = self.contributors(piece)
         banned = super().failed(piece, digests)
         at = self._at()
-        self._recorder.add(Failed(at, piece, senders))
-        if banned:
-            self._recorder.add(Banned(at, banned))
+        self._recorder.add(Failed(at, piece, list(map(self._recorder.called, senders))))
+        self._tell_banned(at, banned)
         return banned
+
+    def _tell_banned(self, at: int, banned: Sequence[str]) -> None:
+        if banned:
+            self._recorder.add(Banned(at, list(map(self._recorder.called, banned))))

@@ -163,7 +163,7 @@ class _Teller:
                 yield Moment(
                     at=event.at / 1e6, what="joined", peer=event.peer, address=event.address
                 )
-            case ev.Named():
+            case ev.Named() if event.client:
                 yield self._moment(event, "named", event.peer, text=event.client)
             case ev.Held():
                 count = ev.unpack(event.pieces, self._story.history.lengths.piece_count).bit_count()

@@ -260,6 +260,10 @@ class Neighbour:
             sent += length
             blocks.append((length, (BLOCK, request)))
         self.upload_queue = queue = queue[count:] or ()
+        recording = self.peer.recording
+        if recording is not None:
+            for _, (_, request) in blocks:
+                recording.sent(self.key, request)
         self.uploaded += sent
         self.uploaded_since_unchoke += sent
         if self.upload_rate is NOTHING_SENT:

@@ -13,7 +13,7 @@ from trio_swarm.simulator.alarm import Alarm
 from trio_swarm.simulator.neighbour import CLOSED, HAVE, Neighbour
 from trio_swarm.simulator.pipes import Downlink, Uplink
 from trio_swarm.simulator.racks import labels_seen
-from trio_swarm.simulator.scenario import StrategySet
+from trio_swarm.simulator.scenario import StrategySet, address_of
 from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.swarm.ledger import BlockOutcome, Ledger
 from trio_swarm.swarm.lengths import Lengths
@@ -61,7 +61,7 @@ class Peer:
         network = scenario.network
         self.max_request = network.max_request
         self.least_request = swarm.least_request
-        self.address = f"peer-{index:06d}:6881"
+        self.address = address_of(index)
         self.neighbours: dict[int, Neighbour] = {}
         self.asked: dict[tuple[int, int, int], int] = {}
         """Bytes of each request under way, by peer, piece and begin."""
@@ -82,14 +82,17 @@ class Peer:
             MIN_OPEN_PIECES,
             min(MAX_OPEN_PIECES, strategies.piece_memory // scenario.piece_length),
         )
-        scheduler = GuardedScheduler(
+        self.recording = recording = swarm.recording_of(index)
+        make_scheduler = recording.make_scheduler if recording else GuardedScheduler
+        make_ledger = recording.make_ledger if recording else Ledger
+        scheduler = make_scheduler(
             strategies.scheduler(), "scheduler", RarestFirst, timer=_no_timer
         )
         uploader = GuardedUploader(strategies.uploader(), "uploader", timer=_no_timer)
         choker = GuardedChoker(strategies.choker(), "choker", timer=_no_timer)
         self.guards = (scheduler, uploader, choker)
         """Around its strategies; they count the faults."""
-        self.ledger = Ledger(
+        self.ledger = make_ledger(
             lengths,
             scheduler=scheduler,
             rng=rng,
@@ -164,6 +167,8 @@ class Peer:
     def _go(self) -> None:
         self.is_here = False
         self.left_at = self.swarm.timeline.now
+        if self.recording:
+            self.recording.end("it left")
         self.swarm.gone(self)
 
     # --- what was heard ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Rates are bytes/s of payload, times seconds, lengths bytes.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -23,6 +24,8 @@ COARSEST = 256 * 1024
 """Bytes of the shortest request at most: several pieces must not become one event."""
 
 Role = Literal["seeder", "leecher", "free-rider"]
+
+_LETTERS: Mapping[Role, str] = MappingProxyType({"seeder": "S", "leecher": "L", "free-rider": "F"})
 
 NO_OPTIONS: Mapping[Axis, Mapping[str, object]] = MappingProxyType({})
 
@@ -49,6 +52,11 @@ class PeerSpec(Struct, frozen=True, kw_only=True):
     """Where it is, if that matters: see `CrossLink`."""
     labels: Mapping[str, str] = {}
     """What strategies of other peers are told of it."""
+
+
+def address_of(index: int) -> str:
+    """Return by which address peers know one of them."""
+    return f"peer-{index:06d}:6881"
 
 
 class CrossLink(Struct, frozen=True, kw_only=True):
@@ -136,6 +144,16 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """When to give up."""
     playback: PlaybackSpec | None = None
     """Leechers watch it while they fetch it."""
+
+    @property
+    def names(self) -> list[str]:
+        """What people call each peer, by its role: S1, S2, L1 and so on."""
+        numbers: Counter[str] = Counter()
+        names = []
+        for peer in self.peers:
+            numbers[peer.role] += 1
+            names.append(f"{_LETTERS[peer.role]}{numbers[peer.role]}")
+        return names
 
     @property
     def least_request(self) -> int:

@@ -9,6 +9,7 @@ from trio_swarm.simulator.peer import Peer
 from trio_swarm.simulator.pipes import Pipe, Receiving
 from trio_swarm.simulator.playback import PieceTimes
 from trio_swarm.simulator.racks import Crossing, CrossingPipe, trunks
+from trio_swarm.simulator.recording import PeerRecording, Recordings
 from trio_swarm.simulator.results import SwarmResult, result_of
 from trio_swarm.simulator.scenario import Scenario, StrategySet, strategies
 from trio_swarm.simulator.timeline import Timeline
@@ -28,9 +29,13 @@ def simulate(
     *,
     seed: int = 1,
     sink: Sink | None = None,
+    recordings: Recordings | None = None,
 ) -> SwarmResult:
     """Play a scenario to the end: all leechers are complete or gone, or nothing moves any more."""
-    return Swarm(scenario, strategy_set or strategies(), seed=seed, sink=sink).run()
+    swarm = Swarm(
+        scenario, strategy_set or strategies(), seed=seed, sink=sink, recordings=recordings
+    )
+    return swarm.run()
 
 
 class Swarm:
@@ -43,6 +48,7 @@ class Swarm:
         *,
         seed: int = 1,
         sink: Sink | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         self.scenario = scenario
         self.least_request = scenario.least_request
@@ -54,6 +60,7 @@ class Swarm:
             pieces = -(-scenario.size // scenario.piece_length)
             sink = self.piece_times = PieceTimes(len(scenario.peers), pieces, sink)
         self.trace = Trace(sink)
+        self._recordings = recordings
         self.pipes: list[Pipe] = []
         network = scenario.network
         self.trunks = trunks(self.timeline, network.cross_links, scenario.quantum)
@@ -76,6 +83,13 @@ class Swarm:
                 self.timeline.at(spec.leaves_at, peer.leave)
             if spec.dies_at < math.inf:
                 self.timeline.at(spec.dies_at, peer.die)
+
+    def recording_of(self, index: int) -> PeerRecording | None:
+        """Return what a peer records with, if it is recorded."""
+        if self._recordings is None:
+            return None
+        timeline = self.timeline
+        return self._recordings.of(index, lambda: timeline.now)
 
     def run(self) -> SwarmResult:
         """Play it."""
