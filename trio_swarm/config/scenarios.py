@@ -36,6 +36,7 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     send_buffer: Size = _NETWORK.send_buffer
     max_request: Annotated[int, Parsed(parse_piece_length)] = _NETWORK.max_request
     least_request: Annotated[int | None, Parsed(parse_piece_length)] = _NETWORK.least_request
+    have_interval: Seconds | None = _NETWORK.have_interval
     verify_seconds: Seconds = _NETWORK.verify_seconds
     allowed_fast: Annotated[int, Meta(ge=0, le=1000)] = _NETWORK.allowed_fast
 
@@ -123,6 +124,7 @@ class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 send_buffer=network.send_buffer,
                 max_request=network.max_request,
                 least_request=network.least_request,
+                have_interval=network.have_interval,
                 verify_seconds=network.verify_seconds,
                 allowed_fast=network.allowed_fast,
                 cross_links=tuple(

@@ -4,7 +4,7 @@ They are the very ones of a download that is not recorded, and do the same; that
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.recording.events import (
@@ -267,14 +267,16 @@ class RecordedLedger(Ledger):
         if self.pieces_of(key) is not before:
             self._recorder.add(Gained(self._at(), key, piece))
 
-    def add_pieces(self, key: int, pieces: PieceSet) -> bool:
-        """Note more pieces of a peer, and tell."""
-        new = pieces & ~self.pieces_of(key)
-        is_awaited = super().add_pieces(key, pieces)
-        if new:
-            at = self._at()
-            for piece in iterate(new):
-                self._recorder.add(Gained(at, key, piece))
+    def add_haves(self, haves: Iterable[tuple[int, PieceSet]]) -> bool:
+        """Note more pieces of peers, and tell."""
+        is_awaited = False
+        for key, pieces in haves:
+            new = pieces & ~self.pieces_of(key)
+            is_awaited |= super().add_haves(((key, pieces),))
+            if new:
+                at = self._at()
+                for piece in iterate(new):
+                    self._recorder.add(Gained(at, key, piece))
         return is_awaited
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  as the ledger

@@ -194,13 +194,12 @@ class Neighbour:
             self.peer.uploads.offer(self, self.peer.swarm.timeline.now)
         offered = have if self.offered is None else have & self.offered
         new = offered & ~self.told
-        self.note_told(offered)
+        self.note_told(offered, have)
         return new
 
-    def note_told(self, offered: PieceSet) -> None:
-        """Note that the other end was told of these; if it is all, keep them only once."""
+    def note_told(self, offered: PieceSet, have: PieceSet) -> None:
+        """Note that the other end was told of these; if that is all we have, keep them once."""
         told = self.told | offered
-        have = self.peer.ledger.have
         self.told = have if told == have else told
 
     def _tell_choke(self, messages: list[Message]) -> None:
@@ -300,7 +299,7 @@ class Neighbour:
             elif kind == REQUEST:
                 self._requested(content)
             elif kind == HAVE:
-                peer.heard_of(self, content)
+                peer.heard_haves([(self, content)])
             else:
                 self._hear_rare(kind, content, now)
         if self.is_queue_unordered or self.outbox is not None:

@@ -40,6 +40,9 @@ LEAST_WAIT = 1e-4
 """Seconds until a peer plans again at least, if only time has passed."""
 
 
+Haves = list[tuple[Neighbour, PieceSet]]
+"""At which ends of connections a peer hears of which pieces."""
+
 _no_timer = float
 """Returns 0.0: how long a decision takes must not decide anything here."""
 
@@ -173,18 +176,22 @@ class Peer:
 
     # --- what was heard ---------------------------------------------------------------------------
 
-    def heard_of(self, neighbour: Neighbour, pieces: PieceSet) -> None:
-        """Note that a peer has more pieces."""
+    def heard_haves(self, haves: Haves) -> None:
+        """Note which more pieces some peers have."""
         ledger = self.ledger
         swarm = self.swarm
-        key = neighbour.key
-        if ledger.add_pieces(key, pieces):
+        told = [(end.key, pieces) for end, pieces in haves if end.is_open]
+        if not told:
+            return
+        if ledger.add_haves(told):
             swarm.replan(self)
-        if not neighbour.am_interested and ledger.wanted & pieces:
-            swarm.wake(neighbour)
+        wanted = ledger.wanted
+        for end, pieces in haves:
+            if not end.am_interested and wanted & pieces and end.is_open:
+                swarm.wake(end)
         self.uploads.times.stir()
-        if ledger.pieces_of(key) == self.every:
-            self._is_complete(neighbour)
+        for key in ledger.take_newly_complete():
+            self._is_complete(self.neighbours[key])
 
     def pieces_changed(self, neighbour: Neighbour) -> None:
         """Look again at what a peer is good for."""
@@ -237,9 +244,8 @@ class Peer:
         """Tell peers that lack it of a new piece.
 
         What is to be said besides is not looked at: no peer becomes less interesting by a piece
-        that it has not got. Those whom it reaches at one time hear of it at once.
+        that it has not got.
         """
-        hearers: dict[tuple[float, PieceSet], list[Neighbour]] = {}
         have = self.ledger.have
         told = []
         for key in keys:
@@ -250,23 +256,18 @@ class Peer:
                 self.swarm.wake(neighbour)
             else:
                 told.append(neighbour)
-        self.uploads.offer_to_all(told, self.swarm.timeline.now)
+        swarm = self.swarm
+        self.uploads.offer_to_all(told, swarm.timeline.now)
+        interval = swarm.have_interval
         for neighbour in told:
             offered = neighbour.offered
             offered_now = have if offered is None else have & offered
             new = offered_now & ~neighbour.told
             if new:
-                neighbour.note_told(offered_now)
-                when = neighbour.pipe.follow((HAVE, new))
+                neighbour.note_told(offered_now, have)
+                when = neighbour.pipe.follow((HAVE, new), interval)
                 if when is not None:
-                    ends = hearers.get((when, new))
-                    if ends is None:
-                        hearers[when, new] = [neighbour.other]
-                    else:
-                        ends.append(neighbour.other)
-        at = self.swarm.timeline.at
-        for (when, new), ends in hearers.items():
-            at(when, _hear_of, ends, new)
+                    swarm.tell(neighbour.other, new, when)
 
     def _complete(self, now: float) -> None:
         self.finished_at = now
@@ -364,13 +365,6 @@ class Peer:
         """Look whether it has sent as much as it was going to."""
         if self.up.sent >= self.spec.leaves_after_copies * self.ledger.lengths.length:
             self.leave()
-
-
-def _hear_of(ends: list[Neighbour], pieces: PieceSet) -> None:
-    """Have several ends of connections hear of the same pieces."""
-    for end in ends:
-        if end.is_open:
-            end.peer.heard_of(end, pieces)
 
 
 def _some(every: PieceSet, count: int, rng: random.Random) -> PieceSet:

@@ -13,6 +13,7 @@ its rate), and the few bytes of messages that are not blocks. Those take no band
 their place in the stream: a HAVE behind a block arrives after it.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -238,8 +239,8 @@ class Pipe:
             self.last_arrival = when
             self._timeline.at(when, self._deliver, messages)
 
-    def follow(self, message: Message) -> float | None:
-        """Send a message behind all that was sent before.
+    def follow(self, message: Message, interval: float = 0.0) -> float | None:
+        """Send a message behind all that was sent before, to arrive at a multiple of `interval`.
 
         If that is nothing that waits for the link, return when the message arrives: the caller
         is to deliver it.
@@ -247,7 +248,10 @@ class Pipe:
         if self.items:
             self.items[-1].messages.append(message)
             return None
-        self.last_arrival = when = max(self._timeline.now + self.latency, self.last_arrival)
+        when = max(self._timeline.now + self.latency, self.last_arrival)
+        if interval > 0.0:
+            when = math.ceil(when / interval) * interval
+        self.last_arrival = when
         return when
 
     def send(self, blocks: list[tuple[int, Message]]) -> None:

@@ -44,8 +44,9 @@ class CrossingPipe(Pipe):
 
     __slots__ = ()
 
-    def follow(self, message: Message) -> None:
+    def follow(self, message: Message, interval: float = 0.0) -> None:
         """Send a message behind all that was sent before; nobody else may deliver it."""
+        del interval  # where it is at a certain time, nobody hears of it
         self.say([message])
 
 

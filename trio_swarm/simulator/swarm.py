@@ -4,8 +4,9 @@ import gc
 import math
 import random
 
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.simulator.neighbour import Neighbour
-from trio_swarm.simulator.peer import Peer
+from trio_swarm.simulator.peer import Haves, Peer
 from trio_swarm.simulator.pipes import Pipe, Receiving
 from trio_swarm.simulator.playback import PieceTimes
 from trio_swarm.simulator.racks import Crossing, CrossingPipe, trunks
@@ -53,6 +54,7 @@ class Swarm:
         self.scenario = scenario
         self.least_request = scenario.least_request
         self.quantum = scenario.quantum
+        self.have_interval = scenario.have_interval
         self.timeline = Timeline()
         self.piece_times: PieceTimes | None = None
         """When each peer had each piece, if they watch."""
@@ -65,6 +67,8 @@ class Swarm:
         network = scenario.network
         self.trunks = trunks(self.timeline, network.cross_links, scenario.quantum)
         self._rng = random.Random(f"{seed}/swarm")
+        self._haves: dict[float, dict[int, Haves]] = {}
+        """When → the index of a peer → what it will hear of then."""
         self._to_choke: list[Peer] = []
         self._to_plan: list[Peer] = []
         self._to_speak: list[Neighbour] = []
@@ -203,6 +207,29 @@ class Swarm:
             return
         self._seen = self.trace.events
         self.timeline.at(self.timeline.now + STALLED, self._look_for_life)
+
+    # --- HAVEs ------------------------------------------------------------------------------------
+
+    def tell(self, end: Neighbour, pieces: PieceSet, when: float) -> None:
+        """Have the end of a connection hear of pieces at `when`.
+
+        They are most of all messages: so what many hear at one time is one action, and what one
+        peer hears it takes in at once.
+        """
+        to_hear = self._haves.get(when)
+        if to_hear is None:
+            self._haves[when] = to_hear = {}
+            self.timeline.at(when, self._hear_haves)
+        index = end.peer.index
+        heard = to_hear.get(index)
+        if heard is None:
+            to_hear[index] = [(end, pieces)]
+        else:
+            heard.append((end, pieces))
+
+    def _hear_haves(self) -> None:
+        for index, haves in self._haves.pop(self.timeline.now).items():
+            self.peers[index].heard_haves(haves)
 
     # --- decisions of one moment ----------------------------------------------------------------
 

@@ -10,7 +10,7 @@ piece, and `plan` returns at once unless some peer has room and something it cou
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from trio_swarm.errors import LocalProtocolError
 from trio_swarm.piece_sets import PieceSet
@@ -54,6 +54,7 @@ class Ledger:
         self._availability = Availability(lengths.piece_count)
         self._sources: dict[int, Source] = {}
         self._joined = 0
+        self._newly_complete: list[int] = []
         self._fast_pieces: PieceSet = 0  # as the latest peer allowed them
         self._planner = Planner(
             self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
@@ -193,19 +194,40 @@ class Ledger:
             self._availability.add(bit)
             self._planner.nourish(source, bit)
 
-    def add_pieces(self, key: int, pieces: PieceSet) -> bool:
-        """Note that a peer has more pieces, which exist: HAVEs.
+    def add_haves(self, haves: Iterable[tuple[int, PieceSet]]) -> bool:
+        """Note that peers have more pieces, which exist: HAVEs.
 
-        Returns whether that is what it waited for to be asked for something.
+        Returns whether that is what one of them waited for to be asked for something.
         """
-        source = self._sources[key]
-        new = pieces & ~source.pieces
-        if not new:
-            return False
-        source.pieces |= new
-        self._availability.add(new)
+        sources = self._sources
+        add = self._availability.add
         planner = self._planner
-        return key in planner.barren and planner.nourish(source, new)
+        barren = planner.barren
+        every = self._states.every
+        is_awaited = False
+        for key, pieces in haves:
+            source = sources[key]
+            before = source.pieces
+            after = before | pieces
+            if after == before:
+                continue
+            new = after ^ before
+            if after == every:
+                source.pieces = every
+                self._newly_complete.append(key)
+            else:
+                source.pieces = after
+            add(new)
+            if key in barren and planner.nourish(source, new):
+                is_awaited = True
+        return is_awaited
+
+    def take_newly_complete(self) -> list[int]:
+        """Return, once, the keys of the peers that HAVEs told to have all pieces."""
+        keys = self._newly_complete
+        if keys:
+            self._newly_complete = []
+        return keys
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  the fact itself
         """Note that a peer chokes us, or not.
