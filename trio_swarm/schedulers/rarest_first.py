@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import Assignment, SwarmView
 from trio_swarm.schedulers.draft import Draft, Levels, begun_first
 
@@ -38,7 +39,6 @@ class RarestFirst:
         draft = Draft(view)
         levels: Levels | None = None
         beginning = _pieces_had(view) < self.random_first_pieces
-        begun_limit = self.begun_per_peer * (len(view.peers) + len(view.busy))
         peers = view.peers
         if len(peers) > 1:
             peers = sorted(peers, key=_by_rate, reverse=True)
@@ -46,7 +46,7 @@ class RarestFirst:
             room = peer.room
             while room > 0 and (candidates := draft.wanted & peer.pieces):
                 begun = candidates & draft.started
-                if begun and (beginning or draft.started.bit_count() > begun_limit):
+                if begun and (beginning or self._is_much_begun(draft.started, view)):
                     candidates = begun
                 elif peer.suggested:
                     candidates = (candidates & peer.suggested) or candidates
@@ -56,6 +56,13 @@ class RarestFirst:
                     candidates = levels.rarest(candidates)
                 room -= draft.give(peer, begun_first(candidates, draft.started, rng))
         return draft.assignments
+
+    def _is_much_begun(self, started: PieceSet, view: SwarmView) -> bool:
+        count = started.bit_count()
+        # Whoever serves us counts; but it takes a while to find out who is busy.
+        return count > self.begun_per_peer * len(view.peers) and count > self.begun_per_peer * (
+            len(view.peers) + len(view.busy)
+        )
 
 
 def _pieces_had(view: SwarmView) -> int:

@@ -33,8 +33,11 @@ REQUESTS_ANNOUNCED = 1024
 """How many requests a peer says it queues (BEP 10, "reqq")."""
 
 CHOKE_PAUSE = 0.5
+LONG_CHOKE_PAUSE = 1.0
 """Seconds between two decisions whom to unchoke, unless a peer can have a free slot: that is not
-kept waiting. Real peers decide at each change of interest; here it was a quarter of the work."""
+kept waiting. Real peers decide at each change of interest; here it was a quarter of the work. The
+longer one is for swarms of more than `MANY` peers: 100 x 256 ended after 16.45 ± 0.17 s with it,
+and after 16.18 ± 0.21 s with the other (8 seeds)."""
 
 LEAST_WAIT = 1e-4
 """Seconds until a peer plans again at least, if only time has passed."""
@@ -326,7 +329,7 @@ class Peer:
                 self.swarm.rechoke(self)
                 return
         if self._chokes_at < now:
-            self._chokes_at = max(now, self._choked_at + CHOKE_PAUSE)
+            self._chokes_at = max(now, self._choked_at + self.swarm.choke_pause)
             self.swarm.timeline.at(self._chokes_at, self.swarm.rechoke, self)
 
     def choke(self, now: float) -> None:

@@ -27,8 +27,8 @@ MANY = 250
 """Peers from which on HAVEs are heard together: of the events of a large swarm most are HAVEs."""
 
 HAVE_INTERVAL = 0.02
-"""Seconds: HAVEs that arrive within it are heard together then, at its end. Twenty-seven swarms of
-100 to 300 peers ended EFFECT later than with each heard at its time."""
+"""Seconds: HAVEs that arrive within it are heard together then, at its end. 100 x 256 ended
+after 16.18 ± 0.25 s with it, and after 16.18 ± 0.21 s with each heard at its time (8 seeds)."""
 
 Role = Literal["seeder", "leecher", "free-rider"]
 

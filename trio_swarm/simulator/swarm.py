@@ -6,13 +6,13 @@ import random
 
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.simulator.neighbour import Neighbour
-from trio_swarm.simulator.peer import Haves, Peer
+from trio_swarm.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, Haves, Peer
 from trio_swarm.simulator.pipes import Pipe, Receiving
 from trio_swarm.simulator.playback import PieceTimes
 from trio_swarm.simulator.racks import Crossing, CrossingPipe, trunks
 from trio_swarm.simulator.recording import PeerRecording, Recordings
 from trio_swarm.simulator.results import SwarmResult, result_of
-from trio_swarm.simulator.scenario import Scenario, StrategySet, strategies
+from trio_swarm.simulator.scenario import MANY, Scenario, StrategySet, strategies
 from trio_swarm.simulator.timeline import Timeline
 from trio_swarm.simulator.trace import Sink, Trace
 
@@ -55,6 +55,7 @@ class Swarm:
         self.least_request = scenario.least_request
         self.quantum = scenario.quantum
         self.have_interval = scenario.have_interval
+        self.choke_pause = LONG_CHOKE_PAUSE if len(scenario.peers) > MANY else CHOKE_PAUSE
         self.timeline = Timeline()
         self.piece_times: PieceTimes | None = None
         """When each peer had each piece, if they watch."""

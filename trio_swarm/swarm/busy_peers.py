@@ -31,7 +31,7 @@ class BusyPeers(Sequence[PeerView]):
     Few strategies do, and a view of each of many busy peers would cost more than the plan.
     """
 
-    __slots__ = ("_every", "_now", "_sources", "_views")
+    __slots__ = ("_all", "_asked", "_every", "_hungry", "_now", "_sources", "_views")
 
     def __init__(
         self,
@@ -41,18 +41,27 @@ class BusyPeers(Sequence[PeerView]):
         every: PieceSet,
         now: float,
     ) -> None:
-        keys = {peer.key for peer in asked}
-        self._sources = [
-            source
-            for key, source in sources.items()
-            if source.serves and key not in keys and (source.in_flight or key in hungry)
-        ]
+        self._all = sources
+        self._asked = asked
+        self._hungry = hungry
+        self._sources: list[Source] | None = None
         self._every = every
         self._now = now
         self._views: list[PeerView] | None = None
 
+    def _busy(self) -> list[Source]:
+        busy = self._sources
+        if busy is None:
+            keys = {peer.key for peer in self._asked}
+            self._sources = busy = [
+                source
+                for key, source in self._all.items()
+                if source.serves and key not in keys and (source.in_flight or key in self._hungry)
+            ]
+        return busy
+
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self._busy())
 
     @overload
     def __getitem__(self, index: int) -> PeerView: ...
@@ -61,7 +70,6 @@ class BusyPeers(Sequence[PeerView]):
     def __getitem__(self, index: int | slice) -> PeerView | Sequence[PeerView]:
         if self._views is None:
             self._views = [
-                view_of(source, source.pieces, 0, self._every, self._now)
-                for source in self._sources
+                view_of(source, source.pieces, 0, self._every, self._now) for source in self._busy()
             ]
         return self._views[index]

@@ -267,9 +267,18 @@ class GuardedUploader(_Guarded):
         If not, `offer` and `suggest` need not be called with this view.
         """
         ask = self._steers
-        if ask is None or self.is_replaced:
-            return not self.is_replaced
-        return bool(self._call.run(lambda: ask(view), otherwise=False))
+        call = self._call
+        if ask is None or call.count.replaced:
+            return not call.count.replaced
+        start = call.timer()
+        try:
+            steers = bool(ask(view))
+        except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
+            call.fail(error)
+            return False
+        if (took := call.timer() - start) > call.budget or call.count.is_slow:
+            call.end(took)
+        return steers
 
     @property
     def suggests(self) -> bool:
@@ -404,7 +413,7 @@ class _BreachError(Exception):
 class _TimedCall:
     """Around a strategy's function; any exception or overrun is a fault, and costs only this call.
 
-    `offer` and `suggest` are called so often that they do what `run` does themselves.
+    `steers`, `offer` and `suggest` are called so often that they do what `run` does themselves.
     """
 
     __slots__ = ("budget", "count", "timer")

@@ -218,7 +218,13 @@ class Ledger:
             else:
                 source.pieces = after
             add(new)
-            if key in barren and planner.nourish(source, new):
+            # In the order of what is known soonest: most peers choke us, or have work.
+            if (
+                (not source.choked or source.fast_pieces & new)
+                and source.in_flight <= source.low_water
+                and key in barren
+                and planner.nourish(source, new)
+            ):
                 is_awaited = True
         return is_awaited
 
