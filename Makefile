@@ -68,10 +68,10 @@ test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # What is compiled behaves as its sources do: the tests of it run against a wheel in an environment of
-# its own, which borrows everything else from this one. The rest of the suite says nothing more there.
+# its own, which borrows everything else from this one. Strategies themselves are interpreted there, too.
 COMPILED := build/compiled
 COMPILED_TESTS := $(wildcard $(addprefix tests/test_,building_*.py swarm_*.py simulator_[prst]*.py \
-	recording_recorder.py schedulers_ch*.py schedulers_contract.py schedulers_spread.py))
+	recording_recorder.py schedulers_ch*.py schedulers_spread.py))
 
 test-compiled: $(INSTALLED) compiler  ## run the tests of the compiled modules against a compiled wheel
 	@rm -rf $(COMPILED)
