@@ -21,7 +21,8 @@ FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip
 FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check nightly build clean foreign-clients
+.PHONY: help venv demo test test-compiled check nightly build compiled pure clean foreign-clients
+.PHONY: compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
 .PHONY: bench-swarm profile
 
@@ -65,6 +66,27 @@ demo: $(INSTALLED)  ## run the whole system in a scratch folder and compare the 
 
 test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# What is compiled behaves as its sources do: the tests of it run against a wheel in an environment of
+# its own, which borrows everything else from this one. Strategies themselves are interpreted there, too.
+COMPILED := build/compiled
+COMPILED_TESTS := $(wildcard $(addprefix tests/test_,building_*.py swarm_*.py simulator_[prst]*.py \
+	recording_recorder.py schedulers_ch*.py schedulers_spread.py))
+
+test-compiled: $(INSTALLED) compiler  ## run the tests of the compiled modules against a compiled wheel
+	@rm -rf $(COMPILED)
+	@echo "Compiling the core, which takes a minute"
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
+		--wheel-dir $(COMPILED)/wheel .
+	@$(BIN)/python -m venv --without-pip $(COMPILED)/env
+	@$(BIN)/python -m pip --python $(COMPILED)/env/bin/python install --quiet \
+		--disable-pip-version-check --no-deps $(COMPILED)/wheel/*.whl
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$(ls -d $(COMPILED)/env/lib/python3*/site-packages)/borrowed.pth
+	@PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -c 'import sys, trio_swarm.swarm.ledger as it; \
+		it.__file__.endswith(".so") or sys.exit("The wheel is not compiled: pip wheel -v . says why")'
+	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) \
+		$(COMPILED_TESTS)
 
 check: $(INSTALLED)  ## lint, formatting, types, and the direction of the architecture
 	$(BIN)/ruff check .
@@ -118,9 +140,29 @@ profile: $(INSTALLED)  ## show where the time of a transfer goes, on either side
 build: $(INSTALLED)  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
-clean:  ## remove what the other targets made
+compiled: $(INSTALLED) compiler  ## compile the core in this checkout: simulations run much faster
+	$(BIN)/python trio_swarm/building/compiled.py --in-place
+
+pure:  ## remove what `make compiled` made, so that the sources run
+	find trio_swarm -name '*.so' -delete
+
+clean: pure  ## remove what the other targets made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A C compiler and Python's headers, for the compiled core.
+compiler: $(INSTALLED)
+	@there='import pathlib, sys, sysconfig; \
+		sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'; \
+	if command -v cc >/dev/null && $(BIN)/python -c "$$there"; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing a C compiler"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends gcc libc6-dev python3-dev >/dev/null; \
+	else \
+		echo "No C compiler or no Python headers (Debian: gcc, libc6-dev and python3-dev)" >&2; \
+		exit 1; \
+	fi
 
 # Never a reason to fail: without these programs their tests say so and are skipped (with CI=true
 # they fail). iproute2 makes the network namespace they all live in.

@@ -1,7 +1,12 @@
-"""Hypothesis profiles: `default` for every run, the others for `make nightly`."""
+"""What every run of the tests needs: an up-to-date core, and Hypothesis' profiles.
+
+`default` is for every run, the others for `make nightly`.
+"""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("default", max_examples=100, deadline=None)
@@ -13,3 +18,18 @@ for name, examples in {"nightly": 10_000, "nightly-models": 1_000}.items():
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    """Refuse to test a compiled module in the place of a source that was changed since."""
+    package = Path(__file__).parent.parent / "trio_swarm"
+    for library in sorted(package.rglob("*.so")):
+        source = library.with_name(library.name.split(".")[0] + ".py")
+        if library.name.startswith("compiled__mypyc."):
+            continue  # made with the others
+        if not source.exists() or source.stat().st_mtime > library.stat().st_mtime:
+            pytest.exit(
+                f"{source.relative_to(package.parent)} was changed after it was compiled:"
+                " run `make compiled`, or `make pure` to run the sources",
+                returncode=4,
+            )

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from trio_swarm.piece_sets import full_set, iterate
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.swarm.ledger import Ledger
 
 
@@ -39,8 +39,8 @@ def picture(ledger: Ledger, piece: int) -> str:
     return "".join(signs)
 
 
-def check(ledger: Ledger) -> None:
-    """Assert everything that must always hold, by counting."""
+def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
+    """Assert everything that must always hold, by counting; it began with `born_with`."""
     states = ledger._states
     lengths = ledger.lengths
     every = full_set(lengths.piece_count)
@@ -89,18 +89,13 @@ def check(ledger: Ledger) -> None:
     assert states.free_total == free_total
     missing = sum(lengths.piece_size(piece) for piece in iterate(states.wanted))
     assert states.remaining == missing - received
-    verified = lengths.length - missing - _at_start(ledger)
+    verified = lengths.length - missing - sum(map(lengths.piece_size, iterate(born_with)))
     assert ledger.received_bytes == verified + received + ledger.failed_bytes
     for n, held in enumerate(ledger.rarity):
         for piece in iterate(held):
             assert sum(s.pieces >> piece & 1 for s in ledger._sources.values()) == n
     assert sum(held.bit_count() for held in ledger.rarity) == lengths.piece_count
     check_nobody_is_forgotten(ledger)
-
-
-def _at_start(ledger: Ledger) -> int:
-    """Return the bytes of pieces the ledger was born with (tests set `born_with`)."""
-    return sum(ledger.lengths.piece_size(p) for p in iterate(getattr(ledger, "born_with", 0)))
 
 
 def check_nobody_is_forgotten(ledger: Ledger) -> None:

@@ -1,5 +1,9 @@
-"""The wheel that people install: it holds all it needs, and gives them the command."""
+"""The wheel that people install: it holds all it needs, and gives them the command.
 
+This is the pure one, which is made at once; `make test-compiled` tests the other.
+"""
+
+import os
 import subprocess
 import sys
 import venv
@@ -17,7 +21,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    _run(sys.executable, "-m", "pip", "wheel", *QUIET, "--no-deps", "-w", folder, PROJECT)
+    pure = os.environ | {"TRIO_SWARM_PURE": "1"}
+    _run(sys.executable, "-m", "pip", "wheel", *QUIET, "--no-deps", "-w", folder, PROJECT, env=pure)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -37,6 +42,12 @@ def test_the_wheel_has_the_package_and_its_type_marker_and_no_tests(wheel: Path)
     assert "trio_swarm/py.typed" in names
     assert "trio_swarm/schedulers/rarest_first.py" in names
     assert not [name for name in names if not name.startswith(("trio_swarm/", "trio_swarm-"))]
+    assert not [name for name in names if "building" in name]
+
+
+def test_a_wheel_that_is_to_be_pure_has_no_library_and_fits_every_platform(wheel: Path) -> None:
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+    assert wheel.name.endswith("-py3-none-any.whl")
 
 
 def test_a_fresh_environment_gets_a_command_that_knows_its_version(
@@ -53,7 +64,7 @@ def test_a_fresh_environment_has_the_built_in_schedulers(programs: Path) -> None
         assert name in listed
 
 
-def _run(*argv: str | Path) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+def _run(*argv: str | Path, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -63,6 +63,7 @@ def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *[*pip, "install", *options, PROJECT, PACKAGE],
         cwd=tmp_path,
         PYTHONPATH=backend,
+        TRIO_SWARM_PURE="1",
     )
     assert installed.returncode == 0, installed.stderr[-3000:]
     return python

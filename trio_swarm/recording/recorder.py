@@ -264,7 +264,7 @@ class RecordedLedger(Ledger):
         """Note one more piece of a peer, and tell."""
         before = self.pieces_of(key)
         super().add_piece(key, piece)
-        if self.pieces_of(key) is not before:
+        if self.pieces_of(key) != before:
             self._recorder.add(Gained(self._at(), key, piece))
 
     def add_haves(self, haves: Iterable[tuple[int, PieceSet]]) -> bool:

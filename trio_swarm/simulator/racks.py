@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from trio_swarm.simulator.scenario import CrossLink, PeerSpec
     from trio_swarm.simulator.timeline import Timeline
 
-_PASSED: Message = (-1, None)
-"""Stands for a quantum of a block that is not through yet; nobody is told."""
+_PASSED = -1
+"""Kind of a message: it stands for a quantum of a block that is not through yet; nobody is told."""
 
 
 class Trunk(Uplink):
@@ -73,7 +73,7 @@ class Crossing:
         self._held: Pipe | None = None
 
         def passed(messages: list[Message]) -> None:
-            told = [message for message in messages if message is not _PASSED]
+            told = [message for message in messages if message[0] != _PASSED]
             if told:
                 deliver(told)
 
@@ -110,7 +110,7 @@ class Crossing:
     def _arrived(self, nbytes: int) -> None:
         onward = self._onward
         onward.limit_unsent(self._trunk.room)
-        onward.send([(nbytes, _PASSED)])
+        onward.send([(nbytes, (_PASSED, None))])
         if not onward.is_full:  # there is more room than when the pipe was held back
             self._has_room()
 

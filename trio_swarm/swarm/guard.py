@@ -7,7 +7,7 @@ it is counted afterwards.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from trio_swarm.errors import SchedulerError
@@ -292,9 +292,10 @@ class GuardedUploader(_Guarded):
             return None
         start = call.timer()
         try:
-            offered = self._strategy.offer(view, peer)
-            if offered is not None:
-                self._check(offered, "offer", "offered", view)
+            answer: object = self._strategy.offer(view, peer)
+            offered = None
+            if answer is not None:
+                offered = self._check(answer, "offer", "offered", view)
         except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
             call.fail(error)
             return None
@@ -313,10 +314,10 @@ class GuardedUploader(_Guarded):
             return None
         start = call.timer()
         try:
-            suggested = ask(view, peer)
-            if suggested is not None:
-                self._check(suggested, "suggest", "suggested", view)
-                suggested &= peer.revealed
+            answer: object = ask(view, peer)
+            suggested = None
+            if answer is not None:
+                suggested = self._check(answer, "suggest", "suggested", view) & peer.revealed
         except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
             call.fail(error)
             return None
@@ -325,12 +326,13 @@ class GuardedUploader(_Guarded):
         return suggested
 
     @staticmethod
-    def _check(pieces: object, kind: str, did: str, view: UploadView) -> None:
-        """Refuse what is no set of pieces that we have."""
+    def _check(pieces: object, kind: str, did: str, view: UploadView) -> PieceSet:
+        """Return an answer that is a set of pieces that we have, and refuse all others."""
         if type(pieces) is not int or pieces < 0:
             raise _BreachError(kind, f"{did} {pieces!r:.50}, which is no piece set")
         if pieces & ~view.have:
             raise _BreachError(kind, f"{did} pieces that we do not have")
+        return pieces
 
     def order(
         self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
@@ -396,8 +398,8 @@ class GuardedChoker(_Guarded):
     def _ask(self, view: ChokeView, rng: random.Random) -> list[int]:
         known = {peer.key for peer in view.peers}
         chosen: dict[int, None] = {}
-        key: object
-        for key in self._strategy.unchoke(view, rng):
+        answer: Iterable[object] = self._strategy.unchoke(view, rng)
+        for key in answer:
             if type(key) is not int or key not in known:
                 raise _BreachError("peer", f"unchoked {key!r:.50}, which is no connected peer")
             if key in chosen or len(chosen) == view.slots:

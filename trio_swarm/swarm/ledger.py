@@ -20,9 +20,9 @@ from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.in_flight import InFlight
 from trio_swarm.swarm.lengths import BLOCK_SHIFT, BlockRun, BlockSet, Lengths
 from trio_swarm.swarm.open_piece import OpenPiece
-from trio_swarm.swarm.outcomes import BlockOutcome, PeerStats
+from trio_swarm.swarm.outcomes import BlockOutcome, Grant, PeerStats
 from trio_swarm.swarm.piece_states import PieceStates
-from trio_swarm.swarm.planner import Grant, Planner
+from trio_swarm.swarm.planner import Planner
 from trio_swarm.swarm.smart_ban import Parole
 from trio_swarm.swarm.source import MAX_QUEUE_LIMIT, NO_LABELS, Source
 

@@ -10,7 +10,6 @@ import random
 from collections.abc import Iterable
 from operator import itemgetter
 from types import MappingProxyType
-from typing import NamedTuple
 
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
@@ -18,7 +17,8 @@ from trio_swarm.swarm.availability import Availability
 from trio_swarm.swarm.busy_peers import BusyPeers, view_of
 from trio_swarm.swarm.endgame import STALL_GAIN, TAIL_GAIN, find_duplicates
 from trio_swarm.swarm.guard import GuardedScheduler
-from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockRun, BlockSet, lowest_blocks
+from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockSet, lowest_blocks
+from trio_swarm.swarm.outcomes import Grant
 from trio_swarm.swarm.piece_states import PieceStates
 from trio_swarm.swarm.sharing import BufferShares
 from trio_swarm.swarm.source import Source
@@ -35,13 +35,6 @@ TAIL_INTERVAL = 0.1
 
 _MAX_ROUNDS = 3
 """Times a strategy is asked in one plan, when it began more pieces than may be open."""
-
-
-class Grant(NamedTuple):
-    """Ask `run` of `peer` (or, as a cancel, ask it no longer)."""
-
-    peer: int
-    run: BlockRun
 
 
 class Planner:
