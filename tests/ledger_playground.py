@@ -1,5 +1,6 @@
 """A look into a ledger: its pieces as text, and everything that must always hold, by counting."""
 
+import math
 from collections import defaultdict
 
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
@@ -61,7 +62,7 @@ def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
                 asked += 1
         assert source.in_flight == asked
         assert not (source.banned and asked)
-        assert source.idle_since is None or not asked
+        assert source.idle_since == math.inf or not asked
     started = free_total = received = 0
     for piece, state in states.open.items():
         assert not state.free & state.received

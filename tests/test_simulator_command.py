@@ -233,7 +233,7 @@ def test_wrong_names_are_told_before_anything_runs(small: Path) -> None:
 
 
 def test_variants_of_one_scheduler_are_compared(small: Path) -> None:
-    variants = ("bandwidth-weighted", "bandwidth-weighted:pieces=rarest", "rarest-first")
+    variants = ("bandwidth-weighted", "bandwidth-weighted:pieces=in-order", "rarest-first")
     flags = [part for each in variants for part in ("--scheduler", each)]
     code, out, err = run_here("simulate", small, *flags)
     assert (code, err) == (0, "")

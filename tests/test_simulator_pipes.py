@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from pipe_ends import End
 from trio_swarm.simulator.pipes import Downlink, Message, Pipe, Uplink
 from trio_swarm.simulator.timeline import Timeline
 
@@ -63,8 +64,8 @@ class Pouring:
             down,
             latency=0.001,
             send_buffer=4 * QUANTUM,
-            deliver=deliver,
-            has_room=refill,
+            sender=End(deliver, refill),
+            receiver=End(deliver),
         )
         refill()
 
@@ -120,8 +121,8 @@ def test_a_message_keeps_its_place_behind_blocks_that_the_socket_took() -> None:
         None,
         latency=0.5,
         send_buffer=1000,
-        deliver=deliver,
-        has_room=lambda: None,
+        sender=End(deliver),
+        receiver=End(deliver),
     )
     pipe.say([(0, "first")])
     pipe.send([(1000, (0, "block")), (1000, (0, "block"))])
@@ -133,14 +134,18 @@ def test_a_message_keeps_its_place_behind_blocks_that_the_socket_took() -> None:
 def test_a_message_does_not_overtake_a_block_that_waits_for_the_downlink() -> None:
     timeline = Timeline()
     heard: list[tuple[float, object]] = []
+
+    def deliver(messages: list[Message]) -> None:
+        heard.extend((timeline.now, content) for _, content in messages)
+
     pipe = Pipe(
         timeline,
         Uplink(timeline, 1000.0, QUANTUM),
         Downlink(timeline, 100.0),
         latency=0.5,
         send_buffer=1000,
-        deliver=lambda messages: heard.extend((timeline.now, content) for _, content in messages),
-        has_room=lambda: None,
+        sender=End(deliver),
+        receiver=End(deliver),
     )
     pipe.send([(1000, (0, "block"))])
     timeline.at(2.0, pipe.say, [(0, "behind")])

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 import pytest
 from msgspec.structs import replace
 
+from pipe_ends import End
 from shaped_links import MBIT
 from simulated_swarms import MIB
 from trio_swarm.schedulers.api import Assignment, SwarmView
 from trio_swarm.simulator import PeerSpec, Scenario, Swarm, simulate, strategies
-from trio_swarm.simulator.pipes import Downlink, Message, Pipe, Receiving, Uplink
+from trio_swarm.simulator.pipes import Downlink, Hearing, Message, Pipe, Receiving, Uplink
 from trio_swarm.simulator.racks import Crossing, Trunk, labels_seen
 from trio_swarm.simulator.scenario import CrossLink, Network
 from trio_swarm.simulator.timeline import Timeline
@@ -62,20 +63,20 @@ class Pouring:
             pipe.send([(QUANTUM, (0, QUANTUM))] * 8)
 
         down: Receiving = self.down[flow[1]]
-        told = deliver
+        told: Hearing = End(deliver)
         if crosses:
             down = crossing = Crossing(
-                self.timeline, self.trunk, self.down[flow[1]], latency=0.001, deliver=deliver
+                self.timeline, self.trunk, self.down[flow[1]], latency=0.001, receiver=End(deliver)
             )
-            told = crossing.enter
+            told = crossing
         pipe = Pipe(
             self.timeline,
             self.up[flow[0]],
             down,
             latency=0.001,
             send_buffer=4 * QUANTUM,
-            deliver=told,
-            has_room=refill,
+            sender=End(deliver, refill),
+            receiver=told,
         )
         refill()
 
@@ -116,15 +117,15 @@ def test_a_message_keeps_its_place_behind_a_block_on_the_way_over_a_trunk() -> N
         heard.extend((timeline.now, content) for _, content in messages)
 
     trunk = Trunk(timeline, 100.0, QUANTUM, 0.25)
-    crossing = Crossing(timeline, trunk, None, latency=0.25, deliver=deliver)
+    crossing = Crossing(timeline, trunk, None, latency=0.25, receiver=End(deliver))
     pipe = Pipe(
         timeline,
         Uplink(timeline, 1000.0, QUANTUM),
         crossing,
         latency=0.5,
         send_buffer=5000,
-        deliver=crossing.enter,
-        has_room=lambda: None,
+        sender=End(deliver),
+        receiver=crossing,
     )
     pipe.say([(0, "first")])
     pipe.send([(1000, (0, "block"))])

@@ -68,7 +68,6 @@ class Peer:
         self.max_request = network.max_request
         self.least_request = swarm.least_request
         self.address = address_of(index)
-        self.neighbours: dict[int, Neighbour] = {}
         self.asked: dict[tuple[int, int, int], int] = {}
         """Bytes of each request under way, by peer, piece and begin."""
         self.is_here = False
@@ -116,6 +115,7 @@ class Peer:
             changed=swarm.wake,
             sooner=self._reveal_sooner,
         )
+        self.neighbours = self.uploads.peers
         self._to_reveal = Alarm(timeline, self._reveal)
         self._to_plan_again = Alarm(timeline, self._time_passed)
         self._to_choke_again = Alarm(timeline, self._round_over)
@@ -131,7 +131,6 @@ class Peer:
     def meet(self, neighbour: Neighbour) -> None:
         """Join a connection that is open now."""
         now = self.swarm.timeline.now
-        self.neighbours[neighbour.key] = neighbour
         labels = labels_seen(self.spec, self.swarm.scenario.peers[neighbour.key])
         self.ledger.add_peer(neighbour.key, now, identity=neighbour.address, labels=labels)
         self.ledger.set_queue_limit(neighbour.key, REQUESTS_ANNOUNCED)
@@ -144,7 +143,6 @@ class Peer:
         if not neighbour.is_open:
             return
         neighbour.close()
-        del self.neighbours[neighbour.key]
         self.ledger.remove_peer(neighbour.key)
         self.swarm.replan(self)
         self.swarm.rechoke(self)

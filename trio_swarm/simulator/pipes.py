@@ -28,8 +28,25 @@ BACKLOG = 0.1
 ALONE = 4
 """Quanta sent at a time by a pipe that has its uplink for itself."""
 
+_MOST_REMEMBERED = 8
+"""Pipes that a downlink remembers before it looks which of them have anything on its way."""
+
 Message = tuple[int, Any]
 """What one peer tells another: a kind, which tells the type of its content, and that."""
+
+
+class Speaking(Protocol):
+    """Whoever sends through a pipe."""
+
+    def has_room(self) -> None:
+        """Go on: the socket has taken all it was given."""
+
+
+class Hearing(Protocol):
+    """Whoever hears what comes out of a pipe."""
+
+    def hear(self, messages: list[Message]) -> None:
+        """Act on what arrived."""
 
 
 class Receiving(Protocol):
@@ -61,16 +78,18 @@ class Downlink:
         now = self._timeline.now
         horizon = now + pipe.latency
         pending = pipe.pending
-        while pending and pending[0] <= horizon:
-            del pending[0]
+        if pending and pending[0] <= horizon:
+            pipe.pending = pending = tuple([each for each in pending if each > horizon])
         pipes = self._pipes
         queued = self.free_at - horizon
-        if queued <= FREE_BACKLOG:
+        if queued <= FREE_BACKLOG and len(pipes) < _MOST_REMEMBERED:
             pipes[pipe] = None
             return True
         busy = {each: None for each in pipes if each.last_arrival > now + each.latency}
         busy[pipe] = None
         self._pipes = busy
+        if queued <= FREE_BACKLOG:
+            return True
         if len(pending) * quantum * len(busy) <= BACKLOG * self.rate:
             return True
         self._waiting.append(pipe)
@@ -141,7 +160,7 @@ class Uplink:
             arrival = end + pipe.latency
             if down is not None:
                 arrival = down.arrival(now + pipe.latency, arrival, nbytes)
-                pipe.pending.append(arrival)
+                pipe.pending = (*pipe.pending, arrival)
             pipe.last_arrival = max(arrival, pipe.last_arrival)
             self._timeline.at(end, self._finish, pipe, nbytes)
             return
@@ -175,10 +194,10 @@ class Pipe:
     """
 
     __slots__ = (
-        "_deliver",
-        "_has_room",
         "_limit",
+        "_receiver",
         "_send_buffer",
+        "_sender",
         "_timeline",
         "down",
         "is_full",
@@ -202,8 +221,8 @@ class Pipe:
         *,
         latency: float,
         send_buffer: int,
-        deliver: Callable[[list[Message]], None],
-        has_room: Callable[[], None],
+        sender: Speaking,
+        receiver: Hearing,
         share: float = 1.0,
     ) -> None:
         self.up = up
@@ -212,7 +231,8 @@ class Pipe:
         self.latency = latency
         self.quantum = max(1, round(up.quantum * share))
         """Bytes sent in one turn."""
-        self.items: list[_Item] = []
+        # Most are empty most of the time, and an empty tuple is one for all of them.
+        self.items: tuple[_Item, ...] = ()
         self.unsent = 0
         """Bytes of blocks in `items` that the uplink has not sent."""
         self.sent = 0
@@ -223,12 +243,12 @@ class Pipe:
         self.is_full = False
         """The sender waits until its socket has taken all it was given."""
         self.last_arrival = 0.0
-        self.pending: list[float] = []
+        self.pending: tuple[float, ...] = ()
         """When the quanta under way will be through the downlink."""
         self._timeline = timeline
         self._send_buffer = self._limit = send_buffer
-        self._deliver = deliver
-        self._has_room = has_room
+        self._sender = sender
+        self._receiver = receiver
 
     def say(self, messages: list[Message]) -> None:
         """Send messages without blocks, behind all that was sent before."""
@@ -237,7 +257,7 @@ class Pipe:
         else:
             when = max(self._timeline.now + self.latency, self.last_arrival)
             self.last_arrival = when
-            self._timeline.at(when, self._deliver, messages)
+            self._timeline.at(when, self._receiver.hear, messages)
 
     def follow(self, message: Message, interval: float = 0.0) -> float | None:
         """Send a message behind all that was sent before, to arrive at a multiple of `interval`.
@@ -257,9 +277,8 @@ class Pipe:
     def send(self, blocks: list[tuple[int, Message]]) -> None:
         """Send blocks: bytes, and what to deliver with the last of them."""
         is_new = not self.items
-        for length, message in blocks:
-            self.items.append(_Item(length, message))
-            self.unsent += length
+        self.items += tuple([_Item(length, message) for length, message in blocks])
+        self.unsent += sum([length for length, _ in blocks])
         self.is_full = self.unsent > self._limit
         if is_new and self.items:
             self.up.join(self)
@@ -275,16 +294,16 @@ class Pipe:
         item.left -= nbytes
         self.unsent -= nbytes
         if not item.left:
-            del items[0]
-            self._timeline.at(self.last_arrival, self._deliver, item.messages)
+            self.items = items = items[1:]
+            self._timeline.at(self.last_arrival, self._receiver.hear, item.messages)
         if items:
             self.up.join(self)
         if self.is_full and self.unsent <= self._limit:
             self.is_full = False
-            self._has_room()
+            self._sender.has_room()
 
     def close(self) -> None:
         """Send nothing more; what is under way may still arrive."""
         self.is_open = False
-        self.items.clear()
+        self.items = ()
         self.unsent = 0

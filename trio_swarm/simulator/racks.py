@@ -8,10 +8,10 @@ fairness: within 1.5 % on the mean of 60 random networks and 33 % for the worst 
 (`tests/test_simulator_racks.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from trio_swarm.simulator.pipes import BACKLOG, Downlink, Message, Pipe, Uplink
+from trio_swarm.simulator.pipes import BACKLOG, Downlink, Hearing, Message, Pipe, Uplink
 
 if TYPE_CHECKING:
     from trio_swarm.simulator.scenario import CrossLink, PeerSpec
@@ -50,10 +50,24 @@ class CrossingPipe(Pipe):
         self.say([message])
 
 
+class _Behind:
+    """Who is behind a trunk, and hears what is more than a part of a block."""
+
+    __slots__ = ("_receiver",)
+
+    def __init__(self, receiver: Hearing) -> None:
+        self._receiver = receiver
+
+    def hear(self, messages: list[Message]) -> None:
+        told = [message for message in messages if message[0] != _PASSED]
+        if told:
+            self._receiver.hear(told)
+
+
 class Crossing:
     """A trunk and what is behind it, as the pipe of one connection meets it.
 
-    It is that pipe's downlink, and what the pipe delivers goes to `enter`.
+    It is that pipe's downlink, and hears what the pipe delivers.
     """
 
     __slots__ = ("_held", "_onward", "_timeline", "_trunk")
@@ -65,17 +79,12 @@ class Crossing:
         down: Downlink | None,
         *,
         latency: float,
-        deliver: Callable[[list[Message]], None],
+        receiver: Hearing,
         share: float = 1.0,
     ) -> None:
         self._timeline = timeline
         self._trunk = trunk
         self._held: Pipe | None = None
-
-        def passed(messages: list[Message]) -> None:
-            told = [message for message in messages if message[0] != _PASSED]
-            if told:
-                deliver(told)
 
         self._onward = Pipe(
             timeline,
@@ -83,15 +92,15 @@ class Crossing:
             down,
             latency=trunk.latency + latency,
             send_buffer=max(trunk.quantum, int(min(BACKLOG * trunk.rate, 2.0**40))),
-            deliver=passed,
-            has_room=self._has_room,
+            sender=self,
+            receiver=_Behind(receiver),
             share=share,
         )
 
     def takes(self, pipe: Pipe, quantum: int) -> bool:
         """Whether the pipe may send now; if not, it is put back to its uplink's turn later."""
         del quantum
-        pipe.pending.clear()  # those are a downlink's account of what is on its way
+        pipe.pending = ()  # those are a downlink's account of what is on its way
         if self._onward.is_full:
             self._held = pipe
             return False
@@ -103,7 +112,7 @@ class Crossing:
         self._timeline.at(end, self._arrived, nbytes)
         return end
 
-    def enter(self, messages: list[Message]) -> None:
+    def hear(self, messages: list[Message]) -> None:
         """Send messages on, behind the bytes that came before them."""
         self._onward.say(messages)
 
@@ -112,9 +121,10 @@ class Crossing:
         onward.limit_unsent(self._trunk.room)
         onward.send([(nbytes, (_PASSED, None))])
         if not onward.is_full:  # there is more room than when the pipe was held back
-            self._has_room()
+            self.has_room()
 
-    def _has_room(self) -> None:
+    def has_room(self) -> None:
+        """Let the pipe that was held back send again."""
         held, self._held = self._held, None
         if held is not None and held.is_open:
             held.up.join(held)

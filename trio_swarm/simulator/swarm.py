@@ -7,7 +7,7 @@ import random
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.simulator.neighbour import Neighbour
 from trio_swarm.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, Haves, Peer
-from trio_swarm.simulator.pipes import Pipe, Receiving
+from trio_swarm.simulator.pipes import Hearing, Pipe, Receiving
 from trio_swarm.simulator.playback import PieceTimes
 from trio_swarm.simulator.racks import Crossing, CrossingPipe, trunks
 from trio_swarm.simulator.recording import PeerRecording, Recordings
@@ -73,10 +73,8 @@ class Swarm:
         self._to_choke: list[Peer] = []
         self._to_plan: list[Peer] = []
         self._to_speak: list[Neighbour] = []
-        self.peers = [
-            Peer(self, index, strategy_set, random.Random(f"{seed}/{index}"))
-            for index in range(len(scenario.peers))
-        ]
+        rng = random.Random(f"{seed}/peers")  # one for all: each takes 2.5 KB
+        self.peers = [Peer(self, index, strategy_set, rng) for index in range(len(scenario.peers))]
         self._unfinished = sum(spec.role != "seeder" for spec in scenario.peers)
         self._seen = 0
         for peer in self.peers:
@@ -160,7 +158,7 @@ class Swarm:
         latency = self._latency(sender, receiver)
         share = 1.0 + network.unevenness * self._rng.uniform(-1.0, 1.0)
         down: Receiving | None = receiver.down
-        deliver = end.other.hear
+        heard_by: Hearing = end.other
         trunk = self.trunks.get((sender.spec.rack, receiver.spec.rack))
         if trunk is not None:
             near = min(latency, sender.spec.latency)
@@ -169,10 +167,10 @@ class Swarm:
                 trunk,
                 receiver.down,
                 latency=max(0.0, latency - near - trunk.latency),
-                deliver=deliver,
+                receiver=heard_by,
                 share=share,
             )
-            deliver = crossing.enter
+            heard_by = crossing
             latency = near
         lay = Pipe if trunk is None else CrossingPipe
         end.pipe = lay(
@@ -181,8 +179,8 @@ class Swarm:
             down,
             latency=latency,
             send_buffer=network.send_buffer,
-            deliver=deliver,
-            has_room=end.has_room,
+            sender=end,
+            receiver=heard_by,
             share=share,
         )
         return end.pipe

@@ -18,6 +18,10 @@ class FaultSink(Protocol):
         ...
 
 
+_NONE: frozenset[str] = frozenset()
+"""One for all: each empty set takes 200 bytes."""
+
+
 class FaultCount:
     """How often one strategy broke its contract, and whether that is too often."""
 
@@ -38,7 +42,7 @@ class FaultCount:
         self.replaced = False
         self._name = name
         self._on_fault = on_fault
-        self._kinds: frozenset[str] = frozenset()
+        self._kinds = _NONE
         self._strict = 0
         self._slow = 0.0
         self.is_slow = False

@@ -43,7 +43,7 @@ class RateEstimate:
     def __init__(self) -> None:
         self.total = 0
         """Bytes added so far."""
-        self._start: float | None = None  # when the first bytes came
+        self._start = math.inf  # when the first bytes came
         self._index = 0  # number of the current bucket, counted from time 0
         self._current = 0  # bytes in the current bucket
         self._finished = 0  # bytes of the buckets before the current one; see _WIDTH
@@ -68,7 +68,7 @@ class RateEstimate:
     def rate(self, now: float) -> float:
         """Return bytes/s at `now`; 0.0 before anything was added."""
         start = self._start
-        if start is None:
+        if start == math.inf:
             return 0.0
         index = int(now * 4.0)
         if index > self._index:
@@ -90,7 +90,7 @@ class RateEstimate:
 
     def _advance(self, index: int, now: float) -> None:
         """Close the current bucket and open the one numbered `index`."""
-        if self._start is None:
+        if self._start == math.inf:
             self._start = now
             self._index = index
             return

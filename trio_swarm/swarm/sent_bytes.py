@@ -1,4 +1,4 @@
-"""How many bytes of each piece were put out: eight bytes a piece, where a dict takes seventy."""
+"""How many bytes of each piece were put out: four bytes a piece, where a dict takes seventy."""
 
 from array import array
 from collections.abc import Iterator, Mapping
@@ -10,11 +10,15 @@ class SentBytes(Mapping[int, int]):
     __slots__ = ("_bytes",)
 
     def __init__(self, piece_count: int) -> None:
-        self._bytes = array("Q", bytes(8 * piece_count))
+        self._bytes = array("I", bytes(4 * piece_count))
 
     def add(self, piece: int, nbytes: int) -> None:
         """Count bytes of a piece."""
-        self._bytes[piece] += nbytes
+        try:
+            self._bytes[piece] += nbytes
+        except OverflowError:  # 4 GiB of one piece
+            self._bytes = array("Q", self._bytes)
+            self._bytes[piece] += nbytes
 
     def __getitem__(self, piece: int) -> int:
         if 0 <= piece < len(self._bytes) and self._bytes[piece]:

@@ -6,6 +6,7 @@ the horizon, and falls to rate times horizon when they come later. So a fast lin
 one never sits on blocks that others would have delivered sooner.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -166,8 +167,8 @@ class Source:
         self.pauses = 0
         self.rate = RateEstimate()
         """Over the time that something was in flight: an idle peer has not become slow."""
-        self.idle_since: float | None = now
-        """None while something is expected of it."""
+        self.idle_since = now
+        """inf while something is expected of it."""
         self.idle_seconds = 0.0
         """In all, before `idle_since`."""
         self.speed = 0.0
@@ -176,7 +177,7 @@ class Source:
         self.rtt = 0.0
         self.response = 0.0
         """Of the latest block, seconds; 0.0 before the first."""
-        self.last_delivery: float | None = None
+        self.last_delivery = -math.inf
         self.received = 0
         """Bytes of blocks it sent that we took."""
         self.duplicate = 0
@@ -297,7 +298,7 @@ class Source:
 
     def measure(self, now: float) -> float:
         """Return its rate, bytes/s, and keep it as `speed`."""
-        until = now if self.idle_since is None else self.idle_since
+        until = now if self.idle_since == math.inf else self.idle_since
         self.measured_at = now
         self.speed = speed = self.rate.rate(until - self.idle_seconds)
         return speed
@@ -305,11 +306,11 @@ class Source:
     def ask(self, piece: int, blocks: BlockSet, now: float) -> float:
         """Note that `blocks` are asked of it; return when they will be late."""
         idle = not self.in_flight
-        if self.idle_since is not None:
+        if self.idle_since < math.inf:
             self.idle_seconds += now - self.idle_since
-            self.idle_since = None
+            self.idle_since = math.inf
         self.in_flight = in_flight = self.in_flight + blocks.bit_count()
-        if self.last_delivery is None:
+        if self.last_delivery == -math.inf:
             deadline = now + FIRST_PATIENCE
         else:
             expected = self.response
@@ -321,7 +322,7 @@ class Source:
 
     def rest(self, now: float) -> None:
         """Stop its clock if nothing is expected of it."""
-        if not self.in_flight and not self.late and self.idle_since is None:
+        if not self.in_flight and not self.late and self.idle_since == math.inf:
             self.idle_since = now
 
     def forgive(self) -> None:
@@ -346,7 +347,7 @@ class Source:
 
     def delivers(self, now: float) -> bool:
         """Whether blocks have come from it lately."""
-        return self.last_delivery is not None and now - self.last_delivery < ALIVE
+        return now - self.last_delivery < ALIVE
 
     def seconds_for(self, blocks: int) -> float:
         """Return the estimated seconds until the last of `blocks` more blocks would arrive."""
