@@ -179,6 +179,16 @@ class SuggestsAnything(LeastSent):
         return view.rarity[0]
 
 
+class KeepsQuietly(LeastSent):
+    """Says that it leaves everybody alone, and does not."""
+
+    def steers(self, view: UploadView) -> bool:
+        return False
+
+    def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+        return view.have
+
+
 class UnchokesStrangers(TakingTurns):
     """Goes on unchoking a peer that has left."""
 

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_swarm.simulator.alarm import Alarm
 from trio_swarm.simulator.timeline import Timeline
 
 
@@ -39,3 +40,27 @@ def test_after_it_is_stopped_nothing_is_played() -> None:
     timeline.at(1.0, played.append, "after")
     timeline.run(lambda: played.append("settled"), until=10.0)
     assert not played
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30))
+def test_an_alarm_rings_at_the_latest_when_it_was_set_to(settings: list[tuple[int, int]]) -> None:
+    timeline = Timeline()
+    rung: list[float] = []
+    alarm = Alarm(timeline, lambda: rung.append(timeline.now))
+    for at, ahead in settings:
+        timeline.at(at, alarm.set, at + ahead)
+    timeline.run(lambda: None, until=30.0)
+    for at, ahead in settings:
+        assert any(at <= when <= at + ahead for when in rung)
+    assert len(rung) <= len(settings)
+
+
+def test_an_alarm_that_is_put_off_again_and_again_is_planned_once() -> None:
+    timeline = Timeline()
+    rung: list[float] = []
+    alarm = Alarm(timeline, lambda: rung.append(timeline.now))
+    for when in range(5, 1000):
+        alarm.set(when)
+    alarm.set(float("inf"))
+    timeline.run(lambda: None, until=2000.0)
+    assert rung == [5.0]

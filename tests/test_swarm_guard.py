@@ -278,6 +278,55 @@ def test_an_uploader_need_not_suggest_anything() -> None:
     assert guarded.suggest(UPLOAD_VIEW, UPLOAD_PEER) is None
 
 
+class Quiet:
+    """Leaves everybody alone, and says so."""
+
+    def steers(self, view: UploadView) -> bool:
+        return False
+
+    def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+        return None
+
+    def order(self, view: UploadView, peer: UploadPeerView, requests: Any) -> Any:
+        return requests
+
+
+def test_an_uploader_that_leaves_everybody_alone_says_so_once() -> None:
+    assert not guarded_uploads(Quiet()).steers(UPLOAD_VIEW)
+    assert guarded_uploads(Uploads()).steers(UPLOAD_VIEW)  # it cannot say
+
+
+def test_who_decides_otherwise_than_its_base_is_asked_whatever_that_says() -> None:
+    class Keeps(Quiet):
+        def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+            return 0b10
+
+    class Suggests(Quiet):
+        def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+            return 0b10
+
+    class Orders(Quiet):
+        def order(self, view: UploadView, peer: UploadPeerView, requests: Any) -> Any:
+            return requests[::-1]
+
+    assert guarded_uploads(Keeps()).steers(UPLOAD_VIEW)
+    assert guarded_uploads(Suggests()).steers(UPLOAD_VIEW)
+    assert not guarded_uploads(Orders()).steers(UPLOAD_VIEW)
+
+
+def test_an_uploader_that_fails_to_say_leaves_everybody_alone_and_that_is_a_fault() -> None:
+    class Fails(Quiet):
+        def steers(self, view: UploadView) -> bool:
+            raise RuntimeError("no idea")
+
+    guarded = guarded_uploads(Fails())
+    for count in range(1, MAX_FAULTS + 1):
+        assert not guarded.steers(UPLOAD_VIEW)
+        assert guarded.faults == count
+    assert guarded.is_replaced
+    assert not guarded.steers(UPLOAD_VIEW)
+
+
 def test_a_right_offer_and_a_right_order_are_taken() -> None:
     guarded = guarded_uploads(Uploads(offer=0b10, order=lambda requests: list(reversed(requests))))
     assert guarded.offer(UPLOAD_VIEW, UPLOAD_PEER) == 0b10

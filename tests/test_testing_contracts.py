@@ -142,6 +142,12 @@ BROKEN: list[tuple[type, list[Property], set[str], str]] = [
         r"in suggest\(\) for peer",
     ),
     (
+        bad_strategies.KeepsQuietly,
+        UPLOADER,
+        {"says_truly_whom_it_leaves_alone"},
+        r"returned False in steers\(\), and \d+ in offer\(\) for peer",
+    ),
+    (
         bad_strategies.UnchokesStrangers,
         CHOKER,
         {"unchokes_only_connected_peers", "lets_no_interested_peer_starve"},

@@ -259,7 +259,7 @@ class GuardedUploader(_Guarded):
         self._suggest: Callable[[UploadView, UploadPeerView], PieceSet | None] | None = getattr(
             strategy, "suggest", None
         )
-        self._steers: Callable[[UploadView], bool] | None = _steers_of(strategy)
+        self._steers: Callable[[UploadView], bool] | None = steers_of(strategy)
 
     def steers(self, view: UploadView) -> bool:
         """Whether it may keep anything from anybody now, or suggest anything.
@@ -352,7 +352,7 @@ class GuardedUploader(_Guarded):
         return self._call.run(decide, requests)
 
 
-def _steers_of(strategy: Uploader) -> Callable[[UploadView], bool] | None:
+def steers_of(strategy: Uploader) -> Callable[[UploadView], bool] | None:
     """Return its `steers`, unless it is inherited by a class that decides otherwise than its base.
 
     Whoever overrides `offer` or `suggest` need not know of `steers`.

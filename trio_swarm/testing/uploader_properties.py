@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import UploadRequest, UploadView
+from trio_swarm.swarm.guard import steers_of
 from trio_swarm.testing.common_properties import common_properties
 from trio_swarm.testing.decisions import Call, decide, fresh
 from trio_swarm.testing.describing import describe, pieces_text
@@ -47,6 +48,12 @@ def uploader_properties(*, suggests: bool) -> list[Property]:
             lets_everybody_have_everything_in_the_end,
             {"plan": seeding_plans()},
             is_long=True,
+        ),
+        Property(
+            "says_truly_whom_it_leaves_alone",
+            "If `steers` returns False, it shows everybody everything and suggests nothing.",
+            says_truly_whom_it_leaves_alone,
+            view,
         ),
         Property(
             "orders_what_was_asked_and_nothing_else",
@@ -99,6 +106,25 @@ def suggests_only_what_we_have(subject: Subject, view: UploadView) -> None:
     """Ask about every peer, after its offer, as a host does."""
     __tracebackhide__ = True
     _check_sets(subject, view, "suggest")
+
+
+def says_truly_whom_it_leaves_alone(subject: Subject, view: UploadView) -> None:
+    """Ask about every peer, if it says that it need not be asked."""
+    __tracebackhide__ = True
+    strategy = subject.make()
+    given = fresh(view)
+    steers = steers_of(strategy)
+    if steers is None or steers(given):
+        return
+    for peer in given.peers:
+        for method in ("offer", "suggest"):
+            pieces = getattr(strategy, method, lambda *_: None)(given, peer)
+            if pieces is not None:
+                raise subject.broke(
+                    f"returned False in steers(), and {pieces!r:.80} in {method}() for peer "
+                    f"{peer.key}",
+                    describe(view),
+                )
 
 
 def _check_sets(subject: Subject, view: UploadView, method: str) -> None:
