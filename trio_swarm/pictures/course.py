@@ -34,10 +34,10 @@ class Blocks(Struct):
     """Blocks that arrived, in the order of their times."""
 
     at: "array[float]" = field(default_factory=lambda: array("d"))
-    sender: "array[int]" = field(default_factory=lambda: array("L"))
-    receiver: "array[int]" = field(default_factory=lambda: array("L"))
-    piece: "array[int]" = field(default_factory=lambda: array("L"))
-    length: "array[int]" = field(default_factory=lambda: array("L"))
+    sender: "array[int]" = field(default_factory=lambda: array("I"))
+    receiver: "array[int]" = field(default_factory=lambda: array("I"))
+    piece: "array[int]" = field(default_factory=lambda: array("I"))
+    length: "array[int]" = field(default_factory=lambda: array("I"))
 
     def add(self, at: float, sender: int, receiver: int, piece: int, length: int) -> None:
         """Note that bytes of a piece arrived."""
@@ -52,8 +52,8 @@ class Gains(Struct):
     """Pieces that peers had from then on, in the order of their times."""
 
     at: "array[float]" = field(default_factory=lambda: array("d"))
-    peer: "array[int]" = field(default_factory=lambda: array("L"))
-    piece: "array[int]" = field(default_factory=lambda: array("L"))
+    peer: "array[int]" = field(default_factory=lambda: array("I"))
+    piece: "array[int]" = field(default_factory=lambda: array("I"))
 
     def add(self, at: float, peer: int, piece: int) -> None:
         """Note that a peer has one more piece."""
