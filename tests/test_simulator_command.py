@@ -8,6 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from command_line import run_here
+from trio_swarm.cli import simulate_command
+from trio_swarm.cli.simulation_runs import is_compiled
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.scenarios import read_scenario
 from trio_swarm.errors import ConfigError
@@ -230,6 +232,14 @@ def test_wrong_names_are_told_before_anything_runs(small: Path) -> None:
         assert "nonsense" in err
     assert run_here("simulate", small, "--seeds", 0)[0] == 2
     assert run_here("simulate", small.parent / "missing.toml")[0] == 2
+
+
+def test_a_long_run_of_interpreted_code_tells_how_it_would_take_less(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "interpreted" not in run_here("simulate", small)[1]
+    monkeypatch.setattr(simulate_command, "LONG", 0.0)
+    assert ("interpreted" in run_here("simulate", small)[1]) == (not is_compiled())
 
 
 def test_variants_of_one_scheduler_are_compared(small: Path) -> None:

@@ -14,7 +14,7 @@ from trio_swarm.cli.options import OutputOptions, Words, expanded, plugin_paths,
 from trio_swarm.cli.plotting import picture_file, shows_sparks
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.simulation_recordings import recording_files, write_recordings
-from trio_swarm.cli.simulation_runs import Outcome, Task, Watching, play_all
+from trio_swarm.cli.simulation_runs import Outcome, Task, Watching, is_compiled, play_all
 from trio_swarm.cli.simulation_table import received, sparks_of, table_of
 from trio_swarm.cli.text import columns, count_text, duration_text, size_text
 from trio_swarm.cli.variants import read_variant
@@ -25,6 +25,11 @@ from trio_swarm.settings import NodeSettings
 from trio_swarm.simulator.reference import best_seconds
 
 _DEFAULTS = NodeSettings()
+
+LONG = 20.0
+"""Seconds of simulating after which people are told how it would take less."""
+
+HINT = ", interpreted; compiled (make compiled, or pip install .) it takes less than half"
 
 _LETTERS = "The panels are of seed 1. S: seeder, L: leecher, F: free rider."
 
@@ -165,6 +170,7 @@ def _show(reporter: Reporter, rows: Sequence[Sequence[str]], outcomes: Sequence[
     reporter.say(
         f"{count_text(transfers, 'transfer')} simulated in {duration_text(seconds)}: "
         f"{seconds / max(1, transfers) * 1e6:.0f} µs each"
+        + ("" if seconds < LONG or is_compiled() else HINT)
     )
     courses = [each.course for each in outcomes if each.course is not None]
     if courses and shows_sparks(reporter):

@@ -16,7 +16,7 @@ from trio_swarm.pictures.course import Course
 from trio_swarm.pictures.from_simulation import Watcher
 from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.loading import load_strategies
-from trio_swarm.simulator import Recordings, Scenario, SwarmResult, strategies
+from trio_swarm.simulator import Recordings, Scenario, SwarmResult, strategies, timeline
 from trio_swarm.simulator import simulate as play
 
 Watching = Literal["nothing", "pieces", "blocks"]
@@ -50,6 +50,11 @@ class Outcome(NamedTuple):
     course: Course | None = None
     recordings: Mapping[int, bytes] = {}
     """Files, by the index of the peer that recorded."""
+
+
+def is_compiled() -> bool:
+    """Whether the simulator runs as machine code here, and not from its sources."""
+    return not str(timeline.__file__).endswith(".py")
 
 
 def play_all(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:

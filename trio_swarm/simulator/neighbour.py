@@ -153,8 +153,7 @@ class Neighbour:
             self._tell_pieces(have, messages)
         interested = ledger.is_interesting(self.key)
         if interested != self.am_interested:
-            self.am_interested = interested
-            messages.append((INTEREST, interested))
+            self._tell_interest(interested, messages)
         if self.should_unchoke == self.am_choking:
             self._tell_choke(messages)
         grants = self.grants
@@ -201,6 +200,14 @@ class Neighbour:
         """Note that the other end was told of these; if that is all we have, keep them once."""
         told = self.told | offered
         self.told = have if told == have else told
+
+    def _tell_interest(self, interested: bool, messages: list[Message]) -> None:  # noqa: FBT001  the fact itself
+        self.am_interested = interested
+        if interested:
+            del self.peer.bored[self.key]
+        else:
+            self.peer.bored[self.key] = self
+        messages.append((INTEREST, interested))
 
     def _tell_choke(self, messages: list[Message]) -> None:
         self.am_choking = not self.should_unchoke
@@ -299,7 +306,7 @@ class Neighbour:
             elif kind == REQUEST:
                 self._requested(content)
             elif kind == HAVE:
-                peer.heard_haves([(self, content)])
+                peer.heard_haves([(self.key, content)])
             else:
                 self._hear_rare(kind, content, now)
         if self.is_queue_unordered or self.outbox is not None:

@@ -43,8 +43,8 @@ LEAST_WAIT = 1e-4
 """Seconds until a peer plans again at least, if only time has passed."""
 
 
-Haves = list[tuple[Neighbour, PieceSet]]
-"""At which ends of connections a peer hears of which pieces."""
+Haves = list[tuple[int, PieceSet]]
+"""Which peers, by their indices, have which pieces."""
 
 _no_timer = float
 """Returns 0.0: how long a decision takes must not decide anything here."""
@@ -119,6 +119,9 @@ class Peer:
         self._to_reveal = Alarm(timeline, self._reveal)
         self._to_plan_again = Alarm(timeline, self._time_passed)
         self._to_choke_again = Alarm(timeline, self._round_over)
+        self.bored: dict[int, Neighbour] = {}
+        """Connections over which it has not said that it is interested."""
+        self._has_lost = False
         self.serves = spec.role != "free-rider"
         self.is_to_plan = False
         self.is_to_choke = False
@@ -135,6 +138,7 @@ class Peer:
         self.ledger.add_peer(neighbour.key, now, identity=neighbour.address, labels=labels)
         self.ledger.set_queue_limit(neighbour.key, REQUESTS_ANNOUNCED)
         self.uploads.join(neighbour)
+        self.bored[neighbour.key] = neighbour
         self.swarm.wake(neighbour)
         self.swarm.rechoke(self)
 
@@ -143,6 +147,8 @@ class Peer:
         if not neighbour.is_open:
             return
         neighbour.close()
+        self._has_lost = True
+        self.bored.pop(neighbour.key, None)
         self.ledger.remove_peer(neighbour.key)
         self.swarm.replan(self)
         self.swarm.rechoke(self)
@@ -181,15 +187,19 @@ class Peer:
         """Note which more pieces some peers have."""
         ledger = self.ledger
         swarm = self.swarm
-        told = [(end.key, pieces) for end, pieces in haves if end.is_open]
-        if not told:
-            return
-        if ledger.add_haves(told):
+        if self._has_lost:
+            # It may have been one of those.
+            haves = [have for have in haves if have[0] in self.neighbours]
+            if not haves:
+                return
+        if ledger.add_haves(haves):
             swarm.replan(self)
-        wanted = ledger.wanted
-        for end, pieces in haves:
-            if not end.am_interested and wanted & pieces and end.is_open:
-                swarm.wake(end)
+        bored = self.bored
+        if bored:
+            wanted = ledger.wanted
+            for key, pieces in haves:
+                if key in bored and wanted & pieces:
+                    swarm.wake(bored[key])
         self.uploads.times.stir()
         for key in ledger.take_newly_complete():
             self._is_complete(self.neighbours[key])
@@ -268,7 +278,7 @@ class Peer:
                 neighbour.note_told(offered_now, have)
                 when = neighbour.pipe.follow((HAVE, new), interval)
                 if when is not None:
-                    swarm.tell(neighbour.other, new, when)
+                    swarm.tell(neighbour.key, self.index, new, when)
 
     def _complete(self, now: float) -> None:
         self.finished_at = now

@@ -209,22 +209,22 @@ class Swarm:
 
     # --- HAVEs ------------------------------------------------------------------------------------
 
-    def tell(self, end: Neighbour, pieces: PieceSet, when: float) -> None:
-        """Have the end of a connection hear of pieces at `when`.
+    def tell(self, index: int, by: int, pieces: PieceSet, when: float) -> None:
+        """Have a peer hear at `when` that another has some pieces; both by their indices.
 
-        They are most of all messages: so what many hear at one time is one action, and what one
-        peer hears it takes in at once.
+        HAVEs are most of all messages: so what many hear at one time is one action, and what one
+        peer hears it takes in at once. And what they are about is looked up only then: a thousand
+        peers do not fit into a processor's cache, and one does.
         """
         to_hear = self._haves.get(when)
         if to_hear is None:
             self._haves[when] = to_hear = {}
             self.timeline.at(when, self._hear_haves)
-        index = end.peer.index
         heard = to_hear.get(index)
         if heard is None:
-            to_hear[index] = [(end, pieces)]
+            to_hear[index] = [(by, pieces)]
         else:
-            heard.append((end, pieces))
+            heard.append((by, pieces))
 
     def _hear_haves(self) -> None:
         for index, haves in self._haves.pop(self.timeline.now).items():
