@@ -29,7 +29,7 @@ _DEFAULTS = NodeSettings()
 LONG = 20.0
 """Seconds of simulating after which people are told how it would take less."""
 
-HINT = ", interpreted; compiled (make compiled, or pip install .) it takes less than half"
+HINT = ", interpreted; compiled (make compiled, or pip install .) it takes about half"
 
 _LETTERS = "The panels are of seed 1. S: seeder, L: leecher, F: free rider."
 
