@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_swarm.schedulers.api import UploadRequest
 from trio_swarm.swarm.reveal_times import RevealTimes
 from trio_swarm.swarm.sent_bytes import SentBytes
 from trio_swarm.swarm.serving import DRY_INTERVAL, REVEAL_INTERVAL, STEERING_INTERVAL
@@ -16,8 +17,11 @@ def test_bytes_are_counted_by_piece_however_many(sent: list[tuple[int, int]]) ->
     counted = SentBytes(10)
     expected: dict[int, int] = {}
     for piece, nbytes in sent:
-        counted.add(piece, nbytes)
         expected[piece] = expected.get(piece, 0) + nbytes
+    half = len(sent) // 2
+    for part in (sent[:half], sent[half:]):
+        blocks = [UploadRequest(piece, 0, nbytes) for piece, nbytes in part]
+        assert counted.add(blocks) == sum(nbytes for _, nbytes in part)
     assert counted == expected
     assert len(counted) == len(expected)
     assert [counted.get(piece, 0) for piece in range(-1, 12)] == [

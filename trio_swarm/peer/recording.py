@@ -1,7 +1,7 @@
 """The recording of one torrent, on its way to its file: one task, and threads only to write."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -121,10 +121,13 @@ class RecordedUpload(Upload):
         super().__init__(**settings)
         self._recorder = recorder
 
-    def count(self, connection: PeerConnection, request: UploadRequest) -> None:
-        """Count a block, and tell."""
-        super().count(connection, request)
-        self._recorder.sent(connection.key, request.piece, request.begin, request.length)
+    def put_out(
+        self, connection: PeerConnection, blocks: Iterable[UploadRequest], now: float
+    ) -> None:
+        """Count blocks, and tell."""
+        super().put_out(connection, blocks, now)
+        for piece, begin, length in blocks:
+            self._recorder.sent(connection.key, piece, begin, length)
 
 
 def _begin_file(path: Path, start: bytes) -> BinaryIO:

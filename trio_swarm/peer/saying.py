@@ -176,15 +176,16 @@ def _serve(peer: "PeerConnection", now: float) -> None:
     ahead = _suit_link(peer, now)
     batch = min(UPLOAD_BATCH, ahead) if bucket.rate is None else 1
     sent = 0
+    blocks: list[UploadRequest] = []
     while peer.upload_queue and sent < batch:
         request = peer.upload_queue.popleft()
         peer.wire.send_block(request.piece, request.begin, request.length)
-        upload.count(peer, request)
+        blocks.append(request)
         sent += request.length
     if sent:
         peer.moved_at = now
     peer.uploaded += sent
     peer.uploaded_since_unchoke += sent
     peer.upload_rate.add(sent, now)
-    upload.put_out(peer, sent, now)
+    upload.put_out(peer, blocks, now)
     peer.upload_at = now + bucket.take(sent, now)

@@ -3,6 +3,7 @@
 import math
 import random
 from collections import deque
+from collections.abc import Iterable
 
 import trio
 
@@ -80,15 +81,11 @@ class Upload:
         if ordered is not None:
             connection.upload_queue = deque(ordered)
 
-    def count(self, connection: PeerConnection, request: UploadRequest) -> None:
-        """Count a block that is put out for a peer."""
-        del connection  # it is for those that override this
-        piece, _, length = request
-        self._begun.count(piece, length)
-
-    def put_out(self, connection: PeerConnection, nbytes: int, now: float) -> None:
-        """Note that blocks, which were counted, were put out."""
-        self._begun.put_out(connection, nbytes, now)
+    def put_out(
+        self, connection: PeerConnection, blocks: Iterable[UploadRequest], now: float
+    ) -> None:
+        """Count blocks that were put out for a peer."""
+        self._begun.put_out(connection, blocks, now)
 
     def stir(self) -> None:
         """Look soon whether more is to be revealed: something has changed."""

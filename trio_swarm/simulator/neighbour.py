@@ -253,30 +253,26 @@ class Neighbour:
             if ordered is not None:
                 self.upload_queue = ordered
         batch = min(UPLOAD_BATCH, self._suit_link(now))
-        blocks: list[tuple[int, Message]] = []
         queue = self.upload_queue
-        count = 0
+        served: list[UploadRequest] = []
         sent = 0
         for request in queue:
             if sent >= batch:
                 break
-            count += 1
-            piece, _, length = request
-            uploads.count(piece, length)
-            sent += length
-            blocks.append((length, (BLOCK, request)))
-        self.upload_queue = queue = queue[count:] or ()
+            served.append(request)
+            sent += request.length
+        self.upload_queue = queue = queue[len(served) :] or ()
         recording = self.peer.recording
         if recording is not None:
-            for _, (_, request) in blocks:
+            for request in served:
                 recording.sent(self.key, request)
         self.uploaded += sent
         self.uploaded_since_unchoke += sent
         if self.upload_rate is NOTHING_SENT:
             self.upload_rate = RateEstimate()
         self.upload_rate.add(sent, now)
-        uploads.put_out(self, sent, now)
-        self.pipe.send(blocks)
+        uploads.put_out(self, served, now)
+        self.pipe.send([(request.length, (BLOCK, request)) for request in served])
         if queue and not self.pipe.is_full:
             self.peer.swarm.wake(self)
 

@@ -1,7 +1,9 @@
 """How many bytes of each piece were put out: four bytes a piece, where a dict takes seventy."""
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from trio_swarm.schedulers.api import UploadRequest
 
 
 class SentBytes(Mapping[int, int]):
@@ -12,13 +14,18 @@ class SentBytes(Mapping[int, int]):
     def __init__(self, piece_count: int) -> None:
         self._bytes = array("I", bytes(4 * piece_count))
 
-    def add(self, piece: int, nbytes: int) -> None:
-        """Count bytes of a piece."""
-        try:
-            self._bytes[piece] += nbytes
-        except OverflowError:  # 4 GiB of one piece
-            self._bytes = array("Q", self._bytes)
-            self._bytes[piece] += nbytes
+    def add(self, blocks: Iterable[UploadRequest]) -> int:
+        """Count blocks; return how many bytes they are."""
+        counts = self._bytes
+        total = 0
+        for piece, _, nbytes in blocks:
+            total += nbytes
+            try:
+                counts[piece] += nbytes
+            except OverflowError:  # 4 GiB of one piece
+                self._bytes = counts = array("Q", counts)
+                counts[piece] += nbytes
+        return total
 
     def __getitem__(self, piece: int) -> int:
         if 0 <= piece < len(self._bytes) and self._bytes[piece]:

@@ -217,13 +217,10 @@ class Uploads(Generic[P]):
             self._seen(now), _upload_view(peer, self._ledger, now), list(queue)
         )
 
-    def count(self, piece: int, nbytes: int) -> None:
-        """Count a block that is put out."""
-        self.sent.add(piece, nbytes)
+    def put_out(self, peer: P, blocks: Iterable[UploadRequest], now: float) -> None:
+        """Count blocks that were put out for a peer."""
+        nbytes = self.sent.add(blocks)
         self.uploaded += nbytes
-
-    def put_out(self, peer: P, nbytes: int, now: float) -> None:
-        """Note that several blocks, which were counted, were put out for a peer."""
         self.rate.add(nbytes, now)
         self._view = None
         times = self.times
