@@ -91,9 +91,11 @@ async def test_a_mebibyte_costs_few_calls_and_few_system_calls(
 ) -> None:
     costs = Costs()
     await watched(tmp_path, mock_clock, costs)
+    # Long blocks fall into step with the link in one of two ways, with 4 sends or 4.5; which one
+    # depends on when the disk's threads are done.
     most = {
-        True: {"calls": 324, "steps": 13.3, "sent": 4, "heard": 5.3, "reads": 0, "writes": 3},
-        False: {"calls": 1080, "steps": 16.3, "sent": 6, "heard": 4.3, "reads": 5, "writes": 3},
+        True: {"calls": 346, "steps": 13.5, "sent": 4.6, "heard": 5.3, "reads": 0, "writes": 3},
+        False: {"calls": 1030, "steps": 16.3, "sent": 6, "heard": 4.3, "reads": 5, "writes": 3},
     }[are_long]
     disk, seeder, leecher = costs.disk, costs.seeder, costs.leecher
     # By what each side moved meanwhile, for the seeder is ahead by more or less.
