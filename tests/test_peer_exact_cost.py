@@ -226,7 +226,8 @@ async def test_a_byte_is_copied_once_at_most_and_of_long_blocks_only_the_first_a
     assert copies.sent["from objects"] <= 2 * COUNTED * headers
     if are_long:
         assert copies.received["elsewhere"] <= 1.25 * COUNTED * (HEADER_READ + 64), each
-        assert copies.copied.total() == 0, each
+        # One that is asked for before its size is settled may be copied.
+        assert copies.copied.total() <= MIB // 2, each
         assert copies.sent["from files"] >= (COUNTED - 2) * MIB
     else:
         assert copies.copied["into pieces"] <= received, each
