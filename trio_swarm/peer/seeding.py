@@ -4,6 +4,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 
 import trio
 
@@ -33,26 +34,22 @@ class Upload:
         own_number: int,
     ) -> None:
         self.wakeup = Wakeup()
-        self._uploader = uploader
-        self._choker = choker
-        self._rng = rng
-        self._slots = slots
-        self._own_number = own_number
         self._uploads: Uploads[PeerConnection] | None = None
         self._reveal_wakeup = Wakeup()
-
-    def begin(self, ledger: Ledger) -> None:
-        """Serve what a ledger has."""
-        self._uploads = Uploads(
-            ledger,
-            uploader=self._uploader,
-            choker=self._choker,
-            rng=self._rng,
-            slots=self._slots,
-            own_number=self._own_number,
+        self._make_uploads = partial(
+            Uploads,
+            uploader=uploader,
+            choker=choker,
+            rng=rng,
+            slots=slots,
+            own_number=own_number,
             changed=_changed,
             sooner=self._reveal_wakeup.set,
         )
+
+    def begin(self, ledger: Ledger) -> None:
+        """Serve what a ledger has."""
+        self._uploads = self._make_uploads(ledger)
 
     @property
     def uploaded(self) -> int:

@@ -5,7 +5,7 @@ bytes: both are told in messages. The wire's own rules (framing, limits, faults)
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.schedulers.api import UploadRequest
@@ -17,6 +17,8 @@ from trio_swarm.swarm.serving import UPLOAD_BATCH, bytes_ahead, request_size
 
 if TYPE_CHECKING:
     from trio_swarm.simulator.peer import Peer
+
+T = TypeVar("T")
 
 REQUEST_QUEUE = 1024
 """Requests accepted of one peer."""
@@ -125,17 +127,11 @@ class Neighbour:
 
     def grant(self, run: BlockRun) -> None:
         """Ask blocks of the other end, soon."""
-        if self.grants is None:
-            self.grants = [run]
-        else:
-            self.grants.append(run)
+        self.grants = _added(self.grants, run)
 
     def cancel(self, run: BlockRun) -> None:
         """Tell the other end that blocks are not needed any more, soon."""
-        if self.cancels is None:
-            self.cancels = [run]
-        else:
-            self.cancels.append(run)
+        self.cancels = _added(self.cancels, run)
 
     # --- saying ---------------------------------------------------------------------------------
 
@@ -324,7 +320,7 @@ class Neighbour:
             self._queue(request)
             self.is_queue_unordered = True
         else:
-            self._answer((REJECT, request))
+            self.outbox = _added(self.outbox, (REJECT, request))
 
     def _queue(self, request: UploadRequest) -> None:
         queue = self.upload_queue
@@ -332,12 +328,6 @@ class Neighbour:
             queue.append(request)
         else:
             self.upload_queue = [*queue, request]
-
-    def _answer(self, message: Message) -> None:
-        if self.outbox is None:
-            self.outbox = [message]
-        else:
-            self.outbox.append(message)
 
     def _hear_rare(self, kind: int, content: Any, now: float) -> None:
         peer = self.peer
@@ -359,7 +349,7 @@ class Neighbour:
         elif kind == CANCEL:
             if content in self.upload_queue:
                 self.upload_queue = [each for each in self.upload_queue if each != content]
-                self._answer((REJECT, content))
+                self.outbox = _added(self.outbox, (REJECT, content))
         elif kind == ALLOWED:
             for piece in iterate(content):
                 ledger.allow_fast(self.key, piece)
@@ -388,3 +378,11 @@ class Neighbour:
         """End this end of the connection."""
         self.is_open = False
         self.pipe.close()
+
+
+def _added(items: list[T] | None, item: T) -> list[T]:
+    """Return a list with one item more, which is made if there was none."""
+    if items is None:
+        return [item]
+    items.append(item)
+    return items

@@ -348,7 +348,6 @@ class Peer:
             return
         if self.serves:
             self.uploads.choke(now)
-        if self.serves:
             self._to_choke_again.set(now + CHOKE_ROUND)
 
     def _round_over(self) -> None:

@@ -267,18 +267,9 @@ class GuardedUploader(_Guarded):
         If not, `offer` and `suggest` need not be called with this view.
         """
         ask = self._steers
-        call = self._call
-        if ask is None or call.count.replaced:
-            return not call.count.replaced
-        start = call.timer()
-        try:
-            steers = bool(ask(view))
-        except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
-            call.fail(error)
-            return False
-        if (took := call.timer() - start) > call.budget or call.count.is_slow:
-            call.end(took)
-        return steers
+        if ask is None or self.is_replaced:
+            return not self.is_replaced
+        return self._call.run(lambda: bool(ask(view)), otherwise=False)
 
     @property
     def suggests(self) -> bool:
@@ -287,21 +278,14 @@ class GuardedUploader(_Guarded):
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return the pieces to reveal, a subset of what we have; None for all."""
-        call = self._call
-        if call.count.replaced:
+        if self.is_replaced:
             return None
-        start = call.timer()
-        try:
+
+        def decide() -> PieceSet | None:
             answer: object = self._strategy.offer(view, peer)
-            offered = None
-            if answer is not None:
-                offered = self._check(answer, "offer", "offered", view)
-        except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
-            call.fail(error)
-            return None
-        if (took := call.timer() - start) > call.budget or call.count.is_slow:
-            call.end(took)
-        return offered
+            return None if answer is None else self._check(answer, "offer", "offered", view)
+
+        return self._call.run(decide, None)
 
     def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
         """Return pieces to suggest to a peer, a subset of what we have and it may know of.
@@ -309,21 +293,16 @@ class GuardedUploader(_Guarded):
         None: nothing, and nothing later either while we have what we have.
         """
         ask = self._suggest
-        call = self._call
-        if ask is None or call.count.replaced:
+        if ask is None or self.is_replaced:
             return None
-        start = call.timer()
-        try:
+
+        def decide() -> PieceSet | None:
             answer: object = ask(view, peer)
-            suggested = None
-            if answer is not None:
-                suggested = self._check(answer, "suggest", "suggested", view) & peer.revealed
-        except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
-            call.fail(error)
-            return None
-        if (took := call.timer() - start) > call.budget or call.count.is_slow:
-            call.end(took)
-        return suggested
+            if answer is None:
+                return None
+            return self._check(answer, "suggest", "suggested", view) & peer.revealed
+
+        return self._call.run(decide, None)
 
     @staticmethod
     def _check(pieces: object, kind: str, did: str, view: UploadView) -> PieceSet:
@@ -413,10 +392,7 @@ class _BreachError(Exception):
 
 
 class _TimedCall:
-    """Around a strategy's function; any exception or overrun is a fault, and costs only this call.
-
-    `steers`, `offer` and `suggest` are called so often that they do what `run` does themselves.
-    """
+    """Around a strategy's function: exception or overrun is a fault, and costs only this call."""
 
     __slots__ = ("budget", "count", "timer")
 
@@ -433,7 +409,11 @@ class _TimedCall:
         except Exception as error:  # noqa: BLE001  a plugin may raise anything, uploads go on
             self.fail(error)
             return otherwise
-        self.end(self.timer() - start)
+        took = self.timer() - start
+        if took > self.budget:
+            self.count.fault("slow", f"took {took * 1e3:.0f} ms of {self.budget * 1e3:.0f} ms")
+        elif self.count.is_slow:
+            self.count.clean()
         return result
 
     def fail(self, error: Exception) -> None:
@@ -443,10 +423,3 @@ class _TimedCall:
         else:
             kind = type(error).__name__
             self.count.fault(kind, f"raised {kind}: {error}")
-
-    def end(self, took: float) -> None:
-        """Count a call that took so many seconds and was right, but perhaps slow."""
-        if took > self.budget:
-            self.count.fault("slow", f"took {took * 1e3:.0f} ms of {self.budget * 1e3:.0f} ms")
-        else:
-            self.count.clean()
