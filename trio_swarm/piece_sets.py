@@ -6,17 +6,18 @@ has it in its low bit, so that `wanted & peer & rare` is one machine-speed opera
 
 import random
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 PieceSet = int
 """Bit i = piece i; never negative."""
 
-_DENSE = 4
+_DENSE: Final = 4
 """A set is dense if one position in so many is in it: then trying is cheaper than counting."""
 
-_MOST_TRIES = 16
+_MOST_TRIES: Final = 16
 """Then it is counted after all: the result is uniform either way."""
 
-_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def full_set(count: int) -> PieceSet:

@@ -36,7 +36,7 @@ MYPY_CONFIG = """\
 [mypy]
 ignore_missing_imports = True
 follow_imports = skip
-[mypy-trio_swarm.*,msgspec.*]
+[mypy-trio_swarm.*,msgspec.*,mypy_extensions.*]
 follow_imports = silent
 """
 """Types come from the package and from msgspec only, even where Trio and others are installed."""

@@ -6,11 +6,13 @@ and pieces in, what comes out keeps the contract.
 
 import random
 
+from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.piece_sets import PieceSet, choose_uniformly
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 from trio_swarm.schedulers.rarity import Rarity
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Draft:
     """A snapshot, and the assignments made of it so far.
 

@@ -9,66 +9,68 @@ never runs dry, and nobody waits for anything to be confirmed.
 import math
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
+from typing import Final
 
+from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.piece_sets import PieceSet, lowest
 from trio_swarm.schedulers.api import UploadPeerView, UploadView
 
-ALONE = 1.0
+ALONE: Final = 1.0
 """Seconds after which the only leecher there is is shown everything: nobody else came with it."""
 
-UNASKED = 0.25
+UNASKED: Final = 0.25
 """Seconds for which a leecher may ask for nothing before what it was given no longer counts as
 work for our uplink: another seeder may be sending it."""
 
-MOST_UNASKED = 8
+MOST_UNASKED: Final = 8
 """Pieces given to a leecher that asks for nothing, at most."""
 
-STALE = 1.0
+STALE: Final = 1.0
 """Seconds for which a leecher may ask for nothing before what it was given is given to another."""
 
-FIRST_AHEAD = 1024 * 1024
+FIRST_AHEAD: Final = 1024 * 1024
 """Bytes given ahead while the rate of our uplink is unknown, doubled each time it runs dry."""
 
-MOST_AHEAD = 256 * 1024 * 1024
+MOST_AHEAD: Final = 256 * 1024 * 1024
 """Bytes given ahead at most, but for what the rate asks for."""
 
-SETTLED = 0.1
+SETTLED: Final = 0.1
 """Once less than so many seconds of our uplink is left of all first copies, they count as sent."""
 
-TEMPO_SECONDS = 1.0
+TEMPO_SECONDS: Final = 1.0
 """Seconds over which is measured how fast the leechers get pieces."""
 
-SOON = 0.1
-LEAST_SOON = 2.5
-MOST_SOON = 5.0
+SOON: Final = 0.1
+LEAST_SOON: Final = 2.5
+MOST_SOON: Final = 5.0
 """The end is near if it is this part of the time passed so far away: then the leechers are left to
 themselves, but for what a slow one holds alone. At least and at most so many seconds."""
 
-FAR = 4.0
+FAR: Final = 4.0
 """If the end is so many times as far away as a near one, nobody waits for the last first copies to
 be put out: leechers would wait for something to ask for, and our uplink for them."""
 
-STUCK = 0.25
+STUCK: Final = 0.25
 """Seconds for which a leecher must have pieces to pass on that nobody else has, for it to be
 helped."""
 
-BUSY = 0.9
+BUSY: Final = 0.9
 """While our rate is less than this part of what it was, the uplink could take more: then nobody is
 left with nothing to ask for, however slowly it passes on. Measured on shaped links: connections
 that rest now and then are slow to come up to speed again, and the rest of them do not fill the
 uplink (60 to 75 % of it with 0.5 in this place, 90 to 100 % with 0.85 and 0.9)."""
 
-KEPT = 4
-KEEPING = 2.0
+KEPT: Final = 4
+KEEPING: Final = 2.0
 """A leecher that alone holds so many of the pieces it was given, and has passed on none for so many
 seconds, is given no more while others pass theirs on: it may be a free rider, and what it keeps
 must be sent again."""
 
-SPARE = 0.5
+SPARE: Final = 0.5
 """While our rate is less than this part of what it was, some leechers take their time: the others
 need not wait for those."""
 
-_PEAK_SECONDS = 60.0
+_PEAK_SECONDS: Final = 60.0
 """Seconds in which the memory of our best rate fades to about a third."""
 
 
@@ -319,6 +321,7 @@ class _Tempo:
         return self._missing * (now - since), soon * gained
 
 
+@mypyc_attr(acyclic=True)
 class _Gifts:
     """What one leecher was given."""
 

@@ -1,8 +1,10 @@
 """Blocks that are expected of one peer."""
 
+from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.swarm.lengths import BlockSet
 
 
+@mypyc_attr(acyclic=True)
 class Ask:
     """Blocks of one piece asked of one peer at one time; `blocks` shrinks as they arrive."""
 

@@ -1,23 +1,24 @@
 """Addresses of a swarm's peers: which to dial next, and when to try again."""
 
 import math
+from typing import Final
 
 from trio_swarm.protocol.addresses import Address
 
-MAX_CANDIDATES = 2_000
+MAX_CANDIDATES: Final = 2_000
 """Addresses remembered per torrent: trackers hand out 200 at a time, strangers could more. Beyond
 it, a new address takes the place of the one that failed most often, if any failed."""
 
-FIRST_RETRY = 1.0
+FIRST_RETRY: Final = 1.0
 """Seconds until a lost or refused peer is dialled again first; doubles up to LAST_RETRY."""
 
-LAST_RETRY = 300.0
+LAST_RETRY: Final = 300.0
 """Longest time between two tries, seconds."""
 
-USELESS_RETRY = 600.0
+USELESS_RETRY: Final = 600.0
 """Seconds until a peer that has nothing for us (nor we for it) is dialled again."""
 
-HOST_BAN_THRESHOLD = 3
+HOST_BAN_THRESHOLD: Final = 3
 """Banned peers of one host that ban the host: one more port would be no better."""
 
 

@@ -9,23 +9,23 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv6Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-FAIR_PLACES = 4
+FAIR_PLACES: Final = 4
 """Places that a host keeps whatever others want: people behind one address are several."""
 
-JOINING = 2.0
+JOINING: Final = 2.0
 """Seconds in which nobody's place is taken: time to say what one has, and to get a first block."""
 
-SETTLING = 10.0
+SETTLING: Final = 10.0
 """The same while others of a host that has its few places already want in: peers of a flash crowd
 must not push each other out, and those who wait for their turn are to try it once."""
 
-MOVING = 60.0
+MOVING: Final = 60.0
 """Seconds since the last block in which a connection counts as one that is used: two turns of a
 seeder with more leechers than slots."""
 
-QUIET = 5.0
+QUIET: Final = 5.0
 """Seconds without a byte after which a peer that comes again takes the place of its connection."""
 
 

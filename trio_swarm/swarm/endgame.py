@@ -5,18 +5,18 @@ peer's queue, so that what arrives twice stays a block or two.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockSet, highest_blocks
 from trio_swarm.swarm.source import Source
 
-_CLEARLY = 2.0
+_CLEARLY: Final = 2.0
 """The second peer must be expected to finish in this part of the first one's time."""
 
-TAIL_GAIN = 0.2
+TAIL_GAIN: Final = 0.2
 """Seconds it must gain at least near the end: less is within the error of the estimates."""
 
-STALL_GAIN = 3.0
+STALL_GAIN: Final = 3.0
 """Seconds it must gain at least while there is more to fetch, but no more pieces may be open."""
 
 

@@ -1,11 +1,11 @@
 """Counting how often a strategy breaks its contract, and telling of it once for each kind."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
-MAX_FAULTS = 5
+MAX_FAULTS: Final = 5
 """Calls with a fault after which a strategy is replaced."""
 
-FORGIVEN = 20
+FORGIVEN: Final = 20
 """Clean calls that make up for one that was only slow: on a busy machine any call may be, and that
 is not the plugin's fault. For the same reason one slow call alone is not told."""
 
@@ -18,7 +18,7 @@ class FaultSink(Protocol):
         ...
 
 
-_NONE: frozenset[str] = frozenset()
+_NONE: Final[frozenset[str]] = frozenset()
 """One for all: each empty set takes 200 bytes."""
 
 

@@ -5,12 +5,14 @@ start of its piece, so the last block of a piece may be short (BEP 3, "request")
 piece as a set are an int with bit i for block i, like a `PieceSet`.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-BLOCK_LENGTH = 16384
+from trio_swarm.compiler_hints import mypyc_attr
+
+BLOCK_LENGTH: Final = 16384
 """Bytes of a block; what every client accepts as a request (BEP 3, "request")."""
 
-BLOCK_SHIFT = 14
+BLOCK_SHIFT: Final = 14
 """log2 of `BLOCK_LENGTH`: shifting beats dividing where it is done for each block."""
 
 BlockSet = int
@@ -25,6 +27,7 @@ class BlockRun(NamedTuple):
     length: int
 
 
+@mypyc_attr(acyclic=True)
 class Lengths:
     """The sizes of one torrent: `length` bytes cut into pieces of `piece_length` bytes.
 

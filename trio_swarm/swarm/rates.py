@@ -1,27 +1,31 @@
 """How fast bytes flow: an estimate that is right when steady and quick when it changes."""
 
 import math
+from typing import Final
 
-_BUCKET = 0.25
+from trio_swarm.compiler_hints import mypyc_attr
+
+_BUCKET: Final = 0.25
 """Seconds of the window's unit; also the least time a rate is computed over."""
 
-_BUCKETS = 8
+_BUCKETS: Final = 8
 """2 s of buckets: long enough to smooth bursts, short enough to follow a link that changes."""
 
-_TRICKLE = 65536
+_TRICKLE: Final = 65536
 """Bytes: with fewer than these in the window, single blocks would make the rate jump."""
 
-_TRICKLE_SPAN = 20.0
+_TRICKLE_SPAN: Final = 20.0
 """Seconds over which a trickle is averaged, exponentially."""
 
 
-_WIDTH = 48
-_DIGIT = (1 << _WIDTH) - 1
-_WINDOW = (1 << _WIDTH * (_BUCKETS - 1)) - 1
+_WIDTH: Final = 42
+_DIGIT: Final = (1 << _WIDTH) - 1
+_WINDOW: Final = (1 << _WIDTH * (_BUCKETS - 1)) - 1
 """Finished buckets are the digits of one int, the latest lowest: a swarm has two estimates for each
-connection, and lists would be most of its memory. 256 TB do not come in two seconds."""
+connection, and lists would be most of its memory. 4 TB do not come in two seconds."""
 
 
+@mypyc_attr(acyclic=True)
 class RateEstimate:
     """Bytes/s over the last two seconds; of a trickle, over the last twenty or so.
 

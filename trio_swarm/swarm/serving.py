@@ -3,36 +3,38 @@
 What real and simulated peers have in common.
 """
 
+from typing import Final
+
 from trio_swarm.swarm.lengths import BLOCK_LENGTH
 
-CHOKE_ROUND = 10.0
+CHOKE_ROUND: Final = 10.0
 """Seconds between choke rounds (BEP 3, "Choking"); free slots are given out at once besides."""
 
-PEER_VIEWS_AGE = 0.5
+PEER_VIEWS_AGE: Final = 0.5
 """Seconds the uploader's view of the peers is kept while it only orders: building it is linear in
 the peers."""
 
-REVEAL_INTERVAL = 0.02
+REVEAL_INTERVAL: Final = 0.02
 """Seconds between two looks at what else to reveal: a small part of what is revealed ahead."""
 
-DRY_INTERVAL = 0.002
+DRY_INTERVAL: Final = 0.002
 """Seconds between two such looks if nobody has anything left to ask of us."""
 
-STEERING_INTERVAL = 0.5
+STEERING_INTERVAL: Final = 0.5
 """Seconds after which to look though nothing has happened: a peer may have fallen silent."""
 
-LARGE_BLOCK_SECONDS = 0.05
+LARGE_BLOCK_SECONDS: Final = 0.05
 """A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
 
-UPLOAD_BATCH = 256 * 1024
+UPLOAD_BATCH: Final = 256 * 1024
 """Bytes of blocks put out before control messages get their turn again, at most."""
 
-LEAST_AHEAD = 64 * 1024
-FIRST_AHEAD = 64 * 1024
-MOST_AHEAD = 8 * 1024 * 1024
+LEAST_AHEAD: Final = 64 * 1024
+FIRST_AHEAD: Final = 64 * 1024
+MOST_AHEAD: Final = 8 * 1024 * 1024
 """Limits to the bytes put out ahead of the link, and how many at first."""
 
-AHEAD_SECONDS = 0.05
+AHEAD_SECONDS: Final = 0.05
 """For how long the link is busy with what is put out ahead of it: control messages wait so long,
 and so does every leecher that would pass on the piece that a HAVE tells of."""
 

@@ -5,28 +5,31 @@ Else the first to be asked would take all of them, and leave the others idle.
 
 import math
 from collections.abc import Collection, Container, Iterable
+from typing import Final
 
+from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.swarm.source import HAND_OUT, HORIZON, MIN_WINDOW, Source
 
-PLENTY = 2
+PLENTY: Final = 2
 """While all windows together are less than one part in so many of the buffers, nobody's share is
 looked at: windows at most double in a round trip, and are seen again before they are too many."""
 
-SHARE_INTERVAL = 0.1
+SHARE_INTERVAL: Final = 0.1
 """Seconds between two looks at how the buffers should be shared."""
 
-END_SECONDS = 2.5
+END_SECONDS: Final = 2.5
 """The end is near when all peers together would deliver what is left in this time."""
 
-END_HORIZON = 0.2
+END_HORIZON: Final = 0.2
 """Seconds of work a peer is given ahead then, so that whoever gets faster, because others are done,
 finds something left to do. With eight peers on shaped links (`make bench-swarm`, column a) the last
 finished 2.7 % sooner than with `HORIZON` to the end, and next to nothing arrived twice."""
 
-_USUAL = 0.8
+_USUAL: Final = 0.8
 """A peer is not slow if it has this part of the mean speed."""
 
 
+@mypyc_attr(acyclic=True)
 class BufferShares:
     """Sets the share of each peer, now and then."""
 

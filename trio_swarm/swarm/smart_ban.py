@@ -8,11 +8,11 @@ and "parole" do the same.)
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trio_swarm.swarm.lengths import BlockSet
 
-_ATTEMPTS = 8
+_ATTEMPTS: Final = 8
 """Failed attempts remembered for each piece, newest kept: the memory is 20 bytes a block each."""
 
 
