@@ -12,11 +12,20 @@ COUNT = 40
 piece_sets = st.one_of(st.just(full_set(COUNT)), st.integers(0, full_set(COUNT)))
 
 
-@given(st.lists(st.one_of(piece_sets, st.tuples(st.integers(0, 9), st.integers(0, COUNT - 1)))))
-def test_rarity_is_what_counting_gives(steps: list[int | tuple[int, int]]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(piece_sets, st.tuples(st.integers(0, 9), st.integers(0, COUNT - 1))),
+            st.booleans(),
+        )
+    )
+)
+def test_rarity_is_what_counting_gives_however_seldom_it_is_looked_at(
+    steps: list[tuple[int | tuple[int, int], bool]],
+) -> None:
     availability = Availability(COUNT)
     peers: list[int] = []
-    for step in steps:
+    for step, is_looked_at in [*steps, (0, True)]:
         if isinstance(step, int):
             availability.add_peer()
             availability.add(step)
@@ -31,6 +40,8 @@ def test_rarity_is_what_counting_gives(steps: list[int | tuple[int, int]]) -> No
             else:
                 peers[which] ^= 1 << piece
                 availability.remove(1 << piece)
+        if not is_looked_at:
+            continue
         rarity = availability.rarity
         assert len(rarity) == len(peers) + 1 == len(list(rarity))
         for piece in range(COUNT):

@@ -11,12 +11,14 @@ from trio_swarm.schedulers.rarity import Rarity
 class Availability:
     """Counts holders; `rarity` is what strategies see of it."""
 
-    __slots__ = ("_every", "_peers", "_planes", "_rarity")
+    __slots__ = ("_every", "_peers", "_pending", "_planes", "_rarity")
 
     def __init__(self, piece_count: int) -> None:
         self._every = full_set(piece_count)
         self._peers = 0
         self._planes: list[PieceSet] = []
+        # HAVEs of different pieces are counted together, when somebody looks: half of the work.
+        self._pending: PieceSet = 0
         self._rarity: Rarity | None = None
 
     @property
@@ -24,6 +26,7 @@ class Availability:
         """The counts as they are now; it stays as it is when they change."""
         rarity = self._rarity
         if rarity is None:
+            self._count_pending()
             rarity = Rarity(tuple(self._planes), every=self._every, peers=self._peers)
             self._rarity = rarity
         return rarity
@@ -45,6 +48,17 @@ class Availability:
 
     def add(self, pieces: PieceSet) -> None:
         """Count one more holder of each of `pieces`: a bitfield, or a HAVE."""
+        self._rarity = None
+        pending = self._pending
+        if pending & pieces:
+            self._count_pending()
+            self._pending = pieces
+        else:
+            self._pending = pending | pieces
+
+    def _count_pending(self) -> None:
+        pieces = self._pending
+        self._pending = 0
         planes = self._planes
         index = 0
         while pieces:
@@ -52,10 +66,10 @@ class Availability:
             planes[index] = plane ^ pieces
             pieces &= plane
             index += 1
-        self._rarity = None
 
     def remove(self, pieces: PieceSet) -> None:
         """Count one holder less of each of `pieces`."""
+        self._count_pending()
         planes = self._planes
         index = 0
         while pieces:
