@@ -79,6 +79,25 @@ async def test_the_version_is_told_without_importing_anything() -> None:
     assert not {"trio", "cyclopts", "msgspec"} & set(modules.split())
 
 
+async def test_a_swarm_is_simulated_without_trio_nor_what_starts_processes(tmp_path: Path) -> None:
+    scenario = tmp_path / "two.toml"
+    scenario.write_text("""
+        size = "1MiB"
+        [[peers]]
+        role = "seeder"
+        up = "50Mbit"
+        [[peers]]
+        up = "50Mbit"
+    """)
+    code = "import sys; from trio_swarm.cli import main; assert not main(); print(*sys.modules)"
+    done = await trio.run_process(
+        [sys.executable, "-I", "-c", code, "simulate", str(scenario)], capture_stdout=True
+    )
+    modules = set(done.stdout.decode().splitlines()[-1].split())
+    assert "trio_swarm.simulator.swarm" in modules
+    assert not {"trio", "multiprocessing", "concurrent.futures"} & modules
+
+
 async def test_ls_imports_no_node_and_nothing_seldom_needed() -> None:
     async with tracker() as url:
         found = await run_counted("ls", "--tracker", url)

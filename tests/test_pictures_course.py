@@ -137,10 +137,10 @@ def test_sources_beyond_the_colours_are_one_and_leechers_are_one() -> None:
 
 def test_a_simulation_is_watched_to_the_byte() -> None:
     scenario = shaped(SEEDER_LIMITED, size=4 * MIB, piece_length=65536)
-    watcher = Watcher(with_blocks=True)
+    watcher = Watcher(scenario, with_blocks=True)
     result = simulate(scenario, sink=watcher)
     assert result.digest == simulate(scenario).digest
-    course = watcher.course("it", scenario)
+    course = watcher.course("it")
     assert [peer.name for peer in course.peers] == ["S1", *(f"L{n}" for n in range(1, 8))]
     assert sorted(finish_times(course)) == sorted(
         peer.finished_at or 0.0 for peer in result.peers[1:]
@@ -151,10 +151,10 @@ def test_a_simulation_is_watched_to_the_byte() -> None:
     ]
     assert course.seconds == result.ended_at
     assert completion(course, moments(course.seconds, 4))[-1] == 1.0
-    light = Watcher(with_blocks=False)
+    light = Watcher(scenario, with_blocks=False)
     simulate(scenario, sink=light)
-    assert not light.course("it", scenario).blocks.at
-    assert completion(light.course("it", scenario), TIMES) == completion(course, TIMES)
+    assert not light.course("it").blocks.at
+    assert completion(light.course("it"), TIMES) == completion(course, TIMES)
 
 
 STORY: list[ev.Event] = [

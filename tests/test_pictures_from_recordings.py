@@ -218,10 +218,10 @@ def test_a_simulated_swarm_that_all_recorded_is_the_one_that_was_watched() -> No
     scenario = crowd(PeerSpec(up=50 * MBIT, role="seeder"), 3, riders=1, size=2 * MIB)
     late = replace(scenario.peers[2], joins_at=0.25)
     scenario = replace(scenario, peers=(*scenario.peers[:2], late, *scenario.peers[3:]))
-    watcher = Watcher(with_blocks=True)
+    watcher = Watcher(scenario, with_blocks=True)
     recordings = Recordings(scenario, range(1, 5))
     simulate(scenario, sink=watcher, recordings=recordings)
-    watched = watcher.course("x", scenario)
+    watched = watcher.course("x")
     head = replace(header(), size=scenario.size, piece_length=scenario.piece_length, seed=1)
     made = [
         (name, read(recordings.content(index, replace(head, peer_id=name))))

@@ -165,5 +165,5 @@ def test_the_times_of_a_peer_count_from_when_it_joins() -> None:
 
 
 def test_a_watcher_and_recordings_call_peers_alike() -> None:
-    course = Watcher(with_blocks=False).course("x", RIDERS)
+    course = Watcher(RIDERS, with_blocks=False).course("x")
     assert [peer.name for peer in course.peers] == RIDERS.names == ["S1", "L1", "L2", "L3", "F1"]

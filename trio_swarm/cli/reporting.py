@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol, TextIO
 
-import trio
-
 from trio_swarm.cli.describe import describe
 from trio_swarm.cli.failures import OutputError, OutputGoneError
 from trio_swarm.cli.json_events import Hashing, json_line
@@ -67,7 +65,11 @@ class HashingProgress:
 
 
 class Reporter:
-    """What all three have in common; itself the one that prints plain lines now and then."""
+    """What all three have in common; itself the one that prints plain lines now and then.
+
+    Trio is imported only where something waits: `simulate` and others do not, and it takes a tenth
+    of a second and six MiB.
+    """
 
     def __init__(self, output: OutputOptions) -> None:
         self.quiet = output.quiet
@@ -123,6 +125,8 @@ class Reporter:
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
         """Show the progress of all torrents until cancelled."""
+        import trio  # noqa: PLC0415 - see `Reporter`
+
         while True:
             await trio.sleep(LINE_SECONDS)
             self._show_progress(torrents())
@@ -172,11 +176,13 @@ class JsonReporter(Reporter):
         """Print the event; with --quiet only warnings."""
         if not self.quiet or event.level == "warning":
             self._put_off.append(json_line(event))
-            if event.level != "debug" or not trio.lowlevel.in_trio_run():
+            if event.level != "debug" or not _is_in_trio():
                 self.flush()
             elif len(self._put_off) == 1:
                 # Many come at once, of pieces above all: a write each took a fifth of the time of
                 # the event loop.
+                import trio  # noqa: PLC0415 - see `Reporter`
+
                 trio.lowlevel.current_trio_token().run_sync_soon(self.flush)
 
     def flush(self) -> None:
@@ -204,6 +210,8 @@ class JsonReporter(Reporter):
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
         """Print a `progress` event a second and torrent until cancelled, and a last one then."""
+        import trio  # noqa: PLC0415 - see `Reporter`
+
         try:
             while True:
                 await trio.sleep(JSON_SECONDS)
@@ -220,6 +228,11 @@ class JsonReporter(Reporter):
             self.event(
                 progress_event(torrent.info_hash, torrent.name, torrent.progress(), torrent.peers())
             )
+
+
+def _is_in_trio() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def make_reporter(output: OutputOptions) -> Reporter:

@@ -29,7 +29,7 @@ _DEFAULTS = NodeSettings()
 LONG = 20.0
 """Seconds of simulating after which people are told how it would take less."""
 
-HINT = ", interpreted; compiled (make compiled, or pip install .) it takes about half"
+HINT = ", interpreted; compiled (make compiled, or pip install .) it takes about a third"
 
 _LETTERS = "The panels are of seed 1. S: seeder, L: leecher, F: free rider."
 
@@ -146,15 +146,16 @@ def simulate(
 
 
 def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
-    peers = found.scenario(1).peers
-    best = best_seconds(found.scenario(1))
+    scenario = found.scenario(1)
+    peers = scenario.peers
+    best = best_seconds(scenario)
     seeders = sum(peer.role == "seeder" for peer in peers)
     return (
         f"{file.name}: {count_text(seeders, 'seeder')}, "
-        f"{count_text(len(peers) - seeders, 'leecher')}, {size_text(found.size)} in "
-        f"{count_text(-(-found.size // found.piece_length), 'piece')}, "
+        f"{count_text(len(peers) - seeders, 'leecher')}, {size_text(scenario.size)} in "
+        f"{count_text(scenario.piece_count, 'piece')}, "
         f"{count_text(seeds, 'seed')}; none can end before "
-        f"{duration_text(found.scenario(1).bound)}"
+        f"{duration_text(scenario.bound)}"
         + ("" if best is None else f", nor in whole pieces before {duration_text(best)}")
     )
 

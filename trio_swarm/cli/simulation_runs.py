@@ -1,9 +1,7 @@
 """The runs of `trio-swarm simulate`, some of them at the same time."""
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -63,6 +61,9 @@ def play_all(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     if workers < 2:
         yield from map(_play, tasks)
         return
+    import multiprocessing  # noqa: PLC0415 - one process is the rule
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield from pool.map(_play, tasks)
@@ -87,11 +88,11 @@ def _play(task: Task) -> Outcome:
     scenario = task.scenario.scenario(task.seed)
     watcher = None
     if task.watch != "nothing":
-        watcher = Watcher(with_blocks=task.watch == "blocks")
+        watcher = Watcher(scenario, with_blocks=task.watch == "blocks")
     recordings = Recordings(scenario, task.record) if task.record else None
     result = play(scenario, chosen, seed=task.seed, sink=watcher, recordings=recordings)
     took = time.perf_counter() - started
-    course = None if watcher is None else watcher.course(task.scheduler.label, scenario)
+    course = None if watcher is None else watcher.course(task.scheduler.label)
     contents = {} if recordings is None else _contents(recordings, task, scenario)
     return Outcome(task, result, took, decisions.calls, decisions.seconds, course, contents)
 

@@ -1,6 +1,6 @@
 """The course of a simulated swarm, by watching its trace."""
 
-from trio_swarm.pictures.course import Blocks, Course, CoursePeer, Gains
+from trio_swarm.pictures.course import EARLIER, Blocks, Course, CoursePeer, Gains
 from trio_swarm.piece_sets import full_set
 from trio_swarm.simulator.scenario import Scenario
 from trio_swarm.simulator.trace import BLOCK, PIECE
@@ -9,10 +9,15 @@ from trio_swarm.simulator.trace import BLOCK, PIECE
 class Watcher:
     """A sink for `simulate`; `with_blocks`: who sends what to whom is watched, too."""
 
-    def __init__(self, *, with_blocks: bool) -> None:
+    def __init__(self, scenario: Scenario, *, with_blocks: bool) -> None:
+        self._scenario = scenario
         self._with_blocks = with_blocks
         self._blocks = Blocks()
-        self._gains = Gains()
+        # For curves small numbers will do, of which there may be millions.
+        self._gains = (
+            Gains() if with_blocks else Gains.of_swarm(len(scenario.peers), scenario.piece_count)
+        )
+        self._part_of_time = 1.0 if with_blocks else EARLIER
         self._left: dict[int, float] = {}
         self._last = 0.0
 
@@ -25,14 +30,15 @@ class Watcher:
             if self._with_blocks:
                 self._blocks.add(now, peer, to, piece, length)
         elif kind == PIECE:
-            self._gains.add(now, peer, piece)
+            self._gains.add(now * self._part_of_time, peer, piece)
         else:
             self._left[peer] = now
         self._last = now
 
-    def course(self, title: str, scenario: Scenario) -> Course:
+    def course(self, title: str) -> Course:
         """Return what was seen of the scenario; peers are S1, S2, L1 … by their roles."""
-        pieces = -(-scenario.size // scenario.piece_length)
+        scenario = self._scenario
+        pieces = scenario.piece_count
         peers = []
         names = scenario.names
         for index, spec in enumerate(scenario.peers):

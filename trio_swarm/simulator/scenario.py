@@ -183,6 +183,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
         return length
 
     @property
+    def piece_count(self) -> int:
+        """How many pieces there are."""
+        return -(-self.size // self.piece_length)
+
+    @property
     def have_interval(self) -> float:
         """Seconds within which HAVEs are heard together; 0: each at its time."""
         given = self.network.have_interval
