@@ -74,7 +74,7 @@ def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
         assert not two & ~state.contested
         assert state.verifying == (state.received == state.full)
         sent_by_all = 0
-        for sent in state.senders.values():
+        for sent in state.senders().values():
             assert not sent_by_all & sent
             sent_by_all |= sent
         assert sent_by_all == state.received

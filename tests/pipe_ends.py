@@ -1,17 +1,28 @@
 """Ends of a simulated pipe that are functions."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-from trio_swarm.simulator.pipes import Message
+from trio_swarm.simulator import pipes
+from trio_swarm.simulator.messages import Message
 
 
 def _nothing() -> None:
     pass
 
 
-class End(NamedTuple):
+class End(pipes.End):
     """A receiver, a sender, or both."""
 
-    hear: Callable[[list[Message]], None]
-    has_room: Callable[[], None] = _nothing
+    def __init__(
+        self, hear: Callable[[list[Message]], None], has_room: Callable[[], None] = _nothing
+    ) -> None:
+        self._hear = hear
+        self._has_room = has_room
+
+    def hear(self, messages: list[Message]) -> None:
+        """Call the one."""
+        self._hear(messages)
+
+    def has_room(self) -> None:
+        """Call the other."""
+        self._has_room()

@@ -3,6 +3,7 @@
 `make test-compiled` runs these with the core compiled; elsewhere the sources meet themselves.
 """
 
+import gc
 import importlib.util
 import runpy
 import shutil
@@ -12,6 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import trio_swarm
+from trio_swarm.schedulers.api import PeerView, SwarmView
+from trio_swarm.schedulers.draft import Draft
+from trio_swarm.swarm import rates
+from trio_swarm.swarm.asks import Ask
+from trio_swarm.swarm.open_piece import OpenPiece
+from trio_swarm.swarm.rates import RateEstimate
 
 PROJECT = Path(__file__).parent.parent
 INSTALLED = Path(trio_swarm.__file__).parent
@@ -57,6 +64,39 @@ def test_strategies_stay_as_their_authors_can_read_them() -> None:
         spec = importlib.util.find_spec(f"trio_swarm.schedulers.{name}")
         assert spec is not None
         assert str(spec.origin).endswith(".py")
+
+
+def test_what_there_are_millions_of_is_unknown_to_the_garbage_collector_where_it_is_compiled() -> (
+    None
+):
+    made = (RateEstimate(), OpenPiece(0, 1), Ask(0, 1, at=0.0, deadline=1.0, idle=False))
+    is_compiled = not str(rates.__file__).endswith(".py")
+    assert [gc.is_tracked(each) for each in made] == [not is_compiled] * 3
+
+
+def test_a_draft_can_be_made_a_class_of_though_it_is_compiled() -> None:
+    class Fewer(Draft):
+        def room(self, peer: PeerView) -> int:
+            return min(1, super().room(peer))
+
+    peer = PeerView(key=7, pieces=0b10, room=4, in_flight=0, rate=0.0, rtt=0.0, is_seeder=False)
+    view = SwarmView(
+        wanted=0b11,
+        started=0,
+        free_blocks={},
+        rarity=[0b01, 0b10],
+        peers=(peer,),
+        piece_length=65536,
+        block_length=16384,
+        piece_count=2,
+        remaining=131072,
+        now=0.0,
+    )
+    draft = Fewer(view)
+    assert draft.room(peer) == 1
+    assert draft.candidates(peer) == 0b10
+    assert draft.give(peer, 1, draft.room(peer)) == 1
+    assert [(each.peer, each.piece, each.blocks) for each in draft.assignments] == [(7, 1, 1)]
 
 
 def test_a_simulation_tells_the_same_as_with_the_sources_alone(tmp_path: Path) -> None:

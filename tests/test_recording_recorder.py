@@ -181,8 +181,8 @@ def test_what_a_peer_says_twice_is_told_once() -> None:
 def test_pieces_told_of_at_once_are_told_one_by_one_and_only_if_they_are_new() -> None:
     download = Download(RarestFirst())
     download.join(1, pieces=0b0110)
-    download.ledger.add_haves([(1, 0b1011)])
-    download.ledger.add_haves([(1, 0b1011)])
+    for _ in range(2):
+        download.ledger.add_have(download.ledger.source(1), 0b1011)
     gained = [event for event in download.events() if isinstance(event, ev.Gained)]
     assert [(event.peer, event.piece) for event in gained] == [(1, 0), (1, 3)]
 

@@ -4,9 +4,12 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipe_ends import End
-from trio_swarm.simulator.pipes import Downlink, Message, Pipe, Uplink
+from trio_swarm.simulator.messages import Message
+from trio_swarm.simulator.pipes import Downlink, Pipe, Uplink
 from trio_swarm.simulator.timeline import Timeline
 
 MBIT = 125_000.0
@@ -151,3 +154,36 @@ def test_a_message_does_not_overtake_a_block_that_waits_for_the_downlink() -> No
     timeline.at(2.0, pipe.say, [(0, "behind")])
     timeline.run(lambda: None, until=20.0)
     assert heard == [(10.5, "block"), (10.5, "behind")]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.booleans()), min_size=1, max_size=20
+    )
+)
+def test_quanta_under_way_are_counted_until_they_are_through(
+    steps: list[tuple[float, float, bool]],
+) -> None:
+    timeline = Timeline()
+    end = End(lambda _: None)
+    pipe = Pipe(
+        timeline,
+        Uplink(timeline, MBIT, QUANTUM),
+        None,
+        latency=0.0,
+        send_buffer=QUANTUM,
+        sender=end,
+        receiver=end,
+    )
+    arrivals: list[float] = []
+    looked_at = 0.0
+    last = 0.0
+    for passed, took, is_forgotten in steps:
+        looked_at += passed
+        last = max(last, looked_at) + took + 0.001
+        pipe.note_arrival(last)
+        arrivals.append(last)
+        if is_forgotten and took > 0.9:
+            pipe.forget_arrivals()
+            arrivals.clear()
+        assert pipe.quanta_arriving_after(looked_at) == sum(each > looked_at for each in arrivals)

@@ -13,7 +13,8 @@ from shaped_links import MBIT
 from simulated_swarms import MIB
 from trio_swarm.schedulers.api import Assignment, SwarmView
 from trio_swarm.simulator import PeerSpec, Scenario, Swarm, simulate, strategies
-from trio_swarm.simulator.pipes import Downlink, Hearing, Message, Pipe, Receiving, Uplink
+from trio_swarm.simulator.messages import Message
+from trio_swarm.simulator.pipes import Downlink, Pipe, Receiving, Uplink
 from trio_swarm.simulator.racks import Crossing, Trunk, labels_seen
 from trio_swarm.simulator.scenario import CrossLink, Network
 from trio_swarm.simulator.timeline import Timeline
@@ -63,7 +64,7 @@ class Pouring:
             pipe.send([(QUANTUM, (0, QUANTUM))] * 8)
 
         down: Receiving = self.down[flow[1]]
-        told: Hearing = End(deliver)
+        told = End(deliver)
         if crosses:
             down = crossing = Crossing(
                 self.timeline, self.trunk, self.down[flow[1]], latency=0.001, receiver=End(deliver)

@@ -249,6 +249,37 @@ def test_large_swarms_are_simulated_in_longer_requests() -> None:
     assert replace(large, network=Network(least_request=16384)).least_request == 16384
 
 
+def test_a_peer_has_asked_or_will_ask_what_its_ledger_expects_or_cancelled() -> None:
+    seen = Counter[str]()
+
+    def look(swarm: Swarm) -> None:
+        for peer in swarm.peers:
+            for end in peer.neighbours.values():
+                source = end.source
+                expected = Counter[int]()
+                for ask in source.asks:
+                    expected[ask.piece] |= ask.blocks
+                for other in (source.late, source.pardoned):
+                    for piece, blocks in other.items():
+                        expected[piece] |= blocks
+                asked = Counter[int]()
+                for piece, begin, length in [*(end.asked or ()), *(end.grants or ())]:
+                    asked[piece] |= (1 << -(-length // 16384)) - 1 << begin // 16384
+                assert +asked == +expected
+                seen["late or cancelled"] += bool(source.late or source.pardoned)
+                seen["choked"] += end.peer_choking and bool(asked)
+
+    for least_request in (16384, 65536):
+        network = Network(least_request=least_request)
+        scenario = replace(crowd(SEEDER, 15, size=6 * MIB), network=network)
+        swarm = Swarm(scenario, replace(strategies(), slots=3))
+        for tick in range(1, 200):
+            swarm.timeline.at(tick / 50 - 0.001, look, swarm)
+        assert swarm.run().unfinished == 0
+    assert seen["late or cancelled"]
+    assert seen["choked"]
+
+
 def test_nothing_a_strategy_is_asked_breaks_its_contract() -> None:
     asked: list[Callable[[], object]] = []
     chosen = strategies(scheduler="bandwidth-weighted")

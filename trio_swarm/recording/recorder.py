@@ -4,7 +4,8 @@ They are the very ones of a download that is not recorded, and do the same; that
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.recording.events import (
@@ -44,12 +45,12 @@ from trio_swarm.swarm.faults import FaultSink
 from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.ledger import BlockOutcome, Grant, Ledger
 from trio_swarm.swarm.lengths import BlockRun, Lengths
-from trio_swarm.swarm.source import NO_LABELS
+from trio_swarm.swarm.source import NO_LABELS, Source
 
-BATCH = 2048
+BATCH: Final = 2048
 """Events after which they are encoded: it takes less than a millisecond, and holds up all else."""
 
-_FILLED = 0.9
+_FILLED: Final = 0.9
 """Part of what may be in a file after which it ends, so that the last batch fits, too."""
 
 
@@ -267,16 +268,14 @@ class RecordedLedger(Ledger):
         if self.pieces_of(key) != before:
             self._recorder.add(Gained(self._at(), key, piece))
 
-    def add_haves(self, haves: Iterable[tuple[int, PieceSet]]) -> bool:
-        """Note more pieces of peers, and tell."""
-        is_awaited = False
-        for key, pieces in haves:
-            new = pieces & ~self.pieces_of(key)
-            is_awaited |= super().add_haves(((key, pieces),))
-            if new:
-                at = self._at()
-                for piece in iterate(new):
-                    self._recorder.add(Gained(at, key, piece))
+    def add_have(self, source: Source, pieces: PieceSet) -> bool:
+        """Note more pieces of a peer, and tell."""
+        new = pieces & ~source.pieces
+        is_awaited = super().add_have(source, pieces)
+        if new:
+            at = self._at()
+            for piece in iterate(new):
+                self._recorder.add(Gained(at, source.key, piece))
         return is_awaited
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  as the ledger

@@ -66,5 +66,6 @@ class Spread(LeastSent):
     def _look_at(self, view: UploadView) -> None:
         # Mostly it is the same object; an equal one must mean the same.
         if view is not self._view and view != self._view:
-            self._view = view
             self._firsts.plan(view)
+            # Once it is over nobody asks about it again, and it holds what is known of all peers.
+            self._view = None if self._firsts.is_over else view

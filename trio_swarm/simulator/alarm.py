@@ -1,33 +1,45 @@
 """One thing that is to be done at a time which changes often."""
 
 import math
-from collections.abc import Callable
 
-from trio_swarm.simulator.timeline import Timeline
+from trio_swarm.compiler_hints import mypyc_attr
+from trio_swarm.simulator.timeline import Event, Timeline
 
 
-class Alarm:
-    """Calls `action` at the time it was set to, and sometimes too early: it is to look whether.
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Alarm(Event):
+    """Calls `ring` at the time it was set to, and sometimes too early: it is to look whether.
 
     A timeline takes nothing back. So that thousands of alarms that are put off again and again do
     not fill it, none is set while one that is earlier is still to come.
     """
 
-    __slots__ = ("_action", "_timeline", "_times")
+    __slots__ = ("_next", "_others", "_timeline")
 
-    def __init__(self, timeline: Timeline, action: Callable[[], None]) -> None:
+    def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._action = action
-        self._times: list[float] = []  # to come, the earliest last
+        self._next = math.inf
+        self._others: tuple[float, ...] = ()  # to come after it, the earliest last
 
     def set(self, when: float) -> None:
         """Have it ring at `when` at the latest; inf: that is never."""
-        times = self._times
-        if when < math.inf and (not times or when < times[-1]):
+        if when < self._next:
             when = max(when, self._timeline.now)
-            times.append(when)
-            self._timeline.at(when, self._ring)
+            if self._next < math.inf:
+                self._others = (*self._others, self._next)
+            self._next = when
+            self._timeline.add(when, self)
 
-    def _ring(self) -> None:
-        del self._times[-1]
-        self._action()
+    def happen(self) -> None:
+        """Ring."""
+        others = self._others
+        if others:
+            self._next = others[-1]
+            self._others = others[:-1]
+        else:
+            self._next = math.inf
+        self.ring()
+
+    def ring(self) -> None:
+        """Do it, if it is time."""
+        raise NotImplementedError

@@ -5,40 +5,56 @@ bytes: both are told in messages. The wire's own rules (framing, limits, faults)
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.schedulers.api import UploadRequest
-from trio_swarm.simulator.pipes import Message, Pipe
+from trio_swarm.simulator.messages import (
+    ALLOWED,
+    BLOCK,
+    CANCEL,
+    CHOKE,
+    CLOSED,
+    HAVE,
+    INTEREST,
+    PIECES,
+    REJECT,
+    REQUEST,
+    SUGGEST,
+    Message,
+)
+from trio_swarm.simulator.pipes import End, Pipe
 from trio_swarm.swarm.ledger import BlockRun
 from trio_swarm.swarm.lengths import BLOCK_LENGTH
 from trio_swarm.swarm.rates import RateEstimate
 from trio_swarm.swarm.serving import UPLOAD_BATCH, bytes_ahead, request_size
+from trio_swarm.swarm.source import Source
 
 if TYPE_CHECKING:
     from trio_swarm.simulator.peer import Peer
 
 T = TypeVar("T")
 
-REQUEST_QUEUE = 1024
+REQUEST_QUEUE: Final = 1024
 """Requests accepted of one peer."""
 
-NOTHING_SENT = RateEstimate()
+NOTHING_SENT: Final = RateEstimate()
 """The rate of all that were sent nothing yet; never added to."""
 
-PIECES, HAVE, INTEREST, CHOKE, REQUEST, CANCEL, REJECT, BLOCK, ALLOWED, SUGGEST, CLOSED = range(11)
-"""Kinds of messages: with a piece set, a truth, or an UploadRequest."""
 
-
-class Neighbour:
+class Neighbour(End):
     """One end of a connection: `peer` is whose end it is, `key` names the other peer."""
 
     __slots__ = (
+        "_received_at",
+        "_unchoked_at",
+        "_waiting_since",
         "address",
         "ahead",
         "allowed_fast",
         "am_choking",
         "am_interested",
+        "asked",
         "cancels",
         "grants",
         "is_open",
@@ -55,17 +71,15 @@ class Neighbour:
         "peer_choking",
         "peer_interested",
         "pipe",
-        "received_at",
         "should_unchoke",
+        "source",
         "suggested",
         "to_suggest",
         "told",
-        "unchoked_at",
         "upload_queue",
         "upload_rate",
         "uploaded",
         "uploaded_since_unchoke",
-        "waiting_since",
         "wants_nothing",
     )
 
@@ -74,6 +88,8 @@ class Neighbour:
     """The other end."""
     pipe: Pipe
     """From here to the other end."""
+    source: Source
+    """What our ledger knows of the other end."""
 
     def __init__(
         self,
@@ -84,46 +100,73 @@ class Neighbour:
         allowed_fast: PieceSet,
         wants_nothing: bool,
     ) -> None:
-        self.peer = peer
-        self.key = key
-        self.joined_at = now
+        # Fields are in memory in this order, and HAVEs are most of all messages: what one of them
+        # needs is in two lines of a processor's cache, where it was in five.
         self.is_open = True
-        self.wants_nothing = wants_nothing
-        """The other peer has everything, or said in its handshake that it has (BEP 21)."""
-        self.ahead = 0
-        """Bytes put out ahead of the link; 0 before the first."""
-        self.address = peer.swarm.peers[key].address
+        self.is_to_speak = False
+        self.is_told_any = False
+        self.am_interested = False
+        self.peer_interested = False
+        self.am_choking = True
+        self.peer_choking = True
+        self.should_unchoke = False
         self.told: PieceSet = 0
         self.offered: PieceSet | None = None
         """What it should know of; None: all we have."""
         self.offered_of: PieceSet = -1
         """The pieces we had when that was decided."""
-        self.to_suggest: PieceSet = 0
-        self.suggested: PieceSet = 0
-        self.is_told_any = False
+        self.peer = peer
+        self.key = key
         # Of the lists most are empty most of the time, and there are thousands: so they are made
         # when something comes into them.
         self.grants: list[BlockRun] | None = None
         self.cancels: list[BlockRun] | None = None
         self.outbox: list[Message] | None = None
         """Answers that were given while hearing."""
+        self.asked: list[UploadRequest] | None = None
+        """Requests put out that were not answered yet, oldest first."""
         self.upload_queue: Sequence[UploadRequest] = ()
         self.is_queue_unordered = False
-        self.is_to_speak = False
-        self.should_unchoke = False
-        self.am_choking = True
-        self.am_interested = False
-        self.peer_choking = True
-        self.peer_interested = False
-        self.unchoked_at: float | None = None
-        self.waiting_since: float | None = None
-        self.received_at: float | None = None
-        """When a block last came."""
+        self.wants_nothing = wants_nothing
+        """The other peer has everything, or said in its handshake that it has (BEP 21)."""
+        self.to_suggest: PieceSet = 0
+        self.suggested: PieceSet = 0
+        self.ahead = 0
+        """Bytes put out ahead of the link; 0 before the first."""
         self.uploaded = 0
         self.uploaded_since_unchoke = 0
         self.upload_rate = NOTHING_SENT
+        # -1.0: never. As `float | None` each would be an object of its own.
+        self._unchoked_at = -1.0
+        self._waiting_since = -1.0
+        self._received_at = -1.0
         self.allowed_fast = allowed_fast
         """What the other end may have while we choke it."""
+        self.joined_at = now
+        self.address = peer.swarm.peers[key].address
+
+    @property
+    def unchoked_at(self) -> float | None:
+        """When it was last to be unchoked."""
+        return None if self._unchoked_at < 0.0 else self._unchoked_at
+
+    @unchoked_at.setter
+    def unchoked_at(self, when: float | None) -> None:
+        self._unchoked_at = -1.0 if when is None else when
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when it is interested and choked."""
+        return None if self._waiting_since < 0.0 else self._waiting_since
+
+    @waiting_since.setter
+    def waiting_since(self, when: float | None) -> None:
+        self._waiting_since = -1.0 if when is None else when
+
+    @property
+    def received_at(self) -> float | None:
+        """When a block last came."""
+        return None if self._received_at < 0.0 else self._received_at
 
     def grant(self, run: BlockRun) -> None:
         """Ask blocks of the other end, soon."""
@@ -147,7 +190,7 @@ class Neighbour:
         have = ledger.have
         if have & ~self.told or self.to_suggest or not self.is_told_any:
             self._tell_pieces(have, messages)
-        interested = ledger.is_interesting(self.key)
+        interested = bool(self.source.pieces & ledger.wanted)
         if interested != self.am_interested:
             self._tell_interest(interested, messages)
         if self.should_unchoke == self.am_choking:
@@ -187,22 +230,21 @@ class Neighbour:
         """Return, once, what the other end should know of and was not told."""
         if self.offered_of != have:
             self.peer.uploads.offer(self, self.peer.swarm.timeline.now)
-        offered = have if self.offered is None else have & self.offered
-        new = offered & ~self.told
-        self.note_told(offered, have)
-        return new
+        return self.take_offered(have)
 
-    def note_told(self, offered: PieceSet, have: PieceSet) -> None:
-        """Note that the other end was told of these; if that is all we have, keep them once."""
-        told = self.told | offered
-        self.told = have if told == have else told
+    def take_offered(self, have: PieceSet) -> PieceSet:
+        """Return, once, what was decided that the other end should know of."""
+        told = self.told
+        if self.offered is None:
+            self.told = have
+            return have ^ told  # for no piece is ever lost
+        new = have & self.offered & ~told
+        told |= new
+        self.told = have if told == have else told  # one int for all of them
+        return new
 
     def _tell_interest(self, interested: bool, messages: list[Message]) -> None:  # noqa: FBT001  the fact itself
         self.am_interested = interested
-        if interested:
-            del self.peer.bored[self.key]
-        else:
-            self.peer.bored[self.key] = self
         messages.append((INTEREST, interested))
 
     def _tell_choke(self, messages: list[Message]) -> None:
@@ -222,24 +264,23 @@ class Neighbour:
         end = begin + length
         size = self.peer.max_request
         if size > BLOCK_LENGTH:
-            size = request_size(self.peer.ledger.stats(self.key).rate, size)
+            size = request_size(self.peer.ledger.rate_of(self.source), size)
             size = max(size, self.peer.least_request)
-        asked = self.peer.asked
-        key = self.key
         for at in range(begin, end, size):
-            asked[key, piece, at] = count = min(size, end - at)
-            messages.append((REQUEST, UploadRequest(piece, at, count)))
+            request = self.peer.swarm.request(piece, at, min(size, end - at))
+            self.asked = _added(self.asked, request)
+            messages.append((REQUEST, request))
 
     def _cancel(self, run: BlockRun, messages: list[Message]) -> None:
-        begin = run.begin
-        end = begin + run.length
-        while begin < end:
-            length = self.peer.asked.get((self.key, run.piece, begin))
-            if length is None or begin + length > end:
-                begin += BLOCK_LENGTH
-                continue
-            messages.append((CANCEL, UploadRequest(run.piece, begin, length)))
-            begin += length
+        piece, begin, length = run
+        end = begin + length
+        messages += [
+            (CANCEL, request)
+            for request in self.asked or ()
+            if request.piece == piece
+            and begin <= request.begin
+            and request.begin + request.length <= end
+        ]
 
     def _serve(self, now: float) -> None:
         uploads = self.peer.uploads
@@ -298,7 +339,7 @@ class Neighbour:
             elif kind == REQUEST:
                 self._requested(content)
             elif kind == HAVE:
-                peer.heard_haves([(self.key, content)])
+                peer.heard_haves([self], [content])
             else:
                 self._hear_rare(kind, content, now)
         if self.is_queue_unordered or self.outbox is not None:
@@ -307,9 +348,17 @@ class Neighbour:
     def _take_in(self, request: UploadRequest, now: float) -> None:
         piece, begin, length = request
         self.other.pipe.taken += length
-        self.received_at = now
-        self.peer.asked.pop((self.key, piece, begin), None)
+        self._received_at = now
+        self._answered(request)
         self.peer.take_in(self, piece, begin, length, now)
+
+    def _answered(self, request: UploadRequest) -> None:
+        asked = self.asked
+        if asked is not None and (asked[0] is request or request in asked):
+            if len(asked) == 1:
+                self.asked = None
+            else:
+                asked.remove(request)
 
     def _requested(self, request: UploadRequest) -> None:
         if (
@@ -343,7 +392,7 @@ class Neighbour:
             self._hear_interest(bool(content), now)
         elif kind == REJECT:
             piece, begin, length = content
-            peer.asked.pop((self.key, piece, begin), None)
+            self._answered(content)
             ledger.rejected(self.key, piece, begin, length, now)
             peer.swarm.replan(peer)
         elif kind == CANCEL:

@@ -5,12 +5,13 @@ What `peer/leeching.py` does in a task happens here when the swarm says that the
 
 import math
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.simulator.alarm import Alarm
-from trio_swarm.simulator.neighbour import CLOSED, HAVE, Neighbour
+from trio_swarm.simulator.messages import CLOSED, HAVE, HeardHaves
+from trio_swarm.simulator.neighbour import Neighbour
+from trio_swarm.simulator.peer_events import ChokeAlarm, PlanAlarm, RevealAlarm, Verification
 from trio_swarm.simulator.pipes import Downlink, Uplink
 from trio_swarm.simulator.racks import labels_seen
 from trio_swarm.simulator.scenario import StrategySet, address_of
@@ -23,28 +24,28 @@ from trio_swarm.swarm.uploads import Uploads
 if TYPE_CHECKING:
     from trio_swarm.simulator.swarm import Swarm
 
-LAZY_HAVES = 64
+LAZY_HAVES: Final = 64
 """New pieces after which those are told, too, that have them already."""
 
-MIN_OPEN_PIECES = 4
-MAX_OPEN_PIECES = 4096
+MIN_OPEN_PIECES: Final = 4
+MAX_OPEN_PIECES: Final = 4096
 
-REQUESTS_ANNOUNCED = 1024
+REQUESTS_ANNOUNCED: Final = 1024
 """How many requests a peer says it queues (BEP 10, "reqq")."""
 
-CHOKE_PAUSE = 0.5
-LONG_CHOKE_PAUSE = 1.0
+CHOKE_PAUSE: Final = 0.5
+LONG_CHOKE_PAUSE: Final = 1.0
 """Seconds between two decisions whom to unchoke, unless a peer can have a free slot: that is not
 kept waiting. Real peers decide at each change of interest; here it was a quarter of the work. The
 longer one is for swarms of more than `MANY` peers: 100 x 256 ended after 16.45 ± 0.17 s with it,
 and after 16.18 ± 0.21 s with the other (8 seeds)."""
 
-LEAST_WAIT = 1e-4
+LEAST_WAIT: Final = 1e-4
 """Seconds until a peer plans again at least, if only time has passed."""
 
 
-Haves = list[tuple[int, PieceSet]]
-"""Which peers, by their indices, have which pieces."""
+_COMPLETED: Final = BlockOutcome.COMPLETED
+"""Looked up once, and not for every block."""
 
 _no_timer = float
 """Returns 0.0: how long a decision takes must not decide anything here."""
@@ -68,8 +69,6 @@ class Peer:
         self.max_request = network.max_request
         self.least_request = swarm.least_request
         self.address = address_of(index)
-        self.asked: dict[tuple[int, int, int], int] = {}
-        """Bytes of each request under way, by peer, piece and begin."""
         self.is_here = False
         self.finished_at: float | None = None
         self.left_at: float | None = None
@@ -112,16 +111,15 @@ class Peer:
             rng=rng,
             slots=strategies.slots,
             own_number=rng.getrandbits(64),
-            changed=swarm.wake,
+            changed=swarm.wake_later,
             sooner=self._reveal_sooner,
         )
         self.neighbours = self.uploads.peers
-        self._to_reveal = Alarm(timeline, self._reveal)
-        self._to_plan_again = Alarm(timeline, self._time_passed)
-        self._to_choke_again = Alarm(timeline, self._round_over)
-        self.bored: dict[int, Neighbour] = {}
-        """Connections over which it has not said that it is interested."""
-        self._has_lost = False
+        self.to_hear: list[HeardHaves] = []
+        """HAVEs that are on their way to it."""
+        self._to_reveal = RevealAlarm(timeline, self)
+        self._to_plan_again = PlanAlarm(timeline, self)
+        self._to_choke_again = ChokeAlarm(timeline, self)
         self.serves = spec.role != "free-rider"
         self.is_to_plan = False
         self.is_to_choke = False
@@ -137,8 +135,8 @@ class Peer:
         labels = labels_seen(self.spec, self.swarm.scenario.peers[neighbour.key])
         self.ledger.add_peer(neighbour.key, now, identity=neighbour.address, labels=labels)
         self.ledger.set_queue_limit(neighbour.key, REQUESTS_ANNOUNCED)
+        neighbour.source = self.ledger.source(neighbour.key)
         self.uploads.join(neighbour)
-        self.bored[neighbour.key] = neighbour
         self.swarm.wake(neighbour)
         self.swarm.rechoke(self)
 
@@ -147,8 +145,6 @@ class Peer:
         if not neighbour.is_open:
             return
         neighbour.close()
-        self._has_lost = True
-        self.bored.pop(neighbour.key, None)
         self.ledger.remove_peer(neighbour.key)
         self.swarm.replan(self)
         self.swarm.rechoke(self)
@@ -183,23 +179,21 @@ class Peer:
 
     # --- what was heard ---------------------------------------------------------------------------
 
-    def heard_haves(self, haves: Haves) -> None:
-        """Note which more pieces some peers have."""
+    def heard_haves(self, ends: list[Neighbour], pieces: list[PieceSet]) -> None:
+        """Note which more pieces the peers at these ends have; some may be gone."""
         ledger = self.ledger
         swarm = self.swarm
-        if self._has_lost:
-            # It may have been one of those.
-            haves = [have for have in haves if have[0] in self.neighbours]
-            if not haves:
-                return
-        if ledger.add_haves(haves):
+        wanted = ledger.wanted
+        is_awaited = False
+        for index, end in enumerate(ends):
+            if end.is_open:
+                new = pieces[index]
+                if ledger.add_have(end.source, new):
+                    is_awaited = True
+                if not end.am_interested and wanted & new:
+                    swarm.wake(end)
+        if is_awaited:
             swarm.replan(self)
-        bored = self.bored
-        if bored:
-            wanted = ledger.wanted
-            for key, pieces in haves:
-                if key in bored and wanted & pieces:
-                    swarm.wake(bored[key])
         self.uploads.times.stir()
         for key in ledger.take_newly_complete():
             self._is_complete(self.neighbours[key])
@@ -227,11 +221,12 @@ class Peer:
         swarm = self.swarm
         outcome = self.ledger.received(neighbour.key, piece, begin, length, now)
         swarm.trace.block(now, neighbour.key, self.index, piece, begin, length)
-        if outcome is BlockOutcome.COMPLETED:
-            swarm.timeline.at(now + self._verify_seconds, self._verified, piece)
+        if outcome is _COMPLETED:
+            swarm.timeline.add(now + self._verify_seconds, Verification(self, piece))
         swarm.replan(self)
 
-    def _verified(self, piece: int) -> None:
+    def verified(self, piece: int) -> None:
+        """Note that a piece has passed its hash."""
         now = self.swarm.timeline.now
         ledger = self.ledger
         ledger.verified(piece)
@@ -242,7 +237,7 @@ class Peer:
         is_due = is_complete or self._unsaid >= LAZY_HAVES
         if is_due:
             self._unsaid = 0
-        self._tell(ledger.lacking(piece))
+        self._tell(piece)
         if is_due:
             for neighbour in self.neighbours.values():
                 swarm.wake(neighbour)
@@ -251,34 +246,32 @@ class Peer:
         elif self.is_here:
             self.swarm.replan(self)
 
-    def _tell(self, keys: list[int]) -> None:
-        """Tell peers that lack it of a new piece.
+    def _tell(self, piece: int) -> None:
+        """Tell peers that lack it, as far as is known, of a new piece.
 
         What is to be said besides is not looked at: no peer becomes less interesting by a piece
         that it has not got.
         """
-        have = self.ledger.have
+        ledger = self.ledger
+        have = ledger.have
+        swarm = self.swarm
+        bit = 1 << piece
         told = []
-        for key in keys:
-            neighbour = self.neighbours[key]
-            if neighbour.pipe.is_full:
+        for neighbour in self.neighbours.values():
+            if neighbour.source.pieces & bit or neighbour.pipe.is_full:
                 continue
             if neighbour.is_to_speak or not neighbour.is_told_any:
-                self.swarm.wake(neighbour)
+                swarm.wake(neighbour)
             else:
                 told.append(neighbour)
-        swarm = self.swarm
         self.uploads.offer_to_all(told, swarm.timeline.now)
         interval = swarm.have_interval
         for neighbour in told:
-            offered = neighbour.offered
-            offered_now = have if offered is None else have & offered
-            new = offered_now & ~neighbour.told
+            new = neighbour.take_offered(have)
             if new:
-                neighbour.note_told(offered_now, have)
                 when = neighbour.pipe.follow((HAVE, new), interval)
                 if when is not None:
-                    swarm.tell(neighbour.key, self.index, new, when)
+                    swarm.tell(neighbour.other, new, when)
 
     def _complete(self, now: float) -> None:
         self.finished_at = now
@@ -321,9 +314,6 @@ class Peer:
         """Plan again when time alone makes it due."""
         self._to_plan_again.set(max(self.ledger.next_deadline(), now + LEAST_WAIT))
 
-    def _time_passed(self) -> None:
-        self.swarm.replan(self)
-
     def interest_changed(self, neighbour: Neighbour, now: float) -> None:
         """Decide again whom to unchoke, but not at every change of interest.
 
@@ -350,7 +340,8 @@ class Peer:
             self.uploads.choke(now)
             self._to_choke_again.set(now + CHOKE_ROUND)
 
-    def _round_over(self) -> None:
+    def round_over(self) -> None:
+        """Decide again whom to unchoke, if a round has passed since."""
         due = self._choked_at + CHOKE_ROUND
         if self.swarm.timeline.now >= due:
             self.swarm.rechoke(self)
@@ -362,7 +353,8 @@ class Peer:
     def _reveal_sooner(self) -> None:
         self._to_reveal.set(self.uploads.times.due_at)
 
-    def _reveal(self) -> None:
+    def reveal(self) -> None:
+        """Look again at what is kept from whom, if it is time."""
         if not self.is_here:
             return
         now = self.swarm.timeline.now

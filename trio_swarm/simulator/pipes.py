@@ -15,38 +15,52 @@ their place in the stream: a HAVE behind a block arrives after it.
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Final, Protocol
 
-from trio_swarm.simulator.timeline import Timeline
+from trio_swarm.compiler_hints import mypyc_attr
+from trio_swarm.simulator.messages import Message
+from trio_swarm.simulator.timeline import Event, Timeline
 
-FREE_BACKLOG = 0.05
+FREE_BACKLOG: Final = 0.05
 """Seconds of bytes that may wait for a downlink before senders hold back."""
 
-BACKLOG = 0.1
+BACKLOG: Final = 0.1
 """Seconds of bytes that wait then, if every sender has its equal part among them."""
 
-ALONE = 4
+ALONE: Final = 4
 """Quanta sent at a time by a pipe that has its uplink for itself."""
 
-_MOST_REMEMBERED = 8
+_MOST_REMEMBERED: Final = 8
 """Pipes that a downlink remembers before it looks which of them have anything on its way."""
 
-Message = tuple[int, Any]
-"""What one peer tells another: a kind, which tells the type of its content, and that."""
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class End:
+    """Whoever sends through a pipe, or hears what comes out of one."""
 
-class Speaking(Protocol):
-    """Whoever sends through a pipe."""
+    __slots__ = ()
 
     def has_room(self) -> None:
         """Go on: the socket has taken all it was given."""
-
-
-class Hearing(Protocol):
-    """Whoever hears what comes out of a pipe."""
+        raise NotImplementedError
 
     def hear(self, messages: list[Message]) -> None:
         """Act on what arrived."""
+        raise NotImplementedError
+
+
+class _Delivery(Event):
+    """Messages that arrive."""
+
+    __slots__ = ("_messages", "_receiver")
+
+    def __init__(self, receiver: End, messages: list[Message]) -> None:
+        self._receiver = receiver
+        self._messages = messages
+
+    def happen(self) -> None:
+        """Have them heard."""
+        self._receiver.hear(self._messages)
 
 
 class Receiving(Protocol):
@@ -77,9 +91,7 @@ class Downlink:
         """Whether a pipe may send now; if not, it is put back to its uplink's turn later."""
         now = self._timeline.now
         horizon = now + pipe.latency
-        pending = pipe.pending
-        if pending and pending[0] <= horizon:
-            pipe.pending = pending = tuple([each for each in pending if each > horizon])
+        waiting = pipe.quanta_arriving_after(horizon)
         pipes = self._pipes
         queued = self.free_at - horizon
         if queued <= FREE_BACKLOG and len(pipes) < _MOST_REMEMBERED:
@@ -90,7 +102,7 @@ class Downlink:
         self._pipes = busy
         if queued <= FREE_BACKLOG:
             return True
-        if len(pending) * quantum * len(busy) <= BACKLOG * self.rate:
+        if waiting * quantum * len(busy) <= BACKLOG * self.rate:
             return True
         self._waiting.append(pipe)
         if not self._is_timed:
@@ -119,10 +131,10 @@ class Downlink:
         return max(end, free_at)
 
 
-class Uplink:
+class Uplink(Event):
     """The sending link of one peer; `rate` is in bytes/s, and may be infinite."""
 
-    __slots__ = ("_is_busy", "_ring", "_timeline", "on_sent", "quantum", "rate", "sent")
+    __slots__ = ("_nbytes", "_ring", "_sending", "_timeline", "on_sent", "quantum", "rate", "sent")
 
     def __init__(self, timeline: Timeline, rate: float, quantum: int) -> None:
         self.rate = rate
@@ -134,12 +146,13 @@ class Uplink:
         self.quantum = quantum
         """Bytes of an ordinary pipe's turn."""
         self._ring: list[Pipe] = []  # of a few; an empty deque takes 600 bytes
-        self._is_busy = False
+        self._sending: Pipe | None = None  # none: it is idle
+        self._nbytes = 0  # of the quantum that it sends
 
     def join(self, pipe: "Pipe") -> None:
         """Give a pipe with blocks to send its place in the turn."""
         self._ring.append(pipe)
-        if not self._is_busy:
+        if self._sending is None:
             self._start()
 
     def _start(self) -> None:
@@ -154,19 +167,25 @@ class Uplink:
                 continue
             left = pipe.items[0].left
             nbytes = min(left, quantum if ring else quantum * ALONE)
-            self._is_busy = True
+            self._sending = pipe
+            self._nbytes = nbytes
             now = self._timeline.now
             end = now + nbytes / self.rate
             arrival = end + pipe.latency
             if down is not None:
                 arrival = down.arrival(now + pipe.latency, arrival, nbytes)
-                pipe.pending = (*pipe.pending, arrival)
+                pipe.note_arrival(arrival)
             pipe.last_arrival = max(arrival, pipe.last_arrival)
-            self._timeline.at(end, self._finish, pipe, nbytes)
+            self._timeline.add(end, self)
             return
-        self._is_busy = False
+        self._sending = None
 
-    def _finish(self, pipe: "Pipe", nbytes: int) -> None:
+    def happen(self) -> None:
+        """Note that a quantum is sent, and send the next."""
+        pipe = self._sending
+        if pipe is None:
+            raise AssertionError("an idle link sends nothing")
+        nbytes = self._nbytes
         self.sent += nbytes
         pipe.sent += nbytes
         if pipe.is_open:
@@ -176,14 +195,27 @@ class Uplink:
         self._start()
 
 
+@mypyc_attr(acyclic=True)
 class _Item:
     """A block, and the messages that follow it."""
 
-    __slots__ = ("left", "messages")
+    __slots__ = ("after", "left", "message")
 
     def __init__(self, left: int, message: Message) -> None:
         self.left = left
-        self.messages = [message]
+        self.message = message
+        self.after: list[Message] | None = None  # most are followed by none
+
+    def follow(self, message: Message) -> None:
+        """Have a message follow it."""
+        if self.after is None:
+            self.after = [message]
+        else:
+            self.after.append(message)
+
+    def messages(self) -> list[Message]:
+        """Return what is to be heard when all of it is there."""
+        return [self.message] if self.after is None else [self.message, *self.after]
 
 
 class Pipe:
@@ -194,6 +226,8 @@ class Pipe:
     """
 
     __slots__ = (
+        "_arrive_before",
+        "_arrives_at",
         "_limit",
         "_receiver",
         "_send_buffer",
@@ -205,7 +239,6 @@ class Pipe:
         "items",
         "last_arrival",
         "latency",
-        "pending",
         "quantum",
         "sent",
         "taken",
@@ -221,31 +254,34 @@ class Pipe:
         *,
         latency: float,
         send_buffer: int,
-        sender: Speaking,
-        receiver: Hearing,
+        sender: End,
+        receiver: End,
         share: float = 1.0,
     ) -> None:
+        # Fields are in memory in this order: first what every HAVE needs.
+        self.is_open = True
+        self.is_full = False
+        """The sender waits until its socket has taken all it was given."""
+        # Most are empty most of the time, and an empty tuple is one for all of them.
+        self.items: tuple[_Item, ...] = ()
+        self.last_arrival = 0.0
+        self.latency = latency
+        self._timeline = timeline
         self.up = up
         self.down = down
         """None if it is never the bottleneck."""
-        self.latency = latency
         self.quantum = max(1, round(up.quantum * share))
         """Bytes sent in one turn."""
-        # Most are empty most of the time, and an empty tuple is one for all of them.
-        self.items: tuple[_Item, ...] = ()
         self.unsent = 0
         """Bytes of blocks in `items` that the uplink has not sent."""
         self.sent = 0
         """Bytes of blocks that the uplink has sent, those cut short included."""
         self.taken = 0
         """Bytes of blocks that the receiver took in."""
-        self.is_open = True
-        self.is_full = False
-        """The sender waits until its socket has taken all it was given."""
-        self.last_arrival = 0.0
-        self.pending: tuple[float, ...] = ()
-        """When the quanta under way will be through the downlink."""
-        self._timeline = timeline
+        # When the quanta under way will be through the downlink; most have at most one, and a
+        # tuple of one takes eighty bytes.
+        self._arrives_at = 0.0  # the latest
+        self._arrive_before: tuple[float, ...] = ()
         self._send_buffer = self._limit = send_buffer
         self._sender = sender
         self._receiver = receiver
@@ -253,11 +289,13 @@ class Pipe:
     def say(self, messages: list[Message]) -> None:
         """Send messages without blocks, behind all that was sent before."""
         if self.items:
-            self.items[-1].messages += messages
+            last = self.items[-1]
+            for message in messages:
+                last.follow(message)
         else:
             when = max(self._timeline.now + self.latency, self.last_arrival)
             self.last_arrival = when
-            self._timeline.at(when, self._receiver.hear, messages)
+            self._timeline.add(when, _Delivery(self._receiver, messages))
 
     def follow(self, message: Message, interval: float = 0.0) -> float | None:
         """Send a message behind all that was sent before, to arrive at a multiple of `interval`.
@@ -266,7 +304,7 @@ class Pipe:
         is to deliver it.
         """
         if self.items:
-            self.items[-1].messages.append(message)
+            self.items[-1].follow(message)
             return None
         when = max(self._timeline.now + self.latency, self.last_arrival)
         if interval > 0.0:
@@ -283,6 +321,26 @@ class Pipe:
         if is_new and self.items:
             self.up.join(self)
 
+    def note_arrival(self, when: float) -> None:
+        """Note when a quantum will be through the downlink."""
+        if self._arrives_at:
+            self._arrive_before = (*self._arrive_before, self._arrives_at)
+        self._arrives_at = when
+
+    def quanta_arriving_after(self, when: float) -> int:
+        """Return how many quanta under way will be through later, and forget the others."""
+        if self._arrives_at <= when:
+            self.forget_arrivals()
+            return 0
+        if self._arrive_before:
+            self._arrive_before = tuple([each for each in self._arrive_before if each > when])
+        return 1 + len(self._arrive_before)
+
+    def forget_arrivals(self) -> None:
+        """Keep no account of what is on its way."""
+        self._arrives_at = 0.0
+        self._arrive_before = ()
+
     def limit_unsent(self, nbytes: int) -> None:
         """Have the socket take no more ahead of the link than so much."""
         self._limit = min(self._send_buffer, nbytes)
@@ -295,7 +353,7 @@ class Pipe:
         self.unsent -= nbytes
         if not item.left:
             self.items = items = items[1:]
-            self._timeline.at(self.last_arrival, self._receiver.hear, item.messages)
+            self._timeline.add(self.last_arrival, _Delivery(self._receiver, item.messages()))
         if items:
             self.up.join(self)
         if self.is_full and self.unsent <= self._limit:

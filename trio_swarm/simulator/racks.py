@@ -9,15 +9,16 @@ fairness: within 1.5 % on the mean of 60 random networks and 33 % for the worst 
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from trio_swarm.simulator.pipes import BACKLOG, Downlink, Hearing, Message, Pipe, Uplink
+from trio_swarm.simulator.messages import Message
+from trio_swarm.simulator.pipes import BACKLOG, Downlink, End, Pipe, Uplink
 
 if TYPE_CHECKING:
     from trio_swarm.simulator.scenario import CrossLink, PeerSpec
     from trio_swarm.simulator.timeline import Timeline
 
-_PASSED = -1
+_PASSED: Final = -1
 """Kind of a message: it stands for a quantum of a block that is not through yet; nobody is told."""
 
 
@@ -50,12 +51,12 @@ class CrossingPipe(Pipe):
         self.say([message])
 
 
-class _Behind:
+class _Behind(End):
     """Who is behind a trunk, and hears what is more than a part of a block."""
 
     __slots__ = ("_receiver",)
 
-    def __init__(self, receiver: Hearing) -> None:
+    def __init__(self, receiver: End) -> None:
         self._receiver = receiver
 
     def hear(self, messages: list[Message]) -> None:
@@ -64,7 +65,7 @@ class _Behind:
             self._receiver.hear(told)
 
 
-class Crossing:
+class Crossing(End):
     """A trunk and what is behind it, as the pipe of one connection meets it.
 
     It is that pipe's downlink, and hears what the pipe delivers.
@@ -79,7 +80,7 @@ class Crossing:
         down: Downlink | None,
         *,
         latency: float,
-        receiver: Hearing,
+        receiver: End,
         share: float = 1.0,
     ) -> None:
         self._timeline = timeline
@@ -100,7 +101,7 @@ class Crossing:
     def takes(self, pipe: Pipe, quantum: int) -> bool:
         """Whether the pipe may send now; if not, it is put back to its uplink's turn later."""
         del quantum
-        pipe.pending = ()  # those are a downlink's account of what is on its way
+        pipe.forget_arrivals()  # those are a downlink's account of what is on its way
         if self._onward.is_full:
             self._held = pipe
             return False

@@ -3,11 +3,15 @@
 import gc
 import math
 import random
+from collections.abc import Callable
+from typing import Final
 
 from trio_swarm.piece_sets import PieceSet
+from trio_swarm.schedulers.api import UploadRequest
+from trio_swarm.simulator.messages import HeardHaves
 from trio_swarm.simulator.neighbour import Neighbour
-from trio_swarm.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, Haves, Peer
-from trio_swarm.simulator.pipes import Hearing, Pipe, Receiving
+from trio_swarm.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, Peer
+from trio_swarm.simulator.pipes import End, Pipe, Receiving
 from trio_swarm.simulator.playback import PieceTimes
 from trio_swarm.simulator.racks import Crossing, CrossingPipe, trunks
 from trio_swarm.simulator.recording import PeerRecording, Recordings
@@ -16,11 +20,14 @@ from trio_swarm.simulator.scenario import MANY, Scenario, StrategySet, strategie
 from trio_swarm.simulator.timeline import Timeline
 from trio_swarm.simulator.trace import Sink, Trace
 
-STALLED = 150.0
+STALLED: Final = 150.0
 """Seconds without any block after which nobody will finish any more: no timer of a peer is as
 long."""
 
-HANDSHAKES = 4
+_MOST_REQUESTS: Final = 65_536
+"""Different ones that are kept, of some 250 bytes; a GiB has so many blocks."""
+
+HANDSHAKES: Final = 4
 """One-way delays from dialling until both ends may talk: TCP's handshake and ours."""
 
 
@@ -60,16 +67,18 @@ class Swarm:
         self.piece_times: PieceTimes | None = None
         """When each peer had each piece, if they watch."""
         if scenario.playback is not None:
-            pieces = -(-scenario.size // scenario.piece_length)
-            sink = self.piece_times = PieceTimes(len(scenario.peers), pieces, sink)
+            sink = self.piece_times = PieceTimes(len(scenario.peers), scenario.piece_count, sink)
         self.trace = Trace(sink)
         self._recordings = recordings
         self.pipes: list[Pipe] = []
         network = scenario.network
         self.trunks = trunks(self.timeline, network.cross_links, scenario.quantum)
         self._rng = random.Random(f"{seed}/swarm")
-        self._haves: dict[float, dict[int, Haves]] = {}
-        """When → the index of a peer → what it will hear of then."""
+        self._hearers: dict[float, list[Peer]] = {}
+        """When → the peers that will hear of pieces then; see `Peer.to_hear`."""
+        self._requests: dict[tuple[int, int, int], UploadRequest] = {}
+        self.wake_later: Callable[[Neighbour], None] = self.wake
+        """`wake` as an object: one for all peers."""
         self._to_choke: list[Peer] = []
         self._to_plan: list[Peer] = []
         self._to_speak: list[Neighbour] = []
@@ -158,7 +167,7 @@ class Swarm:
         latency = self._latency(sender, receiver)
         share = 1.0 + network.unevenness * self._rng.uniform(-1.0, 1.0)
         down: Receiving | None = receiver.down
-        heard_by: Hearing = end.other
+        heard_by: End = end.other
         trunk = self.trunks.get((sender.spec.rack, receiver.spec.rack))
         if trunk is not None:
             near = min(latency, sender.spec.latency)
@@ -207,28 +216,48 @@ class Swarm:
         self._seen = self.trace.events
         self.timeline.at(self.timeline.now + STALLED, self._look_for_life)
 
+    def request(self, piece: int, begin: int, length: int) -> UploadRequest:
+        """Return a request. There are thousands under way, of which many are equal."""
+        named = (piece, begin, length)
+        request = self._requests.get(named)
+        if request is None:
+            if len(self._requests) >= _MOST_REQUESTS:
+                self._requests.clear()
+            self._requests[named] = request = UploadRequest(piece, begin, length)
+        return request
+
     # --- HAVEs ------------------------------------------------------------------------------------
 
-    def tell(self, index: int, by: int, pieces: PieceSet, when: float) -> None:
-        """Have a peer hear at `when` that another has some pieces; both by their indices.
+    def tell(self, end: Neighbour, pieces: PieceSet, when: float) -> None:
+        """Have an end of a connection hear at `when` that the other has some pieces.
 
         HAVEs are most of all messages: so what many hear at one time is one action, and what one
-        peer hears it takes in at once. And what they are about is looked up only then: a thousand
+        peer hears it takes in at once. And what they are about is looked at only then: a thousand
         peers do not fit into a processor's cache, and one does.
         """
-        to_hear = self._haves.get(when)
-        if to_hear is None:
-            self._haves[when] = to_hear = {}
-            self.timeline.at(when, self._hear_haves)
-        heard = to_hear.get(index)
-        if heard is None:
-            to_hear[index] = [(by, pieces)]
+        peer = end.peer
+        for haves in peer.to_hear:
+            if haves.when == when:
+                break
         else:
-            heard.append((by, pieces))
+            haves = HeardHaves(when)
+            peer.to_hear.append(haves)
+            hearers = self._hearers.get(when)
+            if hearers is None:
+                self._hearers[when] = hearers = []
+                self.timeline.at(when, self._hear_haves)
+            hearers.append(peer)
+        haves.ends.append(end)
+        haves.pieces.append(pieces)
 
     def _hear_haves(self) -> None:
-        for index, haves in self._haves.pop(self.timeline.now).items():
-            self.peers[index].heard_haves(haves)
+        now = self.timeline.now
+        for peer in self._hearers.pop(now):
+            for haves in peer.to_hear:
+                if haves.when == now:
+                    peer.to_hear.remove(haves)
+                    peer.heard_haves(haves.ends, haves.pieces)
+                    break
 
     # --- decisions of one moment ----------------------------------------------------------------
 

@@ -3,13 +3,17 @@
 import hashlib
 from collections.abc import Callable
 from struct import Struct
+from typing import Final
 
-_RECORD = Struct("<BdIIIII")
+_RECORD: Final = Struct("<BdIIIII")
 
-_BATCH = 1 << 16
+_BATCH: Final = 1 << 16
 """Bytes hashed at a time."""
 
-BLOCK, PIECE, LEFT = range(3)
+BLOCK: Final = 0
+PIECE: Final = 1
+LEFT: Final = 2
+"""Kinds of records."""
 
 Sink = Callable[[int, float, int, int, int, int, int], None]
 """Given what happened: kind, seconds, peer, receiver, piece, begin and length in bytes."""

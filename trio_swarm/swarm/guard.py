@@ -6,9 +6,8 @@ it is counted afterwards.
 """
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from trio_swarm.errors import SchedulerError
 from trio_swarm.piece_sets import PieceSet
@@ -31,13 +30,13 @@ __all__ = ["FaultSink", "GuardedChoker", "GuardedScheduler", "GuardedUploader"]
 
 T = TypeVar("T")
 
-PLAN_BUDGET = 0.020
+PLAN_BUDGET: Final = 0.020
 """Seconds a plan may take for a small swarm."""
 
-_BUDGET_PER_PEER = 0.0005
-_BUDGET_PER_PIECE = 1e-6
+_BUDGET_PER_PEER: Final = 0.0005
+_BUDGET_PER_PIECE: Final = 1e-6
 
-_SPARE_ASSIGNMENTS = 1000
+_SPARE_ASSIGNMENTS: Final = 1000
 """Assignments beyond one a block of room (to peers or of pieces that are used up, say) that are
 read before a strategy counts as endless."""
 
@@ -324,11 +323,18 @@ class GuardedUploader(_Guarded):
             ordered = self._strategy.order(view, peer, tuple(requests))
             if not isinstance(ordered, (list, tuple)):
                 raise _BreachError("order", f"returned {type(ordered).__name__} as an order")
-            if len(ordered) != len(requests) or Counter(ordered) != Counter(requests):
+            if not _is_permutation(ordered, requests):
                 raise _BreachError("order", "returned other requests than it was given")
             return ordered
 
         return self._call.run(decide, requests)
+
+
+def _is_permutation(ordered: Sequence[object], requests: Sequence[UploadRequest]) -> bool:
+    try:
+        return sorted(ordered) == sorted(requests)  # type: ignore[type-var]
+    except TypeError:  # among them is something that is no request
+        return False
 
 
 def steers_of(strategy: Uploader) -> Callable[[UploadView], bool] | None:

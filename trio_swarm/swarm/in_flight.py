@@ -10,7 +10,7 @@ import math
 from trio_swarm.swarm.lengths import BlockSet
 from trio_swarm.swarm.piece_states import PieceStates
 from trio_swarm.swarm.planner import Planner
-from trio_swarm.swarm.source import DEBT, LONGEST_WAIT, PATIENCE, Source
+from trio_swarm.swarm.source import DEBT, LONGEST_WAIT, NO_ASKS, PATIENCE, Source
 
 
 class InFlight:
@@ -49,9 +49,9 @@ class InFlight:
 
     def drop_all(self, source: Source, now: float) -> None:
         """Expect nothing more of a peer."""
-        asks = list(source.asks)
+        asks = source.asks
         late = source.write_off()
-        source.asks.clear()
+        source.asks = NO_ASKS
         source.in_flight = 0
         source.rest(now)
         for ask in asks:
@@ -135,7 +135,7 @@ class InFlight:
         if not source.late:
             source.late_since = source.asks[0].at
         for _ in range(count):
-            ask = source.asks.pop(0)
+            ask = source.take_first_ask()
             source.in_flight -= ask.blocks.bit_count()
             source.owe(ask.piece, ask.blocks)
             self._states.open[ask.piece].contested |= ask.blocks

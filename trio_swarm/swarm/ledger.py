@@ -10,7 +10,8 @@ piece, and `plan` returns at once unless some peer has room and something it cou
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from trio_swarm.errors import LocalProtocolError
 from trio_swarm.piece_sets import PieceSet
@@ -21,12 +22,18 @@ from trio_swarm.swarm.in_flight import InFlight
 from trio_swarm.swarm.lengths import BLOCK_SHIFT, BlockRun, BlockSet, Lengths
 from trio_swarm.swarm.open_piece import OpenPiece
 from trio_swarm.swarm.outcomes import BlockOutcome, Grant, PeerStats
-from trio_swarm.swarm.piece_states import PieceStates
+from trio_swarm.swarm.piece_states import NO_PIECES, PieceStates
 from trio_swarm.swarm.planner import Planner
 from trio_swarm.swarm.smart_ban import Parole
 from trio_swarm.swarm.source import MAX_QUEUE_LIMIT, NO_LABELS, Source
 
 __all__ = ["BlockOutcome", "BlockRun", "Grant", "Ledger", "PeerStats"]
+
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+_COMPLETED: Final = BlockOutcome.COMPLETED
+_ACCEPTED: Final = BlockOutcome.ACCEPTED
+"""Looked up once, and not for every block."""
 
 
 class Ledger:
@@ -55,13 +62,13 @@ class Ledger:
         self._sources: dict[int, Source] = {}
         self._joined = 0
         self._newly_complete: list[int] = []
-        self._fast_pieces: PieceSet = 0  # as the latest peer allowed them
+        self._fast_pieces: PieceSet = 0  # the most that a peer allowed
         self._planner = Planner(
             self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
         )
         self._in_flight = InFlight(self._states, self._sources, self._planner)
         self._paroles = self._planner.paroles
-        self._banned: set[str] = set()
+        self._banned: frozenset[str] = _NOBODY
         self._now = 0.0  # the latest time seen
 
     # What is known
@@ -101,14 +108,16 @@ class Ledger:
         """How many pieces are begun and not yet verified."""
         return len(self._open)
 
+    def source(self, key: int) -> Source:
+        """Return what is known of a peer, to be read only, for as long as it is connected.
+
+        It is for those who need it a thousand times, and need not find it by its key each time.
+        """
+        return self._sources[key]
+
     def pieces_of(self, key: int) -> PieceSet:
         """Return the pieces a peer has."""
         return self._sources[key].pieces
-
-    def lacking(self, piece: int) -> list[int]:
-        """Return the keys of the peers that have not got a piece, as far as is known."""
-        bit = 1 << piece
-        return [key for key, source in self._sources.items() if not source.pieces & bit]
 
     def is_interesting(self, key: int) -> bool:
         """Whether a peer has a piece that is missing here."""
@@ -124,6 +133,10 @@ class Ledger:
         source = self._sources[key]
         rate = source.measure(self._now if now is None else now)
         return PeerStats(rate, source.rtt, source.in_flight, source.received, source.duplicate)
+
+    def rate_of(self, source: Source) -> float:
+        """Return how fast a peer gives, bytes/s, as of the latest plan."""
+        return source.measure(self._now)
 
     def as_giver(self, key: int, now: float) -> tuple[float, bool, bool]:
         """Return what a choker asks: rate as of the latest plan, `snubbed`, `is_interesting`."""
@@ -194,39 +207,28 @@ class Ledger:
             self._availability.add(bit)
             self._planner.nourish(source, bit)
 
-    def add_haves(self, haves: Iterable[tuple[int, PieceSet]]) -> bool:
-        """Note that peers have more pieces, which exist: HAVEs.
+    def add_have(self, source: Source, pieces: PieceSet) -> bool:
+        """Note that a peer has more pieces, which exist: one HAVE or several.
 
-        Returns whether that is what one of them waited for to be asked for something.
+        Returns whether that is what it waited for to be asked for something.
         """
-        sources = self._sources
-        add = self._availability.add
-        planner = self._planner
-        barren = planner.barren
-        every = self._states.every
-        is_awaited = False
-        for key, pieces in haves:
-            source = sources[key]
-            before = source.pieces
-            after = before | pieces
-            if after == before:
-                continue
-            new = after ^ before
-            if after == every:
-                source.pieces = every
-                self._newly_complete.append(key)
-            else:
-                source.pieces = after
-            add(new)
-            # In the order of what is known soonest: most peers choke us, or have work.
-            if (
-                (not source.choked or source.fast_pieces & new)
-                and source.in_flight <= source.low_water
-                and key in barren
-                and planner.nourish(source, new)
-            ):
-                is_awaited = True
-        return is_awaited
+        before = source.pieces
+        after = before | pieces
+        if after == before:
+            return False
+        new = after ^ before
+        if after == self._states.every:
+            source.pieces = self._states.every
+            self._newly_complete.append(source.key)
+        else:
+            source.pieces = after
+        self._availability.add(new)
+        # In the order of what is known soonest: most peers choke us, or have work.
+        return (
+            (not source.choked or source.fast_pieces & new != 0)
+            and source.in_flight <= source.low_water
+            and self._planner.nourish(source, new)
+        )
 
     def take_newly_complete(self) -> list[int]:
         """Return, once, the keys of the peers that HAVEs told to have all pieces."""
@@ -253,10 +255,11 @@ class Ledger:
         if 0 <= piece < self.lengths.piece_count:
             source = self._sources[key]
             source.fast_pieces |= 1 << piece
-            # Nearly all peers allow us the same ones: one int for all of them.
-            if source.fast_pieces == self._fast_pieces:
-                source.fast_pieces = self._fast_pieces
-            else:
+            # Nearly all peers allow us the same ones, one after the other: one int for all of them.
+            most = self._fast_pieces
+            if source.fast_pieces == most:
+                source.fast_pieces = most
+            elif source.fast_pieces & most == most:
                 self._fast_pieces = source.fast_pieces
             self._planner.feed(source)
 
@@ -291,7 +294,7 @@ class Ledger:
         abandoned = self._states.abandoned
         if not abandoned:
             return []
-        self._states.abandoned = set()
+        self._states.abandoned = NO_PIECES
         return [piece for piece in abandoned if piece not in self._open]
 
     def is_due(self, now: float) -> bool:
@@ -326,16 +329,15 @@ class Ledger:
             ):
                 ask.blocks ^= blocks
                 if not ask.blocks:
-                    del asks[0]
+                    source.take_first_ask()
                 in_flight = source.in_flight = source.in_flight - count
                 source.delivered(ask, count, length, now)
                 if in_flight <= source.low_water:
                     self._planner.hungry[key] = source
                     if not in_flight:
                         source.rest(now)
-                identity = source.identity
-                state.senders[identity] = state.senders.get(identity, 0) | blocks
-                return self._accept(state, blocks, length)
+                state.receive(source.identity, blocks)
+                return self._accept(state, length)
         blocks = self.lengths.blocks_between(piece, begin, length)
         return self._received_otherwise(source, piece, blocks, length, now)
 
@@ -352,14 +354,13 @@ class Ledger:
             ask.piece == piece and ask.blocks & blocks == blocks for ask in self._sources[key].asks
         )
 
-    def _accept(self, state: OpenPiece, blocks: BlockSet, nbytes: int) -> BlockOutcome:
+    def _accept(self, state: OpenPiece, nbytes: int) -> BlockOutcome:
         self.received_bytes += nbytes
         self._states.remaining -= nbytes
-        state.received |= blocks
         if state.received == state.full:
             state.verifying = True
-            return BlockOutcome.COMPLETED
-        return BlockOutcome.ACCEPTED
+            return _COMPLETED
+        return _ACCEPTED
 
     def _received_otherwise(
         self, source: Source, piece: int, blocks: BlockSet, nbytes: int, now: float
@@ -392,8 +393,8 @@ class Ledger:
             self._states.take(state, state.free & blocks)
         state.doubled &= ~blocks
         state.contested &= ~blocks
-        state.credit(source.identity, blocks)
-        return self._accept(state, blocks, nbytes - again)
+        state.receive(source.identity, blocks)
+        return self._accept(state, nbytes - again)
 
     def _needed(self, source: Source, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which blocks that arrived unexpectedly are of use; may open their piece."""
@@ -424,7 +425,7 @@ class Ledger:
 
     def contributors(self, piece: int) -> list[str]:
         """Return the identities whose blocks an open piece holds, while it is being verified."""
-        return [identity for identity, blocks in self._open[piece].senders.items() if blocks]
+        return list(self._open[piece].senders())
 
     def verified(self, piece: int, digests: Sequence[bytes] | None = None) -> list[str]:
         """Note that a piece passed its hash; returns identities to ban for earlier attempts.
@@ -449,7 +450,7 @@ class Ledger:
         """
         state = self._states.end_verification(piece, passed=False)
         self._planner.stir()
-        senders = {identity: blocks for identity, blocks in state.senders.items() if blocks}
+        senders = state.senders()
         parole = self._paroles.get(piece)
         if parole is None:
             parole = self._paroles[piece] = Parole()
@@ -463,7 +464,7 @@ class Ledger:
     def _ban(self, identities: list[str]) -> list[str]:
         """Ask nothing more of the peers of those identities; returns those not banned before."""
         new = [identity for identity in identities if identity not in self._banned]
-        self._banned.update(new)
+        self._banned |= frozenset(new)
         for source in self._sources.values():
             if source.identity in identities:
                 source.banned = True

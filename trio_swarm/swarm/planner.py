@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable
 from operator import itemgetter
 from types import MappingProxyType
+from typing import Final
 
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
@@ -24,16 +25,16 @@ from trio_swarm.swarm.sharing import BufferShares
 from trio_swarm.swarm.source import Source
 from trio_swarm.swarm.trials import Trials
 
-DECLINE_PAUSE = 0.05
+DECLINE_PAUSE: Final = 0.05
 """Seconds after which a strategy that declined room is asked again, if nothing else happens."""
 
-DECLINE_LIMIT = 1.0
+DECLINE_LIMIT: Final = 1.0
 """Seconds a strategy may assign nothing at all while it could; then the host assigns."""
 
-TAIL_INTERVAL = 0.1
+TAIL_INTERVAL: Final = 0.1
 """Seconds between two looks for blocks worth a second requester."""
 
-_MAX_ROUNDS = 3
+_MAX_ROUNDS: Final = 3
 """Times a strategy is asked in one plan, when it began more pieces than may be open."""
 
 
@@ -69,7 +70,7 @@ class Planner:
         self._declining_since: float | None = None
         self._tail_at = -math.inf
         self._shares = BufferShares(states.open_limit, states.lengths.blocks_per_piece)
-        self._trials = Trials(states, sources, self.cancel, self.feed)
+        self._trials = Trials(states, sources, self)
         self.paroles = self._trials.paroles
         """Pieces that failed and are not verified yet."""
 
@@ -111,9 +112,7 @@ class Planner:
     def nourish(self, source: Source, pieces: PieceSet) -> bool:
         """Look again at a peer that has more pieces; returns whether it waited for them."""
         key = source.key
-        if key not in self.barren or (source.choked and not source.fast_pieces & pieces):
-            return False
-        if not source.askable() & pieces & self._states.assignable():
+        if not pieces & self._states.assignable() & source.askable() or key not in self.barren:
             return False
         self.hungry[key] = self.barren.pop(key)
         return True

@@ -9,75 +9,81 @@ one never sits on blocks that others would have delivered sooner.
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
+from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.swarm.asks import Ask, take_blocks
 from trio_swarm.swarm.lengths import BLOCK_LENGTH, BlockSet
 from trio_swarm.swarm.rates import RateEstimate
 
-HORIZON = 0.75
+HORIZON: Final = 0.75
 """Seconds of work a peer is given ahead: short enough that the tail of a download does not wait for
 slow peers (half a second costs 2 %, three seconds 14 %), long enough for links that stutter."""
 
-HORIZON_RTTS = 1.5
+HORIZON_RTTS: Final = 1.5
 """Round trips of work a peer is given ahead at least, or the link would run dry."""
 
-MAX_HORIZON = 3.0
+MAX_HORIZON: Final = 3.0
 """Seconds; a longer round trip is not a network's but a busy or slow peer's."""
 
-FIRST_WINDOW = 16
+FIRST_WINDOW: Final = 16
 """Blocks (256 KiB) asked of a peer of which nothing is known."""
 
-MIN_WINDOW = 2
+MIN_WINDOW: Final = 2
 """Blocks asked of the slowest peer, so that it need not wait for our next request."""
 
-DEFAULT_QUEUE_LIMIT = 250
+DEFAULT_QUEUE_LIMIT: Final = 250
 """Blocks a peer is assumed to queue until it says (BEP 10, "reqq"): the lowest usual limit."""
 
-MAX_QUEUE_LIMIT = 65536
+MAX_QUEUE_LIMIT: Final = 65536
 """Blocks (1 GiB) in flight at most, whatever a peer says it can queue."""
 
-FIRST_PATIENCE = 5.0
+FIRST_PATIENCE: Final = 5.0
 """Seconds a peer that has never delivered may take for its first block."""
 
-PATIENCE = 4.0
+PATIENCE: Final = 4.0
 """Seconds beyond three times the expected after which a block is late."""
 
-MAX_PATIENCE = 60.0
+MAX_PATIENCE: Final = 60.0
 """Seconds after which a block is late, however slow the peer is known to be."""
 
-LONGEST_WAIT = 30.0
+LONGEST_WAIT: Final = 30.0
 """Seconds after which a block is late even if other blocks come from its peer."""
 
-ALIVE = 2.0
+ALIVE: Final = 2.0
 """Seconds since its last block for which a peer counts as delivering."""
 
-DEBT = 20.0
+DEBT: Final = 20.0
 """Seconds a peer that owes late blocks is asked for nothing; then they are cancelled."""
 
-MAX_PAUSE = 15.0
+MAX_PAUSE: Final = 15.0
 """Seconds a peer that was late or rejects our requests is left alone, at most."""
 
-HAND_OUT = 64
+HAND_OUT: Final = 64
 """Blocks (1 MiB) from which on a hand-out is as large as one decision need be."""
 
-_EARLY = 0.7
-_LATE = 1.3
+_EARLY: Final = 0.7
+_LATE: Final = 1.3
 """Response times as parts of the horizon between which the window is left alone."""
 
-_UNKNOWN_RESPONSE = 0.5
+_UNKNOWN_RESPONSE: Final = 0.5
 """Seconds guessed for the response of a peer that has never delivered."""
 
-_MAX_PARDONED = 4096
+_MAX_PARDONED: Final = 4096
 """Pieces of which blocks are remembered that were asked once and are not expected any more."""
 
-_NO_BLOCKS: dict[int, BlockSet] = {}
+NO_ASKS: Final[list[Ask]] = []
+"""What nearly all peers have: one list for all of them, which is never written to."""
+
+_NO_BLOCKS: Final[dict[int, BlockSet]] = {}
 """What nearly all peers owe: one dict for all of them, which is never written to."""
 
-NO_LABELS: Mapping[str, str] = MappingProxyType({})
+NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 """What most peers have."""
 
 
+@mypyc_attr(acyclic=True)
 class Source:
     """A peer. Only the ledger changes it."""
 
@@ -131,12 +137,7 @@ class Source:
         now: float,
         labels: Mapping[str, str] = NO_LABELS,
     ) -> None:
-        self.key = key
-        self.identity = identity
-        self.labels = labels
-        """Facts for strategies, from the configuration."""
-        self.order = order
-        """Number in the order of joining."""
+        # Fields are in memory in this order: first what every HAVE and every plan looks at.
         self.pieces: PieceSet = 0
         self.fast_pieces: PieceSet = 0
         """May be asked even while it chokes us (BEP 6, "Allowed Fast")."""
@@ -149,10 +150,22 @@ class Source:
         """It owed us blocks beyond their deadline and has delivered none since."""
         self.serves = False
         """It would serve us now, as far as is known: neither choked, snubbed, banned nor paused."""
-        self.asks: list[Ask] = []
-        """Oldest first. Few: a list takes a tenth of the memory of an empty deque."""
+        self.paused = False
+        """It is left alone until `paused_until`."""
         self.in_flight = 0
         """Blocks, the sum over `asks`."""
+        self.low_water = 0
+        """With this many blocks in flight or fewer it is given more; see `resize`."""
+        self.limit = 0
+        """Blocks that may be in flight, but 1 while it is snubbed; see `resize`."""
+        self.key = key
+        self.order = order
+        """Number in the order of joining."""
+        self.identity = identity
+        self.labels = labels
+        """Facts for strategies, from the configuration."""
+        self.asks = NO_ASKS
+        """Oldest first."""
         self.late = _NO_BLOCKS
         """Blocks that went back to the pool and may still come: piece → blocks."""
         self.late_since = 0.0
@@ -161,8 +174,6 @@ class Source:
         """When they are written off."""
         self.pardoned = _NO_BLOCKS
         """Blocks it was asked and released from: their arrival is no fault."""
-        self.paused = False
-        """It is left alone until `paused_until`."""
         self.paused_until = 0.0
         self.pauses = 0
         self.rate = RateEstimate()
@@ -192,10 +203,6 @@ class Source:
         self.share_low_water = 0
         self.hand_out = 1
         """Blocks to give to it at a time while buffers are short."""
-        self.limit = 0
-        """Blocks that may be in flight: the lesser of the two, but 1 while it is snubbed."""
-        self.low_water = 0
-        """With this many blocks in flight or fewer it is given more; see `resize`."""
         self.resize(FIRST_WINDOW)
 
     @property
@@ -317,8 +324,22 @@ class Source:
             if self.speed > 0.0:
                 expected = max(expected, in_flight * BLOCK_LENGTH / self.speed)
             deadline = now + min(MAX_PATIENCE, PATIENCE + 3.0 * expected)
-        self.asks.append(Ask(piece, blocks, at=now, deadline=deadline, idle=idle))
+        ask = Ask(piece, blocks, at=now, deadline=deadline, idle=idle)
+        if self.asks:
+            self.asks.append(ask)
+        else:
+            self.asks = [ask]
         return deadline
+
+    def take_first_ask(self) -> Ask:
+        """Return the oldest ask, and forget it."""
+        asks = self.asks
+        first = asks[0]
+        if len(asks) == 1:
+            self.asks = NO_ASKS
+        else:
+            del asks[0]
+        return first
 
     def rest(self, now: float) -> None:
         """Stop its clock if nothing is expected of it."""
@@ -389,11 +410,17 @@ class Source:
 
     def take_pardoned(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` were pardoned, and forget them."""
-        return take_blocks(self.pardoned, piece, blocks)
+        taken = take_blocks(self.pardoned, piece, blocks)
+        if not self.pardoned:
+            self.pardoned = _NO_BLOCKS
+        return taken
 
     def take_late(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` it owes beyond their deadline, and forget them."""
-        return take_blocks(self.late, piece, blocks)
+        taken = take_blocks(self.late, piece, blocks)
+        if not self.late:
+            self.late = _NO_BLOCKS
+        return taken
 
     def take_asked(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` are in flight from it, and take them out of flight."""
@@ -410,7 +437,7 @@ class Source:
                         break
                     blocks ^= hit
         if emptied:
-            self.asks = [ask for ask in self.asks if ask.blocks]
+            self.asks = [ask for ask in self.asks if ask.blocks] or NO_ASKS
         self.in_flight -= found.bit_count()
         return found
 

@@ -1,33 +1,30 @@
 """Who may be asked for pieces on parole (see `smart_ban`): one peer at a time, suspects last."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.swarm.lengths import BlockSet
 from trio_swarm.swarm.piece_states import PieceStates
 from trio_swarm.swarm.smart_ban import Parole
 from trio_swarm.swarm.source import Source
 
+if TYPE_CHECKING:
+    from trio_swarm.swarm.planner import Planner
+
 
 class Trials:
-    """Shares the ledger's state.
-
-    `cancel` tells a peer that it need not send some blocks, `feed` that it may be asked for others.
-    """
+    """Shares the planner's state."""
 
     def __init__(
         self,
         states: PieceStates,
         sources: dict[int, Source],
-        cancel: Callable[[Source, int, BlockSet], None],
-        feed: Callable[[Source], None],
+        planner: "Planner",
     ) -> None:
         self.paroles: dict[int, Parole] = {}
         """Pieces that failed and are not verified yet."""
         self._states = states
         self._sources = sources
-        self._cancel = cancel
-        self._feed = feed
+        self._planner = planner
 
     def permitted(self, pieces: PieceSet, source: Source) -> PieceSet:
         """Return those of `pieces` that a peer may be asked for."""
@@ -54,10 +51,10 @@ class Trials:
                     self._states.release(piece, asked)
                 late = other.take_late(piece, state.full)
                 if asked | late:
-                    self._cancel(other, piece, asked | late)
-                    self._feed(other)
+                    self._planner.cancel(other, piece, asked | late)
+                    self._planner.feed(other)
         tainted = source.identity in parole.suspects or not parole.suspects.isdisjoint(
-            state.senders
+            state.senders()
         )
         if tainted:
             # A suspect is tried alone, or the next failure would tell nothing.

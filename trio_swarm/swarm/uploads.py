@@ -158,7 +158,8 @@ class Uploads(Generic[P]):
         """Decide what to reveal to several peers, in a moment in which we have new pieces."""
         view = self._seen(now)
         if not self._uploader.steers(view):
-            self._show_all(peers, view.have)
+            self._show_all(view.have)
+            self._peer_views = self._view = None  # nobody looks at them soon again
             return
         is_steering = False
         for peer in peers:
@@ -175,7 +176,7 @@ class Uploads(Generic[P]):
             for peer, seen in zip(self.peers.values(), view.peers, strict=True):
                 is_steering |= self._offer(peer, view, seen)
         else:
-            self._show_all(self.peers.values(), view.have)
+            self._show_all(view.have)
         self.times.looked(now, is_steering=is_steering)
 
     def _offer(self, peer: P, view: UploadView, seen: UploadPeerView) -> bool:
@@ -195,8 +196,9 @@ class Uploads(Generic[P]):
             self._changed(peer)
         return offered is not None or bool(view.have & ~seen.pieces)
 
-    def _show_all(self, peers: Iterable[P], have: PieceSet) -> None:
-        for peer in peers:
+    def _show_all(self, have: PieceSet) -> None:
+        """Note that nothing is kept from anybody, so that nobody need be asked about."""
+        for peer in self.peers.values():
             peer.offered_of = have
             if peer.offered is not None:
                 peer.offered = None
