@@ -110,6 +110,32 @@ def test_each_breach_is_a_fault(name: str) -> None:
     assert told[0][1]
 
 
+@pytest.mark.parametrize(
+    "fields", [(True, 2), (2, True), (2, 2, True), (2.0, 2), (2, 2.0), (2, 2, 1.0), ("2", 2)]
+)
+def test_what_only_looks_like_a_number_is_a_fault(fields: tuple[Any, ...]) -> None:
+    class Unsure:
+        def assign(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
+            return [Assignment(*fields), Assignment(2, 2, 1)]
+
+    guarded = guard(Unsure(), [])
+    assert guarded.assign(make_view(), random.Random(1)) == [Assignment(2, 2, 1)]
+    assert guarded.faults == 1
+
+
+def test_an_assignment_may_be_of_a_class_of_its_author() -> None:
+    class Reasoned(Assignment):
+        """An assignment with a reason."""
+
+    class Explains:
+        def assign(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
+            return [Reasoned(2, 2, 1)]
+
+    guarded = guard(Explains(), [])
+    assert guarded.assign(make_view(), random.Random(1)) == [Assignment(2, 2, 1)]
+    assert not guarded.faults
+
+
 def test_a_kind_of_fault_is_told_once_and_again_when_the_strategy_is_replaced() -> None:
     told: list[Fault] = []
     guarded = guard(BROKEN["RaisesAtOnce"](), told)

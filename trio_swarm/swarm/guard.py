@@ -7,7 +7,7 @@ it is counted afterwards.
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from trio_swarm.errors import SchedulerError
 from trio_swarm.piece_sets import PieceSet
@@ -158,22 +158,22 @@ class _Reading:
                 self.faults["endless"] = f"was cut off after {count - 1} assignments"
                 return
             # The usual case first; whatever is not of it is looked at closely.
+            if type(item) is not Assignment and not isinstance(item, Assignment):
+                self._refuse(item)
+                continue
+            # As they are, and not as they were announced: compiled, True would be the number 1.
+            key, piece, most = cast("tuple[object, object, object]", item)
             if not (
-                type(item) is Assignment
-                and type(item.peer) is int
-                and type(item.piece) is int
-                and (item.blocks is None or (type(item.blocks) is int and item.blocks > 0))
-                and (peer := peers.get(item.peer)) is not None
-                and 0 <= item.piece < piece_count
-                and peer.pieces >> item.piece & 1
-                and (peer.pieces is wanted or wanted >> item.piece & 1)
+                type(key) is int
+                and type(piece) is int
+                and (most is None or (type(most) is int and most > 0))
+                and (peer := peers.get(key)) is not None
+                and 0 <= piece < piece_count
+                and peer.pieces >> piece & 1
+                and (peer.pieces is wanted or wanted >> piece & 1)
             ):
-                wrong = self._fault_of(item)
-                if wrong is not None:
-                    self.faults.setdefault(*wrong)
-                    continue
-            assert isinstance(item, Assignment)
-            key, piece, most = item
+                self._refuse(item)
+                continue
             room = rooms[key]
             if room <= 0:
                 continue
@@ -192,11 +192,14 @@ class _Reading:
             if total_room <= 0:
                 return
 
-    def _fault_of(self, item: object) -> tuple[str, str] | None:  # noqa: PLR0911  one a fault
-        """Return (kind, description) of what is wrong with one assignment, or None."""
+    def _refuse(self, item: object) -> None:
+        self.faults.setdefault(*self._fault_of(item))
+
+    def _fault_of(self, item: object) -> tuple[str, str]:  # noqa: PLR0911  one a fault
+        """Return (kind, description) of what is wrong with one assignment."""
         if not isinstance(item, Assignment):
             return "type", f"returned {type(item).__name__} instead of Assignment"
-        key, piece, blocks = item
+        key, piece, blocks = cast("tuple[object, object, object]", item)
         # type() is exact on purpose: True is no key.
         if type(key) is not int or type(piece) is not int:
             return "type", f"returned an Assignment of {key!r:.50} and {piece!r:.50}"
@@ -210,9 +213,7 @@ class _Reading:
             return "piece", f"assigned piece {piece} of {view.piece_count} to peer {key}"
         if not view.wanted >> piece & 1:
             return "unwanted", f"assigned piece {piece}, which has no block to give out"
-        if not peer.pieces >> piece & 1:
-            return "lacking", f"assigned piece {piece} to peer {key}, which cannot be asked for it"
-        return None
+        return "lacking", f"assigned piece {piece} to peer {key}, which cannot be asked for it"
 
 
 class _Guarded:
