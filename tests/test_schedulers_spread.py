@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.schedulers import first_copies
+from trio_swarm.schedulers import first_copies, first_copies_tempo
 from trio_swarm.schedulers.spread import Spread
 from trio_swarm.testing import uploader_contract
 from trio_swarm.testing.seedings import PIECE, STEP, Leecher, Seeding, Transfer
@@ -50,8 +50,8 @@ def test_everybody_gets_everything_and_nothing_goes_out_twice_before_all_went_ou
             assert max(seeding.sent.values(), default=0) <= PIECE
         assert seeding.now < 100.0
     # The uplink waits for nobody, but near the end for leechers that seem to need no help.
-    soon = max(first_copies.LEAST_SOON, first_copies.SOON * seeding.now)
-    assert transfer.idle <= (2 * first_copies.TEMPO_SECONDS + soon) / STEP
+    soon = max(first_copies_tempo.LEAST_SOON, first_copies_tempo.SOON * seeding.now)
+    assert transfer.idle <= (2 * first_copies_tempo.TEMPO_SECONDS + soon) / STEP
 
 
 def test_leechers_that_pass_everything_on_need_about_one_copy() -> None:
