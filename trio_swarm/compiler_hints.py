@@ -1,4 +1,4 @@
-"""What sources tell the compiler (see "A compiled core" in the README), and nobody else."""
+"""What sources tell the compiler (see "Development" in the README), and nobody else."""
 
 from typing import TYPE_CHECKING, Any
 
