@@ -84,7 +84,7 @@ def prepare(peer: "PeerConnection", now: float) -> None:
 def _tell_pieces(peer: "PeerConnection", have: int) -> None:
     offered = have
     if have & ~peer.told or not peer.is_told_any:
-        if peer.offered_of != have:
+        if peer.torrent.upload.is_undecided(peer):
             peer.torrent.upload.offer(peer)
         if peer.offered is not None:
             offered &= peer.offered

@@ -68,6 +68,10 @@ class Upload:
         """Serve a peer no longer."""
         self._begun.leave(connection.key)
 
+    def is_undecided(self, connection: PeerConnection) -> bool:
+        """Whether `offer` is to be called before a peer is told of pieces."""
+        return self._begun.is_undecided(connection)
+
     def offer(self, connection: PeerConnection) -> None:
         """Decide what to reveal to a peer that joined, or when we have new pieces."""
         self._begun.offer(connection, trio.current_time())

@@ -228,8 +228,9 @@ class Neighbour(End):
 
     def take_new(self, have: PieceSet) -> PieceSet:
         """Return, once, what the other end should know of and was not told."""
-        if self.offered_of != have:
-            self.peer.uploads.offer(self, self.peer.swarm.timeline.now)
+        uploads = self.peer.uploads
+        if uploads.is_undecided(self):
+            uploads.offer(self, self.peer.swarm.timeline.now)
         return self.take_offered(have)
 
     def take_offered(self, have: PieceSet) -> PieceSet:

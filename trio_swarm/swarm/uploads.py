@@ -6,7 +6,7 @@ and simulated ones have this in common: nothing here waits, and the time is told
 
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar, overload
+from typing import Final, Generic, Protocol, TypeVar, overload
 
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import (
@@ -23,6 +23,9 @@ from trio_swarm.swarm.reveal_times import RevealTimes
 from trio_swarm.swarm.sent_bytes import SentBytes
 from trio_swarm.swarm.serving import PEER_VIEWS_AGE
 
+_NEVER: Final = -1
+"""In the place of the pieces we had when something was decided."""
+
 
 class Served(Protocol):
     """One connected peer as it is served. What is told here is changed by its connection."""
@@ -30,7 +33,7 @@ class Served(Protocol):
     offered: PieceSet | None
     """What it should know of; None: all we have."""
     offered_of: PieceSet
-    """The pieces we had when that was decided; -1 before."""
+    """The pieces we had when that was decided for it alone; -1 before."""
     to_suggest: PieceSet
     """What is to be suggested to it next."""
     should_unchoke: bool
@@ -136,6 +139,8 @@ class Uploads(Generic[P]):
         self._changed = changed
         self._peer_views: _PeerViews | None = None
         self._view: UploadView | None = None
+        self._shown_of: PieceSet = _NEVER  # the pieces we had when all were last shown everything
+        self._is_keeping = False  # somebody may be shown less
 
     def join(self, peer: P) -> None:
         """Serve a peer, which the ledger knows."""
@@ -150,9 +155,16 @@ class Uploads(Generic[P]):
 
     # --- what to reveal ---------------------------------------------------------------------------
 
+    def is_undecided(self, peer: P) -> bool:
+        """Whether `offer` is to be called before a peer is told of pieces."""
+        have = self._ledger.have
+        decided = peer.offered_of
+        return decided != have and (decided == _NEVER or self._shown_of != have)
+
     def offer(self, peer: P, now: float) -> None:
         """Decide what to reveal to a peer that joined, or when we have new pieces."""
         self.offer_to_all((peer,), now)
+        peer.offered_of = self._ledger.have
 
     def offer_to_all(self, peers: Collection[P], now: float) -> None:
         """Decide what to reveal to several peers, in a moment in which we have new pieces."""
@@ -162,6 +174,7 @@ class Uploads(Generic[P]):
             self._peer_views = self._view = None  # nobody looks at them soon again
             return
         is_steering = False
+        self._shown_of = _NEVER
         for peer in peers:
             is_steering |= self._offer(peer, view, _upload_view(peer, self._ledger, now))
         if is_steering:
@@ -184,6 +197,8 @@ class Uploads(Generic[P]):
         uploader = self._uploader
         before, offered = peer.offered, uploader.offer(view, seen)
         peer.offered, peer.offered_of = offered, view.have
+        if offered is not None:
+            self._is_keeping = True
         if offered != before:
             self._changed(peer)
         if not (uploader.suggests and seen.takes_suggestions):
@@ -198,8 +213,11 @@ class Uploads(Generic[P]):
 
     def _show_all(self, have: PieceSet) -> None:
         """Note that nothing is kept from anybody, so that nobody need be asked about."""
+        self._shown_of = have
+        if not self._is_keeping:
+            return
+        self._is_keeping = False
         for peer in self.peers.values():
-            peer.offered_of = have
             if peer.offered is not None:
                 peer.offered = None
                 self._changed(peer)
