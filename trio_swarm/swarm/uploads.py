@@ -174,7 +174,6 @@ class Uploads(Generic[P]):
             self._peer_views = self._view = None  # nobody looks at them soon again
             return
         is_steering = False
-        self._shown_of = _NEVER
         for peer in peers:
             is_steering |= self._offer(peer, view, _upload_view(peer, self._ledger, now))
         if is_steering:
