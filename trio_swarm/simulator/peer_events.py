@@ -9,42 +9,40 @@ if TYPE_CHECKING:
     from trio_swarm.simulator.peer import Peer
 
 
-class PlanAlarm(Alarm):
-    """Rings when time alone makes a plan due."""
+class _PeerAlarm(Alarm):
+    """One of a peer."""
 
     __slots__ = ("_peer",)
 
     def __init__(self, timeline: Timeline, peer: "Peer") -> None:
         super().__init__(timeline)
         self._peer = peer
+
+
+class PlanAlarm(_PeerAlarm):
+    """Rings when time alone makes a plan due."""
+
+    __slots__ = ()
 
     def ring(self) -> None:
         """Have the peer plan."""
         self._peer.swarm.replan(self._peer)
 
 
-class ChokeAlarm(Alarm):
+class ChokeAlarm(_PeerAlarm):
     """Rings when a round of choking is over."""
 
-    __slots__ = ("_peer",)
-
-    def __init__(self, timeline: Timeline, peer: "Peer") -> None:
-        super().__init__(timeline)
-        self._peer = peer
+    __slots__ = ()
 
     def ring(self) -> None:
         """Have the peer look whether it is."""
         self._peer.round_over()
 
 
-class RevealAlarm(Alarm):
+class RevealAlarm(_PeerAlarm):
     """Rings when more may be revealed."""
 
-    __slots__ = ("_peer",)
-
-    def __init__(self, timeline: Timeline, peer: "Peer") -> None:
-        super().__init__(timeline)
-        self._peer = peer
+    __slots__ = ()
 
     def ring(self) -> None:
         """Have the peer look."""
