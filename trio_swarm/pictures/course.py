@@ -48,7 +48,7 @@ class Blocks(Struct):
         self.length.append(length)
 
 
-EARLIER = 1.0 - 2.0**-24
+_EARLIER = 1.0 - 2.0**-24
 """Part of a time that is not later, when it is rounded to 32 bits."""
 
 
@@ -58,18 +58,25 @@ class Gains(Struct):
     at: "array[float]" = field(default_factory=lambda: array("d"))
     peer: "array[int]" = field(default_factory=lambda: array("I"))
     piece: "array[int]" = field(default_factory=lambda: array("I"))
+    part_of_time: float = 1.0
+    """What times are multiplied by when they are kept."""
 
     @classmethod
     def of_swarm(cls, peers: int, pieces: int) -> "Gains":
         """Return an empty one for so many peers and pieces, in half of the memory.
 
-        Its times are some microseconds in a minute too early: see `EARLIER`.
+        Its times are some microseconds in a minute too early, and so never beyond the end.
         """
-        return cls(at=array("f"), peer=array(_code(peers)), piece=array(_code(pieces)))
+        return cls(
+            at=array("f"),
+            peer=array(_code(peers)),
+            piece=array(_code(pieces)),
+            part_of_time=_EARLIER,
+        )
 
     def add(self, at: float, peer: int, piece: int) -> None:
         """Note that a peer has one more piece."""
-        self.at.append(at)
+        self.at.append(at * self.part_of_time)
         self.peer.append(peer)
         self.piece.append(piece)
 

@@ -1,6 +1,6 @@
 """The course of a simulated swarm, by watching its trace."""
 
-from trio_swarm.pictures.course import EARLIER, Blocks, Course, CoursePeer, Gains
+from trio_swarm.pictures.course import Blocks, Course, CoursePeer, Gains
 from trio_swarm.piece_sets import full_set
 from trio_swarm.simulator.scenario import Scenario
 from trio_swarm.simulator.trace import BLOCK, PIECE
@@ -17,7 +17,6 @@ class Watcher:
         self._gains = (
             Gains() if with_blocks else Gains.of_swarm(len(scenario.peers), scenario.piece_count)
         )
-        self._part_of_time = 1.0 if with_blocks else EARLIER
         self._left: dict[int, float] = {}
         self._last = 0.0
 
@@ -30,7 +29,7 @@ class Watcher:
             if self._with_blocks:
                 self._blocks.add(now, peer, to, piece, length)
         elif kind == PIECE:
-            self._gains.add(now * self._part_of_time, peer, piece)
+            self._gains.add(now, peer, piece)
         else:
             self._left[peer] = now
         self._last = now
