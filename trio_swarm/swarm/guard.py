@@ -158,7 +158,7 @@ class _Reading:
                 self.faults["endless"] = f"was cut off after {count - 1} assignments"
                 return
             # The usual case first; whatever is not of it is looked at closely.
-            if type(item) is not Assignment and not isinstance(item, Assignment):
+            if not isinstance(item, Assignment):
                 self._refuse(item)
                 continue
             # As they are, and not as they were announced: compiled, True would be the number 1.
