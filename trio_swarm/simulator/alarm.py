@@ -18,6 +18,7 @@ class Alarm(Event):
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
+        # Most have one time to come at most, which is an object less if it is no tuple's.
         self._next = math.inf
         self._others: tuple[float, ...] = ()  # to come after it, the earliest last
 

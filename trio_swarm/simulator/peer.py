@@ -43,7 +43,6 @@ and after 16.18 ± 0.21 s with the other (8 seeds)."""
 LEAST_WAIT: Final = 1e-4
 """Seconds until a peer plans again at least, if only time has passed."""
 
-
 _COMPLETED: Final = BlockOutcome.COMPLETED
 """Looked up once, and not for every block."""
 
@@ -184,7 +183,9 @@ class Peer:
         ledger = self.ledger
         swarm = self.swarm
         wanted = ledger.wanted
+        every = self.every
         is_awaited = False
+        complete: list[Neighbour] = []
         for index, end in enumerate(ends):
             if end.is_open:
                 new = pieces[index]
@@ -192,11 +193,14 @@ class Peer:
                     is_awaited = True
                 if not end.am_interested and wanted & new:
                     swarm.wake(end)
+                if not end.wants_nothing and end.source.pieces == every:
+                    end.wants_nothing = True  # and so it is not found twice
+                    complete.append(end)
         if is_awaited:
             swarm.replan(self)
         self.uploads.times.stir()
-        for key in ledger.take_newly_complete():
-            self._is_complete(self.neighbours[key])
+        for end in complete:
+            self._is_complete(end)
 
     def pieces_changed(self, neighbour: Neighbour) -> None:
         """Look again at what a peer is good for."""

@@ -74,8 +74,8 @@ class Swarm:
         network = scenario.network
         self.trunks = trunks(self.timeline, network.cross_links, scenario.quantum)
         self._rng = random.Random(f"{seed}/swarm")
-        self._hearers: dict[float, list[Peer]] = {}
-        """When → the peers that will hear of pieces then; see `Peer.to_hear`."""
+        self._haves: dict[float, list[HeardHaves]] = {}
+        """When → what will be heard of pieces then, one for each peer that hears."""
         self._requests: dict[tuple[int, int, int], UploadRequest] = {}
         self.wake_later: Callable[[Neighbour], None] = self.wake
         """`wake` as an object: one for all peers."""
@@ -242,22 +242,19 @@ class Swarm:
         else:
             haves = HeardHaves(when)
             peer.to_hear.append(haves)
-            hearers = self._hearers.get(when)
-            if hearers is None:
-                self._hearers[when] = hearers = []
+            heard = self._haves.get(when)
+            if heard is None:
+                self._haves[when] = heard = []
                 self.timeline.at(when, self._hear_haves)
-            hearers.append(peer)
+            heard.append(haves)
         haves.ends.append(end)
         haves.pieces.append(pieces)
 
     def _hear_haves(self) -> None:
-        now = self.timeline.now
-        for peer in self._hearers.pop(now):
-            for haves in peer.to_hear:
-                if haves.when == now:
-                    peer.to_hear.remove(haves)
-                    peer.heard_haves(haves.ends, haves.pieces)
-                    break
+        for haves in self._haves.pop(self.timeline.now):
+            peer = haves.ends[0].peer
+            peer.to_hear.remove(haves)
+            peer.heard_haves(haves.ends, haves.pieces)
 
     # --- decisions of one moment ----------------------------------------------------------------
 

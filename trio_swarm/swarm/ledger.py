@@ -61,7 +61,6 @@ class Ledger:
         self._availability = Availability(lengths.piece_count)
         self._sources: dict[int, Source] = {}
         self._joined = 0
-        self._newly_complete: list[int] = []
         self._fast_pieces: PieceSet = 0  # the most that a peer allowed
         self._planner = Planner(
             self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
@@ -217,11 +216,8 @@ class Ledger:
         if after == before:
             return False
         new = after ^ before
-        if after == self._states.every:
-            source.pieces = self._states.every
-            self._newly_complete.append(source.key)
-        else:
-            source.pieces = after
+        every = self._states.every
+        source.pieces = every if after == every else after  # one int for all that have everything
         self._availability.add(new)
         # In the order of what is known soonest: most peers choke us, or have work.
         return (
@@ -229,13 +225,6 @@ class Ledger:
             and source.in_flight <= source.low_water
             and self._planner.nourish(source, new)
         )
-
-    def take_newly_complete(self) -> list[int]:
-        """Return, once, the keys of the peers that HAVEs told to have all pieces."""
-        keys = self._newly_complete
-        if keys:
-            self._newly_complete = []
-        return keys
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  the fact itself
         """Note that a peer chokes us, or not.
