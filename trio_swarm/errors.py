@@ -65,6 +65,10 @@ class RemoteProtocolError(TrioSwarmError):
     """The other end broke the protocol: drop that peer or datagram, nothing else."""
 
 
+class IdleTalkError(RemoteProtocolError):
+    """A peer said so much of no use that others had to wait for it."""
+
+
 class LocalProtocolError(TrioSwarmError):
     """We broke the protocol: a bug of ours, never caught."""
 

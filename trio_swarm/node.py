@@ -32,6 +32,7 @@ from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.storage.hashing import no_progress
 from trio_swarm.storage.sharing import hash_share
 from trio_swarm.storage.torrent_files import TorrentFiles
+from trio_swarm.swarm.crowding import host_of
 from trio_swarm.swarm.token_bucket import TokenBucket
 from trio_swarm.torrent_files import read_torrent
 from trio_swarm.wanted import (
@@ -306,9 +307,11 @@ class Node:
 
     async def _shake_hands(self, stream: SocketStream) -> None:
         context = self._context
-        if context.places.room_for(stream.remote[0]) > trio.current_time():
+        now = trio.current_time()
+        if context.places.room_for(stream.remote[0]) > now:
             stream.close()
             return
+        await trio.sleep(context.talkative.pause(host_of(stream.remote[0]), now))
         wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)
         handshake, wire_events = await receive_handshake(stream, wire)
         torrent = self._torrents.get(handshake.info_hash)

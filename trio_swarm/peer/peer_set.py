@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from trio_swarm import events
-from trio_swarm.errors import BencodeError, RemoteProtocolError
+from trio_swarm.errors import BencodeError, IdleTalkError, RemoteProtocolError
 from trio_swarm.peer.connection import PeerClosedError, PeerConnection
 from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.streams import PeerStream
@@ -176,7 +176,10 @@ class PeerSet:
             try:
                 await connection.run(wire_events)
             except* PEER_ERRORS as group:
-                reason = describe(first_leaf(group))
+                error = first_leaf(group)
+                reason = describe(error)
+                if isinstance(error, IdleTalkError):
+                    self._context.talkative.strike(connection.host, trio.current_time())
         finally:
             self._left(connection)
             self._context.emit(

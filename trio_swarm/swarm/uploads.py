@@ -84,8 +84,8 @@ class Served(Protocol):
         """Pieces that were suggested to it."""
 
     @property
-    def upload_queue(self) -> Sequence[UploadRequest]:
-        """What it asked for and was not put out yet."""
+    def upload_queue(self) -> Collection[UploadRequest]:
+        """What it asked for and was not put out yet, in the order to serve it."""
 
     @property
     def uploaded(self) -> int:
@@ -229,7 +229,7 @@ class Uploads(Generic[P]):
         # With one peer the order makes no difference to anybody, and costs.
         if len(queue) < 2 or len(self.peers) < 2:
             return None
-        first = queue[0].piece
+        first = next(iter(queue)).piece
         if all(request.piece == first for request in queue):
             return None
         return self._uploader.order(
@@ -350,7 +350,7 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
         rate=peer.upload_rate.rate(now),
         revealed=peer.told,
         # Nearly always all are of one length, and there may be a thousand.
-        queued=len(queue) * queue[0].length if queue else 0,
+        queued=len(queue) * next(iter(queue)).length if queue else 0,
         joined_at=peer.joined_at,
         address=peer.address,
         takes_suggestions=peer.takes_suggestions,
