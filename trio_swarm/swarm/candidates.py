@@ -112,6 +112,14 @@ class Candidates:
         candidate.failures += 1
         candidate.due = now + (USELESS_RETRY if useless else pause)
 
+    def parted(self, address: Address, now: float) -> None:
+        """Note that a peer stayed for a while and left; that is no failure, and it is due soon."""
+        candidate = self._known.get(address)
+        if candidate is not None:
+            candidate.is_busy = False
+            candidate.failures = 0
+            candidate.due = now + FIRST_RETRY
+
     def ban(self, address: Address, *aliases: Address) -> bool:
         """Never dial or accept a peer's addresses again; after several peers, the whole host.
 
