@@ -22,6 +22,9 @@ from trio_swarm.protocol.handshake import encode_handshake
 from trio_swarm.protocol.metainfo import Info
 from trio_swarm.protocol.peer_messages import MessageId as Id
 
+HOST = "127.0.0.2"
+"""Where flooders come from: not from where honest peers do."""
+
 CHUNK = 256 * 1024
 """Bytes of a flood that are made once and sent over and over."""
 
@@ -97,7 +100,7 @@ class Flooder:
         self.dial()
 
     def dial(self) -> None:
-        self._socket = socket.create_connection(self._address)
+        self._socket = socket.create_connection(self._address, source_address=(HOST, 0))
         opening = encode_handshake(self._info.info_hash, self._rng.randbytes(20))
         if self._kind == "half handshakes":
             opening = opening[:40]

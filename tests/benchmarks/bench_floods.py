@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_flooder import AT_THE_DOOR, FLOODS
-from bench_measuring import MIB, spread, table
+from bench_measuring import MIB, ratios, spread, table
 
 HOST = "127.0.0.1"
 RATE = 15 * MIB
@@ -38,11 +38,13 @@ class Run(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Runs of one kind of flood; without any if `kind` is empty."""
+    """Runs of one kind of flood, and of no flood just before each: `runs["none"]`."""
 
     kind: str
-    target: str
-    runs: list[Run]
+    runs: dict[str, list[Run]]
+
+
+WHERE = ("none", "seeder", "leecher")
 
 
 def run(
@@ -60,31 +62,28 @@ def run(
     source.write_bytes(os.urandom(size))
     ground = _Ground(scratch, source, patience, checkout)
     ground.make_torrent()
-    results = [Results("", "", [])]
-    results += [Results(kind, target, []) for kind in kinds for target in ("seeder", "leecher")]
+    results = [Results(kind, {target: [] for target in WHERE}) for kind in kinds]
     for _ in range(repeats):
         for each in results:
-            count = AT_ONCE.get(each.kind, floods)
-            each.runs.append(ground.transfer(each.kind, each.target, count))
-            line = f"{each.kind or 'no flood'} {each.target}: {each.runs[-1]}"
-            sys.stderr.write(line + "\n")
+            for target in WHERE:
+                found = ground.transfer(each.kind, target, AT_ONCE.get(each.kind, floods))
+                each.runs[target].append(found)
+                sys.stderr.write(f"{each.kind}, {target}: {found.seconds:.1f} s, {found.cpu:.1f}\n")
     return results
 
 
 def report(results: Sequence[Results]) -> str:
-    """Return the table: seconds as multiples of those without a flood."""
-    quiet = spread(each.seconds for each in results[0].runs)
-    quiet_cpu = spread(each.cpu for each in results[0].runs)
-    rows = [["none", f"{quiet.text(1)} s", "", f"{quiet_cpu.text(1)} s", ""]]
-    by_kind: dict[str, dict[str, list[Run]]] = {}
-    for each in results[1:]:
-        by_kind.setdefault(each.kind, {})[each.target] = each.runs
-    for kind, targets in by_kind.items():
-        times, cpus = [], []
-        for target in ("seeder", "leecher"):
-            times.append(f"{spread(r.seconds for r in targets[target]).median / quiet.median:.2f}")
-            cpus.append(f"{spread(r.cpu for r in targets[target]).median:.1f} s")
-        rows.append([kind, *times, *cpus])
+    """Return the table: times as multiples of what a transfer took just before without a flood."""
+    quiet = [run for each in results for run in each.runs["none"]]
+    quiet_text = spread(run.seconds for run in quiet).text(1)
+    quiet_cpu = spread(run.cpu for run in quiet).text(1)
+    rows = [["none", f"{quiet_text} s", "", f"{quiet_cpu} s", ""]]
+    for each in results:
+        before = [run.seconds for run in each.runs["none"]]
+        targets = [each.runs["seeder"], each.runs["leecher"]]
+        times = [ratios([run.seconds for run in runs], before).median for runs in targets]
+        cpus = [spread(run.cpu for run in runs).median for runs in targets]
+        rows.append([each.kind, *(f"{t:.2f}" for t in times), *(f"{cpu:.1f} s" for cpu in cpus)])
     heads = ("flood", "time: at the seeder", "at the leecher", "CPU: at the seeder", "the leecher")
     return table(heads, rows)
 
