@@ -6,6 +6,13 @@ a bug of ours and is never caught. The others carry one line for a person.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+from trio_swarm.foreign_text import shown
+
+ERROR_LENGTH: Final = 5000
+"""Characters of a message about what a stranger made: the longest path, 4,096, and a sentence. What
+is quoted of a stranger within it is much shorter (`SHOWN_LENGTH`)."""
 
 
 class TrioSwarmError(Exception):
@@ -37,11 +44,18 @@ class SchedulerError(TrioSwarmError):
         self.piece = piece
 
 
-class BencodeError(TrioSwarmError):
+class _ForeignError(TrioSwarmError):
+    """About what a stranger made: one line of bounded length, whatever of it is quoted."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message, ERROR_LENGTH))
+
+
+class BencodeError(_ForeignError):
     """Bytes are not canonical enough bencode, or exceed a limit (BEP 3, "Bencoding")."""
 
 
-class MetainfoError(TrioSwarmError):
+class MetainfoError(_ForeignError):
     """A .torrent, info dictionary or magnet link is malformed, unsafe or beyond a limit."""
 
 
@@ -61,7 +75,7 @@ class RecordingError(TrioSwarmError):
     """A file is no recording, one of another version, or says what no recording does."""
 
 
-class RemoteProtocolError(TrioSwarmError):
+class RemoteProtocolError(_ForeignError):
     """The other end broke the protocol: drop that peer or datagram, nothing else."""
 
 

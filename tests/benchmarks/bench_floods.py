@@ -182,6 +182,8 @@ class _Command:
                 self._process.wait(0.02)
             except subprocess.TimeoutExpired:
                 continue
+            if self._process.returncode:
+                raise RuntimeError(f"failed: {self._said.read_text()[-1000:]}")
             break
         return cpu
 

@@ -7,6 +7,7 @@ import trio
 
 from trio_swarm import events
 from trio_swarm.errors import BencodeError, IdleTalkError, RemoteProtocolError
+from trio_swarm.foreign_text import shown
 from trio_swarm.peer.connection import PeerClosedError, PeerConnection
 from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.streams import PeerStream
@@ -270,7 +271,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, trio.TooSlowError):
         return "it took too long"
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return shown(error.strerror or str(error))
     if isinstance(error, trio.BrokenResourceError):
         return "the connection broke"
-    return str(error)
+    return shown(str(error))

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from msgspec import Struct
 
+from trio_swarm import foreign_text
 from trio_swarm.errors import ConfigError, RemoteProtocolError
 
 MAX_URL_LENGTH = 2048
@@ -49,7 +50,9 @@ def parse_tracker_url(url: str) -> TrackerUrl:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"not a tracker URL: {shown!r} ({error})") from None
+        raise ConfigError(
+            f"not a tracker URL: {shown!r} ({foreign_text.shown(str(error))})"
+        ) from None
     if parts.scheme not in {"udp", "http", "https"}:
         raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
     if not host or any(ord(character) <= 32 for character in url):
