@@ -72,6 +72,7 @@ FLOODS: dict[str, bytes] = {
     "cancels": ranged(ID.CANCEL, 0, 0, PIECE),
     "cancels outside the torrent": ranged(ID.CANCEL, PIECES, 0, PIECE),
     "the same request": ranged(ID.REQUEST, 1, 0, PIECE),
+    "requests of a byte": b"".join(ranged(ID.REQUEST, 3, begin, 1) for begin in range(PIECE)),
     "requests outside the torrent": ranged(ID.REQUEST, PIECES, 0, PIECE),
     "requests of too much": ranged(ID.REQUEST, 0, 0, 1 << 24),
     "requests and cancels": ranged(ID.REQUEST, 2, 0, PIECE) + ranged(ID.CANCEL, 2, 0, PIECE),

@@ -65,6 +65,7 @@ FLOODS: dict[str, Callable[[Info], bytes]] = {
     "cancels": lambda info: _ranges((Id.REQUEST,), info) + 50 * _ranges((Id.CANCEL,), info),
     "requests": lambda info: _ranges((Id.REQUEST,), info),
     "requests and cancels": lambda info: _ranges((Id.REQUEST, Id.CANCEL), info),
+    "requests of a byte": lambda info: _ranges((Id.REQUEST,), info, 1),
     "requests out of range": lambda info: _ranges((Id.REQUEST,), info, 0xFFFFFFF),
     "extension handshakes": lambda _: _extended(0, _HANDSHAKE),
     "metadata requests": lambda _: _extended(OUR_UT_METADATA, b"d8:msg_typei0e5:piecei0ee"),

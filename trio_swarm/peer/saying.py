@@ -186,7 +186,7 @@ def _serve(peer: "PeerConnection", now: float) -> None:
         sent += request.length
     if sent:
         peer.moved_at = now
-        peer.talk.earned += len(blocks)
+        peer.talk.earned += sent // BLOCK_LENGTH
     peer.uploaded += sent
     peer.uploaded_since_unchoke += sent
     peer.upload_rate.add(sent, now)
