@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.extensions import OUR_UT_METADATA, parse_extension_handshake
 from trio_swarm.protocol.wire_reader import MESSAGES_AT_ONCE
@@ -29,6 +30,10 @@ Only the last of a torrent may be so short, and one of a byte costs us as much t
 HANDSHAKE_WEIGHT = 64
 """What an extension handshake is charged, in messages of no use: as much time as reading one of
 16 KiB takes. Clients send one to three."""
+
+REPLACED_WEIGHT = 64
+"""The same for a piece set that lacks pieces of the one before: everything that was asked is looked
+at again. One that only adds pieces, as aria2 sends them, is free while each KiB adds one."""
 
 METADATA_WEIGHT = 16
 """The same for asking for metadata that it was sent before: each answer has 16 KiB."""
@@ -137,37 +142,33 @@ def _handle_rare(peer: "PeerConnection", event: msg.WireEvent, now: float) -> in
         case msg.ExtendedReceived():
             return _extended(peer, event)
         case _ if peer.is_attached and peer.torrent.download is not None:
-            return 0 if _is_news(peer, peer.torrent.download, event, now) else 1
+            return _source_told(peer, peer.torrent.download, event, now)
     return 1
 
 
-def _is_news(
+def _source_told(
     peer: "PeerConnection", download: "Download", event: msg.WireEvent, now: float
-) -> bool:
-    """Take in what a peer tells of itself as a source; returns whether that changed anything."""
+) -> int:
+    """Take in what a peer tells of itself as a source; returns what it is charged."""
     ledger, key = download.ledger, peer.key
     match event:
         case msg.HasPiece(piece):
-            return _has_piece(peer, download, piece)
-        case msg.HasPieces(pieces) if pieces != ledger.pieces_of(key):
-            ledger.set_pieces(key, pieces)
-            # It may have fewer now, and what it lacks must not be asked of it.
-            _withdraw_grants(peer, now)
-            _pieces_changed(peer)
-            return True
+            return 0 if _has_piece(peer, download, piece) else 1
+        case msg.HasPieces(pieces):
+            return _has_pieces(peer, download, pieces, now)
         case msg.RejectReceived(piece, begin, length):
             peer.asked.pop((piece, begin), None)
             if not ledger.rejected(key, piece, begin, length, now):
-                return False
+                return 1
         case msg.AllowedFast(piece) if not ledger.source(key).fast_pieces >> piece & 1:
             ledger.allow_fast(key, piece)
         case msg.Suggested(piece) if not ledger.source(key).suggested >> piece & 1:
             ledger.suggest(key, piece)
-            return True
+            return 0
         case _:
-            return False  # Keep-alives and ports need no answer, and the rest was known.
+            return 1  # Keep-alives and ports need no answer, and the rest was known.
     download.wakeup.set()
-    return True
+    return 0
 
 
 def _choke_told(peer: "PeerConnection", now: float, *, choked: bool) -> int:
@@ -195,6 +196,7 @@ def _interest_told(peer: "PeerConnection", now: float, *, interested: bool) -> i
 
 
 def _has_piece(peer: "PeerConnection", download: "Download", piece: int) -> bool:
+    """Take in a HAVE; returns whether it may be said."""
     if not download.ledger.pieces_of(peer.key) >> piece & 1:
         download.ledger.add_piece(peer.key, piece)
         _pieces_changed(peer)
@@ -204,6 +206,21 @@ def _has_piece(peer: "PeerConnection", download: "Download", piece: int) -> bool
     else:
         return False
     return True
+
+
+def _has_pieces(peer: "PeerConnection", download: "Download", pieces: PieceSet, now: float) -> int:
+    """Take in a piece set; returns what it is charged."""
+    before = download.ledger.pieces_of(peer.key)
+    weight = 1 + (download.info.piece_count >> 13)
+    if pieces == before:
+        return weight
+    download.ledger.set_pieces(peer.key, pieces)
+    lost = before & ~pieces
+    if lost:
+        # What it lacks now must not be asked of it.
+        _withdraw_grants(peer, now)
+    _pieces_changed(peer)
+    return weight + REPLACED_WEIGHT if lost else max(0, weight - (pieces ^ before).bit_count())
 
 
 def _choked(peer: "PeerConnection", now: float) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.errors import IdleTalkError
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metadata_assembler import MetadataAssembler
 from trio_swarm.protocol.metadata_exchange import (
@@ -109,7 +109,7 @@ class MetadataExchange:
     @staticmethod
     def _requested(connection: "PeerConnection", piece: int) -> None:
         if len(connection.metadata_requests) >= METADATA_QUEUE:
-            raise RemoteProtocolError("it asks for metadata faster than it takes it")
+            raise IdleTalkError("it asks for metadata faster than it takes it")
         connection.metadata_requests.append(piece)
         connection.metadata_asked += 1
         connection.wakeup.set()

@@ -166,11 +166,13 @@ class EarlyPieces:
         self._beyond = 0  # one more than the highest index of a HAVE
         self._hints: list[Suggested | AllowedFast] = []
 
-    def bitfield(self, data: memoryview) -> None:
-        """Keep a bitfield; it replaces what was told before."""
+    def bitfield(self, data: memoryview) -> bool:
+        """Keep a bitfield; it replaces what was told before. Returns whether it is the first."""
+        is_first = self._bitfield_length is None
         self._replace(has_all=False, has_none=False)
         self._bits = bytearray(data)
         self._bitfield_length = len(data)
+        return is_first
 
     def have_all(self) -> None:
         """Keep a have-all."""

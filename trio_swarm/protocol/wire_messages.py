@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from trio_swarm import piece_sets
-from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.errors import IdleTalkError, RemoteProtocolError
 from trio_swarm.protocol import peer_messages as m
 from trio_swarm.protocol.peer_messages import MessageId, WireEvent
 from trio_swarm.protocol.wire_buffers import EarlyPieces, SendBuffer
 from trio_swarm.protocol.wire_limits import WireLimits
 
-_MAX_PIECE_SETS = 8
-"""Bitfields, have-alls and have-nones taken from one peer. BEP 3 and 6 allow one, as the first
-message; clients that learn the metadata late or resume a share send another, and one sent later
-does no harm. But five bytes that replace a whole piece set must not be free to repeat."""
+_MAX_WHOLE_SETS = 8
+"""Have-alls and have-nones taken from one peer. BEP 6 allows one, as the first message; clients
+that learn the metadata late, resume a share or complete it send another, and one sent later does
+no harm. But five bytes that replace a whole piece set must not be free to repeat."""
 
 _MAX_EARLY_REQUESTS = 1024
 """Requests refused in silence while we do not even know the torrent's size. More is a flood, and
@@ -50,7 +50,7 @@ class WireMessages:
         self._allowed_to_us: set[int] = set()
         self._early: EarlyPieces | None = EarlyPieces()
         self._early_requests = 0
-        self._piece_sets = 0
+        self._whole_sets = 0
         self.ignored = 0
         """Messages so far that became no event, for they change nothing; long ones are counted by
         the KiB. How many are too many is for the owner to decide."""
@@ -162,23 +162,22 @@ class WireMessages:
             return m.HasPiece(piece)
         return _KEPT if self._early.have(piece) else None
 
-    def _count_piece_set(self) -> None:
-        self._piece_sets += 1
-        if self._piece_sets > _MAX_PIECE_SETS:
-            raise RemoteProtocolError("it tells all its pieces over and over")
+    def _count_whole_set(self) -> None:
+        self._whole_sets += 1
+        if self._whole_sets > _MAX_WHOLE_SETS:
+            raise IdleTalkError("it tells all its pieces over and over")
 
     def _bitfield(self, body: memoryview) -> Parsed:
-        self._count_piece_set()
+        # Any number: aria2 1.36 sends one in the place of twenty HAVEs.
         if self._limits.piece_count is None:
             assert self._early is not None
-            self._early.bitfield(body)
-            return _KEPT
+            return _KEPT if self._early.bitfield(body) else None
         # Spare bits are to be zero (BEP 3), and are not looked at by anybody.
         every = piece_sets.full_set(self._limits.piece_count)
         return m.HasPieces(piece_sets.from_bitfield(body) & every)
 
     def _have_all(self, _body: memoryview) -> Parsed:
-        self._count_piece_set()
+        self._count_whole_set()
         if self._limits.piece_count is None:
             assert self._early is not None
             self._early.have_all()
@@ -186,7 +185,7 @@ class WireMessages:
         return m.HasAll(piece_sets.full_set(self._limits.piece_count))
 
     def _have_none(self, _body: memoryview) -> Parsed:
-        self._count_piece_set()
+        self._count_whole_set()
         if self._early is None:
             return m.HasNone(0)
         self._early.have_none()
@@ -200,7 +199,7 @@ class WireMessages:
         if self._early is not None:
             self._early_requests += 1
         if not self._handshake_sent or self._early_requests > _MAX_EARLY_REQUESTS:
-            raise RemoteProtocolError("it asks for blocks that were never offered")
+            raise IdleTalkError("it asks for blocks that were never offered")
         if self._fast:
             self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
         return None
