@@ -244,3 +244,28 @@ async def test_an_honest_peer_may_repeat_itself(
     with trio.fail_after(20):
         recorder = await served(tmp_path, original, said, reserved)
     assert [event.reason for event in recorder.of(events.PeerLost)] == ["it closed the connection"]
+
+
+# --- at the door -------------------------------------------------------------------------------
+
+
+async def test_a_peer_waits_for_the_place_that_one_of_a_crowd_has_to_give_up(
+    tmp_path: Path, original: Path
+) -> None:
+    """It used to be sent away, and to come again only after the crowd had filled up again."""
+    async with node(tmp_path / "s", max_connections=8) as seeder, trio.open_nursery() as nursery:
+        shared = await seeder.share(original, piece_length=PIECE)
+
+        async def hold(number: int) -> None:
+            async with stranger((HOST, seeder.port)) as silent:
+                await silent.shake_hands(shared.info_hash, peer_id=b"-XX0001-%012d" % number)
+                await trio.sleep_forever()
+
+        with trio.fail_after(20):
+            for number in range(8):
+                nursery.start_soon(hold, number)
+            await until(lambda: len(shared.peer_set.connections) == 8)
+            async with stranger((HOST, seeder.port), host="127.0.0.3") as guest:
+                await guest.shake_hands(shared.info_hash, peer_id=b"-XX0001-guest0000000")
+                await guest.hear()
+        nursery.cancel_scope.cancel()

@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.swarm.idle_talk import (
+    ARRIVAL_RATE,
+    ARRIVALS,
     IDLE_BURST,
     IDLE_RATE,
     LEAST_BURST,
@@ -104,3 +106,19 @@ def test_whoever_is_refused_said_more_than_burst_and_rate_allow(
         if not talk.charge(weight, now):
             assert total > IDLE_BURST
             return
+
+
+def test_a_crowd_behind_one_address_is_let_in_at_once() -> None:
+    hosts = TalkativeHosts()
+    assert all(hosts.arrive("a", 0.0) == 0.0 for _ in range(ARRIVALS))
+    assert hosts.arrive("b", 0.0) == 0.0
+
+
+def test_who_does_nothing_but_come_and_go_waits_until_it_comes_less_often() -> None:
+    hosts = TalkativeHosts()
+    for _ in range(3 * ARRIVALS):
+        hosts.arrive("a", 0.0)
+    assert hosts.arrive("a", 0.0) == LONGEST_PAUSE
+    assert hosts.arrive("a", 1.0) == 0.0
+    waits = [hosts.arrive("a", 1.0) for _ in range(2 * int(ARRIVAL_RATE))]
+    assert waits.count(0.0) < ARRIVAL_RATE

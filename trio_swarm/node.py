@@ -2,6 +2,7 @@
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.storage.hashing import no_progress
 from trio_swarm.storage.sharing import hash_share
 from trio_swarm.storage.torrent_files import TorrentFiles
-from trio_swarm.swarm.crowding import host_of
+from trio_swarm.swarm.crowding import JOINING, host_of
 from trio_swarm.swarm.token_bucket import TokenBucket
 from trio_swarm.torrent_files import read_torrent
 from trio_swarm.wanted import (
@@ -46,6 +47,13 @@ from trio_swarm.wanted import (
 
 PENDING_HANDSHAKES = 128
 """Incoming connections that may be in their handshake at once."""
+
+DOOR_PLACES = 16
+"""Peers of one host that wait to come in at once; more are sent away. So strangers in a hurry
+cannot take all of `PENDING_HANDSHAKES`."""
+
+PLACE_PATIENCE = JOINING
+"""Seconds a peer waits for a place that another has to give up; its next dial would be later."""
 
 HURRIED_HANDSHAKE = 0.3
 """Seconds a handshake may take while others wait to begin theirs; then the oldest gives way. Silent
@@ -62,6 +70,7 @@ class Node:
         self._nursery = nursery
         self._torrents: dict[bytes, Torrent] = {}
         self._handshakes: dict[trio.CancelScope, float] = {}
+        self._at_the_door: Counter[str] = Counter()  # by host
         """When each began, oldest first."""
         self._handshake_over = trio.Event()
         self.addresses = addresses
@@ -307,11 +316,9 @@ class Node:
 
     async def _shake_hands(self, stream: SocketStream) -> None:
         context = self._context
-        now = trio.current_time()
-        if context.places.room_for(stream.remote[0]) > now:
+        if not await self._wait_at_the_door(stream.remote[0]):
             stream.close()
             return
-        await trio.sleep(context.talkative.pause(host_of(stream.remote[0]), now))
         wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)
         handshake, wire_events = await receive_handshake(stream, wire)
         torrent = self._torrents.get(handshake.info_hash)
@@ -321,6 +328,25 @@ class Node:
         wire.send_handshake(handshake.info_hash)
         await send_pending(stream, wire)
         torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=False)
+
+    async def _wait_at_the_door(self, address: str) -> bool:
+        """Let a peer wait until it may come in; returns whether it may."""
+        now = trio.current_time()
+        host = host_of(address)
+        pause = self._context.talkative.arrive(host, now)
+        until = max(now + pause, self._context.places.room_for(address))
+        if until <= now:
+            return True
+        if until - now > PLACE_PATIENCE or self._at_the_door[host] >= DOOR_PLACES:
+            return False
+        self._at_the_door[host] += 1
+        try:
+            await trio.sleep_until(until)
+        finally:
+            self._at_the_door[host] -= 1
+            if not self._at_the_door[host]:
+                del self._at_the_door[host]
+        return True
 
 
 class _Target(Struct, frozen=True, kw_only=True):

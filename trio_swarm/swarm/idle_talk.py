@@ -5,7 +5,9 @@ what changes nothing, or what is taken back by the next message, is charged to a
 peers say such things too (see `IDLE_BURST`), but never for long.
 """
 
-from typing import Final
+from typing import Final, TypeVar
+
+_T = TypeVar("_T")
 
 IDLE_BURST: Final = 4096
 """Messages of no use that a peer may have said ahead of time. The most that honest peers say in one
@@ -29,6 +31,13 @@ takes a few milliseconds of each second; honest peers that share the address los
 client's patience with a handshake (10 s) ends."""
 
 _FIRST_PAUSE: Final = 0.05
+
+ARRIVALS: Final = 1024
+"""Connections of one host that are let in at once: a flash crowd behind one address."""
+
+ARRIVAL_RATE: Final = 32.0
+"""Connections of one host a second after that. Each takes half a millisecond, so that who does
+nothing but come and go takes a fiftieth of a core."""
 
 MOST_HOSTS: Final = 1024
 """Hosts that are remembered; beyond it the one that was seen first is forgotten."""
@@ -59,28 +68,33 @@ class TalkativeHosts:
     """Hosts from which connections were ended because they said too much.
 
     One such connection shuts nobody out: others of the host get a smaller allowance and wait a
-    moment before they are let in, for longer the more there were of late.
+    moment before they are let in, for longer the more there were of late. So do those of a host
+    that only comes and goes.
     """
 
-    __slots__ = ("_strikes",)
+    __slots__ = ("_arrivals", "_strikes")
 
     def __init__(self) -> None:
         self._strikes: dict[str, tuple[int, float]] = {}  # how many, and when that was so
+        self._arrivals: dict[str, tuple[float, float]] = {}  # how many may come, and when that was
 
     def strike(self, host: str, now: float) -> None:
         """Count a connection from `host` that said too much."""
-        count = self._count(host, now) + 1
-        self._strikes.pop(host, None)
-        self._strikes[host] = (count, now)
-        if len(self._strikes) > MOST_HOSTS:
-            del self._strikes[next(iter(self._strikes))]
+        _remember(self._strikes, host, (self._count(host, now) + 1, now))
+
+    def arrive(self, host: str, now: float) -> float:
+        """Count a connection that came from `host`; return how many seconds it is to wait."""
+        left, since = self._arrivals.get(host, (float(ARRIVALS), now))
+        left = max(-1.0, min(float(ARRIVALS), left + ARRIVAL_RATE * (now - since)) - 1.0)
+        _remember(self._arrivals, host, (left, now))
+        return LONGEST_PAUSE if left < 0.0 else self.pause(host, now)
 
     def burst(self, host: str, now: float) -> int:
         """Return what a new connection from `host` may say at once without use."""
         return LEAST_BURST if self._count(host, now) else IDLE_BURST
 
     def pause(self, host: str, now: float) -> float:
-        """Return how many seconds a new connection from `host` is to wait."""
+        """Return how many seconds new connections from `host` wait for what others of it said."""
         count = self._count(host, now)
         return min(LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(count, 10)) if count else 0.0
 
@@ -90,3 +104,10 @@ class TalkativeHosts:
             return 0
         count, since = found
         return max(0, count - int((now - since) / STRIKE_SECONDS))
+
+
+def _remember(hosts: dict[str, tuple[_T, float]], host: str, fact: tuple[_T, float]) -> None:
+    """Keep a fact of a host; the one that was kept first gives way if there are too many."""
+    hosts[host] = fact
+    if len(hosts) > MOST_HOSTS:
+        del hosts[next(iter(hosts))]
