@@ -240,11 +240,16 @@ def _check_host(url: str, tracker: TrackerUrl) -> None:
 
 
 def _describe(error: BaseException) -> str:
-    """Return what went wrong: httpx often leaves the words to the error it wraps."""
-    while not str(error) and (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return str(error)[:MAX_REASON]
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)[:MAX_REASON] or type(error).__name__
+    """Return what went wrong: httpx and Trio often leave the words to the error they wrap."""
+    words = str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, ConnectionRefusedError):
+            return f"{cause.strerror}; is this its port?"
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
+            return cause.strerror
+        words = words or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return words[:MAX_REASON] or type(error).__name__
