@@ -35,6 +35,10 @@ again after 2."""
 STEP_IN_ALONE = 10.0
 """The same where one tracker at a time may know of us, and so the silent one is left."""
 
+UNHEARD_STOP = 0.5
+"""Seconds for telling a tracker that we stopped if it never answered: it may list us, if its answer
+is on its way, but most likely it is not there."""
+
 
 class _Tracker:
     """One tracker: what it knows of us, and when it may be asked again."""
@@ -211,7 +215,8 @@ class Announcer:
             for tier in self._tiers:
                 for tracker in tier.trackers:
                     if tracker.may_list_us:
-                        nursery.start_soon(self._announce_stopped, tracker)
+                        patience = math.inf if tracker.took_start else UNHEARD_STOP
+                        nursery.start_soon(self._announce_stopped, tracker, patience)
                     tracker.may_list_us = tracker.took_start = False
 
     async def _keep_told(self, tier: _Tier) -> None:
@@ -315,11 +320,12 @@ class Announcer:
         if not self._has_answer and not tracker.failures:
             self._on_silence(tracker.url, seconds)
 
-    async def _announce_stopped(self, tracker: _Tracker) -> None:
+    async def _announce_stopped(self, tracker: _Tracker, patience: float) -> None:
         request = self._make_request(AnnounceEvent.STOPPED)
-        try:
-            await self._clients.announce(
-                tracker.url, replace(request, tracker_id=tracker.tracker_id), tries=1
-            )
-        except TrackerError:
-            return
+        with trio.move_on_after(patience):
+            try:
+                await self._clients.announce(
+                    tracker.url, replace(request, tracker_id=tracker.tracker_id), tries=1
+                )
+            except TrackerError:
+                return

@@ -7,6 +7,8 @@ more than httpx's own errors: ValueError (UnicodeError in it) for hosts, ImportE
 for proxies, OSError for certificates. All of them end the question, and nothing else.
 """
 
+import errno
+import os
 import socket
 import ssl
 import time
@@ -247,9 +249,11 @@ def _describe(error: BaseException) -> str:
         if isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
         if isinstance(cause, ConnectionRefusedError):
-            return f"{cause.strerror}; is this its port?"
+            return f"{os.strerror(errno.ECONNREFUSED)}; is this its port?"
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
-            return cause.strerror
+            # A resolver's numbers are not the system's. Trio puts the address into the words.
+            is_lookup = isinstance(cause, socket.gaierror) or cause.errno is None
+            return cause.strerror if is_lookup else os.strerror(cause.errno or 0)
         words = words or str(cause)
         cause = cause.__cause__ or cause.__context__
     return words[:MAX_REASON] or type(error).__name__
