@@ -1,4 +1,4 @@
-"""The addresses of a tracker's host: found in threads of their own, within a time limit."""
+"""The addresses of hosts: found in threads of their own, within a time limit."""
 
 import ipaddress
 import socket
@@ -41,7 +41,7 @@ class Lookups:
             raise TrackerUnreachableError(fault, tracker=url, retry_in=float("inf"))
         try:
             with trio.fail_after(LOOKUP_TIMEOUT):
-                found = await self._look_up(host, tracker.port, kind)
+                found = await look_up(host, tracker.port, kind, self._limiter)
         except trio.TooSlowError:
             raise TrackerUnreachableError(
                 f"cannot find {host}: no answer of a name server in {LOOKUP_TIMEOUT:g} seconds",
@@ -60,17 +60,25 @@ class Lookups:
             raise TrackerUnreachableError(f"{host} has no address", tracker=url)
         return sorted(addresses, key=found.index)
 
-    async def _look_up(self, host: str, port: int, kind: socket.SocketKind) -> list[SocketAddress]:
-        is_number = is_ip_address(host)
 
-        def look_up() -> list[SocketAddress]:
-            flags = socket.AI_NUMERICHOST if is_number else 0
-            entries = socket.getaddrinfo(host, port, type=kind, flags=flags)
-            return list(dict.fromkeys(entry[4] for entry in entries))  # type: ignore[misc]  # (host, port, ...)
+async def look_up(
+    host: str, port: int, kind: socket.SocketKind, limiter: trio.CapacityLimiter
+) -> list[SocketAddress]:
+    """Return the addresses of a host in the system's order, found in one of `limiter`'s threads.
 
-        if is_number:
-            return look_up()  # asks nobody
-        return await trio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=self._limiter)
+    Cancelled, it leaves the thread to end when the name server lets it. Raises OSError, ValueError
+    (UnicodeError in it) and OverflowError.
+    """
+    is_number = is_ip_address(host)
+
+    def ask() -> list[SocketAddress]:
+        flags = socket.AI_NUMERICHOST if is_number else 0
+        entries = socket.getaddrinfo(host, port, type=kind, flags=flags)
+        return list(dict.fromkeys(entry[4] for entry in entries))  # type: ignore[misc]  # (host, port, ...)
+
+    if is_number:
+        return ask()  # it asks nobody
+    return await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=limiter)
 
 
 def is_ip_address(host: str) -> bool:
