@@ -97,15 +97,21 @@ class IntegrityError(TrioSwarmError):
 
 
 class TrackerError(TrioSwarmError):
-    """A tracker could not be used; `tracker` is its URL."""
+    """A tracker could not be used; `tracker` is its URL.
 
-    def __init__(self, message: str, *, tracker: str) -> None:
+    `retry_in` is in how many seconds it wants to be asked again, or can be: inf for never, None if
+    nobody told.
+    """
+
+    def __init__(self, message: str, *, tracker: str, retry_in: float | None = None) -> None:
         super().__init__(f"{tracker}: {message}")
         self.tracker = tracker
+        self.reason = message
+        self.retry_in = retry_in
 
 
 class TrackerUnreachableError(TrackerError):
-    """No answer after all tries; retry later."""
+    """No usable answer after all tries; retry later."""
 
 
 class TrackerRefusedError(TrackerError):
@@ -115,10 +121,13 @@ class TrackerRefusedError(TrackerError):
 class NameUnknownError(TrioSwarmError):
     """No tracker knows the name."""
 
-    def __init__(self, name: str, trackers: Sequence[str]) -> None:
-        asked = ", ".join(trackers) or "no tracker"
-        super().__init__(f"nobody shares {name!r} (asked {asked})")
+    def __init__(self, name: str, trackers: Sequence[str], *, silent: Sequence[str] = ()) -> None:
+        answered = [url for url in trackers if url not in silent]
+        asked = ", ".join(answered or trackers) or "no tracker"
+        unheard = f"; no answer from {', '.join(silent)}" if silent else ""
+        super().__init__(f"nobody shares {name!r} (asked {asked}{unheard})")
         self.name = name
+        self.silent = tuple(silent)
 
 
 class NameAmbiguousError(TrioSwarmError):

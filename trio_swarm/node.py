@@ -73,6 +73,7 @@ class Node:
         self._at_the_door: Counter[str] = Counter()  # by host
         """When each began, oldest first."""
         self._handshake_over = trio.Event()
+        self._told_troubles: set[tuple[type[events.Event], str]] = set()
         self.addresses = addresses
 
     @property
@@ -200,7 +201,9 @@ class Node:
                 metainfo=plan.metainfo,
                 open_files=open_files,
                 tiers=plan.tiers,
-                peers=(*plan.peers, *peers),
+                own_tiers=plan.own_tiers,
+                peers=peers,
+                linked_peers=plan.peers,
                 scheduler=scheduler,
                 scheduler_options=dict(scheduler_options) if scheduler_options else None,
                 record=Path(record) if record is not None else None,
@@ -220,6 +223,7 @@ class Node:
                     size=metainfo.info.length,
                     metainfo=metainfo,
                     tiers=_merge_tiers(metainfo.announce_tiers, own),
+                    own_tiers=metainfo.announce_tiers,
                 )
             case WantedMagnet(uri):
                 magnet: Magnet = parse_magnet(uri)
@@ -228,13 +232,14 @@ class Node:
                     name=magnet.name or "",
                     size=magnet.length,
                     tiers=_merge_tiers(tuple((url,) for url in magnet.trackers), own),
+                    own_tiers=tuple((url,) for url in magnet.trackers) or None,
                     peers=magnet.peers,
                 )
             case WantedHash(digest):
                 return _Target(info_hash=digest, name="", size=None, tiers=own)
             case WantedName(name):
                 match_ = await find_name(
-                    self.clients, urls, name, info_hash=info_hash, emit=self._context.emit
+                    self.clients, urls, name, info_hash=info_hash, emit=self._emit_once
                 )
                 return _Target(
                     info_hash=match_.info_hash,
@@ -242,6 +247,15 @@ class Node:
                     size=match_.size or None,
                     tiers=own,
                 )
+
+    def _emit_once(self, event: events.Event) -> None:
+        """Tell of a tracker's trouble once: who waits for a name asks again and again."""
+        if isinstance(event, events.TrackerSilent | events.TrackerFailed):
+            trouble = (type(event), event.tracker)
+            if trouble in self._told_troubles:
+                return
+            self._told_troubles.add(trouble)
+        self._context.emit(event)
 
     async def _start(self, plan: TorrentPlan) -> Torrent:
         present = self._torrents.get(plan.info_hash)
@@ -356,6 +370,8 @@ class _Target(Struct, frozen=True, kw_only=True):
     name: str
     size: int | None
     tiers: Sequence[Sequence[str]]
+    own_tiers: Sequence[Sequence[str]] | None = None
+    """Those that the torrent or link itself names; None if it names none but might."""
     metainfo: Metainfo | None = None
     peers: Sequence[Address] = ()
 

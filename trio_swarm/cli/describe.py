@@ -65,13 +65,6 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
             return f"piece {event.piece} did not match its hash and is fetched again (from {who})"
         case events.PieceVerified():
             return f"piece {event.piece} verified"
-        case events.Announced():
-            who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
-            return f"announced to {event.tracker}: {who}; next in {event.interval:g} s"
-        case events.TrackerFailed():
-            if event.retry_in is None:
-                return event.reason
-            return f"{event.reason}; trying again in {duration_text(event.retry_in)}"
         case events.StrategyFault():
             then = f"; replaced by {event.replaced_by}" if event.replaced_by else ""
             return f"strategy {event.plugin}: {event.reason} (fault {event.faults}){then}"
@@ -79,6 +72,33 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
             return f"{event.path}: cannot be written, and the recording ends: {event.reason}"
         case events.TorrentFailed():
             return f"{event.share_name or event.info_hash}: failed: {event.reason}"
+        case _:
+            return _describe_tracker(event)
+
+
+def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
+    match event:
+        case events.Announced():
+            who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
+            return f"announced to {event.tracker}: {who}; next in {event.interval:g} s"
+        case events.TrackerFailed():
+            if event.retry_in is None:
+                return event.reason
+            return f"{event.reason}; trying again in {duration_text(event.retry_in)}"
+        case events.TrackerSilent():
+            carrier = "UDP" if event.tracker.startswith("udp:") else "TCP"
+            return (
+                f"{event.tracker}: no answer for {event.seconds:g} s; does it run at this port, "
+                f"and does every firewall on the way let {carrier} through?"
+            )
+        case events.TrackerWarning():
+            return f"{event.tracker} warns: {event.text}"
+        case events.PrivateTorrent():
+            left_out = ", ".join(event.left_out)
+            return f"{event.share_name}: private, so {left_out} is not told of it"
+        case events.PrivacyOverruled():
+            trackers = ", ".join(event.trackers)
+            return f"{event.share_name}: private, and {trackers} is told of it all the same"
         case _:
             return event.name.replace("_", " ")
 

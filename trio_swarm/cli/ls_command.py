@@ -35,7 +35,7 @@ async def ls(
     trackers = trackers_or_default(tracker)
 
     async def body() -> int:
-        matches = await trio_swarm.search_names(trackers, pattern)
+        matches = await trio_swarm.search_names(trackers, pattern, on_event=reporter.event)
         _print(matches, reporter)
         if not matches:
             reporter.say(f"nothing is shared under a name like {pattern}")

@@ -1,6 +1,6 @@
 """The peers of one torrent: who is let in, who is supervised, who is banned."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -224,6 +224,13 @@ class PeerSet:
             for connection in self.connections.values():
                 if connection.wants_nothing:
                     connection.close("both sides have everything")
+
+    def keep_only(self, addresses: Collection[Address]) -> None:
+        """Leave all peers but those that listen at `addresses`, and forget where others are."""
+        self.candidates.keep_only(addresses)
+        for connection in self.connections.values():
+            if connection.listen_address not in addresses:
+                connection.close("a private torrent's peers come from one of its trackers")
 
     def ban(self, identities: Iterable[str]) -> None:
         """Never talk again to peers that sent wrong bytes, named by `host:port`."""

@@ -55,7 +55,7 @@ def parse_tracker_url(url: str) -> TrackerUrl:
         ) from None
     if parts.scheme not in {"udp", "http", "https"}:
         raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
-    if not host or any(ord(character) <= 32 for character in url):
+    if not host or any(each <= " " or each.isspace() for each in url):
         raise ConfigError(f"tracker URL without a usable host: {shown!r}")
     if port is None:
         port = _DEFAULT_PORTS.get(parts.scheme)
