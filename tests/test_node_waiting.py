@@ -4,11 +4,14 @@ On a virtual clock, with real torrents and peers played by the test.
 """
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
-from scripted_peers import ScriptedPeer, fetching
+from local_swarm import until
+from scripted_peers import ScriptedPeer, fetching, seeding
 from trio_swarm.piece_sets import iterate
 from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.swarm.lazy_haves import LAZY_SECONDS
@@ -104,3 +107,104 @@ async def test_who_has_a_piece_hears_of_ours_within_a_second_though_nothing_else
     assert len(delays) == 20
     # They are told together, which costs less, and some at once.
     assert LAZY_SECONDS / 4 < max(delays) <= LAZY_SECONDS
+
+
+class Liar(ScriptedPeer):
+    """Claims all pieces but one, is interested, takes nothing and says nothing."""
+
+    def begin(self) -> None:
+        self.wire.send_bitfield(self.every ^ (1 << self.info.piece_count - 1))
+        self.wire.send_interested()
+
+
+class Leecher(ScriptedPeer):
+    """Asks for what it is shown, eight at a time, and tells what it got."""
+
+    speed = 1e9
+    """Bytes a second that it takes."""
+    tells = True
+
+    def begin(self) -> None:
+        self.shown = self.got = self.asked = 0
+        self.queued = 0
+        self.complete_at: float | None = None
+        self.wire.send_bitfield(0)
+
+    def acts(self, event: msg.WireEvent) -> None:
+        match event:
+            case msg.HasPieces(pieces):
+                self.shown |= pieces
+            case msg.HasPiece(piece):
+                self.shown |= 1 << piece
+            case msg.Choked():
+                self.asked &= self.got
+                self.queued = 0
+            case msg.BlockReceived(piece):
+                self.queued -= 1
+                self.got |= 1 << piece
+                if self.tells:
+                    self.wire.send_have(piece)
+                if self.got == self.every:
+                    self.complete_at = trio.current_time()
+            case _:
+                pass
+        if self.shown & ~self.got:
+            self.wire.send_interested()
+        else:
+            self.wire.send_not_interested()
+        if not self.wire.peer_choking:
+            for piece in iterate(self.shown & ~self.got & ~self.asked):
+                if self.queued < 8:
+                    self.queued += 1
+                    self.asked |= 1 << piece
+                    self.wire.send_request(piece, 0, self.info.piece_size(piece))
+
+    async def flush(self) -> None:
+        await super().flush()
+        await trio.sleep(self.info.piece_length / self.speed)
+
+
+class SlowLeecher(Leecher):
+    """Takes three pieces a second."""
+
+    speed = 3 * 16384
+
+
+class MuteLeecher(Leecher):
+    """Tells nobody what it has."""
+
+    tells = False
+
+
+class Idler(ScriptedPeer):
+    """Is interested, and asks for nothing."""
+
+    def begin(self) -> None:
+        self.wire.send_bitfield(0)
+        self.wire.send_interested()
+
+
+async def _seconds_to_fetch_beside(
+    folder: Path, clock: MockClock, others: list[type[ScriptedPeer]], **settings: Any
+) -> float:
+    """Return how long a leecher takes that comes a second after others, of a seeder alone."""
+    async with seeding(folder, clock, pieces=1024, **settings) as swarm:
+        for other in others:
+            swarm.join(other)
+        await trio.sleep(1.0)
+        began = trio.current_time()
+        leecher = swarm.join(Leecher)
+        with trio.fail_after(100):
+            await until(lambda: getattr(leecher, "complete_at", None) is not None)
+        return float(leecher.complete_at - began)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[Liar], [SlowLeecher], [MuteLeecher], [Idler], [Idler] * 6, [Liar, Idler, ScriptedPeer]],
+    ids=lambda each: "+".join(kind.__name__ for kind in each),
+)
+async def test_a_seeder_hides_nothing_for_long_whatever_another_claims_or_leaves_unsaid(
+    tmp_path: Path, mock_clock: MockClock, others: list[type[ScriptedPeer]]
+) -> None:
+    assert await _seconds_to_fetch_beside(tmp_path, mock_clock, others) < 5.0

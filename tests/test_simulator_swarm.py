@@ -268,6 +268,10 @@ def test_a_peer_has_asked_or_will_ask_what_its_ledger_expects_or_cancelled() -> 
                 asked = Counter[int]()
                 for piece, begin, length in [*(end.asked or ()), *(end.grants or ())]:
                     asked[piece] |= (1 << -(-length // 16384)) - 1 << begin // 16384
+                # What was granted near the end is not asked if the piece came from another first.
+                for piece in expected.keys() - asked.keys():
+                    if peer.ledger.have >> piece & 1:
+                        del expected[piece]
                 assert +asked == +expected
                 seen["late or cancelled"] += bool(source.late or source.pardoned)
                 seen["choked"] += end.peer_choking and bool(asked)
