@@ -175,3 +175,22 @@ async def test_bytes_behind_the_last_peer_of_a_udp_answer_are_ignored() -> None:
 
     async with udp_script(connected_script(answer)) as url, open_tracker_clients() as clients:
         assert (await clients.announce(url, REQUEST)).peers == (("127.0.0.1", 8),)
+
+
+async def test_a_name_that_cannot_be_does_not_hide_the_others() -> None:
+    """Whoever reaches a tracker can register a name; another tracker may check less than ours."""
+
+    def answer(_request: bytes, transaction: int) -> bytes:
+        names = (b"good", b"\xff\xfe", b"a\nb", b"fine")
+        return (
+            udp_tracker.name_answer(transaction, len(names), [])[:10]
+            + len(names).to_bytes(2, "big")
+            + b"".join(HASH + bytes(16) + len(name).to_bytes(2, "big") + name for name in names)
+        )
+
+    async with udp_script(connected_script(answer)) as url, open_tracker_clients() as clients:
+        found = await clients.search(url, "*")
+        assert [match.name for match in found] == ["good", "fine"]
+    page = udp_tracker.parse_name_answer(answer(b"", 7)[:-2])
+    assert [match.name for match in page.matches] == ["good"]
+    assert page.listed == 3

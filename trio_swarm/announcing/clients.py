@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+from msgspec.structs import replace
+
 from trio_swarm.announcing.http_client import HttpTrackerClient
 from trio_swarm.announcing.lookups import Lookups
 from trio_swarm.announcing.udp_client import Question, UdpTrackerClient
@@ -23,6 +25,9 @@ from trio_swarm.protocol.announces import (
 from trio_swarm.protocol.share_names import name_fault
 from trio_swarm.protocol.tracker_urls import TrackerUrl, parse_tracker_url, url_data
 from trio_swarm.protocol.udp_tracker import Action, NamePage
+
+MAX_UDP_INTERVAL = 2.0**31
+"""Seconds: from here on the 32 bits of an interval stand for a negative number."""
 
 MAX_MATCHES = 10_000
 """Names read of one search: a list longer than anyone reads."""
@@ -69,7 +74,7 @@ class TrackerClients:
                 lambda connection, transaction: udp_tracker.announce_request(
                     connection, transaction, request, data
                 ),
-                lambda datagram, ipv6: udp_tracker.parse_announce_answer(datagram, ipv6=ipv6),
+                _parse_udp_answer,
             ),
             tries=tries,
         )
@@ -107,7 +112,7 @@ class TrackerClients:
         offset = 0
         while len(matches) < MAX_MATCHES:
             page = await self._udp.ask(url, tracker, _ask_names(pattern, offset, is_glob=is_glob))
-            offset += len(page.matches)
+            offset += page.listed
             known = len(matches)
             for match in page.matches:
                 matches.setdefault((match.name, match.info_hash), match)
@@ -193,6 +198,12 @@ def _parse(url: str) -> TrackerUrl:
     except ConfigError as error:
         # Metainfo files name all kinds of trackers (wss://, dht://); they are out of reach for us.
         raise TrackerUnreachableError(str(error), tracker=url[:200]) from error
+
+
+def _parse_udp_answer(datagram: bytes, ipv6: bool) -> AnnounceAnswer:  # noqa: FBT001 - as `Question` has it
+    answer = udp_tracker.parse_announce_answer(datagram, ipv6=ipv6)
+    # The interval has a sign (BEP 15); one below zero tells nothing, as 0 does.
+    return replace(answer, interval=0.0) if answer.interval >= MAX_UDP_INTERVAL else answer
 
 
 def _merge(answers: Sequence[AnnounceAnswer]) -> AnnounceAnswer:

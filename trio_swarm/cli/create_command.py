@@ -60,6 +60,8 @@ async def create(
     """
     reporter = make_reporter(output or OutputOptions())
     trackers = trackers_given(tracker)
+    if private and not trackers:
+        reporter.warn("private, and without a tracker nobody can find it: name one by --tracker")
     length = (
         None
         if piece_length is None

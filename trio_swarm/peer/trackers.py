@@ -130,8 +130,9 @@ class Trackers:
             left=left,
             event=event,
             key=self._key,
-            # Whoever asks a tracker for names would find it.
-            share_name=None if self._is_private else torrent.name or None,
+            # Whoever asks a tracker for names would find a private torrent, and before there is
+            # metadata nobody knows whether it is one.
+            share_name=None if self._is_private or torrent.info is None else torrent.name or None,
             size=size,
         )
 

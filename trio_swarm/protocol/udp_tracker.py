@@ -123,10 +123,11 @@ class NameQuery(NamedTuple):
 
 
 class NamePage(NamedTuple):
-    """A name answer: `matches` out of `total`."""
+    """A name answer: `listed` of `total`, of which `matches` make sense."""
 
     total: int
     matches: tuple[NameMatch, ...]
+    listed: int
 
 
 _CONNECT_REQUEST = struct.Struct(">QII")
@@ -327,8 +328,7 @@ def parse_announce_answer(data: bytes, *, ipv6: bool) -> AnnounceAnswer:
     whole = len(data) - (len(data) - _ANNOUNCE_ANSWER.size) % (IPV6_SIZE if ipv6 else IPV4_SIZE)
     peers = unpack_addresses(data[_ANNOUNCE_ANSWER.size : whole], ipv6=ipv6)
     return AnnounceAnswer(
-        # 32 bits with a sign (BEP 15): a negative one tells nothing.
-        interval=float(interval) if interval < 2**31 else 0.0,
+        interval=float(interval),
         seeders=seeders,
         leechers=leechers,
         # Port 0 is nowhere; some trackers hand such peers out.
@@ -350,29 +350,28 @@ def parse_scrape_answer(data: bytes, count: int) -> list[ScrapeCounts]:
 
 
 def parse_name_answer(data: bytes) -> NamePage:
-    """Return the matches of a name answer; names that cannot be registered are refused."""
+    """Return the matches of a name answer, without those whose name cannot be registered.
+
+    An answer that ends inside a match is read up to there.
+    """
     if len(data) < _NAME_ANSWER.size:
         raise RemoteProtocolError("name answer too short")
     _, _, total, count = _NAME_ANSWER.unpack_from(data)
     matches: list[NameMatch] = []
     at = _NAME_ANSWER.size
-    for _ in range(count):
+    for listed in range(count):
         if len(data) - at < _NAME_MATCH.size:
-            raise RemoteProtocolError("name answer ends inside a match")
+            return NamePage(total, tuple(matches), listed)
         info_hash, size, seeders, leechers, length = _NAME_MATCH.unpack_from(data, at)
         at += _NAME_MATCH.size
         text = data[at : at + length]
         at += length
         if len(text) != length:
-            raise RemoteProtocolError("name answer ends inside a name")
-        try:
-            name = text.decode()
-        except UnicodeDecodeError:
-            raise RemoteProtocolError("the name is not UTF-8") from None
-        if fault := name_fault(name, max_bytes=MAX_ANSWER):
-            raise RemoteProtocolError(f"bad name in a name answer: {fault}")
-        matches.append(NameMatch(info_hash, size, seeders, leechers, name))
-    return NamePage(total, tuple(matches))
+            return NamePage(total, tuple(matches), listed)
+        name = text.decode(errors="surrogateescape")  # what that makes is no name
+        if name_fault(name, max_bytes=MAX_ANSWER) is None:
+            matches.append(NameMatch(info_hash, size, seeders, leechers, name))
+    return NamePage(total, tuple(matches), count)
 
 
 def parse_error_answer(data: bytes) -> str:
