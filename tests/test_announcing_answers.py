@@ -194,3 +194,22 @@ async def test_a_name_that_cannot_be_does_not_hide_the_others() -> None:
     page = udp_tracker.parse_name_answer(answer(b"", 7)[:-2])
     assert [match.name for match in page.matches] == ["good"]
     assert page.listed == 3
+
+
+@pytest.mark.parametrize("headers", ["", "Content-Encoding: gzip\r\n"])
+async def test_the_body_of_a_redirect_is_not_read(headers: str) -> None:
+    """httpx 0.28 reads and unpacks it whole before it goes on."""
+
+    async def talk(stream: trio.SocketStream) -> None:
+        head = f"HTTP/1.1 302 Found\r\nLocation: {good}\r\n{headers}\r\n"
+        await stream.send_all(head.encode() + packed(bytes(10**6)))
+        while True:
+            await stream.send_all(bytes(65536))
+
+    async with (
+        http_script(response(GOOD)) as (good, _),
+        http_script(talk) as (url, _),
+        open_tracker_clients(http_timeout=60) as clients,
+    ):
+        with trio.fail_after(30):
+            assert (await clients.announce(url, REQUEST)).interval == 900

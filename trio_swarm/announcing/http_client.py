@@ -144,8 +144,6 @@ class HttpTrackerClient:
             try:
                 client = httpx.AsyncClient(
                     verify=context,
-                    follow_redirects=True,
-                    max_redirects=MAX_REDIRECTS,
                     timeout=self._timeout,
                     limits=httpx.Limits(max_keepalive_connections=_MAX_KEPT_CONNECTIONS),
                     # An answer of a few hundred bytes needs no compression.
@@ -204,19 +202,33 @@ class HttpTrackerClient:
 
 async def _read(client: "httpx.AsyncClient", tracker: str, url: str, body: bytearray) -> None:
     """Read what is at `url` into `body`, which stays empty unless HTTP says that all is well."""
-    async with client.stream("GET", url) as response:
-        received = body if response.is_success else bytearray()
-        with trio.CancelScope() as enough:
-            async for chunk in response.aiter_raw():
-                received += chunk
-                if len(received) > MAX_BODY:
-                    # Not `break`: only an exception at the socket closes all the generators
-                    # that httpx has between it and us.
-                    enough.cancel()
-        if len(received) > MAX_BODY:
-            raise RemoteProtocolError(f"an answer of more than {MAX_BODY} bytes")
-        if not response.is_success:
-            _raise_status(response, tracker, bytes(received))
+    request = client.build_request("GET", url)
+    # httpx would read the whole body of a redirect, however long, and unpack it.
+    for _ in range(MAX_REDIRECTS + 1):
+        response = await client.send(request, stream=True)
+        try:
+            if response.next_request is None:
+                await _read_body(response, tracker, body)
+                return
+            request = response.next_request
+        finally:
+            await response.aclose()
+    raise RemoteProtocolError(f"more than {MAX_REDIRECTS} redirects")
+
+
+async def _read_body(response: "httpx.Response", tracker: str, body: bytearray) -> None:
+    received = body if response.is_success else bytearray()
+    with trio.CancelScope() as enough:
+        async for chunk in response.aiter_raw():
+            received += chunk
+            if len(received) > MAX_BODY:
+                # Not `break`: only an exception at the socket closes all the generators that
+                # httpx has between it and us.
+                enough.cancel()
+    if len(received) > MAX_BODY:
+        raise RemoteProtocolError(f"an answer of more than {MAX_BODY} bytes")
+    if not response.is_success:
+        _raise_status(response, tracker, bytes(received))
 
 
 def _raise_status(response: "httpx.Response", tracker: str, body: bytes) -> None:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 Ask = Callable[[], Awaitable[T]]
 
 
-async def all_answers(asks: Sequence[Ask[T]], *, grace: float = OTHER_FAMILY_GRACE) -> list[T]:
-    """Ask all at once and return what is answered within `grace` seconds of the first answer.
+async def all_answers(asks: Sequence[Ask[T]]) -> list[T]:
+    """Ask all at once; return what is answered within OTHER_FAMILY_GRACE of the first answer.
 
     If none answers, raises the TrackerError that tells most.
     """
@@ -37,7 +37,7 @@ async def all_answers(asks: Sequence[Ask[T]], *, grace: float = OTHER_FAMILY_GRA
             except TrackerError as error:
                 errors.append(error)
             else:
-                deadline = trio.current_time() + grace
+                deadline = trio.current_time() + OTHER_FAMILY_GRACE
                 nursery.cancel_scope.deadline = min(nursery.cancel_scope.deadline, deadline)
 
         for ask in asks:
