@@ -123,6 +123,27 @@ async def test_a_list_waits_two_seconds_for_the_rest_of_it(autojump_clock: objec
     assert event.tracker == silent
 
 
+async def test_a_long_list_is_read_on_after_a_short_one_has_come(autojump_clock: object) -> None:
+    """Each page of it takes a round trip; the tracker is slow, and not silent."""
+    long = [NameMatch(HASH, 1, 1, 0, f"name {number:03}") for number in range(20)]
+
+    lost = set(range(1, 20))
+
+    def page(request: bytes, transaction: int) -> bytes | None:
+        offset = int.from_bytes(request[16:18], "big")
+        if offset in lost:
+            lost.remove(offset)  # it comes when it is asked for again, 2 s later
+            return None
+        return udp_tracker.name_answer(transaction, len(long), long[offset : offset + 1])
+
+    told: list[events.Event] = []
+    async with udp_script(names(MATCH)) as quick, udp_script(connected_script(page)) as url:
+        found = await search_names([quick, url], on_event=told.append)
+    # What comes within 20 s is taken.
+    assert [match.name for match in found] == ["name", *(f"name {n:03}" for n in range(10))]
+    assert told == []
+
+
 async def test_a_tracker_that_fails_beside_one_that_answers_is_named(
     autojump_clock: object,
 ) -> None:

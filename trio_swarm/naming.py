@@ -4,13 +4,12 @@ No tracker holds up the others for long: a moment after the first one knew somet
 answer, and those that were silent are named.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
-from msgspec import Struct
 
 from trio_swarm import events
-from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
+from trio_swarm.announcing.clients import OnPage, TrackerClients, open_tracker_clients
 from trio_swarm.announcing.racing import tell_silence
 from trio_swarm.errors import NameAmbiguousError, NameUnknownError, TrackerError
 from trio_swarm.protocol.announces import NameMatch
@@ -28,72 +27,90 @@ UNKNOWN_PATIENCE = 5.0
 2 seconds, must not make a name unknown."""
 
 
-class _Answers(Struct, frozen=True):
-    """What trackers said of a name: (tracker, match) in the trackers' order, and who said none."""
+PAGES_PATIENCE = 20.0
+"""Seconds a tracker gets from its first page on: a long list takes a round trip for some 20 names,
+and what has come by then is taken."""
 
-    pairs: list[tuple[str, NameMatch]]
-    failures: list[TrackerError]
-    silent: list[str]
-    """Those that had not answered when it was time to go on."""
-    asked: list[str]
+
+class _Question:
+    """One question for names to several trackers at once, and what they say."""
+
+    def __init__(
+        self, urls: Sequence[str], *, grace: float, emit: Callable[[events.Event], None]
+    ) -> None:
+        # HTTP trackers know no names: they are asked, and say so, only if there is no other.
+        distinct = list(dict.fromkeys(urls))
+        self.asked = [url for url in distinct if supports_names(url)] or distinct
+        self.matches: dict[str, list[NameMatch]] = {}
+        """By tracker, as far as it told them."""
+        self.failures: dict[str, TrackerError] = {}
+        self._grace = grace
+        self._emit = emit
+        self._began = trio.current_time()
+        self._scopes = {url: trio.CancelScope() for url in self.asked}
+        self._told_silent: set[str] = set()
+
+    @property
+    def pairs(self) -> list[tuple[str, NameMatch]]:
+        """(tracker, match) in the trackers' order."""
+        return [(url, match) for url in self.asked for match in self.matches.get(url, ())]
+
+    @property
+    def silent(self) -> list[str]:
+        """Trackers that have not said a word."""
+        return [url for url in self.asked if url not in self.matches and url not in self.failures]
 
     def check(self) -> None:
         """Raise the first failure if no tracker answered."""
-        if self.failures and len(self.failures) == len(self.asked):
-            raise self.failures[0]
+        if not self.matches and self.failures:
+            raise self.failures[next(url for url in self.asked if url in self.failures)]
 
+    async def ask(self, question: Callable[[str, OnPage], Awaitable[list[NameMatch]]]) -> None:
+        """Ask all trackers; return when it is time to go on with what they said."""
+        async with trio.open_nursery() as nursery:
+            for url in self.asked:
+                nursery.start_soon(self._ask_one, url, question)
+        for url in self.silent:
+            self._tell_silence(url)
+        if self.matches:
+            for url, error in self.failures.items():
+                self._emit(
+                    events.TrackerFailed(
+                        info_hash="", tracker=url, reason=str(error), retry_in=None
+                    )
+                )
 
-async def _ask_all(
-    clients: TrackerClients,
-    urls: Sequence[str],
-    text: str,
-    *,
-    is_pattern: bool,
-    emit: Callable[[events.Event], None],
-) -> _Answers:
-    # HTTP trackers know no names: they are asked, and say so, only if there is no other.
-    asked = [url for url in dict.fromkeys(urls) if supports_names(url)] or list(dict.fromkeys(urls))
-    answers: dict[str, list[NameMatch]] = {}
-    failures: dict[str, TrackerError] = {}
-    told: set[str] = set()
-    question = clients.search if is_pattern else clients.resolve
-    grace = LIST_GRACE if is_pattern else FOUND_GRACE
-    began = trio.current_time()
+    async def _ask_one(
+        self, url: str, question: Callable[[str, OnPage], Awaitable[list[NameMatch]]]
+    ) -> None:
+        scope = self._scopes[url]
 
-    def tell(url: str) -> None:
-        if url not in told:
-            told.add(url)
-            seconds = round(trio.current_time() - began, 1)
-            emit(events.TrackerSilent(info_hash="", tracker=url, seconds=seconds))
+        def heard(page: Sequence[NameMatch]) -> None:
+            if url not in self.matches:
+                scope.deadline = trio.current_time() + PAGES_PATIENCE
+            self.matches.setdefault(url, []).extend(page)
 
-    async with trio.open_nursery() as nursery:
-
-        async def ask(url: str) -> None:
+        with scope:
             try:
-                answers[url] = await tell_silence(
-                    lambda: question(url, text), lambda _seconds: tell(url)
+                self.matches[url] = await tell_silence(
+                    lambda: question(url, heard), lambda _seconds: self._tell_silence(url)
                 )
             except TrackerError as error:
-                failures[url] = error
-            else:
-                patience = grace if answers[url] else UNKNOWN_PATIENCE
-                deadline = trio.current_time() + patience
-                nursery.cancel_scope.deadline = min(nursery.cancel_scope.deadline, deadline)
+                self.failures[url] = error
+                return
+            self._hurry(self._grace if self.matches[url] else UNKNOWN_PATIENCE)
 
-        for url in asked:
-            nursery.start_soon(ask, url)
-    silent = [url for url in asked if url not in answers and url not in failures]
-    for url in silent:
-        tell(url)
-    if answers:
-        for url, error in failures.items():
-            emit(events.TrackerFailed(info_hash="", tracker=url, reason=str(error), retry_in=None))
-    return _Answers(
-        [(url, match) for url in asked for match in answers.get(url, ())],
-        [failures[url] for url in asked if url in failures],
-        silent,
-        asked,
-    )
+    def _hurry(self, patience: float) -> None:
+        """Give the trackers that have not said a word so many seconds from now."""
+        deadline = trio.current_time() + patience
+        for url in self.silent:
+            self._scopes[url].deadline = min(self._scopes[url].deadline, deadline)
+
+    def _tell_silence(self, url: str) -> None:
+        if url not in self._told_silent and url not in self.matches:
+            self._told_silent.add(url)
+            seconds = round(trio.current_time() - self._began, 1)
+            self._emit(events.TrackerSilent(info_hash="", tracker=url, seconds=seconds))
 
 
 def merge_matches(matches: Sequence[NameMatch]) -> list[NameMatch]:
@@ -118,7 +135,8 @@ async def find_name(
 
     Raises NameUnknownError, NameAmbiguousError, or a TrackerError if no tracker answered.
     """
-    found = await _ask_all(clients, urls, name, is_pattern=False, emit=emit)
+    found = _Question(urls, grace=FOUND_GRACE, emit=emit)
+    await found.ask(lambda url, on_page: clients.resolve(url, name, on_page=on_page))
     matches = merge_matches([match for _url, match in found.pairs])
     if info_hash is not None:
         matches = [match for match in matches if match.info_hash == info_hash]
@@ -161,7 +179,8 @@ async def search_trackers(
 
     Raises a TrackerError only if no tracker answered; `emit` is told of single ones that did not.
     """
-    found = await _ask_all(clients, urls, pattern, is_pattern=True, emit=emit)
+    found = _Question(urls, grace=LIST_GRACE, emit=emit)
+    await found.ask(lambda url, on_page: clients.search(url, pattern, on_page=on_page))
     found.check()
     matches = merge_matches([match for _url, match in found.pairs])
     return sorted(matches, key=lambda match: (match.name, -match.seeders, match.info_hash))

@@ -1,7 +1,7 @@
 """One question to one tracker, whatever it speaks: announce, scrape, resolve, search."""
 
 import ipaddress
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -31,6 +31,13 @@ MAX_UDP_INTERVAL = 2.0**31
 
 MAX_MATCHES = 10_000
 """Names read of one search: a list longer than anyone reads."""
+
+
+OnPage = Callable[[Sequence[NameMatch]], None]
+
+
+def _ignore(_matches: Sequence[NameMatch]) -> None:
+    pass
 
 
 class TrackerClients:
@@ -94,15 +101,23 @@ class TrackerClients:
                 counts |= await self._scrape_http(url, tracker, batch)
         return counts
 
-    async def resolve(self, url: str, name: str) -> list[NameMatch]:
-        """Return the torrents that hold `name`, most seeders first, then oldest; [] for unknown."""
-        return await self._find_names(url, name, is_glob=False)
+    async def resolve(self, url: str, name: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
+        """Return the torrents that hold `name`, most seeders first, then oldest; [] for unknown.
 
-    async def search(self, url: str, glob: str) -> list[NameMatch]:
-        """Return what is shared under names that match a glob, by name; at most MAX_MATCHES."""
-        return await self._find_names(url, glob, is_glob=True)
+        `on_page` gets each part of the answer as it comes.
+        """
+        return await self._find_names(url, name, on_page, is_glob=False)
 
-    async def _find_names(self, url: str, pattern: str, *, is_glob: bool) -> list[NameMatch]:
+    async def search(self, url: str, glob: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
+        """Return what is shared under names that match a glob, by name; at most MAX_MATCHES.
+
+        `on_page` gets each part of the answer as it comes.
+        """
+        return await self._find_names(url, glob, on_page, is_glob=True)
+
+    async def _find_names(
+        self, url: str, pattern: str, on_page: OnPage, *, is_glob: bool
+    ) -> list[NameMatch]:
         tracker = _parse(url)
         if tracker.scheme != "udp":
             raise TrackerRefusedError("an HTTP tracker does not know names", tracker=url)
@@ -112,6 +127,7 @@ class TrackerClients:
         offset = 0
         while len(matches) < MAX_MATCHES:
             page = await self._udp.ask(url, tracker, _ask_names(pattern, offset, is_glob=is_glob))
+            on_page(page.matches)
             offset += page.listed
             known = len(matches)
             for match in page.matches:

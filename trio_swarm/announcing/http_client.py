@@ -124,7 +124,9 @@ class HttpTrackerClient:
     ) -> T:
         _check_host(url, tracker)
         client = self._open(source, url, tracker)
-        body = await self._get(client, url, tracker, target)
+        # With an address to connect from, httpx uses no proxy.
+        proxies = "" if source else http_environment.proxy_variables(tracker.scheme, tracker.host)
+        body = await self._get(client, url, target, proxies)
         try:
             return parse(plain_body(body, limit=MAX_BODY))
         except RemoteProtocolError as error:
@@ -162,9 +164,7 @@ class HttpTrackerClient:
             self._stack.push_async_callback(client.aclose)
         return self._clients[source]
 
-    async def _get(
-        self, client: "httpx.AsyncClient", url: str, tracker: TrackerUrl, target: str
-    ) -> bytes:
+    async def _get(self, client: "httpx.AsyncClient", url: str, target: str, proxies: str) -> bytes:
         import httpx  # noqa: PLC0415  see above
 
         body = bytearray()
@@ -195,8 +195,8 @@ class HttpTrackerClient:
             return bytes(body)  # the server only was slow to close, or told a wrong length
         if _UNTRUSTED in fault and (variable := http_environment.certificate_variables()):
             fault += f" (by the certificates of {variable})"
-        if variables := http_environment.proxy_variables(tracker.scheme, tracker.host):
-            fault += f" (through the proxy of {variables})"
+        if proxies:
+            fault += f" (through the proxy of {proxies})"
         raise TrackerUnreachableError(fault, tracker=url)
 
 
