@@ -75,6 +75,7 @@ async def test_an_answer_is_found_in_what_is_around_it(body: bytes, headers: str
         {"tracker id": "x" * 100_000},
         {"min interval": "soon", "external ip": "x"},
         {"failure code": 3, "retry in": "never"},
+        {"failure reason": 3},
     ],
 )
 def test_one_broken_key_does_not_spoil_the_others(broken: dict[str, object]) -> None:

@@ -236,7 +236,7 @@ async def test_a_tracker_id_is_sent_back(autojump_clock: object) -> None:
         ("200 OK", "", {"failure reason": "no", "retry in": "5"}, 300),
         ("200 OK", "", {"failure reason": "no", "retry in": "never"}, math.inf),
         ("200 OK", "", {"failure reason": "no", "retry in": -1}, None),
-        ("200 OK", "", {"failure reason": 7, "retry in": []}, None),
+        ("200 OK", "", {"failure reason": "", "retry in": []}, None),
         ("429 Too Many Requests", "Retry-After: 600\r\n", None, 600),
         ("429 Too Many Requests", "", None, None),
         ("403 Forbidden", "Retry-After: 60\r\n", {"failure reason": "no", "retry in": 9}, 540),

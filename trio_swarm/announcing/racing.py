@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import trio
 
-from trio_swarm.errors import TrackerError, TrackerRefusedError
+from trio_swarm.errors import TrackerError, TrackerRefusedError, TrackerUnreachableError
 
 OTHER_FAMILY_GRACE = 1.0
 """Seconds the slower of IPv4 and IPv6 gets after the other answered."""
@@ -25,7 +25,7 @@ Ask = Callable[[], Awaitable[T]]
 async def all_answers(asks: Sequence[Ask[T]]) -> list[T]:
     """Ask all at once; return what is answered within OTHER_FAMILY_GRACE of the first answer.
 
-    If none answers, raises the TrackerError that tells most.
+    A refusal is an answer, too. If there is no other, raises the TrackerError that tells most.
     """
     answers: list[T] = []
     errors: list[TrackerError] = []
@@ -34,11 +34,12 @@ async def all_answers(asks: Sequence[Ask[T]]) -> list[T]:
         async def run(ask: Ask[T]) -> None:
             try:
                 answers.append(await ask())
+            except TrackerUnreachableError as error:
+                errors.append(error)
+                return
             except TrackerError as error:
                 errors.append(error)
-            else:
-                deadline = trio.current_time() + OTHER_FAMILY_GRACE
-                nursery.cancel_scope.deadline = min(nursery.cancel_scope.deadline, deadline)
+            _hurry(nursery.cancel_scope)
 
         for ask in asks:
             nursery.start_soon(run, ask)
@@ -50,7 +51,8 @@ async def all_answers(asks: Sequence[Ask[T]]) -> list[T]:
 async def first_answer(asks: Sequence[Ask[T]], *, gap: float = ADDRESS_GAP) -> T:
     """Ask one after the other, the next after `gap` seconds or when one failed; the first answer.
 
-    Those asked before are still heard. If none answers, raises the TrackerError that tells most.
+    Those asked before are still heard, after a refusal for OTHER_FAMILY_GRACE only: the others are
+    addresses of the same tracker. If none answers, raises the TrackerError that tells most.
     """
     answers: list[T] = []
     errors: list[TrackerError] = []
@@ -62,6 +64,8 @@ async def first_answer(asks: Sequence[Ask[T]], *, gap: float = ADDRESS_GAP) -> T
             except TrackerError as error:
                 errors.append(error)
                 has_failed.set()
+                if isinstance(error, TrackerRefusedError):
+                    _hurry(nursery.cancel_scope)
             else:
                 nursery.cancel_scope.cancel()
 
@@ -100,6 +104,10 @@ async def tell_silence(
     if errors:
         raise errors[0]
     return answers[0]
+
+
+def _hurry(scope: trio.CancelScope) -> None:
+    scope.deadline = min(scope.deadline, trio.current_time() + OTHER_FAMILY_GRACE)
 
 
 def _worst(errors: Sequence[TrackerError]) -> TrackerError:

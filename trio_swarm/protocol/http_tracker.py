@@ -141,10 +141,10 @@ def parse_refusal(body: bytes, *, tracker: str) -> TrackerRefusedError | None:
     except BencodeError:
         return None
     reason = answer.get(b"failure reason") if isinstance(answer, dict) else None
-    if not isinstance(answer, dict) or reason is None:
+    # One that is no text is none to libtorrent 2.1, either.
+    if not isinstance(answer, dict) or not isinstance(reason, bytes):
         return None
-    text = _message(reason) if isinstance(reason, bytes) else _NO_WORDS
-    return TrackerRefusedError(text, tracker=tracker, retry_in=_retry_in(answer))
+    return TrackerRefusedError(_message(reason), tracker=tracker, retry_in=_retry_in(answer))
 
 
 def is_whole_answer(body: bytes) -> bool:
