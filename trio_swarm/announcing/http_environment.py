@@ -6,7 +6,6 @@ httpx reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (in either c
 
 import os
 import ssl
-import urllib.request
 from typing import Final, NamedTuple
 
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
@@ -53,6 +52,8 @@ def _faulty_variable(context: ssl.SSLContext) -> str:
 
 def proxy_variables(scheme: str, host: str) -> str:
     """Return the variables that name a proxy for a URL, for people; "" if none does."""
+    import urllib.request  # noqa: PLC0415 - it imports much, as httpx does
+
     try:
         proxies = urllib.request.getproxies()
         if urllib.request.proxy_bypass(host):

@@ -7,8 +7,6 @@ a `failure reason`.
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from trio_swarm.errors import (
@@ -164,6 +162,10 @@ def parse_retry_after(text: str, now: float) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:MAX_DIGITS])
+    # Seldom needed, and they import much.
+    from datetime import UTC  # noqa: PLC0415
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415
+
     try:
         date = parsedate_to_datetime(text[:MAX_MESSAGE])
         when = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
