@@ -39,6 +39,15 @@ class TrackedSwarm:
         """Return the peers of the family of a compact address."""
         return self.peers4 if len(address) == 6 else self.peers6
 
+    def peers_of(self, host: bytes) -> int:
+        """Return about how many peers a host has here: an IPv4 address, or an IPv6 /64.
+
+        Looks through all of a family, 0.1 ms for 25,000 peers; what lies across two addresses and
+        looks like the host's is counted, too.
+        """
+        peers = self.peers4 if len(host) == 4 else self.peers6
+        return 0 if peers is None else peers.packed.count(host)
+
     def open_peers_like(self, address: bytes, info_hash: bytes) -> CompactPeers:
         """Begin a list of peers of the family of a compact address."""
         peers = CompactPeers(len(address), info_hash)

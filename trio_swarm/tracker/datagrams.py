@@ -44,9 +44,9 @@ _BAD_CONNECTION = "connection id expired"
 
 # An announce (BEP 15) in a slot of a DatagramBatch. First the proof of who sends it: the IP address
 # (with the zeros or the scope after it), connection id and action, which are neighbours there. Then
-# transaction id, info-hash, left, event, peers wanted, port. The IP address that an announce may
-# name is not read: whoever believes it lets strangers aim peers at a victim (BEP 7).
-_REST = f"I20s28xQ8xI8xi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
+# transaction id, info-hash, peer id, left, event, peers wanted, port. The IP address that an
+# announce may name is not read: whoever believes it lets strangers aim peers at a victim (BEP 7).
+_REST = f"I20s20s8xQ8xI8xi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
 _ANNOUNCE_SLOT4 = struct.Struct(f">4x24s{_REST}")
 _ANNOUNCE_SLOT6 = struct.Struct(f">8x32s{_REST}")
 
@@ -91,9 +91,16 @@ class DatagramTracker:
         searches: list[PendingSearch] = []
         # Nearly all datagrams are announces, so all are read as such before it is known; what a
         # shorter one seems to hold is left from others.
-        for length, (proof, transaction_id, info_hash, left, event, num_want, port) in zip(
-            batch.lengths, slots.iter_unpack(batch.memory), strict=False
-        ):
+        for length, (
+            proof,
+            transaction_id,
+            info_hash,
+            peer_id,
+            left,
+            event,
+            num_want,
+            port,
+        ) in zip(batch.lengths, slots.iter_unpack(batch.memory), strict=False):
             proved = find_proof(proof)
             if proved is None or length < ANNOUNCE_SIZE:
                 index = len(answers)
@@ -117,6 +124,7 @@ class DatagramTracker:
                     None
                     if length == ANNOUNCE_SIZE
                     else self._parse_share(batch.data(len(answers), ANNOUNCE_SIZE)),
+                    peer_id,
                 )
             except (RemoteProtocolError, AnnounceRefusedError) as error:
                 answers.append(error_answer(transaction_id, str(error)))
