@@ -4,6 +4,7 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.errors import ConfigError, TrackerRefusedError
-from trio_swarm.events import TrackerListening
+from trio_swarm.events import Event, TrackerListening
 from trio_swarm.protocol import udp_tracker
 from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest
 from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
@@ -70,9 +71,9 @@ def connect(tracker: DatagramTracker, host: str, now: float = 0.0) -> bytes:
     return udp_tracker.parse_connect_answer(answer)
 
 
-def tell(tracker: DatagramTracker, host: str, request: AnnounceRequest) -> bytes:
-    data = udp_tracker.announce_request(connect(tracker, host), 2, request)
-    answer = ask(tracker, data, host)
+def tell(tracker: DatagramTracker, host: str, request: AnnounceRequest, now: float = 0.0) -> bytes:
+    data = udp_tracker.announce_request(connect(tracker, host, now), 2, request)
+    answer = ask(tracker, data, host, now)
     assert isinstance(answer, bytes)
     return answer
 
@@ -225,6 +226,22 @@ async def test_a_killed_seeder_is_gone_after_its_lease(autojump_clock: object) -
         assert tracker.counts().peers == 1
 
 
+def test_libtorrent_is_listed_between_announces_and_an_announce_tells_peer_ids_apart() -> None:
+    """libtorrent 2.1.1 announces at 0, 300, 600 s, whatever it is told; aria2 1.36 as it is told."""
+    tracker, registry = new_tracker()
+    for now in (0.0, 300.0, 600.0):
+        event = AnnounceEvent.NONE if now else AnnounceEvent.STARTED
+        for number, peer_id in enumerate((b"-LT2110-etRnQ4tOO)ww", b"-qB4520-r*QI-H4lMleC")):
+            request = announce(port=7001 + number, left=0, event=event, peer_id=peer_id)
+            tell(tracker, "192.0.2.9", request, now)
+        for second in range(300):
+            registry.expire(now + second, 1000)
+            assert registry.scrape(HASH).seeders == 2
+    tell(tracker, "192.0.2.9", announce(peer_id=b"-tS0100-abcdefghijkl"), 601.0)
+    registry.expire(601.0 + 75.0, 1000)
+    assert registry.scrape(HASH).leechers == 0
+
+
 @pytest.mark.parametrize("host", HOSTS)
 async def test_names_are_resolved_and_searched_page_by_page(host: str) -> None:
     async with running_tracker() as tracker, open_tracker_clients() as clients:
@@ -311,6 +328,19 @@ async def test_an_address_of_another_machine_is_one_clear_error() -> None:
         await serve_tracker(TrackerSettings(host="192.0.2.1", port=9))
 
 
+async def test_the_lease_moves_with_the_interval_unless_it_is_given() -> None:
+    assert TrackerSettings().lease_seconds == 75
+    assert TrackerSettings(interval=100).lease_seconds == 250
+    assert TrackerSettings(interval=100, lease=400).lease_seconds == 400
+    TrackerSettings(interval=3600).check()
+    seen: list[Event] = []
+    async with trio.open_nursery() as nursery:
+        settings = TrackerSettings(host="127.0.0.1", port=0, interval=100)
+        await nursery.start(partial(serve_tracker, settings, on_event=seen.append))
+        nursery.cancel_scope.cancel()
+    assert [event.as_dict()["lease"] for event in seen] == [250]
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
@@ -318,6 +348,9 @@ async def test_an_address_of_another_machine_is_one_clear_error() -> None:
         ({"interval": 0.5}, "interval"),
         ({"interval": float("nan")}, "interval"),
         ({"interval": 60, "lease": 59}, "lease"),
+        ({"interval": 60, "lease": 60}, "lease"),
+        ({"interval": 60, "lease": float("nan")}, "lease"),
+        ({"max_names_per_host": -1}, "max_names_per_host"),
         ({"max_swarms": 0}, "max_swarms"),
         ({"max_names": -1}, "max_names"),
         ({"max_name_length": 256}, "max_name_length"),

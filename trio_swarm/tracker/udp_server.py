@@ -66,7 +66,10 @@ async def serve_tracker(
     """
     settings.check()
     registry = TrackerRegistry(
-        lease=settings.lease, rng=rng or random.Random(), limits=settings.limits()
+        lease=settings.lease_seconds,
+        interval=settings.interval,
+        rng=rng or random.Random(),
+        limits=settings.limits(),
     )
     datagrams = DatagramTracker(
         registry,
@@ -80,7 +83,7 @@ async def serve_tracker(
         ]
         handle = TrackerHandle([bound.getsockname()[:2] for bound in sockets], registry)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_end_leases, registry, settings.lease)
+            nursery.start_soon(_end_leases, registry, settings.lease_seconds)
             for bound in sockets:
                 to_search, pending = trio.open_memory_channel[PendingSearch](_MAX_SEARCHES)
                 nursery.start_soon(_answer_searches, bound, registry, pending)
@@ -89,7 +92,10 @@ async def serve_tracker(
                 for host, port in handle.addresses:
                     on_event(
                         TrackerListening(
-                            host=host, port=port, interval=settings.interval, lease=settings.lease
+                            host=host,
+                            port=port,
+                            interval=settings.interval,
+                            lease=settings.lease_seconds,
                         )
                     )
             task_status.started(handle)
@@ -137,4 +143,5 @@ async def _end_leases(registry: TrackerRegistry, lease: float) -> NoReturn:
     while True:
         due = registry.expire(trio.current_time(), _EXPIRED_PER_WAKE_UP)
         # Nobody who announces from now on can be due before a lease has passed.
-        await trio.sleep_until(trio.current_time() + lease if due is None else due)
+        latest = trio.current_time() + lease
+        await trio.sleep_until(latest if due is None else min(due, latest))
