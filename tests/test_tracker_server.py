@@ -2,6 +2,7 @@
 
 import random
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -227,7 +228,7 @@ async def test_a_killed_seeder_is_gone_after_its_lease(autojump_clock: object) -
 
 
 def test_libtorrent_is_listed_between_announces_and_an_announce_tells_peer_ids_apart() -> None:
-    """libtorrent 2.1.1 announces at 0, 300, 600 s, whatever it is told; aria2 1.36 as it is told."""
+    """libtorrent 2.1.1 and qBittorrent 4.5.2 announce every 300 s, whatever they are told."""
     tracker, registry = new_tracker()
     for now in (0.0, 300.0, 600.0):
         event = AnnounceEvent.NONE if now else AnnounceEvent.STARTED
@@ -240,6 +241,16 @@ def test_libtorrent_is_listed_between_announces_and_an_announce_tells_peer_ids_a
     tell(tracker, "192.0.2.9", announce(peer_id=b"-tS0100-abcdefghijkl"), 601.0)
     registry.expire(601.0 + 75.0, 1000)
     assert registry.scrape(HASH).leechers == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="IP_PKTINFO")
+@pytest.mark.parametrize("listen", [None, "0.0.0.0"])
+async def test_every_address_of_the_machine_answers_for_itself(listen: str | None) -> None:
+    async with running_tracker(host=listen) as tracker, open_tracker_clients(tries=1) as clients:
+        for host in ("127.0.0.1", "127.0.0.2", "127.8.9.1", *(["[::1]"] if not listen else [])):
+            url = f"udp://{host}:{tracker.port}"
+            await clients.announce(url, announce(share_name="x.iso", left=0))
+            assert [match.name for match in await clients.search(url, "*")] == ["x.iso"]
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -150,8 +150,9 @@ class TrackerRegistry:
             position = peers.find(address) if at % stride else at // stride
         else:
             position = peers.index.get(address, -1)
-        habits = None if peers is None else peers.habits
-        habit = 0 if habits is None or position < 0 else habits[position]
+        habit = PROMPT
+        if position >= 0 and peers is not None and peers.habits is not None:
+            habit = peers.habits[position]
         expires = now + self._lengths[habit]
         if (
             swarm is not None

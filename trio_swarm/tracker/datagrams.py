@@ -157,7 +157,7 @@ class DatagramTracker:
         if not self._connection_ids.is_valid(data[:8], host, now):
             return self._answer_stranger(data, host, now)
         try:
-            return self._answer_known(data, batch.source(index))
+            return self._answer_known(data, batch, index)
         except RemoteProtocolError as error:
             return error_answer(_transaction_id(data), str(error))
 
@@ -168,7 +168,7 @@ class DatagramTracker:
         error = error_answer(_transaction_id(data), _BAD_CONNECTION)
         return error if len(error) <= len(data) else b""
 
-    def _answer_known(self, data: bytes, source: SocketAddress) -> bytes | PendingSearch:
+    def _answer_known(self, data: bytes, batch: DatagramBatch, index: int) -> bytes | PendingSearch:
         action = int.from_bytes(data[8:12], "big")
         if action == _SCRAPE:
             counts = map(self._registry.scrape, parse_scrape_request(data))
@@ -176,7 +176,8 @@ class DatagramTracker:
         if action == _NAME:
             query = parse_name_request(data)
             if query.is_glob:
-                return PendingSearch(query, source, self._registry.search(query.pattern))
+                search = self._registry.search(query.pattern)
+                return PendingSearch(query, batch.source(index), search, batch.destination(index))
             matches = self._registry.resolve(query.pattern)
             return name_answer(query.transaction_id, len(matches), matches[query.offset :])
         if action == _ANNOUNCE:

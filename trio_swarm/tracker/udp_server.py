@@ -135,7 +135,7 @@ async def _answer_searches(
     async for search in pending:
         while (answer := searches.step(search, trio.current_time())) is None:
             await trio.lowlevel.checkpoint()
-        send_datagram(bound, answer, search.source)
+        send_datagram(bound, answer, search.source, search.destination)
 
 
 async def _end_leases(registry: TrackerRegistry, lease: float) -> NoReturn:
