@@ -1,6 +1,8 @@
 """One torrent of a node: its nursery, and its way from metadata to seeding."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,15 @@ from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet, first_leaf
 from trio_swarm.peer.reporting import peer_progress_of, progress_of
 from trio_swarm.peer.seeding import Upload
+from trio_swarm.peer.standstill import (
+    MAX_NAMED,
+    QUIET_PEERS,
+    SAY_AGAIN,
+    SAY_AT_MOST,
+    SAY_FIRST,
+    Standstill,
+    standstill_of,
+)
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.progress import PeerProgress, Progress, State
@@ -32,9 +43,6 @@ if TYPE_CHECKING:
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
-
-NO_PEERS_PATIENCE = 3.0
-"""Seconds without any peer before a download says that it waits."""
 
 
 class TorrentPlan(Struct, frozen=True, kw_only=True):
@@ -93,7 +101,7 @@ class Torrent:
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
         )
         self._trackers = Trackers(self, plan)
-        self._started_at = trio.current_time()
+        self._started_at = self._began_at = trio.current_time()
         self._scope = trio.CancelScope()
         self._started = trio.Event()
         self._complete = trio.Event()
@@ -152,6 +160,21 @@ class Torrent:
         """Return how far the torrent is."""
         return progress_of(self, trio.current_time())
 
+    @property
+    def moved_at(self) -> float:
+        """When a block or a piece of the metadata came last, or when they were first asked for."""
+        blocks = -math.inf if self.download is None else self.download.moved_at
+        return max(self._began_at, self.metadata.moved_at, blocks)
+
+    def standstill(self) -> Standstill:
+        """Return for how long nothing has come, and what the download waits for."""
+        return standstill_of(self, trio.current_time())
+
+    def tracker_news(self) -> list[str]:
+        """Return what trackers said last, of a few of them."""
+        news = self._trackers.news.items()
+        return [f"{tracker} {said}" for tracker, said in islice(news, MAX_NAMED)]
+
     def peers(self) -> list[PeerProgress]:
         """Return the connected peers, in the order they joined."""
         now = trio.current_time()
@@ -186,7 +209,7 @@ class Torrent:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
-                nursery.start_soon(self._say_when_lonely, name=f"watch peers of {self.name}")
+                nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
                     nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
                     self._learned(await self.metadata.wait())
@@ -284,6 +307,7 @@ class Torrent:
             raise StorageError("changed while it was about to be shared", path=files.root)
         if not was_complete:
             self.state = "downloading"
+            self._began_at = trio.current_time()
             await download.run()
             self.state = "finishing"
         if not files.is_complete:
@@ -327,14 +351,23 @@ class Torrent:
             )
         )
 
-    async def _say_when_lonely(self) -> None:
-        await trio.sleep(NO_PEERS_PATIENCE)
-        if not self.peer_set.connections and self.state in ("metadata", "downloading"):
+    async def _say_what_it_waits_for(self) -> None:
+        """Tell of a standstill, ever more seldom, and of each new one soon."""
+        pause, told = SAY_FIRST, -math.inf
+        while not self._complete.is_set():
+            await trio.sleep(pause)
+            standstill = self.standstill()
+            least = SAY_FIRST if standstill.alone is not None else QUIET_PEERS
+            if standstill.seconds < least:
+                pause = SAY_FIRST
+                continue
+            pause = SAY_AGAIN if self.moved_at > told else min(SAY_AT_MOST, 2 * pause)
+            told = trio.current_time()
             self.context.emit(
                 events.Waiting(
                     info_hash=self.info_hash.hex(),
                     share_name=self.name,
-                    reason="no peer yet; waiting for one to appear",
+                    reason=standstill.reason,
                 )
             )
 

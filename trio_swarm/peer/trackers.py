@@ -43,6 +43,8 @@ class Trackers:
         self._peers_of: dict[str, tuple[Address, ...]] = {}
         """Whom each tracker named last."""
         self._warnings: dict[str, set[str]] = {}
+        self.news: dict[str, str] = {}
+        """What each tracker answered last, in a few words."""
         self.tiers = plan.tiers
         self._announcer = self._make_announcer()
         if plan.metainfo is not None and plan.metainfo.info.private:
@@ -148,6 +150,11 @@ class Trackers:
         for address in answer.peers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()
+        others = max(0, answer.leechers - 1)  # we are one
+        self.news[tracker] = (
+            f"lists {answer.seeders} seeder{'' if answer.seeders == 1 else 's'} and {others} "
+            f"other leecher{'' if others == 1 else 's'}"
+        )
         torrent.context.emit(
             events.Announced(
                 info_hash=torrent.info_hash.hex(),
@@ -173,6 +180,7 @@ class Trackers:
 
     def _failed(self, tracker: str, error: TrackerError, retry_in: float) -> None:
         torrent = self._torrent
+        self.news[tracker] = "does not work"
         torrent.context.emit(
             events.TrackerFailed(
                 info_hash=torrent.info_hash.hex(),
@@ -183,6 +191,7 @@ class Trackers:
         )
 
     def _is_silent(self, tracker: str, seconds: float) -> None:
+        self.news[tracker] = f"has not answered for {seconds:.0f} s"
         self._torrent.context.emit(
             events.TrackerSilent(
                 info_hash=self._torrent.info_hash.hex(), tracker=tracker, seconds=seconds
