@@ -100,7 +100,44 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
             trackers = ", ".join(event.trackers)
             return f"{event.share_name}: private, and {trackers} is told of it all the same"
         case _:
+            return _describe_served(event)
+
+
+def _describe_served(event: events.Event) -> str:
+    match event:
+        case events.TrackerChange():
+            return _describe_change(event)
+        case events.TrackerSummary():
+            return _describe_summary(event)
+        case _:
             return event.name.replace("_", " ")
+
+
+def _describe_change(event: events.TrackerChange) -> str:
+    name = f" {event.share_name!r}" if event.share_name else ""
+    why = f": {event.reason}" if event.reason else ""
+    return f"{event.change.replace('_', ' ')}{name} {event.address} {event.info_hash}{why}"
+
+
+def _describe_summary(event: events.TrackerSummary) -> str:
+    counts = {
+        "registered": event.registered,
+        "renewed": event.renewed,
+        "completed": event.completed,
+        "stopped": event.stopped,
+        "expired": event.expired,
+        "refused": event.refused,
+        "names taken": event.names_taken,
+        "names refused": event.names_refused,
+        "names dropped": event.names_dropped,
+        "not told": event.untold,
+    }
+    happened = ", ".join(f"{word} {count:,}" for word, count in counts.items() if count)
+    holds = (
+        f"{count_text(event.peers, 'peer')} in {count_text(event.swarms, 'torrent')}, "
+        f"{count_text(event.names, 'name')}"
+    )
+    return f"{count_text(event.announces, 'announce')}: {happened or 'nothing new'}; {holds} now"
 
 
 def _address(host: str, port: int) -> str:

@@ -11,7 +11,7 @@ that nobody may have is refused together with its peer.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -79,6 +79,17 @@ class RegistryCounts(NamedTuple):
     names: int
 
 
+class Change(NamedTuple):
+    """Something that changed, or was refused, for those who watch; see `events.TrackerChange`."""
+
+    kind: str
+    info_hash: bytes
+    address: bytes
+    """Compact, of the peer."""
+    name: str = ""
+    reason: str = ""
+
+
 SwarmAnswer: TypeAlias = tuple[int, int, bytes | bytearray]
 """What an announce gets: the swarm's seeders and leechers, and others' compact addresses."""
 
@@ -87,7 +98,7 @@ class TrackerRegistry:
     """All swarms, peers and names of a tracker.
 
     `lease` (of a peer that comes back when it is asked to) and `interval` (how often all are asked
-    to; by default so often that one announce may be lost) in seconds.
+    to; by default so often that one announce may be lost) in seconds. `watch` gets what changes.
     """
 
     def __init__(
@@ -97,6 +108,7 @@ class TrackerRegistry:
         rng: random.Random,
         limits: RegistryLimits | None = None,
         interval: float | None = None,
+        watch: Callable[[Change], None] | None = None,
     ) -> None:
         self._leases = LeaseRule(
             lease=lease, interval=lease / 2.5 if interval is None else interval
@@ -104,6 +116,7 @@ class TrackerRegistry:
         self._lengths, self._fresh = self._leases.lengths, self._leases.fresh
         self._lapsed = Lapsed(FOREIGN_GAP)
         self._random = rng.random
+        self._watch = watch
         self._limits = limits = limits or RegistryLimits()
         self._swarms: dict[bytes, TrackedSwarm] = {}
         self._names = NameTable(
@@ -247,6 +260,7 @@ class TrackerRegistry:
             for address, ended, habit in removed:
                 self._lapsed.add(peers.info_hash + address, ended - self._lengths[habit])
                 self._forget(peers.info_hash, address)
+                self._tell("expired", peers.info_hash, address)
             if not peers:
                 self._drop_if_empty(peers)
             elif ends is None:
@@ -283,10 +297,7 @@ class TrackerRegistry:
         swarm = self._swarms.get(info_hash)
         peers = None if swarm is None else swarm.peers_like(address)
         if event == _STOPPED or address[-2:] == b"\0\0":
-            if peers is not None and position >= 0:
-                peers.remove(position)
-                self._forget(info_hash, address)
-                self._drop_if_empty(peers)
+            self._stop(peers, info_hash, address, position)
             return -1
         if share is not None and (fault := self._names.fault(share.name)):
             raise AnnounceRefusedError(fault)
@@ -308,6 +319,7 @@ class TrackerRegistry:
                 peers = swarm.open_peers_like(address, info_hash)
                 self._calendar.schedule(peers, expires)
             position = peers.add(address, expires)
+            self._tell("registered", info_hash, address, "" if share is None else share.name)
         assert swarm is not None
         assert peers is not None
         was_seeder = position < peers.seeders
@@ -316,9 +328,27 @@ class TrackerRegistry:
         self._calendar.hasten(peers, expires)
         if event == _COMPLETED and not was_seeder:
             swarm.completed += 1
+            if not is_new:
+                self._tell("completed", info_hash, address)
         if share is not None or swarm.names is not None:
-            self._renew_name(swarm, info_hash, address, now, expires, share=share)
+            self._renew_name(swarm, info_hash, address, now, expires, share=share, is_new=is_new)
         return position
+
+    def _stop(
+        self, peers: CompactPeers | None, info_hash: bytes, address: bytes, position: int
+    ) -> None:
+        """Take out a peer, if it is listed."""
+        if peers is not None and position >= 0:
+            peers.remove(position)
+            self._forget(info_hash, address)
+            self._drop_if_empty(peers)
+            self._tell("stopped", info_hash, address)
+
+    def _tell(
+        self, kind: str, info_hash: bytes, address: bytes, name: str = "", reason: str = ""
+    ) -> None:
+        if self._watch is not None:
+            self._watch(Change(kind, info_hash, address, name, reason))
 
     def _first_habit(self, info_hash: bytes, address: bytes, now: float, peer_id: bytes) -> int:
         """Return the habit of a peer that is not listed."""
@@ -398,16 +428,18 @@ class TrackerRegistry:
 
     def _take_name(
         self, swarm: TrackedSwarm, info_hash: bytes, address: bytes, share: UrlShare, expires: float
-    ) -> None:
-        """Let a listed peer hold a name, if there is room or somebody's that must make room."""
+    ) -> str | None:
+        """Let a listed peer hold a name if there is or can be room; return why not, if not."""
         host = _prefix(address)
         refusal, loser = self._names.place(share.name, info_hash, host)
         if refusal is not None:
-            return
+            return refusal
         if loser is not None:
+            self._tell("name_dropped", loser.info_hash, address, loser.name)
             self._names.drop(loser)
         shared = self._names.hold(share.name, info_hash, share.size, host)
         swarm.share(address, Sharing(shared, expires))
+        return None
 
     def _renew_name(
         self,
@@ -418,6 +450,7 @@ class TrackerRegistry:
         expires: float,
         *,
         share: UrlShare | None,
+        is_new: bool,
     ) -> None:
         """Let a peer hold the name it announces; one it no longer announces ends with its lease."""
         if self._keeps_name(swarm, address, share, now, expires):
@@ -426,7 +459,11 @@ class TrackerRegistry:
         if before is not None:
             self._names.release(before)
         if share is not None:
-            self._take_name(swarm, info_hash, address, share, expires)
+            refusal = self._take_name(swarm, info_hash, address, share, expires)
+            # What is tried with each heartbeat is told once.
+            if refusal is None or is_new or before is not None:
+                kind = "name_taken" if refusal is None else "name_refused"
+                self._tell(kind, info_hash, address, share.name, refusal or "")
 
     def _keeps_name(
         self,

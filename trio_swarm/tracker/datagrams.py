@@ -20,7 +20,7 @@ from trio_swarm.protocol.udp_tracker import (
     scrape_answer,
 )
 from trio_swarm.swarm.compact_peers import is_loopback
-from trio_swarm.swarm.tracker_registry import AnnounceRefusedError, TrackerRegistry
+from trio_swarm.swarm.tracker_registry import AnnounceRefusedError, Change, TrackerRegistry
 from trio_swarm.tracker.connection_ids import SLOT, ConnectionIds
 from trio_swarm.tracker.datagram_batch import MAX_DATAGRAM, DatagramBatch, SocketAddress
 from trio_swarm.tracker.name_searches import PendingSearch
@@ -55,7 +55,8 @@ class DatagramTracker:
     """Answers datagrams from a registry's state.
 
     `interval` (seconds) is what peers are told. `own_address` maps an asker's socket address to our
-    packed IP as that asker reaches us (`trio_swarm.tracker.own_addresses`).
+    packed IP as that asker reaches us (`trio_swarm.tracker.own_addresses`). `watch` gets the
+    announces that are refused.
     """
 
     def __init__(
@@ -65,11 +66,15 @@ class DatagramTracker:
         secret: bytes,
         interval: int,
         own_address: Callable[[SocketAddress], bytes | None],
+        watch: Callable[[Change], None] | None = None,
     ) -> None:
         self._registry = registry
         self._connection_ids = ConnectionIds(secret)
         self._interval = interval
         self._own_address = own_address
+        self._watch = watch
+        self.announces = 0
+        """Answered since the start, refused ones among them."""
         self._parse_share = lru_cache(_OPTIONS_REMEMBERED)(_parse_share)
         self._proofs: dict[bytes, tuple[bytes, bool]] = {}
         """What was found valid in this slot of time: whose it is, and whether that is loopback."""
@@ -89,6 +94,7 @@ class DatagramTracker:
         announce, find_proof = registry.announce, self._proofs.get
         answers: list[bytes] = []
         searches: list[PendingSearch] = []
+        others = 0
         # Nearly all datagrams are announces, so all are read as such before it is known; what a
         # shorter one seems to hold is left from others.
         for length, (
@@ -111,6 +117,7 @@ class DatagramTracker:
                         searches.append(answer)
                         answer = b""
                     answers.append(answer)
+                    others += 1
                     continue
             host, is_near = proved
             try:
@@ -128,11 +135,15 @@ class DatagramTracker:
                 )
             except (RemoteProtocolError, AnnounceRefusedError) as error:
                 answers.append(error_answer(transaction_id, str(error)))
+                if self._watch is not None:
+                    refused = Change("refused", info_hash, host + port, reason=str(error))
+                    self._watch(refused)
                 continue
             if registry.loopback_peers and not is_near:
                 peers = self._without_loopback(peers, batch, len(answers))
             # By position: keywords take longer.
             answers.append(announce_answer(transaction_id, interval, seeders, leechers, peers))
+        self.announces += len(answers) - others
         return answers, searches
 
     def _prove(

@@ -16,6 +16,7 @@ from trio_swarm.tracker.binding import bind_sockets
 from trio_swarm.tracker.datagram_batch import BATCH
 from trio_swarm.tracker.datagram_sockets import open_batches, send_datagram
 from trio_swarm.tracker.datagrams import DatagramTracker
+from trio_swarm.tracker.journal import SUMMARY_SECONDS, TrackerJournal
 from trio_swarm.tracker.name_searches import NameSearches, PendingSearch
 from trio_swarm.tracker.own_addresses import OwnAddresses
 from trio_swarm.tracker.settings import TrackerSettings
@@ -62,20 +63,24 @@ async def serve_tracker(
 
     ConfigError if a setting is impossible or the port is taken. No datagram and no network error
     ends it. It holds no files: peers fill a new tracker with their next heartbeats. `on_event` gets
-    one TrackerListening per address.
+    one TrackerListening per address, then changes and sums of them (see `tracker.journal`).
     """
     settings.check()
+    journal = TrackerJournal(on_event) if on_event is not None else None
+    watch = journal.note if journal is not None else None
     registry = TrackerRegistry(
         lease=settings.lease_seconds,
         interval=settings.interval,
         rng=rng or random.Random(),
         limits=settings.limits(),
+        watch=watch,
     )
     datagrams = DatagramTracker(
         registry,
         secret=secrets.token_bytes(32),
         interval=round(settings.interval),
         own_address=OwnAddresses().facing,
+        watch=watch,
     )
     with ExitStack() as stack:
         sockets = [
@@ -84,6 +89,8 @@ async def serve_tracker(
         handle = TrackerHandle([bound.getsockname()[:2] for bound in sockets], registry)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_leases, registry, settings.lease_seconds)
+            if journal is not None:
+                nursery.start_soon(_sum_up, journal, datagrams, registry)
             for bound in sockets:
                 to_search, pending = trio.open_memory_channel[PendingSearch](_MAX_SEARCHES)
                 nursery.start_soon(_answer_searches, bound, registry, pending)
@@ -136,6 +143,18 @@ async def _answer_searches(
         while (answer := searches.step(search, trio.current_time())) is None:
             await trio.lowlevel.checkpoint()
         send_datagram(bound, answer, search.source, search.destination)
+
+
+async def _sum_up(
+    journal: TrackerJournal, datagrams: DatagramTracker, registry: TrackerRegistry
+) -> NoReturn:
+    """Tell every now and then how much happened."""
+    try:
+        while True:
+            await trio.sleep(SUMMARY_SECONDS)
+            journal.sum_up(datagrams.announces, registry.counts())
+    finally:
+        journal.sum_up(datagrams.announces, registry.counts())
 
 
 async def _end_leases(registry: TrackerRegistry, lease: float) -> NoReturn:
