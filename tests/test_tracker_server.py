@@ -6,15 +6,18 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_swarm import until
+from trio_swarm import NodeSettings, open_node
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.errors import ConfigError, TrackerRefusedError
-from trio_swarm.events import Event, TrackerListening
+from trio_swarm.events import Event, NameRefused, TrackerListening
 from trio_swarm.protocol import udp_tracker
 from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest
 from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
@@ -396,3 +399,44 @@ async def test_libtorrent_registers_a_name_by_its_tracker_url() -> None:
         assert (match.info_hash, match.size, match.leechers) == (HASH, 9, 1)
         answer = await clients.announce(parameters.trackers[0], announce(left=0))
         assert answer.peers == (("127.0.0.1", session.listen_port()),)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_a_seeder_whose_name_finds_no_room_is_listed_and_may_ask_why(host: str) -> None:
+    """The answer to an announce has no place for a warning (BEP 15), so it is a question."""
+    async with running_tracker(max_names=1) as tracker, open_tracker_clients() as clients:
+        url = f"udp://{host}:{tracker.port}"
+        await clients.announce(url, announce(info_hash=b"o" * 20, share_name="one", left=0))
+        answer = await clients.announce(url, announce(share_name="two", left=0))
+        assert answer.seeders == 1
+        assert tracker.counts() == (2, 2, 1)
+        assert await clients.name_refusal(url, "two", HASH) == (
+            "the tracker has no room for another name"
+        )
+        assert await clients.name_refusal(url, "one", b"o" * 20) is None
+        await clients.announce(
+            url, announce(info_hash=b"o" * 20, share_name="one", event=AnnounceEvent.STOPPED)
+        )
+        assert await clients.name_refusal(url, "two", HASH) is None
+
+
+async def test_a_node_tells_that_it_cannot_be_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "two.bin").write_bytes(b"2" * 1000)
+    told: list[Event] = []
+    async with running_tracker(max_names=1) as tracker, open_tracker_clients() as clients:
+        url = f"udp://127.0.0.1:{tracker.port}"
+        await clients.announce(url, announce(info_hash=b"o" * 20, share_name="one", left=0))
+        settings = NodeSettings(
+            trackers=(url,),
+            listen_host="127.0.0.1",
+            state_folder=tmp_path / "state",
+            on_event=told.append,
+        )
+        async with open_node(settings) as node:
+            torrent = await node.share(tmp_path / "two.bin")
+            with trio.fail_after(30):
+                await until(lambda: any(isinstance(event, NameRefused) for event in told))
+            assert (await clients.scrape(url, [torrent.info_hash]))[torrent.info_hash].seeders == 1
+    (refused,) = [event for event in told if isinstance(event, NameRefused)]
+    assert (refused.share_name, refused.tracker) == ("two.bin", url)
+    assert refused.reason == "the tracker has no room for another name"

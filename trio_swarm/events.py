@@ -209,6 +209,16 @@ class TrackerFailed(Event, frozen=True, kw_only=True):
     """None: never, the URL is of no use."""
 
 
+class NameRefused(Event, frozen=True, kw_only=True):
+    """A tracker lists us without our name, so nobody finds the torrent by it there."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    tracker: str
+    share_name: str
+    reason: str
+
+
 class StrategyFault(Event, frozen=True, kw_only=True):
     """A strategy plugin broke its contract; the host did its work instead."""
 

@@ -93,6 +93,23 @@ class TrackerClients:
         """Return the torrents that hold `name`, most seeders first, then oldest; [] for unknown."""
         return await self._find_names(url, name, is_glob=False)
 
+    async def name_refusal(self, url: str, name: str, info_hash: bytes) -> str | None:
+        """Return why a tracker does not hold `name` for a torrent we announce; None if it does.
+
+        One try: a tracker that knows no names may not answer at all.
+        """
+        tracker = _parse(url)
+        if tracker.scheme != "udp" or name_fault(name):
+            return None
+        question = Question(
+            Action.NAME,
+            lambda connection, transaction: udp_tracker.claim_request(
+                connection, transaction, name, info_hash
+            ),
+            lambda datagram, _ipv6: udp_tracker.parse_claim_answer(datagram),
+        )
+        return await self._udp.ask(url, tracker, question, tries=1)
+
     async def search(self, url: str, glob: str) -> list[NameMatch]:
         """Return what is shared under names that match a glob, by name; at most MAX_MATCHES."""
         return await self._find_names(url, glob, is_glob=True)

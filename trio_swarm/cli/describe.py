@@ -68,6 +68,12 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
         case events.StrategyFault():
             then = f"; replaced by {event.replaced_by}" if event.replaced_by else ""
             return f"strategy {event.plugin}: {event.reason} (fault {event.faults}){then}"
+        case _:
+            return _describe_end(event)
+
+
+def _describe_end(event: events.Event) -> str:
+    match event:
         case events.RecordingStopped():
             return f"{event.path}: cannot be written, and the recording ends: {event.reason}"
         case events.TorrentFailed():
@@ -90,6 +96,11 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
             return (
                 f"{event.tracker}: no answer for {event.seconds:g} s; does it run at this port, "
                 f"and does every firewall on the way let {carrier} through?"
+            )
+        case events.NameRefused():
+            return (
+                f"{event.share_name}: cannot be found by its name at {event.tracker}: "
+                f"{event.reason}; by its info-hash or magnet link it can"
             )
         case events.TrackerWarning():
             return f"{event.tracker} warns: {event.text}"

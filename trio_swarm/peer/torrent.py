@@ -209,6 +209,7 @@ class Torrent:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
+                nursery.start_soon(self._trackers.watch_name, name=f"watch the name {self.name}")
                 nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
                     nursery.start_soon(self._trackers.run, name=f"announce {self.name}")

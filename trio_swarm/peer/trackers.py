@@ -9,18 +9,22 @@ that were told until then are told that we stopped.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
 from trio_swarm import events
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.errors import TrackerError
+from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent, TorrentPlan
+
+NAME_LOOK = 600.0
+"""Seconds between questions to a tracker whether our name is still found there."""
 
 UNKNOWN_LEFT = 1 << 40
 """What `left` says while the size is unknown: we are a leecher, not a seeder."""
@@ -43,6 +47,9 @@ class Trackers:
         self._peers_of: dict[str, tuple[Address, ...]] = {}
         """Whom each tracker named last."""
         self._warnings: dict[str, set[str]] = {}
+        self._name_due: dict[str, float] = {}
+        self._name_refusals: dict[str, str | None] = {}
+        self._name_wakeup = Wakeup()
         self.news: dict[str, str] = {}
         """What each tracker answered last, in a few words."""
         self.tiers = plan.tiers
@@ -117,6 +124,40 @@ class Trackers:
             one_at_a_time=self._is_private,
         )
 
+    async def watch_name(self) -> NoReturn:
+        """Ask each tracker that took an announce whether it holds our name; tell if not, and why.
+
+        An announce's answer cannot say it (BEP 15). A tracker that does not know the question is
+        asked once.
+        """
+        while True:
+            for tracker in [
+                url for url, due in self._name_due.items() if due <= trio.current_time()
+            ]:
+                await self._ask_for_name(tracker)
+            await self._name_wakeup.wait()
+
+    async def _ask_for_name(self, tracker: str) -> None:
+        torrent = self._torrent
+        self._name_due[tracker] = math.inf
+        try:
+            refusal = await torrent.context.clients.name_refusal(
+                tracker, torrent.name, torrent.info_hash
+            )
+        except TrackerError:
+            return
+        self._name_due[tracker] = trio.current_time() + NAME_LOOK
+        if refusal is not None and refusal != self._name_refusals.get(tracker):
+            torrent.context.emit(
+                events.NameRefused(
+                    info_hash=torrent.info_hash.hex(),
+                    tracker=tracker,
+                    share_name=torrent.name,
+                    reason=refusal,
+                )
+            )
+        self._name_refusals[tracker] = refusal
+
     def _request(self, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
         download = torrent.download
@@ -147,6 +188,8 @@ class Trackers:
             if self._source:
                 self._leave_others(answer.peers)
             self._source = tracker
+        if torrent.name and not self._is_private and self._name_due.setdefault(tracker, now) <= now:
+            self._name_wakeup.set()
         for address in answer.peers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()

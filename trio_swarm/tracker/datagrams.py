@@ -5,15 +5,20 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol.announces import NameMatch
 from trio_swarm.protocol.tracker_urls import UrlShare, parse_url_data
 from trio_swarm.protocol.udp_tracker import (
     ANNOUNCE_SIZE,
     PROTOCOL_ID,
     Action,
+    NameClaim,
     announce_answer,
+    claim_answer,
     connect_answer,
     error_answer,
+    is_claim,
     name_answer,
+    parse_claim_request,
     parse_name_request,
     parse_options,
     parse_scrape_request,
@@ -185,6 +190,8 @@ class DatagramTracker:
             counts = map(self._registry.scrape, parse_scrape_request(data))
             return scrape_answer(_transaction_id(data), counts)
         if action == _NAME:
+            if is_claim(data):
+                return self._answer_claim(parse_claim_request(data), batch.host(index))
             query = parse_name_request(data)
             if query.is_glob:
                 search = self._registry.search(query.pattern)
@@ -196,6 +203,17 @@ class DatagramTracker:
                 f"an announce is {ANNOUNCE_SIZE} bytes or more, not {len(data)}"
             )
         raise RemoteProtocolError("unknown action")
+
+    def _answer_claim(self, claim: NameClaim, host: bytes) -> bytes:
+        """Say whether an info-hash holds a name, or would if this host announced it."""
+        number, name, info_hash = claim
+        refusal = self._registry.name_refusal(name, info_hash, host)
+        if refusal is not None:
+            return claim_answer(number, None, refusal)
+        counts = self._registry.scrape(info_hash)
+        return claim_answer(
+            number, NameMatch(info_hash, 0, counts.seeders, counts.leechers, name), ""
+        )
 
     def _without_loopback(
         self, peers: bytes | bytearray, batch: DatagramBatch, index: int
