@@ -308,6 +308,26 @@ async def test_a_flood_of_searches_and_rubbish_holds_nobody_up() -> None:
         assert len(await clients.search(url, "a*")) == 1
 
 
+async def test_a_host_that_asks_for_many_searches_keeps_nobody_else_from_searching() -> None:
+    async with running_tracker(host="127.0.0.1") as tracker:
+        sockets = []
+        for host in ("127.0.0.1", "127.0.0.5"):
+            asker = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            await asker.bind((host, 0))
+            await asker.connect(("127.0.0.1", tracker.port))
+            await asker.send(udp_tracker.connect_request(1))
+            sockets.append((asker, udp_tracker.parse_connect_answer(await asker.recv(99))))
+        (flood, flooding), (honest, connection) = sockets
+        for number in range(100):
+            # All of them are there before the tracker looks.
+            flood._sock.send(udp_tracker.name_request(flooding, number, "*", is_glob=True))
+        honest._sock.send(udp_tracker.name_request(connection, 7, "*", is_glob=True))
+        with trio.fail_after(5):
+            assert udp_tracker.parse_answer_header(await honest.recv(99))[1] == 7
+        flood.close()
+        honest.close()
+
+
 async def test_it_listens_everywhere_at_one_port_unless_told_where() -> None:
     seen: list[object] = []
     async with trio.open_nursery() as nursery:
