@@ -740,3 +740,100 @@ def test_a_lease_never_ends_before_it_was_said_to_nor_a_second_after(data: st.Da
                 del model[address]
                 gone[address] = ends - rule.lengths[of]
         assert registry.scrape(A).seeders == len(model)
+
+
+# --- Hybrid torrents: one torrent with two info-hashes ---
+
+V1, V2 = b"1" * 20, b"2" * 20
+X = UrlShare("x", 7)
+
+
+def hashes_of(registry: TrackerRegistry, name: str = "x") -> list[bytes]:
+    found = [match.info_hash for match in registry.resolve(name)]
+    assert sorted(found) == sorted(match.info_hash for match in search(registry, "*"))
+    return found
+
+
+def test_both_hashes_of_a_hybrid_are_one_entry_as_long_as_the_same_peers_announce_both() -> None:
+    """libtorrent 2.1 announces both, with one port, name and key."""
+    registry = new_registry()
+    for number in range(3):
+        for info_hash in (V1, V2):
+            registry.announce(info_hash, v4(number), 0, 0, share=X, key=70 + number)
+    assert hashes_of(registry) == [V1]
+    # Who knows version 1 only is in one of the two swarms.
+    registry.announce(V1, v4(9), 0, 5, share=X, key=99)
+    registry.announce(V1, v4(8), 0, 0, share=X, key=98)
+    assert hashes_of(registry) == [V1]
+    # One that announces the other alone makes it a torrent of its own.
+    registry.announce(V2, v4(7), 0, 0, share=X, key=97)
+    assert hashes_of(registry) == [V1, V2]
+    registry.announce(V2, v4(7), 0, 0, AnnounceEvent.STOPPED, share=X, key=97)
+    assert hashes_of(registry) == [V1]
+    # The twin that is left is listed when the first goes.
+    for number in (0, 1, 2, 8, 9):
+        registry.announce(V1, v4(number), 1, 0, AnnounceEvent.STOPPED)
+    assert hashes_of(registry) == [V2]
+    registry.expire(1000, 1000)
+    assert registry.counts() == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("address", "key"), [(v4(1), 2), (v4(1), 0), (v4(1, 1001), 1), (v6(1), 1)])
+def test_nobody_hides_a_torrent_without_the_address_and_the_key_of_its_peers(
+    address: bytes, key: int
+) -> None:
+    """A host behind the same address may claim the port of another, but not its key."""
+    registry = new_registry()
+    registry.announce(V1, v4(1), 0, 0, share=X, key=1)
+    for number in range(5):
+        registry.announce(V2, v4(50 + number), 0, 0, key=1)  # more seeders
+    registry.announce(V2, address, 0, 0, share=X, key=key)
+    assert sorted(hashes_of(registry)) == [V1, V2]
+    # Nor by announcing the victim's torrent as well.
+    for info_hash in (V1, V2):
+        registry.announce(info_hash, v4(3), 0, 0, share=X, key=3)
+    assert sorted(hashes_of(registry)) == [V1, V2]
+
+
+def test_two_torrents_of_one_name_from_one_of_our_nodes_are_two() -> None:
+    """A node of ours has a key for each torrent."""
+    registry = new_registry()
+    registry.announce(V1, v4(1), 0, 0, share=X, key=1)
+    registry.announce(V2, v4(1), 0, 0, share=X, key=2)
+    assert hashes_of(registry) == [V1, V2]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([V1, V2, A]),
+            st.integers(0, 3),
+            st.sampled_from([1, 1, 2]),
+            st.sampled_from([0, 0, 0, 3]),
+            st.sampled_from([X, X, UrlShare("y", 1), None]),
+        ),
+        max_size=40,
+    )
+)
+def test_what_is_known_of_twins_agrees_with_who_announces_what(
+    announces: list[tuple[bytes, int, int, int, UrlShare | None]],
+) -> None:
+    registry = new_registry(max_names=3)
+    for now, (info_hash, number, key, event, share) in enumerate(announces):
+        registry.announce(info_hash, v4(number), now * 20.0, 0, event, share=share, key=key)
+        registry.expire(now * 20.0, 1000)
+        announcers: dict[tuple[str, bytes], set[tuple[bytes, int]]] = {}
+        for held, swarm in registry._swarms.items():
+            for address, sharing in (swarm.names or {}).items():
+                if sharing.shared.name:
+                    known = announcers.setdefault((sharing.shared.name, held), set())
+                    known.add((address, sharing.key))
+        for (name, held), mine in announcers.items():
+            shared = registry._names._by_name[name][held]
+            expected = {
+                other: len(mine & theirs)
+                for (their_name, other), theirs in announcers.items()
+                if their_name == name and other != held and mine & theirs
+            }
+            assert (shared.twins or {}) == expected
+            assert shared.announcers == len(mine)

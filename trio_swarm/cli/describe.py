@@ -25,7 +25,8 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
             return f"{event.share_name}: sharing {event.path} ({size})"
         case events.Resolved():
             who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
-            known = f"{event.info_hash}, {size_text(event.size)}, {who}"
+            size = size_text(event.size) if event.size else "size unknown"
+            known = f"{event.info_hash}, {size}, {who}"
             return f"{event.share_name}: found at {event.tracker} ({known})"
         case events.Waiting():
             return f"{event.share_name or event.info_hash}: waiting: {event.reason}"

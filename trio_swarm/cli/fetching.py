@@ -65,7 +65,7 @@ def trackers_for(what: str, given: Sequence[str], *, has_peers: bool) -> tuple[s
         case WantedHash():
             is_known = has_peers
         case WantedMagnet(uri):
-            magnet = parse_magnet(uri)
+            magnet = parse_magnet(uri, takes_v2=True)
             is_known = has_peers or bool(magnet.trackers or magnet.peers)
         case WantedTorrent(path):
             is_known = has_peers or bool(read_torrent(path).announce_tiers)

@@ -37,7 +37,7 @@ class MetadataExchange:
 
     def __init__(self, torrent: "Torrent") -> None:
         self._torrent = torrent
-        self._assembler = MetadataAssembler(torrent.info_hash)
+        self._assembler = MetadataAssembler(torrent.info_hash, v2_hash=torrent.v2_hash)
         self._wakeup = Wakeup()
         self.moved_at = -math.inf
         """When a piece came last."""

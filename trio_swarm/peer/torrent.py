@@ -67,6 +67,8 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     peers: Sequence[Address] = ()
     scheduler: str | None = None
     scheduler_options: dict[str, object] | None = None
+    v2_hash: bytes | None = None
+    """All 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning (BEP 52)."""
     record: Path | None = None
     """The file to record the download to."""
 
@@ -74,9 +76,17 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
 class Torrent:
     """A swarm this node takes part in, as seeder or leecher; made by `Node.share`, `Node.fetch`."""
 
-    def __init__(self, context: NodeContext, plan: TorrentPlan) -> None:
+    def __init__(
+        self,
+        context: NodeContext,
+        plan: TorrentPlan,
+        *,
+        adopt_hash: Callable[["Torrent", bytes], bool] = lambda _torrent, _info_hash: True,
+    ) -> None:
         self.context = context
         self.info_hash = plan.info_hash
+        self.v2_hash = plan.v2_hash
+        self._adopt_hash = adopt_hash
         self.name = plan.name
         self.metainfo = plan.metainfo
         self.expected_size = plan.size
@@ -213,7 +223,10 @@ class Torrent:
                 nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
                     nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
-                    self._learned(await self.metadata.wait())
+                    info = await self.metadata.wait()
+                    if info.info_hash != self.info_hash:
+                        self._become_v1(info)
+                    self._learned(info)
                     await self._open()
                 else:
                     # First what is there, so that the first announce tells seeder from leecher.
@@ -232,6 +245,19 @@ class Torrent:
                         nursery.start_soon(self._recording.close)
                     nursery.start_soon(self._trackers.stop)
                     nursery.start_soon(self._close_files)
+
+    def _become_v1(self, info: Info) -> None:
+        """Go on by the version 1 info-hash of a hybrid torrent that was asked for by the other.
+
+        Clients that know version 1 only are in that swarm, and so are those that know both.
+        """
+        if not self._adopt_hash(self, info.info_hash):
+            raise MetainfoError(
+                f"{info.name} is in this node already, by its version 1 info-hash "
+                f"{info.info_hash.hex()}"
+            )
+        self.info_hash = info.info_hash
+        self._trackers.change_swarm()
 
     def _learned(self, info: Info) -> None:
         self.name = self.name or info.name

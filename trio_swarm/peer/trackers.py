@@ -9,6 +9,7 @@ that were told until then are told that we stopped.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import trio
@@ -80,6 +81,12 @@ class Trackers:
         """Ask for peers soon."""
         self._announcer.announce_now()
 
+    def change_swarm(self) -> None:
+        """Tell the trackers of the info-hash that the torrent has now, and that we left the other."""
+        self._peers_of.clear()
+        self._announcer = self._make_announcer()
+        self._scope.cancel()
+
     def keep_private(self) -> None:
         """Keep to the torrent's own trackers from now on: it is private."""
         own = self._plan.own_tiers if self._plan.own_tiers is not None else self._plan.tiers
@@ -116,7 +123,8 @@ class Trackers:
         return Announcer(
             context.clients,
             self.tiers,
-            make_request=self._request,
+            # One that has been replaced says goodbye in the swarm that it was for.
+            make_request=partial(self._request, self._torrent.info_hash),
             on_answer=self._answered,
             on_failure=self._failed,
             on_silence=self._is_silent,
@@ -158,14 +166,14 @@ class Trackers:
             )
         self._name_refusals[tracker] = refusal
 
-    def _request(self, event: AnnounceEvent) -> AnnounceRequest:
+    def _request(self, info_hash: bytes, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
         download = torrent.download
         size = torrent.info.length if torrent.info is not None else torrent.expected_size
         # Unknown is not zero: that would make us a seeder.
         left = download.missing_bytes() if download is not None else size or UNKNOWN_LEFT
         return AnnounceRequest(
-            info_hash=torrent.info_hash,
+            info_hash=info_hash,
             peer_id=torrent.context.peer_id,
             port=torrent.context.port,
             uploaded=torrent.upload.uploaded,

@@ -7,11 +7,13 @@ from trio_swarm.swarm.tracker_names import SharedName
 class Sharing:
     """The name that a peer announces, and until when that counts."""
 
-    __slots__ = ("expires", "shared")
+    __slots__ = ("expires", "key", "shared")
 
-    def __init__(self, shared: SharedName, expires: float) -> None:
+    def __init__(self, shared: SharedName, expires: float, key: int = 0) -> None:
         self.shared = shared
         self.expires = expires
+        self.key = key
+        """The peer's secret (BEP 15, "key"), by which it is known in another swarm; 0: none."""
 
 
 class TrackedSwarm:
@@ -67,11 +69,11 @@ class TrackedSwarm:
             self.names = {}
         self.names[address] = sharing
 
-    def unshare(self, address: bytes) -> SharedName | None:
-        """Let a peer announce no name; return the one it did announce."""
+    def unshare(self, address: bytes) -> Sharing | None:
+        """Let a peer announce no name; return what it did announce."""
         if self.names is None:
             return None
         sharing = self.names.pop(address, None)
         if not self.names:
             self.names = None
-        return None if sharing is None else sharing.shared
+        return sharing

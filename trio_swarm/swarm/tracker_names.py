@@ -26,7 +26,7 @@ _SAMPLE = 32
 class SharedName:
     """One info-hash holds one name, for as long as `announcers` live peers say so."""
 
-    __slots__ = ("age", "announcers", "host", "info_hash", "name", "size")
+    __slots__ = ("age", "announcers", "host", "info_hash", "name", "size", "twins")
 
     def __init__(self, name: str, info_hash: bytes, size: int, age: int, host: bytes) -> None:
         self.name = name
@@ -38,6 +38,20 @@ class SharedName:
         self.announcers = 0
         self.host = host
         """Whose share of the table it counts for: the first who announced it."""
+        self.twins: dict[bytes, int] | None = None
+        """Of its announcers, how many announce the same name for other info-hashes, by those."""
+
+    def pair(self, info_hash: bytes, change: int) -> None:
+        """Count announcers that also announce the name for `info_hash`."""
+        twins = {} if self.twins is None else self.twins
+        twins[info_hash] = twins.get(info_hash, 0) + change
+        if not twins[info_hash]:
+            del twins[info_hash]
+        self.twins = twins or None
+
+    def is_twin_of(self, other: "SharedName") -> bool:
+        """Whether all who announce it announce `other`, too."""
+        return self.twins is not None and self.twins.get(other.info_hash) == self.announcers
 
 
 class NameTable:
@@ -155,19 +169,40 @@ class NameTable:
         if not holders:
             del self._by_name[name]
             del self._sorted[bisect_left(self._sorted, name)]
+        for info_hash in shared.twins or ():
+            twins = holders[info_hash].twins if info_hash in holders else None
+            if twins is not None:
+                twins.pop(shared.info_hash, None)
+        shared.twins = None
         names = self._by_hash[shared.info_hash]
         del names[name]
         if not names:
             del self._by_hash[shared.info_hash]
 
     def holders(self, name: str) -> list[SharedName]:
-        """Return who holds exactly `name`: most seeders first, then oldest."""
+        """Return who holds exactly `name`: most seeders first, then oldest.
+
+        libtorrent announces both info-hashes of a hybrid torrent (BEP 52). Where all who announce
+        the name for one of them announce it for another that comes first, they are one torrent, and
+        the first stands for both. Nobody can hide a torrent of others in this way: their announces
+        count, and a peer is known by its address and its secret key.
+        """
         holders = self._by_name.get(name)
         if holders is None:
             return []
-        return sorted(
+        ranked = sorted(
             holders.values(), key=lambda held: (-self._seeders_of(held.info_hash), held.age)
         )
+        found: list[SharedName] = []
+        for held in ranked:
+            if held.twins is None or not any(map(held.is_twin_of, found)):
+                found.append(held)
+        return found
+
+    def others(self, shared: SharedName) -> list[SharedName]:
+        """Return who else holds the same name."""
+        holders = self._by_name.get(shared.name, {})
+        return [held for held in holders.values() if held is not shared]
 
     def search(self, pattern: str) -> "NameSearch":
         """Begin a search for a glob pattern; RemoteProtocolError if the pattern is too much."""

@@ -143,12 +143,14 @@ class TrackerRegistry:
         num_want: int = -1,
         share: UrlShare | None = None,
         peer_id: bytes = PEER_ID_PREFIX,
+        key: int = 0,
     ) -> SwarmAnswer:
         """Take an announce from `address` (6 or 18 bytes, compact); AnnounceRefusedError if full.
 
         `left` 0 makes a seeder; one that announces a name gets leechers only. `event` is
         AnnounceEvent's number (unknown ones are none). Port 0 cannot be reached: it gets an answer
-        and is not listed. `peer_id` tells our own peers from others, whose leases differ.
+        and is not listed. `peer_id` tells our own peers from others, whose leases differ; `key` is
+        the peer's secret, 0 if it has none.
         """
         # Nearly all announces are heartbeats that change nothing: they must be quick.
         stride = len(address)
@@ -190,6 +192,7 @@ class TrackerRegistry:
                 event=event,
                 share=share,
                 peer_id=peer_id,
+                key=key,
             )
             # Swarm and peers may have come or gone with it.
             swarm = self._swarms.get(info_hash)
@@ -289,6 +292,7 @@ class TrackerRegistry:
         event: int,
         share: UrlShare | None,
         peer_id: bytes,
+        key: int,
     ) -> int:
         """List a peer, renew its lease with all that is known of it, or take it out.
 
@@ -331,7 +335,9 @@ class TrackerRegistry:
             if not is_new:
                 self._tell("completed", info_hash, address)
         if share is not None or swarm.names is not None:
-            self._renew_name(swarm, info_hash, address, now, expires, share=share, is_new=is_new)
+            self._renew_name(
+                swarm, info_hash, address, now, expires, share=share, is_new=is_new, key=key
+            )
         return position
 
     def _stop(
@@ -397,9 +403,9 @@ class TrackerRegistry:
         hosts, host = self._host_of(address)
         hosts.add(host, -1)
         self.loopback_peers -= is_loopback(address[:-2])
-        shared = self._swarms[info_hash].unshare(address)
-        if shared is not None:
-            self._names.release(shared)
+        sharing = self._swarms[info_hash].unshare(address)
+        if sharing is not None:
+            self._release_name(sharing, address)
 
     def _host_of(self, address: bytes) -> tuple[HostCounts, bytes]:
         """Return whom a peer counts for. Who has one IPv6 address has its /64 (2**64 of them)."""
@@ -427,7 +433,14 @@ class TrackerRegistry:
         return self._names.place(name, info_hash, _prefix(address))[0]
 
     def _take_name(
-        self, swarm: TrackedSwarm, info_hash: bytes, address: bytes, share: UrlShare, expires: float
+        self,
+        swarm: TrackedSwarm,
+        info_hash: bytes,
+        address: bytes,
+        share: UrlShare,
+        *,
+        expires: float,
+        key: int,
     ) -> str | None:
         """Let a listed peer hold a name if there is or can be room; return why not, if not."""
         host = _prefix(address)
@@ -438,8 +451,26 @@ class TrackerRegistry:
             self._tell("name_dropped", loser.info_hash, address, loser.name)
             self._names.drop(loser)
         shared = self._names.hold(share.name, info_hash, share.size, host)
-        swarm.share(address, Sharing(shared, expires))
+        sharing = Sharing(shared, expires, key)
+        swarm.share(address, sharing)
+        self._pair(sharing, address, 1)
         return None
+
+    def _pair(self, sharing: Sharing, address: bytes, change: int) -> None:
+        """Count what a peer announces as one with the same name that it has in other swarms."""
+        shared = sharing.shared
+        if not sharing.key or not shared.name:
+            return
+        for other in self._names.others(shared):
+            twin = self._swarms[other.info_hash].sharing(address)
+            if twin is not None and twin.shared is other and twin.key == sharing.key:
+                shared.pair(other.info_hash, change)
+                other.pair(shared.info_hash, change)
+
+    def _release_name(self, sharing: Sharing, address: bytes) -> None:
+        """Let a peer hold a name no longer that it no longer has in its swarm."""
+        self._pair(sharing, address, -1)
+        self._names.release(sharing.shared)
 
     def _renew_name(
         self,
@@ -451,15 +482,16 @@ class TrackerRegistry:
         *,
         share: UrlShare | None,
         is_new: bool,
+        key: int,
     ) -> None:
         """Let a peer hold the name it announces; one it no longer announces ends with its lease."""
         if self._keeps_name(swarm, address, share, now, expires):
             return
         before = swarm.unshare(address)
         if before is not None:
-            self._names.release(before)
+            self._release_name(before, address)
         if share is not None:
-            refusal = self._take_name(swarm, info_hash, address, share, expires)
+            refusal = self._take_name(swarm, info_hash, address, share, expires=expires, key=key)
             # What is tried with each heartbeat is told once.
             if refusal is None or is_new or before is not None:
                 kind = "name_taken" if refusal is None else "name_refused"

@@ -49,9 +49,9 @@ _BAD_CONNECTION = "connection id expired"
 
 # An announce (BEP 15) in a slot of a DatagramBatch. First the proof of who sends it: the IP address
 # (with the zeros or the scope after it), connection id and action, which are neighbours there. Then
-# transaction id, info-hash, peer id, left, event, peers wanted, port. The IP address that an
+# transaction id, info-hash, peer id, left, event, key, peers wanted, port. The IP address that an
 # announce may name is not read: whoever believes it lets strangers aim peers at a victim (BEP 7).
-_REST = f"I20s20s8xQ8xI8xi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
+_REST = f"I20s20s8xQ8xI4xIi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
 _ANNOUNCE_SLOT4 = struct.Struct(f">4x24s{_REST}")
 _ANNOUNCE_SLOT6 = struct.Struct(f">8x32s{_REST}")
 
@@ -109,6 +109,7 @@ class DatagramTracker:
             peer_id,
             left,
             event,
+            key,
             num_want,
             port,
         ) in zip(batch.lengths, slots.iter_unpack(batch.memory), strict=False):
@@ -137,6 +138,7 @@ class DatagramTracker:
                     if length == ANNOUNCE_SIZE
                     else self._parse_share(batch.data(len(answers), ANNOUNCE_SIZE)),
                     peer_id,
+                    key,
                 )
             except (RemoteProtocolError, AnnounceRefusedError) as error:
                 answers.append(error_answer(transaction_id, str(error)))
