@@ -82,7 +82,7 @@ class Trackers:
         self._announcer.announce_now()
 
     def change_swarm(self) -> None:
-        """Tell the trackers of the info-hash that the torrent has now, and that we left the other."""
+        """Announce the info-hash that the torrent has now, and that we left the other swarm."""
         self._peers_of.clear()
         self._announcer = self._make_announcer()
         self._scope.cancel()
