@@ -18,6 +18,7 @@ from trio_swarm.swarm.host_counts import HostCounts
 from trio_swarm.swarm.tracker_leases import MAX_LAPSED, Lapsed, LeaseRule
 from trio_swarm.swarm.tracker_names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
 from trio_swarm.swarm.tracker_registry import (
+    HOSTS_PER_NETWORK,
     AnnounceRefusedError,
     RegistryLimits,
     TrackerRegistry,
@@ -317,6 +318,20 @@ def test_names_are_bounded_and_a_refused_announce_changes_nothing() -> None:
 
 def names_of(registry: TrackerRegistry) -> Counter[str]:
     return Counter(match.name for match in search(registry, "*"))
+
+
+def test_a_network_of_many_ipv6_prefixes_has_a_few_shares() -> None:
+    registry = new_registry(max_peers_per_host=10)
+    for prefix in range(100):
+        for number in range(10):
+            with suppress(AnnounceRefusedError):
+                registry.announce(A, v6((prefix << 64) + number), 0, left=0)
+    assert registry.counts().peers == HOSTS_PER_NETWORK * 10
+    # The next /48.
+    registry.announce(A, v6(1 << 80), 0, left=0)
+    registry.expire(1000, 1000)
+    for prefix in range(4):
+        registry.announce(A, v6(prefix << 64), 1000, left=0)
 
 
 def test_a_peer_for_whose_name_there_is_no_room_is_listed_without_it_and_may_ask_why() -> None:

@@ -36,6 +36,9 @@ from trio_swarm.swarm.tracker_names import NameSearch, NameTable, SharedName
 _STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
 _STARTED = int(AnnounceEvent.STARTED)
 
+HOSTS_PER_NETWORK = 4
+"""Shares of a host that an IPv6 /48 has: whoever rents one has 65,536 /64s."""
+
 LEAST_SHARE = 64
 """Peers a host may have as long as there is any room: those of a household behind one address."""
 
@@ -65,8 +68,8 @@ class RegistryLimits:
     """Ports in swarms of one IPv4 address or IPv6 /64 while the registry is empty. Of what is full
     to nine tenths (peers, swarms, or the one swarm), a host may have a tenth of that."""
     max_names: int = 50_000
-    max_names_per_host: int = 2_500
-    """Names that one IPv4 address or IPv6 /64 was the first to announce."""
+    max_names_per_host: int = 10_000
+    """Names that one IPv4 address or IPv6 /64 (a whole LAN) was the first to announce."""
     max_name_length: int = MAX_NAME_BYTES
     """Bytes of UTF-8."""
 
@@ -130,6 +133,7 @@ class TrackerRegistry:
         self._peer_count = 0
         self._hosts4 = HostCounts(4, limits.max_peers)
         self._hosts6 = HostCounts(8, limits.max_peers)
+        self._networks6 = HostCounts(6, limits.max_peers)
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
@@ -385,11 +389,18 @@ class TrackerRegistry:
                 )
             if 2 * len(swarm) > most and swarm.peers_of(host) >= self._share(len(swarm), most):
                 raise AnnounceRefusedError("too many announces of this torrent from this address")
-        if hosts[host] >= share:
+        if hosts[host] >= share or (
+            len(host) == 8 and self._networks6[host[:6]] >= HOSTS_PER_NETWORK * share
+        ):
             raise AnnounceRefusedError("too many announces from this address")
         self._peer_count += 1
-        hosts.add(host, 1)
+        self._count(hosts, host, 1)
         self.loopback_peers += is_loopback(address[:-2])
+
+    def _count(self, hosts: HostCounts, host: bytes, change: int) -> None:
+        hosts.add(host, change)
+        if len(host) == 8:
+            self._networks6.add(host[:6], change)
 
     def _share(self, used: int, most: int) -> float:
         """Return how many a host may have of what is used so far and there are at most so many."""
@@ -401,7 +412,7 @@ class TrackerRegistry:
         """Undo what was done for a peer outside of the list it is no longer in."""
         self._peer_count -= 1
         hosts, host = self._host_of(address)
-        hosts.add(host, -1)
+        self._count(hosts, host, -1)
         self.loopback_peers -= is_loopback(address[:-2])
         sharing = self._swarms[info_hash].unshare(address)
         if sharing is not None:
