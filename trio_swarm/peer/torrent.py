@@ -172,9 +172,15 @@ class Torrent:
 
     @property
     def moved_at(self) -> float:
-        """When a block or a piece of the metadata came last, or when they were first asked for."""
+        """When something of use came last, or when it was first asked for."""
         blocks = -math.inf if self.download is None else self.download.moved_at
-        return max(self._began_at, self.metadata.moved_at, blocks)
+        # On a slow link a long block takes minutes, and every byte of it is one that came.
+        coming = [
+            connection.last_received
+            for connection in self.peer_set.connections.values()
+            if connection.wire.is_within_block
+        ]
+        return max(self._began_at, self.metadata.moved_at, blocks, *coming)
 
     def standstill(self) -> Standstill:
         """Return for how long nothing has come, and what the download waits for."""
