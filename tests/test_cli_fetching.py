@@ -12,14 +12,24 @@ from trio.testing import MockClock
 
 from trio_swarm import Torrent, events
 from trio_swarm.cli import fetching
-from trio_swarm.cli.fetching import complete_when_room, fetch_when_known, seed_until
+from trio_swarm.cli.fetching import (
+    ALONE_PATIENCE,
+    PEERS_PATIENCE,
+    Patience,
+    complete_or_stalled,
+    complete_when_room,
+    fetch_when_known,
+    seed_until,
+)
 from trio_swarm.errors import (
     DiskFullError,
     NameUnknownError,
+    StalledError,
     StorageError,
     TrackerUnreachableError,
     TrioSwarmError,
 )
+from trio_swarm.peer.standstill import Standstill
 from trio_swarm.progress import Progress
 
 FOLDER = Path("/downloads")
@@ -204,3 +214,84 @@ async def test_seeding_ends_with_what_ends_the_torrent(autojump_clock: MockClock
         nursery.start_soon(vanish)
         with pytest.raises(StorageError, match="vanished"):
             await seed_until(cast("Torrent", torrent), seconds=None, ratio=None)
+
+
+class StandingTorrent(FakeTorrent):
+    """A download to which something comes at given times, and peers at others."""
+
+    def __init__(self, *, moves: tuple[float, ...] = (), peers: tuple[float, ...] = ()) -> None:
+        super().__init__(have=123)
+        self.moves = moves
+        self.peers = peers
+        """When the first came, when the last went, and so on."""
+        self.untried = 0
+
+    def standstill(self) -> Standstill:
+        now = trio.current_time()
+        moved = max((at for at in self.moves if at <= now), default=0.0)
+        passed = [at for at in self.peers if at <= now]
+        alone = None if len(passed) % 2 else now - (passed[-1] if passed else 0.0)
+        return Standstill(
+            seconds=now - moved, alone=alone, untried=self.untried, reason="10.0.0.5:1: refused"
+        )
+
+    async def wait_complete(self) -> Path:
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+async def seconds_until_given_up(torrent: StandingTorrent, patience: Patience) -> float:
+    with pytest.raises(StalledError) as caught:
+        await complete_or_stalled(cast("Torrent", torrent), patience)
+    assert "10.0.0.5:1: refused" in str(caught.value)
+    assert "12.3 % is kept" in str(caught.value)
+    assert "the same command goes on" in str(caught.value)
+    return trio.current_time()
+
+
+DEFAULT = Patience.of(None, waits=False)
+
+
+@pytest.mark.parametrize(
+    ("moves", "peers", "patience", "given_up_at"),
+    [
+        # Nobody came.
+        ((), (), DEFAULT, ALONE_PATIENCE),
+        # The only seeder died.
+        ((1.0, 19.0), (0.5, 19.5), DEFAULT, 19 + ALONE_PATIENCE),
+        # A peer chokes us for ever.
+        ((), (3.0,), DEFAULT, PEERS_PATIENCE),
+        # A peer comes and goes all the time, and gives nothing.
+        ((), tuple(map(float, range(1000))), DEFAULT, PEERS_PATIENCE),
+        # It never stops for long.
+        (tuple(map(float, range(0, 1000, 29))), (), DEFAULT, 986 + ALONE_PATIENCE),
+        ((), (), Patience.of(4.0, waits=False), 4.0),
+        ((), (1.0,), Patience.of(4.0, waits=True), 4.0),
+        ((), (), Patience.of(600.0, waits=False), 600.0),
+    ],
+)
+async def test_a_download_to_which_nothing_comes_is_given_up(
+    autojump_clock: MockClock,
+    moves: tuple[float, ...],
+    peers: tuple[float, ...],
+    patience: Patience,
+    given_up_at: float,
+) -> None:
+    start = trio.current_time()
+    assert start == 0
+    torrent = StandingTorrent(moves=moves, peers=peers)
+    assert given_up_at <= await seconds_until_given_up(torrent, patience) <= given_up_at + 5
+
+
+async def test_addresses_that_were_not_dialled_yet_are_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    torrent = StandingTorrent()
+    torrent.untried = 1000
+    assert await seconds_until_given_up(torrent, DEFAULT) == PEERS_PATIENCE
+
+
+async def test_who_waits_is_never_given_up(autojump_clock: MockClock) -> None:
+    with trio.move_on_after(10**6) as scope:
+        await complete_or_stalled(cast("Torrent", StandingTorrent()), Patience.of(None, waits=True))
+    assert scope.cancelled_caught

@@ -109,6 +109,7 @@ def test_completion_can_be_installed_and_knows_the_commands(line: CommandLine, s
         (["seed", "a", "b", "--torrent-out", "c"], "need exactly one PATH"),
         (["tracker", "--interval", "0.1"], "--interval: must be 1 to 3600 seconds"),
         (["tracker", "--interval", "30", "--lease", "20"], "--lease: must be at least"),
+        (["tracker", "--interval", "100", "--lease", "100"], "more than --interval (100 s)"),
         (["tracker", "--interval", "often"], "--interval"),
         (["tracker", "--listen", ":70000"], "--listen: expected"),
         (["create", "a", "--piece-length", "17"], "--piece-length: expected a power of two"),

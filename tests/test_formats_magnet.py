@@ -100,6 +100,19 @@ def test_a_hybrid_link_is_read_by_its_version_1_hash() -> None:
     assert link.info_hash == HASH
 
 
+def test_a_link_to_a_version_2_hash_is_read_where_that_is_of_use() -> None:
+    digest = bytes(range(32))
+    uri = f"magnet:?xt=urn:btmh:1220{digest.hex()}&dn=x"
+    link = parse_magnet(uri, takes_v2=True)
+    assert (link.info_hash, link.v2_hash, link.name) == (digest[:20], digest, "x")
+    assert parse_magnet(link.to_uri(), takes_v2=True) == link
+    both = parse_magnet(f"{uri}&xt=urn:btih:{HASH.hex()}", takes_v2=True)
+    assert (both.info_hash, both.v2_hash) == (HASH, None)
+    for wrong in ("1220" + "0" * 63, "1120" + "0" * 64, "1220" + "g" * 64):
+        with pytest.raises(MetainfoError, match="BEP 52"):
+            parse_magnet(f"magnet:?xt=urn:btmh:{wrong}", takes_v2=True)
+
+
 def test_the_same_hash_twice_is_no_contradiction() -> None:
     base32 = base64.b32encode(HASH).decode()
     assert parse_magnet(f"{LINK}&xt=urn:btih:{base32}").info_hash == HASH

@@ -294,3 +294,32 @@ def test_names_that_would_disturb_a_terminal_are_faulty(name: str) -> None:
 )
 def test_ordinary_names_are_not(name: str) -> None:
     assert name_fault(name) is None
+
+
+def test_whether_an_info_hash_holds_a_name_is_asked_and_answered() -> None:
+    request = udp_tracker.claim_request(b"12345678", 7, "größe.iso", b"h" * 20)
+    assert udp_tracker.is_claim(request)
+    assert udp_tracker.parse_claim_request(request) == (7, "größe.iso", b"h" * 20)
+    for cut in range(1, 20):
+        with pytest.raises(RemoteProtocolError):
+            udp_tracker.parse_claim_request(request[:-cut])
+    assert not udp_tracker.is_claim(
+        udp_tracker.name_request(b"12345678", 7, "größe.iso", is_glob=True)
+    )
+    match = udp_tracker.NameMatch(b"h" * 20, 5, 1, 0, "größe.iso")
+    assert udp_tracker.parse_claim_answer(udp_tracker.claim_answer(7, match, "")) is None
+    refused = udp_tracker.claim_answer(7, None, "no room\n\x1b[2J" + "!" * 999)
+    assert len(refused) <= udp_tracker.MAX_ANSWER
+    assert (udp_tracker.parse_claim_answer(refused) or "").startswith("no room[2J!!")
+    # Who knows no such question takes it for an unknown name.
+    assert udp_tracker.parse_name_answer(refused) == udp_tracker.NamePage(0, (), 0)
+    assert udp_tracker.parse_claim_answer(udp_tracker.name_answer(7, 0, ())) is None
+
+
+@given(st.binary(max_size=60))
+def test_no_answer_to_a_claim_raises_anything_else(data: bytes) -> None:
+    try:
+        reason = udp_tracker.parse_claim_answer(data)
+    except RemoteProtocolError:
+        return
+    assert reason is None or reason.isprintable()

@@ -2,6 +2,8 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -13,8 +15,10 @@ from trio_swarm.protocol.announces import AnnounceEvent, NameMatch, ScrapeCounts
 from trio_swarm.protocol.tracker_urls import UrlShare
 from trio_swarm.swarm.compact_peers import CompactPeers
 from trio_swarm.swarm.host_counts import HostCounts
+from trio_swarm.swarm.tracker_leases import MAX_LAPSED, Lapsed, LeaseRule
 from trio_swarm.swarm.tracker_names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
 from trio_swarm.swarm.tracker_registry import (
+    HOSTS_PER_NETWORK,
     AnnounceRefusedError,
     RegistryLimits,
     TrackerRegistry,
@@ -308,22 +312,121 @@ def test_names_are_bounded_and_a_refused_announce_changes_nothing() -> None:
     assert registry.counts() == (0, 0, 0)
     registry.announce(A, v4(1), 0, left=0, share=UrlShare("one", 7))
     registry.announce(B, v4(1), 0, left=0, share=UrlShare("one", 7))
-    with pytest.raises(AnnounceRefusedError, match="no room for another name"):
-        registry.announce(A, v4(2), 0, left=0, share=UrlShare("two", 7))
     registry.announce(A, v4(2), 0, left=0, share=UrlShare("one", 7))
     assert registry.counts() == (2, 3, 2)
+
+
+def names_of(registry: TrackerRegistry) -> Counter[str]:
+    return Counter(match.name for match in search(registry, "*"))
+
+
+def test_a_network_of_many_ipv6_prefixes_has_a_few_shares() -> None:
+    registry = new_registry(max_peers_per_host=10)
+    for prefix in range(100):
+        for number in range(10):
+            with suppress(AnnounceRefusedError):
+                registry.announce(A, v6((prefix << 64) + number), 0, left=0)
+    assert registry.counts().peers == HOSTS_PER_NETWORK * 10
+    # The next /48.
+    registry.announce(A, v6(1 << 80), 0, left=0)
+    registry.expire(1000, 1000)
+    for prefix in range(4):
+        registry.announce(A, v6(prefix << 64), 1000, left=0)
+
+
+def test_a_peer_for_whose_name_there_is_no_room_is_listed_without_it_and_may_ask_why() -> None:
+    registry = new_registry(max_names=2)
+    registry.announce(A, v4(1), 0, left=0, share=UrlShare("one", 7))
+    registry.announce(B, v4(2), 0, left=0, share=UrlShare("two", 7))
+    registry.announce(A, v4(3), 0, left=0, share=UrlShare("three", 7))
+    assert registry.scrape(A).seeders == 2
+    assert registry.name_refusal("three", A, v4(3)) == "the tracker has no room for another name"
+    # Somebody else has it for this torrent, so it can be found.
+    assert registry.name_refusal("one", A, v4(3)) is None
+    registry.announce(B, v4(2), 1, left=0, event=AnnounceEvent.STOPPED)
+    assert registry.name_refusal("three", A, v4(3)) is None
+    # The next heartbeat gets the room.
+    registry.announce(A, v4(3), 30, left=0, share=UrlShare("three", 7))
+    assert names_of(registry) == Counter(["one", "three"])
+
+
+def test_a_name_makes_room_for_that_of_a_host_that_has_fewer() -> None:
+    registry = new_registry(max_names=20)
+    for number in range(20):
+        share = UrlShare(f"n{number}", 7)
+        registry.announce(A + bytes([number]), v4(number % 2, number + 1), 0, left=0, share=share)
+    for number in range(100):
+        share = UrlShare(f"honest {number}", 7)
+        registry.announce(B + bytes([number]), v4(100 + number), 0, left=0, share=share)
+    # Two hosts with ten names each gave way until every host had one or two; then nobody did.
+    names = names_of(registry)
+    assert names.total() == 20
+    assert sum(name.startswith("honest") for name in names) >= 16
+    # Those that lost a name are listed still, and announce as before.
+    for number in range(20):
+        share = UrlShare(f"n{number}", 7)
+        registry.announce(A + bytes([number]), v4(number % 2, number + 1), 9, left=0, share=share)
+    assert names_of(registry) == names
+    assert registry.counts().peers == 120
+
+
+@pytest.mark.parametrize("host", [v4, lambda _, port: v6(port, port)], ids=["IPv4", "IPv6 /64"])
+def test_a_host_has_a_share_of_the_names(host: Callable[[int, int], bytes]) -> None:
+    registry = new_registry(max_names_per_host=3)
+    for number in range(10):
+        share = UrlShare(f"n{number}", 7)
+        registry.announce(A + bytes([number]), host(1, number + 1), 0, left=0, share=share)
+    assert names_of(registry).total() == 3
+    assert registry.counts().peers == 10
+    assert registry.name_refusal("n9", A + b"\t", host(1, 10)) == (
+        "this address has 3 names already"
+    )
+
+
+def test_peers_from_several_hosts_cannot_take_what_is_left_of_peers_swarms_or_a_swarm() -> None:
+    limits = {"max_peers": 10_000, "max_peers_per_host": 4_000, "max_swarms": 10_000}
+    for bound in ("max_peers", "max_swarms", "max_peers_per_swarm"):
+        registry = new_registry(**(limits | {bound: 2_000}))
+        for host in range(10):
+            for port in range(1, 4_000):
+                swarm = A if bound == "max_peers_per_swarm" else b"%020d" % (host * 4_000 + port)
+                with suppress(AnnounceRefusedError):
+                    registry.announce(swarm, v4(host, port), 0, left=5)
+        for newcomer in range(100, 105):
+            swarm = A if bound == "max_peers_per_swarm" else b"!%019d" % newcomer
+            registry.announce(swarm, v4(newcomer), 0, left=0)
+        # Nor is a host with less than its share refused.
+        assert registry.counts().peers > 1_700
 
 
 def test_one_torrent_cannot_hold_all_names_nor_one_name_all_torrents() -> None:
     registry = new_registry()
     for number in range(MAX_NAMES_PER_SWARM):
         registry.announce(A, v4(number), 0, left=0, share=UrlShare(f"n{number}", 7))
-    with pytest.raises(AnnounceRefusedError, match="names already"):
-        registry.announce(A, v4(999), 0, left=0, share=UrlShare("one more", 7))
+    registry.announce(A, v4(999), 0, left=0, share=UrlShare("one more", 7))
+    assert registry.resolve("one more") == []
+    assert "names already" in (registry.name_refusal("one more", A, v4(999)) or "")
+    registry = new_registry()
     for number in range(MAX_HOLDERS_OF_NAME):
-        registry.announce(number.to_bytes(20, "big"), v4(number), 0, left=0, share=UrlShare("x", 7))
-    with pytest.raises(AnnounceRefusedError, match="torrents already"):
-        registry.announce(B, v4(999), 0, left=0, share=UrlShare("x", 7))
+        swarm = number.to_bytes(20, "big")
+        registry.announce(swarm, v4(number), 0, left=0, share=UrlShare("x", 7))
+    registry.announce(B, v4(999), 0, left=0, share=UrlShare("x", 7))
+    assert len(registry.resolve("x")) == MAX_HOLDERS_OF_NAME
+    assert "torrents already" in (registry.name_refusal("x", B, v4(999)) or "")
+    assert registry.scrape(B).seeders == 1
+
+
+def test_a_host_that_holds_all_of_a_name_or_of_a_torrent_makes_room_there() -> None:
+    registry = new_registry()
+    for number in range(MAX_HOLDERS_OF_NAME):
+        swarm = number.to_bytes(20, "big")
+        registry.announce(swarm, v4(1, number + 1), 0, left=0, share=UrlShare("ubuntu.iso", 7))
+    registry.announce(B, v4(2), 0, left=0, share=UrlShare("ubuntu.iso", 7))
+    assert B in [match.info_hash for match in registry.resolve("ubuntu.iso")]
+    for number in range(MAX_NAMES_PER_SWARM):
+        registry.announce(A, v4(3, number + 1), 0, left=0, share=UrlShare(f"bad {number}", 7))
+    registry.announce(A, v4(4), 0, left=0, share=UrlShare("good", 7))
+    assert [match.info_hash for match in registry.resolve("good")] == [A]
 
 
 @pytest.mark.parametrize(
@@ -428,16 +531,25 @@ class RegistryMachine(RuleBasedStateMachine):
         elif name_expires <= self.now:
             name = None
         self.model[swarm, peer] = (self.now + LEASE, left, name, name_expires)
+        self.forget_crowded_names(swarm, share)
+
+    def forget_crowded_names(self, swarm: bytes, share: UrlShare | None) -> None:
+        """Take the word of the registry on which name had to make room, if it is one at most."""
+        held = {(match.info_hash, match.name) for match in search(self.registry, "*")}
+        lost = self.names() - held
+        assert len(lost) <= (0 if share is None else 1)
+        assert not lost or len(held) == self.limits.max_names
+        for key, (expires, left, name, _) in self.model.items():
+            if (key[0], name) in lost:
+                self.model[key] = (expires, left, None, 0)
 
     def names(self) -> set[tuple[bytes, str]]:
         return {(key[0], value[2]) for key, value in self.model.items() if value[2]}
 
     def must_refuse(self, swarm: bytes, peer: bytes, share: UrlShare | None) -> bool:
         """Whether a limit is reached that this announce would exceed."""
-        limits, names = self.limits, self.names()
-        if share is not None and (swarm, share.name) not in names and (
-            len(names) >= limits.max_names or len(share.name) > limits.max_name_length
-        ):  # fmt: skip
+        limits = self.limits
+        if share is not None and len(share.name) > limits.max_name_length:
             return True
         if (swarm, peer) in self.model:
             return False
@@ -491,3 +603,252 @@ class FullRegistryMachine(RegistryMachine):
 
 
 TestFullRegistryMachine = FullRegistryMachine.TestCase
+
+
+# --- Leases that fit how a peer comes back ---
+
+LIBTORRENT, RTORRENT, ARIA2 = (
+    b"-LT2110-abcdefghijkl",
+    b"-lt0D80-abcdefghijkl",
+    b"A2-1-36-0-abcdefghij",
+)
+OURS = b"-tS0100-abcdefghijkl"
+
+
+def listed(registry: TrackerRegistry, now: float) -> int:
+    while (due := registry.expire(now, 100)) is not None and due <= now:
+        pass
+    counts = registry.scrape(A)
+    return counts.seeders + counts.leechers
+
+
+@pytest.mark.parametrize(
+    ("peer_id", "gap"), [(LIBTORRENT, 300.0), (RTORRENT, 600.0), (b"?" * 20, 30.0)]
+)
+def test_a_client_with_a_least_interval_of_its_own_is_listed_from_its_first_announce_to_its_last(
+    peer_id: bytes, gap: float
+) -> None:
+    """libtorrent 2.1 comes back after 300 s (`min_announce_interval`), rTorrent after 600 s."""
+    registry = new_registry()
+    for announce in range(5):
+        event = AnnounceEvent.NONE if announce else AnnounceEvent.STARTED
+        registry.announce(A, v4(1), announce * gap, 0, event, peer_id=peer_id)
+        # One of ours comes and goes meanwhile.
+        registry.announce(A, v4(2), announce * gap + 5, 0, peer_id=OURS)
+        if gap > LEASE:
+            assert listed(registry, announce * gap + 5 + LEASE) == 1
+        for part in range(1, 100):
+            assert listed(registry, announce * gap + gap * part / 100) >= 1
+    # It is gone when it is a quarter late.
+    assert listed(registry, 4 * gap + max(gap * 1.25, gap + LEASE) + 1) == 0
+
+
+def test_a_client_that_is_not_ours_has_the_plain_lease_once_it_came_back_when_asked() -> None:
+    """aria2 1.36 and Transmission 3.00 come back every 30 s if the tracker says so."""
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, 0, AnnounceEvent.STARTED, peer_id=ARIA2)
+    registry.announce(A, v4(1), 30, 0, peer_id=ARIA2)
+    assert listed(registry, 30 + LEASE - 0.1) == 1
+    assert listed(registry, 30 + LEASE) == 0
+
+
+def test_our_own_peers_are_gone_after_the_lease_whatever_others_are_listed() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, 0, peer_id=LIBTORRENT)
+    registry.announce(A, v4(2), 1, 0, AnnounceEvent.STARTED, peer_id=OURS)
+    registry.announce(A, v6(2), 1, 0, AnnounceEvent.STARTED, peer_id=OURS)
+    assert listed(registry, LEASE + 0.9) == 3
+    assert listed(registry, LEASE + 1.1) == 1
+
+
+def test_an_unknown_client_that_comes_again_after_its_lease_is_listed_from_then_on() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, 0, peer_id=b"?" * 20)
+    assert listed(registry, 299) == 0
+    for announce in range(1, 5):
+        registry.announce(A, v4(1), announce * 300, 0, peer_id=b"?" * 20)
+        assert listed(registry, announce * 300 + 299) == 1
+
+
+@pytest.mark.parametrize("early", [1.0, 20.0, 100.0, 290.0])
+@pytest.mark.parametrize("event", [AnnounceEvent.NONE, AnnounceEvent.COMPLETED])
+def test_one_announce_between_two_shortens_no_lease(early: float, event: AnnounceEvent) -> None:
+    """A completed download and "force reannounce" come when they like; then 300 s pass again."""
+    if event is AnnounceEvent.NONE and early == 20.0:
+        pytest.skip("looks as if it came back when it was asked to")
+    registry = new_registry()
+    times = [0.0, 300.0, 600.0, 600.0 + early, 900.0 + early, 1200.0 + early]
+    events = [AnnounceEvent.STARTED, *[AnnounceEvent.NONE] * 2, event, *[AnnounceEvent.NONE] * 2]
+    for number, (now, told) in enumerate(zip(times, events, strict=True)):
+        registry.announce(A, v4(1), now, int(number < 3), told, peer_id=LIBTORRENT)
+        until = times[number + 1] if number + 1 < len(times) else now
+        assert listed(registry, until) == 1, now
+
+
+@pytest.mark.parametrize("gap", [60.0, 120.0, 200.0])
+def test_a_lease_fits_the_time_between_announces_once_that_was_seen_twice(gap: float) -> None:
+    registry = new_registry()
+    for announce in range(3):
+        registry.announce(A, v4(1), announce * gap, 0, peer_id=LIBTORRENT)
+    assert listed(registry, 2 * gap + gap + LEASE - 5) == 1
+    assert listed(registry, 2 * gap + gap + LEASE + 6) == 0
+
+
+def test_stopped_takes_out_a_peer_with_a_long_lease_at_once() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(1), 0, 0, peer_id=LIBTORRENT)
+    registry.announce(A, v4(1), 10, 0, AnnounceEvent.STOPPED, peer_id=LIBTORRENT)
+    assert registry.counts() == (0, 0, 0)
+
+
+def test_a_name_lives_as_long_as_the_peer_that_announces_it() -> None:
+    registry = new_registry()
+    for announce in range(3):
+        registry.announce(A, v4(1), announce * 300, 0, share=UrlShare("x", 1), peer_id=LIBTORRENT)
+        assert listed(registry, announce * 300 + 299) == 1
+        assert [match.name for match in registry.resolve("x")] == ["x"]
+    assert listed(registry, 1200) == 0
+    assert registry.counts().names == 0
+
+
+def test_what_is_remembered_of_peers_whose_lease_ended_is_bounded() -> None:
+    lapsed = Lapsed(600)
+    for number in range(2 * MAX_LAPSED):
+        lapsed.add(number.to_bytes(26, "big"), 0)
+    assert len(lapsed) == MAX_LAPSED
+    assert lapsed.take(bytes(26), 1) is None
+    assert lapsed.take((2 * MAX_LAPSED - 1).to_bytes(26, "big"), 301) == 301
+    lapsed.add(bytes(26), 0)
+    assert lapsed.take(bytes(26), 601) is None
+
+
+@given(st.data())
+def test_a_lease_never_ends_before_it_was_said_to_nor_a_second_after(data: st.DataObject) -> None:
+    """With peers of all habits in one swarm, expiry agrees with each peer's own lease."""
+    registry = new_registry()
+    rule = LeaseRule(lease=LEASE, interval=30)
+    ids = [OURS, LIBTORRENT, b"?" * 20]
+    model: dict[bytes, tuple[float, int]] = {}
+    gone: dict[bytes, float] = {}
+    now = 0.0
+    for _ in range(data.draw(st.integers(1, 30))):
+        number = data.draw(st.integers(0, 5))
+        peer, peer_id = v4(number), ids[number % 3]
+        event = data.draw(st.sampled_from([0, 0, 0, 1, 2]))
+        registry.announce(A, peer, now, 0, event, peer_id=peer_id)
+        if peer_id == OURS:
+            habit = 0
+        elif peer not in model:
+            gap = now - gone.pop(peer) if peer in gone else None
+            foreign = rule.foreign if peer_id == LIBTORRENT else 0
+            habit = foreign if gap is None or gap > 600 else rule.returned(gap)
+        elif event == 2:
+            habit = rule.foreign if peer_id == LIBTORRENT else 0
+        else:
+            ends, habit = model[peer]
+            habit = habit if event else rule.after(habit, ends - now)
+        model[peer] = now + rule.lengths[habit], habit
+        now += data.draw(st.sampled_from([0.0, 1.0, 29.0, 46.0, 76.0, 300.0, 601.0]))
+        listed(registry, now)
+        for address, (ends, of) in list(model.items()):
+            if ends <= now:
+                del model[address]
+                gone[address] = ends - rule.lengths[of]
+        assert registry.scrape(A).seeders == len(model)
+
+
+# --- Hybrid torrents: one torrent with two info-hashes ---
+
+V1, V2 = b"1" * 20, b"2" * 20
+X = UrlShare("x", 7)
+
+
+def hashes_of(registry: TrackerRegistry, name: str = "x") -> list[bytes]:
+    found = [match.info_hash for match in registry.resolve(name)]
+    assert sorted(found) == sorted(match.info_hash for match in search(registry, "*"))
+    return found
+
+
+def test_both_hashes_of_a_hybrid_are_one_entry_as_long_as_the_same_peers_announce_both() -> None:
+    """libtorrent 2.1 announces both, with one port, name and key."""
+    registry = new_registry()
+    for number in range(3):
+        for info_hash in (V1, V2):
+            registry.announce(info_hash, v4(number), 0, 0, share=X, key=70 + number)
+    assert hashes_of(registry) == [V1]
+    # Who knows version 1 only is in one of the two swarms.
+    registry.announce(V1, v4(9), 0, 5, share=X, key=99)
+    registry.announce(V1, v4(8), 0, 0, share=X, key=98)
+    assert hashes_of(registry) == [V1]
+    # One that announces the other alone makes it a torrent of its own.
+    registry.announce(V2, v4(7), 0, 0, share=X, key=97)
+    assert hashes_of(registry) == [V1, V2]
+    registry.announce(V2, v4(7), 0, 0, AnnounceEvent.STOPPED, share=X, key=97)
+    assert hashes_of(registry) == [V1]
+    # The twin that is left is listed when the first goes.
+    for number in (0, 1, 2, 8, 9):
+        registry.announce(V1, v4(number), 1, 0, AnnounceEvent.STOPPED)
+    assert hashes_of(registry) == [V2]
+    registry.expire(1000, 1000)
+    assert registry.counts() == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("address", "key"), [(v4(1), 2), (v4(1), 0), (v4(1, 1001), 1), (v6(1), 1)])
+def test_nobody_hides_a_torrent_without_the_address_and_the_key_of_its_peers(
+    address: bytes, key: int
+) -> None:
+    """A host behind the same address may claim the port of another, but not its key."""
+    registry = new_registry()
+    registry.announce(V1, v4(1), 0, 0, share=X, key=1)
+    for number in range(5):
+        registry.announce(V2, v4(50 + number), 0, 0, key=1)  # more seeders
+    registry.announce(V2, address, 0, 0, share=X, key=key)
+    assert sorted(hashes_of(registry)) == [V1, V2]
+    # Nor by announcing the victim's torrent as well.
+    for info_hash in (V1, V2):
+        registry.announce(info_hash, v4(3), 0, 0, share=X, key=3)
+    assert sorted(hashes_of(registry)) == [V1, V2]
+
+
+def test_two_torrents_of_one_name_from_one_of_our_nodes_are_two() -> None:
+    """A node of ours has a key for each torrent."""
+    registry = new_registry()
+    registry.announce(V1, v4(1), 0, 0, share=X, key=1)
+    registry.announce(V2, v4(1), 0, 0, share=X, key=2)
+    assert hashes_of(registry) == [V1, V2]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([V1, V2, A]),
+            st.integers(0, 3),
+            st.sampled_from([1, 1, 2]),
+            st.sampled_from([0, 0, 0, 3]),
+            st.sampled_from([X, X, UrlShare("y", 1), None]),
+        ),
+        max_size=40,
+    )
+)
+def test_what_is_known_of_twins_agrees_with_who_announces_what(
+    announces: list[tuple[bytes, int, int, int, UrlShare | None]],
+) -> None:
+    registry = new_registry(max_names=3)
+    for now, (info_hash, number, key, event, share) in enumerate(announces):
+        registry.announce(info_hash, v4(number), now * 20.0, 0, event, share=share, key=key)
+        registry.expire(now * 20.0, 1000)
+        announcers: dict[tuple[str, bytes], set[tuple[bytes, int]]] = {}
+        for held, swarm in registry._swarms.items():
+            for address, sharing in (swarm.names or {}).items():
+                if sharing.shared.name:
+                    known = announcers.setdefault((sharing.shared.name, held), set())
+                    known.add((address, sharing.key))
+        for (name, held), mine in announcers.items():
+            shared = registry._names._by_name[name][held]
+            expected = {
+                other: len(mine & theirs)
+                for (their_name, other), theirs in announcers.items()
+                if their_name == name and other != held and mine & theirs
+            }
+            assert (shared.twins or {}) == expected
+            assert shared.announcers == len(mine)

@@ -2,17 +2,22 @@
 
 import random
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_swarm import until
+from trio_swarm import NodeSettings, open_node
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.errors import ConfigError, TrackerRefusedError
-from trio_swarm.events import TrackerListening
+from trio_swarm.events import Event, NameRefused, TrackerListening
 from trio_swarm.protocol import udp_tracker
 from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest
 from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
@@ -70,9 +75,9 @@ def connect(tracker: DatagramTracker, host: str, now: float = 0.0) -> bytes:
     return udp_tracker.parse_connect_answer(answer)
 
 
-def tell(tracker: DatagramTracker, host: str, request: AnnounceRequest) -> bytes:
-    data = udp_tracker.announce_request(connect(tracker, host), 2, request)
-    answer = ask(tracker, data, host)
+def tell(tracker: DatagramTracker, host: str, request: AnnounceRequest, now: float = 0.0) -> bytes:
+    data = udp_tracker.announce_request(connect(tracker, host, now), 2, request)
+    answer = ask(tracker, data, host, now)
     assert isinstance(answer, bytes)
     return answer
 
@@ -225,6 +230,32 @@ async def test_a_killed_seeder_is_gone_after_its_lease(autojump_clock: object) -
         assert tracker.counts().peers == 1
 
 
+def test_libtorrent_is_listed_between_announces_and_an_announce_tells_peer_ids_apart() -> None:
+    """libtorrent 2.1.1 and qBittorrent 4.5.2 announce every 300 s, whatever they are told."""
+    tracker, registry = new_tracker()
+    for now in (0.0, 300.0, 600.0):
+        event = AnnounceEvent.NONE if now else AnnounceEvent.STARTED
+        for number, peer_id in enumerate((b"-LT2110-etRnQ4tOO)ww", b"-qB4520-r*QI-H4lMleC")):
+            request = announce(port=7001 + number, left=0, event=event, peer_id=peer_id)
+            tell(tracker, "192.0.2.9", request, now)
+        for second in range(300):
+            registry.expire(now + second, 1000)
+            assert registry.scrape(HASH).seeders == 2
+    tell(tracker, "192.0.2.9", announce(peer_id=b"-tS0100-abcdefghijkl"), 601.0)
+    registry.expire(601.0 + 75.0, 1000)
+    assert registry.scrape(HASH).leechers == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="IP_PKTINFO")
+@pytest.mark.parametrize("listen", [None, "0.0.0.0"])
+async def test_every_address_of_the_machine_answers_for_itself(listen: str | None) -> None:
+    async with running_tracker(host=listen) as tracker, open_tracker_clients(tries=1) as clients:
+        for host in ("127.0.0.1", "127.0.0.2", "127.8.9.1", *(["[::1]"] if not listen else [])):
+            url = f"udp://{host}:{tracker.port}"
+            await clients.announce(url, announce(share_name="x.iso", left=0))
+            assert [match.name for match in await clients.search(url, "*")] == ["x.iso"]
+
+
 @pytest.mark.parametrize("host", HOSTS)
 async def test_names_are_resolved_and_searched_page_by_page(host: str) -> None:
     async with running_tracker() as tracker, open_tracker_clients() as clients:
@@ -277,6 +308,26 @@ async def test_a_flood_of_searches_and_rubbish_holds_nobody_up() -> None:
         assert len(await clients.search(url, "a*")) == 1
 
 
+async def test_a_host_that_asks_for_many_searches_keeps_nobody_else_from_searching() -> None:
+    async with running_tracker(host="127.0.0.1") as tracker:
+        sockets = []
+        for host in ("127.0.0.1", "127.0.0.5"):
+            asker = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            await asker.bind((host, 0))
+            await asker.connect(("127.0.0.1", tracker.port))
+            await asker.send(udp_tracker.connect_request(1))
+            sockets.append((asker, udp_tracker.parse_connect_answer(await asker.recv(99))))
+        (flood, flooding), (honest, connection) = sockets
+        for number in range(100):
+            # All of them are there before the tracker looks.
+            flood._sock.send(udp_tracker.name_request(flooding, number, "*", is_glob=True))
+        honest._sock.send(udp_tracker.name_request(connection, 7, "*", is_glob=True))
+        with trio.fail_after(5):
+            assert udp_tracker.parse_answer_header(await honest.recv(99))[1] == 7
+        flood.close()
+        honest.close()
+
+
 async def test_it_listens_everywhere_at_one_port_unless_told_where() -> None:
     seen: list[object] = []
     async with trio.open_nursery() as nursery:
@@ -311,6 +362,19 @@ async def test_an_address_of_another_machine_is_one_clear_error() -> None:
         await serve_tracker(TrackerSettings(host="192.0.2.1", port=9))
 
 
+async def test_the_lease_moves_with_the_interval_unless_it_is_given() -> None:
+    assert TrackerSettings().lease_seconds == 75
+    assert TrackerSettings(interval=100).lease_seconds == 250
+    assert TrackerSettings(interval=100, lease=400).lease_seconds == 400
+    TrackerSettings(interval=3600).check()
+    seen: list[Event] = []
+    async with trio.open_nursery() as nursery:
+        settings = TrackerSettings(host="127.0.0.1", port=0, interval=100)
+        await nursery.start(partial(serve_tracker, settings, on_event=seen.append))
+        nursery.cancel_scope.cancel()
+    assert [event.as_dict()["lease"] for event in seen] == [250]
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
@@ -318,6 +382,9 @@ async def test_an_address_of_another_machine_is_one_clear_error() -> None:
         ({"interval": 0.5}, "interval"),
         ({"interval": float("nan")}, "interval"),
         ({"interval": 60, "lease": 59}, "lease"),
+        ({"interval": 60, "lease": 60}, "lease"),
+        ({"interval": 60, "lease": float("nan")}, "lease"),
+        ({"max_names_per_host": -1}, "max_names_per_host"),
         ({"max_swarms": 0}, "max_swarms"),
         ({"max_names": -1}, "max_names"),
         ({"max_name_length": 256}, "max_name_length"),
@@ -352,3 +419,44 @@ async def test_libtorrent_registers_a_name_by_its_tracker_url() -> None:
         assert (match.info_hash, match.size, match.leechers) == (HASH, 9, 1)
         answer = await clients.announce(parameters.trackers[0], announce(left=0))
         assert answer.peers == (("127.0.0.1", session.listen_port()),)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_a_seeder_whose_name_finds_no_room_is_listed_and_may_ask_why(host: str) -> None:
+    """The answer to an announce has no place for a warning (BEP 15), so it is a question."""
+    async with running_tracker(max_names=1) as tracker, open_tracker_clients() as clients:
+        url = f"udp://{host}:{tracker.port}"
+        await clients.announce(url, announce(info_hash=b"o" * 20, share_name="one", left=0))
+        answer = await clients.announce(url, announce(share_name="two", left=0))
+        assert answer.seeders == 1
+        assert tracker.counts() == (2, 2, 1)
+        assert await clients.name_refusal(url, "two", HASH) == (
+            "the tracker has no room for another name"
+        )
+        assert await clients.name_refusal(url, "one", b"o" * 20) is None
+        await clients.announce(
+            url, announce(info_hash=b"o" * 20, share_name="one", event=AnnounceEvent.STOPPED)
+        )
+        assert await clients.name_refusal(url, "two", HASH) is None
+
+
+async def test_a_node_tells_that_it_cannot_be_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "two.bin").write_bytes(b"2" * 1000)
+    told: list[Event] = []
+    async with running_tracker(max_names=1) as tracker, open_tracker_clients() as clients:
+        url = f"udp://127.0.0.1:{tracker.port}"
+        await clients.announce(url, announce(info_hash=b"o" * 20, share_name="one", left=0))
+        settings = NodeSettings(
+            trackers=(url,),
+            listen_host="127.0.0.1",
+            state_folder=tmp_path / "state",
+            on_event=told.append,
+        )
+        async with open_node(settings) as node:
+            torrent = await node.share(tmp_path / "two.bin")
+            with trio.fail_after(30):
+                await until(lambda: any(isinstance(event, NameRefused) for event in told))
+            assert (await clients.scrape(url, [torrent.info_hash]))[torrent.info_hash].seeders == 1
+    (refused,) = [event for event in told if isinstance(event, NameRefused)]
+    assert (refused.share_name, refused.tracker) == ("two.bin", url)
+    assert refused.reason == "the tracker has no room for another name"

@@ -1,20 +1,24 @@
 """Datagrams in batches: real sockets on loopback, with and without the system calls for batches."""
 
 import ctypes
+import random
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from trio_swarm.tracker.datagram_batch import BATCH
+from trio_swarm.tracker.datagram_batch import BATCH, DatagramBatch
 from trio_swarm.tracker.datagram_sockets import (
     BatchedDatagrams,
     DatagramSocket,
     SingleDatagrams,
+    ask_for_destinations,
     open_batches,
+    send_datagram,
 )
 
 HOSTS = ["127.0.0.1", "::1"]
@@ -198,3 +202,76 @@ def test_an_asker_that_has_gone_is_no_error(
     assert take(batches) == []
     askers[1].send(b"?")
     assert len(take(batches)) == 1
+
+
+@needs_linux
+@pytest.mark.parametrize("libc", [None, WITHOUT_BATCHES], ids=["batches", "single"])
+def test_each_answer_comes_from_the_address_that_was_asked(libc: ctypes.CDLL | None) -> None:
+    """A connected socket hears nothing else (udp(7)); BEP 15 clients connect theirs."""
+    hosts = [f"127.0.0.{number}" for number in range(1, 9)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound, ExitStack() as stack:
+        bound.settimeout(0)
+        ask_for_destinations(bound, "0.0.0.0")
+        bound.bind(("0.0.0.0", 0))
+        batches = open_batches(bound, libc)
+        askers = []
+        for host in hosts:
+            asker = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            asker.connect((host, bound.getsockname()[1]))
+            asker.settimeout(10)
+            askers.append(asker)
+        for turn in range(3):
+            # Another order each time, so that nothing left from a batch before will do.
+            order = random.Random(turn).sample(range(8), 8)
+            for number in order:
+                askers[number].send(b"?")
+            assert batches.receive() == 8
+            batches.send([b"%d" % number for number in order])
+            assert [asker.recv(99) for asker in askers] == [b"%d" % at for at in range(8)]
+            # So does one that comes later, as that to a search does.
+            source, destination = batches.batch.source(0), batches.batch.destination(0)
+            send_datagram(bound, b"late", source, destination)
+            assert askers[order[0]].recv(99) == b"late"
+
+
+@needs_linux
+@pytest.mark.parametrize("libc", [None, WITHOUT_BATCHES], ids=["batches", "single"])
+def test_ipv6_tells_the_address_that_was_asked_too(libc: ctypes.CDLL | None) -> None:
+    with (
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as bound,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asker,
+    ):
+        bound.settimeout(0)
+        ask_for_destinations(bound, "::")
+        bound.bind(("::", 0))
+        batches = open_batches(bound, libc)
+        asker.connect(("::1", bound.getsockname()[1]))
+        asker.settimeout(10)
+        asker.send(b"?")
+        assert batches.receive() == 1
+        assert batches.batch.destination(0) == bytes(15) + b"\1" + bytes(4)
+        batches.send([b"!"])
+        assert asker.recv(99) == b"!"
+
+
+@needs_linux
+def test_a_socket_of_one_address_is_asked_for_no_more_than_that(tracker: socket.socket) -> None:
+    ask_for_destinations(tracker, tracker.getsockname()[0])
+    batches = open_batches(tracker)
+    with socket.socket(tracker.family, socket.SOCK_DGRAM) as asker:
+        asker.connect(tracker.getsockname())
+        asker.send(b"?")
+        assert batches.receive() == 1
+        assert batches.batch.destination(0) == b""
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_destination_is_kept_without_its_interface(family: int) -> None:
+    batch = DatagramBatch(family, 2)
+    told = bytes(range(1, batch.packet_info.size + 1))
+    batch.put_destination(1, told)
+    assert batch.destination(0) == b""
+    kept = batch.destination(1)
+    assert kept in {bytes(4) + told[4:], told[:-4] + bytes(4)}
+    batch.put_destination(1, b"")
+    assert batch.destination(1) == b""

@@ -92,6 +92,26 @@ def test_several_peers_share_the_work() -> None:
     assert assembler.next_deadline() == math.inf
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_version_2_info_hash_is_of_the_same_metadata(whole: bool) -> None:  # noqa: FBT001
+    """BEP 52: SHA-256 of the info dictionary, cut to 20 bytes on the wire."""
+    digest = hashlib.sha256(RAW).digest()
+    assembler = MetadataAssembler(digest[:20], v2_hash=digest if whole else None)
+    assembler.add_peer(1, len(RAW))
+    for ask in assembler.plan(0.0):
+        assert assembler.received(1, answer(ask), 1.0) == []
+    assert assembler.raw == RAW
+
+
+def test_metadata_of_another_version_2_hash_with_the_same_beginning_is_a_lie() -> None:
+    digest = hashlib.sha256(RAW).digest()
+    assembler = MetadataAssembler(digest[:20], v2_hash=digest[:20] + bytes(12))
+    assembler.add_peer(1, len(RAW))
+    liars = [assembler.received(1, answer(ask), 1.0) for ask in assembler.plan(0.0)]
+    assert liars[-1] == [1]
+    assert assembler.raw is None
+
+
 def test_a_peer_is_not_asked_for_all_at_once() -> None:
     raw = bytes(METADATA_PIECE * 20)
     assembler = MetadataAssembler(hashlib.sha1(raw).digest())

@@ -141,3 +141,15 @@ def test_a_peer_that_closes_inside_a_placed_block_is_at_fault_and_the_place_is_g
     assert place is not None
     assert (place.piece, place.begin) == (0, 0)
     assert wire.give_up_place() is None
+
+
+def test_a_block_that_is_on_its_way_to_its_place_shows() -> None:
+    wire = a_wire()
+    target = memoryview(bytearray(PIECE_LENGTH))
+    wire.place_block = lambda piece, begin, _: BlockPlace(piece, begin, target)
+    frame = block_frame(0, 0, bytes(PIECE_LENGTH))
+    assert not wire.is_within_block
+    feed(wire, frame[:100])
+    assert wire.is_within_block
+    feed(wire, frame[100:])
+    assert not wire.is_within_block

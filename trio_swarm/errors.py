@@ -118,6 +118,10 @@ class TrackerRefusedError(TrackerError):
     """The tracker answered with an error message (BEP 15, action 3; BEP 3, "failure reason")."""
 
 
+class StalledError(TrioSwarmError):
+    """Nothing came for as long as somebody was willing to wait."""
+
+
 class NameUnknownError(TrioSwarmError):
     """No tracker knows the name."""
 

@@ -209,6 +209,16 @@ class TrackerFailed(Event, frozen=True, kw_only=True):
     """None: never, the URL is of no use."""
 
 
+class NameRefused(Event, frozen=True, kw_only=True):
+    """A tracker lists us without our name, so nobody finds the torrent by it there."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    tracker: str
+    share_name: str
+    reason: str
+
+
 class StrategyFault(Event, frozen=True, kw_only=True):
     """A strategy plugin broke its contract; the host did its work instead."""
 
@@ -236,6 +246,44 @@ class TorrentFailed(Event, frozen=True, kw_only=True):
     info_hash: str
     share_name: str
     reason: str
+
+
+class TrackerChange(Event, frozen=True, kw_only=True):
+    """Something changed in a tracker; told one by one up to a bound, see TrackerSummary."""
+
+    level: ClassVar[str] = "debug"
+    change: str
+    """`registered`, `completed`, `stopped`, `expired`, `refused` (an announce), `name_taken`,
+    `name_refused` (its peer is listed without it), `name_dropped` (it made room for another)."""
+    info_hash: str
+    address: str
+    """Of the peer that announced; `name_dropped`: of the one that got the room."""
+    share_name: str
+    """Empty where no name was given."""
+    reason: str
+    """Of a refusal."""
+
+
+class TrackerSummary(Event, frozen=True, kw_only=True):
+    """How much happened in a tracker since the summary before, and what it holds now."""
+
+    level: ClassVar[str] = "debug"
+    announces: int
+    renewed: int
+    """Heartbeats that changed nothing."""
+    registered: int
+    completed: int
+    stopped: int
+    expired: int
+    refused: int
+    names_taken: int
+    names_refused: int
+    names_dropped: int
+    untold: int
+    """Changes of these that were not told one by one."""
+    swarms: int
+    peers: int
+    names: int
 
 
 class TrackerListening(Event, frozen=True, kw_only=True):

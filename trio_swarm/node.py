@@ -89,7 +89,7 @@ class Node:
     @property
     def torrents(self) -> list[Torrent]:
         """The torrents of this node, in the order they were added."""
-        return list(self._torrents.values())
+        return list(dict.fromkeys(self._torrents.values()))
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -204,6 +204,7 @@ class Node:
                 own_tiers=plan.own_tiers,
                 peers=peers,
                 linked_peers=plan.peers,
+                v2_hash=plan.v2_hash,
                 scheduler=scheduler,
                 scheduler_options=dict(scheduler_options) if scheduler_options else None,
                 record=Path(record) if record is not None else None,
@@ -226,7 +227,7 @@ class Node:
                     own_tiers=metainfo.announce_tiers,
                 )
             case WantedMagnet(uri):
-                magnet: Magnet = parse_magnet(uri)
+                magnet: Magnet = parse_magnet(uri, takes_v2=True)
                 return _Target(
                     info_hash=magnet.info_hash,
                     name=magnet.name or "",
@@ -234,9 +235,10 @@ class Node:
                     tiers=_merge_tiers(tuple((url,) for url in magnet.trackers), own),
                     own_tiers=tuple((url,) for url in magnet.trackers) or None,
                     peers=magnet.peers,
+                    v2_hash=magnet.v2_hash,
                 )
-            case WantedHash(digest):
-                return _Target(info_hash=digest, name="", size=None, tiers=own)
+            case WantedHash(digest, v2_hash):
+                return _Target(info_hash=digest, name="", size=None, tiers=own, v2_hash=v2_hash)
             case WantedName(name):
                 match_ = await find_name(
                     self.clients, urls, name, info_hash=info_hash, emit=self._emit_once
@@ -261,7 +263,7 @@ class Node:
         present = self._torrents.get(plan.info_hash)
         if present is not None:
             raise ConfigError(f"{plan.name or plan.info_hash.hex()} is in this node already")
-        torrent = Torrent(self._context, plan)
+        torrent = Torrent(self._context, plan, adopt_hash=self._adopt_hash)
         self._torrents[plan.info_hash] = torrent
         self._nursery.start_soon(self._run_torrent, torrent, name=f"torrent {plan.name}")
         # Before that it would turn away peers who dial us at once.
@@ -272,7 +274,13 @@ class Node:
         try:
             await torrent.run()
         finally:
-            del self._torrents[torrent.info_hash]
+            self._torrents = {
+                info_hash: each for info_hash, each in self._torrents.items() if each is not torrent
+            }
+
+    def _adopt_hash(self, torrent: Torrent, info_hash: bytes) -> bool:
+        """Let a torrent be reached by another info-hash, too; False if another torrent is."""
+        return self._torrents.setdefault(info_hash, torrent) is torrent
 
     # --- incoming peers ---------------------------------------------------------------------------
 
@@ -374,6 +382,7 @@ class _Target(Struct, frozen=True, kw_only=True):
     """Those that the torrent or link itself names; None if it names none but might."""
     metainfo: Metainfo | None = None
     peers: Sequence[Address] = ()
+    v2_hash: bytes | None = None
 
 
 @asynccontextmanager

@@ -19,9 +19,11 @@ class WantedMagnet(Struct, frozen=True):
 
 
 class WantedHash(Struct, frozen=True):
-    """An info-hash, 20 bytes."""
+    """An info-hash, 20 bytes; one of version 2 (BEP 52) is cut to that, and may be known whole."""
 
     info_hash: bytes
+    v2_hash: bytes | None = None
+    """All 32 bytes."""
 
 
 class WantedName(Struct, frozen=True):
@@ -39,6 +41,9 @@ def parse_wanted(text: str) -> Wanted:
         return WantedMagnet(text)
     if re.fullmatch(r"[0-9a-fA-F]{40}", text):
         return WantedHash(bytes.fromhex(text))
+    if re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        digest = bytes.fromhex(text)
+        return WantedHash(digest[:20], digest)
     if text.endswith(".torrent") or "/" in text:
         path = Path(text)
         if path.is_file():

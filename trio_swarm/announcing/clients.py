@@ -108,6 +108,23 @@ class TrackerClients:
         """
         return await self._find_names(url, name, on_page, is_glob=False)
 
+    async def name_refusal(self, url: str, name: str, info_hash: bytes) -> str | None:
+        """Return why a tracker does not hold `name` for a torrent we announce; None if it does.
+
+        One try: a tracker that knows no names may not answer at all.
+        """
+        tracker = _parse(url)
+        if tracker.scheme != "udp" or name_fault(name):
+            return None
+        question = Question(
+            Action.NAME,
+            lambda connection, transaction: udp_tracker.claim_request(
+                connection, transaction, name, info_hash
+            ),
+            lambda datagram, _ipv6: udp_tracker.parse_claim_answer(datagram),
+        )
+        return await self._udp.ask(url, tracker, question, tries=1)
+
     async def search(self, url: str, glob: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
         """Return what is shared under names that match a glob, by name; at most MAX_MATCHES.
 

@@ -25,7 +25,8 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
             return f"{event.share_name}: sharing {event.path} ({size})"
         case events.Resolved():
             who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
-            known = f"{event.info_hash}, {size_text(event.size)}, {who}"
+            size = size_text(event.size) if event.size else "size unknown"
+            known = f"{event.info_hash}, {size}, {who}"
             return f"{event.share_name}: found at {event.tracker} ({known})"
         case events.Waiting():
             return f"{event.share_name or event.info_hash}: waiting: {event.reason}"
@@ -68,6 +69,12 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
         case events.StrategyFault():
             then = f"; replaced by {event.replaced_by}" if event.replaced_by else ""
             return f"strategy {event.plugin}: {event.reason} (fault {event.faults}){then}"
+        case _:
+            return _describe_end(event)
+
+
+def _describe_end(event: events.Event) -> str:
+    match event:
         case events.RecordingStopped():
             return f"{event.path}: cannot be written, and the recording ends: {event.reason}"
         case events.TorrentFailed():
@@ -91,6 +98,11 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
                 f"{event.tracker}: no answer for {event.seconds:g} s; does it run at this port, "
                 f"and does every firewall on the way let {carrier} through?"
             )
+        case events.NameRefused():
+            return (
+                f"{event.share_name}: cannot be found by its name at {event.tracker}: "
+                f"{event.reason}; by its info-hash or magnet link it can"
+            )
         case events.TrackerWarning():
             return f"{event.tracker} warns: {event.text}"
         case events.PrivateTorrent():
@@ -100,7 +112,44 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
             trackers = ", ".join(event.trackers)
             return f"{event.share_name}: private, and {trackers} is told of it all the same"
         case _:
+            return _describe_served(event)
+
+
+def _describe_served(event: events.Event) -> str:
+    match event:
+        case events.TrackerChange():
+            return _describe_change(event)
+        case events.TrackerSummary():
+            return _describe_summary(event)
+        case _:
             return event.name.replace("_", " ")
+
+
+def _describe_change(event: events.TrackerChange) -> str:
+    name = f" {event.share_name!r}" if event.share_name else ""
+    why = f": {event.reason}" if event.reason else ""
+    return f"{event.change.replace('_', ' ')}{name} {event.address} {event.info_hash}{why}"
+
+
+def _describe_summary(event: events.TrackerSummary) -> str:
+    counts = {
+        "registered": event.registered,
+        "renewed": event.renewed,
+        "completed": event.completed,
+        "stopped": event.stopped,
+        "expired": event.expired,
+        "refused": event.refused,
+        "names taken": event.names_taken,
+        "names refused": event.names_refused,
+        "names dropped": event.names_dropped,
+        "not told": event.untold,
+    }
+    happened = ", ".join(f"{word} {count:,}" for word, count in counts.items() if count)
+    holds = (
+        f"{count_text(event.peers, 'peer')} in {count_text(event.swarms, 'torrent')}, "
+        f"{count_text(event.names, 'name')}"
+    )
+    return f"{count_text(event.announces, 'announce')}: {happened or 'nothing new'}; {holds} now"
 
 
 def _address(host: str, port: int) -> str:

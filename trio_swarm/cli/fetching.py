@@ -4,12 +4,21 @@ import math
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import trio
 
 from trio_swarm import Torrent, parse_magnet, read_torrent
-from trio_swarm.errors import DiskFullError, NameUnknownError, StorageError, TrackerError
+from trio_swarm.cli.text import percent_text
+from trio_swarm.errors import (
+    DiskFullError,
+    NameUnknownError,
+    StalledError,
+    StorageError,
+    TrackerError,
+)
 from trio_swarm.events import Event, Waiting
+from trio_swarm.peer.standstill import Standstill
 from trio_swarm.settings import DEFAULT_TRACKER
 from trio_swarm.wanted import WantedHash, WantedMagnet, WantedName, WantedTorrent, parse_wanted
 
@@ -24,6 +33,20 @@ DISK_LAST_LOOK = 300.0
 
 RATIO_LOOK = 1.0
 """Seconds between looks at a seeder's ratio."""
+
+ALONE_PATIENCE = 30.0
+"""Seconds without a byte after which a download without peers is given up, if nobody said how long
+to wait: a peer whose heartbeat was lost is back by then, and a restarted one as well."""
+
+ALONE_LEAST = 5.0
+"""Seconds of those for which there must have been no peer: one that comes and goes is none."""
+
+PEERS_PATIENCE = 120.0
+"""The same with peers that give nothing. Slots go round every 10 to 30 s (BEP 3, "choking"), so
+even the fourth in a queue had a turn by then."""
+
+STALL_LOOK = 5.0
+"""Seconds between looks at who is there while nothing comes."""
 
 StartFetch = Callable[[], Awaitable[Torrent]]
 
@@ -42,7 +65,7 @@ def trackers_for(what: str, given: Sequence[str], *, has_peers: bool) -> tuple[s
         case WantedHash():
             is_known = has_peers
         case WantedMagnet(uri):
-            magnet = parse_magnet(uri)
+            magnet = parse_magnet(uri, takes_v2=True)
             is_known = has_peers or bool(magnet.trackers or magnet.peers)
         case WantedTorrent(path):
             is_known = has_peers or bool(read_torrent(path).announce_tiers)
@@ -75,8 +98,64 @@ async def fetch_when_known(
         delay = min(LAST_RETRY, delay * 1.5)
 
 
+class Patience(NamedTuple):
+    """How long a download may stand still, seconds; inf: for ever."""
+
+    alone: float
+    """Without a peer."""
+    with_peers: float
+
+    @classmethod
+    def of(cls, timeout: float | None, *, waits: bool) -> "Patience":
+        """Return what was asked for: so many seconds, for ever, or the default."""
+        if timeout is not None:
+            return cls(timeout, timeout)
+        return cls(math.inf, math.inf) if waits else cls(ALONE_PATIENCE, PEERS_PATIENCE)
+
+    def left(self, standstill: Standstill) -> float:
+        """Return in how many seconds to give up if nothing changes; 0 or less: now."""
+        left = self.with_peers - standstill.seconds
+        if standstill.alone is None or standstill.untried:
+            return left
+        # A short patience is meant as it was given.
+        least = min(ALONE_LEAST, self.alone)
+        return min(left, max(self.alone - standstill.seconds, least - standstill.alone))
+
+
+FOR_EVER = Patience(math.inf, math.inf)
+
+
+async def complete_or_stalled(torrent: Torrent, patience: Patience) -> None:
+    """Wait until a torrent is complete; StalledError if nothing comes for too long."""
+    while True:
+        left = patience.left(torrent.standstill())
+        if left <= 0:
+            raise StalledError(_stalled(torrent))
+        with trio.move_on_after(min(left, STALL_LOOK)):
+            await torrent.wait_complete()
+            return
+
+
+def _stalled(torrent: Torrent) -> str:
+    """Return what a person wants to know of a download that is given up, in one line."""
+    standstill, progress = torrent.standstill(), torrent.progress()
+    name = torrent.name or torrent.info_hash.hex()
+    kept = ""
+    if progress.have and progress.size:
+        kept = f"; {percent_text(progress.have, progress.size)} is kept"
+    return (
+        f"{name}: given up: {standstill.reason}{kept}; the same command goes on where this one was "
+        "(with --wait it waits for peers, with --timeout SECONDS so long)"
+    )
+
+
 async def complete_when_room(
-    torrent: Torrent, restart: StartFetch, folder: Path, *, on_event: Callable[[Event], None]
+    torrent: Torrent,
+    restart: StartFetch,
+    folder: Path,
+    *,
+    on_event: Callable[[Event], None],
+    patience: Patience = FOR_EVER,
 ) -> Torrent:
     """Return the torrent once it is complete; a full disk makes it pause, not fail.
 
@@ -87,7 +166,10 @@ async def complete_when_room(
     while True:
         before = torrent.progress().have
         try:
-            await torrent.wait_complete()
+            if patience == FOR_EVER:
+                await torrent.wait_complete()
+            else:
+                await complete_or_stalled(torrent, patience)
         except DiskFullError as error:
             progress = torrent.progress()
             await torrent.wait_over()

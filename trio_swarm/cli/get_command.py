@@ -1,6 +1,7 @@
 """`trio-swarm get`: fetch something and share it."""
 
 import glob
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,8 @@ import trio_swarm
 from trio_swarm import events
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.fetching import (
+    Patience,
+    complete_or_stalled,
     complete_when_room,
     fetch_when_known,
     make_folder,
@@ -33,7 +36,7 @@ from trio_swarm.cli.prompts import can_ask, choose_match
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.values import parse_info_hash, parse_peer
-from trio_swarm.errors import ConfigError, DiskFullError, NameAmbiguousError
+from trio_swarm.errors import ConfigError, DiskFullError, NameAmbiguousError, StalledError
 
 
 async def get(
@@ -47,6 +50,7 @@ async def get(
     option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
     info_hash: str | None = None,
     wait: Flag = False,
+    timeout: float | None = None,  # noqa: ASYNC109  a flag: nothing is cancelled by it
     seed: bool = True,
     seed_for: float | None = None,
     seed_ratio: float | None = None,
@@ -78,7 +82,11 @@ async def get(
     info_hash
         Which torrent is meant, where a name stands for several.
     wait
-        Wait until somebody shares the name, and for room on a full disk, instead of failing.
+        Wait until somebody shares the name, for peers and for room on a full disk, instead of
+        failing. Otherwise it ends when nothing came for 30 s and no peer is left, or for 120 s from
+        those that are connected.
+    timeout
+        End when nothing came for so many seconds, with --wait as well.
     seed
         Go on as a seeder when everything is there, or end.
     seed_for
@@ -101,6 +109,8 @@ async def get(
         raise ConfigError("--no-seed cannot go with --seed-for or --seed-ratio")
     positive("--seed-for", seed_for)
     positive("--seed-ratio", seed_ratio)
+    positive("--timeout", timeout)
+    patience = Patience.of(timeout, waits=wait)
     chosen = flagged("--info-hash", parse_info_hash, info_hash) if info_hash else None
     peers = [flagged("--peer", parse_peer, each) for each in peer]
     trackers = trackers_for(what, trackers_given(tracker), has_peers=bool(peers))
@@ -136,16 +146,22 @@ async def get(
                     meant = await _choose(what, trackers, error)
                 return await fetch(meant)
 
-            if wait:
-                torrent = await fetch_when_known(start, what, on_event=reporter.event)
-            else:
-                torrent = await start()
+            torrent: trio_swarm.Torrent | None = None
+            with trio.move_on_after(math.inf if timeout is None else timeout):
+                if wait:
+                    torrent = await fetch_when_known(start, what, on_event=reporter.event)
+                else:
+                    torrent = await start()
+            if torrent is None:
+                raise StalledError(f"{what}: nobody told within {timeout:g} s what that is")
             # Only now: a question may have been asked on the terminal.
             nursery.start_soon(reporter.follow, lambda: running.torrents)
             if wait:
-                torrent = await complete_when_room(torrent, start, folder, on_event=reporter.event)
+                torrent = await complete_when_room(
+                    torrent, start, folder, on_event=reporter.event, patience=patience
+                )
             else:
-                await _complete(torrent)
+                await _complete(torrent, patience)
             is_complete = True
             if seed:
                 reporter.say("seeding until stopped (Ctrl-C)")
@@ -189,9 +205,9 @@ async def _choose(what: str, trackers: Sequence[str], error: NameAmbiguousError)
     return choice.info_hash
 
 
-async def _complete(torrent: trio_swarm.Torrent) -> None:
+async def _complete(torrent: trio_swarm.Torrent, patience: Patience) -> None:
     try:
-        await torrent.wait_complete()
+        await complete_or_stalled(torrent, patience)
     except DiskFullError as error:
         error.add_note("what was fetched is kept: make room, and give the same command again")
         raise

@@ -90,6 +90,7 @@ class _Peer:
             max_peers_per_swarm=config.max_peers_per_swarm,
             max_peers_per_host=config.max_peers_per_host,
             max_names=config.max_names,
+            max_names_per_host=config.max_names_per_host,
             max_name_length=config.max_name_length,
         )
         try:

@@ -15,7 +15,7 @@ async def tracker(
     *,
     listen: str = ":6969",
     interval: float = 30.0,
-    lease: float = 75.0,
+    lease: float | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a tracker, where seeders register names and leechers find them.
@@ -30,7 +30,8 @@ async def tracker(
     interval
         Seconds between the heartbeats that peers are asked for.
     lease
-        Seconds after its last heartbeat that a peer is forgotten.
+        Seconds after its last heartbeat that a peer is forgotten; 2.5 intervals if not given. Other
+        clients that announce less often than they are asked to have longer.
     output
         How it talks.
 
@@ -41,7 +42,8 @@ async def tracker(
     try:
         settings.check()
     except ConfigError as error:
-        raise ConfigError(f"--{error}") from error  # its key is the flag's name
+        text = str(error).replace("the interval (", "--interval (")
+        raise ConfigError(f"--{text}") from error  # its key is the flag's name
 
     async def serve() -> int:
         await trio_swarm.serve_tracker(settings, on_event=reporter.event)

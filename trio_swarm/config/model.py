@@ -92,13 +92,14 @@ class TrackerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     listen: Listen = ("", _TRACKER.port)
     interval: Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)] = _TRACKER.interval
     """Seconds between the heartbeats it asks of peers."""
-    lease: Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)] = _TRACKER.lease
-    """Seconds after which a peer without a heartbeat is forgotten; at least `interval`."""
+    lease: Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)] | None = None
+    """Seconds after which a peer without a heartbeat is forgotten; None: 2.5 intervals."""
     max_swarms: Bound = _TRACKER.max_swarms
     max_peers: Bound = _TRACKER.max_peers
     max_peers_per_swarm: Bound = _TRACKER.max_peers_per_swarm
     max_peers_per_host: Bound = _TRACKER.max_peers_per_host
     max_names: Annotated[int, Meta(ge=0, le=100_000_000)] = _TRACKER.max_names
+    max_names_per_host: Annotated[int, Meta(ge=0, le=100_000_000)] = _TRACKER.max_names_per_host
     max_name_length: Annotated[int, Meta(ge=1, le=MAX_NAME_BYTES)] = _TRACKER.max_name_length
     """Bytes of UTF-8."""
 

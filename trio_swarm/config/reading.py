@@ -26,6 +26,7 @@ from trio_swarm.config.model import (
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers.loading import Axis, load_strategies
+from trio_swarm.tracker.settings import LEAST_LEASE
 
 MAX_FILE_SIZE = 1024 * 1024
 """Bytes: far above any peer's file, far below what parsing could choke on."""
@@ -287,11 +288,14 @@ class _Reader:
     def look_further(self, table: object, key: str) -> None:
         """Note values of one table that are right alone and wrong together."""
         match table:
-            case TrackerConfig() if table.lease < table.interval:
+            case TrackerConfig(interval=interval, lease=float(lease)) if (
+                lease < LEAST_LEASE * interval
+            ):
                 self.fail(
                     f"{key}.lease",
-                    f"must be at least tracker.interval ({table.interval:g}), "
-                    f"got {table.lease:g}: peers would be forgotten between heartbeats",
+                    f"must be at least {LEAST_LEASE * interval:g}, a tenth more than "
+                    f"tracker.interval ({interval:g}), got {lease:g}: peers would be forgotten "
+                    "between heartbeats; leave it out for 2.5 intervals",
                 )
             case ShareConfig():
                 self.shares.append((f"{key}.path", table))

@@ -10,6 +10,7 @@ import tomli_w
 
 from trio_swarm.config.model import LimitsConfig, PeerConfig, TrackerConfig, as_strategy
 from trio_swarm.settings import DEFAULT_TRACKER
+from trio_swarm.tracker.settings import LEASE_INTERVALS
 
 Role = Literal["tracker", "seeder", "leecher"]
 
@@ -69,12 +70,18 @@ def _tracker() -> str:
         [
             _Key("listen", _listen(default.listen), "UDP: HOST:PORT, or :PORT for every address."),
             _Key("interval", default.interval, "Seconds between the heartbeats asked of peers."),
-            _Key("lease", default.lease, "Seconds after its last heartbeat a peer is forgotten."),
+            _Key(
+                "lease",
+                LEASE_INTERVALS * default.interval,
+                "Seconds after its last heartbeat a peer is forgotten; 2.5 intervals if left out.",
+                is_example=True,
+            ),
             _Key("max_swarms", default.max_swarms, "What strangers can make it remember, at most."),
             _Key("max_peers", default.max_peers, "In all swarms."),
             _Key("max_peers_per_swarm", default.max_peers_per_swarm, "In one."),
             _Key("max_peers_per_host", default.max_peers_per_host, "Of one address."),
             _Key("max_names", default.max_names, "Names registered at once."),
+            _Key("max_names_per_host", default.max_names_per_host, "Of one address."),
             _Key("max_name_length", default.max_name_length, "Bytes of UTF-8."),
         ],
     )

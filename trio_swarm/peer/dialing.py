@@ -1,6 +1,7 @@
 """Dialling the peers a torrent knows of, and the handshake of either direction."""
 
 import math
+import os
 from typing import TYPE_CHECKING
 
 import trio
@@ -77,12 +78,13 @@ async def _dial(
         if dialled is not None:
             refusal = torrent.peer_set.admit(*dialled, is_outgoing=True)
     except (OSError, trio.TooSlowError, RemoteProtocolError, trio.BrokenResourceError) as error:
-        refusal = shown(str(error)) or type(error).__name__
+        refusal = shown(_describe(error))
     finally:
         limit.release_on_behalf_of(token)
         torrent.peer_set.dial_wakeup.set()
     if refusal is not None:
         candidates.lost(address, trio.current_time())
+        torrent.peer_set.outcomes.failed(address, refusal)
         context.emit(
             events.PeerLost(
                 info_hash=torrent.info_hash.hex(),
@@ -90,6 +92,15 @@ async def _dial(
                 reason=f"could not connect: {refusal}",
             )
         )
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, trio.TooSlowError):
+        return "no answer"
+    if isinstance(error, OSError):
+        # Trio's own text names the address again.
+        return os.strerror(error.errno) if error.errno else str(error)
+    return str(error) or "the connection broke"
 
 
 async def _look_up(torrent: "Torrent", address: Address) -> None:

@@ -66,6 +66,8 @@ class Download:
         )
         self.wakeup = Wakeup()
         self.rate = RateEstimate()
+        self.moved_at = -math.inf
+        """When a block that was asked for came last."""
         self.sources: dict[str, int] = {}
         self._files = files
         self._disk = disk
@@ -113,6 +115,7 @@ class Download:
         if outcome is BlockOutcome.UNREQUESTED:
             return False
         self.rate.add(length, now)
+        self.moved_at = now
         connection.downloaded += length
         connection.moved_at = connection.received_at = now
         if is_accepted:

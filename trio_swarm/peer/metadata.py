@@ -1,5 +1,6 @@
 """The info dictionary over the wire (BEP 9): fetching it when we lack it, serving it when we do."""
 
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -36,8 +37,10 @@ class MetadataExchange:
 
     def __init__(self, torrent: "Torrent") -> None:
         self._torrent = torrent
-        self._assembler = MetadataAssembler(torrent.info_hash)
+        self._assembler = MetadataAssembler(torrent.info_hash, v2_hash=torrent.v2_hash)
         self._wakeup = Wakeup()
+        self.moved_at = -math.inf
+        """When a piece came last."""
 
     async def wait(self) -> Info:
         """Ask the peers for the metadata until it is whole; return it.
@@ -81,7 +84,7 @@ class MetadataExchange:
             case MetadataRequest(piece):
                 self._requested(connection, piece)
             case MetadataData() as data if self._torrent.info is None:
-                now = trio.current_time()
+                now = self.moved_at = trio.current_time()
                 for liar in self._assembler.received(connection.key, data, now):
                     culprit = self._torrent.peer_set.connections.get(liar)
                     if culprit is not None:

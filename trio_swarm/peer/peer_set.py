@@ -10,6 +10,7 @@ from trio_swarm.errors import BencodeError, IdleTalkError, RemoteProtocolError
 from trio_swarm.foreign_text import shown
 from trio_swarm.peer.connection import PeerClosedError, PeerConnection
 from trio_swarm.peer.dialing import dial_peers
+from trio_swarm.peer.standstill import Outcomes
 from trio_swarm.peer.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
@@ -57,6 +58,11 @@ class PeerSet:
         self.connections: dict[int, PeerConnection] = {}
         self.candidates = Candidates()
         self.dial_wakeup = Wakeup()
+        self.outcomes = Outcomes()
+        self.alone_since = trio.current_time()
+        """When the latest peer left."""
+        self.had_any = False
+        """Some peer was connected before."""
         self._torrent = torrent
         self._context = torrent.context
         self._nursery: trio.Nursery | None = None
@@ -111,6 +117,9 @@ class PeerSet:
             stream.close()
             return "no place is free"
         self.connections[connection.key] = connection
+        self.had_any = True
+        if is_outgoing:
+            self.outcomes.connected(stream.remote)
         self._nursery.start_soon(
             self._supervise, connection, wire_events, name=f"peer {connection.address}"
         )
@@ -193,20 +202,21 @@ class PeerSet:
                     self._context.talkative.strike(connection.host, trio.current_time())
                 has_left = isinstance(error, LEAVING) and not connection.is_closing
         finally:
-            self._left(connection, has_left=has_left)
+            self._left(connection, reason, has_left=has_left)
             self._context.emit(
                 events.PeerLost(
                     info_hash=info_hash, address=format_address(connection.remote), reason=reason
                 )
             )
 
-    def _left(self, connection: PeerConnection, *, has_left: bool) -> None:
+    def _left(self, connection: PeerConnection, reason: str, *, has_left: bool) -> None:
         """Forget a connection; `has_left`: the peer ended it, and did nothing wrong."""
-        now = trio.current_time()
+        now = self.alone_since = trio.current_time()
         del self.connections[connection.key]
         self._context.places.release(connection)
         address = connection.listen_address
         if address is not None and not self.is_connected_to(address):
+            self.outcomes.failed(address, reason)
             if connection.downloaded or connection.uploaded:
                 self.candidates.succeeded(address)
             is_complete = self._torrent.is_complete

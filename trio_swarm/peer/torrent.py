@@ -1,6 +1,8 @@
 """One torrent of a node: its nursery, and its way from metadata to seeding."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,15 @@ from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet, first_leaf
 from trio_swarm.peer.reporting import peer_progress_of, progress_of
 from trio_swarm.peer.seeding import Upload
+from trio_swarm.peer.standstill import (
+    MAX_NAMED,
+    QUIET_PEERS,
+    SAY_AGAIN,
+    SAY_AT_MOST,
+    SAY_FIRST,
+    Standstill,
+    standstill_of,
+)
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.progress import PeerProgress, Progress, State
@@ -32,9 +43,6 @@ if TYPE_CHECKING:
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
-
-NO_PEERS_PATIENCE = 3.0
-"""Seconds without any peer before a download says that it waits."""
 
 
 class TorrentPlan(Struct, frozen=True, kw_only=True):
@@ -59,6 +67,8 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     peers: Sequence[Address] = ()
     scheduler: str | None = None
     scheduler_options: dict[str, object] | None = None
+    v2_hash: bytes | None = None
+    """All 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning (BEP 52)."""
     record: Path | None = None
     """The file to record the download to."""
 
@@ -66,9 +76,17 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
 class Torrent:
     """A swarm this node takes part in, as seeder or leecher; made by `Node.share`, `Node.fetch`."""
 
-    def __init__(self, context: NodeContext, plan: TorrentPlan) -> None:
+    def __init__(
+        self,
+        context: NodeContext,
+        plan: TorrentPlan,
+        *,
+        adopt_hash: Callable[["Torrent", bytes], bool] = lambda _torrent, _info_hash: True,
+    ) -> None:
         self.context = context
         self.info_hash = plan.info_hash
+        self.v2_hash = plan.v2_hash
+        self._adopt_hash = adopt_hash
         self.name = plan.name
         self.metainfo = plan.metainfo
         self.expected_size = plan.size
@@ -93,7 +111,7 @@ class Torrent:
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
         )
         self._trackers = Trackers(self, plan)
-        self._started_at = trio.current_time()
+        self._started_at = self._began_at = trio.current_time()
         self._scope = trio.CancelScope()
         self._started = trio.Event()
         self._complete = trio.Event()
@@ -152,6 +170,27 @@ class Torrent:
         """Return how far the torrent is."""
         return progress_of(self, trio.current_time())
 
+    @property
+    def moved_at(self) -> float:
+        """When something of use came last, or when it was first asked for."""
+        blocks = -math.inf if self.download is None else self.download.moved_at
+        # On a slow link a long block takes minutes, and every byte of it is one that came.
+        coming = [
+            connection.last_received
+            for connection in self.peer_set.connections.values()
+            if connection.wire.is_within_block
+        ]
+        return max(self._began_at, self.metadata.moved_at, blocks, *coming)
+
+    def standstill(self) -> Standstill:
+        """Return for how long nothing has come, and what the download waits for."""
+        return standstill_of(self, trio.current_time())
+
+    def tracker_news(self) -> list[str]:
+        """Return what trackers said last, of a few of them."""
+        news = self._trackers.news.items()
+        return [f"{tracker} {said}" for tracker, said in islice(news, MAX_NAMED)]
+
     def peers(self) -> list[PeerProgress]:
         """Return the connected peers, in the order they joined."""
         now = trio.current_time()
@@ -186,10 +225,14 @@ class Torrent:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
-                nursery.start_soon(self._say_when_lonely, name=f"watch peers of {self.name}")
+                nursery.start_soon(self._trackers.watch_name, name=f"watch the name {self.name}")
+                nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
                     nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
-                    self._learned(await self.metadata.wait())
+                    info = await self.metadata.wait()
+                    if info.info_hash != self.info_hash:
+                        self._become_v1(info)
+                    self._learned(info)
                     await self._open()
                 else:
                     # First what is there, so that the first announce tells seeder from leecher.
@@ -208,6 +251,19 @@ class Torrent:
                         nursery.start_soon(self._recording.close)
                     nursery.start_soon(self._trackers.stop)
                     nursery.start_soon(self._close_files)
+
+    def _become_v1(self, info: Info) -> None:
+        """Go on by the version 1 info-hash of a hybrid torrent that was asked for by the other.
+
+        Clients that know version 1 only are in that swarm, and so are those that know both.
+        """
+        if not self._adopt_hash(self, info.info_hash):
+            raise MetainfoError(
+                f"{info.name} is in this node already, by its version 1 info-hash "
+                f"{info.info_hash.hex()}"
+            )
+        self.info_hash = info.info_hash
+        self._trackers.change_swarm()
 
     def _learned(self, info: Info) -> None:
         self.name = self.name or info.name
@@ -284,6 +340,7 @@ class Torrent:
             raise StorageError("changed while it was about to be shared", path=files.root)
         if not was_complete:
             self.state = "downloading"
+            self._began_at = trio.current_time()
             await download.run()
             self.state = "finishing"
         if not files.is_complete:
@@ -327,14 +384,23 @@ class Torrent:
             )
         )
 
-    async def _say_when_lonely(self) -> None:
-        await trio.sleep(NO_PEERS_PATIENCE)
-        if not self.peer_set.connections and self.state in ("metadata", "downloading"):
+    async def _say_what_it_waits_for(self) -> None:
+        """Tell of a standstill, ever more seldom, and of each new one soon."""
+        pause, told = SAY_FIRST, -math.inf
+        while not self._complete.is_set():
+            await trio.sleep(pause)
+            standstill = self.standstill()
+            least = SAY_FIRST if standstill.alone is not None else QUIET_PEERS
+            if standstill.seconds < least:
+                pause = SAY_FIRST
+                continue
+            pause = SAY_AGAIN if self.moved_at > told else min(SAY_AT_MOST, 2 * pause)
+            told = trio.current_time()
             self.context.emit(
                 events.Waiting(
                     info_hash=self.info_hash.hex(),
                     share_name=self.name,
-                    reason="no peer yet; waiting for one to appear",
+                    reason=standstill.reason,
                 )
             )
 

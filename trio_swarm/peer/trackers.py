@@ -9,18 +9,23 @@ that were told until then are told that we stopped.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
 from trio_swarm import events
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.errors import TrackerError
+from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent, TorrentPlan
+
+NAME_LOOK = 600.0
+"""Seconds between questions to a tracker whether our name is still found there."""
 
 UNKNOWN_LEFT = 1 << 40
 """What `left` says while the size is unknown: we are a leecher, not a seeder."""
@@ -43,6 +48,11 @@ class Trackers:
         self._peers_of: dict[str, tuple[Address, ...]] = {}
         """Whom each tracker named last."""
         self._warnings: dict[str, set[str]] = {}
+        self._name_due: dict[str, float] = {}
+        self._name_refusals: dict[str, str | None] = {}
+        self._name_wakeup = Wakeup()
+        self.news: dict[str, str] = {}
+        """What each tracker answered last, in a few words."""
         self.tiers = plan.tiers
         self._announcer = self._make_announcer()
         if plan.metainfo is not None and plan.metainfo.info.private:
@@ -70,6 +80,12 @@ class Trackers:
     def announce_now(self) -> None:
         """Ask for peers soon."""
         self._announcer.announce_now()
+
+    def change_swarm(self) -> None:
+        """Announce the info-hash that the torrent has now, and that we left the other swarm."""
+        self._peers_of.clear()
+        self._announcer = self._make_announcer()
+        self._scope.cancel()
 
     def keep_private(self) -> None:
         """Keep to the torrent's own trackers from now on: it is private."""
@@ -107,7 +123,8 @@ class Trackers:
         return Announcer(
             context.clients,
             self.tiers,
-            make_request=self._request,
+            # One that has been replaced says goodbye in the swarm that it was for.
+            make_request=partial(self._request, self._torrent.info_hash),
             on_answer=self._answered,
             on_failure=self._failed,
             on_silence=self._is_silent,
@@ -115,14 +132,48 @@ class Trackers:
             one_at_a_time=self._is_private,
         )
 
-    def _request(self, event: AnnounceEvent) -> AnnounceRequest:
+    async def watch_name(self) -> NoReturn:
+        """Ask each tracker that took an announce whether it holds our name; tell if not, and why.
+
+        An announce's answer cannot say it (BEP 15). A tracker that does not know the question is
+        asked once.
+        """
+        while True:
+            for tracker in [
+                url for url, due in self._name_due.items() if due <= trio.current_time()
+            ]:
+                await self._ask_for_name(tracker)
+            await self._name_wakeup.wait()
+
+    async def _ask_for_name(self, tracker: str) -> None:
+        torrent = self._torrent
+        self._name_due[tracker] = math.inf
+        try:
+            refusal = await torrent.context.clients.name_refusal(
+                tracker, torrent.name, torrent.info_hash
+            )
+        except TrackerError:
+            return
+        self._name_due[tracker] = trio.current_time() + NAME_LOOK
+        if refusal is not None and refusal != self._name_refusals.get(tracker):
+            torrent.context.emit(
+                events.NameRefused(
+                    info_hash=torrent.info_hash.hex(),
+                    tracker=tracker,
+                    share_name=torrent.name,
+                    reason=refusal,
+                )
+            )
+        self._name_refusals[tracker] = refusal
+
+    def _request(self, info_hash: bytes, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
         download = torrent.download
         size = torrent.info.length if torrent.info is not None else torrent.expected_size
         # Unknown is not zero: that would make us a seeder.
         left = download.missing_bytes() if download is not None else size or UNKNOWN_LEFT
         return AnnounceRequest(
-            info_hash=torrent.info_hash,
+            info_hash=info_hash,
             peer_id=torrent.context.peer_id,
             port=torrent.context.port,
             uploaded=torrent.upload.uploaded,
@@ -146,9 +197,16 @@ class Trackers:
             if self._source:
                 self._leave_others(answer.peers)
             self._source = tracker
+        if torrent.name and not self._is_private and self._name_due.setdefault(tracker, now) <= now:
+            self._name_wakeup.set()
         for address in answer.peers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()
+        others = max(0, answer.leechers - 1)  # we are one
+        self.news[tracker] = (
+            f"lists {answer.seeders} seeder{'' if answer.seeders == 1 else 's'} and {others} "
+            f"other leecher{'' if others == 1 else 's'}"
+        )
         torrent.context.emit(
             events.Announced(
                 info_hash=torrent.info_hash.hex(),
@@ -174,6 +232,7 @@ class Trackers:
 
     def _failed(self, tracker: str, error: TrackerError, retry_in: float) -> None:
         torrent = self._torrent
+        self.news[tracker] = "does not work"
         torrent.context.emit(
             events.TrackerFailed(
                 info_hash=torrent.info_hash.hex(),
@@ -184,6 +243,7 @@ class Trackers:
         )
 
     def _is_silent(self, tracker: str, seconds: float) -> None:
+        self.news[tracker] = f"has not answered for {seconds:.0f} s"
         self._torrent.context.emit(
             events.TrackerSilent(
                 info_hash=self._torrent.info_hash.hex(), tracker=tracker, seconds=seconds

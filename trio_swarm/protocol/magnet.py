@@ -28,6 +28,7 @@ _HEX = re.compile(r"[0-9a-fA-F]{40}")
 _BASE32 = re.compile(r"[A-Za-z2-7]{32}")
 _V1 = "urn:btih:"
 _V2 = "urn:btmh:"
+_MULTIHASH = re.compile(r"urn:btmh:1220([0-9a-f]{64})")
 # Control characters, and those that turn the direction of text, would deceive who reads the name.
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -46,10 +47,16 @@ class Magnet(Struct, frozen=True):
     trackers: tuple[str, ...] = ()
     peers: tuple[Address, ...] = ()
     length: int | None = None
+    v2_hash: bytes | None = None
+    """All 32 bytes of the version 2 info-hash, where the link has no other (BEP 52): `info_hash` is
+    its beginning then."""
 
     def to_uri(self) -> str:
         """Return the link; `parse_magnet` reads the same Magnet back."""
-        parts = [f"xt={_V1}{self.info_hash.hex()}"]
+        topic = f"{_V1}{self.info_hash.hex()}"
+        if self.v2_hash is not None:
+            topic = f"{_V2}1220{self.v2_hash.hex()}"
+        parts = [f"xt={topic}"]
         if self.name:
             parts.append(f"dn={quote(self.name, safe='', errors='replace')}")
         if self.length is not None:
@@ -59,8 +66,11 @@ class Magnet(Struct, frozen=True):
         return _SCHEME + "&".join(parts)
 
 
-def parse_magnet(uri: str) -> Magnet:
+def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
     """Return what the link `uri` says.
+
+    With `takes_v2` it may have an info-hash of version 2 only; whether that is of a hybrid torrent,
+    which can be fetched, the metadata will tell.
 
     Raises MetainfoError without exactly one version 1 info-hash (hex or base32; one of version 2
     beside it is ignored), or beyond a limit. Hints that make no sense are left out, as are
@@ -82,12 +92,15 @@ def parse_magnet(uri: str) -> Magnet:
         values.setdefault(plain, []).append(value.strip())
     name = _UNPRINTABLE.sub("", values.get("dn", [""])[0])[:MAX_NAME_LENGTH].strip()
     length = values.get("xl", [""])[0]
+    topics = values.get("xt", [])
+    v2_hash = _read_v2_topic(topics) if takes_v2 else None
     return Magnet(
-        info_hash=_read_topic(values.get("xt", [])),
+        info_hash=_read_topic(topics) if v2_hash is None else v2_hash[:20],
         name=name or None,
         trackers=tuple(usable_tracker_urls(values.get("tr", []))),
         peers=_read_peers(values.get("x.pe", [])),
         length=_read_length(length),
+        v2_hash=v2_hash,
     )
 
 
@@ -107,6 +120,16 @@ def parse_info_hash(text: str) -> bytes:
     raise MetainfoError(
         f"not an info-hash (40 hex digits, or 32 characters of base32): {text[:80]!r}"
     )
+
+
+def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
+    """Return the one version 2 info-hash of a link that has none of version 1."""
+    topics = [topic.lower() for topic in topics]
+    if any(topic.startswith(_V1) for topic in topics):
+        return None
+    # A multihash: SHA-256, 32 bytes (BEP 52, "magnet links").
+    found = {match[1] for topic in topics if (match := _MULTIHASH.fullmatch(topic))}
+    return bytes.fromhex(found.pop()) if len(found) == 1 else None
 
 
 def _read_topic(topics: Iterable[str]) -> bytes:

@@ -68,18 +68,21 @@ class _Claim(Struct):
 class MetadataAssembler:
     """Fetches the metadata of one info-hash from several peers at once; `raw` is the result.
 
+    `v2_hash`: all 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning.
+
     Pure: peers are opaque keys, time comes in as `now` (seconds). After every event call `plan` and
     send what it asks for, and call it again at `next_deadline()`.
     """
 
-    def __init__(self, info_hash: bytes) -> None:
+    def __init__(self, info_hash: bytes, *, v2_hash: bytes | None = None) -> None:
         self._info_hash = info_hash
+        self._v2_hash = v2_hash
         self._peers: dict[int, _Peer] = {}
         self._claims: dict[int, _Claim] = {}
         self._liars: set[int] = set()
         self._planned = -math.inf
         self.raw: bytes | None = None
-        """The info dictionary's bytes, once their SHA-1 is the info-hash."""
+        """The info dictionary's bytes, once the info-hash is theirs."""
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -262,12 +265,23 @@ class MetadataAssembler:
         peer.asked.add(piece)
         return MetadataAsk(key, piece)
 
+    def _is_right(self, raw: bytes) -> bool:
+        """Whether the info-hash is of these bytes.
+
+        On the wire that of version 2 is cut to 20 bytes (BEP 52, "infohash"), and so looks like one
+        of version 1.
+        """
+        digest = hashlib.sha256(raw).digest()
+        if self._v2_hash is not None:
+            return digest == self._v2_hash
+        return self._info_hash in (hashlib.sha1(raw).digest(), digest[:20])
+
     def _check(self, claim: _Claim) -> list[int]:
         count = metadata_piece_count(claim.size)
         if len(claim.pieces) < count:
             return []
         raw = b"".join(claim.pieces[piece] for piece in range(count))
-        if hashlib.sha1(raw).digest() == self._info_hash:
+        if self._is_right(raw):
             self.raw = raw
             self._claims.clear()
             self._peers.clear()

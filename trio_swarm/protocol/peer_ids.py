@@ -52,6 +52,21 @@ _DOTTED_CLIENTS = {b"A2-": "aria2", b"M": "BitTorrent", b"Q": "Queen Bee"}
 _VERSION_DIGITS = string.digits + string.ascii_uppercase
 
 
+def is_our_client(peer_id: bytes) -> bool:
+    """Whether a peer id says that it is trio-swarm's, of any version."""
+    return peer_id[:3] == PEER_ID_PREFIX[:3]
+
+
+def is_foreign_client(peer_id: bytes) -> bool:
+    """Whether a peer id names another client in one of the styles of BEP 20."""
+    if peer_id[:1] == b"-":
+        return peer_id[7:8] == b"-" and not is_our_client(peer_id)
+    return any(
+        peer_id.startswith(prefix) and _dotted_version(peer_id.removeprefix(prefix))
+        for prefix in _DOTTED_CLIENTS
+    )
+
+
 def make_peer_id(rng: random.Random) -> bytes:
     """Return a new 20-byte peer id: our prefix and 12 random letters and digits."""
     tail = rng.choices(_RANDOM_CHARACTERS, k=PEER_ID_LENGTH - len(PEER_ID_PREFIX))

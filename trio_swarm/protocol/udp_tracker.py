@@ -18,9 +18,11 @@ Name request::
     8       4   action          0x6e616d65 ("name")
     12      4   transaction_id
     16      2   offset          matches to skip (paging)
-    18      2   flags           bit 0: the name is a glob pattern (* ? [abc] [!abc]); others 0
+    18      2   flags           bit 0: the name is a glob pattern (* ? [abc] [!abc])
+                                bit 1: an info-hash follows, whether it holds the name; others 0
     20      2   length          bytes of the name, at most 255
     22      n   name            UTF-8
+    22+n    20  info_hash       with bit 1 only
 
 Name answer, never above 1,200 bytes::
 
@@ -35,6 +37,10 @@ Name answer, never above 1,200 bytes::
         32  4   leechers
         36  2   length          bytes of the name
         38  n   name            UTF-8
+
+With bit 1 the answer has one match, if that info-hash holds the name or would as soon as the asker
+announces it; else none, and after them why not: length (2 bytes) and UTF-8. The answer to an
+announce has no place for that (BEP 15), and a peer whose name finds no room is listed without it.
 
 An unknown name is an answer with no matches. Matches of a glob are sorted by name (code points).
 Errors are action 3, as everywhere. A tracker that does not know names answers with an error or not
@@ -65,20 +71,26 @@ __all__ = [
     "AnnounceAnswer",
     "AnnounceEvent",
     "AnnounceRequest",
+    "NameClaim",
     "NameMatch",
     "NamePage",
     "NameQuery",
     "ScrapeCounts",
     "announce_answer",
     "announce_request",
+    "claim_answer",
+    "claim_request",
     "connect_answer",
     "connect_request",
     "error_answer",
     "is_bare_refusal",
+    "is_claim",
     "name_answer",
     "name_request",
     "parse_announce_answer",
     "parse_answer_header",
+    "parse_claim_answer",
+    "parse_claim_request",
     "parse_connect_answer",
     "parse_error_answer",
     "parse_name_answer",
@@ -122,6 +134,14 @@ class NameQuery(NamedTuple):
     pattern: str
 
 
+class NameClaim(NamedTuple):
+    """A question whether `info_hash` holds `name`, or may."""
+
+    transaction_id: int
+    name: str
+    info_hash: bytes
+
+
 class NamePage(NamedTuple):
     """A name answer: `listed` of `total`, of which `matches` make sense."""
 
@@ -149,6 +169,8 @@ MAX_PEERS6: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 18
 """IPv6 peers that fit MAX_ANSWER: 65, of 18 bytes each (BEP 7)."""
 
 _GLOB_FLAG = 1
+_CLAIM_FLAG = 2
+_REASON_LENGTH = struct.Struct(">H")
 _U32 = 2**32 - 1
 _U16 = 2**16 - 1
 _U64 = 2**64 - 1
@@ -206,6 +228,13 @@ def name_request(
     )
 
 
+def claim_request(connection_id: bytes, transaction_id: int, name: str, info_hash: bytes) -> bytes:
+    """Return a request whether `info_hash` holds `name`, or may."""
+    text = name.encode()
+    head = _NAME_REQUEST.pack(connection_id, Action.NAME, transaction_id, 0, _CLAIM_FLAG, len(text))
+    return head + text + info_hash
+
+
 def parse_options(options: bytes) -> bytes:
     """Return the URLData among what follows an announce request, concatenated (BEP 41)."""
     chunks: list[bytes] = []
@@ -244,11 +273,29 @@ def parse_name_request(data: bytes) -> NameQuery:
         raise RemoteProtocolError(f"a name asked for is 1 to {MAX_NAME_BYTES} bytes")
     if flags & ~_GLOB_FLAG:
         raise RemoteProtocolError("unknown flags in a name request")
+    return NameQuery(transaction_id, offset, bool(flags & _GLOB_FLAG), _decode_name(text))
+
+
+def is_claim(data: bytes) -> bool:
+    """Whether a name request is about one info-hash: `parse_claim_request` reads it then."""
+    return len(data) >= _NAME_REQUEST.size and _NAME_REQUEST.unpack_from(data)[4] == _CLAIM_FLAG
+
+
+def parse_claim_request(data: bytes) -> NameClaim:
+    """Return what a name request asks of one info-hash."""
+    _, _, transaction_id, _, _, length = _NAME_REQUEST.unpack_from(data)
+    text = data[_NAME_REQUEST.size : _NAME_REQUEST.size + length]
+    info_hash = data[_NAME_REQUEST.size + length :][:20]
+    if not 0 < length <= MAX_NAME_BYTES or len(info_hash) != 20:
+        raise RemoteProtocolError(f"a claim is a name of 1 to {MAX_NAME_BYTES} bytes and 20 more")
+    return NameClaim(transaction_id, _decode_name(text), info_hash)
+
+
+def _decode_name(text: bytes) -> str:
     try:
-        pattern = text.decode()
+        return text.decode()
     except UnicodeDecodeError:
         raise RemoteProtocolError("the name is not UTF-8") from None
-    return NameQuery(transaction_id, offset, bool(flags & _GLOB_FLAG), pattern)
 
 
 # Answers
@@ -289,6 +336,14 @@ def name_answer(transaction_id: int, total: int, matches: Iterable[NameMatch]) -
         )
     header = _NAME_ANSWER.pack(Action.NAME, transaction_id, min(total, _U16), len(packed))
     return header + b"".join(packed)
+
+
+def claim_answer(transaction_id: int, match: NameMatch | None, reason: str) -> bytes:
+    """Return an answer to a claim: what holds the name, or None and why it does not."""
+    if match is not None:
+        return name_answer(transaction_id, 1, [match])
+    text = reason.encode("utf-8", "replace")[:MAX_ERROR_TEXT]
+    return name_answer(transaction_id, 0, ()) + _REASON_LENGTH.pack(len(text)) + text
 
 
 def error_answer(transaction_id: int, message: str) -> bytes:
@@ -374,8 +429,24 @@ def parse_name_answer(data: bytes) -> NamePage:
     return NamePage(total, tuple(matches), count)
 
 
+def parse_claim_answer(data: bytes) -> str | None:
+    """Return why an info-hash does not hold a name, fit to show; None if it does, or may."""
+    if parse_name_answer(data).matches:
+        return None
+    at = _NAME_ANSWER.size
+    if len(data) < at + _REASON_LENGTH.size:
+        return None  # as a tracker answers that only knows that nobody holds it
+    (length,) = _REASON_LENGTH.unpack_from(data, at)
+    text = data[at + _REASON_LENGTH.size :][: min(length, MAX_ERROR_TEXT * 4)]
+    return _printable(text) or None
+
+
 def parse_error_answer(data: bytes) -> str:
     """Return the message of an error answer, fit to show."""
-    text = data[_ANSWER_HEADER.size :][: MAX_ERROR_TEXT * 4].decode("utf-8", "replace")
-    shown = "".join(c for c in text if c.isprintable())[:MAX_ERROR_TEXT].strip()
-    return shown or "error without a message"
+    text = data[_ANSWER_HEADER.size :][: MAX_ERROR_TEXT * 4]
+    return _printable(text) or "error without a message"
+
+
+def _printable(text: bytes) -> str:
+    shown = text.decode("utf-8", "replace")
+    return "".join(c for c in shown if c.isprintable())[:MAX_ERROR_TEXT].strip()

@@ -90,6 +90,11 @@ class WireReader(WireMessages):
             raise
         return events
 
+    @property
+    def is_within_block(self) -> bool:
+        """Whether a block is on its way to its place: then nothing else can come before its end."""
+        return self._place is not None
+
     def give_up_place(self) -> BlockPlace | None:
         """Return the place of a block that will never be whole: the connection has ended."""
         place, self._place = self._place, None

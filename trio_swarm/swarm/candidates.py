@@ -86,6 +86,19 @@ class Candidates:
         """Return when `take_due` will next have something; infinity if nothing is to come."""
         return min((c.due for c in self._known.values() if not c.is_busy), default=float("inf"))
 
+    def untried(self) -> int:
+        """Return how many addresses were never dialled, nor are being dialled."""
+        return sum(not c.failures and not c.is_busy for c in self._known.values())
+
+    def busy(self) -> list[Address]:
+        """Return the addresses that are being dialled, or are connected."""
+        return [address for address, candidate in self._known.items() if candidate.is_busy]
+
+    def due(self, address: Address) -> float | None:
+        """Return when an address is dialled again, None if it is busy or not remembered."""
+        candidate = self._known.get(address)
+        return None if candidate is None or candidate.is_busy else candidate.due
+
     def failures(self, address: Address) -> int:
         """Return how often in a row the peer at `address` was lost or could not be reached."""
         candidate = self._known.get(address)

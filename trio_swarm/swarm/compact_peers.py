@@ -7,6 +7,7 @@ object. Every change moves at most two peers (swap with the last), so all of the
 
 from array import array
 from collections.abc import Callable
+from typing import NamedTuple
 
 INDEX_ABOVE = 64
 """Peers. Up to here `bytearray.find` takes 0.1 µs more than a dict at most. That takes 100 bytes a
@@ -29,6 +30,24 @@ def is_loopback(host: bytes | bytearray) -> bool:
     return host[0] == 0x7F if len(host) == 4 else host == LOOPBACK6
 
 
+class EndedLease(NamedTuple):
+    """A peer that was taken out: its compact address, and when its lease ended."""
+
+    address: bytes
+    ended: float
+    habit: int
+
+
+class Bucket(dict["CompactPeers", None]):
+    """Peers of swarms that an ExpiryCalendar has at one tick."""
+
+    __slots__ = ("tick",)
+
+    def __init__(self, tick: int = 0) -> None:
+        super().__init__()
+        self.tick = tick
+
+
 class CompactPeers:
     """All peers of a swarm in one family; `stride` is 6 (IPv4) or 18 (IPv6) bytes."""
 
@@ -38,6 +57,7 @@ class CompactPeers:
         "_stride",
         "bucket",
         "expires",
+        "habits",
         "index",
         "info_hash",
         "packed",
@@ -52,11 +72,13 @@ class CompactPeers:
         """Compact addresses, by position; changed here only."""
         self.expires = array("d")
         """When the lease of each peer ends, by position."""
+        self.habits: bytearray | None = None
+        """Of each peer (`tracker_leases`), by position; None: all are prompt."""
         self.index: dict[bytes, int] | None = None
         """Positions by compact address; None in a small swarm, see `find`."""
         self.seeders = 0
         """Peers at positions below this one have everything."""
-        self.bucket: dict[CompactPeers, None] = {}
+        self.bucket = Bucket()
         """Where an ExpiryCalendar has put these peers."""
         self._cursor = 0
         """A sweep is under way and has seen the positions from here on; 0: none is."""
@@ -93,11 +115,28 @@ class CompactPeers:
         self.packed += address
         self.expires.append(expires)
         self._earliest = min(self._earliest, expires)
+        if self.habits is not None:
+            self.habits.append(0)
         if self.index is not None:
             self.index[address] = position
         elif position >= INDEX_ABOVE:
             self.index = {self.address(at): at for at in range(position + 1)}
         return position
+
+    def renew(self, position: int, expires: float, habit: int) -> None:
+        """Give a listed peer a lease that may end sooner than the one before, and a habit."""
+        self.expires[position] = expires
+        # A sweep under way may have seen it already.
+        self._earliest = min(self._earliest, expires)
+        if self.habits is None:
+            if not habit:
+                return
+            self.habits = bytearray(len(self.expires))
+        self.habits[position] = habit
+
+    def habit(self, position: int) -> int:
+        """Return the habit of a listed peer."""
+        return 0 if self.habits is None else self.habits[position]
 
     def set_seeder(self, position: int, *, is_seeder: bool) -> int:
         """Say whether a listed peer has everything; return its position after that."""
@@ -125,6 +164,8 @@ class CompactPeers:
         address = self.address(last)
         del self.packed[-self._stride :]
         self.expires.pop()
+        if self.habits is not None:
+            self.habits.pop()
         if self.index is not None:
             del self.index[address]
             if last < INDEX_BELOW:
@@ -168,8 +209,8 @@ class CompactPeers:
             del run[at : at + stride]
         return run
 
-    def sweep(self, now: float, limit: int) -> tuple[list[bytes], float | None]:
-        """Take out up to `limit` of SWEEP peers whose lease has ended: (addresses, next end).
+    def sweep(self, now: float, limit: int) -> tuple[list["EndedLease"], float | None]:
+        """Take out up to `limit` of SWEEP peers whose lease has ended: (them, next end).
 
         The next end of a lease is None while there is more to look at: call it again then, whatever
         else has happened in between.
@@ -181,7 +222,7 @@ class CompactPeers:
         # From the end on, because it is the last peer that fills a gap.
         at = min(self._cursor, len(expires))
         stop = max(0, at - SWEEP)
-        removed: list[bytes] = []
+        removed: list[EndedLease] = []
         least = min(expires[stop:at], default=_NEVER)
         if least > now:
             at = stop
@@ -190,7 +231,8 @@ class CompactPeers:
             at -= 1
             ends = expires[at]
             if ends <= now:
-                removed.append(self.remove(at))
+                habit = self.habit(at)
+                removed.append(EndedLease(self.remove(at), ends, habit))
             elif ends < self._earliest:
                 self._earliest = ends
         self._cursor = at
@@ -205,6 +247,9 @@ class CompactPeers:
         packed[position * stride : (position + 1) * stride] = there
         packed[other * stride : (other + 1) * stride] = here
         expires[position], expires[other] = expires[other], expires[position]
+        habits = self.habits
+        if habits is not None:
+            habits[position], habits[other] = habits[other], habits[position]
         if self.index is not None:
             self.index[here] = other
             self.index[there] = position

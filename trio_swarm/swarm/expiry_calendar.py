@@ -1,13 +1,14 @@
 """When to look for ended leases in which swarm: a calendar of short times, each with its swarms.
 
 Renewing a lease must cost nothing here, for nearly every announce does it. So a swarm stands in the
-calendar once, at a time before which none of its leases can end, and is looked through then.
+calendar once, at a time before which none of its leases can end, and is looked through then. Who
+gets a lease that ends sooner than all others, since leases differ, says so with `hasten`.
 """
 
 import heapq
 from math import ceil
 
-from trio_swarm.swarm.compact_peers import CompactPeers
+from trio_swarm.swarm.compact_peers import Bucket, CompactPeers
 
 TICKS = 16
 """Per second: a peer is listed for up to 1/16 s after its lease has ended."""
@@ -21,7 +22,7 @@ class ExpiryCalendar:
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[int, dict[CompactPeers, None]] = {}
+        self._buckets: dict[int, Bucket] = {}
         self._ticks: list[int] = []
         """The keys of `_buckets`, as a heap."""
 
@@ -30,10 +31,17 @@ class ExpiryCalendar:
         tick = ceil(when * TICKS)
         bucket = self._buckets.get(tick)
         if bucket is None:
-            bucket = self._buckets[tick] = {}
+            bucket = self._buckets[tick] = Bucket(tick)
             heapq.heappush(self._ticks, tick)
         peers.bucket = bucket
         bucket[peers] = None
+
+    def hasten(self, peers: CompactPeers, when: float) -> None:
+        """See to it that peers in the calendar, or just taken from it, are due at `when`."""
+        bucket = peers.bucket
+        if bucket.tick > when * TICKS and peers in bucket:
+            del bucket[peers]
+            self.schedule(peers, when)
 
     def forget(self, peers: CompactPeers) -> None:
         """Take peers out if they are in the calendar."""

@@ -7,11 +7,13 @@ from trio_swarm.swarm.tracker_names import SharedName
 class Sharing:
     """The name that a peer announces, and until when that counts."""
 
-    __slots__ = ("expires", "shared")
+    __slots__ = ("expires", "key", "shared")
 
-    def __init__(self, shared: SharedName, expires: float) -> None:
+    def __init__(self, shared: SharedName, expires: float, key: int = 0) -> None:
         self.shared = shared
         self.expires = expires
+        self.key = key
+        """The peer's secret (BEP 15, "key"), by which it is known in another swarm; 0: none."""
 
 
 class TrackedSwarm:
@@ -39,6 +41,15 @@ class TrackedSwarm:
         """Return the peers of the family of a compact address."""
         return self.peers4 if len(address) == 6 else self.peers6
 
+    def peers_of(self, host: bytes) -> int:
+        """Return about how many peers a host has here: an IPv4 address, or an IPv6 /64.
+
+        Looks through all of a family, 0.1 ms for 25,000 peers; what lies across two addresses and
+        looks like the host's is counted, too.
+        """
+        peers = self.peers4 if len(host) == 4 else self.peers6
+        return 0 if peers is None else peers.packed.count(host)
+
     def open_peers_like(self, address: bytes, info_hash: bytes) -> CompactPeers:
         """Begin a list of peers of the family of a compact address."""
         peers = CompactPeers(len(address), info_hash)
@@ -58,11 +69,11 @@ class TrackedSwarm:
             self.names = {}
         self.names[address] = sharing
 
-    def unshare(self, address: bytes) -> SharedName | None:
-        """Let a peer announce no name; return the one it did announce."""
+    def unshare(self, address: bytes) -> Sharing | None:
+        """Let a peer announce no name; return what it did announce."""
         if self.names is None:
             return None
         sharing = self.names.pop(address, None)
         if not self.names:
             self.names = None
-        return None if sharing is None else sharing.shared
+        return sharing

@@ -9,6 +9,7 @@ import trio
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import format_address
+from trio_swarm.tracker.datagram_sockets import ask_for_destinations
 
 _RECEIVE_BUFFER = 4 * 2**20
 """Bytes asked for: room for the heartbeats of many peers that started in the same second."""
@@ -76,6 +77,7 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         with suppress(OSError):
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        ask_for_destinations(bound, host)
         bound.bind((host, port))
     except OSError:
         bound.close()

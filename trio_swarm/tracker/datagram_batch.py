@@ -1,5 +1,8 @@
 """Datagrams in one block of memory, as recvmmsg leaves them: socket address, data, next slot.
 
+Beside it is a block with what the system says of where each was sent to (pktinfo), because a host
+with several addresses must answer from the one that was asked: a client hears nothing else.
+
 The addresses are the system's own (sockaddr_in, sockaddr_in6; see ip(7), ipv6(7)), because making
 a tuple with a text in it for every datagram would take longer than to answer it.
 """
@@ -15,6 +18,9 @@ MAX_DATAGRAM = 2048
 BATCH = 64
 """Datagrams taken from a socket at once: enough that their system calls cost next to nothing, few
 enough (0.5 ms) that the first does not wait for the last."""
+
+IP_PKTINFO = 8
+"""Linux' option and control message (ip(7)); the socket module has no name for it."""
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """As the socket module has it: (IP, port), for IPv6 with flow and scope."""
@@ -49,6 +55,27 @@ def unpack_socket_address(packed: bytes) -> SocketAddress:
     return socket.inet_ntop(socket.AF_INET6, host), port, flow, scope
 
 
+class PacketInfo:
+    """How a family's control message says at which address a datagram arrived, and leaves from.
+
+    in_pktinfo: interface, our address, destination. in6_pktinfo: our address, interface.
+    """
+
+    def __init__(self, family: int) -> None:
+        is_v4 = family == socket.AF_INET
+        self.level = socket.IPPROTO_IP if is_v4 else socket.IPPROTO_IPV6
+        self.kind = IP_PKTINFO if is_v4 else getattr(socket, "IPV6_PKTINFO", 50)
+        self.option = IP_PKTINFO if is_v4 else getattr(socket, "IPV6_RECVPKTINFO", 49)
+        """What a socket is asked for to get such messages."""
+        self.size = 12 if is_v4 else 20
+        self.head = socket.CMSG_LEN(0)
+        """Bytes before it: length, level and kind."""
+        self.space = socket.CMSG_SPACE(self.size)
+        """Bytes of the whole message."""
+        self.interface_at = self.head + (0 if is_v4 else 16)
+        """Where the number of the interface is, 4 bytes: 0 leaves the way to the routing table."""
+
+
 class DatagramBatch:
     """Up to `capacity` datagrams of one address family."""
 
@@ -62,6 +89,9 @@ class DatagramBatch:
         """Slots one after another. What a datagram does not fill is left from others before it."""
         self.lengths: Sequence[int] = ()
         """Bytes of each datagram there is."""
+        self.packet_info = PacketInfo(family)
+        self.control = bytearray(capacity * self.packet_info.space)
+        """Control messages of PacketInfo.space bytes, one after another; zeros where none came."""
 
     def put(self, index: int, source: SocketAddress, data: bytes) -> None:
         """Place a datagram as the system does; `lengths` is up to the caller."""
@@ -78,6 +108,22 @@ class DatagramBatch:
         """Return the packed IP address that sent a datagram."""
         at = index * self.slot_size + (4 if self.is_v4 else 8)
         return bytes(self.memory[at : at + (4 if self.is_v4 else 16)])
+
+    def destination(self, index: int) -> bytes:
+        """Return the pktinfo of a datagram, by which to answer it; b"" if there is none."""
+        info = self.packet_info
+        at = index * info.space + info.head
+        found = bytes(self.control[at : at + info.size])
+        return found if any(found) else b""
+
+    def put_destination(self, index: int, packet_info: bytes) -> None:
+        """Note the pktinfo of a datagram, b"" if there is none, without the interface."""
+        info = self.packet_info
+        at = index * info.space
+        self.control[at : at + info.space] = bytes(info.space)
+        found = packet_info[: info.size]
+        self.control[at + info.head : at + info.head + len(found)] = found
+        self.control[at + info.interface_at : at + info.interface_at + 4] = bytes(4)
 
     def data(self, index: int, skip: int = 0) -> bytes:
         """Return a datagram, without its first `skip` bytes."""

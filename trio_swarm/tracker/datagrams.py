@@ -5,22 +5,27 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol.announces import NameMatch
 from trio_swarm.protocol.tracker_urls import UrlShare, parse_url_data
 from trio_swarm.protocol.udp_tracker import (
     ANNOUNCE_SIZE,
     PROTOCOL_ID,
     Action,
+    NameClaim,
     announce_answer,
+    claim_answer,
     connect_answer,
     error_answer,
+    is_claim,
     name_answer,
+    parse_claim_request,
     parse_name_request,
     parse_options,
     parse_scrape_request,
     scrape_answer,
 )
 from trio_swarm.swarm.compact_peers import is_loopback
-from trio_swarm.swarm.tracker_registry import AnnounceRefusedError, TrackerRegistry
+from trio_swarm.swarm.tracker_registry import AnnounceRefusedError, Change, TrackerRegistry
 from trio_swarm.tracker.connection_ids import SLOT, ConnectionIds
 from trio_swarm.tracker.datagram_batch import MAX_DATAGRAM, DatagramBatch, SocketAddress
 from trio_swarm.tracker.name_searches import PendingSearch
@@ -44,9 +49,9 @@ _BAD_CONNECTION = "connection id expired"
 
 # An announce (BEP 15) in a slot of a DatagramBatch. First the proof of who sends it: the IP address
 # (with the zeros or the scope after it), connection id and action, which are neighbours there. Then
-# transaction id, info-hash, left, event, peers wanted, port. The IP address that an announce may
-# name is not read: whoever believes it lets strangers aim peers at a victim (BEP 7).
-_REST = f"I20s28xQ8xI8xi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
+# transaction id, info-hash, peer id, left, event, key, peers wanted, port. The IP address that an
+# announce may name is not read: whoever believes it lets strangers aim peers at a victim (BEP 7).
+_REST = f"I20s20s8xQ8xI4xIi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
 _ANNOUNCE_SLOT4 = struct.Struct(f">4x24s{_REST}")
 _ANNOUNCE_SLOT6 = struct.Struct(f">8x32s{_REST}")
 
@@ -55,7 +60,8 @@ class DatagramTracker:
     """Answers datagrams from a registry's state.
 
     `interval` (seconds) is what peers are told. `own_address` maps an asker's socket address to our
-    packed IP as that asker reaches us (`trio_swarm.tracker.own_addresses`).
+    packed IP as that asker reaches us (`trio_swarm.tracker.own_addresses`). `watch` gets the
+    announces that are refused.
     """
 
     def __init__(
@@ -65,11 +71,15 @@ class DatagramTracker:
         secret: bytes,
         interval: int,
         own_address: Callable[[SocketAddress], bytes | None],
+        watch: Callable[[Change], None] | None = None,
     ) -> None:
         self._registry = registry
         self._connection_ids = ConnectionIds(secret)
         self._interval = interval
         self._own_address = own_address
+        self._watch = watch
+        self.announces = 0
+        """Answered since the start, refused ones among them."""
         self._parse_share = lru_cache(_OPTIONS_REMEMBERED)(_parse_share)
         self._proofs: dict[bytes, tuple[bytes, bool]] = {}
         """What was found valid in this slot of time: whose it is, and whether that is loopback."""
@@ -89,11 +99,20 @@ class DatagramTracker:
         announce, find_proof = registry.announce, self._proofs.get
         answers: list[bytes] = []
         searches: list[PendingSearch] = []
+        others = 0
         # Nearly all datagrams are announces, so all are read as such before it is known; what a
         # shorter one seems to hold is left from others.
-        for length, (proof, transaction_id, info_hash, left, event, num_want, port) in zip(
-            batch.lengths, slots.iter_unpack(batch.memory), strict=False
-        ):
+        for length, (
+            proof,
+            transaction_id,
+            info_hash,
+            peer_id,
+            left,
+            event,
+            key,
+            num_want,
+            port,
+        ) in zip(batch.lengths, slots.iter_unpack(batch.memory), strict=False):
             proved = find_proof(proof)
             if proved is None or length < ANNOUNCE_SIZE:
                 index = len(answers)
@@ -104,6 +123,7 @@ class DatagramTracker:
                         searches.append(answer)
                         answer = b""
                     answers.append(answer)
+                    others += 1
                     continue
             host, is_near = proved
             try:
@@ -117,14 +137,20 @@ class DatagramTracker:
                     None
                     if length == ANNOUNCE_SIZE
                     else self._parse_share(batch.data(len(answers), ANNOUNCE_SIZE)),
+                    peer_id,
+                    key,
                 )
             except (RemoteProtocolError, AnnounceRefusedError) as error:
                 answers.append(error_answer(transaction_id, str(error)))
+                if self._watch is not None:
+                    refused = Change("refused", info_hash, host + port, reason=str(error))
+                    self._watch(refused)
                 continue
             if registry.loopback_peers and not is_near:
                 peers = self._without_loopback(peers, batch, len(answers))
             # By position: keywords take longer.
             answers.append(announce_answer(transaction_id, interval, seeders, leechers, peers))
+        self.announces += len(answers) - others
         return answers, searches
 
     def _prove(
@@ -149,7 +175,7 @@ class DatagramTracker:
         if not self._connection_ids.is_valid(data[:8], host, now):
             return self._answer_stranger(data, host, now)
         try:
-            return self._answer_known(data, batch.source(index))
+            return self._answer_known(data, batch, index)
         except RemoteProtocolError as error:
             return error_answer(_transaction_id(data), str(error))
 
@@ -160,15 +186,18 @@ class DatagramTracker:
         error = error_answer(_transaction_id(data), _BAD_CONNECTION)
         return error if len(error) <= len(data) else b""
 
-    def _answer_known(self, data: bytes, source: SocketAddress) -> bytes | PendingSearch:
+    def _answer_known(self, data: bytes, batch: DatagramBatch, index: int) -> bytes | PendingSearch:
         action = int.from_bytes(data[8:12], "big")
         if action == _SCRAPE:
             counts = map(self._registry.scrape, parse_scrape_request(data))
             return scrape_answer(_transaction_id(data), counts)
         if action == _NAME:
+            if is_claim(data):
+                return self._answer_claim(parse_claim_request(data), batch.host(index))
             query = parse_name_request(data)
             if query.is_glob:
-                return PendingSearch(query, source, self._registry.search(query.pattern))
+                search = self._registry.search(query.pattern)
+                return PendingSearch(query, batch.source(index), search, batch.destination(index))
             matches = self._registry.resolve(query.pattern)
             return name_answer(query.transaction_id, len(matches), matches[query.offset :])
         if action == _ANNOUNCE:
@@ -176,6 +205,17 @@ class DatagramTracker:
                 f"an announce is {ANNOUNCE_SIZE} bytes or more, not {len(data)}"
             )
         raise RemoteProtocolError("unknown action")
+
+    def _answer_claim(self, claim: NameClaim, host: bytes) -> bytes:
+        """Say whether an info-hash holds a name, or would if this host announced it."""
+        number, name, info_hash = claim
+        refusal = self._registry.name_refusal(name, info_hash, host)
+        if refusal is not None:
+            return claim_answer(number, None, refusal)
+        counts = self._registry.scrape(info_hash)
+        return claim_answer(
+            number, NameMatch(info_hash, 0, counts.seeders, counts.leechers, name), ""
+        )
 
     def _without_loopback(
         self, peers: bytes | bytearray, batch: DatagramBatch, index: int

@@ -27,6 +27,8 @@ class PendingSearch(NamedTuple):
     query: NameQuery
     source: SocketAddress
     search: NameSearch
+    destination: bytes = b""
+    """The pktinfo of the question (`DatagramBatch.destination`)."""
 
 
 class NameSearches:

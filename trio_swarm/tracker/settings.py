@@ -10,6 +10,12 @@ MIN_INTERVAL = 1.0
 MAX_INTERVAL = 3600.0
 """Seconds between heartbeats; less is a flood, more and a dead seeder is listed for hours."""
 
+LEASE_INTERVALS = 2.5
+"""Intervals in a lease unless it is given: room for one lost heartbeat."""
+
+LEAST_LEASE = 1.1
+"""Intervals in the shortest lease: with less, a late heartbeat takes a live peer off the list."""
+
 _LIMITS = RegistryLimits()
 
 
@@ -23,14 +29,28 @@ class TrackerSettings:
     """UDP; 0: any free one, the same for IPv4 and IPv6."""
     interval: float = 30.0
     """How often peers are told to announce; sent as whole seconds."""
-    lease: float = 75.0
-    """How long a peer is listed after an announce: long enough for one lost heartbeat."""
+    lease: float | None = None
+    """How long a peer is listed after an announce; None becomes LEASE_INTERVALS intervals.
+
+    This is for peers that come back when they are asked to: see `trio_swarm.swarm.tracker_leases`.
+    """
     max_swarms: int = _LIMITS.max_swarms
     max_peers: int = _LIMITS.max_peers
     max_peers_per_swarm: int = _LIMITS.max_peers_per_swarm
     max_peers_per_host: int = _LIMITS.max_peers_per_host
     max_names: int = _LIMITS.max_names
+    max_names_per_host: int = _LIMITS.max_names_per_host
     max_name_length: int = _LIMITS.max_name_length
+
+    def __post_init__(self) -> None:
+        if self.lease is None:
+            object.__setattr__(self, "lease", LEASE_INTERVALS * self.interval)
+
+    @property
+    def lease_seconds(self) -> float:
+        """The lease, given or not."""
+        assert self.lease is not None
+        return self.lease
 
     def check(self) -> None:
         """Raise ConfigError, with the setting's name as its key, for an impossible value."""
@@ -41,17 +61,20 @@ class TrackerSettings:
                 f"must be {MIN_INTERVAL:g} to {MAX_INTERVAL:g} seconds, not {self.interval:g}",
                 key="interval",
             )
-        if not self.interval <= self.lease <= 10 * MAX_INTERVAL:
+        lease = self.lease_seconds
+        if not LEAST_LEASE * self.interval <= lease <= 10 * MAX_INTERVAL:
             raise ConfigError(
-                f"must be at least the interval ({self.interval:g} s) and at most "
-                f"{10 * MAX_INTERVAL:g} seconds, not {self.lease:g}",
+                f"must be at least {LEAST_LEASE * self.interval:g} seconds, a tenth more than the "
+                f"interval ({self.interval:g} s), and at most {10 * MAX_INTERVAL:g} seconds, not "
+                f"{lease:g}; left out, it is {LEASE_INTERVALS:g} intervals",
                 key="lease",
             )
         for key in ("max_swarms", "max_peers", "max_peers_per_swarm", "max_peers_per_host"):
             if getattr(self, key) < 1:
                 raise ConfigError("must be at least 1", key=key)
-        if self.max_names < 0:
-            raise ConfigError("must not be negative", key="max_names")
+        for key in ("max_names", "max_names_per_host"):
+            if getattr(self, key) < 0:
+                raise ConfigError("must not be negative", key=key)
         if not 1 <= self.max_name_length <= MAX_NAME_BYTES:
             raise ConfigError(f"must be 1 to {MAX_NAME_BYTES} bytes", key="max_name_length")
 
@@ -63,5 +86,6 @@ class TrackerSettings:
             max_peers_per_swarm=self.max_peers_per_swarm,
             max_peers_per_host=self.max_peers_per_host,
             max_names=self.max_names,
+            max_names_per_host=self.max_names_per_host,
             max_name_length=self.max_name_length,
         )

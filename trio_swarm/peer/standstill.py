@@ -1,0 +1,118 @@
+"""What a download waits for while nothing comes, in words that change with what it tries."""
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from trio_swarm.protocol.addresses import Address, format_address
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.torrent import Torrent
+
+MAX_NAMED = 3
+"""Peers, and trackers, that one line names: a swarm's list may hold hundreds."""
+
+MAX_OUTCOMES = 256
+"""Addresses of which it is remembered how dialling them went."""
+
+SAY_FIRST = 3.0
+SAY_AGAIN = 5.0
+SAY_AT_MOST = 300.0
+"""Seconds until it is said what a download waits for: 3, 5 more, 10 … 300; some wait for days."""
+
+QUIET_PEERS = 10.0
+"""Seconds without a byte from connected peers that are no news: slots go round in ten seconds."""
+
+
+class Standstill(Struct, frozen=True, kw_only=True):
+    """For how long nothing of use came, and what is known of why."""
+
+    seconds: float
+    """Since the latest block or piece of metadata, or since it was asked for."""
+    alone: float | None
+    """Seconds without a connected peer; None: some are connected."""
+    untried: int
+    """Addresses that were not dialled yet."""
+    reason: str
+    """One line for a person."""
+
+
+class Outcomes:
+    """How dialling peers went, the latest of each address, bounded."""
+
+    def __init__(self) -> None:
+        self._failures: dict[Address, str] = {}
+
+    def failed(self, address: Address, reason: str) -> None:
+        """Note why the peer at an address is not connected."""
+        self._failures.pop(address, None)
+        if len(self._failures) >= MAX_OUTCOMES:
+            del self._failures[next(iter(self._failures))]
+        self._failures[address] = reason
+
+    def connected(self, address: Address) -> None:
+        """Forget what was wrong with a peer."""
+        self._failures.pop(address, None)
+
+    def latest(self) -> list[tuple[Address, str]]:
+        """Return addresses and what was wrong, the latest first."""
+        return list(self._failures.items())[::-1]
+
+
+def standstill_of(torrent: "Torrent", now: float) -> Standstill:
+    """Look at a torrent that downloads, or fetches its metadata; others stand still for 0 s."""
+    if torrent.state not in ("metadata", "downloading"):
+        return Standstill(seconds=0.0, alone=None, untried=0, reason="")
+    peer_set = torrent.peer_set
+    seconds = max(0.0, now - torrent.moved_at)
+    if peer_set.connections:
+        reason = f"nothing came for {seconds:.0f} s from {_peers_text(torrent)}"
+        return Standstill(seconds=seconds, alone=None, untried=0, reason=reason)
+    alone = max(0.0, now - peer_set.alone_since)
+    when = "left" if peer_set.had_any else "yet"
+    known = [*torrent.tracker_news(), *_dialled(torrent, now)]
+    reason = f"no peer {when}, for {alone:.0f} s: {'; '.join(known) or 'none is known'}"
+    return Standstill(
+        seconds=seconds, alone=alone, untried=peer_set.candidates.untried(), reason=reason
+    )
+
+
+def _dialled(torrent: "Torrent", now: float) -> list[str]:
+    """Return what became of the peers that were dialled."""
+    candidates = torrent.peer_set.candidates
+    failures = torrent.peer_set.outcomes.latest()
+    told = []
+    for address, reason in failures[:MAX_NAMED]:
+        due = candidates.due(address)
+        again = "" if due is None else f", again in {max(0.0, due - now):.0f} s"
+        told.append(f"{format_address(address)}: {reason}{again}")
+    if len(failures) > MAX_NAMED:
+        told.append(f"so {len(failures) - MAX_NAMED} others")
+    if dialling := candidates.busy():
+        shown = ", ".join(map(format_address, dialling[:MAX_NAMED]))
+        more = f" and {len(dialling) - MAX_NAMED} more" if len(dialling) > MAX_NAMED else ""
+        told.append(f"dialling {shown}{more}")
+    return told
+
+
+def _peers_text(torrent: "Torrent") -> str:
+    """Return what the connected peers do instead of giving something."""
+    connections = list(torrent.peer_set.connections.values())
+    download = torrent.download
+    told = []
+    for connection in connections[:MAX_NAMED]:
+        if download is None:
+            has = connection.extensions is not None and connection.extensions.metadata_size
+            doing = "does not send the metadata" if has else "does not have the metadata"
+        elif not connection.is_attached:
+            doing = "has not said what it has"
+        elif not download.ledger.pieces_of(connection.key) & ~download.ledger.have:
+            doing = "has nothing that is missing here"
+        elif connection.peer_choking:
+            doing = "chokes us"
+        else:
+            doing = "does not send what it was asked for"
+        told.append(f"{connection.address} {doing}")
+    more = len(connections) - MAX_NAMED
+    count = "1 peer" if len(connections) == 1 else f"{len(connections)} peers"
+    return f"{count}: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}"

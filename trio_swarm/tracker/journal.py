@@ -1,0 +1,75 @@
+"""What a tracker tells of what happens in it: changes one by one, up to a bound, and sums of all.
+
+Nearly all announces are heartbeats that change nothing. Those are only counted.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from trio_swarm.events import Event, TrackerChange, TrackerSummary
+from trio_swarm.protocol.addresses import format_address, unpack_addresses
+from trio_swarm.swarm.tracker_registry import Change, RegistryCounts
+
+SUMMARY_SECONDS = 10.0
+"""Between two sums; there is none if nothing happened."""
+
+MOST_CHANGES = 100
+"""Told one by one between two sums: strangers decide how many there are, and a disk has an end."""
+
+
+class TrackerJournal:
+    """Makes events of a registry's changes; `emit` gets them."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._counts: Counter[str] = Counter()
+        self._untold = 0
+        self._announces = 0
+        """As many as there were at the latest sum."""
+
+    def note(self, change: Change) -> None:
+        """Take in a change: tell it if there is room, and count it."""
+        if self._counts.total() - self._untold < MOST_CHANGES:
+            ((host, port),) = unpack_addresses(change.address, ipv6=len(change.address) != 6)
+            self._emit(
+                TrackerChange(
+                    change=change.kind,
+                    info_hash=change.info_hash.hex(),
+                    address=format_address((host, port)),
+                    share_name=change.name,
+                    reason=change.reason,
+                )
+            )
+        else:
+            self._untold += 1
+        self._counts[change.kind] += 1
+
+    def sum_up(self, announces: int, counts: RegistryCounts) -> None:
+        """Tell the sum of what happened since the latest one, if anything did.
+
+        `announces`: how many there were since the tracker started; `counts` what it holds now.
+        """
+        happened, seen = self._counts, announces - self._announces
+        if seen or happened:
+            changed = ("registered", "completed", "stopped", "refused")
+            self._emit(
+                TrackerSummary(
+                    announces=seen,
+                    renewed=max(0, seen - sum(happened[kind] for kind in changed)),
+                    registered=happened["registered"],
+                    completed=happened["completed"],
+                    stopped=happened["stopped"],
+                    expired=happened["expired"],
+                    refused=happened["refused"],
+                    names_taken=happened["name_taken"],
+                    names_refused=happened["name_refused"],
+                    names_dropped=happened["name_dropped"],
+                    untold=self._untold,
+                    swarms=counts.swarms,
+                    peers=counts.peers,
+                    names=counts.names,
+                )
+            )
+        self._counts.clear()
+        self._untold = 0
+        self._announces = announces
