@@ -56,7 +56,10 @@ class ScriptedPeer:
             count = await self.end.receive_into(self.wire.receive_buffers())
             if not count:
                 return
-            for event in self.wire.received(count):
+            events = self.wire.received(count)
+            while self.wire.is_behind:
+                events += self.wire.parse_more()
+            for event in events:
                 self.heard.append(event)
                 self.acts(event)
 

@@ -15,6 +15,7 @@ from scripted_peers import ScriptedPeer, fetching, seeding
 from trio_swarm.piece_sets import iterate
 from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.swarm.lazy_haves import LAZY_SECONDS
+from trio_swarm.swarm.source import FIRST_PATIENCE, PATIENCE
 
 
 class SuperSeeder(ScriptedPeer):
@@ -208,3 +209,121 @@ async def test_a_seeder_hides_nothing_for_long_whatever_another_claims_or_leaves
     tmp_path: Path, mock_clock: MockClock, others: list[type[ScriptedPeer]]
 ) -> None:
     assert await _seconds_to_fetch_beside(tmp_path, mock_clock, others) < 5.0
+
+
+class HonestSeeder(ScriptedPeer):
+    """Has everything, and gives what it is asked for."""
+
+    def begin(self) -> None:
+        self.wire.send_bitfield(self.every)
+        self.wire.send_unchoke()
+
+    def acts(self, event: msg.WireEvent) -> None:
+        if isinstance(event, msg.RequestReceived):
+            self.serve(event)
+
+
+class NeverAnswers(HonestSeeder):
+    """Unchokes, and answers no request: no block, no reject, no choke."""
+
+    def acts(self, event: msg.WireEvent) -> None:
+        pass
+
+
+class NeverUnchokes(NeverAnswers):
+    """Has everything, and says no more than that."""
+
+    def begin(self) -> None:
+        self.wire.send_bitfield(self.every)
+
+
+class ShowsOneByOne(NeverAnswers):
+    """Has nothing by its bitfield, and everything by its HAVEs."""
+
+    def begin(self) -> None:
+        self.wire.send_bitfield(0)
+        for piece in iterate(self.every):
+            self.wire.send_have(piece)
+        self.wire.send_unchoke()
+
+
+class ChokesWithoutRejects(HonestSeeder):
+    """Chokes at the first request and rejects none, though it speaks the Fast Extension."""
+
+    def acts(self, event: msg.WireEvent) -> None:
+        if isinstance(event, msg.RequestReceived) and not self.wire.am_choking:
+            self.wire.send_choke()
+
+
+class RejectsAll(HonestSeeder):
+    """Rejects each request (BEP 6), and stays unchoked."""
+
+    def acts(self, event: msg.WireEvent) -> None:
+        if isinstance(event, msg.RequestReceived):
+            self.wire.send_reject(event.piece, event.begin, event.length)
+
+
+class StopsWithinABlock(HonestSeeder):
+    """Sends half of the first block, and nothing more for ever."""
+
+    has_begun = False
+
+    def acts(self, event: msg.WireEvent) -> None:
+        if isinstance(event, msg.RequestReceived):
+            self.serve(event)
+
+    async def flush(self) -> None:
+        if not self.has_begun:
+            for segment in self.wire.data_to_send():
+                assert isinstance(segment, bytes)
+                self.has_begun |= len(segment) > 8192
+                await self.end.send_all(segment[:8192])
+                if self.has_begun:
+                    break
+
+
+class OneBlockAMinute(SlowSeeder):
+    """Sends a block each minute."""
+
+    pause = 60.0
+
+
+SILENT = [
+    ScriptedPeer,
+    NeverUnchokes,
+    NeverAnswers,
+    ShowsOneByOne,
+    ChokesWithoutRejects,
+    RejectsAll,
+    StopsWithinABlock,
+    OneBlockAMinute,
+]
+
+
+@pytest.mark.parametrize("silent", SILENT, ids=lambda each: each.__name__)
+async def test_a_download_ends_beside_a_peer_that_is_silent_in_any_state(
+    tmp_path: Path, mock_clock: MockClock, silent: type[ScriptedPeer]
+) -> None:
+    async with fetching(tmp_path, mock_clock, pieces=60, piece_length=65536) as swarm:
+        began = trio.current_time()
+        swarm.join(silent)
+        await trio.sleep(1.0)
+        swarm.join(HonestSeeder)
+        with trio.fail_after(1000):
+            took = await swarm.until_complete() - began
+    # A block that was asked of a peer that never delivered is late after five seconds.
+    assert took < 1.0 + FIRST_PATIENCE + PATIENCE
+
+
+async def test_a_download_ends_though_an_honest_peer_comes_after_many_silent_ones(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    async with fetching(tmp_path, mock_clock, pieces=60, piece_length=65536) as swarm:
+        began = trio.current_time()
+        for silent in SILENT:
+            swarm.join(silent)
+        await trio.sleep(40.0)
+        swarm.join(HonestSeeder)
+        with trio.fail_after(1000):
+            took = await swarm.until_complete() - began
+    assert took < 40.0 + FIRST_PATIENCE + PATIENCE

@@ -1,5 +1,6 @@
 """The README is true: its programs run, its commands exist, its tables are complete."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -89,3 +90,12 @@ def test_the_public_names_it_tells_of_exist() -> None:
     for name in ("serve_tracker", "search_names", "create_torrent", "read_torrent", "parse_magnet"):
         assert f"`{name}`" in README
         assert hasattr(trio_swarm, name)
+
+
+def test_each_wait_on_another_peer_is_listed_with_its_limit() -> None:
+    limits = re.findall(
+        r"^  \| [^|]+ \| `([\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|", README, re.MULTILINE
+    )
+    assert len(limits) >= 12
+    for module, name, seconds in limits:
+        assert getattr(importlib.import_module(f"trio_swarm.{module}"), name) == float(seconds)

@@ -114,6 +114,24 @@ def test_while_seeding_left_over_slots_stay_with_the_fastest() -> None:
     assert set(chosen) == {9, 5, 4, 3}
 
 
+def test_while_seeding_who_takes_nothing_makes_way_as_soon_as_it_may_be_choked() -> None:
+    idle = served(1, since=89.0)
+    busy = replace(served(2, since=89.0), uploaded=1)
+    chosen = TitForTat().unchoke(
+        view([idle, busy, waiting(9)], slots=2, seeding=True), random.Random(1)
+    )
+    assert set(chosen) == {2, 9}
+    early = [served(1, since=91.0), busy, waiting(9)]
+    assert set(TitForTat().unchoke(view(early, slots=2, seeding=True), random.Random(1))) == {1, 2}
+    # Nobody waits.
+    assert set(
+        TitForTat().unchoke(view([idle, busy], slots=2, seeding=True), random.Random(1))
+    ) == {
+        1,
+        2,
+    }
+
+
 def rider(peer: ChokePeerView, *, gave_at: float | None = None) -> ChokePeerView:
     """It has what we want, and chokes us."""
     return replace(peer, is_interesting=True, choking_us=True, gave_at=gave_at)

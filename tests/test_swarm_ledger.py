@@ -15,6 +15,7 @@ from trio_swarm.errors import LocalProtocolError
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.api import Assignment, SwarmView
 from trio_swarm.swarm.ledger import BlockOutcome, BlockRun, Grant, Ledger
+from trio_swarm.swarm.source import LONGEST_WAIT, PATIENCE
 from trio_swarm.testing.downloads import BLOCK, new_ledger
 
 ACCEPTED = BlockOutcome.ACCEPTED
@@ -488,9 +489,9 @@ def test_the_only_sender_of_a_failed_piece_is_banned_at_once() -> None:
     check(ledger)
 
 
-def mixed_failure(peers: int) -> tuple[Ledger, Script]:
+def mixed_failure(peers: int, pieces: int = 4) -> tuple[Ledger, Script]:
     """Return a ledger whose piece 0 failed: blocks 0 and 1 of peer 0, 2 (bad) and 3 of peer 1."""
-    ledger, script = scripted(peers=peers)
+    ledger, script = scripted(pieces, peers=peers)
     script.next = [Assignment(0, 0, 2), Assignment(1, 0, 2)]
     ledger.plan(0.0)
     take(ledger, 0, 0, 0, 0.1, count=2)
@@ -560,6 +561,42 @@ def test_late_blocks_of_others_are_kept_out_of_a_piece_on_parole() -> None:
     shown = picture(ledger, 0)
     assert take(ledger, 2, 0, 0, 1.2) is DUPLICATE
     assert picture(ledger, 0) == shown
+    check(ledger)
+
+
+@pytest.mark.parametrize("other", [0, 3], ids=["a suspect", "one beyond suspicion"])
+def test_another_takes_over_a_parole_whose_owner_sends_everything_but_that(other: int) -> None:
+    ledger, script = mixed_failure(peers=4)
+    for key in (0, 1, 3):
+        ledger.remove_peer(key)
+    script.next = [Assignment(2, 0)]
+    ledger.plan(1.0)
+    now = 1.0
+    while picture(ledger, 0) in {"cccc", "...."} and now < 200.0:
+        now += 1.0
+        if now == LONGEST_WAIT:
+            join(ledger, other, now=now)
+        ledger.source(2).last_delivery = now  # of blocks that are not shown here
+        ledger.expire(now)
+        script.next = [Assignment(other, 0)]
+        ledger.plan(now)
+    assert chr(ord("a") + other) in picture(ledger, 0)
+    assert now <= 1.0 + LONGEST_WAIT + 2 * PATIENCE
+    check(ledger)
+
+
+@pytest.mark.timeout(60)  # It went on for ever, in one plan.
+def test_two_that_keep_us_waiting_do_not_take_a_parole_from_each_other_without_end() -> None:
+    ledger, script = mixed_failure(peers=4, pieces=50)
+    for key in (0, 1):
+        ledger.remove_peer(key)
+    asked = set()
+    for tick in range(1, 200):
+        now = tick / 2
+        ledger.expire(now)
+        script.next = [Assignment(2, 0), Assignment(3, 0)]
+        asked |= {grant.peer for grant in ledger.plan(now) if grant.run.piece == 0}
+    assert asked
     check(ledger)
 
 

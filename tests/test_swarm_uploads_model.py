@@ -2,10 +2,11 @@
 
 Random swarms of one seeder, step by step: honest leechers, fast and slow, that know each other or
 not; liars that claim pieces and take nothing; some that take everything and never tell; some that
-want something and ask for nothing. With each uploader of ours, and some that hide more than they
-should.
+want something and ask for nothing, or ask and take nothing. With each uploader of ours, and some
+that hide more than they should.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ UPLINK = 40
 LOOKS = REVEAL_INTERVAL + STEERING_INTERVAL
 """Seconds between two looks at what is hidden, at most."""
 
-Kind = Literal["honest", "liar", "mute", "idle"]
+Kind = Literal["honest", "liar", "mute", "idle", "stuck"]
 
 
 class Hiding:
@@ -261,11 +262,11 @@ class Swarm:
 
 @st.composite
 def _habits(draw: st.DrawFn, count: int) -> Habits:
-    kind: Kind = draw(st.sampled_from(["honest", "honest", "liar", "mute", "idle"]))
+    kind: Kind = draw(st.sampled_from(["honest", "honest", "liar", "mute", "idle", "stuck"]))
     every = full_set(count)
     return Habits(
         kind,
-        speed=draw(st.sampled_from([2.0, 8.0, 100.0])),
+        speed=0.0 if kind == "stuck" else draw(st.sampled_from([2.0, 8.0, 100.0])),
         claims=draw(st.integers(0, every)) if kind == "liar" else 0,
         passes_on=draw(st.sampled_from([0.0, 0.5, 4.0, 20.0])),
         knows=draw(st.booleans()),
@@ -275,7 +276,7 @@ def _habits(draw: st.DrawFn, count: int) -> Habits:
 
 def _bound(habits: Sequence[Habits], count: int, slots: int, limit: float) -> float:
     """Return the seconds in which everybody must be complete: sent all by the seeder alone."""
-    slowest = min(each.speed for each in habits)
+    slowest = min(each.speed or math.inf for each in habits)
     sending = count / slowest + len(habits) * count / UPLINK
     starving = limit + DIGESTING + LOOKS + 2 * STEP
     last_to_come = max(each.joins_at for each in habits)
@@ -332,8 +333,9 @@ def test_pieces_that_nobody_asks_for_are_not_handed_round_among_those_that_ask_f
         Habits("honest", speed=2.0),
         Habits("mute", speed=2.0),
         Habits("idle"),
+        Habits("stuck", speed=0.0),
     ],
-    ids=["claims all but the last", "claims all but one", "is slow", "is mute", "is idle"],
+    ids=["claims all but the last", "claims all but one", "is slow", "is mute", "is idle", "stuck"],
 )
 def test_one_other_takes_no_more_than_a_moment_from_a_leecher(
     uploader: Callable[[], Uploader], other: Habits

@@ -22,6 +22,7 @@ from trio_swarm.protocol.extensions import (
     encode_metadata_message,
     parse_metadata_message,
 )
+from trio_swarm.protocol.metadata_assembler import REQUEST_TIMEOUT
 
 RAW = random.Random(9).randbytes(5 * METADATA_PIECE + 100)
 HASH = hashlib.sha1(RAW).digest()
@@ -258,6 +259,18 @@ def test_claims_of_huge_sizes_do_not_fill_the_memory_nor_starve_a_small_one() ->
     asked = {ask.peer for ask in assembler.plan(0.0)}
     assert 99 in asked
     assert len(asked) == 4
+
+
+def test_claims_of_many_silent_peers_make_way_for_one_that_answers() -> None:
+    # Two peers for each huge size: more than the one honest peer's, and more than the memory.
+    assembler = MetadataAssembler(HASH)
+    for key in range(20):
+        assembler.add_peer(key, MAX_METADATA_SIZE - key // 2)
+    assembler.add_peer(99, len(RAW))
+    now = 0.0
+    while 99 not in {ask.peer for ask in assembler.plan(now)}:
+        now = assembler.next_deadline()
+        assert now <= 3 * REQUEST_TIMEOUT
 
 
 def test_a_source_that_leaves_or_rests_makes_way_when_pieces_must_come_from_one() -> None:

@@ -126,14 +126,24 @@ class MetadataAssembler:
         self._expire(now)
         asks: list[MetadataAsk] = []
         memory = 0
-        # Most peers first, then the cheapest; a claim beyond the memory waits with empty hands.
-        for claim in sorted(self._claims.values(), key=lambda c: (-len(c.peers), c.size)):
+        # Least disappointing first, then most peers, then the cheapest; a claim beyond the memory
+        # waits with empty hands.
+        for claim in sorted(self._claims.values(), key=self._merit):
             memory += claim.size
             if memory > _MEMORY:
                 claim.forget()
             else:
                 asks += self._plan_claim(claim, now)
         return asks
+
+    def _merit(self, claim: _Claim) -> tuple[int, int, int]:
+        """Return the lower a number, the sooner a claim is to be tried.
+
+        A claim whose peers all were late or refused makes way: else many that say nothing would
+        keep the memory from one that would answer.
+        """
+        failures = min(self._peers[key].failures for key in claim.peers)
+        return failures, -len(claim.peers), claim.size
 
     def received(self, key: int, message: MetadataData, now: float) -> list[int]:
         """Take a piece from a peer; return the peers that are proven to lie (mostly none).

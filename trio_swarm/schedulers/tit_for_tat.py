@@ -15,8 +15,9 @@ class TitForTat:
     regular slots go by what each peer gives us; the optimistic ones to those that have waited
     longest, for `optimistic_seconds` each (BEP 3, "choking"). A peer that owes us blocks and sends
     none (snubbed) holds a slot only if nobody else wants it or as an optimistic one. While we seed
-    all slots rotate: after `turn_seconds` a peer makes way for those that have waited longest, and
-    slots that nobody waits for stay with the fastest. Turns are of time, not of bytes, so that slow
+    all slots rotate: after `turn_seconds` a peer makes way for those that have waited longest, one
+    that has taken nothing after `minimum_seconds`, and slots that nobody waits for stay with the
+    fastest. Turns are of time, not of bytes, so that slow
     peers do not keep the uplink from the fast ones.
 
     A free rider has what we want and gives us nothing. While we download, and somebody else is
@@ -131,6 +132,8 @@ class TitForTat:
         def claim(peer: ChokePeerView) -> tuple[int, float]:
             if self._is_protected(peer, view):
                 return (0, -peer.upload_rate)
+            if peer.unchoked and not peer.uploaded:
+                return (3, 0.0)  # It asks for nothing, and may never do.
             if peer.unchoked:
                 held = view.now - (view.now if peer.unchoked_at is None else peer.unchoked_at)
                 return (1 if held < self.turn_seconds else 3, -peer.upload_rate)

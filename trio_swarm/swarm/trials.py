@@ -65,11 +65,31 @@ class Trials:
         parole = self.paroles[piece]
         if parole.owner == source.key:
             return True
-        if parole.owner is not None and self._sources[parole.owner].serves:
-            return False
+        if parole.owner is not None:
+            owner = self._sources[parole.owner]
+            if _would_give(owner, piece) or _is_asked(owner, piece):
+                return False
         if source.identity not in parole.suspects:
             return True
         return not any(
-            other.identity not in parole.suspects and other.serves and other.pieces >> piece & 1
+            other.identity not in parole.suspects
+            and other.pieces >> piece & 1
+            and _would_give(other, piece)
             for other in self._sources.values()
         )
+
+
+def _would_give(source: Source, piece: int) -> bool:
+    """Whether a peer serves us, and is not late with blocks of this very piece.
+
+    One that sends all others and keeps back this piece would hold up the download for ever.
+    """
+    return source.serves and piece not in source.late
+
+
+def _is_asked(source: Source, piece: int) -> bool:
+    """Whether a peer may still send what it was asked of a piece.
+
+    Else two that keep us waiting would take it from each other without end, in one moment.
+    """
+    return bool(source.askable() >> piece & 1) and any(ask.piece == piece for ask in source.asks)
