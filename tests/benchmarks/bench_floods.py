@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ AT_ONCE = {"connections": 10, "half handshakes": 300, "silence": 300}
 
 
 class Run(NamedTuple):
-    """One transfer: seconds from the leecher's start, and processor seconds of both honest ends."""
+    """One transfer: seconds since the leecher listened, processor seconds of both honest ends."""
 
     seconds: float
     cpu: float
@@ -110,16 +110,19 @@ class _Ground:
         self._count += 1
         out = self._scratch / "out"
         seed = ("seed", self._source, *self._flags("s"), "--upload-limit", RATE)
-        with self._ours(*seed) as seeder:
+        with self._ours(*seed) as seeder, ExitStack() as stack:
             port = seeder.port()
             get = ("get", self._torrent, "--dir", out, "--no-seed", "--peer", f"{HOST}:{port}")
-            with self._flooding(kind if target == "seeder" else "", count, port):
-                began = time.perf_counter()
-                with self._ours(*get, *self._flags("l")) as leecher:
-                    toward = kind if target == "leecher" else ""
-                    with self._flooding(toward, count, leecher.port() if toward else 0):
-                        cpu = leecher.wait(began + self._patience)
-                    seconds = time.perf_counter() - began
+            if target == "seeder":
+                stack.enter_context(self._flooding(kind, count, port))
+            leecher = stack.enter_context(self._ours(*get, *self._flags("l")))
+            # Not its start, which takes the longer the busier the flooders' processor is.
+            port = leecher.port()
+            began = time.perf_counter()
+            if target == "leecher":
+                stack.enter_context(self._flooding(kind, count, port))
+            cpu = leecher.wait(began + self._patience)
+            seconds = time.perf_counter() - began
             cpu += seeder.cpu()
         shutil.rmtree(out, ignore_errors=True)
         return Run(seconds, cpu)
