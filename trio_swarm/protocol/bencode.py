@@ -1,12 +1,15 @@
 """Bencode, both ways (BEP 3, "bencoding"); exact about what it reads, for info-hashes' sake.
 
 Reading is strict but for one thing: keys of a dictionary may be out of order, because real torrents
-have them so. Nothing is ever read and written back to get a hash: `raw_value` cuts the exact bytes.
+have them so. `decode_leniently` also reads the other faults of real torrents, as libtorrent does.
+Nothing is ever read and written back to get a hash: the exact bytes are cut out.
 The size of the input is the caller's to limit; the limits here are on what bytes can blow up into.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct, field
 
 from trio_swarm.errors import BencodeError
 from trio_swarm.foreign_text import shown
@@ -29,6 +32,12 @@ MAX_INTEGER_LENGTH = 20
 """Characters of an integer, sign included: every 64-bit value, and no quadratic conversions."""
 MAX_LENGTH_DIGITS = 10
 """Digits of a string's length: 10 GB, more than any input."""
+
+_TOO_LARGE = 2**64
+MAX_LENIENT_DIGITS = 40
+"""Characters of an integer or a string's length when zeros in front of it are allowed."""
+MAX_REPEATS = 1000
+"""Keys given twice with different values: each is noted, and no honest tool writes many."""
 
 _ZERO, _NINE, _INTEGER, _LIST, _DICTIONARY, _END = b"09ilde"
 
@@ -95,6 +104,27 @@ def shown_value(value: Value | None) -> str:
     return "nothing" if value is None else "a list" if isinstance(value, list) else "a dictionary"
 
 
+class Repeat(NamedTuple):
+    """A key that a dictionary, `depth` deep (1: outermost), gives another value at `offset`."""
+
+    key: bytes
+    depth: int
+    offset: int
+
+
+class Reading(Struct):
+    """What `decode_leniently` found: the value, where it ends, and what is doubtful about it.
+
+    `spans` is where each value of an outermost dictionary is, `repeats` the keys given again with
+    another value: the first one counts, as in libtorrent 2.1.1; other programs take the last.
+    """
+
+    value: Value = 0
+    end: int = 0
+    spans: dict[bytes, slice] = field(default_factory=dict)
+    repeats: list[Repeat] = field(default_factory=list)
+
+
 def decode(data: bytes) -> Value:
     """Return the one value that `data` consists of; raise BencodeError for anything else."""
     value, end = decode_prefix(data)
@@ -108,21 +138,18 @@ def decode_prefix(data: bytes) -> tuple[Value, int]:
 
     For messages that put raw bytes behind a dictionary (BEP 9, "data"). Raises BencodeError.
     """
-    return _decode_at(data, None)
+    return _decode_at(data, None, None)
 
 
-def decode_with_spans(data: bytes) -> tuple[dict[bytes, Value], dict[bytes, slice]]:
-    """Return the dictionary that `data` consists of, and where in `data` each of its values is.
+def decode_leniently(data: bytes) -> Reading:
+    """Return the value at the start of `data`, read as libtorrent 2.1.1 reads a torrent.
 
-    Raises BencodeError, also when the value is not a dictionary.
+    Allowed are bytes after the value, zeros in front of an integer or a string's length, `-0`, and
+    a key twice in a dictionary. Raises BencodeError for everything else.
     """
-    spans: dict[bytes, slice] = {}
-    value, end = _decode_at(data, spans)
-    if end != len(data):
-        raise BencodeError(f"{len(data) - end} bytes after the end of the value, at {end}")
-    if not isinstance(value, dict):
-        raise BencodeError("not a dictionary")
-    return value, spans
+    reading = Reading()
+    reading.value, reading.end = _decode_at(data, reading.spans, reading.repeats)
+    return reading
 
 
 def raw_value(data: bytes, key: bytes) -> bytes:
@@ -131,21 +158,25 @@ def raw_value(data: bytes, key: bytes) -> bytes:
     This is what an info-hash is the hash of (BEP 3, "info_hash"): decoding and encoding again
     would change it for a torrent that is not canonical. Raises BencodeError, also for no such key.
     """
-    _, spans = decode_with_spans(data)
-    if key not in spans:
-        raise BencodeError(f"no key {shown(key)}")
+    spans: dict[bytes, slice] = {}
+    value, end = _decode_at(data, spans, None)
+    if end != len(data) or not isinstance(value, dict) or key not in spans:
+        raise BencodeError(f"no dictionary with a key {shown(key)}")
     return data[spans[key]]
 
 
 def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of calls per value
-    data: bytes, spans: dict[bytes, slice] | None
+    data: bytes, spans: dict[bytes, slice] | None, repeats: list[Repeat] | None
 ) -> tuple[Value, int]:
     """Decode the value at the start of `data`; return it and the offset where it ends.
 
     Iterative, so nesting costs no stack. `spans`, if given, is filled with the place of each value
-    of an outermost dictionary.
+    of an outermost dictionary. `repeats`, if given, makes it lenient and takes keys given again.
     """
     size = len(data)
+    lenient = repeats is not None
+    length_digits = MAX_LENIENT_DIGITS if lenient else MAX_LENGTH_DIGITS
+    integer_digits = MAX_LENIENT_DIGITS if lenient else MAX_INTEGER_LENGTH
     at = containers = 0
     # The innermost open container is `entries` or `items`; `key` awaits its value in `entries`;
     # `start` is where that container, or the value just read, begins.
@@ -160,9 +191,13 @@ def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of
         lead = data[at]
         start = at
         if _ZERO <= lead <= _NINE:
-            colon = data.find(b":", at, at + MAX_LENGTH_DIGITS + 1)
+            colon = data.find(b":", at, at + length_digits + 1)
             digits = data[at:colon]
-            if colon < 0 or not digits.isdigit() or (lead == _ZERO and colon != at + 1):
+            if (
+                colon < 0
+                or not digits.isdigit()
+                or (lead == _ZERO and colon != at + 1 and not lenient)
+            ):
                 raise BencodeError(f"bad string length at {at}")
             begin = colon + 1
             at = begin + int(digits)
@@ -170,7 +205,7 @@ def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of
                 raise BencodeError(f"string reaches beyond the end, at {start}")
             value = data[begin:at]
             if entries is not None and key is None:
-                if value in entries:
+                if not lenient and value in entries:
                     raise BencodeError(
                         f"key {shown(value, 40)!r} twice in one dictionary, at {start}"
                     )
@@ -185,12 +220,18 @@ def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of
         elif entries is not None and key is None:
             raise BencodeError(f"dictionary key that is not a string, at {at}")
         elif lead == _INTEGER:
-            end = data.find(b"e", at, at + MAX_INTEGER_LENGTH + 2)
+            end = data.find(b"e", at, at + integer_digits + 2)
             digits = data[at + 1 : end]
             magnitude = digits.removeprefix(b"-")
-            if end < 0 or not magnitude.isdigit() or (magnitude[0] == _ZERO and digits != b"0"):
+            if (
+                end < 0
+                or not magnitude.isdigit()
+                or (magnitude[0] == _ZERO and digits != b"0" and not lenient)
+            ):
                 raise BencodeError(f"bad integer at {at}")
             value = int(digits)
+            if lenient and abs(value) >= _TOO_LARGE:
+                raise BencodeError(f"integer beyond 64 bits at {at}")
             at = end + 1
         elif lead in (_LIST, _DICTIONARY):
             containers += 1
@@ -206,11 +247,22 @@ def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of
 
         if entries is not None:
             assert key is not None
-            entries[key] = value
-            if spans is not None and len(outer) == 1:
-                spans[key] = slice(start, at)
+            if lenient and key in entries:
+                if entries[key] != value:
+                    _note_repeat(repeats, Repeat(key, len(outer), start))
+            else:
+                entries[key] = value
+                if spans is not None and len(outer) == 1:
+                    spans[key] = slice(start, at)
             key = None
         elif items is not None:
             items.append(value)
         else:
             return value, at
+
+
+def _note_repeat(repeats: list[Repeat] | None, repeat: Repeat) -> None:
+    assert repeats is not None
+    if len(repeats) >= MAX_REPEATS:
+        raise BencodeError(f"more than {MAX_REPEATS} keys given twice")
+    repeats.append(repeat)

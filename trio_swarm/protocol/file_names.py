@@ -1,8 +1,18 @@
 r"""Names a stranger chose, made safe to create under a folder of ours.
 
-Refused, with MetainfoError, is what only an attack or a broken tool writes: a component `..`, with
-or without others around it (`a/../b`), and an absolute one (`/x`, `\x`, `C:\x`, `C:`). Everything
-else is repaired, so that odd but honest torrents work:
+Two sets of names come of one torrent. The *kept* ones (`kept_paths`) are its own, but for what no
+file system of Linux can hold; they are the names of an `Info`. Refused, with MetainfoError, is what
+only an attack or a broken tool writes: a component `..`, alone or between slashes (`a/../b`), and
+an absolute one (`/x`). Repaired is:
+
+- a slash or NUL inside a component, bytes that are not UTF-8 (they become U+FFFD);
+- nothing and `.`, which become `_`, and a component above 255 bytes, which is cut;
+- the later of two files at one path (or the file, where a file is also another's folder), which is
+  numbered: `a (2).txt`.
+
+The *portable* ones (`safe_component`, `safe_paths`) are what every file system holds, and what this
+program once called all downloads. They are used where a file system cannot hold the kept ones. For
+them `..` and what is absolute anywhere (`\x`, `C:\x`, `C:`) are refused, and repaired is:
 
 - separators, control and bidirectional-override characters, a drive's colon become `_`;
 - dots and spaces at the end go, as Windows drops them; nothing left (also `` and `.`) becomes `_`;
@@ -27,10 +37,14 @@ MAX_COMPONENT_BYTES = 255
 """Of UTF-8: what Linux, macOS and Windows file systems hold (NAME_MAX)."""
 MAX_NAME_BYTES = 240
 """Of a torrent's own name: leaves room in MAX_COMPONENT_BYTES for suffixes such as `.part`."""
-MAX_PATH_BYTES = 2048
-"""Of UTF-8, inside the torrent: half of Linux's PATH_MAX, the rest is for the folder it is in."""
-MAX_PATH_DEPTH = 64
-"""Components of one path: real trees have up to 20 or so; each costs a folder to create."""
+MAX_PATH_BYTES = 4096
+"""Of UTF-8, inside the torrent: PATH_MAX, what a program of Linux can name in one go. (We go folder
+by folder, so the folder the torrent is in adds nothing.)"""
+MAX_PATH_DEPTH = 100
+"""Components of one path, as many as libtorrent allows; each costs a folder to create."""
+
+_IMPOSSIBLE = re.compile(r"[/\x00]")
+_UNDECODABLE = re.compile(r"[\ud800-\udfff]")
 
 _MAX_EXTENSION_BYTES = 32
 """A longer tail after the last dot is not an extension, but part of a title."""
@@ -48,8 +62,49 @@ _RESERVED = re.compile(
 )
 
 
+def kept_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> str:
+    """Return `component` as it is, but for what no file system of Linux can hold.
+
+    `component` may hold lone surrogates for bytes that are not UTF-8. Idempotent. Raises
+    MetainfoError for what is refused (see the module).
+    """
+    if "/" in component or "\0" in component:
+        check_reach(component)
+        component = _IMPOSSIBLE.sub("_", component)
+    if not component.isascii():
+        component = _UNDECODABLE.sub("\ufffd", component)
+    if component in {"", ".", ".."}:
+        check_reach(component)
+        component = "_"
+    return _fit(component, max_bytes)
+
+
+def kept_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Return the path to keep for each of `paths`: all distinct, and none is another's folder.
+
+    Raises MetainfoError for what is refused and for paths beyond a limit of this module.
+    """
+    known: dict[str, str] = {}
+    kept: list[tuple[str, ...]] = []
+    for path in paths:
+        check_extent(path)
+        for component in path:
+            if component not in known:
+                known[component] = kept_component(component)
+        kept.append(tuple([known[component] for component in path]))
+    return distinct_paths(kept, folded=False)
+
+
+def check_reach(component: str) -> None:
+    """Raise MetainfoError if `component` is absolute or reaches out of its folder, on Linux."""
+    if ".." in component.split("/"):
+        raise MetainfoError(f"unsafe file name {component[:80]!r}: it leaves its folder")
+    if component.startswith("/"):
+        raise MetainfoError(f"unsafe file name {component[:80]!r}: it is absolute")
+
+
 def check_component(component: str) -> None:
-    """Raise MetainfoError if `component` is absolute or reaches out of its folder."""
+    """Raise MetainfoError if `component` is absolute or leaves its folder, on any system."""
     if ".." in component and ".." in (part.strip() for part in _SEPARATORS.split(component)):
         raise MetainfoError(f"unsafe file name {component[:80]!r}: it leaves its folder")
     drive = _DRIVE.match(component)
@@ -71,13 +126,11 @@ def safe_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> s
         component = _UNSAFE.sub("_", component).rstrip(". ") or "_"
     if _RESERVED.fullmatch(component):
         component = f"_{component}"
-    if len(component) * 4 > max_bytes and len(component.encode()) > max_bytes:
-        stem, extension = _split_extension(component)
-        component = _cut(stem, max_bytes - len(extension.encode())) + extension
-        if _RESERVED.fullmatch(component):
-            # Only of `con`, hundreds of spaces and more text: cutting removed the spaces too.
-            component = f"_{component}"
-    return component
+    cut = _fit(component, max_bytes)
+    if cut != component and _RESERVED.fullmatch(cut):
+        # Only of `con`, hundreds of spaces and more text: cutting removed the spaces too.
+        cut = f"_{cut}"
+    return cut
 
 
 def safe_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -94,7 +147,7 @@ def safe_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
             if component not in known:
                 known[component] = safe_component(component)
         safe.append(tuple([known[component] for component in path]))
-    return _make_distinct(safe)
+    return distinct_paths(safe, folded=True)
 
 
 def check_distinct(paths: Sequence[tuple[str, ...]]) -> None:
@@ -120,16 +173,20 @@ def check_extent(path: Sequence[str]) -> None:
             raise MetainfoError(f"a path is longer than {MAX_PATH_BYTES} bytes")
 
 
-def _make_distinct(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return `paths` with files numbered that clash; folders and first comers keep their names."""
+def distinct_paths(paths: list[tuple[str, ...]], *, folded: bool) -> list[tuple[str, ...]]:
+    """Return `paths` with files numbered that clash; folders and first comers keep their names.
+
+    With `folded`, names clash that a file system which ignores case or Unicode form takes for one.
+    """
+    fold = _fold if folded else str
     # Components hold no NUL any more, and it sorts before all else: so a folder's first file comes
     # right behind a file of the folder's name, and no set of all folders is needed.
-    folded: dict[str, str] = {}
+    keyed: dict[str, str] = {}
     for path in paths:
         for component in path:
-            if component not in folded:
-                folded[component] = _fold(component)
-    keys = ["\0".join([folded[component] for component in path]) for path in paths]
+            if component not in keyed:
+                keyed[component] = fold(component)
+    keys = ["\0".join([keyed[component] for component in path]) for path in paths]
     listed = set(keys)
     ordered = sorted(listed)
 
@@ -151,13 +208,11 @@ def _make_distinct(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
             # long names that differ only in what is cut off cost no quadratic search.
             room = MAX_COMPONENT_BYTES - len(extension.encode()) - len(f" ({len(paths) * 2})")
             stem = _cut(stem, room)
-            family = "\0".join(
-                [*[folded[part] for part in path[:-1]], _fold(stem), _fold(extension)]
-            )
+            family = "\0".join([*[keyed[part] for part in path[:-1]], fold(stem), fold(extension)])
             number = numbers.get(family, 2)
             while True:
                 chosen = (*path[:-1], f"{stem} ({number}){extension}")
-                unique = "\0".join([*[folded[part] for part in path[:-1]], _fold(chosen[-1])])
+                unique = "\0".join([*[keyed[part] for part in path[:-1]], fold(chosen[-1])])
                 number += 1
                 if unique not in used and unique not in listed and not is_folder(unique):
                     break
@@ -173,6 +228,14 @@ def _fold(component: str) -> str:
         return component.lower()
     # Unicode's canonical caseless match: decompose, fold, decompose what folding composed.
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", component).casefold())
+
+
+def _fit(component: str, max_bytes: int) -> str:
+    """Return `component` cut to `max_bytes` of UTF-8, its extension kept."""
+    if len(component) * 4 <= max_bytes or len(component.encode()) <= max_bytes:
+        return component
+    stem, extension = _split_extension(component)
+    return _cut(stem, max_bytes - len(extension.encode())) + extension
 
 
 def _split_extension(component: str) -> tuple[str, str]:

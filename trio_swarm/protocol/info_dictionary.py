@@ -8,7 +8,7 @@ of version 2 would branch off there and fill the same `Info`.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -19,16 +19,27 @@ from trio_swarm.protocol import bencode, file_names
 
 MAX_INFO_SIZE = 16 * 2**20
 """Bytes of an info dictionary: what peers will still send each other by BEP 9."""
-MIN_PIECE_LENGTH = 1024
-"""Bytes. Below that the hashes are 2 % of the data and more; no client makes such torrents."""
-MAX_PIECE_LENGTH = 64 * 2**20
-"""Bytes. A piece is held in memory until it is verified, and 64 MiB is twice a download's whole
-default budget for that; real torrents use up to 16 or 32 MiB. Powers of two are not asked for."""
+MIN_PIECE_LENGTH = 1
+"""Bytes; as in libtorrent. MAX_PIECES is what bounds the work."""
+MAX_PIECE_LENGTH = 512 * 2**20
+"""Bytes: libtorrent reads up to 16 KiB below that. Powers of two are not asked for."""
 MAX_PIECES = MAX_INFO_SIZE // 20
 """So many hashes of 20 bytes fit into MAX_INFO_SIZE. With MAX_PIECE_LENGTH it also limits the
-content, to 51 TiB, so every offset fits into 64 bits."""
+content, to 410 TiB, so every offset fits into 64 bits."""
 MAX_FILES = 250_000
 """Each costs about a kilobyte of memory, a few microseconds to check, and an inode."""
+
+_PADDING_NAME = "_____padding_file_"
+"""How the names of BitComet's padding begin, which is older than BEP 47."""
+_MATTERS = frozenset(
+    (
+        *(b"attr", b"file tree", b"files", b"length", b"meta version", b"name", b"name.utf-8"),
+        *(b"path", b"path.utf-8", b"piece length", b"pieces", b"private"),
+    )
+)
+"""Keys that say what is shared: given twice with two values, programs would share two things."""
+_MAX_SHOWN = 80
+"""Characters of a stranger's value in a message."""
 
 _HASH_LENGTH = 20
 _SMALLEST_PIECE = 16 * 2**10
@@ -57,7 +68,8 @@ class Info:
     """An info dictionary that passed every check; lengths in bytes.
 
     `piece_hashes` holds 20 bytes a piece; `raw` the exact bytes that `info_hash` is the SHA-1 of.
-    `name` and the paths of `files` are safe to create, unless read with `keep_names`.
+    `name` and the paths of `files` are safe to create on Linux (see `file_names`, "kept").
+    `renamed` says which of them the torrent has otherwise: (its name, the name here).
     """
 
     info_hash: bytes
@@ -69,6 +81,7 @@ class Info:
     private: bool
     length: int
     raw: bytes = field(repr=False)
+    renamed: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def piece_count(self) -> int:
@@ -87,21 +100,26 @@ class Info:
 def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
     """Return what the info dictionary `raw` (all of it, nothing behind it) says.
 
-    Names are made safe (see `file_names`). With `keep_names` they stay as they are, for the sharer,
-    on whose disk they are already; what others would refuse is refused all the same.
+    Names stay as they are but for what no file system of Linux can hold (see `file_names`). With
+    `keep_names`, for the sharer, on whose disk they are already, such names are refused.
 
-    Attributes (BEP 47): padding becomes `FileEntry.padding`; symbolic links are left out, so none
-    is ever created; executable and hidden are ignored. Raises MetainfoError.
+    Of a key given twice the first value counts, as in libtorrent 2.1.1; two values of a key that
+    says what is shared are refused. With `length` and `files`, `files` counts. Attributes (BEP 47):
+    padding becomes `FileEntry.padding`; symbolic links are left out, so none is ever created;
+    executable and hidden are ignored. Raises MetainfoError.
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"an info dictionary of more than {MAX_INFO_SIZE} bytes")
     try:
-        value = bencode.decode(raw)
+        reading = bencode.decode_leniently(raw)
     except BencodeError as error:
         raise MetainfoError(f"not an info dictionary: {error}") from error
-    if not isinstance(value, dict):
+    if not isinstance(reading.value, dict):
         raise MetainfoError("not an info dictionary")
-    return read_info(value, raw, keep_names=keep_names)
+    if reading.end != len(raw):
+        raise MetainfoError(f"not an info dictionary: {len(raw) - reading.end} bytes after its end")
+    repeated = [repeat.key for repeat in reading.repeats]
+    return read_info(reading.value, raw, keep_names=keep_names, repeated=repeated)
 
 
 def build_info(
@@ -148,10 +166,18 @@ def choose_piece_length(total: int) -> int:
     return length
 
 
-def read_info(info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool) -> Info:
-    """Return what `info` says, already decoded from its exact bytes `raw`; as `parse_info`."""
+def read_info(
+    info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool, repeated: Iterable[bytes]
+) -> Info:
+    """Return what `info` says, already decoded from its exact bytes `raw`; as `parse_info`.
+
+    `repeated` are keys in it that were given again with another value.
+    """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"an info dictionary of more than {MAX_INFO_SIZE} bytes")
+    for key in repeated:
+        if key in _MATTERS:
+            raise MetainfoError(f"says {key.decode()!r} twice, and not the same")
     _check_version(info)
     info_hash = hashlib.sha1(raw).digest()
     piece_length = _read_number(info, b"piece length")
@@ -159,17 +185,14 @@ def read_info(info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool)
         raise MetainfoError(
             f"piece length {piece_length} is not within {MIN_PIECE_LENGTH} and {MAX_PIECE_LENGTH}"
         )
-    is_single_file = b"length" in info
-    if is_single_file == (b"files" in info):
-        raise MetainfoError("needs either a length or a list of files")
-    name = _read_text(info, b"name")
-    if keep_names:
-        _check_kept((name,))
-    else:
-        # An empty name is advice not given (BEP 3: "purely advisory").
-        name = file_names.safe_component(
-            name or info_hash.hex(), max_bytes=file_names.MAX_NAME_BYTES
-        )
+    # With both, `files` counts, as in libtorrent 2.1.1; a `files` that is no list is nothing there.
+    is_single_file = b"length" in info and not isinstance(info.get(b"files"), list)
+    if not is_single_file and b"files" not in info:
+        raise MetainfoError("needs a length or a list of files")
+    listed_name = _read_text(info, b"name")
+    # An empty name is advice not given (BEP 3: "purely advisory").
+    name = file_names.kept_component(listed_name or info_hash.hex())
+    renamed = [(listed_name, name)] if listed_name not in {"", name} else []
     if is_single_file:
         if b"l" in _read_attributes(info):
             raise MetainfoError("a symbolic link is all it holds")
@@ -177,7 +200,9 @@ def read_info(info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool)
             FileEntry((), _read_number(info, b"length"), 0, padding=False),
         )
     else:
-        files = _read_files(info[b"files"], keep_names=keep_names)
+        files = _read_files(info[b"files"], renamed, keep_names=keep_names)
+    if keep_names and renamed:
+        raise MetainfoError(f"unsafe file name {renamed[0][0][:_MAX_SHOWN]!r}")
     length = files[-1].offset + files[-1].length
     return Info(
         info_hash=info_hash,
@@ -189,13 +214,14 @@ def read_info(info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool)
         private=info.get(b"private") == 1,
         length=length,
         raw=raw,
+        renamed=tuple(renamed),
     )
 
 
 def _check_version(info: dict[bytes, bencode.Value]) -> None:
     """Refuse what is not (also) a version 1 torrent; to be done before any other check (BEP 52)."""
     version = info.get(b"meta version", 1)
-    if version not in (1, 2):
+    if not isinstance(version, int) or version > 2:
         raise MetainfoError(f"metainfo version {bencode.shown_value(version)} is not known")
     if b"pieces" not in info and (version == 2 or b"file tree" in info):
         raise MetainfoError("a v2-only torrent (BEP 52); only v1 and hybrid torrents are supported")
@@ -216,8 +242,13 @@ def _read_hashes(info: dict[bytes, bencode.Value], length: int, piece_length: in
     return hashes
 
 
-def _read_files(listed: bencode.Value, *, keep_names: bool) -> tuple[FileEntry, ...]:
-    """Return the entries of `files`, without symbolic links; at least one is a real file."""
+def _read_files(
+    listed: bencode.Value, renamed: list[tuple[str, str]], *, keep_names: bool
+) -> tuple[FileEntry, ...]:
+    """Return the entries of `files`, without symbolic links; at least one is a real file.
+
+    Names that had to change are added to `renamed`.
+    """
     if not isinstance(listed, list) or len(listed) > MAX_FILES:
         raise MetainfoError(f"files is not a list of up to {MAX_FILES} files")
     paths: list[tuple[str, ...]] = []
@@ -235,18 +266,25 @@ def _read_files(listed: bencode.Value, *, keep_names: bool) -> tuple[FileEntry, 
         size = _read_number(entry, b"length")
         padding = b"p" in attributes
         if not padding:
-            paths.append(_read_path(entry))
+            path = _read_path(entry)
+            # What is on the sharer's disk is no padding: it is hashed as it is.
+            padding = not keep_names and is_padding_name(path[-1] if path else "")
+            if not padding:
+                paths.append(path)
         extents.append((size, offset, padding))
         offset += size
     if not paths:
         raise MetainfoError("holds no file")
     if keep_names:
-        for path in paths:
-            _check_kept(path)
         file_names.check_distinct(paths)
-    else:
-        paths = file_names.safe_paths(paths)
-    real = iter(paths)
+    kept = file_names.kept_paths(paths)
+    if kept != paths:
+        renamed += [
+            ("/".join(before), "/".join(after))
+            for before, after in zip(paths, kept, strict=True)
+            if before != after
+        ]
+    real = iter(kept)
     return tuple(
         # BEP 47 recommends this name for padding; the listed one, if any, has no use.
         FileEntry((".pad", str(size)) if padding else next(real), size, start, padding)
@@ -254,13 +292,9 @@ def _read_files(listed: bencode.Value, *, keep_names: bool) -> tuple[FileEntry, 
     )
 
 
-def _check_kept(path: tuple[str, ...]) -> None:
-    """Raise MetainfoError if a path to be kept cannot be one, or would be refused elsewhere."""
-    file_names.check_extent(path)
-    for component in path:
-        file_names.check_component(component)
-        if component in ("", ".", "..") or "/" in component or "\0" in component:
-            raise MetainfoError(f"unsafe file name {component[:80]!r}")
+def is_padding_name(name: str) -> bool:
+    """Tell whether a file of this name is padding of BitComet's, as libtorrent 2.1.1 does."""
+    return name.startswith(_PADDING_NAME)
 
 
 def _read_path(entry: dict[bytes, bencode.Value]) -> tuple[str, ...]:
@@ -280,10 +314,10 @@ def _read_text(entries: dict[bytes, bencode.Value], key: bytes) -> str:
 
 
 def _decode_text(value: bencode.Value | None) -> str:
-    """Return a name's text; bytes that are not UTF-8 (its encoding is anyone's guess) as U+FFFD."""
+    """Return a name's text; bytes that are not UTF-8 (of which encoding?) as lone surrogates."""
     if not isinstance(value, bytes):
         raise MetainfoError("a name is missing or not text")
-    return value.decode(errors="replace")
+    return value.decode(errors="surrogateescape")
 
 
 def _read_number(entries: dict[bytes, bencode.Value], key: bytes) -> int:

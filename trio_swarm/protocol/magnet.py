@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from trio_swarm.errors import ConfigError, MetainfoError
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
-from trio_swarm.protocol.metainfo import usable_tracker_urls
+from trio_swarm.protocol.metainfo import is_unicode, usable_tracker_urls
 
 MAX_URI_LENGTH = 64 * 2**10
 """Characters; real links with many trackers have some thousand."""
-MAX_PARAMETERS = 300
-"""Parameters of a link: 100 trackers, 100 peers, and as many again that we ignore."""
+MAX_PARAMETERS = 10_000
+"""Parameters of a link. Some name hundreds of trackers, of which the first are used."""
 MAX_PEERS = 100
 """Peers taken from `x.pe`; each costs a connection. What is beyond is left out."""
 MAX_NAME_LENGTH = 255
@@ -26,6 +26,8 @@ MAX_LENGTH = 2**63 - 1
 _SCHEME = "magnet:?"
 _HEX = re.compile(r"[0-9a-fA-F]{40}")
 _BASE32 = re.compile(r"[A-Za-z2-7]{32}")
+_AMPERSAND = re.compile(r"&(?:amp|#38|#x26);", re.IGNORECASE)
+"""A `&` as pages of the web write it, from where links are copied."""
 _V1 = "urn:btih:"
 _V2 = "urn:btmh:"
 _MULTIHASH = re.compile(r"urn:btmh:1220([0-9a-f]{64})")
@@ -74,9 +76,10 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
 
     Raises MetainfoError without exactly one version 1 info-hash (hex or base32; one of version 2
     beside it is ignored), or beyond a limit. Hints that make no sense are left out, as are
-    parameters that are not known, such as a choice of files (BEP 53).
+    parameters that are not known, such as a choice of files (BEP 53). Lone surrogates in `uri` are
+    bytes that are not UTF-8, as the command line gives them: only what holds them is left out.
     """
-    uri = uri.strip()
+    uri = _AMPERSAND.sub("&", uri.strip())
     if uri[: len(_SCHEME)].lower() != _SCHEME:
         raise MetainfoError(f"not a magnet link: {uri[:80]!r}")
     if len(uri) > MAX_URI_LENGTH:
@@ -135,12 +138,19 @@ def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
 def _read_topic(topics: Iterable[str]) -> bytes:
     """Return the one version 1 info-hash among the exact topics of a link."""
     topics = list(topics)
-    hashes = {
-        parse_info_hash(topic[len(_V1) :]) for topic in topics if topic.lower().startswith(_V1)
-    }
+    hashes: set[bytes] = set()
+    fault: MetainfoError | None = None
+    for topic in topics:
+        if topic.lower().startswith(_V1):
+            try:
+                hashes.add(parse_info_hash(topic[len(_V1) :]))
+            except MetainfoError as error:
+                fault = error
     if len(hashes) > 1:
         raise MetainfoError(f"a magnet link to {len(hashes)} different torrents")
     if not hashes:
+        if fault is not None:
+            raise fault
         if any(topic.lower().startswith(_V2) for topic in topics):
             raise MetainfoError(
                 "a magnet link to a v2-only torrent (BEP 52); only v1 and hybrid ones are supported"
@@ -156,7 +166,7 @@ def _read_peers(texts: Iterable[str]) -> tuple[Address, ...]:
             host, port = parse_host_port(text)
         except ConfigError:
             continue
-        if host and port and len(peers) < MAX_PEERS:
+        if host and port and is_unicode(host) and len(peers) < MAX_PEERS:
             peers[host, port] = None
     return tuple(peers)
 

@@ -32,6 +32,7 @@ __all__ = [
     "Metainfo",
     "build_info",
     "choose_piece_length",
+    "is_unicode",
     "parse_info",
     "parse_metainfo",
     "usable_tracker_urls",
@@ -113,18 +114,24 @@ def parse_metainfo(data: bytes) -> Metainfo:
     """
     if len(data) > MAX_TORRENT_SIZE:
         raise MetainfoError(f"a .torrent of more than {MAX_TORRENT_SIZE} bytes")
-    # Some tools end the file with a line break, as if it were text.
-    data = data.rstrip(b"\r\n")
     try:
-        outer, spans = bencode.decode_with_spans(data)
+        # What comes after the dictionary is ignored, as libtorrent does: often a line break.
+        reading = bencode.decode_leniently(data)
     except BencodeError as error:
         raise MetainfoError(f"not a .torrent: {error}") from error
+    outer = reading.value
+    if not isinstance(outer, dict):
+        raise MetainfoError("not a .torrent: not a dictionary")
     info = outer.get(b"info")
     if not isinstance(info, dict):
         raise MetainfoError("not a .torrent: it has no info dictionary")
+    if any(repeat.depth == 1 and repeat.key == b"info" for repeat in reading.repeats):
+        raise MetainfoError("not a .torrent: it has two different info dictionaries")
+    place = reading.spans[b"info"]
+    repeated = [each.key for each in reading.repeats if place.start <= each.offset < place.stop]
     date = outer.get(b"creation date")
     return Metainfo(
-        info=read_info(info, data[spans[b"info"]], keep_names=False),
+        info=read_info(info, data[place], keep_names=False, repeated=repeated),
         announce_tiers=_read_tiers(outer),
         comment=_read_advice(outer, b"comment"),
         created_by=_read_advice(outer, b"created by"),
@@ -147,12 +154,21 @@ def _usable_urls(urls: Iterable[str], is_usable: Callable[[str], bool], most: in
     return list(islice(filter(is_usable, distinct), most))
 
 
+def is_unicode(text: str) -> bool:
+    """Tell whether `text` holds no lone surrogates (bytes of the command line, not UTF-8)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_tracker_url(url: str) -> bool:
     try:
         parse_tracker_url(url)
     except ConfigError:
         return False
-    return True
+    return is_unicode(url)
 
 
 def _is_web_seed_url(url: str) -> bool:
