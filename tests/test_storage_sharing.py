@@ -201,23 +201,20 @@ def test_what_cannot_be_shared_is_a_clear_error(tmp_path: Path) -> None:
         hash_share(tmp_path / "file", piece_length=5, state_folder=state)
 
 
-@pytest.mark.parametrize(
-    "name", [b"back\\slash", b"line\nbreak", b"not utf-8 \xff", b"C:", b"..\\up"]
-)
-def test_a_name_others_could_not_use_is_a_clear_error(name: bytes, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_a_clear_error(tmp_path: Path) -> None:
+    """BEP 3: text in a torrent is UTF-8."""
     root = tmp_path / "photos"
     root.mkdir()
-    Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(b"1")
+    Path(os.fsdecode(os.fsencode(root) + b"/not utf-8 \xff")).write_bytes(b"1")
     with pytest.raises(StorageError, match=r"cannot be shared .* rename it") as caught:
         hash_share(root, state_folder=tmp_path / "state")
-    assert "\n" not in str(caught.value)
     str(caught.value).encode()
 
 
 def test_names_that_only_look_odd_are_shared_as_they_are(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     root.mkdir()
-    for name in ("a:b", "dot.", "CON", "Case", "case", "ß…"):
+    for name in ("a:b", "dot.", "CON", "Case", "case", "ß…", "a\\b", "a\nb", "C:", "..\\up"):
         (root / name).write_bytes(name.encode())
     info = hash_share(root, state_folder=tmp_path / "state")
     files = TorrentFiles.for_share(info, root, tmp_path / "state")

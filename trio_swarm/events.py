@@ -46,6 +46,19 @@ class Sharing(Event, frozen=True, kw_only=True):
     magnet: str
 
 
+class FilesLeftOut(Event, frozen=True, kw_only=True):
+    """Some of a folder is not shared: its links and special files."""
+
+    level: ClassVar[str] = "warning"
+    path: str
+    links: int
+    """Symbolic links."""
+    special: int
+    """Sockets, pipes and devices."""
+    padding: int
+    """Files that every client takes for padding by their name."""
+
+
 class Resolved(Event, frozen=True, kw_only=True):
     """A tracker knew the name."""
 
@@ -73,6 +86,18 @@ class MetadataReceived(Event, frozen=True, kw_only=True):
     size: int
     pieces: int
     files: int
+
+
+class FilesRenamed(Event, frozen=True, kw_only=True):
+    """Files have other names on this disk than in the torrent: it cannot hold those."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    share_name: str
+    count: int
+    """Of files and the torrent's own name."""
+    renamed: list[dict[str, str]]
+    """Some of them: `name` in the torrent, `here` on the disk."""
 
 
 class Checked(Event, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.storage.hashing import no_progress
-from trio_swarm.storage.sharing import hash_share
+from trio_swarm.storage.sharing import LeftOut, hash_share
 from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.swarm.crowding import JOINING, host_of
 from trio_swarm.swarm.token_bucket import TokenBucket
@@ -125,6 +125,7 @@ class Node:
         """
         root = Path(path)
         state = self.state_folder
+        left_out: list[LeftOut] = []
         info = await run_stoppable(
             lambda should_stop: hash_share(
                 root,
@@ -132,9 +133,12 @@ class Node:
                 piece_length=piece_length,
                 state_folder=state,
                 on_progress=on_progress or no_progress,
+                on_left_out=left_out.append,
                 should_stop=should_stop,
             )
         )
+        for each in left_out:
+            self._context.emit(files_left_out(root, each))
         urls = self.trackers if trackers is None else tuple(trackers)
         tiers = tuple((url,) for url in urls)
         torrent = await self._start(
@@ -436,6 +440,13 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
                 listener.socket.close()
     if body_error is not None:
         raise body_error
+
+
+def files_left_out(path: Path, left_out: LeftOut) -> events.FilesLeftOut:
+    """Return the event that tells what of a folder is not shared."""
+    return events.FilesLeftOut(
+        path=str(path), links=left_out.links, special=left_out.special, padding=left_out.padding
+    )
 
 
 def _merge_tiers(

@@ -8,7 +8,7 @@ from trio_swarm.errors import MetainfoError
 from trio_swarm.protocol.metainfo import Metainfo, parse_metainfo
 from trio_swarm.settings import default_state_folder
 from trio_swarm.storage.hashing import never_stop, no_progress
-from trio_swarm.storage.sharing import create_metainfo
+from trio_swarm.storage.sharing import LeftOut, create_metainfo, ignore_left_out
 
 MAX_TORRENT_FILE = 64 * 1024 * 1024
 """Bytes of a .torrent we read: 3 million pieces; anything larger is not a torrent."""
@@ -45,12 +45,14 @@ def create_torrent(
     creation_date: int | None = None,
     state_folder: Path | None = None,
     on_progress: Callable[[int, int], None] = no_progress,
+    on_left_out: Callable[[LeftOut], None] = ignore_left_out,
     should_stop: Callable[[], bool] = never_stop,
 ) -> Metainfo:
     """Hash a file or folder and return its metainfo; write `to_bytes()` of it to a file. Blocking.
 
     What was hashed before and has not changed is not hashed again. `on_progress(done, total)` is
     called from threads, in bytes; when `should_stop` returns true, HashingStopped is raised.
+    `on_left_out` is told, from a thread, how many links and special files are not in the torrent.
 
     Raises StorageError (missing, unreadable, empty, changing) or MetainfoError (a bad URL).
     """
@@ -65,5 +67,6 @@ def create_torrent(
         creation_date=creation_date,
         state_folder=state_folder or default_state_folder(),
         on_progress=on_progress,
+        on_left_out=on_left_out,
         should_stop=should_stop,
     )

@@ -13,11 +13,13 @@ from trio_swarm.cli.options import Flag, OutputOptions, Trackers, expanded, flag
 from trio_swarm.cli.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.show_command import torrent_magnet
-from trio_swarm.cli.text import count_text, size_text
+from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.config.values import parse_piece_length
+from trio_swarm.node import files_left_out
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.settings import default_state_folder
+from trio_swarm.storage.sharing import LeftOut
 
 
 async def create(
@@ -73,6 +75,7 @@ async def create(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, list)
             on_progress = reporter.hashing(path)
+            left_out: list[LeftOut] = []
             metainfo = await run_stoppable(
                 lambda should_stop: trio_swarm.create_torrent(
                     path,
@@ -85,10 +88,13 @@ async def create(
                     private=private,
                     state_folder=state,
                     on_progress=on_progress,
+                    on_left_out=left_out.append,
                     should_stop=should_stop,
                 )
             )
             nursery.cancel_scope.cancel()
+        for each in left_out:
+            reporter.event(files_left_out(path, each))
         file = out or Path(f"{metainfo.info.name}.torrent")
         content = metainfo.to_bytes()
         await trio.to_thread.run_sync(write_new_file, file, content)
@@ -97,8 +103,8 @@ async def create(
         magnet = torrent_magnet(metainfo)
         reporter.answer(
             created_event(metainfo, file, magnet),
-            f"wrote      {file}\n"
-            f"name       {info.name}\n"
+            f"wrote      {safe_text(str(file))}\n"
+            f"name       {safe_text(info.name)}\n"
             f"size       {size} of {size_text(info.piece_length)}\n"
             f"info-hash  {info.info_hash.hex()}\n"
             f"magnet     {magnet}",

@@ -3,6 +3,9 @@
 from trio_swarm import events
 from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
 
+_MAX_SHOWN = 80
+"""Characters of a file's name in a line."""
+
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
@@ -49,7 +52,7 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
                 f"{count_text(len(event.sources), 'peer')}): {event.path}"
             )
         case _:
-            return _describe_detail(event)
+            return _describe_files(event) or _describe_detail(event)
 
 
 def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
@@ -150,6 +153,46 @@ def _describe_summary(event: events.TrackerSummary) -> str:
         f"{count_text(event.names, 'name')}"
     )
     return f"{count_text(event.announces, 'announce')}: {happened or 'nothing new'}; {holds} now"
+
+
+def _describe_files(event: events.Event) -> str:
+    match event:
+        case events.FilesLeftOut():
+            return _describe_left_out(event)
+        case events.FilesRenamed():
+            return _describe_renamed(event)
+        case _:
+            return ""
+
+
+def _describe_left_out(event: events.FilesLeftOut) -> str:
+    kinds = (
+        (event.links, "symbolic link"),
+        (event.special, "socket, pipe or device"),
+        (event.padding, "padding file"),
+    )
+    counts = [f"{count:,} {_plural(kind, count)}" for count, kind in kinds if count]
+    return f"{event.path}: left out: {', '.join(counts)}"
+
+
+def _plural(noun: str, count: int) -> str:
+    if count == 1:
+        return noun
+    return "sockets, pipes and devices" if noun.startswith("socket") else f"{noun}s"
+
+
+def _describe_renamed(event: events.FilesRenamed) -> str:
+    first = event.renamed[0]
+    more = f" (and {count_text(event.count - 1, 'more name')})" if event.count > 1 else ""
+    return (
+        f"{_shortened(event.share_name)}: {_shortened(first['name'])!r} is called "
+        f"{_shortened(first['here'])!r} on this disk{more}"
+    )
+
+
+def _shortened(name: str) -> str:
+    """Return `name`, its middle left out if it is long."""
+    return name if len(name) <= _MAX_SHOWN else f"{name[:40]}...{name[-20:]}"
 
 
 def _address(host: str, port: int) -> str:

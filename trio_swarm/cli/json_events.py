@@ -1,11 +1,11 @@
 """What `--json` prints: one JSON object a line on stdout, each with an `event` field.
 
 Two kinds come. What happens in a node is the events of `trio_swarm.events`, by their names in snake
-case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `checked`, `completed`,
-`peer_connected`, `peer_lost`, `peer_banned`, `piece_failed`, `piece_verified`, `announced`,
-`tracker_silent`, `tracker_warning`, `tracker_failed`, `name_refused`, `private_torrent`,
-`privacy_overruled`, `strategy_fault`, `recording_stopped`, `torrent_failed`, `tracker_listening`,
-`tracker_change`, `tracker_summary`).
+case (`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata_received`,
+`files_renamed`, `checked`, `completed`, `peer_connected`, `peer_lost`, `peer_banned`,
+`piece_failed`, `piece_verified`, `announced`, `tracker_silent`, `tracker_warning`,
+`tracker_failed`, `name_refused`, `private_torrent`, `privacy_overruled`, `strategy_fault`,
+`recording_stopped`, `torrent_failed`, `tracker_listening`, `tracker_change`, `tracker_summary`).
 What a command has to say comes as the events below: `progress` once a second and torrent (get,
 seed, run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
 (show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and

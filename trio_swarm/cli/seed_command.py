@@ -26,7 +26,8 @@ from trio_swarm.cli.reporting import JsonReporter, Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
-from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.errors import ConfigError
+from trio_swarm.storage.sharing import require_there
 from trio_swarm.wanted import WantedName, parse_wanted
 
 INTERRUPTED = 0
@@ -86,8 +87,7 @@ async def seed(
         if len(chosen) > 1 and (name or torrent_out):
             raise ConfigError("--name and --torrent-out need exactly one PATH")
         for path in chosen:
-            if not path.exists():
-                raise StorageError("does not exist", path=path)
+            require_there(path)
         async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: running.torrents)
             torrents = []

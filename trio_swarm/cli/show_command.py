@@ -8,7 +8,7 @@ from trio_swarm import Magnet, Metainfo, parse_magnet, read_torrent
 from trio_swarm.cli.json_events import Described
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.reporting import make_reporter
-from trio_swarm.cli.text import count_text, size_text
+from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.protocol.addresses import format_address
 
 
@@ -86,7 +86,7 @@ def torrent_magnet(metainfo: Metainfo) -> str:
 
 
 def _lines(event: Described) -> Iterator[str]:
-    yield f"name       {event.share_name or '(not told)'}"
+    yield f"name       {safe_text(event.share_name or '(not told)')}"
     yield f"info-hash  {event.info_hash}"
     if event.size is not None:
         yield f"size       {size_text(event.size)} ({event.size:,} bytes)"
@@ -101,7 +101,7 @@ def _lines(event: Described) -> Iterator[str]:
     if event.comment:
         yield f"comment    {' '.join(event.comment.split())}"
     if event.created_by:
-        yield f"made by    {event.created_by}"
+        yield f"made by    {safe_text(event.created_by)}"
     if event.creation_date is not None:
         yield f"made on    {datetime.fromtimestamp(event.creation_date, UTC):%Y-%m-%d %H:%M} UTC"
     yield f"magnet     {event.magnet}"
@@ -110,4 +110,4 @@ def _lines(event: Described) -> Iterator[str]:
         for file in event.files:
             size = file["size"]
             assert isinstance(size, int)
-            yield f"{size_text(size):>12}  {file['path']}"
+            yield f"{size_text(size):>12}  {safe_text(str(file['path']))}"

@@ -20,7 +20,7 @@ _KNOWN = {
     errno.EPERM: "operation not permitted",
     errno.EIO: "the disk reports an input/output error",
     errno.EROFS: "the file system is read-only",
-    errno.ELOOP: "is a symbolic link; links are not followed here",
+    errno.ELOOP: "is a symbolic link, which is not followed here: put the file itself in its place",
     errno.ENOTDIR: "a part of this path is not a folder, or is a symbolic link",
     errno.EISDIR: "is a folder where a file is wanted",
     errno.ENAMETOOLONG: "the name is too long for this file system",

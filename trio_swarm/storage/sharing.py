@@ -3,17 +3,18 @@
 What of a folder is shared: every regular file below it, hidden ones too, sorted by the bytes of
 their paths, so that the same folder makes the same torrent everywhere. Symbolic links inside it are
 left out (one that points out of the folder must never be served, and one that stays inside would
-only serve a file twice); so are sockets, devices and pipes. The path to share may itself be a link.
+only serve a file twice); so are sockets, devices and pipes, and files that others take for padding
+by their name. How many is told: `LeftOut`. The path to share may itself be a link.
 """
 
 import hashlib
 import os
 import stat
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from trio_swarm.errors import MetainfoError, StorageError
@@ -24,6 +25,7 @@ from trio_swarm.protocol.info_dictionary import (
     MAX_INFO_SIZE,
     MAX_PIECE_LENGTH,
     MIN_PIECE_LENGTH,
+    is_padding_name,
 )
 from trio_swarm.protocol.metainfo import (
     Info,
@@ -47,8 +49,42 @@ from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.state import StateFolder
 from trio_swarm.storage.tree import Tree
 
+_SMALLEST_PIECE = 1024
+"""Bytes. Below that the hashes are 2 % of the data and more; no client makes such torrents."""
 _HASH_LENGTH = 20
 _MAX_REMEMBERED = MAX_INFO_SIZE + 2 * _HASH_LENGTH
+
+
+class LeftOut(Struct):
+    """How many things in a folder are not shared, by kind."""
+
+    links: int = 0
+    """Symbolic links, to files and to folders."""
+    special: int = 0
+    """Sockets, pipes and devices."""
+    padding: int = 0
+    """Files that every client takes for padding by their name, and nobody downloads."""
+
+    def __bool__(self) -> bool:
+        """Tell whether anything was left out."""
+        return bool(self.links or self.special or self.padding)
+
+
+OnLeftOut = Callable[[LeftOut], None]
+"""Told once what of a folder is not shared, if anything is."""
+
+
+def ignore_left_out(_left_out: LeftOut) -> None:
+    """Tell nobody what is not shared."""
+
+
+class _Share(NamedTuple):
+    """What is at a path to share: its real path, the files in order."""
+
+    root: Path
+    files: list["_SharedFile"]
+    is_single_file: bool
+    left_out: LeftOut
 
 
 class _SharedFile(NamedTuple):
@@ -68,6 +104,7 @@ def hash_share(
     private: bool = False,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
+    on_left_out: OnLeftOut = ignore_left_out,
     should_stop: ShouldStop = never_stop,
 ) -> Info:
     """Return the Info of the file or folder at `path`, hashing it unless that was done before.
@@ -78,16 +115,18 @@ def hash_share(
     not hash either. Blocks; raises HashingStopped, and StorageError for a path that cannot be read,
     holds no files, holds a name that cannot be shared, or changes meanwhile.
     """
-    root, files, is_single_file = _examine(path)
+    root, files, is_single_file, left_out = _examine(path)
+    if left_out:
+        on_left_out(left_out)
     if name is None:
         name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps a link's own name
     for component in {name}.union(*(file.path for file in files)):
         _require_shareable(component, path)
     length = sum(file.size for file in files)
     piece_length = piece_length or choose_piece_length(length)
-    if not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH:
+    if not _SMALLEST_PIECE <= piece_length <= MAX_PIECE_LENGTH:
         raise StorageError(
-            f"piece length {piece_length} is not within {MIN_PIECE_LENGTH} and {MAX_PIECE_LENGTH}",
+            f"piece length {piece_length} is not within {_SMALLEST_PIECE} and {MAX_PIECE_LENGTH}",
             path=path,
         )
     state = StateFolder(state_folder)
@@ -119,7 +158,7 @@ def hash_share(
         on_progress=on_progress,
         should_stop=should_stop,
     )
-    _, after, _ = _examine(path)
+    after = _examine(path).files
     if after != files or len(digests) != layout.info.piece_count:
         raise StorageError("changed while it was hashed; try again when it is at rest", path=path)
     info = describe(b"".join(digests[piece] for piece in range(layout.info.piece_count)))
@@ -145,7 +184,7 @@ def remember_download(
     remembered of data that differs from them, nor of a torrent that sharing `path` could not make:
     of other files than are there, or with padding. Raises StorageError for an unwritable state.
     """
-    root, files, is_single_file = _examine(path)
+    root, files, is_single_file, _ = _examine(path)
     verified = [
         (entry.path, stamps[number].size, stamps[number].mtime_ns)
         for number, entry in enumerate(info.files)
@@ -181,6 +220,7 @@ def create_metainfo(
     private: bool = False,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
+    on_left_out: OnLeftOut = ignore_left_out,
     should_stop: ShouldStop = never_stop,
 ) -> Metainfo:
     """Return the .torrent of `path`, as `hash_share`; `trackers` are URLs, each a tier of its own.
@@ -201,44 +241,90 @@ def create_metainfo(
         private=private,
         state_folder=state_folder,
         on_progress=on_progress,
+        on_left_out=on_left_out,
         should_stop=should_stop,
     )
     return replace(advice, info=info)
 
 
-def _examine(path: Path) -> tuple[Path, list[_SharedFile], bool]:
-    """Return the real path, the files to share in order, and whether it is a single file."""
+def _examine(path: Path) -> _Share:
+    """Return what is shared of `path`, which may itself be a link."""
+    require_there(path)
     with disk_errors(path):
-        root = path.resolve(strict=True)
+        root = Path(os.path.realpath(path, strict=True))
         status = root.stat()
         if stat.S_ISREG(status.st_mode):
-            return root, [_shared_file((), status)], True
+            return _Share(root, [_shared_file((), status)], is_single_file=True, left_out=LeftOut())
         if not stat.S_ISDIR(status.st_mode):
             raise StorageError("is neither a file nor a folder", path=path)
-    files = list(_walk(root))
+    left_out = LeftOut()
+    files = list(_walk(root, left_out))
     if not files:
-        raise StorageError("holds no files to share (links are left out)", path=path)
+        links = f", only links ({left_out.links})" if left_out.links else ""
+        raise StorageError(f"holds no files to share{links}", path=path)
     files.sort(key=lambda file: os.fsencode("/".join(file.path)))
-    return root, files, False
+    return _Share(root, files, is_single_file=False, left_out=left_out)
 
 
-def _walk(root: Path) -> Iterator[_SharedFile]:
+def require_there(path: Path) -> None:
+    """Raise StorageError if there is nothing at `path`, or a link that leads to nothing."""
+    with disk_errors(path):
+        if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - raises for no path
+            target = os.readlink(path)  # noqa: PTH115 - as it stands
+            raise StorageError(f"is a symbolic link that leads to nothing: {target}", path=path)
+        path.stat()
+
+
+def _walk(root: Path, left_out: LeftOut) -> Iterator[_SharedFile]:
+    """Yield the files below `root`, and count in `left_out` what is no file to share.
+
+    What vanishes meanwhile is not there. Folders are opened one within the other, so that no path
+    is too long.
+    """
+    tree = Tree(root)
     folders: list[tuple[str, ...]] = [()]
     count = 0
     while folders:
         folder = folders.pop()
-        with disk_errors(root.joinpath(*folder)), os.scandir(root.joinpath(*folder)) as entries:
-            for entry in entries:
-                inside = (*folder, entry.name)
-                if entry.is_dir(follow_symlinks=False):
-                    if len(inside) > file_names.MAX_PATH_DEPTH:
-                        raise StorageError("is too deep a folder", path=root.joinpath(*inside))
-                    folders.append(inside)
-                elif entry.is_file(follow_symlinks=False):
+        with disk_errors(tree.at(folder)):
+            try:
+                descriptor = tree.open_folder(folder)
+            except FileNotFoundError:
+                if not folder:
+                    raise
+                continue
+            try:
+                for file in _list_folder(descriptor, folder, folders, left_out):
                     count += 1
                     if count > MAX_FILES:
                         raise StorageError(f"holds more than {MAX_FILES} files", path=root)
+                    yield file
+            finally:
+                os.close(descriptor)
+
+
+def _list_folder(
+    descriptor: int, folder: tuple[str, ...], folders: list[tuple[str, ...]], left_out: LeftOut
+) -> Iterator[_SharedFile]:
+    """Yield the files of one open folder; the folders in it are added to `folders`."""
+    with os.scandir(descriptor) as entries:
+        for entry in entries:
+            inside = (*folder, entry.name)
+            try:
+                if entry.is_symlink():
+                    left_out.links += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    if len(inside) > file_names.MAX_PATH_DEPTH:
+                        raise StorageError("is too deep a folder", path=Path(*inside))
+                    folders.append(inside)
+                elif not entry.is_file(follow_symlinks=False):
+                    left_out.special += 1
+                elif is_padding_name(entry.name):
+                    left_out.padding += 1
+                else:
                     yield _shared_file(inside, entry.stat(follow_symlinks=False))
+            except FileNotFoundError:
+                continue
 
 
 def _shared_file(path: tuple[str, ...], status: os.stat_result) -> _SharedFile:
@@ -246,19 +332,16 @@ def _shared_file(path: tuple[str, ...], status: os.stat_result) -> _SharedFile:
 
 
 def _require_shareable(component: str, path: Path) -> None:
-    """Raise StorageError for a name others could not create, or would create as another one."""
+    """Raise StorageError for a name that is none, or that a torrent cannot hold (BEP 3: UTF-8)."""
     try:
         component.encode()
-        file_names.check_component(component)
-        is_safe = "\\" not in component and all(
-            unicodedata.category(character) != "Cc" for character in component
-        )
-    except (UnicodeEncodeError, MetainfoError):
-        is_safe = False
-    if not is_safe or component in {"", ".", ".."} or "/" in component:
+    except UnicodeEncodeError:
+        is_unicode = False
+    else:
+        is_unicode = True
+    if not is_unicode or component in {"", ".", ".."} or "/" in component or "\0" in component:
         raise StorageError(
-            f"the name {component!r} cannot be shared (not UTF-8, a backslash or a control "
-            "character in it, or like a path): rename it",
+            f"the name {component!r} cannot be shared (not UTF-8, or like a path): rename it",
             path=path,
         )
 

@@ -89,6 +89,10 @@ class Tree:
             if folder is not None:
                 os.close(folder)
 
+    def open_folder(self, path: FilePath) -> int:
+        """Open a folder below the root, or the root (path `()`); the caller closes it."""
+        return self._open_folder(path, create=False)
+
     def sync_folders(self, paths: Iterable[FilePath]) -> None:
         """Sync the folders that hold `paths`, up to the root and the folder the root is in."""
         folders = {tuple(path[:depth]) for path in paths for depth in range(len(path))}

@@ -1,0 +1,133 @@
+"""What of a folder is not shared is told; what vanishes or leads nowhere is no traceback."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine, run_here
+from trio_swarm.errors import StorageError
+from trio_swarm.storage import TorrentFiles, hash_share
+from trio_swarm.storage.sharing import LeftOut
+from trio_swarm.torrent_files import create_torrent
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A folder of one file, and of much that is none."""
+    root = tmp_path / "mixed"
+    (root / "sub").mkdir(parents=True)
+    (root / "file").write_bytes(b"data")
+    os.link(root / "file", root / "sub" / "hard link")
+    (root / "to file").symlink_to("file")
+    (root / "to folder").symlink_to("sub")
+    (root / "sub" / "to itself").symlink_to("to itself")
+    (root / "outside").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe")
+    (root / "_____padding_file_0_if you see this file").write_bytes(bytes(9))
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = Path.cwd()
+        os.chdir(root)  # the path of a socket has 108 bytes at most
+        try:
+            listener.bind("socket")
+        finally:
+            os.chdir(here)
+    return root
+
+
+def test_links_and_special_files_are_left_out_and_counted(mixed: Path, tmp_path: Path) -> None:
+    told: list[LeftOut] = []
+    info = hash_share(mixed, state_folder=tmp_path / "state", on_left_out=told.append)
+    assert [entry.path for entry in info.files] == [("file",), ("sub", "hard link")]
+    assert told == [LeftOut(links=4, special=2, padding=1)]
+    # Told each time, also when the hashes are remembered.
+    create_torrent(mixed, state_folder=tmp_path / "state", on_left_out=told.append)
+    assert told[1:] == told[:1]
+
+
+def test_a_folder_without_links_has_nothing_to_tell(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "file").touch()
+    told: list[LeftOut] = []
+    hash_share(tmp_path / "plain", state_folder=tmp_path / "state", on_left_out=told.append)
+    assert told == []
+
+
+def test_create_tells_how_many_were_left_out(mixed: Path, tmp_path: Path) -> None:
+    code, out, err = run_here("create", mixed, "--out", tmp_path / "t", "--state-dir", tmp_path)
+    assert code == 0
+    assert err.count("\n") == 1
+    assert "left out: 4 symbolic links, 2 sockets, pipes and devices, 1 padding file" in err
+    assert "info-hash" in out
+
+
+def test_seed_tells_how_many_were_left_out(mixed: Path, tmp_path: Path) -> None:
+    line = CommandLine(tmp_path)
+    with line.start("seed", mixed, "--tracker", "udp://127.0.0.1:1/") as program:
+        left_out = program.wait_for("files_left_out")
+        assert (left_out["links"], left_out["special"], left_out["padding"]) == (4, 2, 1)
+        program.wait_for("sharing")
+
+
+@pytest.mark.parametrize("target", ["nowhere", "link"])
+def test_a_link_that_leads_to_nothing_is_named(target: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(StorageError, match=f"a symbolic link that leads to nothing: {target}"):
+        hash_share(tmp_path / "link", state_folder=tmp_path / "state")
+    for command in ("create", "seed"):
+        code, _, err = run_here(command, tmp_path / "link")
+        assert code == 1
+        assert err.count("\n") == 1
+        assert "leads to nothing" in err
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "missing", "file/below"])
+def test_a_path_that_cannot_be_is_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for command in ("create", "seed"):
+        code, _, err = run_here(command, tmp_path / name)
+        assert code == 1
+        assert err.count("\n") == 1
+
+
+def test_a_link_to_what_is_shared_is_followed(mixed: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(mixed)
+    info = hash_share(tmp_path / "link", state_folder=tmp_path / "state")
+    share = TorrentFiles.for_share(info, tmp_path / "link", tmp_path / "state")
+    assert (info.name, share.check().hashed) == ("link", 0)
+    assert share.is_complete
+    share.close()
+
+
+def test_a_folder_of_links_only_says_so(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "link").symlink_to("/etc/passwd")
+    with pytest.raises(StorageError, match=r"holds no files to share, only links \(1\)"):
+        hash_share(tmp_path / "links", state_folder=tmp_path / "state")
+
+
+def test_data_that_is_a_link_says_what_to_do(mixed: Path, tmp_path: Path) -> None:
+    info = hash_share(mixed, state_folder=tmp_path / "state")
+    data = tmp_path / "downloads" / "mixed"
+    data.mkdir(parents=True)
+    (data / "file").symlink_to(mixed / "file")
+    files = TorrentFiles.for_download(info, tmp_path / "downloads", tmp_path / "state")
+    with pytest.raises(StorageError, match="put the file itself in its place") as caught:
+        files.check()
+    assert str(data / "file") in str(caught.value)
+    files.close()
+
+
+def test_names_are_shown_with_their_control_characters_escaped(tmp_path: Path) -> None:
+    root = tmp_path / "odd\x1b[31m"
+    root.mkdir()
+    (root / "line\nbreak").write_bytes(b"x")
+    torrent = tmp_path / "t.torrent"
+    code, out, _ = run_here("create", root, "--out", torrent, "--state-dir", tmp_path / "state")
+    assert code == 0
+    assert "\x1b" not in out
+    assert "odd\\x1b[31m" in out
+    code, out, _ = run_here("show", torrent)
+    assert code == 0
+    assert "odd\\x1b[31m/line\\nbreak" in out
