@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
 
+RENAMED_TOLD = 20
+"""Changed names that are told one by one; of others only how many there are."""
+
 
 class TorrentPlan(Struct, frozen=True, kw_only=True):
     """What a torrent is to become; made by the node from a share or a fetch."""
@@ -292,6 +295,8 @@ class Torrent:
             await self._recording.open(info, self.name)
         files = await trio.to_thread.run_sync(self._plan.open_files, info)
         self.files = files
+        if files.renamed:
+            self._tell_renamed(files.renamed)
 
         def note(done: int, _total: int) -> None:
             self.bytes_checked = done
@@ -316,6 +321,16 @@ class Torrent:
             self._tell_checked(self.download, result)
         # Each joins in its own task, where a fault of a peer ends only that peer.
         self.peer_set.wake()
+
+    def _tell_renamed(self, renamed: Sequence[tuple[str, str]]) -> None:
+        self.context.emit(
+            events.FilesRenamed(
+                info_hash=self.info_hash.hex(),
+                share_name=self.name,
+                count=len(renamed),
+                renamed=[{"name": name, "here": here} for name, here in renamed[:RENAMED_TOLD]],
+            )
+        )
 
     def _tell_checked(self, download: Download, result: CheckResult) -> None:
         info = download.info

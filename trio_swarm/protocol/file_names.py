@@ -95,6 +95,11 @@ def kept_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     return distinct_paths(kept, folded=False)
 
 
+def is_reserved(component: str) -> bool:
+    """Tell whether Windows takes `component` for a device: `con`, `aux.txt`."""
+    return _RESERVED.fullmatch(component) is not None
+
+
 def check_reach(component: str) -> None:
     """Raise MetainfoError if `component` is absolute or reaches out of its folder, on Linux."""
     if ".." in component.split("/"):

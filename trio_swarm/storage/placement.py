@@ -13,6 +13,7 @@ Nothing that is not this torrent's is ever overwritten, shortened or removed:
 """
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -35,7 +36,7 @@ class Placement:
 
     def __init__(self, info: Info, folder: Path) -> None:
         self.final = folder / info.name
-        self.part = folder / _part_name(info.name)
+        self.part = folder / _part_name(info.name, _longest_name(folder))
         self.is_single_file = info.is_single_file
 
     def locate(self) -> Path:
@@ -111,6 +112,17 @@ def _rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
     source.rename(target)
 
 
-def _part_name(name: str) -> str:
-    room = _MAX_NAME_BYTES - len(_PART)
-    return os.fsencode(name)[:room].decode(errors="ignore") + _PART
+def _part_name(name: str, most_bytes: int) -> str:
+    """Return NAME.part, or as much of NAME as there is room for and a hash that tells it apart."""
+    part = name + _PART
+    if len(os.fsencode(part)) <= most_bytes:
+        return part
+    end = f"~{hashlib.sha1(os.fsencode(name)).hexdigest()[:8]}{_PART}"
+    return os.fsencode(name)[: most_bytes - len(end)].decode(errors="ignore") + end
+
+
+def _longest_name(folder: Path) -> int:
+    try:
+        return min(os.statvfs(folder).f_namemax, _MAX_NAME_BYTES)
+    except OSError:
+        return _MAX_NAME_BYTES

@@ -1,5 +1,6 @@
 """One torrent's files on the disk: checked, written piece by piece, served, finished."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from trio_swarm.protocol.metainfo import Info
 from trio_swarm.storage import hashing, resume_log
 from trio_swarm.storage.access import FileAccess, FileSlice
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
+from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
 from trio_swarm.storage.journal import Stamp
 from trio_swarm.storage.layout import Layout
@@ -56,6 +58,8 @@ class TorrentFiles:
         self.info = info
         self.layout = Layout(info)
         self.is_complete = False
+        self.renamed: tuple[tuple[str, str], ...] = ()
+        """What has another name here than in the torrent: (its name, the name here)."""
         self._have: PieceSet = 0
         self._home = root
         self._state = state
@@ -71,17 +75,21 @@ class TorrentFiles:
     def for_download(cls, info: Info, folder: Path, state_folder: Path) -> Self:
         """Prepare a download of `info` into `folder` (created if missing) as its name.
 
-        What already is there is found by `check`, by the rules of `placement`. Raises StorageError
+        What already is there is found by `check`, by the rules of `placement`. Names that this file
+        system cannot hold are changed, see `renamed` and `disk_names`. Raises StorageError
         if another trio-swarm is downloading to the same path, or if what is there is a link, or of
         the wrong kind.
         """
         _require_safe_name(info.name)
+        _require_safe_paths(info)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             folder = folder.resolve()
-        placement = Placement(info, folder)
         state = StateFolder(state_folder)
-        files = cls(info, placement.final, state)
+        names = choose_names(info, folder, state)
+        placement = Placement(names.info, folder)
+        files = cls(names.info, placement.final, state)
+        files.renamed = names.renamed
         files._placement = placement
         files._lock = DownloadLock(state.lock(placement.final), placement.final)
         try:
@@ -99,7 +107,7 @@ class TorrentFiles:
         another size are not served. Raises StorageError if `root` is missing or of the wrong kind.
         """
         with disk_errors(root):
-            root = root.resolve(strict=True)
+            root = Path(os.path.realpath(root, strict=True))
         if info.is_single_file != root.is_file() or not (root.is_file() or root.is_dir()):
             wanted = "file" if info.is_single_file else "folder"
             raise StorageError(f"is not a {wanted}, as the torrent says", path=root)
@@ -225,7 +233,8 @@ class TorrentFiles:
         stamps = access.scan()
         access.fixed = stamps
         log.stop(stamps=stamps, durable=True)
-        remember_download(self.info, placement.final, self._state.folder, stamps)
+        if not self.renamed:
+            remember_download(self.info, placement.final, self._state.folder, stamps)
         self._become_complete()
         return self.root
 

@@ -1,0 +1,297 @@
+"""What a torrent's files are called on this disk: as the torrent has it, if the disk can hold that.
+
+What a file system holds is found out by trying, in a folder that is gone again at once, and only
+for names that not every file system holds. A folder that cannot be written to is not tried: what is
+there has its names already.
+
+Data that is here already may also have the names that this program gave before it kept names
+(`file_names`, "portable"). It is recognised by its journal or by its pieces, and goes on with them.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace as replace_fields
+
+from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.piece_sets import from_pieces
+from trio_swarm.protocol import file_names
+from trio_swarm.protocol.metainfo import Info
+from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.hashing import hash_pieces
+from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.placement import Placement
+from trio_swarm.storage.state import StateFolder
+from trio_swarm.storage.tree import Tree
+
+_PROBE_PREFIX = ".trio-swarm-names-"
+_SAMPLED_PIECES = 16
+"""Pieces that are hashed to recognise data under another name; all of it is checked later."""
+_FORBIDDEN = re.compile(r'[<>:"|?*\\]')
+"""What file systems of Windows do not hold, beside what `file_names` replaces."""
+_PLAIN = re.compile(r"[\w\-()\[\]{}+,&!@#$%^=~;' .]*[\w\-()\[\]{}+,&!@#$%^=~;']", re.ASCII)
+
+Paths = list[tuple[str, ...]]
+
+
+class DiskNames(Struct, frozen=True):
+    """A torrent with its files' names on this disk; `renamed`: (its name, the name here)."""
+
+    info: Info
+    renamed: tuple[tuple[str, str], ...]
+
+
+class Probed(NamedTuple):
+    """What a file system does not hold: name → the name instead.
+
+    `is_folding`: names that differ in case or Unicode form only are one file to it.
+    """
+
+    changed: dict[str, str]
+    is_folding: bool
+
+
+Probe = Callable[[Path, Sequence[str], bool], Probed]
+"""Tries the odd names in a folder; the bool: whether some names are one if it ignores case."""
+
+
+def probe(folder: Path, odd: Sequence[str], clashing: bool) -> Probed:  # noqa: FBT001 - see Probe
+    """Find out by trying what of `odd` the file system of `folder` does not hold; see `Probe`."""
+    try:
+        place = Path(tempfile.mkdtemp(prefix=_PROBE_PREFIX, dir=folder))
+    except OSError:
+        return Probed({}, is_folding=False)
+    try:
+        held: dict[object, bool] = {}
+        changed: dict[str, str] = {}
+        for component in odd:
+            kind = _kind(component)
+            if kind not in held:
+                held[kind] = _holds(place, component)
+            if not held[kind]:
+                changed[component] = _alternative(component, lambda name: _holds(place, name))
+        return Probed(changed, is_folding=clashing and _is_folding(place))
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def choose_names(info: Info, folder: Path, state: StateFolder, probe: Probe = probe) -> DiskNames:
+    """Return what the files of `info` are called in `folder`, which exists. Raises StorageError."""
+    fitting = _fit(info, folder, probe)
+    chosen = fitting
+    former = _former(info)
+    if former is not None and not _same_names(former, fitting):
+        if former.name != fitting.name:
+            is_former = _is_root_former(fitting, former, folder, state)
+        else:
+            is_former = _are_files_former(fitting, former, folder)
+        if is_former:
+            chosen = former
+    return DiskNames(chosen, tuple(_renamed(info, chosen)))
+
+
+def _renamed(info: Info, chosen: Info) -> Iterable[tuple[str, str]]:
+    listed = {kept: listed for listed, kept in info.renamed}
+    if (name := listed.get(info.name, info.name)) != chosen.name:
+        yield name, chosen.name
+    if info.renamed or info.files != chosen.files:
+        for before, after in zip(info.files, chosen.files, strict=True):
+            kept, here = "/".join(before.path), "/".join(after.path)
+            if not before.padding and (name := listed.get(kept, kept)) != here:
+                yield name, here
+
+
+# --- what the file system holds ---
+
+
+def _fit(info: Info, folder: Path, probe: Probe) -> Info:
+    """Return `info` with only those names changed that the file system of `folder` cannot hold."""
+    most = _longest_name(folder)
+    paths: Paths = [entry.path for entry in info.files if not entry.padding]
+    odd = [part for part in {info.name}.union(*paths) if not _is_plain(part)]
+    clashing = file_names.distinct_paths(paths, folded=True) != paths
+    if not odd and not clashing and max(map(len, {info.name}.union(*paths))) <= most:
+        return info
+    changed, is_folding = probe(folder, odd, clashing)
+    for part in {info.name}.union(*paths):
+        if len(os.fsencode(changed.get(part, part))) > most:
+            changed[part] = file_names.kept_component(changed.get(part, part), max_bytes=most)
+    if not changed and not is_folding:
+        return info
+    fitted = [tuple(changed.get(part, part) for part in path) for path in paths]
+    fitted = file_names.distinct_paths(fitted, folded=is_folding)
+    return _with_names(info, changed.get(info.name, info.name), fitted)
+
+
+def _is_plain(component: str) -> bool:
+    """Tell whether every file system holds `component`, if it is short enough."""
+    return bool(_PLAIN.fullmatch(component)) and not file_names.is_reserved(component)
+
+
+def _longest_name(folder: Path) -> int:
+    try:
+        return min(os.statvfs(folder).f_namemax, file_names.MAX_COMPONENT_BYTES)
+    except OSError:
+        return file_names.MAX_COMPONENT_BYTES
+
+
+def _kind(component: str) -> object:
+    """Return what components share that a file system holds all of, or none; probed once each."""
+    strange = frozenset(character for character in component if not _is_plain(character))
+    ascii_only = frozenset(character for character in strange if character.isascii())
+    return (
+        ascii_only,
+        frozenset(unicodedata.category(character) for character in strange - ascii_only),
+        component[-1:] if component[-1:] in {".", " "} else "",
+        component if file_names.is_reserved(component) else "",
+    )
+
+
+def _holds(place: Path, component: str) -> bool:
+    """Tell whether a file can be called that in the folder `place`, and nothing else."""
+    path = place / component
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return True  # tried before, or the same to a file system that ignores case
+    except (OSError, ValueError):
+        return False
+    try:
+        return any(each.name == component for each in place.iterdir())
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _alternative(component: str, holds: Callable[[str], bool]) -> str:
+    """Return the name for what the file system does not hold."""
+    plainer = file_names.safe_component(_FORBIDDEN.sub("_", component))
+    if holds(plainer):
+        return plainer
+    ascii_only = "".join(each if each.isascii() else "_" for each in plainer)
+    return file_names.safe_component(ascii_only)
+
+
+def _is_folding(place: Path) -> bool:
+    """Tell whether names in the folder `place` are one that differ in case or Unicode form only."""
+    for one, other in (("case", "CASE"), ("form-\u00e9", "form-e\u0301")):
+        with contextlib.suppress(OSError):
+            (place / one).touch()
+            if (place / other).exists():
+                return True
+    return False
+
+
+# --- names that were given before ---
+
+
+def _former(info: Info) -> Info | None:
+    """Return `info` with the names this program gave before it kept names; None if it had none."""
+    paths: Paths = [entry.path for entry in info.files if not entry.padding]
+    try:
+        name = file_names.safe_component(info.name, max_bytes=file_names.MAX_NAME_BYTES)
+        safe = paths if info.is_single_file else file_names.safe_paths(paths)
+    except MetainfoError:
+        return None
+    return _with_names(info, name, safe)
+
+
+def _with_names(info: Info, name: str, paths: Paths) -> Info:
+    if name == info.name and paths == [each.path for each in info.files if not each.padding]:
+        return info
+    real = iter(paths)
+    files = tuple(
+        entry if entry.padding else replace_fields(entry, path=next(real)) for entry in info.files
+    )
+    return replace(info, name=name, files=files)
+
+
+def _same_names(one: Info, other: Info) -> bool:
+    return one.name == other.name and one.files == other.files
+
+
+def _is_root_former(fitting: Info, former: Info, folder: Path, state: StateFolder) -> bool:
+    """Tell whether this torrent's data lies in `folder` under its former name, and not its own."""
+    own, old = Placement(fitting, folder), Placement(former, folder)
+    if os.path.lexists(own.final) or os.path.lexists(own.part):
+        return False
+    for root in (old.final, old.part):
+        if os.path.lexists(root):
+            try:
+                if state.journal(old.final, former.info_hash).exists():
+                    return True
+            except StorageError:
+                pass
+            # Under its final name it may be anybody's: then all must be right.
+            if _is_data_of(former, root, need_all=root == old.final):
+                return True
+    return False
+
+
+def _are_files_former(fitting: Info, former: Info, folder: Path) -> bool:
+    """Tell whether the folder of the torrent has its files under their former names."""
+    old = Placement(former, folder)
+    differing = {
+        number: (entry.path, before.path)
+        for number, (entry, before) in enumerate(zip(fitting.files, former.files, strict=True))
+        if entry.path != before.path
+    }
+    for root in (old.final, old.part):
+        if not root.is_dir() or root.is_symlink():
+            continue
+        if any(os.path.lexists(root.joinpath(*own)) for own, _ in differing.values()):
+            return False
+        here = {
+            n for n, (_, before) in differing.items() if os.path.lexists(root.joinpath(*before))
+        }
+        if here:
+            return _is_data_of(former, root, need_all=False, files=here)
+    return False
+
+
+def _is_data_of(
+    info: Info, root: Path, *, need_all: bool, files: Iterable[int] | None = None
+) -> bool:
+    """Tell by a sample of pieces whether what lies at `root` is of this torrent.
+
+    `files`: only those are looked at.
+    """
+    layout = Layout(info)
+    access = FileAccess(layout, Tree(root))
+    try:
+        stamps = access.scan()
+        whole = {file for file, stamp in stamps.items() if stamp.size == layout.lengths[file]}
+        looked_at = whole if files is None else whole & set(files)
+        candidates = sorted(
+            {
+                piece
+                for file in looked_at
+                for piece in _ends(layout.pieces_of(file))
+                if whole.issuperset(layout.files_of(piece))
+            }
+        )
+        if need_all and whole != {at for at, stored in enumerate(layout.stored) if stored}:
+            return False
+        if not candidates:
+            return not any(layout.lengths[file] for file in looked_at) and bool(looked_at)
+        sample = candidates[:: -(-len(candidates) // _SAMPLED_PIECES)]
+        digests: Mapping[int, bytes] = hash_pieces(layout, access.open_to_hash, from_pieces(sample))
+    except (StorageError, OSError):
+        return False
+    right = [digests.get(piece) == info.piece_hash(piece) for piece in sample]
+    return all(right) if need_all else any(right)
+
+
+def _ends(pieces: range) -> Iterable[int]:
+    """Return some pieces of a file: both ends and a few between."""
+    step = max(1, len(pieces) // _SAMPLED_PIECES)
+    return {*pieces[::step], *pieces[-1:]}
