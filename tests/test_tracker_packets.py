@@ -16,7 +16,7 @@ from trio_swarm.protocol.announces import (
     NameMatch,
     ScrapeCounts,
 )
-from trio_swarm.protocol.share_names import MAX_NAME_BYTES, name_fault
+from trio_swarm.protocol.share_names import MAX_NAME_BYTES, name_fault, registrable_name
 
 u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64))
 hashes = st.binary(min_size=20, max_size=20)
@@ -323,3 +323,19 @@ def test_no_answer_to_a_claim_raises_anything_else(data: bytes) -> None:
     except RemoteProtocolError:
         return
     assert reason is None or reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "registered"),
+    [
+        ("ubuntu.iso", "ubuntu.iso"),
+        ("", ""),
+        ("line\nbreak \x1b[31m", "line_break _[31m"),
+        ("gpj\u202e.exe\udcff", "gpj_.exe_"),
+        ("é" * 200, "é" * 127),
+    ],
+)
+def test_a_file_of_any_name_can_be_registered(name: str, registered: str) -> None:
+    """Our tracker refuses the announce of another name, and then nobody finds the seeder."""
+    assert registrable_name(name) == registered
+    assert not registered or name_fault(registered) is None

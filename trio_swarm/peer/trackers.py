@@ -20,6 +20,7 @@ from trio_swarm.errors import TrackerError
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
+from trio_swarm.protocol.share_names import registrable_name
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent, TorrentPlan
@@ -150,7 +151,7 @@ class Trackers:
         self._name_due[tracker] = math.inf
         try:
             refusal = await torrent.context.clients.name_refusal(
-                tracker, torrent.name, torrent.info_hash
+                tracker, self._name, torrent.info_hash
             )
         except TrackerError:
             return
@@ -165,6 +166,11 @@ class Trackers:
                 )
             )
         self._name_refusals[tracker] = refusal
+
+    @property
+    def _name(self) -> str:
+        """The name it is registered by."""
+        return registrable_name(self._torrent.name)
 
     def _request(self, info_hash: bytes, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
@@ -183,7 +189,7 @@ class Trackers:
             key=self._key,
             # Whoever asks a tracker for names would find a private torrent, and before there is
             # metadata nobody knows whether it is one.
-            share_name=None if self._is_private or torrent.info is None else torrent.name or None,
+            share_name=None if self._is_private or torrent.info is None else self._name or None,
             size=size,
         )
 

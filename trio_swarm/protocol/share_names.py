@@ -26,3 +26,14 @@ def name_fault(name: str, *, max_bytes: int = MAX_NAME_BYTES) -> str | None:
     if len(name.encode()) > max_bytes:
         return f"the name is longer than {max_bytes} bytes"
     return None
+
+
+def registrable_name(name: str) -> str:
+    """Return `name` as it can be registered: without what `name_fault` finds fault with.
+
+    A file may be called anything, and must not be lost to a tracker that refuses its name.
+    """
+    if name_fault(name) is None:
+        return name
+    safe = "".join(each if name_fault(each) is None else "_" for each in name)
+    return safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
