@@ -1,6 +1,9 @@
 """Where pieces are put together: blocks that arrive in place or are copied, memory taken back."""
 
-from trio_swarm.peer.piece_buffers import PieceBuffers
+from pathlib import Path
+
+from trio_swarm.peer.piece_buffers import MOST_IN_MEMORY, PieceBuffers
+from trio_swarm.storage.disk_memory import map_file
 
 LENGTH = 100_000
 
@@ -63,3 +66,34 @@ def test_clearing_gives_all_memory_back_and_ends_every_loan() -> None:
     buffers.clear()
     assert not place.is_lent
     assert buffers.lend(0, 0, 100) is not None
+
+
+def anonymous_bytes() -> int:
+    """Return the memory of this process that no file holds and the system cannot give to others."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = [line.split()[1] for line in lines if line.startswith(("RssAnon", "RssShmem"))]
+    return sum(map(int, sizes)) * 1024
+
+
+def test_a_large_piece_lies_in_a_file_that_nobody_sees(tmp_path: Path) -> None:
+    """A piece of 512 MiB, as libtorrent reads, does not take 512 MiB of a machine's memory."""
+    length = MOST_IN_MEMORY + 1
+    if map_file(length, tmp_path) is None:
+        return  # a file system in memory
+    buffers = PieceBuffers(length, tmp_path)
+    before = anonymous_bytes()
+    block = b"x" * 16384
+    for begin in range(0, length - len(block), len(block)):
+        buffers.write(0, begin, memoryview(block))
+    assert bytes(buffers.of(0)[length - 20_000 : length - 19_000]) == b"x" * 1000
+    assert anonymous_bytes() - before < length // 4
+    assert list(tmp_path.iterdir()) == []
+    buffers.clear()
+
+
+def test_a_large_piece_lies_in_memory_where_no_file_can_be(tmp_path: Path) -> None:
+    assert map_file(MOST_IN_MEMORY, tmp_path / "missing") is None
+    assert map_file(2**60, tmp_path) is None
+    buffers = PieceBuffers(MOST_IN_MEMORY + 1, tmp_path / "missing")
+    buffers.of(0)[-1:] = b"x"
+    assert buffers.of(0)[-1] == ord("x")

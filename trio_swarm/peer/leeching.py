@@ -10,7 +10,7 @@ import trio
 from trio_swarm import piece_sets
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.disk import DiskThreads, PieceJob, WriteTurn
-from trio_swarm.peer.piece_buffers import PieceBuffers
+from trio_swarm.peer.piece_buffers import MOST_IN_MEMORY, PieceBuffers
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo import Info
@@ -25,6 +25,9 @@ from trio_swarm.swarm.rates import RateEstimate
 
 MIN_OPEN_PIECES = 4
 """Pieces that may be in flight however large they are: fewer would serialise peers."""
+
+MIN_OPEN_LARGE_PIECES = 2
+"""The same for pieces above MOST_IN_MEMORY: one arrives while one is verified."""
 
 MAX_OPEN_PIECES = 4096
 """Pieces in flight however small they are: beyond it bookkeeping outgrows the gain."""
@@ -54,9 +57,8 @@ class Download:
     ) -> None:
         self.info = info
         self.all_pieces = piece_sets.full_set(info.piece_count)
-        limit = max(
-            MIN_OPEN_PIECES, min(MAX_OPEN_PIECES, piece_memory // max(1, info.piece_length))
-        )
+        least = MIN_OPEN_LARGE_PIECES if info.piece_length > MOST_IN_MEMORY else MIN_OPEN_PIECES
+        limit = max(least, min(MAX_OPEN_PIECES, piece_memory // max(1, info.piece_length)))
         self.ledger = make_ledger(
             Lengths(length=info.length, piece_length=info.piece_length),
             scheduler=scheduler,
@@ -72,7 +74,7 @@ class Download:
         self._files = files
         self._disk = disk
         self._write_turn = WriteTurn()
-        self._buffers = PieceBuffers(info.piece_length)
+        self._buffers = PieceBuffers(info.piece_length, files.root.parent)
         self._connections = connections
         self._piece_verified = piece_verified
         self._piece_failed = piece_failed

@@ -2,8 +2,13 @@
 
 from collections.abc import Sequence
 from mmap import mmap
+from pathlib import Path
 
 from trio_swarm.protocol.wire_buffers import BlockPlace
+from trio_swarm.storage.disk_memory import map_file
+
+MOST_IN_MEMORY = 32 * 1024 * 1024
+"""Bytes of a piece that is kept in memory: torrents for everyday use have none larger."""
 
 
 class PieceBuffers:
@@ -12,10 +17,13 @@ class PieceBuffers:
     A block may be received straight into its piece: `lend` gives its place to one connection, and
     nobody else writes there without taking it back first. So bytes never change under a piece that
     is being verified, whatever a peer still sends.
+
+    Pieces above MOST_IN_MEMORY lie in a nameless file in `folder`, if it can hold one.
     """
 
-    def __init__(self, piece_length: int) -> None:
+    def __init__(self, piece_length: int, folder: Path | None = None) -> None:
         self._length = piece_length
+        self._folder = folder if piece_length > MOST_IN_MEMORY else None
         # Views, since a slice of a bytearray is assigned by way of a second copy.
         self._free: list[memoryview] = []
         self._of_piece: dict[int, memoryview] = {}
@@ -25,7 +33,7 @@ class PieceBuffers:
         """Return the buffer of a piece in flight, taking one if it has none."""
         buffer = self._of_piece.get(piece)
         if buffer is None:
-            buffer = self._free.pop() if self._free else _new_buffer(self._length)
+            buffer = self._free.pop() if self._free else self._new_buffer()
             self._of_piece[piece] = buffer
         return buffer
 
@@ -74,18 +82,18 @@ class PieceBuffers:
         if buffer is not None:
             self._free.append(buffer)
 
+    def _new_buffer(self) -> memoryview:
+        """Return memory of its own pages, so that it lies in them as bytes lie in a file's pages.
+
+        Files are served and written by the page. Where the two addresses of a copy differ by a few
+        bytes in their place within a page, as they do for any other memory, some processors (AMD's
+        Zen) copy at a fraction of their speed: it cost a leecher 0.2 to 0.3 s per GiB.
+        """
+        mapped = None if self._folder is None else map_file(self._length, self._folder)
+        return memoryview(mmap(-1, self._length) if mapped is None else mapped)
+
     def clear(self) -> None:
         """Give all memory back."""
         for piece in list(self._of_piece):
             self.release(piece)
         self._free.clear()
-
-
-def _new_buffer(length: int) -> memoryview:
-    """Return memory of its own pages, so that it lies in them as its bytes lie in a file's pages.
-
-    Files are served and written by the page. Where the two addresses of a copy differ by a few
-    bytes in their place within a page, as they do for any other memory, some processors (AMD's Zen)
-    copy at a fraction of their speed: it cost a leecher 0.2 to 0.3 s per GiB.
-    """
-    return memoryview(mmap(-1, length))
