@@ -191,6 +191,15 @@ def test_a_complete_folder_is_never_called_part(tmp_path: Path) -> None:
     }
 
 
+def test_a_folder_of_somebodys_that_is_called_part_is_not_taken(tmp_path: Path) -> None:
+    mine = tmp_path / "downloads" / "tree.part" / "my notes"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    with pytest.raises(StorageError, match="not of this torrent"):
+        begin(tree([("a",), ("b",)]), tmp_path)
+    assert names_below(tmp_path / "downloads") == {"tree.part", "tree.part/my notes"}
+
+
 def test_long_names_that_begin_alike_have_part_names_of_their_own(tmp_path: Path) -> None:
     one, other = (received(one_file(name="x" * 254 + end, seed=ord(end))) for end in "ab")
     first, second = begin(one, tmp_path, 0), begin(other, tmp_path, 0)

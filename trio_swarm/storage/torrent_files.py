@@ -284,7 +284,7 @@ class TorrentFiles:
             self._refuse_foreign(have, found)
             placement.adopt()
             access.tree = Tree(placement.part)
-        elif not have and not state.known and access.has_data(found):
+        elif not have and not state.known and (access.has_data(found) or self._has_other_entries()):
             raise StorageError(
                 "holds data that is not of this torrent; move it away to download here",
                 path=self.root,
@@ -350,6 +350,14 @@ class TorrentFiles:
                     "move it away to download here",
                     path=self._access.tree.at(self.info.files[file].path),
                 )
+
+    def _has_other_entries(self) -> bool:
+        """Tell whether NAME.part/ holds what the torrent does not: it is a folder of somebody's."""
+        if self.info.is_single_file or not self.root.exists():
+            return False
+        own = {entry.path[0] for entry in self.info.files if not entry.padding}
+        with disk_errors(self.root):
+            return any(entry.name not in own for entry in self.root.iterdir())
 
     def _refuse_foreign(self, have: PieceSet, found: Mapping[int, Stamp]) -> None:
         """Raise StorageError if NAME holds data, and none of it is this torrent's."""
