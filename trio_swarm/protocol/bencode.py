@@ -235,8 +235,10 @@ def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of
             at = end + 1
         elif lead in (_LIST, _DICTIONARY):
             containers += 1
-            if len(outer) >= MAX_DEPTH or containers > MAX_CONTAINERS:
-                raise BencodeError(f"too many lists and dictionaries, or too deep, at {at}")
+            if len(outer) >= MAX_DEPTH:
+                raise BencodeError(f"nested more than {MAX_DEPTH} deep, at {at}")
+            if containers > MAX_CONTAINERS:
+                raise BencodeError(f"more than {MAX_CONTAINERS} lists and dictionaries, at {at}")
             outer.append((entries, items, key, start))
             entries, items = ({}, None) if lead == _DICTIONARY else (None, [])
             key = None

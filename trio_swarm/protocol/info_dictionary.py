@@ -249,8 +249,10 @@ def _read_files(
 
     Names that had to change are added to `renamed`.
     """
-    if not isinstance(listed, list) or len(listed) > MAX_FILES:
-        raise MetainfoError(f"files is not a list of up to {MAX_FILES} files")
+    if not isinstance(listed, list):
+        raise MetainfoError("files is not a list")
+    if len(listed) > MAX_FILES:
+        raise MetainfoError(f"holds {len(listed)} files; read are up to {MAX_FILES} files")
     paths: list[tuple[str, ...]] = []
     extents: list[tuple[int, int, bool]] = []
     offset = 0
