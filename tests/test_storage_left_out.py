@@ -1,5 +1,6 @@
 """What of a folder is not shared is told; what vanishes or leads nowhere is no traceback."""
 
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from command_line import CommandLine, run_here
 from trio_swarm.errors import StorageError
+from trio_swarm.protocol import bencode
 from trio_swarm.storage import TorrentFiles, hash_share
 from trio_swarm.storage.sharing import LeftOut
 from trio_swarm.torrent_files import create_torrent
@@ -131,3 +133,28 @@ def test_names_are_shown_with_their_control_characters_escaped(tmp_path: Path) -
     code, out, _ = run_here("show", torrent)
     assert code == 0
     assert "odd\\x1b[31m/line\\nbreak" in out
+
+
+def test_a_changed_name_is_told_in_one_line(tmp_path: Path) -> None:
+    """libtorrent 2.1.1 makes `ab` of `a/b`; nothing of it was said, with exit code 0."""
+    data = b"x" * 100
+    entries: dict[str, bencode.Encodable] = {
+        "files": [{"length": 60, "path": ["a/b"]}, {"length": 40, "path": [b"caf\xe9"]}],
+        "name": "n",
+        "piece length": 16384,
+        "pieces": hashlib.sha1(data).digest(),
+    }
+    torrent = tmp_path / "t.torrent"
+    torrent.write_bytes(b"d4:info" + bencode.encode(entries) + b"e\n")
+    (tmp_path / "n").mkdir()
+    (tmp_path / "n" / "a_b").write_bytes(data[:60])
+    (tmp_path / "n" / "caf\ufffd").write_bytes(data[60:])
+    line = CommandLine(tmp_path)
+    done = line.run("get", torrent, "--dir", tmp_path, "--no-seed")
+    assert done.returncode == 0
+    assert done.stderr == "trio-swarm: n: 'a/b' is called 'a_b' on this disk (and 1 more name)\n"
+    [told] = [
+        e for e in line.events("get", torrent, "--dir", tmp_path, "--no-seed") if "renamed" in e
+    ]
+    assert told["count"] == 2
+    assert told["renamed"][0] == {"name": "a/b", "here": "a_b"}

@@ -8,7 +8,6 @@ import re
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import Address, parse_host_port
-from trio_swarm.protocol.info_dictionary import MAX_PIECE_LENGTH
 from trio_swarm.protocol.tracker_urls import parse_tracker_url
 
 _NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*", re.ASCII)
@@ -28,6 +27,8 @@ _BYTES_PER_RATE_UNIT = _BYTES_PER_UNIT | {
 }
 MAX_SIZE = 2**62
 """Above any file; below what a 64-bit integer holds."""
+MAX_PIECE_LENGTH = 64 * 1024**2
+"""Of torrents made here; larger pieces are read, but many clients do not read them."""
 MIN_PIECE_LENGTH = 16 * 1024
 """Bytes: the block size of BEP 3. Smaller ones are read, but need not be made."""
 UNLIMITED = "unlimited"

@@ -339,6 +339,9 @@ def _require_shareable(component: str, path: Path) -> None:
         is_unicode = False
     else:
         is_unicode = True
+    if is_unicode and len(component.encode()) > file_names.MAX_COMPONENT_BYTES:
+        most = file_names.MAX_COMPONENT_BYTES
+        raise StorageError(f"the name {component[:40] + '...'!r} is above {most} bytes", path=path)
     if not is_unicode or component in {"", ".", ".."} or "/" in component or "\0" in component:
         raise StorageError(
             f"the name {component!r} cannot be shared (not UTF-8, or like a path): rename it",
