@@ -282,7 +282,7 @@ TREES = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(COMPONENTS, TREES)
 def test_any_tree_that_linux_holds_comes_out_as_it_went_in(
     name: str, paths: list[tuple[list[str], int]]

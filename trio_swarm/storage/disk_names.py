@@ -38,6 +38,8 @@ _SAMPLED_PIECES = 16
 """Pieces that are hashed to recognise data under another name; all of it is checked later."""
 _FORBIDDEN = re.compile(r'[<>:"|?*\\]')
 """What file systems of Windows do not hold, beside what `file_names` replaces."""
+_FORMER_MOST = file_names.MAX_NAME_BYTES
+"""Bytes that earlier versions cut a torrent's name to."""
 _PLAIN = re.compile(r"[\w\-()\[\]{}+,&!@#$%^=~;' .]*[\w\-()\[\]{}+,&!@#$%^=~;']", re.ASCII)
 
 Paths = list[tuple[str, ...]]
@@ -66,6 +68,8 @@ Probe = Callable[[Path, Sequence[str], bool], Probed]
 
 def probe(folder: Path, odd: Sequence[str], clashing: bool) -> Probed:  # noqa: FBT001 - see Probe
     """Find out by trying what of `odd` the file system of `folder` does not hold; see `Probe`."""
+    if not odd and not clashing:
+        return Probed({}, is_folding=False)
     try:
         place = Path(tempfile.mkdtemp(prefix=_PROBE_PREFIX, dir=folder))
     except OSError:
@@ -86,7 +90,13 @@ def probe(folder: Path, odd: Sequence[str], clashing: bool) -> Probed:  # noqa: 
 
 def choose_names(info: Info, folder: Path, state: StateFolder, probe: Probe = probe) -> DiskNames:
     """Return what the files of `info` are called in `folder`, which exists. Raises StorageError."""
-    fitting = _fit(info, folder, probe)
+    paths: Paths = [entry.path for entry in info.files if not entry.padding]
+    odd = [part for part in {info.name}.union(*paths) if not _is_plain(part)]
+    clashing = file_names.distinct_paths(paths, folded=True) != paths
+    most = _longest_name(folder)
+    if not odd and not clashing and _longest({info.name}.union(*paths)) <= min(most, _FORMER_MOST):
+        return DiskNames(info, tuple(_renamed(info, info)))
+    fitting = _fit(info, paths, most, probe(folder, odd, clashing))
     chosen = fitting
     former = _former(info)
     if former is not None and not _same_names(former, fitting):
@@ -113,23 +123,25 @@ def _renamed(info: Info, chosen: Info) -> Iterable[tuple[str, str]]:
 # --- what the file system holds ---
 
 
-def _fit(info: Info, folder: Path, probe: Probe) -> Info:
-    """Return `info` with only those names changed that the file system of `folder` cannot hold."""
-    most = _longest_name(folder)
-    paths: Paths = [entry.path for entry in info.files if not entry.padding]
-    odd = [part for part in {info.name}.union(*paths) if not _is_plain(part)]
-    clashing = file_names.distinct_paths(paths, folded=True) != paths
-    if not odd and not clashing and max(map(len, {info.name}.union(*paths))) <= most:
-        return info
-    changed, is_folding = probe(folder, odd, clashing)
+def _fit(info: Info, paths: Paths, most: int, probed: Probed) -> Info:
+    """Return `info` with only those names changed that the file system cannot hold.
+
+    `most`: bytes of the longest name it holds.
+    """
+    changed = dict(probed.changed)
     for part in {info.name}.union(*paths):
-        if len(os.fsencode(changed.get(part, part))) > most:
-            changed[part] = file_names.kept_component(changed.get(part, part), max_bytes=most)
-    if not changed and not is_folding:
+        now = changed.get(part, part)
+        if len(os.fsencode(now)) > most:
+            changed[part] = file_names.kept_component(now, max_bytes=most)
+    if not changed and not probed.is_folding:
         return info
     fitted = [tuple(changed.get(part, part) for part in path) for path in paths]
-    fitted = file_names.distinct_paths(fitted, folded=is_folding)
+    fitted = file_names.distinct_paths(fitted, folded=probed.is_folding)
     return _with_names(info, changed.get(info.name, info.name), fitted)
+
+
+def _longest(names: Iterable[str]) -> int:
+    return max(len(os.fsencode(name)) for name in names)
 
 
 def _is_plain(component: str) -> bool:
