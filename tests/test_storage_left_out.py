@@ -158,3 +158,16 @@ def test_a_changed_name_is_told_in_one_line(tmp_path: Path) -> None:
     ]
     assert told["count"] == 2
     assert told["renamed"][0] == {"name": "a/b", "here": "a_b"}
+
+
+def test_a_name_of_megabytes_is_told_in_a_short_line(tmp_path: Path) -> None:
+    entries: dict[str, bencode.Encodable] = {"length": 1, "name": "x" * 10**6}
+    entries |= {"piece length": 16384, "pieces": hashlib.sha1(b"x").digest()}
+    torrent = tmp_path / "t.torrent"
+    torrent.write_bytes(b"d4:info" + bencode.encode(entries) + b"e")
+    (tmp_path / ("x" * 255)).write_bytes(b"x")
+    line = CommandLine(tmp_path)
+    done = line.run("get", torrent, "--dir", tmp_path, "--no-seed", "--json")
+    assert done.returncode == 0
+    assert "files_renamed" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) < 3000

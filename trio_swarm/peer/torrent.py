@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
 
+NAME_TOLD = 500
+"""Characters of a changed name in the event: a torrent may hold names of megabytes."""
+
 RENAMED_TOLD = 20
 """Changed names that are told one by one; of others only how many there are."""
 
@@ -328,7 +331,10 @@ class Torrent:
                 info_hash=self.info_hash.hex(),
                 share_name=self.name,
                 count=len(renamed),
-                renamed=[{"name": name, "here": here} for name, here in renamed[:RENAMED_TOLD]],
+                renamed=[
+                    {"name": name[:NAME_TOLD], "here": here[:NAME_TOLD]}
+                    for name, here in renamed[:RENAMED_TOLD]
+                ],
             )
         )
 
