@@ -169,6 +169,15 @@ def test_other_data_under_the_former_name_stays_anothers(tmp_path: Path) -> None
     assert names_below(downloads) == {"v1", "v1/b", "_aux.c", "v1.", "v1./b", "aux.c"}
 
 
+def test_what_came_in_the_place_of_a_former_download_is_not_taken_for_it(tmp_path: Path) -> None:
+    sample = received(one_file(name="aux.c"))
+    begin(former(sample), tmp_path, *range(10)).finish()
+    (tmp_path / "downloads" / "_aux.c").write_bytes(b"mine")
+    files = begin(sample, tmp_path, *range(10))
+    assert files.finish().name == "aux.c"
+    assert (tmp_path / "downloads" / "_aux.c").read_bytes() == b"mine"
+
+
 def test_a_persons_file_of_the_same_size_under_the_former_name_is_not_taken(tmp_path: Path) -> None:
     sample = tree([("aux.c",), ("b",)])
     root = tmp_path / "downloads" / "tree"

@@ -236,17 +236,14 @@ def _is_root_former(fitting: Info, former: Info, folder: Path, state: StateFolde
     own, old = Placement(fitting, folder), Placement(former, folder)
     if os.path.lexists(own.final) or os.path.lexists(own.part):
         return False
-    for root in (old.final, old.part):
-        if os.path.lexists(root):
-            try:
-                if state.journal(old.final, former.info_hash).exists():
-                    return True
-            except StorageError:
-                pass
-            # Under its final name it may be anybody's: then all must be right.
-            if _is_data_of(former, root, need_all=root == old.final):
-                return True
-    return False
+    try:
+        is_known = state.journal(old.final, former.info_hash).exists()
+    except StorageError:
+        is_known = False
+    if os.path.lexists(old.part) and (is_known or _is_data_of(former, old.part, need_all=False)):
+        return True
+    # Under its final name it may be anybody's by now: without a journal all must be right.
+    return os.path.lexists(old.final) and _is_data_of(former, old.final, need_all=not is_known)
 
 
 def _are_files_former(fitting: Info, former: Info, folder: Path) -> bool:
