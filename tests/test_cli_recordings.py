@@ -107,6 +107,9 @@ def test_what_several_real_peers_recorded_is_one_swarm(line: CommandLine) -> Non
     assert names[:2] == ["a", "b"]
     assert sent == [[0, size, 0], [0, 0, 0], [size, 0, 0]]
     assert not swarm.strangers
+    assert swarm.course.peers[2].role == "seeder"
+    told = [each for _, one in made for each in one.events if isinstance(each, ev.Named)]
+    assert {each.uploads_only for each in told if each.client} >= {True}
     ends = completed(swarm.course, swarm.course.recorders)
     assert ends[0] < swarm.course.peers[1].joined < ends[1]
 

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from course_samples import courses, large
 from recording_samples import file_of as recording_file
@@ -235,3 +236,54 @@ def test_a_thousand_peers_are_grouped() -> None:
     names, sent = matrix(course, 8)
     assert names[0] == "S1 to L11"
     assert len(names) == len(sent) == 8
+
+
+def seen_of(*events: ev.Event) -> Course:
+    began = ev.Began(0, pack(0), 4)
+    return course_of(read(recording_file(header(), [[began, *events]])), "it")
+
+
+def test_a_seeder_that_shows_its_pieces_one_by_one_has_all_of_them() -> None:
+    """BEP 16 hides pieces; BEP 21's `upload_only` says all the same that it is a seeder."""
+    course = seen_of(
+        ev.Joined(10, 1, "10.0.0.1:1", {}),
+        ev.Held(20, 1, pack(0b100)),
+        ev.Gained(1_000_000, 1, 5),
+        ev.Named(1_000_500, 1, "a client", "ab", uploads_only=True),
+        ev.Gained(2_000_000, 1, 9),
+    )
+    assert course.peers[1].role == "seeder"
+    assert [column[1] for column in holdings(course, [0.5, 2.0], 2)] == [1.0, 1.0]
+    assert rarest(course, [0.5, 2.0]) == [1, 1]
+
+
+def test_who_only_uploads_and_never_tells_of_more_has_what_it_told() -> None:
+    """BEP 21: a partial seed wants no more, and has a part."""
+    course = seen_of(
+        ev.Joined(10, 1, "10.0.0.1:1", {}),
+        ev.Held(20, 1, pack(0b111)),
+        ev.Named(30, 1, "a client", "ab", uploads_only=True),
+        ev.Ended(1_000_000, "stopped"),
+    )
+    assert course.peers[1].role == "leecher"
+    assert holdings(course, [1.0], 2)[0][1] == pytest.approx(3 / 20)
+
+
+def test_a_leecher_that_says_it_is_complete_has_all_from_then() -> None:
+    course = seen_of(
+        ev.Joined(10, 1, "10.0.0.1:1", {}),
+        ev.Gained(20, 1, 3),
+        ev.Named(30, 1, "a client", "ab", uploads_only=False),
+        ev.Named(1_000_000, 1, "a client", "ab", uploads_only=True),
+    )
+    assert course.peers[1].role == "leecher"
+    assert [column[1] for column in holdings(course, [0.5, 1.0], 2)] == [1 / 20, 1.0]
+
+
+def test_the_seeders_of_a_simulation_have_everything_whatever_they_show() -> None:
+    simulated = replace(header(), seed=1, peer_id="L1")
+    began = ev.Began(0, pack(0), 4)
+    events = [began, ev.Joined(10, 1, "S1", {}), ev.Joined(10, 2, "L2", {}), ev.Gained(20, 1, 3)]
+    course = course_of(read(recording_file(simulated, [events])), "it")
+    assert [peer.role for peer in course.peers] == ["leecher", "seeder", "leecher"]
+    assert holdings(course, [1.0], 3)[0][1] == 1.0
