@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from msgspec.structs import asdict
 
+from trio_swarm.cli import column_words
 from trio_swarm.cli.json_events import Simulated, Written
 from trio_swarm.cli.options import OutputOptions, Words, expanded, plugin_paths, positive
 from trio_swarm.cli.plotting import picture_file, shows_sparks
@@ -140,7 +141,13 @@ def simulate(
     courses = [each.course for each in outcomes if each.course is not None]
     if picture is not None:
         reporter.answer(
-            picture.write(scenario.name, courses, table=rows, says=f"{heading}. {_LETTERS}"),
+            picture.write(
+                scenario.name,
+                courses,
+                table=rows,
+                says=f"{heading}. {_LETTERS}",
+                columns=column_words.SIMULATED,
+            ),
             f"wrote {picture.path}",
         )
     return 1 if any(outcome.result.unfinished for outcome in outcomes) else 0

@@ -110,7 +110,7 @@ def sparks_of(courses: Sequence[Course], width: int | None = None) -> list[list[
         [
             f"over {duration_text(seconds)}",
             "what leechers have" if is_wide else "leechers have",
-            f"copies of the rarest piece, up to {most}" if is_wide else f"rarest, up to {most}",
+            f"copies of the rarest piece, up to {most:,}" if is_wide else f"rarest, up to {most:,}",
         ]
     ]
     for course, copies in zip(courses, rare, strict=True):
