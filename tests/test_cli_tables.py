@@ -41,6 +41,9 @@ def test_a_table_stays_as_it_is_where_turning_would_make_it_wider() -> None:
 def test_sentences_end_their_lines_between_words() -> None:
     assert wrapped("one two-three", None) == ["one two-three"]
     assert wrapped("one two-three", 9) == ["one", "two-three"]
+    assert wrapped("  one two", 6) == ["  one", "  two"]
+    assert wrapped("one two", 6, indent=2) == ["one", "  two"]
+    assert wrapped("magnet:?xt=urn:btih", 6) == ["magnet:?xt=urn:btih"]  # or it could not be copied
 
 
 @pytest.mark.parametrize("width", [80, 60])

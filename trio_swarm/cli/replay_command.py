@@ -9,7 +9,14 @@ from msgspec import Struct
 
 from trio_swarm.cli.digests import alike, digest_text
 from trio_swarm.cli.json_events import Replayed
-from trio_swarm.cli.options import OutputOptions, Words, plugin_paths, positive
+from trio_swarm.cli.options import (
+    MOST_SEEDS,
+    OutputOptions,
+    Words,
+    at_most,
+    plugin_paths,
+    positive,
+)
 from trio_swarm.cli.recordings import open_recording
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.tables import table_lines, width_of_terminal, wrapped
@@ -69,6 +76,7 @@ def replay(
     """
     reporter = make_reporter(output or OutputOptions())
     positive("--seeds", seeds)
+    at_most("--seeds", seeds, MOST_SEEDS)
     loaded = load_strategies(plugin_paths(plugin))
     for name in scheduler:
         loaded.scheduler(name)

@@ -4,14 +4,20 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
 from msgspec.structs import asdict
 
 from trio_swarm.cli import column_words
 from trio_swarm.cli.json_events import Simulated, Written
-from trio_swarm.cli.options import OutputOptions, Words, expanded, plugin_paths, positive
+from trio_swarm.cli.options import (
+    MOST_SEEDS,
+    OutputOptions,
+    Words,
+    at_most,
+    expanded,
+    plugin_paths,
+    positive,
+)
 from trio_swarm.cli.plotting import picture_file, shows_sparks
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.simulation_recordings import recording_files, write_recordings
@@ -28,6 +34,9 @@ from trio_swarm.simulator.reference import best_seconds
 
 _DEFAULTS = NodeSettings()
 
+_MOST_WORKERS = 256
+"""Processes: each takes some 60 MiB."""
+
 LONG = 20.0
 """Seconds of simulating after which people are told how it would take less."""
 
@@ -43,7 +52,7 @@ def simulate(
     /,
     *,
     scheduler: Words = (),
-    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    option: Words = (),
     uploader: str = _DEFAULTS.uploader,
     choker: str = _DEFAULTS.choker,
     plugin: Words = (),
@@ -91,7 +100,9 @@ def simulate(
     """
     reporter = make_reporter(output or OutputOptions())
     positive("--seeds", seeds)
+    at_most("--seeds", seeds, MOST_SEEDS)
     positive("--workers", workers)
+    at_most("--workers", workers, _MOST_WORKERS)
     picture = picture_file("--plot", expanded(plot))
     watch: Watching = "pieces" if shows_sparks(reporter) else "nothing"
     if picture is not None:

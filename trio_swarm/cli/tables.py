@@ -31,9 +31,22 @@ def table_lines(
     return turned if widest(turned) < widest(lines) else lines
 
 
-def wrapped(text: str, width: int | None) -> list[str]:
-    """Return text in lines that end between words, as far as `width` asks for it."""
-    return [text] if width is None else textwrap.wrap(text, width, break_on_hyphens=False)
+def wrapped(text: str, width: int | None, *, indent: int | None = None) -> list[str]:
+    """Return a line in lines that end between words, as far as `width` asks for it.
+
+    They go on below the beginning of its text, or `indent` columns from the left.
+    """
+    if width is None or cell_width(text) <= width:
+        return [text]
+    lead = len(text) - len(text.lstrip())
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * (lead if indent is None else indent),
+        break_on_hyphens=False,
+        break_long_words=False,
+        drop_whitespace=True,
+    )
 
 
 def widest(lines: Sequence[str]) -> int:

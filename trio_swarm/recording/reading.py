@@ -85,6 +85,8 @@ def read_recording(file: BinaryIO, name: str) -> Recording:
 
 def _read_header(file: BinaryIO, name: str) -> Header:
     first = file.readline(len(MAGIC) + 16)
+    if not first:
+        raise RecordingError(f"{name}: is empty: no recording of trio-swarm")
     if not first.startswith(MAGIC):
         raise RecordingError(f"{name}: is no recording of trio-swarm")
     number = first[len(MAGIC) :].strip()
