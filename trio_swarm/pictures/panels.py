@@ -267,7 +267,11 @@ def _draw_completion(
     axes.grid(color=light.colours[theme.RULE], lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     style(axes, light)
-    if len(courses) > 1 or 0 < len(recorders) <= NAMED:
+    is_dashed = any(curve.is_dashed for curve in curves)
+    if is_dashed:
+        colour = light.line(0) if len(courses) == 1 else light.colours[theme.FAINT]
+        axes.plot([], [], color=colour, lw=1.1, ls=(0, (4, 2)), label="have everything")
+    if len(courses) > 1 or is_dashed or 0 < len(recorders) <= NAMED:
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 3}
         style_legend(axes, light, **(below if len(curves) > 6 else {"loc": "upper left"}))
 

@@ -25,6 +25,9 @@ _ACROSS = 4
 _MARGIN = 0.25
 """Inches around it all."""
 
+_EDGES: Any = {"bbox_inches": "tight", "pad_inches": _MARGIN}
+"""Whatever stands out at an edge is taken in."""
+
 _MOST_POINTS = 30_000
 """Of the height of a PNG: readers of images refuse more than 65,535."""
 
@@ -70,7 +73,7 @@ def poster(title: str, courses: Sequence[Course], form: Literal["png", "svg"]) -
         parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
         for part, row in zip(parts[:, 0], rows, strict=True):
             _fill(part, row)
-        return svg_of(figure) if form == "svg" else _png_of(figure)
+        return svg_of(figure, **_EDGES) if form == "svg" else _png_of(figure)
 
 
 def _fill(part: SubFigure, row: Sequence[Panel]) -> None:
@@ -81,7 +84,7 @@ def _fill(part: SubFigure, row: Sequence[Panel]) -> None:
             loc="left",
             color=theme.LIGHT[theme.INK],
             fontweight="bold",
-            pad=22.0 if panel.key == "playback" else 6.0,
+            pad=26.0 if panel.key == "playback" else 6.0,
         )
         panel.draw(axes)
 
@@ -94,18 +97,16 @@ def _png_of(figure: Figure) -> bytes:
         format="png",
         dpi=dpi,
         metadata={"Software": None},
-        # Whatever stands out at an edge is taken in.
-        bbox_inches="tight",
-        pad_inches=_MARGIN,
+        **_EDGES,
     )
     return content.getvalue()
 
 
-def svg_of(figure: Figure) -> bytes:
-    """Return a figure as SVG, the same bytes each time."""
+def svg_of(figure: Figure, **edges: Any) -> bytes:
+    """Return a figure as SVG, the same bytes each time; `edges` are options of `savefig`."""
     content = io.BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(content, format="svg", metadata=nothing)
+    figure.savefig(content, format="svg", metadata=nothing, **edges)
     return content.getvalue()
 
 
