@@ -40,7 +40,7 @@
   function atGrid(told, seconds, row) {
     const rows = told.names.length;
     const column = Math.floor((seconds / told.end) * told.columns);
-    if (!rows || row === null || column < 0 || column >= told.columns) return "";
+    if (!rows || row === null || !(column >= 0 && column < told.columns)) return "";
     const value = told.bytes[column * rows + Math.min(row, rows - 1)];
     const name = told.names[Math.min(row, rows - 1)];
     return `${name}: ${value === 255 ? "not there" : units[told.unit](value)}`;
