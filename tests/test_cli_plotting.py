@@ -54,7 +54,7 @@ def test_a_page_compares_the_schedulers_and_has_the_table(small: Path) -> None:
     assert lines[-1] == {"event": "written", "file": str(file)}
     page = file.read_text()
     for label in ("rarest-first", "bandwidth-weighted:pieces=rarest"):
-        assert f"<h2>{label}</h2>" in page
+        assert f"<h3>{label}</h3>" in page
         assert f"<td>{label}</td>" in page
     assert lines[0]["digest"][:12] in page
 
@@ -173,7 +173,7 @@ def test_a_recording_of_strangers_words_is_only_shown(recorded: Path) -> None:
     recorded.write_bytes(recording_file(header(), [story]))
     out = recorded.with_name("out.html")
     assert run_here("plot", recorded, "-o", out)[0] == 0
-    assert "<script" not in out.read_text()
+    assert out.read_text().count("<script") == 1  # ours
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_a_swarm_that_several_recorded_is_drawn(swarm: list[Path], form: str) ->
     if form == "html":
         page = file.read_text()
         for panel in ("all-completion", "all-shares", "own0-availability", "own0-matrix"):
-            assert f'<figure id="{panel}">' in page
+            assert f'<figure id="{panel}" ' in page
         # Who recorded is named by the file, in the table with the address that others know.
         assert "<td>alice</td><td>10.0.0.2:6881</td><td>trio-swarm</td>" in page
         assert "<td>bob</td><td>10.0.0.9:50000</td>" in page

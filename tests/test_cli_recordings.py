@@ -12,12 +12,14 @@ import pytest
 
 from command_line import CommandLine, run_here
 from recording_samples import STORY_HEADER, file_of, told_story
+from trio_swarm.cli.explained_summary import summary_lines
 from trio_swarm.cli.get_command import _unused
 from trio_swarm.cli.text import size_text
 from trio_swarm.pictures.course import completed, matrix
 from trio_swarm.pictures.from_recordings import swarm_of
 from trio_swarm.recording import Header, read_recording
 from trio_swarm.recording import events as ev
+from trio_swarm.recording.summary import summarize
 
 LOCAL = ("--listen", "127.0.0.1:0")
 SIZE = 3_000_000
@@ -107,6 +109,9 @@ def test_what_several_real_peers_recorded_is_one_swarm(line: CommandLine) -> Non
     assert names[:2] == ["a", "b"]
     assert sent == [[0, size, 0], [0, 0, 0], [size, 0, 0]]
     assert not swarm.strangers
+    assert swarm.course.peers[2].role == "seeder"
+    told = [each for _, one in made for each in one.events if isinstance(each, ev.Named)]
+    assert {each.uploads_only for each in told if each.client} >= {True}
     ends = completed(swarm.course, swarm.course.recorders)
     assert ends[0] < swarm.course.peers[1].joined < ends[1]
 
@@ -294,7 +299,7 @@ def _cut(content: bytes) -> bytes:
     ("change", "reason"),
     [
         (lambda _: b"[[peers]]\n", "is no recording of trio-swarm"),
-        (lambda _: b"", "is no recording of trio-swarm"),
+        (lambda _: b"", "is empty: no recording of trio-swarm"),
         (lambda content: content.replace(b" 1\n", b" 7\n", 1), "is a recording of format 7"),
         (_cut, "is cut off before anything was recorded"),
         (lambda content: content.replace(b'{"prog', b"[", 1), "is damaged: its header"),
@@ -336,3 +341,51 @@ def test_strangers_words_cannot_steer_the_terminal(tmp_path: Path) -> None:
         assert code == 0
         assert "evil" in out
         assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--at", "nan"), "--at: the recording is from 0 to "),
+        (("--piece", "2"), "--piece: 2 is none of 2 pieces, counted from 0"),
+    ],
+)
+def test_a_question_about_what_is_not_there_is_wrong_usage(
+    story: Path, flags: tuple[str, ...], said: str
+) -> None:
+    code, out, err = run_here("explain", story, *flags)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+@pytest.mark.parametrize("command", ["explain", "replay", "plot"])
+def test_a_recording_nested_deeply_is_one_line(story: Path, command: str) -> None:
+    first, second, rest = story.read_bytes().split(b"\n", 2)
+    nest = b'"scheduler_options":{"x":' + b"[" * 1_000 + b"]" * 1_000
+    start, end = second.split(b'"scheduler_options":{', 1)
+    comma = b"" if end.startswith(b"}") else b","
+    story.write_bytes(b"\n".join((first, start + nest + comma + end, rest)))
+    code, out, err = run_here(command, story)
+    assert (code, out) == (1, "")
+    assert err == f"trio-swarm: {story}: is damaged: its header: is nested too deeply\n"
+
+
+def test_a_narrow_terminal_has_no_clients_in_the_table_of_peers(story: Path) -> None:
+    with story.open("rb") as file:
+        recording = read_recording(file, "story")
+    summary = summarize(recording)
+    wide = list(summary_lines(summary, recording.header, 200))
+    assert wide == list(summary_lines(summary, recording.header))
+    narrow = list(summary_lines(summary, recording.header, 50))
+    assert "client" in wide[1]
+    assert "client" not in narrow[1]
+    assert [line.split()[:2] for line in wide[2:5]] == [line.split()[:2] for line in narrow[2:5]]
+
+
+def test_more_runs_than_can_be_held_are_refused(story: Path) -> None:
+    for command in ("simulate", "replay"):
+        code, out, err = run_here(command, story, "--seeds", 10**9)
+        assert (code, out) == (2, "")
+        assert "--seeds: must be at most 10,000, got 1,000,000,000" in err
+    code, _, err = run_here("simulate", story, "--workers", 10**6)
+    assert (code, err) == (2, "trio-swarm: --workers: must be at most 256, got 1,000,000\n")

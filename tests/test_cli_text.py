@@ -269,6 +269,14 @@ def test_the_display_has_a_bar_rates_pieces_and_a_row_per_peer() -> None:
     assert "silent" in rows[1]
 
 
+def test_a_seeder_that_shows_its_pieces_one_by_one_is_no_part_of_the_way() -> None:
+    """BEP 16: what it has shown is no measure of what it has."""
+    text = drawn([Shown("film", progress_of(), [peer_of(share=0.128, is_seeder=True)])])
+    (row,) = [line for line in text.splitlines() if "10.0.0.1:51413" in line]
+    assert "12.8 %" not in row
+    assert " all " in row
+
+
 @pytest.mark.parametrize("state", ["metadata", "checking", "finishing", "seeding", "failed"])
 def test_the_display_knows_every_state(state: State) -> None:
     assert "film" in drawn([Shown("film", progress_of(state=state), [])])

@@ -295,3 +295,21 @@ async def test_what_was_fetched_is_shared_later_without_hashing_it_again(
                 second = await again.share(path, on_progress=lambda done, _: progress.append(done))
                 assert second.info_hash == shared.info_hash
     assert progress == []
+
+
+async def test_no_rate_is_told_when_the_last_peer_is_gone(tmp_path: Path) -> None:
+    """A rate is a mean of the last seconds, and nobody is there to take anything."""
+    original = make_file(tmp_path / "in" / "x.bin", 3_000_000)
+    recorder = Recorder()
+    with trio.fail_after(30):
+        async with node(tmp_path / "s", recorder=recorder) as seeder:
+            shared = await seeder.share(original)
+            async with node(tmp_path / "l") as leecher:
+                torrent = await leecher.fetch(
+                    shared.info_hash.hex(), folder=tmp_path / "out", peers=[(HOST, seeder.port)]
+                )
+                await torrent.wait_complete()
+            while shared.peers():
+                await recorder.wait_for(events.PeerLost)
+                await trio.lowlevel.checkpoint()
+            assert shared.progress().upload_rate == 0.0

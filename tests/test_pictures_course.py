@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from course_samples import courses, large
 from recording_samples import file_of as recording_file
@@ -14,6 +15,9 @@ from simulated_swarms import MIB, shaped
 from trio_swarm.errors import RecordingError
 from trio_swarm.pictures.course import (
     MOST_SOURCES,
+    PLAYS,
+    STALLS,
+    WAITS,
     Course,
     CoursePeer,
     Source,
@@ -26,8 +30,11 @@ from trio_swarm.pictures.course import (
     moments,
     rarest,
     rates,
-    shares,
+    sent_by,
     sources,
+    viewers,
+    watched,
+    watching,
 )
 from trio_swarm.pictures.from_recording import MOST_CELLS, OWN_NAME, course_of
 from trio_swarm.pictures.from_simulation import Watcher
@@ -35,6 +42,7 @@ from trio_swarm.pictures.spark import BARS, NONE, spark
 from trio_swarm.recording import events as ev
 from trio_swarm.recording import pack
 from trio_swarm.simulator import simulate
+from trio_swarm.simulator.playback import PlaybackSpec
 from trio_swarm.swarm.lengths import Lengths
 
 TIMES = [float(second) for second in range(46)]
@@ -109,7 +117,7 @@ def test_no_byte_is_lost_or_counted_twice(course: Course, most: int, columns: in
     assert len(apart) <= MOST_SOURCES + 1
     everyone = [peer for source in apart for peer in source.peers]
     assert sorted(everyone) == sorted(set(course.blocks.sender))
-    assert sum(shares(course, apart)) == pytest.approx(1.0 if total else 0.0)
+    assert sum(sent_by(course)) == total
     width = course.seconds / columns
     assert sum(map(sum, rates(course, apart, columns))) * width == pytest.approx(total)
 
@@ -188,7 +196,7 @@ def test_a_recording_is_told_as_its_peer_saw_it() -> None:
     ]
     apart = sources(course)
     assert [source.name for source in apart] == ["10.0.0.1:6881", "10.0.0.2:6881"]
-    assert shares(course, apart) == [0.5, 0.5]
+    assert sent_by(course) == [0, 32768, 32768]
 
 
 LENGTHS = Lengths(length=header().size, piece_length=header().piece_length)
@@ -235,3 +243,112 @@ def test_a_thousand_peers_are_grouped() -> None:
     names, sent = matrix(course, 8)
     assert names[0] == "S1 to L11"
     assert len(names) == len(sent) == 8
+
+
+def seen_of(*events: ev.Event) -> Course:
+    began = ev.Began(0, pack(0), 4)
+    return course_of(read(recording_file(header(), [[began, *events]])), "it")
+
+
+def test_a_seeder_that_shows_its_pieces_one_by_one_has_all_of_them() -> None:
+    """BEP 16 hides pieces; BEP 21's `upload_only` says all the same that it is a seeder."""
+    course = seen_of(
+        ev.Joined(10, 1, "10.0.0.1:1", {}),
+        ev.Held(20, 1, pack(0b100)),
+        ev.Gained(1_000_000, 1, 5),
+        ev.Named(1_000_500, 1, "a client", "ab", uploads_only=True),
+        ev.Gained(2_000_000, 1, 9),
+    )
+    assert course.peers[1].role == "seeder"
+    assert [column[1] for column in holdings(course, [0.5, 2.0], 2)] == [1.0, 1.0]
+    assert rarest(course, [0.5, 2.0]) == [1, 1]
+
+
+def test_who_only_uploads_and_never_tells_of_more_has_what_it_told() -> None:
+    """BEP 21: a partial seed wants no more, and has a part."""
+    course = seen_of(
+        ev.Joined(10, 1, "10.0.0.1:1", {}),
+        ev.Held(20, 1, pack(0b111)),
+        ev.Named(30, 1, "a client", "ab", uploads_only=True),
+        ev.Ended(1_000_000, "stopped"),
+    )
+    assert course.peers[1].role == "leecher"
+    assert holdings(course, [1.0], 2)[0][1] == pytest.approx(3 / 20)
+
+
+def test_a_leecher_that_says_it_is_complete_has_all_from_then() -> None:
+    course = seen_of(
+        ev.Joined(10, 1, "10.0.0.1:1", {}),
+        ev.Gained(20, 1, 3),
+        ev.Named(30, 1, "a client", "ab", uploads_only=False),
+        ev.Named(1_000_000, 1, "a client", "ab", uploads_only=True),
+    )
+    assert course.peers[1].role == "leecher"
+    assert [column[1] for column in holdings(course, [0.5, 1.0], 2)] == [1 / 20, 1.0]
+
+
+def test_the_seeders_of_a_simulation_have_everything_whatever_they_show() -> None:
+    simulated = replace(header(), seed=1, peer_id="L1")
+    began = ev.Began(0, pack(0), 4)
+    events = [began, ev.Joined(10, 1, "S1", {}), ev.Joined(10, 2, "L2", {}), ev.Gained(20, 1, 3)]
+    course = course_of(read(recording_file(simulated, [events])), "it")
+    assert [peer.role for peer in course.peers] == ["leecher", "seeder", "leecher"]
+    assert holdings(course, [1.0], 3)[0][1] == 1.0
+
+
+# Who watches
+
+
+def test_a_picture_shows_viewers_as_the_simulator_counts_them() -> None:
+    spec = PlaybackSpec(rate=1_000_000.0, buffer=1.0)
+    scenario = replace(shaped(SEEDER_LIMITED, size=8 * MIB), playback=spec)
+    watcher = Watcher(scenario, with_blocks=True)
+    result = simulate(scenario, sink=watcher)
+    course = watcher.course("it")
+    assert viewers(course) == course.fetching
+    for index, found in zip(viewers(course), watched(course), strict=True):
+        counted = result.peers[index].playback
+        assert counted is not None
+        assert found[0].ends - found[0].begins == counted.starts_after
+        stalls = [span for span in found[1:] if not span.plays]
+        assert len(stalls) == counted.stalls
+        assert sum(span.ends - span.begins for span in stalls) == pytest.approx(counted.stalled)
+
+
+def one_viewer(*ready_at: float, left: float | None = None) -> Course:
+    """Watch pieces of a second each, of which one second must be there."""
+    course = Course(
+        title="it",
+        size=100 * len(ready_at),
+        pieces=len(ready_at),
+        seconds=10.0,
+        peers=[
+            CoursePeer(name="S1", role="seeder", had=(1 << len(ready_at)) - 1),
+            CoursePeer(name="L1", role="leecher", joined=1.0, left=left),
+        ],
+        playback=PlaybackSpec(rate=100.0, buffer=1.0),
+        piece_length=100,
+    )
+    for at, piece in sorted((at, piece) for piece, at in enumerate(ready_at)):
+        course.gains.add(at, 1, piece)
+    return course
+
+
+def test_a_viewer_waits_plays_and_stalls() -> None:
+    times = [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+    grid = watching(one_viewer(2.0, 4.0), times, 5)
+    assert grid == [[-1.0], [WAITS], [PLAYS], [STALLS], [PLAYS], [-1.0]]
+    grid = watching(one_viewer(2.0, 4.0, left=3.2), times, 5)
+    assert grid == [[-1.0], [WAITS], [PLAYS], [-1.0], [-1.0], [-1.0]]
+
+
+def test_a_row_of_several_viewers_shows_the_worst() -> None:
+    course = one_viewer(2.0, 4.0)
+    course.peers.append(CoursePeer(name="L2", role="leecher", joined=1.0, had=0b11))
+    times = [1.5, 2.5, 3.5]
+    assert watching(course, times, 2) == [[WAITS, PLAYS], [PLAYS, PLAYS], [STALLS, -1.0]]
+    assert watching(course, times, 1) == [[WAITS], [PLAYS], [STALLS]]
+
+
+def test_nobody_watches_unless_the_scenario_says_so() -> None:
+    assert viewers(large(3, 4)) == watched(large(3, 4)) == []

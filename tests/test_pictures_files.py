@@ -1,18 +1,26 @@
 """Pictures as files: whole, self-contained, the same each time, and small."""
 
+import html
+import io
+import json
 import re
+from array import array
 from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree as ET
 
+import matplotlib.image
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from course_samples import courses, large
 from trio_swarm.pictures import theme
-from trio_swarm.pictures.course import Course, CoursePeer, sources
+from trio_swarm.pictures.axes import plain
+from trio_swarm.pictures.course import Course, CoursePeer, sent_by, sources
 from trio_swarm.pictures.lighting import Lighting, SourceColours
+from trio_swarm.pictures.numbers import levels_of, rate_curves
 from trio_swarm.pictures.page import page
-from trio_swarm.pictures.panels import levels_of, plain
 from trio_swarm.pictures.poster import poster
 
 TABLE = [["scheduler", "last"], ["a & b", "<1 s>"]]
@@ -58,7 +66,9 @@ class Tags(HTMLParser):
 def test_a_page_needs_nothing_but_itself(drawn: str) -> None:
     assert "http:" not in drawn
     assert "https:" not in drawn
-    assert "<script" not in drawn
+    assert drawn.count("<script>") == drawn.count("<script") == 1
+    assert "fetch(" not in drawn
+    assert "import" not in drawn[drawn.index("<script>") :]
     assert "@import" not in drawn
     tags = Tags()
     tags.feed(drawn)
@@ -72,13 +82,13 @@ def test_a_page_needs_nothing_but_itself(drawn: str) -> None:
 
 def test_a_page_has_all_panels_of_each_and_its_table(drawn: str) -> None:
     for key in ("all-completion", "all-shares"):
-        assert f'<figure id="{key}">' in drawn
+        assert f'<figure id="{key}" ' in drawn
     for number in range(2):
         for key in ("availability", "holdings", "rates", "matrix"):
-            assert f'<figure id="own{number}-{key}">' in drawn
+            assert f'<figure id="own{number}-{key}" ' in drawn
     assert "<h1>a &lt;swarm&gt;</h1>" in drawn
     assert "<td>&lt;1 s&gt;</td>" in drawn
-    assert "<h2>other:pieces=&lt;b&gt;&amp;$x$</h2>" in drawn
+    assert drawn.count("<h3>other:pieces=&lt;b&gt;&amp;$x$</h3>") == 4
     for svg in re.findall(r"<svg.*?</svg>", drawn, re.DOTALL):
         ET.fromstring(svg)
 
@@ -161,7 +171,7 @@ def test_strangers_words_are_only_shown() -> None:
         peer.name = plain(name)
     course.title = "$\\frac{<b>"
     text = page("<script>", [course], table=[["<script>"]]).decode()
-    assert "<script" not in text
+    assert text.count("<script") == 1  # ours
     svg = poster("$\\frac{\x00", [course], "svg")
     ET.fromstring(svg)
     assert poster("_", [course], "png").startswith(b"\x89PNG")
@@ -195,3 +205,124 @@ def test_few_copies_have_a_colour_each() -> None:
     assert levels_of(9) == [0, 1, 2, 3, 4, 6, 8]
     assert len(levels_of(1000)) < 24
     assert len(set(theme.copies_colours(7))) == 7
+
+
+# What panels show, and what a page tells where the pointer is
+
+
+def readings(text: str) -> dict[str, Any]:
+    """Return what each figure of a page tells its script."""
+    told = re.findall(r'<figure id="([^"]*)" data-reading="([^"]*)"', text)
+    return {key: json.loads(html.unescape(value)) for key, value in told}
+
+
+def labels(svg: str) -> list[str]:
+    return [html.unescape(each) for each in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+
+
+def figure_of(text: str, key: str) -> str:
+    return text[text.index(f'<figure id="{key}"') :].split("</figure>", maxsplit=1)[0]
+
+
+def test_thirty_peers_have_their_names_in_all_panels() -> None:
+    text = page("thirty", [large(30, 40)], table=[]).decode()
+    every = {"S1", *(f"L{number}" for number in range(1, 31))}
+    for panel in ("all-shares", "own0-holdings", "own0-matrix"):
+        assert every <= set(labels(figure_of(text, panel))), panel
+
+
+def test_of_more_peers_than_have_room_some_have_their_names_and_all_are_told() -> None:
+    text = page("many", [large(200, 10)], table=[]).decode()
+    shown = [each for each in labels(figure_of(text, "own0-holdings")) if each[:1] in "SL"]
+    assert 25 <= len(shown) <= 41
+    assert shown[0] == "S1"
+    assert len(readings(text)["own0-holdings"]["names"]) == 201
+    assert "of those that sent most (40 of 201)" in text
+
+
+def test_each_peer_has_a_bar_with_what_it_sent() -> None:
+    course = large(8, 40)
+    bars = readings(page("it", [course], table=[]).decode())["all-shares"]
+    assert bars["names"] == [peer.name for peer in course.peers]
+    size = course.size
+    assert bars["amounts"] == [[pytest.approx(n / size, abs=1e-4) for n in sent_by(course)]]
+
+
+def test_schedulers_stand_side_by_side_on_one_scale() -> None:
+    slow, quick = large(8, 40), large(8, 40)
+    slow.title, quick.title, quick.seconds = "slow", "quick", 50.0
+    quick.gains.at = array("d", (at / 2 for at in quick.gains.at))
+    quick.blocks.at = array("d", (at / 2 for at in quick.blocks.at))
+    text = page("two", [slow, quick], table=[]).decode()
+    told = readings(text)
+    for key in ("availability", "holdings", "rates"):
+        one, other = told[f"own0-{key}"], told[f"own1-{key}"]
+        assert one["seconds"] == other["seconds"] == 100.0
+        assert one["box"] == other["box"]
+        section = text[text.index(f'id="own0-{key}"') : text.index(f'id="own1-{key}"')]
+        assert "<h2>" not in section
+    rates = [labels(figure_of(text, f"own{number}-rates")) for number in range(2)]
+    assert rates[0] == rates[1]
+    bars = [labels(figure_of(text, f"own{number}-matrix")) for number in range(2)]
+    assert bars[0] == bars[1]
+
+
+def test_who_leaves_and_who_dies_is_marked() -> None:
+    course = large(4, 8)
+    course.peers[1].left, course.peers[2].left, course.peers[2].died = 30.0, 40.0, True
+    text = page("it", [course], table=[]).decode()
+    for panel in ("all-completion", "own0-holdings"):
+        figure = figure_of(text, panel)
+        assert len(re.findall(r'id="[^"]*-left"', figure)) == 1
+        assert len(re.findall(r'id="[^"]*-died"', figure)) == 1
+        assert "| it leaves, x it dies" in html.unescape(figure)
+    assert "it leaves" not in page("it", [large(4, 8)], table=[]).decode()
+
+
+def test_rates_end_with_the_last_block() -> None:
+    course = large(4, 8)
+    course.seconds = 400.0  # seeders stay
+    (curve, *_) = readings(page("it", [course], table=[]).decode())["own0-rates"]["curves"]
+    assert max(curve["times"]) <= 110.0
+    assert rate_curves(course)[0][0][-1] <= 110.0
+
+
+def test_a_curve_of_a_shorter_run_ends_with_it() -> None:
+    long, brief = large(4, 8), large(4, 8)
+    brief.title, brief.seconds = "brief", 101.0
+    long.seconds = 200.0
+    told = readings(page("it", [long, brief], table=[]).decode())["all-completion"]["curves"]
+    (curve,) = [each for each in told if each["name"] == "brief"]
+    is_drawn = {
+        at: part is not None for at, part in zip(curve["times"], curve["values"], strict=True)
+    }
+    assert is_drawn == {at: at <= 101.0 for at in is_drawn}
+    assert len(set(is_drawn.values())) == 2
+
+
+def test_what_the_columns_mean_is_on_the_page() -> None:
+    text = page("it", [large(2, 4)], table=TABLE, columns={"last": "the end of <it>"}).decode()
+    assert '<th title="the end of &lt;it&gt;">last</th>' in text
+    assert "<dt>last</dt><dd>the end of &lt;it&gt;</dd>" in text
+    assert "<dt>scheduler" not in text
+
+
+def test_heat_maps_get_lighter_from_little_to_much() -> None:
+    """One sequence of colours for all, of which grey tells the order (CIE lightness)."""
+    luminances = [
+        0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+        for red, green, blue, _ in theme.amount_colours()
+    ]
+    assert luminances == sorted(luminances)
+    steps = [116 * (high ** (1 / 3) - low ** (1 / 3)) for low, high in pairwise(luminances)]
+    assert max(steps) < 3 * min(steps)
+    assert theme.copies_colours(65)[1:] == theme.amount_colours()
+
+
+def test_nothing_of_a_png_is_cut_off_at_its_edges() -> None:
+    course = large(30, 40)
+    course.peers[3].name = "192.168.100.200:51413 and more"
+    image = matplotlib.image.imread(io.BytesIO(poster("a title", [course], "png")))
+    edge = 10
+    for strip in (image[:edge], image[-edge:], image[:, :edge], image[:, -edge:]):
+        assert strip[..., :3].min() > 0.98  # paper

@@ -158,7 +158,7 @@ def test_check_says_what_is_broken_shows_the_report_card_and_fails(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nonsense"], "there is no scheduler 'nonsense'"),
+        (["nonsense"], "there is no strategy 'nonsense' (schedulers: bandwidth-weighted, "),
         (["round-robin"], "a scheduler and a choker called 'round-robin': say which by --axis"),
         (["round-robin", "--axis", "uploader"], "there is no uploader 'round-robin'"),
         (["rarest-first", "--option", "colour=red"], "has no option 'colour'"),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from shaped_links import MBIT, SEEDER_LIMITED
 from simulated_swarms import shaped
 from trio_swarm.simulator import simulate
-from trio_swarm.simulator.playback import Playback, PlaybackSpec, watch
+from trio_swarm.simulator.playback import Playback, PlaybackSpec, spans, watch
 
 SECOND = PlaybackSpec(rate=100.0, buffer=1.0)
 """Pieces of 100 bytes last a second each."""
@@ -49,6 +49,22 @@ def test_a_stall_that_never_ends_lasts_until_the_peer_goes() -> None:
     assert watched(math.inf, 1.0, until=10.0) == Playback(
         starts_after=None, stalls=0, stalled=0.0, is_whole=False
     )
+
+
+def test_who_goes_before_its_data_runs_out_has_not_stalled() -> None:
+    assert watched(1.0, math.inf, until=1.5) == Playback(
+        starts_after=1.0, stalls=0, stalled=0.0, is_whole=False
+    )
+
+
+def test_waiting_and_playing_take_turns() -> None:
+    found = spans((0.5, 1.0, 5.0), SECOND, size=300, piece_length=100, joined=0.25, until=math.inf)
+    assert [(each.begins, each.ends, each.plays) for each in found] == [
+        (0.25, 0.5, False),
+        (0.5, 2.5, True),
+        (2.5, 5.0, False),
+        (5.0, 6.0, True),
+    ]
 
 
 @given(

@@ -10,6 +10,7 @@ from cyclopts.exceptions import CycloptsError
 from trio_swarm import __version__
 from trio_swarm.cli.commands import COMMANDS, GROUPS, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
+from trio_swarm.cli.help_texts import HelpFormatter
 
 _OUTPUT_FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v"})
 
@@ -41,6 +42,7 @@ def make_app(chosen: str = "", inner: str = "") -> App:
         help=_HELP,
         help_epilogue=_EXAMPLES,
         help_format="plaintext",
+        help_formatter=HelpFormatter(),
         version=__version__,
         backend="trio",
         result_action="return_value",
@@ -67,6 +69,7 @@ def _make_group(name: str, group: Group, *, chosen: str, sort_key: int) -> App:
         name=name,
         help=group.summary,
         help_format="plaintext",
+        help_formatter=HelpFormatter(),
         result_action="return_value",
         sort_key=sort_key,
     )

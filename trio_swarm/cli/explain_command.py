@@ -1,6 +1,6 @@
 """`trio-swarm explain`: why a piece was asked of a peer, in plain words, from a recording."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from trio_swarm.cli.json_events import ExplainedDecision, ExplainedMoment, Recor
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.recordings import open_recording
 from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.tables import width_of_terminal, wrapped
 from trio_swarm.cli.text import count_text, size_text
 from trio_swarm.errors import ConfigError
 from trio_swarm.recording import Header, Recording
@@ -65,7 +66,8 @@ def explain(
 def _explain_piece(reporter: Reporter, recording: Recording, piece: int) -> None:
     count = recording.header.piece_count
     if not 0 <= piece < count:
-        raise ConfigError(f"--piece: {piece} is none of {count} pieces, counted from 0")
+        pieces = count_text(count, "piece")
+        raise ConfigError(f"--piece: {piece} is none of {pieces}, counted from 0")
     moments = tell_piece(recording, piece)
     lengths = recording.lengths
     reporter.heading(
@@ -83,7 +85,8 @@ def _explain_peer(reporter: Reporter, recording: Recording, name: str) -> None:
         history.apply(event)
     keys = [key for key, peer in history.known.items() if name in {peer.address, str(key)}]
     if not keys:
-        known = ", ".join(peer.address for peer in list(history.known.values())[:FEW])
+        addresses = dict.fromkeys(peer.address for peer in history.known.values())
+        known = ", ".join(list(addresses)[:FEW])
         raise ConfigError(f"--peer: {name} was never connected (peers: {known or 'none'})")
     for key in keys:
         peer = history.known[key]
@@ -96,13 +99,13 @@ def _explain_peer(reporter: Reporter, recording: Recording, name: str) -> None:
 
 
 def _explain_decision(reporter: Reporter, recording: Recording, at: float) -> None:
-    if at < 0 or at > recording.seconds:
+    if not 0 <= at <= recording.seconds:  # NaN neither
         raise ConfigError(f"--at: the recording is from 0 to {recording.seconds:.3f} s")
     decision = tell_decision(recording, at)
     if decision is None:
         raise ConfigError(f"--at: nothing had been asked of anybody {at:g} s after the beginning")
     event = ExplainedDecision(at=decision.at, decision=msgspec.to_builtins(decision))
-    reporter.answer(event, "\n".join(decision_lines(decision, recording.header)))
+    reporter.answer(event, "\n".join(_fitted(decision_lines(decision, recording.header))))
 
 
 def _tell(reporter: Reporter, moments: Sequence[Moment], header: Header, *, is_piece: bool) -> None:
@@ -125,9 +128,17 @@ def _tell(reporter: Reporter, moments: Sequence[Moment], header: Header, *, is_p
             text=moment.text,
             choice=choice,
         )
-        reporter.answer(event, "\n".join(lines))
+        reporter.answer(event, "\n".join(_fitted(lines)))
     if told > MOST_TOLD:
-        reporter.say(f"and {told - MOST_TOLD:,} moments more, which --json prints")
+        more = count_text(told - MOST_TOLD, "more moment")
+        reporter.say(f"and {more}, which --json prints")
+
+
+def _fitted(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines for the terminal: sentences go on below themselves."""
+    width = width_of_terminal()
+    for line in lines:
+        yield from wrapped(line, width, indent=12)
 
 
 def _is_of_one_decision(one: Moment, other: Moment) -> bool:
@@ -157,4 +168,5 @@ def _summarize(reporter: Reporter, recording: Recording, file: Path) -> None:
         cut_off=recording.cut_off,
         summary=msgspec.to_builtins(summary),
     )
-    reporter.answer(event, "\n".join(summary_lines(summary, header)))
+    lines = summary_lines(summary, header, width_of_terminal())
+    reporter.answer(event, "\n".join(_fitted(lines)))

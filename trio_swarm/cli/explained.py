@@ -75,7 +75,7 @@ def _reasons(choice: Choice) -> Iterator[str]:
         yield f"a second time, since {late}"
     if choice.by != "endgame":
         wanted = count_text(choice.wanted, "piece")
-        nobody = f", {choice.unheld:,} of them had by nobody" if choice.unheld else ""
+        nobody = f", {choice.unheld:,} of them shown by nobody" if choice.unheld else ""
         rare = f"{choice.rarer:,} rarer, {choice.as_rare:,} as rare"
         had = f"{choice.holders} of {count_text(choice.peers, 'peer')} had it"
         begun = ", and it was begun" if choice.is_begun else ""
@@ -185,7 +185,8 @@ def decision_lines(decision: Decision, header: Header) -> Iterator[str]:
     ]
     yield from columns(rows, left={4, 5})
     if len(decision.choices) > MOST_TOLD:
-        yield f"and {len(decision.choices) - MOST_TOLD:,} requests more, which --json prints"
+        more = count_text(len(decision.choices) - MOST_TOLD, "more request")
+        yield f"and {more}, which --json prints"
 
 
 def _because(choice: Choice) -> str:

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 
 from trio_swarm.cli.explained import times_text, wait_text
+from trio_swarm.cli.tables import widest
 from trio_swarm.cli.text import columns, count_text, duration_text, percent_text, size_text
 from trio_swarm.recording import Header
 from trio_swarm.recording.summary import PeerSummary, Summary, Wait
 
 
-def summary_lines(summary: Summary, header: Header) -> Iterator[str]:
-    """Yield the lines about a whole recording: its peers, its decisions, what went wrong."""
+def summary_lines(summary: Summary, header: Header, width: int | None = None) -> Iterator[str]:
+    """Yield the lines about a whole recording: its peers, its decisions, what went wrong.
+
+    Of a table that is wider than `width` the clients are left out: they are told of each peer.
+    """
     how = "not complete when it ended"
     if summary.completed is not None:
         how = f"complete after {duration_text(summary.completed)}"
@@ -18,13 +22,14 @@ def summary_lines(summary: Summary, header: Header) -> Iterator[str]:
         f"by {header.scheduler}, {how}"
     )
     received = sum(peer.received for peer in summary.peers)
-    yield from columns(
-        [
-            ["peer", "address", "client", "joined", "left", "pieces", "gave", "share", "in vain"],
-            *(_peer_row(peer, received) for peer in summary.peers),
-        ],
-        left={1, 2},
-    )
+    rows = [
+        ["peer", "address", "client", "joined", "left", "pieces", "gave", "share", "in vain"],
+        *(_peer_row(peer, received) for peer in summary.peers),
+    ]
+    lines = columns(rows, left={1, 2})
+    if width is not None and widest(lines) > width:
+        lines = columns([[*row[:2], *row[3:]] for row in rows], left={1})
+    yield from lines
     total = sum(summary.decisions.values())
     made = ", ".join(
         f"{count:,} by {'the ' + by if by != 'strategy' else header.scheduler}"

@@ -174,7 +174,7 @@ def _peer_rows(
             Text(safe_text(peer.client)),
             rate_text(peer.download_rate) or "-",
             rate_text(peer.upload_rate) or "-",
-            percent_text(peer.share, 1.0),
+            "all" if peer.is_seeder else percent_text(peer.share, 1.0),
             Text(_peer_state(peer, is_seeding=is_seeding), style="dim"),
         )
     left = len(ordered) - fitting

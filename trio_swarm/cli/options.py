@@ -20,6 +20,9 @@ _Value = TypeVar("_Value")
 TRACKER_VARIABLE = "TRIO_SWARM_TRACKER"
 OUTPUT = Group("Output", sort_key=30)
 
+MOST_SEEDS = 10_000
+"""Runs of one strategy: what came of each is in memory to the end, and more tell nothing more."""
+
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Words = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 """A flag that may be given several times."""
@@ -61,6 +64,12 @@ def positive(flag: str, value: float | None) -> None:
     """Raise ConfigError unless `value` is None or a number above zero (NaN is not)."""
     if value is not None and not value > 0:
         raise ConfigError(f"{flag}: must be more than 0, got {value:g}")
+
+
+def at_most(flag: str, value: int | None, most: int) -> None:
+    """Raise ConfigError if `value` is above what this machine is asked to do at a time."""
+    if value is not None and value > most:
+        raise ConfigError(f"{flag}: must be at most {most:,}, got {value:,}")
 
 
 def trackers_given(flags: Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from trio_swarm.cli import column_words
 from trio_swarm.cli.options import OutputOptions, expanded
 from trio_swarm.cli.plotting import picture_file, shows_sparks
 from trio_swarm.cli.recorded_tables import download_table, swarm_table
@@ -73,7 +74,10 @@ def plot(
         for line in columns(_sparks(course), left={0, 1}):
             reporter.say(line)
     if picture is not None:
-        written = picture.write(safe_text(header.name), [course], table=table, says=f"{says}.")
+        words = column_words.DOWNLOADED if len(found) == 1 else column_words.SWARMED
+        written = picture.write(
+            safe_text(header.name), [course], table=table, says=f"{says}.", columns=words
+        )
         reporter.answer(written, f"wrote {file}")
     return 0
 
@@ -139,5 +143,5 @@ def _sparks(course: Course) -> list[list[str]]:
         rows.append(["what it has", spark(completion(course, times), 1.0)])
     elif len(course.recorders) > len(rows):
         rows.append(["what they have, on the mean", spark(completion(course, times), 1.0)])
-    rows.append([f"copies of the rarest piece, up to {max(copies)}", spark(copies, max(copies))])
+    rows.append([f"copies of the rarest piece, up to {max(copies):,}", spark(copies, max(copies))])
     return rows

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trio_swarm.cli.json_events import Written
@@ -24,13 +24,22 @@ class PictureFile:
         self.path = path
 
     def write(
-        self, title: str, courses: Sequence[Course], *, table: Sequence[Sequence[str]], says: str
+        self,
+        title: str,
+        courses: Sequence[Course],
+        *,
+        table: Sequence[Sequence[str]],
+        says: str,
+        columns: Mapping[str, str],
     ) -> Written:
-        """Draw, and write it; an older file of the name is replaced. Raises StorageError."""
+        """Draw, and write it; an older file of the name is replaced. Raises StorageError.
+
+        `columns` tells what those of the table mean.
+        """
         if self.path.suffix.lower() == ".html":
             from trio_swarm.pictures.page import page  # noqa: PLC0415 - half a second
 
-            content = page(title, courses, table=table, says=says)
+            content = page(title, courses, table=table, says=says, columns=columns)
         else:
             from trio_swarm.pictures.poster import poster  # noqa: PLC0415 - half a second
 

@@ -11,9 +11,18 @@ from cyclopts import Parameter
 
 from trio_swarm.cli.json_events import DecisionTimed, PromiseExamined, StrategyCompared, Written
 from trio_swarm.cli.node_options import strategy_options
-from trio_swarm.cli.options import OutputOptions, Words, expanded, plugin_paths, positive
+from trio_swarm.cli.options import (
+    MOST_SEEDS,
+    OutputOptions,
+    Words,
+    at_most,
+    expanded,
+    plugin_paths,
+    positive,
+)
 from trio_swarm.cli.plugin_files import package_files, package_name
 from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.tables import width_of_terminal, wrapped
 from trio_swarm.cli.text import count_text
 from trio_swarm.cli.torrent_files import write_new_file
 from trio_swarm.errors import ConfigError, StorageError
@@ -79,7 +88,7 @@ def check(
     *,
     axis: Literal["scheduler", "uploader", "choker"] | None = None,
     plugin: Words = (),
-    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    option: Words = (),
     examples: int = _EXAMPLES,
     seeds: int = 1,
     output: OutputOptions | None = None,
@@ -110,6 +119,7 @@ def check(
     reporter = make_reporter(output or OutputOptions())
     positive("--examples", examples)
     positive("--seeds", seeds)
+    at_most("--seeds", seeds, MOST_SEEDS)
     loaded = load_strategies(plugin_paths(plugin))
     offer = _find(loaded, name, axis)
     factory = _factory(loaded, offer, option)
@@ -131,7 +141,13 @@ def _find(loaded: Strategies, name: str, axis: Axis | None) -> Offer:
     if len(found) > 1:
         kinds = " and a ".join(offer.axis for offer in found)
         raise ConfigError(f"there is a {kinds} called {name!r}: say which by --axis")
-    return found[0] if found else loaded.offer("scheduler", name)
+    if not found:
+        known = "; ".join(
+            f"{each}s: {', '.join(sorted(offer.name for offer in loaded.offers(each)))}"
+            for each in AXES
+        )
+        raise ConfigError(f"there is no strategy {name!r} ({known})")
+    return found[0]
 
 
 def _factory(loaded: Strategies, offer: Offer, given: Words) -> Callable[[], Any]:
@@ -166,6 +182,8 @@ def _examine(reporter: Reporter, offer: Offer, factory: Callable[[], Any], examp
         lines = [f"{word:<9} {result.promise}"]
         if not result.holds:
             lines += [f"          {line}" for line in result.reason.splitlines()]
+        width = width_of_terminal()
+        lines = [part for line in lines for part in wrapped(line, width, indent=10)]
         reporter.answer(event, "\n".join(lines))
     return broken
 
@@ -189,4 +207,5 @@ def _show_card(reporter: Reporter, card: ReportCard) -> None:
         known = None if math.isnan(seconds) else seconds
         reporter.answer(DecisionTimed(axis=card.axis, strategy=name, decision_seconds=known), "")
     for line in card.lines():
-        reporter.say(line)
+        reporter.heading(line)
+    reporter.say("what the columns mean: trio-swarm plugin check --help")

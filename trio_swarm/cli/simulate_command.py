@@ -4,18 +4,26 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
 from msgspec.structs import asdict
 
+from trio_swarm.cli import column_words
 from trio_swarm.cli.json_events import Simulated, Written
-from trio_swarm.cli.options import OutputOptions, Words, expanded, plugin_paths, positive
+from trio_swarm.cli.options import (
+    MOST_SEEDS,
+    OutputOptions,
+    Words,
+    at_most,
+    expanded,
+    plugin_paths,
+    positive,
+)
 from trio_swarm.cli.plotting import picture_file, shows_sparks
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.simulation_recordings import recording_files, write_recordings
 from trio_swarm.cli.simulation_runs import Outcome, Task, Watching, is_compiled, play_all
-from trio_swarm.cli.simulation_table import received, sparks_of, table_of
+from trio_swarm.cli.simulation_table import alike_lines, received, sparks_of, table_of
+from trio_swarm.cli.tables import table_lines, width_of_terminal, wrapped
 from trio_swarm.cli.text import columns, count_text, duration_text, size_text
 from trio_swarm.cli.variants import read_variant
 from trio_swarm.config.scenarios import ScenarioFile, read_scenario
@@ -26,8 +34,13 @@ from trio_swarm.simulator.reference import best_seconds
 
 _DEFAULTS = NodeSettings()
 
+_MOST_WORKERS = 256
+"""Processes: each takes some 60 MiB."""
+
 LONG = 20.0
 """Seconds of simulating after which people are told how it would take less."""
+
+EXPLAINED = "what the columns mean: trio-swarm simulate --help"
 
 HINT = ", interpreted; compiled (make compiled, or pip install .) it takes about a third"
 
@@ -39,7 +52,7 @@ def simulate(
     /,
     *,
     scheduler: Words = (),
-    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    option: Words = (),
     uploader: str = _DEFAULTS.uploader,
     choker: str = _DEFAULTS.choker,
     plugin: Words = (),
@@ -87,7 +100,9 @@ def simulate(
     """
     reporter = make_reporter(output or OutputOptions())
     positive("--seeds", seeds)
+    at_most("--seeds", seeds, MOST_SEEDS)
     positive("--workers", workers)
+    at_most("--workers", workers, _MOST_WORKERS)
     picture = picture_file("--plot", expanded(plot))
     watch: Watching = "pieces" if shows_sparks(reporter) else "nothing"
     if picture is not None:
@@ -121,7 +136,8 @@ def simulate(
         for seed in range(1, seeds + 1)
     ]
     heading = _heading(scenario, found, seeds)
-    reporter.heading(heading)
+    for line in wrapped(heading, width_of_terminal()):
+        reporter.heading(line)
     outcomes: list[Outcome] = []
     for outcome in play_all(tasks, workers or os.cpu_count() or 1):
         outcomes.append(outcome)
@@ -136,7 +152,13 @@ def simulate(
     courses = [each.course for each in outcomes if each.course is not None]
     if picture is not None:
         reporter.answer(
-            picture.write(scenario.name, courses, table=rows, says=f"{heading}. {_LETTERS}"),
+            picture.write(
+                scenario.name,
+                courses,
+                table=rows,
+                says=f"{heading}. {_LETTERS}",
+                columns=column_words.SIMULATED,
+            ),
             f"wrote {picture.path}",
         )
     return 1 if any(outcome.result.unfinished for outcome in outcomes) else 0
@@ -161,8 +183,11 @@ def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
 
 
 def _show(reporter: Reporter, rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome]) -> None:
-    for line in columns(rows, left={0}):
-        reporter.say(line)
+    for line in table_lines(rows, left={0}, width=width_of_terminal()):
+        reporter.heading(line)
+    for text in alike_lines(outcomes):
+        for line in wrapped(text, width_of_terminal()):
+            reporter.say(line)
     transfers = sum(each.result.transfers for each in outcomes)
     seconds = sum(each.seconds for each in outcomes)
     unfinished = sum(each.result.unfinished for each in outcomes)
@@ -173,9 +198,10 @@ def _show(reporter: Reporter, rows: Sequence[Sequence[str]], outcomes: Sequence[
         f"{seconds / max(1, transfers) * 1e6:.0f} µs each"
         + ("" if seconds < LONG or is_compiled() else HINT)
     )
+    reporter.say(EXPLAINED)
     courses = [each.course for each in outcomes if each.course is not None]
     if courses and shows_sparks(reporter):
-        for line in columns(sparks_of(courses), left={0, 1, 2}):
+        for line in columns(sparks_of(courses, width_of_terminal()), left={0, 1, 2}):
             reporter.say(line)
 
 

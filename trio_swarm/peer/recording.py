@@ -81,7 +81,14 @@ class TorrentRecording:
         """Note which program a peer is, and which peer, if that is news."""
         if connection.is_attached:
             peer_id = connection.wire.peer_id or b""
-            self._recorder.name(connection.key, connection.client, peer_id.hex())
+            # Before its extension handshake, if there is to be one, it has not said so either way.
+            is_known = connection.is_seeder or connection.extensions is not None
+            self._recorder.name(
+                connection.key,
+                connection.client,
+                peer_id.hex(),
+                uploads_only=connection.wants_nothing if is_known else None,
+            )
 
     async def close(self) -> None:
         """Write what is left, and that this is the end."""

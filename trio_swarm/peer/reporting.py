@@ -29,6 +29,8 @@ def progress_of(torrent: "Torrent", now: float) -> Progress:
         elif rate > 0:
             eta = ledger.remaining / rate
     connections = torrent.peer_set.connections
+    if not connections:  # the last one took its rate with it, which else would fade for seconds
+        rate, eta = 0.0, eta if torrent.is_complete else None
     uploaded = torrent.upload.uploaded
     return Progress(
         state=torrent.state,
@@ -37,7 +39,7 @@ def progress_of(torrent: "Torrent", now: float) -> Progress:
         pieces=info.piece_count if info is not None else 0,
         pieces_have=pieces_have,
         download_rate=rate,
-        upload_rate=torrent.upload.rate(now),
+        upload_rate=torrent.upload.rate(now) if connections else 0.0,
         eta=eta,
         downloaded=downloaded,
         uploaded=uploaded,

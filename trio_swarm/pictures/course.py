@@ -4,14 +4,16 @@ Times are seconds from the start, amounts bytes. Everything shown is worked out 
 size that the caller names, so that a picture of a thousand peers is no larger than one of ten.
 """
 
+import math
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 
 from trio_swarm.piece_sets import PieceSet, iterate
+from trio_swarm.simulator.playback import PlaybackSpec, Span, spans
 
 Role = Literal["seeder", "leecher", "free-rider"]
 
@@ -26,6 +28,8 @@ class CoursePeer(Struct, kw_only=True):
     role: Role
     joined: float = 0.0
     left: float | None = None
+    died: bool = False
+    """It fell silent and told nobody, when it left."""
     had: PieceSet = 0
     """What it had when it came."""
 
@@ -109,6 +113,10 @@ class Course(Struct, kw_only=True):
     follows: list[int] | None = None
     """Peers whose downloads were recorded, by their index: who else fetches is not known. None: all
     that fetch are looked at, and on the mean."""
+    playback: PlaybackSpec | None = None
+    """Leechers watch it while they fetch it."""
+    piece_length: int = 0
+    """Bytes; told where they watch."""
 
     @property
     def fetching(self) -> list[int]:
@@ -184,7 +192,7 @@ def availability(course: Course, times: Sequence[float], rows: int) -> list[list
     copies = [0] * course.pieces
     held: list[PieceSet] = [0] * len(course.peers)
     here = [False] * len(course.peers)
-    spans = _spans(course.pieces, rows)
+    runs = _spans(course.pieces, rows)
     found = []
     events = _comings_and_goings(course)
     event = next(events, None)
@@ -203,7 +211,7 @@ def availability(course: Course, times: Sequence[float], rows: int) -> list[list
                 for each in iterate(held[peer]):
                     copies[each] += change
             event = next(events, None)
-        found.append([min(copies[begin:end]) for begin, end in spans])
+        found.append([min(copies[begin:end]) for begin, end in runs])
     return found
 
 
@@ -261,24 +269,104 @@ def _mean_of(parts: Sequence[float]) -> float:
     return min(1.0, sum(there) / len(there)) if there else -1.0
 
 
+def names_of(course: Course, rows: int) -> list[str]:
+    """Return what the rows of a picture are called, where neighbours may be one."""
+    return [
+        course.peers[begin].name
+        if end - begin == 1
+        else f"{course.peers[begin].name} to {course.peers[end - 1].name}"
+        for begin, end in _spans(len(course.peers), rows)
+    ]
+
+
+def sent_by(course: Course) -> list[int]:
+    """Return the bytes that arrived from each peer."""
+    sent = [0] * len(course.peers)
+    for sender, length in zip(course.blocks.sender, course.blocks.length, strict=True):
+        sent[sender] += length
+    return sent
+
+
+def last_arrival(course: Course) -> float:
+    """Return when the last block arrived: after it nobody sends."""
+    return max(course.blocks.at, default=0.0)
+
+
+WAITS, PLAYS, STALLS = 0, 1, 2
+"""What a viewer does."""
+
+
+def viewers(course: Course) -> list[int]:
+    """Return those that watch, by their index."""
+    return [] if course.playback is None else course.fetching
+
+
+def watched(course: Course) -> list[list[Span]]:
+    """Return how watching went for each viewer: waiting, but for the first time, is a stall."""
+    spec = course.playback
+    if spec is None:
+        return []
+    place = {peer: row for row, peer in enumerate(course.fetching)}
+    ready = [
+        [
+            course.peers[peer].joined if course.peers[peer].had >> piece & 1 else math.inf
+            for piece in range(course.pieces)
+        ]
+        for peer in place
+    ]
+    gains = course.gains
+    for at, peer, piece in zip(gains.at, gains.peer, gains.piece, strict=True):
+        if peer in place:
+            ready[place[peer]][piece] = min(at, ready[place[peer]][piece])
+    found = []
+    for peer, row in place.items():
+        left = course.peers[peer].left
+        found.append(
+            spans(
+                ready[row],
+                spec,
+                size=course.size,
+                piece_length=course.piece_length,
+                joined=course.peers[peer].joined,
+                until=course.seconds if left is None else left,
+            )
+        )
+    return found
+
+
+def watching(course: Course, times: Sequence[float], rows: int) -> list[list[float]]:
+    """Return what viewers do: one list of `rows` numbers for each time, -1 while none is there.
+
+    Where a row stands for several viewers it has what is worst for any: a stall, then waiting.
+    """
+    columns = [[-1.0] * len(times) for _ in viewers(course)]
+    for row, parts in zip(columns, watched(course), strict=True):
+        for number, part in enumerate(parts):
+            state = PLAYS if part.plays else STALLS if number else WAITS
+            for column in range(bisect_left(times, part.begins), bisect_left(times, part.ends)):
+                row[column] = state
+    badness = {-1.0: -1, PLAYS: 0, WAITS: 1, STALLS: 2}
+    return [
+        [
+            max((column[number] for column in columns[a:b]), key=lambda each: badness[each])
+            for a, b in _spans(len(columns), rows)
+        ]
+        for number in range(len(times))
+    ]
+
+
 def matrix(course: Course, most: int) -> tuple[list[str], list[list[int]]]:
     """Return names, and the bytes that each (row) sent to each (column).
 
     Beyond `most` peers, neighbours in the list are one row and column together.
     """
-    spans = _spans(len(course.peers), most)
-    group = [index for index, (begin, end) in enumerate(spans) for _ in range(begin, end)]
-    sent = [[0] * len(spans) for _ in spans]
+    parts = _spans(len(course.peers), most)
+    group = [index for index, (begin, end) in enumerate(parts) for _ in range(begin, end)]
+    sent = [[0] * len(parts) for _ in parts]
     blocks = course.blocks
     for sender, receiver, length in zip(blocks.sender, blocks.receiver, blocks.length, strict=True):
         sent[group[sender]][group[receiver]] += length
-    names = [
-        course.peers[begin].name
-        if end - begin == 1
-        else f"{course.peers[begin].name} to {course.peers[end - 1].name}"
-        for begin, end in spans
-    ]
-    return names, sent
+    return names_of(course, most), sent
 
 
 def sources(course: Course) -> list[Source]:
@@ -304,13 +392,6 @@ def sources(course: Course) -> list[Source]:
     if together:
         found.append(Source("leechers", frozenset(together)))
     return found
-
-
-def shares(course: Course, apart: Sequence[Source]) -> list[float]:
-    """Return which part of all bytes each source sent, 0 to 1."""
-    totals = [sum(column) for column in _sent(course, apart, 1)]
-    everything = sum(totals)
-    return [total / everything if everything else 0.0 for total in totals]
 
 
 def rates(course: Course, apart: Sequence[Source], columns: int) -> list[list[float]]:

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from trio_swarm.errors import RecordingError
 from trio_swarm.pictures.course import Course, CoursePeer
-from trio_swarm.pictures.from_recording import MOST_CELLS
+from trio_swarm.pictures.from_recording import MOST_CELLS, Seeders
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.recording import Recording, unpack
 from trio_swarm.recording import events as ev
@@ -66,6 +66,7 @@ def swarm_of(recordings: Sequence[tuple[str, Recording]], title: str) -> SeenSwa
         *(_shifted(number, each, starts[number]) for number, (_, each) in enumerate(recordings))
     ):
         telling.apply(at, number, place, event)
+    telling.finish()
     strangers = [name for name, each in recordings if not each.header.peer_id]
     return SeenSwarm(telling.course, seen, strangers)
 
@@ -201,7 +202,12 @@ class _Telling:
         self._met: list[set[tuple[int, int]]] = [set() for _ in seen]
         """Connections of each that are open, by recording and key."""
         self._is_known = [False] * len(seen)
+        self._seeders = Seeders(is_simulated=header.seed is not None)
         self._lasts = [len(recording.events) - 1 for _, recording in recordings]
+
+    def finish(self) -> None:
+        """Tell the seeders, after the last event."""
+        self._seeders.mark(self.course, self._held)
 
     def apply(self, microseconds: int, number: int, place: int, event: ev.Event) -> None:
         at = microseconds / 1e6
@@ -229,6 +235,10 @@ class _Telling:
                 pass  # it tells itself
             case ev.Joined():
                 self._came(at, number, (by, event.peer))
+                self._seeders.joined(number, event.address)
+            case ev.Named():
+                if self._seeders.named(number, event):
+                    self._gained(at, number, full_set(self.course.pieces))
             case ev.Left():
                 self._went(at, number, (by, event.peer))
             case ev.Held():

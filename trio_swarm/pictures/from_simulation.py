@@ -47,6 +47,7 @@ class Watcher:
                     role=spec.role,
                     joined=spec.joins_at,
                     left=self._left.get(index),
+                    died=self._left.get(index, -1.0) >= spec.dies_at,
                     had=full_set(pieces) if spec.role == "seeder" else 0,
                 )
             )
@@ -58,4 +59,6 @@ class Watcher:
             peers=peers,
             gains=self._gains,
             blocks=self._blocks,
+            playback=scenario.playback,
+            piece_length=scenario.piece_length,
         )

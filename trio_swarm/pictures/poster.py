@@ -7,21 +7,26 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from trio_swarm.pictures import theme
+from trio_swarm.pictures.axes import plain
 from trio_swarm.pictures.course import Course
 from trio_swarm.pictures.lighting import Lighting, SourceColours
-from trio_swarm.pictures.panels import (
-    Panel,
-    common_panels,
-    most_copies_of,
-    own_panels,
-    plain,
-)
+from trio_swarm.pictures.numbers import scale_of
+from trio_swarm.pictures.panels import Panel, common_panels, own_panels
 
 _WIDTH = 6.0
 """Inches of one panel."""
+
+_ACROSS = 4
+"""Most panels side by side."""
+
+_MARGIN = 0.25
+"""Inches around it all."""
+
+_EDGES: Any = {"bbox_inches": "tight", "pad_inches": _MARGIN}
+"""Whatever stands out at an edge is taken in."""
 
 _MOST_POINTS = 30_000
 """Of the height of a PNG: readers of images refuse more than 65,535."""
@@ -32,6 +37,7 @@ _SETTINGS: Any = {
     "svg.hashsalt": "trio-swarm",  # or the same picture would be another file each time
     "axes.titlesize": 10.0,
     "legend.fontsize": 9.0,
+    "hatch.linewidth": 0.6,
 }
 
 
@@ -51,7 +57,7 @@ def drawing() -> Iterator[None]:
 def poster(title: str, courses: Sequence[Course], form: Literal["png", "svg"]) -> bytes:
     """Return the picture as a file's content, on white.
 
-    Several courses are compared: what is of one stands in a row of its own.
+    Several courses are compared: their panels of one kind stand side by side.
     """
     with drawing():
         light = Lighting(theme.LIGHT)
@@ -59,50 +65,76 @@ def poster(title: str, courses: Sequence[Course], form: Literal["png", "svg"]) -
         across = max(map(len, rows))
         heights = [max(panel.height for panel in row) + 0.75 for row in rows]
         figure = Figure(figsize=(_WIDTH * across, sum(heights) + 0.6), layout="constrained")
+        figure.get_layout_engine().set(w_pad=_MARGIN / 2, h_pad=_MARGIN / 2)  # type: ignore[union-attr,call-arg]
         figure.set_facecolor(theme.LIGHT[theme.PAPER])
         figure.suptitle(
             plain(title), color=theme.LIGHT[theme.INK], fontweight="bold", x=0.01, ha="left"
         )
         parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
         for part, row in zip(parts[:, 0], rows, strict=True):
-            part.set_facecolor("none")
-            for axes, panel in zip(part.subplots(1, len(row), squeeze=False)[0], row, strict=True):
-                axes.set_title(
-                    panel.title, loc="left", color=theme.LIGHT[theme.INK], fontweight="bold"
-                )
-                panel.draw(axes)
-        if form == "svg":
-            return svg_of(figure)
-        dpi = min(110.0, _MOST_POINTS / figure.get_figheight())
-        content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
-        return content.getvalue()
+            _fill(part, row)
+        return svg_of(figure, **_EDGES) if form == "svg" else _png_of(figure)
 
 
-def svg_of(figure: Figure) -> bytes:
-    """Return a figure as SVG, the same bytes each time."""
+def _fill(part: SubFigure, row: Sequence[Panel]) -> None:
+    part.set_facecolor("none")
+    for axes, panel in zip(part.subplots(1, len(row), squeeze=False)[0], row, strict=True):
+        axes.set_title(
+            panel.title,
+            loc="left",
+            color=theme.LIGHT[theme.INK],
+            fontweight="bold",
+            pad=26.0 if panel.key == "playback" else 6.0,
+        )
+        panel.draw(axes)
+
+
+def _png_of(figure: Figure) -> bytes:
+    dpi = min(110.0, _MOST_POINTS / max(figure.get_figheight(), figure.get_figwidth()))
     content = io.BytesIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(content, format="svg", metadata=nothing)
+    figure.savefig(
+        content,
+        format="png",
+        dpi=dpi,
+        metadata={"Software": None},
+        **_EDGES,
+    )
     return content.getvalue()
 
 
+def svg_of(figure: Figure, **edges: Any) -> bytes:
+    """Return a figure as SVG, the same bytes each time; `edges` are options of `savefig`."""
+    content = io.BytesIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(content, format="svg", metadata=nothing, **edges)
+    return content.getvalue()
+
+
+def by_kind(panels: Sequence[Sequence[Panel]]) -> list[tuple[str, list[tuple[int, Panel]]]]:
+    """Return the panels of courses by their kinds: each title, with the course and its panel."""
+    kinds: dict[str, list[tuple[int, Panel]]] = {}
+    for number, each in enumerate(panels):
+        for panel in each:
+            kinds.setdefault(panel.key, []).append((number, panel))
+    return [(found[0][1].title, found) for found in kinds.values()]
+
+
 def _rows(courses: Sequence[Course], light: Lighting) -> list[list[Panel]]:
-    rows = [common_panels(courses, light)]
-    most = most_copies_of(courses)
+    scale = scale_of(courses)
     colours = SourceColours(courses, light)
-    seconds = max((each.seconds for each in courses), default=0.0)
-    rows += [
-        _titled(own_panels(each, most, seconds, colours, light), each, courses) for each in courses
-    ]
+    common = common_panels(courses, light)
+    own = [own_panels(each, scale, colours, light) for each in courses]
+    if len(courses) == 1:
+        every = [*common, *own[0]]
+        return [every[at : at + 2] for at in range(0, len(every), 2)]
+    rows = [common]
+    for _, found in by_kind(own):
+        titled = [_titled(panel, courses[number]) for number, panel in found]
+        rows += [titled[at : at + _ACROSS] for at in range(0, len(titled), _ACROSS)]
     return rows
 
 
-def _titled(panels: list[Panel], course: Course, courses: Sequence[Course]) -> list[Panel]:
-    if len(courses) < 2:
-        return panels
-    name = plain(course.title)
-    return [
-        panel._replace(title=f"{name}: {panel.title[:1].lower()}{panel.title[1:]}")
-        for panel in panels
-    ]
+def _titled(panel: Panel, course: Course) -> Panel:
+    return panel._replace(
+        title=f"{plain(course.title)}: {panel.title[:1].lower()}{panel.title[1:]}"
+    )

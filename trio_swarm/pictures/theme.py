@@ -1,7 +1,8 @@
 """The colours of pictures: one set on white, one on near-black, both told apart by most eyes.
 
 The line colours follow Okabe and Ito (2008), made darker or lighter until they stand out from the
-ground; those of heat maps suit both grounds.
+ground. All heat maps have one sequence of colours, viridis (Smith and van der Walt, 2015): equal
+steps of it look equally far apart, to most eyes and in grey. It suits both grounds.
 """
 
 from collections.abc import Sequence
@@ -43,30 +44,34 @@ DARK = {
 
 Colour = tuple[float, float, float, float]
 
-NO_COPY: Colour = (0.80, 0.05, 0.35, 1.0)
+NO_COPY: Colour = (0.84, 0.10, 0.36, 1.0)
 """Nobody has it: nothing else is as red."""
 
-_FEW_TO_MANY: tuple[Colour, ...] = (
-    (0.98, 0.55, 0.15, 1.0),
-    (0.96, 0.80, 0.25, 1.0),
-    (0.55, 0.78, 0.45, 1.0),
-    (0.20, 0.62, 0.60, 1.0),
-    (0.20, 0.42, 0.70, 1.0),
-    (0.27, 0.27, 0.58, 1.0),
+_VIRIDIS: tuple[Colour, ...] = tuple(
+    (red / 255, green / 255, blue / 255, 1.0)
+    for red, green, blue in (
+        (68, 1, 84),
+        (71, 44, 122),
+        (59, 81, 139),
+        (44, 113, 142),
+        (33, 144, 141),
+        (39, 173, 129),
+        (92, 200, 99),
+        (170, 220, 50),
+        (253, 231, 37),
+    )
 )
+"""From little to much, at equal distances."""
 
-_AMOUNT: tuple[float, float, float] = (0.13, 0.50, 0.86)
-"""More of it is less transparent, so that nothing is the ground itself."""
+
+def amount_colours(steps: int = 64) -> list[Colour]:
+    """Return so many colours from a little to all."""
+    return [_between(_VIRIDIS, number, steps) for number in range(steps)]
 
 
 def copies_colours(levels: int) -> list[Colour]:
     """Return one colour for each level of copies, the first one for none."""
-    return [NO_COPY, *(_between(_FEW_TO_MANY, n, levels - 1) for n in range(levels - 1))]
-
-
-def amount_colours() -> list[Colour]:
-    """Return the colours from a little to all."""
-    return [(*_AMOUNT, 0.10 + 0.90 * step / 63) for step in range(64)]
+    return [NO_COPY, *amount_colours(levels - 1)]
 
 
 def _between(colours: Sequence[Colour], number: int, count: int) -> Colour:

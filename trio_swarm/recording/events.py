@@ -9,7 +9,7 @@ fields in the order they have here; a reader ignores elements beyond those it kn
 |---|---|---|---|
 | 0 | `Began` | have, open_pieces, clock | once, first: what was there already |
 | 1 | `Joined` | peer, address, labels | a peer takes part: it has nothing, and chokes us |
-| 2 | `Named` | peer, client, peer_id | it was learned which program a peer is |
+| 2 | `Named` | peer, client, peer_id, uploads_only | it was learned which program a peer is |
 | 3 | `Left` | peer | a connection ended |
 | 4 | `Held` | peer, pieces | a peer told all that it has (bitfield) |
 | 5 | `Gained` | peer, piece | a peer has one more piece (have) |
@@ -86,6 +86,9 @@ class Named(Struct, frozen=True, array_like=True, gc=False, tag=2):
     """Empty while unknown."""
     peer_id: str = ""
     """By which it is known in the swarm, 40 hex digits: the same on all of its connections."""
+    uploads_only: bool | None = None
+    """Whether it said that it only uploads (BEP 21), or has everything: then it may show its pieces
+    one by one (BEP 16). None while unknown."""
 
 
 class Left(Struct, frozen=True, array_like=True, gc=False, tag=3):

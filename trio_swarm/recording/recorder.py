@@ -80,7 +80,7 @@ class Recorder:
         self._started = 0.0
         self._at = 0
         self._wanted: PieceSet = 0
-        self._names: dict[int, tuple[str, str]] = {}
+        self._names: dict[int, tuple[str, str, bool | None]] = {}
         self._count = 0
         self._bytes = 0
         self._is_ended = False
@@ -108,9 +108,11 @@ class Recorder:
         self._started = self.clock()
         self.add(Began(0, pack(have), open_pieces, int(self._wall_clock() * 1e6)))
 
-    def name(self, peer: int, client: str, peer_id: str = "") -> None:
-        """Note which program a peer is, and which peer, if that is news."""
-        names = (client, peer_id)
+    def name(
+        self, peer: int, client: str, peer_id: str = "", *, uploads_only: bool | None = None
+    ) -> None:
+        """Note which program a peer is, which peer, and if it only uploads, if that is news."""
+        names = (client, peer_id, uploads_only)
         if any(names) and self._names.get(peer) != names:
             self._names[peer] = names
             self.add(Named(self.at(self.clock()), peer, *names))

@@ -163,8 +163,10 @@ class _Teller:
                 yield Moment(
                     at=event.at / 1e6, what="joined", peer=event.peer, address=event.address
                 )
-            case ev.Named() if event.client:
-                yield self._moment(event, "named", event.peer, text=event.client)
+            case ev.Named() if event.client or event.uploads_only:
+                words = [event.client, "a seeder" if event.uploads_only else ""]
+                text = ", ".join(filter(None, words))
+                yield self._moment(event, "named", event.peer, text=text)
             case ev.Held():
                 count = ev.unpack(event.pieces, self._story.history.lengths.piece_count).bit_count()
                 yield self._moment(event, "has", event.peer, blocks=count)

@@ -71,7 +71,15 @@ class PieceTimes:
         return self._times[peer]
 
 
-def watch(
+class Span(Struct, frozen=True):
+    """A part of watching: what plays, or waits for data, from when until when."""
+
+    begins: float
+    ends: float
+    plays: bool
+
+
+def spans(
     ready_at: Sequence[float],
     spec: PlaybackSpec,
     *,
@@ -79,11 +87,13 @@ def watch(
     piece_length: int,
     joined: float,
     until: float,
-) -> Playback:
-    """Return how watching went, of which piece `n` was there at `ready_at[n]`; it ends `until`."""
-    starts_after: float | None = None
-    stalls = 0
-    stalled = 0.0
+) -> list[Span]:
+    """Return how watching went, of which piece `n` was there at `ready_at[n]`; it ends `until`.
+
+    The first span waits, even if for no time; then playing and waiting take turns. The last one is
+    cut off `until` if it was not over, and a film that was there to its end plays to its end.
+    """
+    found: list[Span] = []
     clock = joined
     position = 0
     """Bytes played."""
@@ -97,17 +107,10 @@ def watch(
         ahead = min(size, position + max(1, math.ceil(spec.rate * spec.buffer)))
         plays_at = max(clock, whole_until[(ahead - 1) // piece_length])
         if plays_at > until:
-            if starts_after is not None:
-                stalls += 1
-                stalled += max(0.0, until - clock)
-            return Playback(
-                starts_after=starts_after, stalls=stalls, stalled=stalled, is_whole=False
-            )
-        if starts_after is None:
-            starts_after = plays_at - joined
-        else:
-            stalls += 1
-            stalled += plays_at - clock
+            if clock < until or not found:
+                found.append(Span(clock, max(clock, until), plays=False))
+            return found
+        found.append(Span(clock, plays_at, plays=False))
         due = position // piece_length
         while due < len(ready_at):
             due_at = plays_at + (due * piece_length - position) / spec.rate
@@ -115,11 +118,31 @@ def watch(
                 break
             due += 1
         if due == len(ready_at):
-            return Playback(
-                starts_after=starts_after, stalls=stalls, stalled=stalled, is_whole=True
-            )
+            found.append(Span(plays_at, plays_at + (size - position) / spec.rate, plays=True))
+            return found
         clock = due_at
         position = due * piece_length
+        found.append(Span(plays_at, min(clock, until), plays=True))
+
+
+def watch(
+    ready_at: Sequence[float],
+    spec: PlaybackSpec,
+    *,
+    size: int,
+    piece_length: int,
+    joined: float,
+    until: float,
+) -> Playback:
+    """Return how watching went in numbers; see `spans`."""
+    found = spans(ready_at, spec, size=size, piece_length=piece_length, joined=joined, until=until)
+    stalls = [each for each in found[1:] if not each.plays]
+    return Playback(
+        starts_after=found[0].ends - joined if len(found) > 1 else None,
+        stalls=len(stalls),
+        stalled=sum(each.ends - each.begins for each in stalls),
+        is_whole=math.inf not in ready_at and max(ready_at) <= until and found[-1].plays,
+    )
 
 
 def audience_of(watched: Sequence[Playback]) -> Audience:
