@@ -85,11 +85,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code; prints what ended it, if something did."""
     tokens = _flags_after_command(list(arguments))
     as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names may hold what this terminal cannot show
-            stream.reconfigure(errors="backslashreplace")
     try:
         code = make_app(*tokens[:2])(tokens, exit_on_error=False, print_error=False)
+        sys.stdout.flush()  # what cannot be written is a failure, too
     except CycloptsError as error:
         complain(" ".join(str(error).split()), exit_code=USAGE, as_json=as_json)
         return USAGE

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NoReturn, Protocol, TextIO
 
 from trio_swarm.cli.describe import describe
-from trio_swarm.cli.failures import OutputError, OutputGoneError
 from trio_swarm.cli.json_events import Hashing, json_line
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.progress_lines import progress_event, progress_line
+from trio_swarm.cli.streams import OutputError
 from trio_swarm.cli.text import percent_text, safe_text, size_text
 from trio_swarm.events import Event, Listening
 from trio_swarm.progress import PeerProgress, Progress
@@ -156,12 +156,10 @@ class Reporter:
             return
         try:
             print(line, file=stream, flush=True)
-        except OSError as error:
-            reason = f"output cannot be written: {error.strerror}"
-            is_gone = isinstance(error, BrokenPipeError)
-            self.failure = OutputGoneError(reason) if is_gone else OutputError(reason)
+        except OutputError as error:
+            self.failure = error
             if self.stop is None:
-                raise self.failure from error
+                raise
             self.stop()
 
 
