@@ -101,7 +101,10 @@ def test_completion_can_be_installed_and_knows_the_commands(line: CommandLine, s
         (["get", "a", "--scheduler", "rarest"], "no scheduler 'rarest'"),
         (["get", "a", "--option", "colour"], "--option: expected KEY=VALUE"),
         (["get", "a", "--option", "colour=red"], "has no option 'colour'"),
-        (["get", "a", "-s", "round-robin", "-o", "chunk_kib=many"], "'chunk_kib' must be int"),
+        (
+            ["get", "a", "-s", "round-robin", "--option", "chunk_kib=many"],
+            "'chunk_kib' must be int",
+        ),
         (["get", "a", "--uploader", "none"], "no uploader 'none'"),
         (["get", "a", "--choker", "none"], "no choker 'none'"),
         (["get", "a", "--plugin", "no-such.py"], "no-such.py"),

@@ -254,7 +254,7 @@ def test_variants_of_one_scheduler_are_compared(small: Path) -> None:
 
 def test_options_apply_to_every_scheduler_and_axis_and_are_in_the_json(small: Path) -> None:
     code, out, _ = run_here(
-        *("simulate", small, "--json", "-o", "pieces=in-order", "--scheduler", "round-robin"),
+        *("simulate", small, "--json", "--option", "pieces=in-order", "--scheduler", "round-robin"),
         *("--scheduler", 'bandwidth-weighted:pieces="rarest"', "--uploader", "spread:hide=false"),
         *("--choker", "tit-for-tat:optimistic_every=2,turn_seconds=5"),
     )
@@ -276,7 +276,7 @@ def test_options_apply_to_every_scheduler_and_axis_and_are_in_the_json(small: Pa
         (("--scheduler", "rarest-first:random_first_pieces=[1]"), "'random_first_pieces' must be"),
         (("--scheduler", "rarest-first:random"), "--scheduler: expected KEY=VALUE"),
         (("--scheduler", "rarest-first:random_first_pieces=-1"), "random_first_pieces must be"),
-        (("-o", "pieces=rarest"), "scheduler 'rarest-first' has no option 'pieces'"),
+        (("--option", "pieces=rarest"), "scheduler 'rarest-first' has no option 'pieces'"),
         (("--uploader", "spread:hide=maybe"), "option 'hide' must be bool"),
         (("--choker", "tit-for-tat:slots=4"), "choker 'tit-for-tat' has no option 'slots'"),
     ],

@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
@@ -11,7 +12,12 @@ from trio_swarm import __version__
 from trio_swarm.cli.commands import COMMANDS, GROUPS, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _OUTPUT_FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v"})
+
+_HELP_FLAGS = frozenset({"--help", "-h"})
 
 _HELP = "Share files from one machine and fetch them by name on others, over BitTorrent."
 
@@ -86,20 +92,47 @@ def run(arguments: Sequence[str]) -> int:
     tokens = _flags_after_command(list(arguments))
     as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
     try:
-        code = make_app(*tokens[:2])(tokens, exit_on_error=False, print_error=False)
+        app = make_app(*tokens[:2])
+        console = _dress_help(app) if _shows_help(tokens) else None
+        code = app(tokens, console=console, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # what cannot be written is a failure, too
     except CycloptsError as error:
         complain(" ".join(str(error).split()), exit_code=USAGE, as_json=as_json)
         return USAGE
     except SystemExit:
         raise
-    except BaseException as error:  # noqa: BLE001 - the one boundary of the whole program
-        explained = explain_failure(error, as_json=as_json)
-        if explained is not None:
-            return explained
-        traceback.print_exception(error)
+    except (OSError, RuntimeError) as error:
+        if "--install-completion" not in tokens:
+            return _explain(error, as_json=as_json)
+        # RuntimeError: no home folder. What writes the file is not ours.
+        reason = f"--install-completion: {error}; name a file with --output"
+        complain(reason, exit_code=FAILED, as_json=as_json)
         return FAILED
+    except BaseException as error:  # noqa: BLE001 - the one boundary of the whole program
+        return _explain(error, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException, *, as_json: bool) -> int:
+    explained = explain_failure(error, as_json=as_json)
+    if explained is not None:
+        return explained
+    traceback.print_exception(error)
+    return FAILED
+
+
+def _shows_help(tokens: Sequence[str]) -> bool:
+    """Whether help is asked for, or a command is missing."""
+    before_names = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    return len(tokens) < 2 or not _HELP_FLAGS.isdisjoint(before_names)
+
+
+def _dress_help(app: App) -> "Console":
+    """Set how the help of `app` looks, and return the console to print it to."""
+    from trio_swarm.cli.help_pages import HelpFormatter, help_console  # noqa: PLC0415 - see there
+
+    app.help_formatter = HelpFormatter()
+    return help_console()
 
 
 def _flags_after_command(tokens: list[str]) -> list[str]:

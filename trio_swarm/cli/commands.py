@@ -3,6 +3,7 @@
 Kept apart from the commands themselves, so that the help can name them all without importing them.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,7 +19,22 @@ class Command(NamedTuple):
     @property
     def epilogue(self) -> str:
         """The examples, as the help shows them."""
-        return "\n".join(["Examples:", *(f"  {line}" for line in self.examples), ""])
+        return "\n".join(["Examples:", *map(_broken, self.examples), ""])
+
+
+_EXAMPLE_WIDTH = 76
+"""Columns: an example is not broken by a terminal of 80."""
+
+
+def _broken(example: str) -> str:
+    """Return a command indented, in as many lines as it takes, broken between flags only."""
+    lines = [" "]
+    for part in re.split(r" (?=--?\w)", example):
+        if len(lines[-1]) + len(part) + 1 > _EXAMPLE_WIDTH:
+            lines[-1] += " \\"
+            lines.append("     ")
+        lines[-1] += f" {part}"
+    return "\n".join(lines)
 
 
 COMMANDS = {

@@ -9,15 +9,22 @@ from cyclopts import Parameter
 
 import trio_swarm
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.options import Flag, OutputOptions, Trackers, expanded, flagged, trackers_given
+from trio_swarm.cli.options import (
+    Flag,
+    OutputOptions,
+    Trackers,
+    flagged,
+    state_folder,
+    trackers_given,
+)
 from trio_swarm.cli.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.show_command import torrent_magnet
 from trio_swarm.cli.text import count_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.config.values import parse_piece_length
+from trio_swarm.errors import ConfigError
 from trio_swarm.peer.blocking import run_stoppable
-from trio_swarm.settings import default_state_folder
 
 
 async def create(
@@ -65,7 +72,11 @@ async def create(
         if piece_length is None
         else flagged("--piece-length", parse_piece_length, piece_length)
     )
-    state = expanded(state_dir) or default_state_folder()
+    try:
+        comment.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("--comment: is not UTF-8 text") from None
+    state = state_folder(state_dir)
 
     async def body() -> int:
         async with trio.open_nursery() as nursery:

@@ -34,17 +34,18 @@ from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.values import parse_info_hash, parse_peer
 from trio_swarm.errors import ConfigError, DiskFullError, NameAmbiguousError
+from trio_swarm.named_paths import is_there
 
 
 async def get(
     what: str,
     /,
     *,
-    folder: Annotated[Path, Parameter(name=("--dir", "-d"))] = Path(),
+    folder: Annotated[Path, Parameter(name=("--dir", "-d", "-o"))] = Path(),
     tracker: Trackers = (),
     peer: Words = (),
     scheduler: Annotated[str, Parameter(name=("--scheduler", "-s"))] = "rarest-first",
-    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    option: Words = (),
     info_hash: str | None = None,
     wait: Flag = False,
     seed: bool = True,
@@ -113,7 +114,7 @@ async def get(
     )
     folder = expanded(folder) or Path()
     record = expanded(record)
-    if record is not None and record.exists():
+    if record is not None and is_there(record):
         raise ConfigError(f"--record: {record} is there already; name another file, or remove it")
     is_complete = False
 
@@ -172,7 +173,7 @@ def _unused(record: Path | None) -> Path | None:
     """Return where to record to: after a wait for room the download is another, and begins anew."""
     number = 1
     path = record
-    while path is not None and record is not None and path.exists():
+    while path is not None and record is not None and is_there(path):
         number += 1
         path = record.with_name(f"{record.name}.{number}")
     return path

@@ -79,7 +79,7 @@ def check(
     *,
     axis: Literal["scheduler", "uploader", "choker"] | None = None,
     plugin: Words = (),
-    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    option: Words = (),
     examples: int = _EXAMPLES,
     seeds: int = 1,
     output: OutputOptions | None = None,

@@ -22,6 +22,7 @@ from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.model import FetchConfig, PeerConfig, ShareConfig, as_strategy
 from trio_swarm.config.reading import check_strategies, read_config, require_task
 from trio_swarm.errors import ConfigError
+from trio_swarm.named_paths import is_file
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import DEFAULT_TRACKER
 from trio_swarm.tracker.udp_server import TrackerHandle
@@ -172,7 +173,7 @@ class _Peer:
 
         async def run() -> None:
             nonlocal what, urls
-            if what.endswith(".torrent") and beside.is_file():
+            if what.endswith(".torrent") and is_file(beside):
                 what = str(beside)
             urls = trackers_for(what, fetch.trackers or trackers, has_peers=bool(fetch.peers))
             make_folder(folder)

@@ -27,6 +27,7 @@ from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.named_paths import is_there
 from trio_swarm.wanted import WantedName, parse_wanted
 
 INTERRUPTED = 0
@@ -37,7 +38,7 @@ async def seed(
     *paths: Path,
     name: Annotated[str | None, Parameter(name=("--name", "-n"))] = None,
     tracker: Trackers = (),
-    torrent_out: Path | None = None,
+    torrent_out: Annotated[Path | None, Parameter(name=("--torrent-out", "-o"))] = None,
     node: NodeOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -86,7 +87,7 @@ async def seed(
         if len(chosen) > 1 and (name or torrent_out):
             raise ConfigError("--name and --torrent-out need exactly one PATH")
         for path in chosen:
-            if not path.exists():
+            if not is_there(path):
                 raise StorageError("does not exist", path=path)
         async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: running.torrents)

@@ -4,9 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
 from msgspec.structs import asdict
 
 from trio_swarm.cli.json_events import Simulated, Written
@@ -39,7 +37,7 @@ def simulate(
     /,
     *,
     scheduler: Words = (),
-    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    option: Words = (),
     uploader: str = _DEFAULTS.uploader,
     choker: str = _DEFAULTS.choker,
     plugin: Words = (),

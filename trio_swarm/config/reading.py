@@ -1,5 +1,6 @@
 """From a TOML file to a `PeerConfig`, or to the list of everything that is wrong with it."""
 
+import codecs
 import difflib
 import re
 import tomllib
@@ -24,7 +25,8 @@ from trio_swarm.config.model import (
     as_strategy,
 )
 from trio_swarm.config.problems import ConfigProblems
-from trio_swarm.errors import ConfigError
+from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.named_paths import is_there, read_whole
 from trio_swarm.schedulers.loading import Axis, load_strategies
 
 MAX_FILE_SIZE = 1024 * 1024
@@ -107,15 +109,17 @@ def find_problems(file: Path) -> Sequence[ConfigError]:
             problems.append(error)
     problems += _strategy_problems(reader.chosen, reader.plugins, file)
     for key, share in reader.shares:
-        if not share.path.exists():
-            problems.append(ConfigError(f"{share.path} does not exist", file=file, key=key))
+        try:
+            if not is_there(share.path):
+                problems.append(ConfigError(f"{share.path} does not exist", file=file, key=key))
+        except StorageError as error:
+            problems.append(ConfigError(str(error), file=file, key=key))
     return problems
 
 
 def _content(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE_SIZE + 1)
+        content = read_whole(file, MAX_FILE_SIZE)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot be read: {reason}", file=file) from error
@@ -135,17 +139,26 @@ def read_table(file: Path, struct: type[_Table]) -> _Table:
 def _read(content: bytes, file: Path, struct: type[msgspec.Struct] = PeerConfig) -> "_Reader":
     reader = _Reader(file)
     try:
-        raw = tomllib.loads(content.decode())
+        raw = tomllib.loads(_decoded(content, file))
         reader.look_at_numbers(raw, "")
         if not reader.problems:
             reader.config = reader.table(struct, raw, "")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"is not UTF-8 text (byte {error.start})", file=file) from error
     except RecursionError as error:
         raise ConfigError("is nested too deeply", file=file) from error
     except ValueError as error:  # TOMLDecodeError, and numbers or dates beyond Python's
         raise ConfigError(f"is not valid TOML: {error}", file=file) from error
     return reader
+
+
+def _decoded(content: bytes, file: Path) -> str:
+    """Return the text of a TOML file, which is UTF-8; editors on Windows put a mark before it."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigError("is UTF-16 text: save it as UTF-8", file=file)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"line {line} is not UTF-8 text: save it as UTF-8", file=file) from error
 
 
 def _strategy_problems(

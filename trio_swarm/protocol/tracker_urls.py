@@ -52,7 +52,9 @@ def parse_tracker_url(url: str) -> TrackerUrl:
         raise ConfigError(f"not a tracker URL: {shown!r} ({error})") from None
     if parts.scheme not in {"udp", "http", "https"}:
         raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
-    if not host or any(ord(character) <= 32 for character in url):
+    if not host or any(
+        ord(character) <= 32 or "\ud800" <= character <= "\udfff" for character in url
+    ):  # blanks, and what bytes that are no UTF-8 become
         raise ConfigError(f"tracker URL without a usable host: {shown!r}")
     if port is None:
         port = _DEFAULT_PORTS.get(parts.scheme)
