@@ -88,6 +88,24 @@ def test_a_frame_of_anything_is_refused_in_one_line(body: bytes) -> None:
         assert not recording.events
 
 
+@pytest.mark.parametrize("depth", [40, 900, 1_000, 30_000])
+def test_a_header_nested_deeply_is_refused_in_one_line(depth: int) -> None:
+    start, line, _ = encode_header(HEADER).split(b"\n")
+    nest = b"[" * depth + b"]" * depth
+    line = line.replace(b'"random_first_pieces":3', b'"random_first_pieces":' + nest)
+    with pytest.raises(RecordingError, match=r"film.rec: .*(nested|cut off)") as caught:
+        read(b"\n".join((start, line, b"")))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_an_event_nested_deeply_is_refused_in_one_line(depth: int) -> None:
+    later_field = b"\x91" * depth + b"\x00"  # of an event that has five: the rest is ignored
+    body = b"\x91\x96\x00\x00\x90\x08\x00" + later_field
+    with pytest.raises(RecordingError, match="film.rec: is damaged: is nested too deeply"):
+        read(encode_header(HEADER) + seal(body))
+
+
 def test_a_file_of_another_version_says_which() -> None:
     content = file_of(HEADER, [START]).replace(b"recording 1\n", b"recording 2\n", 1)
     with pytest.raises(RecordingError, match="of format 2; this trio-swarm reads format 1"):

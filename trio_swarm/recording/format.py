@@ -38,6 +38,10 @@ MAGIC = b"trio-swarm recording "
 MAX_HEADER = 1 << 16
 """Bytes of the header's line: names and options of strategies are far shorter."""
 
+MAX_DEPTH = 32
+"""Lists in lists in an option of a strategy: whoever prints or compares one goes as deep as it is, and
+the interpreter ends at a thousand."""
+
 MAX_FRAME = 8 << 20
 """Bytes of a frame's events, before they are compressed: the second that two frames are apart at
 most takes far less. It bounds what a hostile file can make of little."""
@@ -93,7 +97,22 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
             return f"pieces of {self.piece_length} bytes"
         if self.piece_count > MAX_PIECES:
             return f"{self.piece_count} pieces"
+        for options in (self.scheduler_options, self.uploader_options, self.choker_options):
+            if _is_deeper(options, MAX_DEPTH):
+                return f"options nested more than {MAX_DEPTH} deep"
         return None
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return any(isinstance(each, dict | list) for each in level)
 
 
 _encoder = msgspec.msgpack.Encoder()

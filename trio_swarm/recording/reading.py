@@ -24,6 +24,9 @@ from trio_swarm.swarm.lengths import Lengths
 _events_decoder = msgspec.msgpack.Decoder(list[Event])
 _header_decoder = msgspec.json.Decoder(Header)
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoders raise, whatever they are given; the last where lists are in lists in lists."""
+
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """What a file tells."""
@@ -63,8 +66,8 @@ def read_recording(file: BinaryIO, name: str) -> Recording:
                 raise RecordingError(f"{name}: more than {MAX_TOTAL >> 20} MiB of events")
             try:
                 more = _events_decoder.decode(body)
-            except msgspec.MsgspecError as error:
-                raise RecordingError(f"{name}: is damaged: {error}") from error
+            except _UNREADABLE as error:
+                raise RecordingError(f"{name}: is damaged: {_why(error)}") from error
             if len(events) + len(more) > MAX_EVENTS:
                 raise RecordingError(f"{name}: more than {MAX_EVENTS:,} events")
             for event in more:
@@ -95,12 +98,16 @@ def _read_header(file: BinaryIO, name: str) -> Header:
         raise RecordingError(f"{name}: is cut off before anything was recorded")
     try:
         header = _header_decoder.decode(second)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{name}: is damaged: its header: {error}") from error
+    except _UNREADABLE as error:
+        raise RecordingError(f"{name}: is damaged: its header: {_why(error)}") from error
     fault = header.fault()
     if fault is not None:
         raise RecordingError(f"{name}: is damaged: its header tells of {fault}")
     return header
+
+
+def _why(error: Exception) -> str:
+    return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 class _TornError(Exception):
