@@ -102,7 +102,7 @@ def test_a_header_nested_deeply_is_refused_in_one_line(depth: int) -> None:
 def test_an_event_nested_deeply_is_refused_in_one_line(depth: int) -> None:
     later_field = b"\x91" * depth + b"\x00"  # of an event that has five: the rest is ignored
     body = b"\x91\x96\x00\x00\x90\x08\x00" + later_field
-    with pytest.raises(RecordingError, match="film.rec: is damaged: is nested too deeply"):
+    with pytest.raises(RecordingError, match=r"film.rec: is damaged: is nested too deeply"):
         read(encode_header(HEADER) + seal(body))
 
 

@@ -1,5 +1,6 @@
 """The commands of `trio-swarm`, found by name and imported only when they are used."""
 
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from cyclopts.exceptions import CycloptsError
 from trio_swarm import __version__
 from trio_swarm.cli.commands import COMMANDS, GROUPS, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
+from trio_swarm.cli.help_texts import HelpFormatter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 _OUTPUT_FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v"})
 
 _HELP_FLAGS = frozenset({"--help", "-h"})
+_NARROWEST_HELP = 40
+"""Columns. Below, the flags alone leave no room for words; `COLUMNS=0` means that nobody knows."""
+_WIDEST_HELP = 120
+"""Columns. Longer lines are hard to read."""
 
 _HELP = "Share files from one machine and fetch them by name on others, over BitTorrent."
 
@@ -47,6 +53,7 @@ def make_app(chosen: str = "", inner: str = "") -> App:
         help=_HELP,
         help_epilogue=_EXAMPLES,
         help_format="plaintext",
+        help_formatter=HelpFormatter(),
         version=__version__,
         backend="trio",
         result_action="return_value",
@@ -73,6 +80,7 @@ def _make_group(name: str, group: Group, *, chosen: str, sort_key: int) -> App:
         name=name,
         help=group.summary,
         help_format="plaintext",
+        help_formatter=HelpFormatter(),
         result_action="return_value",
         sort_key=sort_key,
     )
@@ -93,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
     try:
         app = make_app(*tokens[:2])
-        console = _dress_help(app) if _shows_help(tokens) else None
+        console = _help_console() if _shows_help(tokens) else None
         code = app(tokens, console=console, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # what cannot be written is a failure, too
     except CycloptsError as error:
@@ -127,12 +135,12 @@ def _shows_help(tokens: Sequence[str]) -> bool:
     return len(tokens) < 2 or not _HELP_FLAGS.isdisjoint(before_names)
 
 
-def _dress_help(app: App) -> "Console":
-    """Set how the help of `app` looks, and return the console to print it to."""
-    from trio_swarm.cli.help_pages import HelpFormatter, help_console  # noqa: PLC0415 - see there
+def _help_console() -> "Console":
+    """Return what the help is printed to, as wide as the terminal or `$COLUMNS` within reason."""
+    from rich.console import Console  # noqa: PLC0415 - takes as long as the rest of the start
 
-    app.help_formatter = HelpFormatter()
-    return help_console()
+    width = shutil.get_terminal_size((80, 24)).columns
+    return Console(width=min(_WIDEST_HELP, max(_NARROWEST_HELP, width)))
 
 
 def _flags_after_command(tokens: list[str]) -> list[str]:

@@ -3,9 +3,11 @@
 Kept apart from the commands themselves, so that the help can name them all without importing them.
 """
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from trio_swarm.cli import column_words
+from trio_swarm.cli.help_texts import broken
 
 
 class Command(NamedTuple):
@@ -15,26 +17,15 @@ class Command(NamedTuple):
     """`module:function` below `trio_swarm.cli`."""
     summary: str
     examples: tuple[str, ...]
+    columns: column_words.Words = column_words.NONE
+    """What those of its table mean."""
 
     @property
     def epilogue(self) -> str:
-        """The examples, as the help shows them."""
-        return "\n".join(["Examples:", *map(_broken, self.examples), ""])
-
-
-_EXAMPLE_WIDTH = 76
-"""Columns: an example is not broken by a terminal of 80."""
-
-
-def _broken(example: str) -> str:
-    """Return a command indented, in as many lines as it takes, broken between flags only."""
-    lines = [" "]
-    for part in re.split(r" (?=--?\w)", example):
-        if len(lines[-1]) + len(part) + 1 > _EXAMPLE_WIDTH:
-            lines[-1] += " \\"
-            lines.append("     ")
-        lines[-1] += f" {part}"
-    return "\n".join(lines)
+        """The columns and the examples, as the help shows them."""
+        columns = f"{column_words.help_lines(self.columns)}\n\n" if self.columns else ""
+        lines = [line for example in self.examples for line in broken(example)]
+        return columns + "\n".join(["Examples:", *lines, ""])
 
 
 COMMANDS = {
@@ -130,6 +121,7 @@ COMMANDS = {
             "trio-swarm simulate crowd.toml --record l1.rec --of L1",
             "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
         ),
+        column_words.SIMULATED,
     ),
     "replay": Command(
         "replay_command:replay",
@@ -139,6 +131,7 @@ COMMANDS = {
             "trio-swarm replay holiday.rec --scheduler round-robin --scheduler bandwidth-weighted",
             "trio-swarm replay holiday.rec --plugin ./mine.py --scheduler mine --seeds 5",
         ),
+        column_words.REPLAYED,
     ),
     "explain": Command(
         "explain_command:explain",
@@ -149,6 +142,7 @@ COMMANDS = {
             "trio-swarm explain holiday.rec --peer 192.168.1.7:6881",
             "trio-swarm explain holiday.rec --at 2.5",
         ),
+        column_words.EXPLAINED,
     ),
     "plot": Command(
         "plot_command:plot",
@@ -198,6 +192,7 @@ GROUPS = {
                     "trio-swarm plugin check near-first",
                     "trio-swarm plugin check mine --plugin ./mine.py --option window=4",
                 ),
+                column_words.CHECKED,
             ),
         },
     ),

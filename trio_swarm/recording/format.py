@@ -39,8 +39,8 @@ MAX_HEADER = 1 << 16
 """Bytes of the header's line: names and options of strategies are far shorter."""
 
 MAX_DEPTH = 32
-"""Lists in lists in an option of a strategy: whoever prints or compares one goes as deep as it is, and
-the interpreter ends at a thousand."""
+"""Lists in lists in an option of a strategy: whoever prints or compares one goes as deep as it is,
+and the interpreter ends at a thousand."""
 
 MAX_FRAME = 8 << 20
 """Bytes of a frame's events, before they are compressed: the second that two frames are apart at
