@@ -1,12 +1,17 @@
 """The demo: the whole system in one process, with each scheduler."""
 
+import heapq
 import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from command_line import CommandLine
-from trio_swarm.cli.demo_command import SCHEDULERS, SEEDER_RATES, Fetched, table
+from trio_swarm.cli.demo_command import SCHEDULERS, SEEDER_RATES, Fetched, ideal_seconds, table
+from trio_swarm.peer.hearing import OWN_MAX_BLOCK
+from trio_swarm.swarm.token_bucket import TokenBucket
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def test_a_file_of_ones_own_is_used_and_kept_with_the_result(line: CommandLine) 
     for event in events:
         assert event["identical"]
         assert sum(event["shares"].values()) == pytest.approx(1)
-        assert event["ideal_seconds"] == pytest.approx(1024**2 / sum(SEEDER_RATES))
+        assert event["ideal_seconds"] == ideal_seconds(1024**2) <= event["seconds"]
     (kept,) = (line.folder / "scratch").iterdir()
     assert (kept / "fetched/mine.bin").read_bytes() == mine.read_bytes()
 
@@ -64,4 +69,26 @@ def test_the_table_compares_times_shares_and_duplicates_with_the_ideal() -> None
     heading, row, ideal, *_ = table([result], size)
     assert heading.split()[:3] == ["SCHEDULER", "TIME", "MiB/s"]
     assert " ".join(row.split()) == "round-robin 2.00 s 47.5 50.0 % 50.0 % 0.0 % 0.0 % 2 KiB"
-    assert " ".join(ideal.split()) == "ideal 1.00 s 95.0 63.2 % 21.1 % 10.5 % 5.3 % 0 B"
+    assert " ".join(ideal.split()) == "ideal 0.91 s 104.6 61.6 % 21.2 % 11.1 % 6.1 % 0 B"
+
+
+@given(st.integers(0, 1 << 31))
+def test_no_seeders_that_keep_to_their_limits_beat_the_ideal(size: int) -> None:
+    """Each sends the longest blocks there are as soon as its limit lets it, the first at once."""
+    buckets = [TokenBucket(rate) for rate in SEEDER_RATES]
+    waiting = [(0.0, number) for number in range(len(buckets))]
+    left, now = size, 0.0
+    while left > 0:
+        now, number = heapq.heappop(waiting)
+        left -= OWN_MAX_BLOCK
+        heapq.heappush(waiting, (now + buckets[number].take(OWN_MAX_BLOCK, now), number))
+    assert now >= ideal_seconds(size) - 1e-9
+    # And the bound is no idle one: with blocks of this size it is nearly reached.
+    assert now <= ideal_seconds(size) + len(buckets) * OWN_MAX_BLOCK / sum(SEEDER_RATES) + 1e-9
+
+
+def test_what_may_come_at_once_is_too_little_to_compare_by() -> None:
+    result = Fetched("round-robin", 0.1, (100, 0, 0, 0), 0, is_identical=True)
+    lines = table([result], 100)
+    assert " ".join(lines[2].split()).startswith("ideal 0.00 s 4")  # no rate
+    assert lines[-1] == "100 B may all come at once: too little to compare by."

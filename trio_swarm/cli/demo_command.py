@@ -21,6 +21,8 @@ from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.text import columns, duration_text, rate_text, size_text
 from trio_swarm.config.values import parse_size
 from trio_swarm.errors import ConfigError, StorageError, TrioSwarmError
+from trio_swarm.peer.hearing import OWN_MAX_BLOCK
+from trio_swarm.swarm.token_bucket import BURST_SECONDS
 from trio_swarm.tracker.udp_server import TrackerHandle
 
 MIB = 1024 * 1024
@@ -222,13 +224,12 @@ class _Demo:
             self.reporter.event(event)
 
     def _tell(self, result: Fetched, size: int) -> None:
-        ideal = size / sum(SEEDER_RATES)
         total = sum(result.given) or 1
         names = [f"seeder at {rate_text(rate)}" for rate in SEEDER_RATES]
         event = DemoResult(
             scheduler=result.scheduler,
             seconds=result.seconds,
-            ideal_seconds=ideal,
+            ideal_seconds=ideal_seconds(size),
             rate=size / result.seconds,
             shares={name: part / total for name, part in zip(names, result.given, strict=True)},
             duplicate=result.duplicate,
@@ -240,6 +241,20 @@ class _Demo:
             f"{result.scheduler}: {duration_text(result.seconds)} "
             f"({rate_text(size / result.seconds)}), {verdict}",
         )
+
+
+def ideal_seconds(size: int) -> float:
+    """Return the least time in which the seeders can send so many bytes: none can be faster.
+
+    After a pause a limit lets through `BURST_SECONDS` of its rate at once, and a block is paid for
+    after it was sent: so much comes besides what the rates alone would bring.
+    """
+    return max(0.0, (size - sum(_given_at(0.0))) / sum(SEEDER_RATES))
+
+
+def _given_at(seconds: float) -> list[float]:
+    """Return the most bytes that each seeder can have sent by then."""
+    return [rate * (seconds + BURST_SECONDS) + OWN_MAX_BLOCK for rate in SEEDER_RATES]
 
 
 def table(results: Sequence[Fetched], size: int) -> list[str]:
@@ -257,14 +272,22 @@ def table(results: Sequence[Fetched], size: int) -> list[str]:
                 size_text(result.duplicate),
             )
         )
-    rates = sum(SEEDER_RATES)
-    shares = (f"{100 * rate / rates:.1f} %" for rate in SEEDER_RATES)
-    rows.append(("ideal", f"{size / rates:.2f} s", f"{rates / MIB:.1f}", *shares, size_text(0)))
+    seconds = ideal_seconds(size)
+    given = _given_at(seconds)
+    shares = (f"{100 * part / sum(given):.1f} %" for part in given)
+    rate = f"{size / MIB / seconds:.1f}" if seconds else ""
+    rows.append(("ideal", f"{seconds:.2f} s", rate, *shares, size_text(0)))
     return [
         *columns(rows, left=frozenset({0})),
         "",
         "The columns in MiB/s are the seeders by their speed, and what part of the file each gave.",
-        "Ideal: every seeder sends at full speed until the last byte.",
+        "Ideal: every seeder sends at full speed until the last byte, and at once what its limit",
+        "lets through after a pause: it cannot be beaten.",
+        *(
+            []
+            if seconds
+            else [f"{size_text(size)} may all come at once: too little to compare by."]
+        ),
     ]
 
 

@@ -189,4 +189,5 @@ def _show_card(reporter: Reporter, card: ReportCard) -> None:
         known = None if math.isnan(seconds) else seconds
         reporter.answer(DecisionTimed(axis=card.axis, strategy=name, decision_seconds=known), "")
     for line in card.lines():
-        reporter.say(line)
+        reporter.heading(line)
+    reporter.say("what the columns mean: trio-swarm plugin check --help")

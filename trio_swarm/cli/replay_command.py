@@ -7,12 +7,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from trio_swarm.cli.digests import digest_text
+from trio_swarm.cli.digests import alike, digest_text
 from trio_swarm.cli.json_events import Replayed
 from trio_swarm.cli.options import OutputOptions, Words, plugin_paths, positive
 from trio_swarm.cli.recordings import open_recording
 from trio_swarm.cli.reporting import Reporter, make_reporter
-from trio_swarm.cli.text import columns, count_text, duration_text, percent_text, size_text
+from trio_swarm.cli.tables import table_lines, width_of_terminal, wrapped
+from trio_swarm.cli.text import count_text, duration_text, percent_text, size_text
 from trio_swarm.errors import ConfigError
 from trio_swarm.recording import Header
 from trio_swarm.replaying import Measured, ReplayResult, measure
@@ -21,6 +22,8 @@ from trio_swarm.schedulers.loading import Strategies, load_strategies
 
 RECORDED = "as recorded"
 """What the row of the recorded run itself is called."""
+
+EXPLAINED = "what the columns mean: trio-swarm replay --help"
 
 MOST_PEERS = 5
 """Peers that have a column of their own: those that gave most."""
@@ -72,16 +75,19 @@ def replay(
     found = open_recording(recording, reporter)
     measured = measure(found)
     header = found.header
-    reporter.heading(_heading(header, measured))
+    for line in wrapped(_heading(header, measured), width_of_terminal()):
+        reporter.heading(line)
     rows = [_Row(RECORDED, 0, [_as_recorded(measured)])]
     _tell(reporter, rows[0], measured)
     for name in dict.fromkeys([*_own(loaded, header, reporter), *scheduler]):
         rows.append(_play(loaded, header, measured, name, seeds))
         _tell(reporter, rows[-1], measured)
-    for line in columns(_table(rows, measured), left={0}):
-        reporter.say(line)
-    for line in _remarks(rows, header, measured):
-        reporter.say(line)
+    for line in table_lines(_table(rows, measured), left={0}, width=width_of_terminal()):
+        reporter.heading(line)
+    for remark in _remarks(rows, header, measured):
+        for line in wrapped(remark, width_of_terminal()):
+            reporter.say(line)
+    reporter.say(EXPLAINED)
     replays = [result for row in rows[1:] for result in row.results]
     return 1 if any(result.seconds is None for result in replays) else 0
 
@@ -222,6 +228,7 @@ def _remarks(rows: Sequence[_Row], header: Header, measured: Measured) -> Iterat
                 f"{header.scheduler} replayed takes {error:+.1%} of what it took: that is the "
                 "error of the replay"
             ).replace("%", " %")
+    yield from alike({row.name: [each.digest for each in row.results] for row in rows[1:]})
     if not measured.is_complete:
         yield (
             f"the recording ended after {duration_text(measured.seconds)}, before the download was "

@@ -13,7 +13,8 @@ from trio_swarm.cli.plotting import picture_file, shows_sparks
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.simulation_recordings import recording_files, write_recordings
 from trio_swarm.cli.simulation_runs import Outcome, Task, Watching, is_compiled, play_all
-from trio_swarm.cli.simulation_table import received, sparks_of, table_of
+from trio_swarm.cli.simulation_table import alike_lines, received, sparks_of, table_of
+from trio_swarm.cli.tables import table_lines, width_of_terminal, wrapped
 from trio_swarm.cli.text import columns, count_text, duration_text, size_text
 from trio_swarm.cli.variants import read_variant
 from trio_swarm.config.scenarios import ScenarioFile, read_scenario
@@ -26,6 +27,8 @@ _DEFAULTS = NodeSettings()
 
 LONG = 20.0
 """Seconds of simulating after which people are told how it would take less."""
+
+EXPLAINED = "what the columns mean: trio-swarm simulate --help"
 
 HINT = ", interpreted; compiled (make compiled, or pip install .) it takes about a third"
 
@@ -119,7 +122,8 @@ def simulate(
         for seed in range(1, seeds + 1)
     ]
     heading = _heading(scenario, found, seeds)
-    reporter.heading(heading)
+    for line in wrapped(heading, width_of_terminal()):
+        reporter.heading(line)
     outcomes: list[Outcome] = []
     for outcome in play_all(tasks, workers or os.cpu_count() or 1):
         outcomes.append(outcome)
@@ -159,8 +163,11 @@ def _heading(file: Path, found: ScenarioFile, seeds: int) -> str:
 
 
 def _show(reporter: Reporter, rows: Sequence[Sequence[str]], outcomes: Sequence[Outcome]) -> None:
-    for line in columns(rows, left={0}):
-        reporter.say(line)
+    for line in table_lines(rows, left={0}, width=width_of_terminal()):
+        reporter.heading(line)
+    for text in alike_lines(outcomes):
+        for line in wrapped(text, width_of_terminal()):
+            reporter.say(line)
     transfers = sum(each.result.transfers for each in outcomes)
     seconds = sum(each.seconds for each in outcomes)
     unfinished = sum(each.result.unfinished for each in outcomes)
@@ -171,9 +178,10 @@ def _show(reporter: Reporter, rows: Sequence[Sequence[str]], outcomes: Sequence[
         f"{seconds / max(1, transfers) * 1e6:.0f} µs each"
         + ("" if seconds < LONG or is_compiled() else HINT)
     )
+    reporter.say(EXPLAINED)
     courses = [each.course for each in outcomes if each.course is not None]
     if courses and shows_sparks(reporter):
-        for line in columns(sparks_of(courses), left={0, 1, 2}):
+        for line in columns(sparks_of(courses, width_of_terminal()), left={0, 1, 2}):
             reporter.say(line)
 
 

@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from trio_swarm.cli.digests import digest_text
+from trio_swarm.cli.digests import alike, digest_text
 from trio_swarm.cli.simulation_runs import Outcome
-from trio_swarm.cli.text import duration_text
+from trio_swarm.cli.text import cell_width, duration_text
 from trio_swarm.pictures.course import Course, completion, moments, rarest
 from trio_swarm.pictures.spark import spark
 from trio_swarm.simulator import SwarmResult
@@ -15,6 +15,9 @@ from trio_swarm.simulator.playback import Audience
 
 _SPARKS = 36
 """Characters of a curve: two of them and a name in 100 columns."""
+
+_FEWEST_SPARKS = 8
+"""Fewer tell nothing."""
 
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
 """Student's t for 95 % by degrees of freedom, from 1; beyond them 2 is near enough."""
@@ -83,17 +86,31 @@ def table_of(labels: Sequence[str], outcomes: Sequence[Outcome]) -> list[list[st
     return rows
 
 
-def sparks_of(courses: Sequence[Course]) -> list[list[str]]:
-    """Return the headings and, for each run, how it went as two curves of text."""
+def alike_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return which schedulers decided alike in all their runs, one sentence for each such set."""
+    digests: dict[str, list[str]] = {}
+    for each in outcomes:
+        digests.setdefault(each.task.scheduler.label, []).append(each.result.digest)
+    return list(alike(digests))
+
+
+def sparks_of(courses: Sequence[Course], width: int | None = None) -> list[list[str]]:
+    """Return the headings and, for each run, how it went as two curves of text.
+
+    They are shorter where a terminal of `width` has no room for them.
+    """
     seconds = max((each.seconds for each in courses), default=0.0)
-    times = moments(seconds, _SPARKS)
+    names = max((cell_width(each.title) for each in courses), default=0)
+    room = _SPARKS if width is None else (width - names - 4) // 2
+    is_wide = room >= _SPARKS
+    times = moments(seconds, max(_FEWEST_SPARKS, min(_SPARKS, room)))
     rare = [rarest(each, times) for each in courses]
     most = max(map(max, rare), default=0)
     rows = [
         [
             f"over {duration_text(seconds)}",
-            "what leechers have",
-            f"copies of the rarest piece, up to {most}",
+            "what leechers have" if is_wide else "leechers have",
+            f"copies of the rarest piece, up to {most}" if is_wide else f"rarest, up to {most}",
         ]
     ]
     for course, copies in zip(courses, rare, strict=True):

@@ -57,8 +57,11 @@ def duration_text(seconds: float) -> str:
 
 
 def count_text(count: int, noun: str) -> str:
-    """Return `1 piece`, `1,024 pieces`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """Return `1 piece`, `1,024 pieces`, `2 copies`."""
+    if count == 1:
+        return f"1 {noun}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
+    return f"{count:,} {many}"
 
 
 def percent_text(part: float, whole: float) -> str:
@@ -70,18 +73,18 @@ def percent_text(part: float, whole: float) -> str:
 
 def columns(rows: Sequence[Sequence[str]], *, left: AbstractSet[int]) -> list[str]:
     """Return rows of equally many cells as lines, aligned; columns of `left` to the left."""
-    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = []
         for index, (text, width) in enumerate(zip(row, widths, strict=True)):
-            pad = " " * (width - _cells(text))
+            pad = " " * (width - cell_width(text))
             cells.append(text + pad if index in left else pad + text)
         lines.append("  ".join(cells).rstrip())
     return lines
 
 
-def _cells(text: str) -> int:
+def cell_width(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
     if text.isascii():
         return len(text)

@@ -1,5 +1,10 @@
 """A rate limit as a debt: take first, wait afterwards."""
 
+from typing import Final
+
+BURST_SECONDS: Final = 0.05
+"""Of its rate: may go at once after a pause. So ten seconds hold no more than 0.5 % extra."""
+
 
 class TokenBucket:
     """Lets `rate` bytes/s through in the long run; None lets everything through.
@@ -7,7 +12,7 @@ class TokenBucket:
     A user takes what it is about to move (or has just moved) and then waits as long as it is told.
     Debts queue up, so several users of one bucket are served in the order in which they took, each
     in proportion to what it takes at a time. `burst` bytes may go at once after a pause; the
-    default is a twentieth of a second's worth, so that ten seconds hold no more than 0.5 % extra.
+    default is `BURST_SECONDS` of it.
     """
 
     __slots__ = ("_burst", "_paid_at", "_rate")
@@ -28,7 +33,7 @@ class TokenBucket:
         if rate is not None and rate <= 0:
             raise ValueError(f"a rate must be positive, not {rate}")
         self._rate = rate
-        self._burst = burst if burst is not None else (rate or 0.0) / 20
+        self._burst = burst if burst is not None else (rate or 0.0) * BURST_SECONDS
 
     def take(self, n: int, now: float) -> float:
         """Take `n` bytes at `now`; return the seconds to wait before the next take."""
