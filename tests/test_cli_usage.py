@@ -302,3 +302,13 @@ def test_init_writes_a_file_without_problems_and_never_overwrites_one(
     assert file.read_text() == "mine"
     _, out, _ = run_here("init", role, "-o", "other.toml", "--json")
     assert json.loads(out) == {"event": "written", "file": "other.toml"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_o_is_where_to_write_on_every_command_that_has_it(name: str) -> None:
+    """As in cc, sort and curl."""
+    _, page, _ = run_here(name, "--help")
+    flags = re.findall(r"│ \*? *((?:--?[a-z-]+ )+)", page)
+    with_o = [each.split()[0] for each in flags if "-o" in each.split()]
+    assert set(with_o) <= {"--out", "--dir", "--torrent-out"}, with_o
+    assert with_o or name not in {"create", "init", "plot", "seed", "get"}
