@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trio_swarm._version import __version__
+from trio_swarm.amounts import size_text
 from trio_swarm.errors import MetainfoError
 from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo import Metainfo, parse_metainfo
@@ -26,7 +27,8 @@ def read_torrent(path: Path | str) -> Metainfo:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise MetainfoError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_TORRENT_FILE:
-        raise MetainfoError(f"{file}: larger than any torrent ({MAX_TORRENT_FILE} bytes)")
+        limit = size_text(MAX_TORRENT_FILE)
+        raise MetainfoError(f"{file}: is no .torrent file, which has {limit} at most")
     try:
         return parse_metainfo(data)
     except MetainfoError as error:

@@ -8,6 +8,7 @@ import trio
 from cyclopts import Parameter
 
 import trio_swarm
+from trio_swarm.cli.elsewhere import address_elsewhere, magnet_elsewhere, warning
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.options import (
     Flag,
@@ -104,13 +105,16 @@ async def create(
         info = metainfo.info
         size = f"{size_text(info.length)} in {count_text(info.piece_count, 'piece')}"
         magnet = torrent_magnet(metainfo)
+        address = address_elsewhere()
+        told = warning(trackers, address, has_file=True)
+        more = f"\nwarning    {told}" if told is not None else ""
         reporter.answer(
             created_event(metainfo, file, magnet),
             f"wrote      {file}\n"
             f"name       {info.name}\n"
             f"size       {size} of {size_text(info.piece_length)}\n"
             f"info-hash  {info.info_hash.hex()}\n"
-            f"magnet     {magnet}",
+            f"magnet     {magnet_elsewhere(magnet, address)}{more}",
         )
         return 0
 

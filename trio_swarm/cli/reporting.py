@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol, TextIO
 
+from trio_swarm.cli import json_events
 from trio_swarm.cli.describe import describe
 from trio_swarm.cli.json_events import Hashing, json_line
 from trio_swarm.cli.options import OutputOptions
@@ -80,6 +81,8 @@ class Reporter:
         """Called once when output can no longer be written; None: the error is raised instead."""
         self._hashing: list[HashingProgress] = []
         self._port = 0
+        self._said: dict[bytes, str] = {}
+        """The last line of each torrent's progress, by its info-hash."""
 
     def event(self, event: Event) -> None:
         """Tell of something that happened in the node."""
@@ -137,8 +140,9 @@ class Reporter:
             self.say(f"{hashing.path}: hashed {done} of {size_text(hashing.total)}")
         for torrent in torrents:
             line = progress_line(torrent.name or torrent.info_hash.hex(), torrent.progress())
-            if line:
+            if line and self._said.get(torrent.info_hash) != line:
                 self.say(line)
+            self._said[torrent.info_hash] = line
 
     def _hashing_changed(self) -> list[HashingProgress]:
         # What is remembered from earlier never gets a total.
@@ -169,6 +173,8 @@ class JsonReporter(Reporter):
     def __init__(self, output: OutputOptions) -> None:
         super().__init__(output)
         self._put_off: list[str] = []
+        self._told: dict[str, json_events.Progress] = {}
+        """The last progress of each torrent, by its info-hash."""
 
     def event(self, event: Event) -> None:
         """Print the event; with --quiet only warnings."""
@@ -207,7 +213,7 @@ class JsonReporter(Reporter):
         self.flush()
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
-        """Print a `progress` event a second and torrent until cancelled, and a last one then."""
+        """Print a `progress` event a second and torrent that changed; a last one when cancelled."""
         import trio  # noqa: PLC0415 - see `Reporter`
 
         try:
@@ -215,6 +221,7 @@ class JsonReporter(Reporter):
                 await trio.sleep(JSON_SECONDS)
                 self._show_progress(torrents())
         finally:
+            self._told.clear()
             self._show_progress(torrents())
 
     def _show_progress(self, torrents: Sequence[Followed]) -> None:
@@ -223,9 +230,12 @@ class JsonReporter(Reporter):
         for hashing in self._hashing_changed():
             self.event(Hashing(path=str(hashing.path), done=hashing.done, total=hashing.total))
         for torrent in torrents:
-            self.event(
-                progress_event(torrent.info_hash, torrent.name, torrent.progress(), torrent.peers())
+            event = progress_event(
+                torrent.info_hash, torrent.name, torrent.progress(), torrent.peers()
             )
+            if self._told.get(event.info_hash) != event:
+                self._told[event.info_hash] = event
+                self.event(event)
 
 
 def _is_in_trio() -> bool:

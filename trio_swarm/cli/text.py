@@ -4,7 +4,9 @@ import unicodedata
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+from trio_swarm.amounts import count_text as count_text  # noqa: PLC0414 - with the others here
+from trio_swarm.amounts import size_text as size_text  # noqa: PLC0414 - the same
+
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Control characters (escape sequences start with one), lone surrogates, line separators."""
 _DIRECTION_MARKS = frozenset(
@@ -25,18 +27,6 @@ def _safe_character(character: str) -> str:
     return character.encode("unicode_escape").decode() if unsafe else character
 
 
-def size_text(size: float) -> str:
-    """Return bytes as `512 B`, `1.50 KiB`, `256 MiB`: three digits that matter."""
-    for unit in _UNITS:
-        if abs(size) < 1000 or unit == _UNITS[-1]:
-            break
-        size /= 1024
-    if unit == "B" or size == int(size):
-        return f"{size:.0f} {unit}"
-    digits = 2 if size < 10 else 1 if size < 100 else 0
-    return f"{size:.{digits}f} {unit}"
-
-
 def rate_text(rate: float) -> str:
     """Return bytes/s as `3.20 MiB/s`; nothing for rates that round to none."""
     return f"{size_text(rate)}/s" if rate >= 1 else ""
@@ -54,14 +44,6 @@ def duration_text(seconds: float) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600}:{whole % 3600 // 60:02} h"
     return f"{whole // 86_400} days"
-
-
-def count_text(count: int, noun: str) -> str:
-    """Return `1 piece`, `1,024 pieces`, `2 copies`."""
-    if count == 1:
-        return f"1 {noun}"
-    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
-    return f"{count:,} {many}"
 
 
 def percent_text(part: float, whole: float) -> str:

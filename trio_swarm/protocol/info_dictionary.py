@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, MetainfoError
 from trio_swarm.protocol import bencode, file_names
 
@@ -93,7 +94,7 @@ def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
     is ever created; executable and hidden are ignored. Raises MetainfoError.
     """
     if len(raw) > MAX_INFO_SIZE:
-        raise MetainfoError(f"an info dictionary of more than {MAX_INFO_SIZE} bytes")
+        raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
     try:
         value = bencode.decode(raw)
     except BencodeError as error:
@@ -150,7 +151,7 @@ def choose_piece_length(total: int) -> int:
 def read_info(info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool) -> Info:
     """Return what `info` says, already decoded from its exact bytes `raw`; as `parse_info`."""
     if len(raw) > MAX_INFO_SIZE:
-        raise MetainfoError(f"an info dictionary of more than {MAX_INFO_SIZE} bytes")
+        raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
     _check_version(info)
     info_hash = hashlib.sha1(raw).digest()
     piece_length = _read_number(info, b"piece length")
