@@ -14,7 +14,7 @@ from trio_swarm.cli import json_events
 from trio_swarm.cli.describe import describe
 from trio_swarm.cli.json_events import Hashing, json_line
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.progress_lines import progress_event, progress_line
+from trio_swarm.cli.progress_lines import aligned, progress_event, progress_line, shares_line
 from trio_swarm.cli.streams import OutputError
 from trio_swarm.cli.text import percent_text, safe_text, size_text
 from trio_swarm.events import Event, Listening
@@ -22,6 +22,8 @@ from trio_swarm.progress import PeerProgress, Progress
 
 JSON_SECONDS = 1.0
 LINE_SECONDS = 10.0
+MOST_SHARE_LINES = 5
+"""Shares that get a line each; more of them get one together."""
 
 
 class Followed(Protocol):
@@ -138,8 +140,17 @@ class Reporter:
         for hashing in filter(lambda each: each.is_running, self._hashing_changed()):
             done = percent_text(hashing.done, hashing.total)
             self.say(f"{hashing.path}: hashed {done} of {size_text(hashing.total)}")
-        for torrent in torrents:
-            line = progress_line(torrent.name or torrent.info_hash.hex(), torrent.progress())
+        every = [(torrent, torrent.progress()) for torrent in torrents]
+        shares = [progress for _, progress in every if progress.state == "seeding"]
+        if len(shares) > MOST_SHARE_LINES:
+            every = [pair for pair in every if pair[1].state != "seeding"]
+            line = shares_line(shares)
+            if line and self._said.get(b"") != line:
+                self.say(line)
+            self._said[b""] = line
+        names = aligned([torrent.name or torrent.info_hash.hex() for torrent, _ in every])
+        for name, (torrent, progress) in zip(names, every, strict=True):
+            line = progress_line(name, progress)
             if line and self._said.get(torrent.info_hash) != line:
                 self.say(line)
             self._said[torrent.info_hash] = line
@@ -161,10 +172,14 @@ class Reporter:
         try:
             print(line, file=stream, flush=True)
         except OutputError as error:
-            self.failure = error
-            if self.stop is None:
-                raise
-            self.stop()
+            self._fail(error)
+
+    def _fail(self, error: OutputError) -> None:
+        """Take note that output is over; what runs is stopped, or `error` raised."""
+        self.failure = error
+        if self.stop is None:
+            raise error
+        self.stop()
 
 
 class JsonReporter(Reporter):

@@ -6,25 +6,50 @@ from collections.abc import Set as AbstractSet
 
 from trio_swarm.amounts import count_text as count_text  # noqa: PLC0414 - with the others here
 from trio_swarm.amounts import size_text as size_text  # noqa: PLC0414 - the same
+from trio_swarm.foreign_text import shown
 
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Control characters (escape sequences start with one), lone surrogates, line separators."""
-_DIRECTION_MARKS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
-"""They make `exe.txt` of `txt.exe`."""
+_JOINERS_AND_SELECTORS = dict.fromkeys(map(ord, "\u200c\u200d\ufe0e\ufe0f"))
+"""They change how wide the characters beside them are, in some terminals and not in others."""
+_MOST_MARKS = 3
+"""Combining marks on one character: real scripts have two; dozens run over the lines around."""
 
 
 def safe_text(text: str) -> str:
     """Return `text` on one line, with all that could steer a terminal written as an escape."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_safe_character(character) for character in text)
+    # An escape has ten characters at most: nothing is cut off.
+    return _fewer_marks(shown(text, 10 * len(text)))
 
 
-def _safe_character(character: str) -> str:
-    unsafe = unicodedata.category(character) in _UNSAFE_CATEGORIES or character in _DIRECTION_MARKS
-    return character.encode("unicode_escape").decode() if unsafe else character
+def cells_text(text: str, limit: int) -> str:
+    """Return `text` as `safe_text` does, of at most `limit` cells, for a table.
+
+    Every terminal makes it equally wide.
+    """
+    safe = _fewer_marks(shown(text, 4 * limit).translate(_JOINERS_AND_SELECTORS))
+    if cell_width(safe) <= limit:
+        return safe
+    kept = []
+    room = limit - 1
+    for character in safe:
+        room -= cell_width(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return f"{''.join(kept)}…"
+
+
+def _fewer_marks(text: str) -> str:
+    if text.isascii():
+        return text
+    kept = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in {"Mn", "Me"} else 0
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def rate_text(rate: float) -> str:
@@ -70,7 +95,10 @@ def cell_width(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
+    return sum(map(_character_width, text))
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"} or "\u1160" <= character <= "\u11ff":
+        return 0  # marks, joiners, and what Hangul syllables end with
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
