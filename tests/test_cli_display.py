@@ -92,23 +92,23 @@ class Screen(io.StringIO):
         for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", text):
             if part == "\n":
                 self.lines.append("")
-            elif part.endswith("A") and part.startswith("\x1b"):
-                self._up(int(part[2:-1]))
-            elif part == "\x1b[J":
-                self.lines[-1] = ""
+            elif part == "\x1b[A":
+                self._up()
+            elif part == "\x1b[2K":
+                self._erase()
             elif part == "\r" or part.startswith("\x1b"):
                 continue
             else:
                 self.lines[-1] += part
         return len(text)
 
-    def _up(self, rows: int) -> None:
-        """Go up by rows of the screen; only whole lines are expected to be gone over."""
-        rows -= self._rows(self.lines.pop()) - 1
-        while rows > 0:
-            rows -= self._rows(self.lines.pop())
-        assert rows == 0, "went up into the middle of a line"
-        self.lines.append("")
+    def _erase(self) -> None:
+        """Erase the row of the screen, which is a part of a line or all of it."""
+        self.lines[-1] = self.lines[-1][: (self._rows(self.lines[-1]) - 1) * self.columns]
+
+    def _up(self) -> None:
+        if not self.lines[-1]:
+            self.lines.pop()
 
     def _rows(self, line: str) -> int:
         return max(1, -(-cell_width(line) // self.columns))

@@ -9,7 +9,10 @@ from rich.text import Text
 
 _HIDE_CURSOR = "\x1b[?25l"
 _SHOW_CURSOR = "\x1b[?25h"
-_ERASE_BELOW = "\x1b[J"
+_ERASE_LINE = "\x1b[2K"
+"""Not all below at once: that is one sequence for many, but where it is the whole screen that is
+erased, tmux 3.3 keeps what was on it in its history."""
+_UP = "\x1b[A"
 _NARROWEST = 20
 """Columns. What a terminal shows that is narrower helps nobody."""
 
@@ -52,7 +55,7 @@ class Redrawn:
         self._console.width, self._console.height = size
         with self._console.capture() as capture:
             self._console.print(shown)
-        lines = capture.get().splitlines()[: size.rows]
+        lines = [line.rstrip(" ") for line in capture.get().splitlines()[: size.rows]]
         hide = "" if self._is_hidden else _HIDE_CURSOR
         self._is_hidden = True
         self._write(f"{hide}{self._taken_back()}{self._put(lines)}")
@@ -80,8 +83,7 @@ class Redrawn:
         widths = [Text.from_ansi(line).cell_len for line in self._lines]
         rows = sum(max(1, -(-width // columns)) for width in widths)
         self._lines = []
-        up = f"\x1b[{rows - 1}A" if rows > 1 else ""
-        return f"\r{up}{_ERASE_BELOW}"
+        return f"\r{_ERASE_LINE}" + f"{_UP}{_ERASE_LINE}" * (rows - 1)
 
     def _write(self, text: str) -> None:
         if text:
