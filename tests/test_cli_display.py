@@ -3,14 +3,21 @@
 import io
 import re
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.text import Text
 
+from command_line import read_event
 from test_cli_text import Shown, drawn, peer_of, progress_of
+from trio_swarm import events
 from trio_swarm.cli import redrawing
+from trio_swarm.cli.describe import describe
+from trio_swarm.cli.failures import MESSAGE_LENGTH, complain
 from trio_swarm.cli.progress_lines import LONGEST_NAME, aligned, progress_line, shares_line
 from trio_swarm.cli.redrawing import Redrawn, Size
-from trio_swarm.cli.text import cell_width
+from trio_swarm.cli.text import cell_width, cells_text, safe_text
 
 GIB = 2**30
 
@@ -144,3 +151,50 @@ def test_a_terminal_that_grows_loses_nothing_above(screen: Screen) -> None:
     redrawn.draw(Text("b"))
     redrawn.draw(Text("c"))
     assert screen.lines == ["above", "c"]
+
+
+HOSTILE = "\x1b[2J\r\n\u202e\u2066\u200b\ue000\U000e0041" + "\u0301" * 5_000 + "日" * 10**6
+KINDS = [
+    kind
+    for kind in vars(events).values()
+    if isinstance(kind, type) and issubclass(kind, events.Event) and kind is not events.Event
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_strangers_say_is_bounded_and_escaped_in_every_line(kind: type[events.Event]) -> None:
+    values: dict[str, object] = {
+        field.name: [HOSTILE] if field.type == list[str] else HOSTILE
+        for field in msgspec.structs.fields(kind)
+        if field.type in (str, list[str]) or "str" in str(field.type)
+    }
+    others = {
+        field.name: {} if "dict" in str(field.type) else 1
+        for field in msgspec.structs.fields(kind)
+        if field.name not in values or "dict" in str(field.type)
+    }
+    line = describe(kind(**(values | others)))
+    assert len(line) < 6_000
+    assert safe_text(line) == safe_text(safe_text(line))
+    assert safe_text(line).isprintable()
+
+
+def test_an_error_is_bounded_in_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    complain(HOSTILE, exit_code=1, as_json=True)
+    told = capsys.readouterr()
+    assert len(told.err) < 12 * MESSAGE_LENGTH
+    assert told.err.rstrip("\n").isprintable()
+    assert len(read_event(told.out)["message"]) <= MESSAGE_LENGTH + 1
+
+
+@given(st.text(), st.integers(min_value=1, max_value=60))
+def test_a_cell_of_a_table_is_never_wider_than_its_limit(text: str, limit: int) -> None:
+    shown = cells_text(text, limit)
+    assert cell_width(shown) <= limit
+    assert "\u200d" not in shown
+    assert safe_text(shown) == shown
+
+
+def test_marks_are_not_stacked_over_the_lines_around() -> None:
+    assert safe_text("e\u0301\u0302x") == "e\u0301\u0302x"
+    assert safe_text("e" + "\u0301" * 50 + "x") == "e" + "\u0301" * 3 + "x"

@@ -34,12 +34,17 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     for message, notes in messages.items():
         complain(message, exit_code=code, as_json=as_json)
         for note in notes:
-            print(f"trio-swarm: {safe_text(note)}", file=sys.stderr, flush=True)
+            print(f"trio-swarm: {safe_text(note[:MESSAGE_LENGTH])}", file=sys.stderr, flush=True)
     return code
+
+
+MESSAGE_LENGTH = 4_000
+"""Characters of a message; a list of torrents to choose from has some thousand."""
 
 
 def complain(message: str, *, exit_code: int, as_json: bool) -> None:
     """Print one line of what went wrong on stderr, and with `--json` as an event on stdout."""
+    message = message if len(message) <= MESSAGE_LENGTH else f"{message[:MESSAGE_LENGTH]}…"
     if as_json:
         try:
             print(json_line(Failure(message=message, exit_code=exit_code)), flush=True)

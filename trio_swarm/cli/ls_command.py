@@ -10,8 +10,11 @@ from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.resolving import names_near
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.cli.text import columns, safe_text, size_text
+from trio_swarm.cli.text import cells_text, columns, size_text
 from trio_swarm.settings import DEFAULT_TRACKER
+
+_NAME_CELLS = 80
+"""Of a name in the table; longer ones are cut there, and whole in --json."""
 
 
 async def ls(
@@ -72,7 +75,7 @@ def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
         listed.append(event)
         size = size_text(match.size) if match.size else "?"
         counts = (str(match.seeders), str(match.leechers))
-        rows.append((safe_text(match.name), size, *counts, event.info_hash))
+        rows.append((cells_text(match.name, _NAME_CELLS), size, *counts, event.info_hash))
     lines = columns(rows, left=frozenset({0, 4}))
     if listed:
         reporter.heading(lines[0])

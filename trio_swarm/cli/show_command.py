@@ -15,8 +15,14 @@ from trio_swarm.cli.resolving import hash_beginning
 from trio_swarm.cli.text import count_text, size_text
 from trio_swarm.config.values import is_hash_prefix
 from trio_swarm.errors import NameUnknownError
+from trio_swarm.foreign_text import shown
 from trio_swarm.named_paths import is_there
 from trio_swarm.protocol.addresses import format_address
+
+COMMENT_LENGTH = 1_000
+"""Characters of a comment that a person is shown."""
+LONGEST_TEXT = 64 * 1024
+"""Characters of a comment in JSON."""
 
 
 def show(what: str, /, *, output: OutputOptions | None = None) -> int:
@@ -96,8 +102,8 @@ def describe_torrent(metainfo: Metainfo) -> Described:
         ],
         trackers=[list(tier) for tier in metainfo.announce_tiers],
         peers=[],
-        comment=metainfo.comment,
-        created_by=metainfo.created_by,
+        comment=metainfo.comment[:LONGEST_TEXT],
+        created_by=metainfo.created_by[:LONGEST_TEXT],
         creation_date=metainfo.creation_date,
         magnet=torrent_magnet(metainfo),
     )
@@ -130,9 +136,10 @@ def _lines(event: Described) -> Iterator[str]:
     for number, peer in enumerate(event.peers, 1):
         yield f"{'peers' if number == 1 else '':<10} {peer}"
     if event.comment:
-        yield f"comment    {' '.join(event.comment.split())}"
+        comment = " ".join(event.comment[:COMMENT_LENGTH].split())
+        yield f"comment    {shown(comment, COMMENT_LENGTH)}"
     if event.created_by:
-        yield f"made by    {event.created_by}"
+        yield f"made by    {shown(event.created_by)}"
     if event.creation_date is not None:
         yield f"made on    {datetime.fromtimestamp(event.creation_date, UTC):%Y-%m-%d %H:%M} UTC"
     yield f"magnet     {event.magnet}"
