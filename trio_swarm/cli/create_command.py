@@ -53,7 +53,8 @@ async def create(
         URL of a tracker to name in it; may be given several times. By default
         $TRIO_SWARM_TRACKER, if set.
     name
-        The name of the torrent; by default that of the file or folder.
+        The name of the torrent; by default that of the file or folder. With another name the
+        info-hash is another.
     comment
         A word to whoever reads it.
     private

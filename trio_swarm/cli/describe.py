@@ -103,7 +103,8 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
             return f"{_reason(event.reason)}; trying again in {duration_text(event.retry_in)}"
         case events.StrategyFault():
             then = f"; replaced by {shown(event.replaced_by)}" if event.replaced_by else ""
-            return f"strategy {shown(event.plugin)}: {_reason(event.reason)} (fault {event.faults}){then}"
+            what = f"{_reason(event.reason)} (fault {event.faults})"
+            return f"strategy {shown(event.plugin)}: {what}{then}"
         case events.RecordingStopped():
             path = shown(event.path, PATH_LENGTH)
             return f"{path}: cannot be written, and the recording ends: {_reason(event.reason)}"

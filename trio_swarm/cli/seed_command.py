@@ -58,7 +58,8 @@ async def seed(
     paths
         Files and folders to share, each by itself.
     name
-        The name to be found by; the name of the file or folder if not given. With one PATH only.
+        The name to be found by; the name of the file or folder if not given. It is a part of the
+        torrent: under another name the info-hash is another. With one PATH only.
     tracker
         URL of a tracker (udp, http, https); may be given several times. By default
         $TRIO_SWARM_TRACKER, or udp://127.0.0.1:6969.
@@ -117,6 +118,9 @@ async def seed(
                 reporter.event(ReachedHereOnly(trackers=here, message=told))
             elif told is not None:
                 reporter.say(f"warning    {told}")
+            if name and name.rpartition("/")[2] != chosen[0].name:
+                own = chosen[0].name
+                reporter.say(f"note       under its own name, {own}, it has another info-hash")
             reporter.say("seeding until stopped (Ctrl-C)")
             for torrent in torrents:
                 await torrent.wait_over()

@@ -101,7 +101,7 @@ def _share(*, is_example: bool) -> str:
             _Key(
                 "name",
                 "holiday",
-                "The name to be found by; that of the path if left out.",
+                "The name to be found by, a part of the torrent; that of the path if left out.",
                 is_example=True,
             ),
             _Key("piece_length", "1MiB", "Chosen by size if left out.", is_example=True),
