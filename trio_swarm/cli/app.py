@@ -55,6 +55,7 @@ def make_app(chosen: str = "", inner: str = "") -> App:
         help_format="plaintext",
         help_formatter=HelpFormatter(),
         version=__version__,
+        suppress_keyboard_interrupt=False,  # it would be exit code 130: `run` explains it
         backend="trio",
         result_action="return_value",
     )
