@@ -24,7 +24,7 @@ FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
 .PHONY: help venv demo test test-compiled check nightly build compiled pure clean foreign-clients
 .PHONY: compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: bench-swarm profile
+.PHONY: bench-swarm bench-floods profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -128,6 +128,10 @@ bench-scheduler: $(INSTALLED)  ## time what decisions cost
 
 bench-start: $(INSTALLED)  ## time commands that only say something
 	$(BENCH) start $(ARGS)
+
+# Every kind of flood at either end, which takes five minutes: not part of `make bench`.
+bench-floods: $(INSTALLED)  ## measure what a transfer loses while strangers flood one of its ends
+	$(BENCH) floods $(ARGS)
 
 # Needs root, takes an hour and the whole machine: not part of `make bench`.
 bench-swarm: $(INSTALLED) foreign-clients  ## compare swarms on shaped links with the least time possible

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.schedulers import first_copies, first_copies_tempo
+from trio_swarm.schedulers import first_copies, first_copies_tempo, hunger
 from trio_swarm.schedulers.spread import Spread
 from trio_swarm.testing import uploader_contract
 from trio_swarm.testing.seedings import PIECE, STEP, Leecher, Seeding, Transfer
@@ -267,3 +267,55 @@ def test_without_hiding_the_same_pieces_are_suggested() -> None:
 def test_impossible_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Spread(**options)  # type: ignore[arg-type]
+
+
+def test_who_has_all_that_it_was_shown_and_so_wants_nothing_is_shown_the_rest_soon() -> None:
+    seeding = Seeding(2)
+    seeding.look()
+    for leecher in seeding.leechers.values():
+        leecher.pieces = seeding.have ^ 1 << 7  # of others, who left
+        leecher.interested = False
+    _wait(seeding, first_copies.STARVING + 2 * hunger.DIGESTING)
+    assert all(leecher.revealed >> 7 & 1 for leecher in seeding.leechers.values())
+
+
+def test_who_wants_nothing_of_what_it_was_shown_is_shown_the_rest_soon() -> None:
+    # It may have been told to fetch other files.
+    seeding = Seeding(3)
+    seeding.look()
+    seeding.leechers[1].interested = False
+    _wait(seeding, first_copies.STARVING + 2 * hunger.DIGESTING)
+    assert seeding.leechers[1].revealed == seeding.have
+
+
+def test_a_piece_that_nobody_asked_for_is_given_to_somebody_else_and_not_again() -> None:
+    seeding = Seeding(2, count=20)
+    seeding.look()
+    silent, other = seeding.leechers.values()
+    mine = silent.revealed
+    other.pieces = seeding.have ^ mine
+    shown = silent.revealed
+    _wait(seeding, first_copies.STALE - 4 * STEP)
+    assert not other.revealed & mine
+    other.uploaded += PIECE  # It is busy otherwise, so that it is shown nothing for its hunger.
+    _wait(seeding, 8 * STEP)
+    assert other.revealed & mine == mine
+    assert silent.revealed in {shown, seeding.have}
+
+
+def test_what_was_put_out_whole_is_out_though_nobody_tells_that_it_has_it() -> None:
+    seeding = Seeding(2, count=4)
+    seeding.look()
+    for key in seeding.leechers:
+        for piece in seeding.wants(key):
+            seeding.send(key, piece)
+    # Neither a HAVE nor another request.
+    _wait(seeding, first_copies.UNASKED + 2 * STEP)
+    assert all(each.revealed == seeding.have for each in seeding.leechers.values())
+
+
+def _wait(seeding: Seeding, seconds: float) -> None:
+    until = seeding.now + seconds
+    while seeding.now < until:
+        seeding.now += STEP
+        seeding.look()

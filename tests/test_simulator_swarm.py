@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from msgspec.structs import replace
 
 from shaped_links import MBIT, PARALLEL, SEEDER_LIMITED, SWARM_LIMITED, UNEQUAL
 from simulated_swarms import MIB, crowd, shaped
+from trio_swarm.piece_sets import PieceSet, lowest
+from trio_swarm.schedulers.api import UploadPeerView, UploadRequest, UploadView
 from trio_swarm.simulator import (
     Network,
     PeerSpec,
@@ -265,6 +268,10 @@ def test_a_peer_has_asked_or_will_ask_what_its_ledger_expects_or_cancelled() -> 
                 asked = Counter[int]()
                 for piece, begin, length in [*(end.asked or ()), *(end.grants or ())]:
                     asked[piece] |= (1 << -(-length // 16384)) - 1 << begin // 16384
+                # What was granted near the end is not asked if the piece came from another first.
+                for piece in expected.keys() - asked.keys():
+                    if peer.ledger.have >> piece & 1:
+                        del expected[piece]
                 assert +asked == +expected
                 seen["late or cancelled"] += bool(source.late or source.pardoned)
                 seen["choked"] += end.peer_choking and bool(asked)
@@ -293,3 +300,28 @@ def test_nothing_a_strategy_is_asked_breaks_its_contract() -> None:
     assert swarm.run().unfinished == 0
     assert len(asked) == len(scenario.peers)
     assert not any(guard.faults for peer in swarm.peers for guard in peer.guards)
+
+
+@dataclass
+class SuperSeeding:
+    """Shows each leecher its next piece when it is heard to have the last (BEP 16)."""
+
+    def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
+        return peer.pieces | (1 << lowest(view.have & ~peer.pieces)) if not peer.is_seeder else None
+
+    def order(
+        self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
+    ) -> Sequence[UploadRequest]:
+        del view, peer
+        return requests
+
+
+def test_a_seeder_that_waits_for_haves_hears_of_each_piece_at_once() -> None:
+    scenario = crowd(SEEDER, 1)
+    playing = strategies()
+    playing = replace(playing, uploader=SuperSeeding)
+    result = simulate(scenario, playing)
+    assert result.unfinished == 0
+    # 256 pieces, each after a round trip of 4 ms and a look of the seeder's; with half a second
+    # between them it would be 128 s.
+    assert result.last < 12.0

@@ -11,6 +11,7 @@ from trio_swarm.protocol import peer_messages as m
 from trio_swarm.protocol.handshake import OUR_RESERVED
 from trio_swarm.protocol.peer_messages import FileBlock, WireEvent
 from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.wire_reader import MESSAGES_AT_ONCE
 
 HASH = bytes(range(20))
 PIECES = 20
@@ -213,24 +214,12 @@ BAD_FRAMES: dict[str, bytes] = {
     "have of three bytes": frame(4, b"abc"),
     "bitfield too short": frame(5, bytes(2)),
     "bitfield too long": frame(5, bytes(4)),
-    "bitfield with a spare bit": frame(5, b"\0\0\x08"),
-    "request beyond the piece": frame(6, ints(0, PIECE_LENGTH - 1, 2)),
-    "request beyond the last piece": frame(6, ints(PIECES - 1, 0, 1001)),
-    "request of nothing": frame(6, ints(0, 0, 0)),
-    "request above the limit": frame(6, ints(0, 0, m.MAX_REQUEST + 1)),
-    "request that overflows": frame(6, ints(0, 0xFFFFFFFF, 0xFFFFFFFF)),
-    "request of a piece beyond the last": frame(6, ints(PIECES, 0, 1)),
-    "cancel beyond the piece": frame(8, ints(0, PIECE_LENGTH, 1)),
     "block beyond the piece": frame(7, ints(0, PIECE_LENGTH - 1) + b"xx"),
     "block of a piece beyond the last": frame(7, ints(PIECES, 0) + b"xx"),
     "block without data": frame(7, ints(0, 0)),
     "block without begin": frame(7, ints(0)),
     "block above what we ask": frame(7, ints(0, 0) + bytes(m.BLOCK_LENGTH + 1)),
     "port of one byte": frame(9, b"1"),
-    "reject beyond the piece": frame(0x10, ints(0, PIECE_LENGTH, 1)),
-    "reject above what we ask": frame(0x10, ints(0, 0, m.BLOCK_LENGTH + 1)),
-    "suggest beyond the last piece": frame(0x0D, ints(PIECES)),
-    "allowed fast beyond the last piece": frame(0x11, ints(PIECES)),
     "extended without an id": frame(20),
 }
 
@@ -239,6 +228,82 @@ BAD_FRAMES: dict[str, bytes] = {
 def test_a_stranger_may_not_send(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         open_wire().receive(data)
+
+
+BAD_REQUESTS = {
+    "beyond the piece": (0, PIECE_LENGTH - 1, 2),
+    "beyond the last piece": (PIECES - 1, 0, 1001),
+    "of nothing": (0, 0, 0),
+    "of nothing at the end": (0, PIECE_LENGTH, 0),
+    "above the limit": (0, 0, m.MAX_REQUEST + 1),
+    "that overflows": (0, 0xFFFFFFFF, 0xFFFFFFFF),
+    "of a piece beyond the last": (PIECES, 0, 1),
+    "of a negative piece": (0xFFFFFFFF, 0, 1),
+}
+
+
+@pytest.mark.parametrize("numbers", BAD_REQUESTS.values(), ids=BAD_REQUESTS.keys())
+def test_a_request_nobody_can_serve_is_rejected_or_met_with_silence(
+    numbers: tuple[int, int, int],
+) -> None:
+    """libtorrent 2.1 `incoming_request`, Transmission 4 `on_peer_made_request`; BEP 6, "Reject"."""
+    wire = open_wire()
+    assert wire.receive(frame(6, ints(*numbers)) + frame(1)) == [m.Unchoked()]
+    assert flush(wire) == frame(0x10, ints(*numbers))
+    assert wire.ignored == 1
+    quiet = open_wire(reserved=NO_FAST)
+    assert quiet.receive(frame(6, ints(*numbers)) + frame(1)) == [m.Unchoked()]
+    assert not quiet.has_data_to_send
+
+
+IGNORED: dict[str, bytes] = {
+    "cancel beyond the piece": frame(8, ints(0, PIECE_LENGTH, 1)),
+    "cancel of nothing": frame(8, ints(0, 0, 0)),
+    "reject beyond the piece": frame(0x10, ints(0, PIECE_LENGTH, 1)),
+    "reject above what we ask": frame(0x10, ints(0, 0, m.BLOCK_LENGTH + 1)),
+    "reject of a piece beyond the last": frame(0x10, ints(PIECES, 0, 1)),
+    "suggest beyond the last piece": frame(0x0D, ints(PIECES)),
+    "allowed fast beyond the last piece": frame(0x11, ints(0xFFFFFFFF)),
+}
+
+
+@pytest.mark.parametrize("data", IGNORED.values(), ids=IGNORED.keys())
+def test_a_hint_outside_the_torrent_is_ignored_and_counted(data: bytes) -> None:
+    """libtorrent 2.1 (`incoming_suggest` and others) and Transmission 4 go on as well."""
+    wire = open_wire()
+    assert wire.receive(data * 3 + frame(1)) == [m.Unchoked()]
+    assert wire.ignored == 3
+    assert not wire.has_data_to_send
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_spare_bits_of_a_bitfield_are_not_looked_at(*, sized: bool) -> None:
+    """As in libtorrent 2.1 and Transmission 4; BEP 3 wants them to be zero."""
+    wire = open_wire(sized=sized)
+    events = wire.receive(frame(5, b"\x80\0\x1f"))
+    if not sized:
+        events = wire.set_torrent(**SIZES)
+    assert events == [m.HasPieces(1 | 1 << PIECES - 1)]
+
+
+def test_what_is_said_in_one_go_is_parsed_bit_by_bit() -> None:
+    wire = open_wire()
+    data = frame(4, ints(3)) * (MESSAGES_AT_ONCE * 2 + 10) + frame(99) * MESSAGES_AT_ONCE
+    wire.receive_buffers()[0][: len(data)] = data
+    counts = [len(wire.received(len(data)))]
+    while wire.is_behind:
+        with pytest.raises(LocalProtocolError):
+            wire.received(0)
+        counts.append(len(wire.parse_more()))
+    assert counts == [MESSAGES_AT_ONCE, MESSAGES_AT_ONCE, 10, 0]
+    assert wire.ignored == MESSAGES_AT_ONCE
+    assert wire.received(0) == []
+
+
+def test_long_messages_without_meaning_are_counted_by_the_kibibyte() -> None:
+    wire = open_wire()
+    assert wire.receive(frame(99, bytes(100 * 1024))) == []
+    assert wire.ignored == 101
 
 
 @pytest.mark.parametrize(
@@ -352,9 +417,8 @@ def test_pieces_told_before_the_size_is_known_come_out_when_it_is() -> None:
     [
         frame(5, bytes(2)),
         frame(5, bytes(4)),
-        frame(5, b"\0\0\x08"),
+        frame(5, b"\0\0"),
         frame(4, ints(PIECES)),
-        frame(0x11, ints(PIECES)),
     ],
 )
 def test_what_does_not_fit_the_torrent_is_a_fault_once_it_is_known(data: bytes) -> None:
@@ -370,15 +434,29 @@ def test_what_does_not_fit_the_torrent_is_a_fault_once_it_is_known(data: bytes) 
     "data",
     [
         frame(4, ints(m.MAX_UNKNOWN_PIECES)),
-        frame(0x0D, ints(m.MAX_UNKNOWN_PIECES)),
         struct.pack(">IB", 2 + m.MAX_UNKNOWN_PIECES // 8, 5),
         frame(7, ints(0, 0) + b"x"),
-        frame(0x10, ints(0, 0, 1)),
     ],
 )
 def test_what_no_torrent_can_have_is_refused_before_the_size_is_known(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         open_wire(sized=False).receive(data)
+
+
+def test_hints_that_turn_out_to_be_outside_the_torrent_are_left_out() -> None:
+    wire = open_wire(sized=False)
+    wire.receive(frame(0x11, ints(PIECES)) + frame(0x0D, ints(0xFFFFFFFF)) + frame(0x11, ints(2)))
+    assert wire.ignored == 0
+    assert wire.set_torrent(**SIZES) == [m.AllowedFast(2)]
+    assert not wire.is_allowed_fast(PIECES)
+
+
+def test_haves_before_the_size_is_known_are_counted_only_if_they_are_no_news() -> None:
+    wire = open_wire(sized=False)
+    wire.receive(b"".join(frame(4, ints(piece)) for piece in range(5000)))
+    assert wire.ignored == 0
+    wire.receive(frame(4, ints(7)) * 10 + frame(8, ints(0, 0, 1)) + frame(0x10, ints(0, 0, 1)))
+    assert wire.ignored == 12
 
 
 def test_requests_before_the_size_is_known_are_rejected_or_ignored_but_not_without_end() -> None:

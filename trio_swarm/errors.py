@@ -6,6 +6,13 @@ a bug of ours and is never caught. The others carry one line for a person.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+from trio_swarm.foreign_text import shown
+
+ERROR_LENGTH: Final = 5000
+"""Characters of a message about what a stranger made: the longest path, 4,096, and a sentence. What
+is quoted of a stranger within it is much shorter (`SHOWN_LENGTH`)."""
 
 
 class TrioSwarmError(Exception):
@@ -37,11 +44,18 @@ class SchedulerError(TrioSwarmError):
         self.piece = piece
 
 
-class BencodeError(TrioSwarmError):
+class _ForeignError(TrioSwarmError):
+    """About what a stranger made: one line of bounded length, whatever of it is quoted."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message, ERROR_LENGTH))
+
+
+class BencodeError(_ForeignError):
     """Bytes are not canonical enough bencode, or exceed a limit (BEP 3, "Bencoding")."""
 
 
-class MetainfoError(TrioSwarmError):
+class MetainfoError(_ForeignError):
     """A .torrent, info dictionary or magnet link is malformed, unsafe or beyond a limit."""
 
 
@@ -61,8 +75,12 @@ class RecordingError(TrioSwarmError):
     """A file is no recording, one of another version, or says what no recording does."""
 
 
-class RemoteProtocolError(TrioSwarmError):
+class RemoteProtocolError(_ForeignError):
     """The other end broke the protocol: drop that peer or datagram, nothing else."""
+
+
+class IdleTalkError(RemoteProtocolError):
+    """A peer said so much of no use that others had to wait for it."""
 
 
 class LocalProtocolError(TrioSwarmError):
@@ -79,15 +97,21 @@ class IntegrityError(TrioSwarmError):
 
 
 class TrackerError(TrioSwarmError):
-    """A tracker could not be used; `tracker` is its URL."""
+    """A tracker could not be used; `tracker` is its URL.
 
-    def __init__(self, message: str, *, tracker: str) -> None:
+    `retry_in` is in how many seconds it wants to be asked again, or can be: inf for never, None if
+    nobody told.
+    """
+
+    def __init__(self, message: str, *, tracker: str, retry_in: float | None = None) -> None:
         super().__init__(f"{tracker}: {message}")
         self.tracker = tracker
+        self.reason = message
+        self.retry_in = retry_in
 
 
 class TrackerUnreachableError(TrackerError):
-    """No answer after all tries; retry later."""
+    """No usable answer after all tries; retry later."""
 
 
 class TrackerRefusedError(TrackerError):
@@ -97,10 +121,13 @@ class TrackerRefusedError(TrackerError):
 class NameUnknownError(TrioSwarmError):
     """No tracker knows the name."""
 
-    def __init__(self, name: str, trackers: Sequence[str]) -> None:
-        asked = ", ".join(trackers) or "no tracker"
-        super().__init__(f"nobody shares {name!r} (asked {asked})")
+    def __init__(self, name: str, trackers: Sequence[str], *, silent: Sequence[str] = ()) -> None:
+        answered = [url for url in trackers if url not in silent]
+        asked = ", ".join(answered or trackers) or "no tracker"
+        unheard = f"; no answer from {', '.join(silent)}" if silent else ""
+        super().__init__(f"nobody shares {name!r} (asked {asked}{unheard})")
         self.name = name
+        self.silent = tuple(silent)
 
 
 class NameAmbiguousError(TrioSwarmError):

@@ -161,6 +161,43 @@ class Announced(Event, frozen=True, kw_only=True):
     interval: float
 
 
+class TrackerSilent(Event, frozen=True, kw_only=True):
+    """A tracker has not answered yet; it is still waited for, or the others were enough."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    """Empty where a name was asked for."""
+    tracker: str
+    seconds: float
+    """Since it was asked."""
+
+
+class TrackerWarning(Event, frozen=True, kw_only=True):
+    """A tracker has a word for the person (BEP 3, "warning message"); told once."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    tracker: str
+    text: str
+
+
+class PrivateTorrent(Event, frozen=True, kw_only=True):
+    """A private torrent (BEP 27) is told to its own trackers only, and not to those left out."""
+
+    info_hash: str
+    share_name: str
+    left_out: list[str]
+
+
+class PrivacyOverruled(Event, frozen=True, kw_only=True):
+    """A private torrent is told to trackers that are not its own, because a person wants that."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    share_name: str
+    trackers: list[str]
+
+
 class TrackerFailed(Event, frozen=True, kw_only=True):
     """A tracker did not answer or refused; it is tried again."""
 

@@ -2,6 +2,7 @@
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -33,6 +34,7 @@ from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.storage.hashing import no_progress
 from trio_swarm.storage.sharing import hash_share
 from trio_swarm.storage.torrent_files import TorrentFiles
+from trio_swarm.swarm.crowding import JOINING, host_of
 from trio_swarm.swarm.token_bucket import TokenBucket
 from trio_swarm.torrent_files import read_torrent
 from trio_swarm.wanted import (
@@ -46,6 +48,13 @@ from trio_swarm.wanted import (
 
 PENDING_HANDSHAKES = 128
 """Incoming connections that may be in their handshake at once."""
+
+DOOR_PLACES = 16
+"""Peers of one host that wait to come in at once; more are sent away. So strangers in a hurry
+cannot take all of `PENDING_HANDSHAKES`."""
+
+PLACE_PATIENCE = JOINING
+"""Seconds a peer waits for a place that another has to give up; its next dial would be later."""
 
 HURRIED_HANDSHAKE = 0.3
 """Seconds a handshake may take while others wait to begin theirs; then the oldest gives way. Silent
@@ -62,8 +71,10 @@ class Node:
         self._nursery = nursery
         self._torrents: dict[bytes, Torrent] = {}
         self._handshakes: dict[trio.CancelScope, float] = {}
+        self._at_the_door: Counter[str] = Counter()  # by host
         """When each began, oldest first."""
         self._handshake_over = trio.Event()
+        self._told_troubles: set[tuple[type[events.Event], str]] = set()
         self.addresses = addresses
 
     @property
@@ -193,7 +204,9 @@ class Node:
                 metainfo=plan.metainfo,
                 open_files=open_files,
                 tiers=plan.tiers,
-                peers=(*plan.peers, *peers),
+                own_tiers=plan.own_tiers,
+                peers=peers,
+                linked_peers=plan.peers,
                 scheduler=scheduler,
                 scheduler_options=dict(scheduler_options) if scheduler_options else None,
                 record=Path(record) if record is not None else None,
@@ -213,6 +226,7 @@ class Node:
                     size=metainfo.info.length,
                     metainfo=metainfo,
                     tiers=_merge_tiers(metainfo.announce_tiers, own),
+                    own_tiers=metainfo.announce_tiers,
                 )
             case WantedMagnet(uri):
                 magnet: Magnet = parse_magnet(uri)
@@ -221,13 +235,14 @@ class Node:
                     name=magnet.name or "",
                     size=magnet.length,
                     tiers=_merge_tiers(tuple((url,) for url in magnet.trackers), own),
+                    own_tiers=tuple((url,) for url in magnet.trackers) or None,
                     peers=magnet.peers,
                 )
             case WantedHash(digest):
                 return _Target(info_hash=digest, name="", size=None, tiers=own)
             case WantedName(name):
                 match_ = await find_name(
-                    self.clients, urls, name, info_hash=info_hash, emit=self._context.emit
+                    self.clients, urls, name, info_hash=info_hash, emit=self._emit_once
                 )
                 return _Target(
                     info_hash=match_.info_hash,
@@ -235,6 +250,15 @@ class Node:
                     size=match_.size or None,
                     tiers=own,
                 )
+
+    def _emit_once(self, event: events.Event) -> None:
+        """Tell of a tracker's trouble once: who waits for a name asks again and again."""
+        if isinstance(event, events.TrackerSilent | events.TrackerFailed):
+            trouble = (type(event), event.tracker)
+            if trouble in self._told_troubles:
+                return
+            self._told_troubles.add(trouble)
+        self._context.emit(event)
 
     async def _start(self, plan: TorrentPlan) -> Torrent:
         present = self._torrents.get(plan.info_hash)
@@ -309,7 +333,7 @@ class Node:
 
     async def _shake_hands(self, stream: SocketStream) -> None:
         context = self._context
-        if context.places.room_for(stream.remote[0]) > trio.current_time():
+        if not await self._wait_at_the_door(stream.remote[0]):
             stream.close()
             return
         wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)
@@ -322,6 +346,25 @@ class Node:
         await send_pending(stream, wire)
         torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=False)
 
+    async def _wait_at_the_door(self, address: str) -> bool:
+        """Let a peer wait until it may come in; returns whether it may."""
+        now = trio.current_time()
+        host = host_of(address)
+        pause = self._context.talkative.arrive(host, now)
+        until = max(now + pause, self._context.places.room_for(address))
+        if until <= now:
+            return True
+        if until - now > PLACE_PATIENCE or self._at_the_door[host] >= DOOR_PLACES:
+            return False
+        self._at_the_door[host] += 1
+        try:
+            await trio.sleep_until(until)
+        finally:
+            self._at_the_door[host] -= 1
+            if not self._at_the_door[host]:
+                del self._at_the_door[host]
+        return True
+
 
 class _Target(Struct, frozen=True, kw_only=True):
     """What a fetch comes down to."""
@@ -330,6 +373,8 @@ class _Target(Struct, frozen=True, kw_only=True):
     name: str
     size: int | None
     tiers: Sequence[Sequence[str]]
+    own_tiers: Sequence[Sequence[str]] | None = None
+    """Those that the torrent or link itself names; None if it names none but might."""
     metainfo: Metainfo | None = None
     peers: Sequence[Address] = ()
 

@@ -43,6 +43,8 @@ class NodeSettings:
     """TCP port; 0 for any free one."""
     trackers: tuple[str, ...] = ()
     """Trackers every share and fetch uses unless it names its own (udp, http, https)."""
+    trackers_for_private: bool = False
+    """Use them for private torrents (BEP 27) as well, which should be told to their own only."""
     state_folder: Path | None = None
     """Where resume state and hash caches are kept; None for `default_state_folder()`."""
     scheduler: str = "rarest-first"

@@ -77,6 +77,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="simulate the same swarms so often, and say how near that comes; exit code 1 if it "
         "does not",
     )
+    floods = parts.add_parser("floods", help="what a transfer loses while strangers flood an end")
+    floods.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
+    floods.add_argument("--only", action="append", default=[], metavar="KIND", help="repeatable")
+    floods.add_argument("--floods", type=int, default=3, help="flooders at once (default: 3)")
+    floods.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
+    floods.add_argument("--patience", type=float, default=60, help="seconds (default: 60)")
+    floods.add_argument("--checkout", type=Path, help="measure another checkout of trio-swarm")
     parts.add_parser("start", help="how long commands take that only say something")
     parts.add_parser("scheduler", help="what decisions cost")
     profile = parts.add_parser("profile", help="where a transfer's time goes, by py-spy")
@@ -112,6 +119,8 @@ def main() -> None:
             bench_tracker(arguments, Path(scratch))
         elif arguments.part == "memory":
             bench_memory(arguments, Path(scratch))
+        elif arguments.part == "floods":
+            bench_floods(arguments, Path(scratch))
         elif arguments.part == "profile":
             bench_profile(arguments, Path(scratch))
         else:
@@ -146,6 +155,25 @@ def bench_memory(arguments: argparse.Namespace, scratch: Path) -> None:
     import bench_memory as part
 
     print(part.report(part.run(scratch, arguments.size, arguments.rounds), arguments.size))
+
+
+def bench_floods(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_floods as part
+
+    kinds = arguments.only or part.KINDS
+    if unknown := set(kinds) - set(part.KINDS):
+        sys.stderr.write(f"bench-floods: no kind {', '.join(sorted(unknown))}\n")
+        raise SystemExit(2)
+    results = part.run(
+        scratch,
+        arguments.size,
+        kinds=kinds,
+        floods=arguments.floods,
+        repeats=arguments.rounds,
+        patience=arguments.patience,
+        checkout=arguments.checkout,
+    )
+    print(part.report(results))
 
 
 def prepare_swarm(arguments: argparse.Namespace) -> Path | None:

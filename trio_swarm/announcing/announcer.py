@@ -1,7 +1,9 @@
 """The heartbeat of one torrent: keeps its trackers told (BEP 12, "Order of Processing").
 
 Every tier is a task of its own, and one tracker of each tier is kept told; tiers that BEP 12 would
-keep as mere backups are used too, so that a swarm spread over several trackers finds itself.
+keep as mere backups are used too, so that a swarm spread over several trackers finds itself. Within
+a tier a tracker that fails gives way to the next at once, and one that is silent after a moment.
+A private torrent is told to one tracker at a time (BEP 27).
 """
 
 import math
@@ -9,57 +11,116 @@ import random
 from collections.abc import Callable, Sequence
 
 import trio
+from msgspec.structs import replace
 
 from trio_swarm.announcing.clients import TrackerClients
-from trio_swarm.errors import ConfigError, TrackerError, TrackerUnreachableError
+from trio_swarm.announcing.politeness import MAX_BACKOFF, gap_of, interval_of, wait_after
+from trio_swarm.announcing.racing import tell_silence
+from trio_swarm.errors import (
+    ConfigError,
+    TrackerError,
+    TrackerRefusedError,
+    TrackerUnreachableError,
+)
 from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 from trio_swarm.protocol.tracker_urls import parse_tracker_url
 
 MAX_TRACKERS = 64
 """Trackers of one torrent that are used: metainfo files with hundreds exist, most of them dead."""
 
-MIN_INTERVAL = 1.0
-MAX_INTERVAL = 3600.0
-"""Seconds: what a tracker may ask for as the time between announces."""
+STEP_IN = 3.0
+"""Seconds of silence after which the next tracker of a tier is told, too: a lost datagram is sent
+again after 2."""
 
-MAX_BACKOFF = 30.0
-"""Seconds between tries while a tracker is gone, at most; less if its interval was less."""
+STEP_IN_ALONE = 10.0
+"""The same where one tracker at a time may know of us, and so the silent one is left."""
 
-MIN_GAP = 5.0
-"""Seconds between announces to a tier that only `announce_now` asks for."""
+UNHEARD_STOP = 0.5
+"""Seconds for telling a tracker that we stopped if it never answered: it may list us, if its answer
+is on its way, but most likely it is not there."""
+
+
+class _Tracker:
+    """One tracker: what it knows of us, and when it may be asked again."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.may_list_us = False
+        self.took_start = False
+        self.owed_completed = False
+        self.tracker_id: bytes | None = None
+        self.not_before = -math.inf
+        self.refusals = 0
+        self.failures = 0
+        """Times in a row that it could not be reached."""
+        self.interval = MAX_BACKOFF
+
+    def next_event(self) -> AnnounceEvent:
+        """Return what it is to be told now."""
+        if not self.took_start:
+            # `completed` is for trackers that knew us as a leecher (BEP 3, "trackers").
+            self.owed_completed = False
+            return AnnounceEvent.STARTED
+        return AnnounceEvent.COMPLETED if self.owed_completed else AnnounceEvent.NONE
+
+    def answered(self, event: AnnounceEvent, answer: AnnounceAnswer) -> None:
+        """Note its answer to `event`."""
+        self.took_start = True
+        self.failures = self.refusals = 0
+        self.interval = interval_of(answer)
+        if event is AnnounceEvent.COMPLETED:
+            self.owed_completed = False
+        # An answer without one does not take back an earlier one (BEP 3, "tracker id").
+        self.tracker_id = answer.tracker_id or self.tracker_id
+
+    def failed(self, error: TrackerError, now: float) -> float:
+        """Note its failure; return in how many seconds it may be asked again."""
+        if not self.took_start:
+            self.may_list_us = False
+        is_refusal = isinstance(error, TrackerRefusedError)
+        times = self.refusals if is_refusal else self.failures
+        wait = wait_after(error, times=times, interval=self.interval)
+        self.refusals = times + 1 if is_refusal else 0
+        self.failures = 0 if is_refusal else times + 1
+        self.not_before = now + wait
+        return wait
+
+
+_Told = tuple[_Tracker, AnnounceAnswer]
 
 
 class _Tier:
     """Trackers of which one is told, the one that worked last first."""
 
-    def __init__(self, urls: list[str]) -> None:
-        self.urls = urls
+    def __init__(self, trackers: list[_Tracker]) -> None:
+        self.trackers = trackers
+        self.is_told = False
+        """Whether one answered the last time."""
         self.due = -math.inf
         self.earliest = -math.inf
         """When `announce_now` may have its next announce."""
-        self.failures = 0
-        self.interval = MAX_BACKOFF
         self.changed = trio.Event()
-        self.told: set[str] = set()
-        """Trackers that may list us."""
-        self.answered: set[str] = set()
-        """Trackers that took our `started`."""
-        self.owed_completed: set[str] = set()
 
     def wake(self, due: float) -> None:
-        """Announce at `due` if that is sooner; while the trackers are gone, backoff decides."""
-        if not self.failures and due < self.due:
+        """Announce at `due` if that is sooner; while no tracker answers, politeness decides."""
+        if self.is_told and due < self.due:
             self.due = due
             self.changed.set()
+
+    def next_due(self) -> float:
+        """Return when a tracker may be asked again after none answered; inf: never."""
+        return min((tracker.not_before for tracker in self.trackers), default=math.inf)
 
 
 class Announcer:
     """Keeps the trackers of one torrent told. One task: `run`; then `stop`.
 
     `make_request` gives the torrent's numbers as of now. `on_answer(url, answer)` gets every
-    answer, `on_failure(url, error, retry_in)` every failure and in how many seconds the tier is
-    tried again if none of its trackers works (inf: never, the URL is of no use). `rng` shuffles the
-    trackers within each tier.
+    answer, `on_failure(url, error, retry_in)` every failure and in how many seconds the tracker is
+    tried again (inf: not in this run). `on_silence(url, seconds)` is called for trackers that have
+    not answered for so long, while none has. `rng` shuffles the trackers within each tier.
+    `one_at_a_time`: the tiers are taken one after the other, and a tracker is told only when the
+    one before has failed.
     """
 
     def __init__(
@@ -70,18 +131,23 @@ class Announcer:
         make_request: Callable[[AnnounceEvent], AnnounceRequest],
         on_answer: Callable[[str, AnnounceAnswer], None],
         on_failure: Callable[[str, TrackerError, float], None],
+        on_silence: Callable[[str, float], None] = lambda _url, _seconds: None,
         rng: random.Random | None = None,
+        one_at_a_time: bool = False,
     ) -> None:
         self._clients = clients
         self._make_request = make_request
         self._on_answer = on_answer
         self._on_failure = on_failure
+        self._on_silence = on_silence
+        self._one_at_a_time = one_at_a_time
+        self._has_answer = False
         rng = rng or random.Random()
         seen: set[str] = set()
-        self._tiers: list[_Tier] = []
         self._unusable: list[TrackerError] = []
+        usable_tiers: list[list[_Tracker]] = []
         for urls in tiers:
-            usable: list[str] = []
+            usable: list[_Tracker] = []
             for url in urls:
                 if url in seen or len(seen) >= MAX_TRACKERS:
                     continue
@@ -91,20 +157,24 @@ class Announcer:
                 except ConfigError as error:
                     self._unusable.append(TrackerUnreachableError(str(error), tracker=url[:200]))
                 else:
-                    usable.append(url)
+                    usable.append(_Tracker(url))
             rng.shuffle(usable)
-            if usable:
-                self._tiers.append(_Tier(usable))
+            usable_tiers.append(usable)
+        if one_at_a_time:
+            usable_tiers = [[tracker for tier in usable_tiers for tracker in tier]]
+        self._tiers = [_Tier(trackers) for trackers in usable_tiers if trackers]
 
     async def run(self) -> None:
         """Announce `started`, then at the trackers' intervals, until cancelled.
 
-        A tier without a working tracker is tried again after 1, 2, 4 ... seconds, at most after
-        min(MAX_BACKOFF, its interval): a tracker that comes back lists us one heartbeat later.
-        Returns at once if there is no tracker.
+        A tracker that cannot be reached is tried again after 1, 2, 4 ... seconds, at most after
+        min(MAX_BACKOFF, its interval): one that comes back lists us one heartbeat later. One that
+        refuses us is left alone for longer, and for as long as it says (`politeness`). Returns when
+        there is no tracker (left) to be told.
         """
         for error in self._unusable:
             self._on_failure(error.tracker, error, math.inf)
+        self._unusable = []
         async with trio.open_nursery() as nursery:
             for tier in self._tiers:
                 nursery.start_soon(self._keep_told, tier)
@@ -112,7 +182,8 @@ class Announcer:
     def completed(self) -> None:
         """Tell the trackers that listed us as a leecher that we have everything, now."""
         for tier in self._tiers:
-            tier.owed_completed |= tier.told
+            for tracker in tier.trackers:
+                tracker.owed_completed |= tracker.may_list_us
             tier.wake(-math.inf)
 
     def announce_now(self) -> None:
@@ -123,6 +194,17 @@ class Announcer:
         for tier in self._tiers:
             tier.wake(tier.earliest)
 
+    def hand_over(self, successor: "Announcer") -> None:
+        """Leave to `successor` the trackers that it has, too: what they know of us stays true.
+
+        Call it when neither runs; `stop` then tells the others.
+        """
+        known = {tracker.url: tracker for tier in self._tiers for tracker in tier.trackers}
+        for tier in successor._tiers:  # noqa: SLF001 - of its own class
+            tier.trackers = [known.pop(each.url, each) for each in tier.trackers]
+        for tier in self._tiers:
+            tier.trackers = [each for each in tier.trackers if each.url in known]
+
     async def stop(self) -> None:
         """Tell every tracker that may list us that we stopped, all at once, one try each.
 
@@ -131,24 +213,26 @@ class Announcer:
         """
         async with trio.open_nursery() as nursery:
             for tier in self._tiers:
-                for url in tier.told:
-                    nursery.start_soon(self._announce_stopped, url)
-                tier.told = set()
-                tier.answered = set()
+                for tracker in tier.trackers:
+                    if tracker.may_list_us:
+                        patience = math.inf if tracker.took_start else UNHEARD_STOP
+                        nursery.start_soon(self._announce_stopped, tracker, patience)
+                    tracker.may_list_us = tracker.took_start = False
 
     async def _keep_told(self, tier: _Tier) -> None:
         while True:
-            answer = await self._announce(tier)
+            told = await self._announce(tier)
             now = trio.current_time()
-            if answer is None:
-                tier.due = now + _backoff(tier)
-                tier.failures += 1
+            tier.is_told = told is not None
+            if told is None:
+                tier.due = tier.next_due()
+                if tier.due == math.inf:
+                    return
             else:
-                tier.failures = 0
-                tier.interval = min(max(answer.interval, MIN_INTERVAL), MAX_INTERVAL)
-                tier.due = now + tier.interval
-                tier.earliest = now + min(max(MIN_GAP, answer.min_interval), MAX_INTERVAL)
-                if tier.urls[0] in tier.owed_completed:
+                tracker, answer = told
+                tier.due = now + tracker.interval
+                tier.earliest = now + gap_of(answer)
+                if tracker.owed_completed:
                     # It was completed while the answer was on its way.
                     tier.due = now
             while trio.current_time() < tier.due:
@@ -156,42 +240,92 @@ class Announcer:
                 with trio.move_on_at(tier.due):
                     await tier.changed.wait()
 
-    async def _announce(self, tier: _Tier) -> AnnounceAnswer | None:
-        """Tell the first tracker of the tier that works, and move it to the front."""
-        for url in list(tier.urls):
-            if url not in tier.answered:
-                # `completed` is for trackers that knew us as a leecher (BEP 3, "trackers").
-                event = AnnounceEvent.STARTED
-                tier.owed_completed.discard(url)
-            elif url in tier.owed_completed:
-                event = AnnounceEvent.COMPLETED
-            else:
-                event = AnnounceEvent.NONE
-            tier.told.add(url)
-            try:
-                answer = await self._clients.announce(url, self._make_request(event))
-            except TrackerError as error:
-                if url not in tier.answered:
-                    tier.told.discard(url)
-                self._on_failure(url, error, _backoff(tier))
-                continue
-            tier.answered.add(url)
-            if event is AnnounceEvent.COMPLETED:
-                tier.owed_completed.discard(url)
-            tier.urls.remove(url)
-            tier.urls.insert(0, url)
-            self._on_answer(url, answer)
-            return answer
+    async def _announce(self, tier: _Tier) -> _Told | None:
+        """Tell the first tracker of the tier that answers, and move it to the front.
+
+        Return it and its answer; None if none did.
+        """
+        now = trio.current_time()
+        willing = [tracker for tracker in tier.trackers if tracker.not_before <= now]
+        told = await (self._tell_in_turn if self._one_at_a_time else self._tell_first)(willing)
+        if told is not None:
+            tracker, answer = told
+            tier.trackers.remove(tracker)
+            tier.trackers.insert(0, tracker)
+            self._has_answer = True
+            self._on_answer(tracker.url, answer)
+        return told
+
+    async def _tell_first(self, trackers: Sequence[_Tracker]) -> _Told | None:
+        """Tell one after the other until one answers; the silent ones are heard meanwhile."""
+        told: _Told | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def tell(tracker: _Tracker, has_failed: trio.Event) -> None:
+                nonlocal told
+                answer = await self._tell(tracker)
+                if answer is None:
+                    has_failed.set()
+                elif told is None:
+                    told = tracker, answer
+                    nursery.cancel_scope.cancel()
+
+            for number, tracker in enumerate(trackers, 1):
+                has_failed = trio.Event()
+                nursery.start_soon(tell, tracker, has_failed)
+                with trio.move_on_after(STEP_IN if number < len(trackers) else math.inf):
+                    await has_failed.wait()
+        return told
+
+    async def _tell_in_turn(self, trackers: Sequence[_Tracker]) -> _Told | None:
+        """Tell one after the other until one answers; a silent one is left for the next."""
+        for number, tracker in enumerate(trackers, 1):
+            patience = STEP_IN_ALONE if number < len(trackers) else math.inf
+            with trio.move_on_after(patience) as scope:
+                answer = await self._tell(tracker)
+                if answer is not None:
+                    return tracker, answer
+            if scope.cancelled_caught:
+                self._failed(
+                    tracker,
+                    TrackerUnreachableError(
+                        f"no answer in {patience:g} seconds; the next tracker is told",
+                        tracker=tracker.url,
+                    ),
+                )
         return None
 
-    async def _announce_stopped(self, url: str) -> None:
+    async def _tell(self, tracker: _Tracker) -> AnnounceAnswer | None:
+        """Announce to one tracker; None if it failed, which is reported."""
+        event = tracker.next_event()
+        request = self._make_request(event)
+        if tracker.tracker_id is not None:
+            request = replace(request, tracker_id=tracker.tracker_id)
+        tracker.may_list_us = True
         try:
-            await self._clients.announce(url, self._make_request(AnnounceEvent.STOPPED), tries=1)
-        except TrackerError:
-            return
+            answer = await tell_silence(
+                lambda: self._clients.announce(tracker.url, request),
+                lambda seconds: self._is_silent(tracker, seconds),
+            )
+        except TrackerError as error:
+            self._failed(tracker, error)
+            return None
+        tracker.answered(event, answer)
+        return answer
 
+    def _failed(self, tracker: _Tracker, error: TrackerError) -> None:
+        self._on_failure(tracker.url, error, tracker.failed(error, trio.current_time()))
 
-def _backoff(tier: _Tier) -> float:
-    """Return how many seconds to wait if no tracker of the tier works."""
-    # The exponent is capped because a tracker may be gone for weeks.
-    return min(2.0 ** min(tier.failures, 10), MAX_BACKOFF, tier.interval)
+    def _is_silent(self, tracker: _Tracker, seconds: float) -> None:
+        if not self._has_answer and not tracker.failures:
+            self._on_silence(tracker.url, seconds)
+
+    async def _announce_stopped(self, tracker: _Tracker, patience: float) -> None:
+        request = self._make_request(AnnounceEvent.STOPPED)
+        with trio.move_on_after(patience):
+            try:
+                await self._clients.announce(
+                    tracker.url, replace(request, tracker_id=tracker.tracker_id), tries=1
+                )
+            except TrackerError:
+                return

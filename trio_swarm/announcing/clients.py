@@ -3,12 +3,13 @@
 import ipaddress
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from trio_swarm.announcing.http_client import HttpTrackerClient
+from trio_swarm.announcing.lookups import Lookups
 from trio_swarm.announcing.udp_client import Question, UdpTrackerClient
 from trio_swarm.errors import (
     ConfigError,
-    RemoteProtocolError,
     TrackerRefusedError,
     TrackerUnreachableError,
 )
@@ -48,11 +49,14 @@ class TrackerClients:
         """
         tracker = _parse(url)
         if tracker.scheme != "udp":
-            body = await self._http.get(url, http_tracker.announce_url(url, request))
-            try:
-                return http_tracker.parse_announce_answer(body, tracker=url)
-            except RemoteProtocolError as error:
-                raise TrackerUnreachableError(f"bad answer: {error}", tracker=url) from error
+            return _merge(
+                await self._http.ask_each_family(
+                    url,
+                    tracker,
+                    http_tracker.announce_url(url, request),
+                    partial(http_tracker.parse_announce_answer, tracker=url),
+                )
+            )
         try:
             data = url_data(tracker.request, share_name=request.share_name, size=request.size)
         except ConfigError as error:
@@ -69,12 +73,7 @@ class TrackerClients:
             ),
             tries=tries,
         )
-        return AnnounceAnswer(
-            interval=min(answer.interval for answer in answers),
-            seeders=max(answer.seeders for answer in answers),
-            leechers=max(answer.leechers for answer in answers),
-            peers=tuple(dict.fromkeys(peer for answer in answers for peer in answer.peers)),
-        )
+        return _merge(answers)
 
     async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeCounts]:
         """Return the counts of swarms by info-hash; an HTTP tracker leaves out unknown ones."""
@@ -87,7 +86,7 @@ class TrackerClients:
             if is_udp:
                 counts |= await self._scrape_udp(url, tracker, batch)
             else:
-                counts |= await self._scrape_http(url, batch)
+                counts |= await self._scrape_http(url, tracker, batch)
         return counts
 
     async def resolve(self, url: str, name: str) -> list[NameMatch]:
@@ -134,17 +133,15 @@ class TrackerClients:
         return dict(zip(info_hashes, counts, strict=True))
 
     async def _scrape_http(
-        self, url: str, info_hashes: Sequence[bytes]
+        self, url: str, tracker: TrackerUrl, info_hashes: Sequence[bytes]
     ) -> dict[bytes, ScrapeCounts]:
         try:
             scrape = http_tracker.scrape_url(url, info_hashes)
         except ConfigError as error:
             raise TrackerRefusedError(str(error), tracker=url) from error
-        body = await self._http.get(url, scrape)
-        try:
-            counts = http_tracker.parse_scrape_answer(body, tracker=url)
-        except RemoteProtocolError as error:
-            raise TrackerUnreachableError(f"bad answer: {error}", tracker=url) from error
+        counts = await self._http.ask(
+            url, tracker, scrape, partial(http_tracker.parse_scrape_answer, tracker=url)
+        )
         return {asked: counts[asked] for asked in info_hashes if asked in counts}
 
 
@@ -173,11 +170,15 @@ async def open_tracker_clients(
             loopback = ipaddress.ip_address(source_host).is_loopback
         except ValueError:
             raise ConfigError(f"not an IP address to send from: {source_host!r}") from None
+    lookups = Lookups()
     async with AsyncExitStack() as stack:
         yield TrackerClients(
-            UdpTrackerClient(first_timeout=first_timeout, tries=tries, source_host=source_host),
+            UdpTrackerClient(
+                lookups, first_timeout=first_timeout, tries=tries, source_host=source_host
+            ),
             HttpTrackerClient(
                 stack,
+                lookups,
                 timeout=http_timeout,
                 user_agent=user_agent,
                 # From a loopback address no other machine can be reached.
@@ -192,6 +193,22 @@ def _parse(url: str) -> TrackerUrl:
     except ConfigError as error:
         # Metainfo files name all kinds of trackers (wss://, dht://); they are out of reach for us.
         raise TrackerUnreachableError(str(error), tracker=url[:200]) from error
+
+
+def _merge(answers: Sequence[AnnounceAnswer]) -> AnnounceAnswer:
+    """Return the answers over IPv4 and IPv6 as one: all peers, the patience of the least patient.
+
+    A tracker lists the same peers over both where it can, so the larger counts are right.
+    """
+    return AnnounceAnswer(
+        interval=min((answer.interval for answer in answers if answer.interval), default=0.0),
+        min_interval=max(answer.min_interval for answer in answers),
+        seeders=max(answer.seeders for answer in answers),
+        leechers=max(answer.leechers for answer in answers),
+        peers=tuple(dict.fromkeys(peer for answer in answers for peer in answer.peers)),
+        warning=next((answer.warning for answer in answers if answer.warning), None),
+        tracker_id=next((answer.tracker_id for answer in answers if answer.tracker_id), None),
+    )
 
 
 def _ask_names(pattern: str, offset: int, *, is_glob: bool) -> Question[NamePage]:

@@ -1,110 +1,259 @@
 """Questions to HTTP and HTTPS trackers, through httpx on Trio.
 
 httpx takes 190 ms to import, so it is imported when the first HTTP tracker is asked.
+
+What comes from strangers and from the environment makes httpx, and the libraries below it, raise
+more than httpx's own errors: ValueError (UnicodeError in it) for hosts, ImportError and ValueError
+for proxies, OSError for certificates. All of them end the question, and nothing else.
 """
 
+import errno
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from trio_swarm.errors import RemoteProtocolError, TrackerRefusedError, TrackerUnreachableError
-from trio_swarm.protocol.http_tracker import MAX_BODY, failure_reason
+from trio_swarm.announcing import http_environment
+from trio_swarm.announcing.lookups import Lookups, family_of, is_ip_address
+from trio_swarm.announcing.racing import all_answers
+from trio_swarm.errors import (
+    RemoteProtocolError,
+    TrackerRefusedError,
+    TrackerUnreachableError,
+)
+from trio_swarm.protocol.addresses import host_fault
+from trio_swarm.protocol.http_bodies import plain_body
+from trio_swarm.protocol.http_tracker import (
+    MAX_BODY,
+    is_whole_answer,
+    parse_refusal,
+    parse_retry_after,
+)
+from trio_swarm.protocol.tracker_urls import TrackerUrl
 
 if TYPE_CHECKING:
     import httpx
 
 MAX_REDIRECTS = 5
 
+MAX_REASON = 300
+"""Characters of what a library says that are shown: it may quote what a stranger sent."""
+
 _MAX_KEPT_CONNECTIONS = 8
+_ANY_ADDRESS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - to connect from
+_GONE = 410
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
+T = TypeVar("T")
 
 
 class HttpTrackerClient:
     """GETs from HTTP trackers, with limits on time and size; TLS certificates are verified.
 
     `stack` closes its connections. `timeout` is seconds for a whole answer. `source_host`: the
-    address to connect from, "" for any.
+    address to connect from, "" for any. Proxies and certificates are taken from the environment
+    (`http_environment`).
     """
 
     def __init__(
-        self, stack: AsyncExitStack, *, timeout: float, user_agent: str, source_host: str
+        self,
+        stack: AsyncExitStack,
+        lookups: Lookups,
+        *,
+        timeout: float,
+        user_agent: str,
+        source_host: str,
     ) -> None:
         self._stack = stack
+        self._lookups = lookups
         self._timeout = timeout
         self._user_agent = user_agent
         self._source_host = source_host
-        self._client: httpx.AsyncClient | None = None
-        self._opening = trio.Lock()
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        """By the address they connect from."""
+        self._certificates: http_environment.Certificates | None = None
 
-    async def get(self, tracker: str, url: str) -> bytes:
-        """Return the body at `url`; `tracker` is the name of it in errors.
+    async def ask_each_family(
+        self, url: str, tracker: TrackerUrl, target: str, parse: Callable[[bytes], T]
+    ) -> list[T]:
+        """GET `target` over IPv4 and over IPv6, as far as the tracker `url` has them; parse both.
 
-        TrackerRefusedError: HTTP says no (4xx). TrackerUnreachableError: anything else that is not
-        a body of at most MAX_BODY bytes in time.
+        An announce lists us under the address it comes from, so both have to be told (BEP 7);
+        through a proxy, only the proxy's address can be. `parse` raises RemoteProtocolError or
+        TrackerRefusedError. Raises as `ask`, if neither answers.
         """
+        sources = await self._sources(url, tracker)
+        return await all_answers(
+            [partial(self._ask_from, source, url, tracker, target, parse) for source in sources]
+        )
+
+    async def ask(
+        self, url: str, tracker: TrackerUrl, target: str, parse: Callable[[bytes], T]
+    ) -> T:
+        """GET `target` of the tracker `url` and parse the body.
+
+        TrackerRefusedError: HTTP says no (4xx), or `parse` does. TrackerUnreachableError: anything
+        else that is not a body of at most MAX_BODY bytes in time.
+        """
+        return await self._ask_from(self._source_host, url, tracker, target, parse)
+
+    async def _sources(self, url: str, tracker: TrackerUrl) -> list[str]:
+        """Return the addresses to connect from: one of each family if the tracker has both."""
+        _check_host(url, tracker)
+        if self._source_host or is_ip_address(tracker.host):
+            return [self._source_host]
+        if http_environment.proxy_variables(tracker.scheme, tracker.host):
+            return [""]
+        found = await self._lookups.find(url, tracker, socket.SOCK_STREAM)
+        families = list(dict.fromkeys(map(family_of, found)))
+        return [_ANY_ADDRESS[family] for family in families] if len(families) > 1 else [""]
+
+    async def _ask_from(
+        self,
+        source: str,
+        url: str,
+        tracker: TrackerUrl,
+        target: str,
+        parse: Callable[[bytes], T],
+    ) -> T:
+        _check_host(url, tracker)
+        client = self._open(source, url, tracker)
+        body = await self._get(client, url, tracker, target)
+        try:
+            return parse(plain_body(body, limit=MAX_BODY))
+        except RemoteProtocolError as error:
+            raise TrackerUnreachableError(f"bad answer: {error}", tracker=url) from error
+
+    def _open(self, source: str, url: str, tracker: TrackerUrl) -> "httpx.AsyncClient":
         import httpx  # noqa: PLC0415  see above
 
-        client = await self._open()
+        if self._certificates is None:
+            self._certificates = http_environment.load_certificates()
+        if tracker.scheme == "https" and self._certificates.fault:
+            raise TrackerUnreachableError(
+                self._certificates.fault, tracker=url, retry_in=float("inf")
+            )
+        if source not in self._clients:
+            context = self._certificates.context
+            try:
+                client = httpx.AsyncClient(
+                    verify=context,
+                    follow_redirects=True,
+                    max_redirects=MAX_REDIRECTS,
+                    timeout=self._timeout,
+                    limits=httpx.Limits(max_keepalive_connections=_MAX_KEPT_CONNECTIONS),
+                    # An answer of a few hundred bytes needs no compression.
+                    headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+                    transport=httpx.AsyncHTTPTransport(verify=context, local_address=source)
+                    if source
+                    else None,
+                )
+            except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:
+                raise TrackerUnreachableError(
+                    http_environment.proxy_fault(error, context),
+                    tracker=url,
+                    retry_in=float("inf"),
+                ) from error
+            self._clients[source] = client
+            self._stack.push_async_callback(client.aclose)
+        return self._clients[source]
+
+    async def _get(
+        self, client: "httpx.AsyncClient", url: str, tracker: TrackerUrl, target: str
+    ) -> bytes:
+        import httpx  # noqa: PLC0415  see above
+
+        body = bytearray()
         try:
             with trio.fail_after(self._timeout):
-                return await self._read(client, tracker, url)
+                await _read(client, url, target, body)
         except trio.TooSlowError:
-            raise TrackerUnreachableError(
-                f"no answer in {self._timeout:g} seconds", tracker=tracker
-            ) from None
+            fault = (
+                f"no answer in {self._timeout:g} seconds; does it run at this port, and does every "
+                f"firewall on the way let TCP through?"
+            )
         except (httpx.HTTPError, httpx.InvalidURL, RemoteProtocolError) as error:
-            raise TrackerUnreachableError(_describe(error), tracker=tracker) from error
+            fault = _describe(error)
+        # OSError and ValueError come from resolvers and TLS, which httpx does not wrap everywhere.
+        except (OSError, ValueError, OverflowError) as error:
+            fault = _describe(error)
+        except ExceptionGroup as group:
+            # Trio connects to several addresses in a nursery.
+            if group.split((OSError, ValueError, OverflowError))[1] is not None:
+                raise
+            fault = _describe(group.exceptions[0])
+        else:
+            return bytes(body)
         finally:
             # Trackers need no cookies, and could make us keep ever more of them.
             client.cookies.clear()
+        if is_whole_answer(bytes(body)):
+            return bytes(body)  # the server only was slow to close, or told a wrong length
+        if _UNTRUSTED in fault and (variable := http_environment.certificate_variables()):
+            fault += f" (by the certificates of {variable})"
+        if variables := http_environment.proxy_variables(tracker.scheme, tracker.host):
+            fault += f" (through the proxy of {variables})"
+        raise TrackerUnreachableError(fault, tracker=url)
 
-    async def _open(self) -> "httpx.AsyncClient":
-        import httpx  # noqa: PLC0415  see above
 
-        # Two torrents that start together must not open two clients.
-        async with self._opening:
-            if self._client is None:
-                self._client = await self._stack.enter_async_context(
-                    httpx.AsyncClient(
-                        follow_redirects=True,
-                        max_redirects=MAX_REDIRECTS,
-                        timeout=self._timeout,
-                        limits=httpx.Limits(max_keepalive_connections=_MAX_KEPT_CONNECTIONS),
-                        # An answer of a few hundred bytes needs no compression, and without it no
-                        # small body unpacks to a huge one.
-                        headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
-                        transport=httpx.AsyncHTTPTransport(local_address=self._source_host)
-                        if self._source_host
-                        else None,
-                    )
-                )
-        return self._client
+async def _read(client: "httpx.AsyncClient", tracker: str, url: str, body: bytearray) -> None:
+    """Read what is at `url` into `body`, which stays empty unless HTTP says that all is well."""
+    async with client.stream("GET", url) as response:
+        received = body if response.is_success else bytearray()
+        with trio.CancelScope() as enough:
+            async for chunk in response.aiter_raw():
+                received += chunk
+                if len(received) > MAX_BODY:
+                    # Not `break`: only an exception at the socket closes all the generators
+                    # that httpx has between it and us.
+                    enough.cancel()
+        if len(received) > MAX_BODY:
+            raise RemoteProtocolError(f"an answer of more than {MAX_BODY} bytes")
+        if not response.is_success:
+            _raise_status(response, tracker, bytes(received))
 
-    async def _read(self, client: "httpx.AsyncClient", tracker: str, url: str) -> bytes:
-        async with client.stream("GET", url) as response:
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise RemoteProtocolError("the answer is compressed, which was not asked for")
-            body = bytearray()
-            with trio.CancelScope() as enough:
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        # Not `break`: only an exception at the socket closes all the generators
-                        # that httpx has between it and us.
-                        enough.cancel()
-            if len(body) > MAX_BODY:
-                raise RemoteProtocolError(f"an answer of more than {MAX_BODY} bytes")
-            if response.is_client_error:
-                said = failure_reason(bytes(body))
-                status = f"HTTP {response.status_code} {response.reason_phrase}".strip()
-                raise TrackerRefusedError(said or status, tracker=tracker)
-            if not response.is_success:
-                raise RemoteProtocolError(f"HTTP {response.status_code}")
-            return bytes(body)
+
+def _raise_status(response: "httpx.Response", tracker: str, body: bytes) -> None:
+    """Raise what a status other than 2xx says, and when it says to come again."""
+    status = f"HTTP {response.status_code} {response.reason_phrase}".strip()[:MAX_REASON]
+    header = response.headers.get("Retry-After", "")
+    # 0 is as good as nothing.
+    wait = parse_retry_after(header, time.time()) or None
+    said = parse_refusal(plain_body(body, limit=MAX_BODY), tracker=tracker)
+    if response.status_code == _GONE:
+        wait = float("inf")
+    if said is not None or response.is_client_error:
+        told = [each for each in (wait, said.retry_in if said else None) if each is not None]
+        raise TrackerRefusedError(
+            said.reason if said else status, tracker=tracker, retry_in=max(told, default=None)
+        )
+    raise TrackerUnreachableError(status, tracker=tracker, retry_in=wait)
+
+
+def _check_host(url: str, tracker: TrackerUrl) -> None:
+    if fault := host_fault(tracker.host):
+        raise TrackerUnreachableError(fault, tracker=url, retry_in=float("inf"))
 
 
 def _describe(error: BaseException) -> str:
-    """Return what went wrong: httpx often leaves the words to the error it wraps."""
-    while not str(error) and (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(error) or type(error).__name__
+    """Return what went wrong: httpx and Trio often leave the words to the error they wrap."""
+    words = str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, ConnectionRefusedError):
+            return f"{os.strerror(errno.ECONNREFUSED)}; is this its port?"
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
+            # A resolver's numbers are not the system's. Trio puts the address into the words.
+            is_lookup = isinstance(cause, socket.gaierror) or cause.errno is None
+            return cause.strerror if is_lookup else os.strerror(cause.errno or 0)
+        words = words or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return words[:MAX_REASON] or type(error).__name__

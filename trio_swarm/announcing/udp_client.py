@@ -9,14 +9,16 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import trio
 from msgspec import Struct
 
+from trio_swarm.announcing.lookups import Lookups, SocketAddress, family_of
+from trio_swarm.announcing.racing import all_answers, first_answer
 from trio_swarm.errors import (
     RemoteProtocolError,
-    TrackerError,
     TrackerRefusedError,
     TrackerUnreachableError,
 )
@@ -24,6 +26,7 @@ from trio_swarm.protocol.tracker_urls import TrackerUrl
 from trio_swarm.protocol.udp_tracker import (
     Action,
     connect_request,
+    is_bare_refusal,
     parse_answer_header,
     parse_connect_answer,
     parse_error_answer,
@@ -35,12 +38,8 @@ CONNECTION_LIFE = 60.0
 MAX_CONNECTIONS = 256
 """Connection ids remembered: more trackers than a node talks to."""
 
-OTHER_FAMILY_GRACE = 1.0
-"""Seconds the slower of IPv4 and IPv6 gets after the other answered."""
-
 _MAX_DATAGRAM = 65536
 
-SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 T = TypeVar("T")
 
 
@@ -63,7 +62,10 @@ class UdpTrackerClient:
     the address that an announce comes from (BEP 7, "Announcing").
     """
 
-    def __init__(self, *, first_timeout: float, tries: int, source_host: str) -> None:
+    def __init__(
+        self, lookups: Lookups, *, first_timeout: float, tries: int, source_host: str
+    ) -> None:
+        self._lookups = lookups
         self._first_timeout = first_timeout
         self._tries = tries
         self._source_host = source_host
@@ -72,11 +74,11 @@ class UdpTrackerClient:
     async def ask(
         self, url: str, tracker: TrackerUrl, question: Question[T], *, tries: int | None = None
     ) -> T:
-        """Return the answer of the first of the tracker's addresses that answers.
+        """Return the first answer of the tracker's addresses; each that is slow adds the next one.
 
         TrackerRefusedError: it answered with an error. TrackerUnreachableError: no address did.
         """
-        return await self._ask_in_turn(url, await self._find(url, tracker), question, tries)
+        return await self._ask_first(url, await self._find(url, tracker), question, tries)
 
     async def ask_each_family(
         self, url: str, tracker: TrackerUrl, question: Question[T], *, tries: int | None = None
@@ -87,76 +89,56 @@ class UdpTrackerClient:
         Raises as `ask`, if neither answers.
         """
         found = await self._find(url, tracker)
-        families = [[address for address in found if len(address) == length] for length in (2, 4)]
-        answers: list[T] = []
-        errors: list[TrackerError] = []
-        async with trio.open_nursery() as nursery:
-
-            async def ask_family(addresses: Sequence[SocketAddress]) -> None:
-                try:
-                    answers.append(await self._ask_in_turn(url, addresses, question, tries))
-                except TrackerError as error:
-                    errors.append(error)
-                else:
-                    grace = trio.current_time() + OTHER_FAMILY_GRACE
-                    nursery.cancel_scope.deadline = min(nursery.cancel_scope.deadline, grace)
-
-            for addresses in filter(None, families):
-                nursery.start_soon(ask_family, addresses)
-        if not answers:
-            # Of the two, what the tracker said tells more than that it could not be reached.
-            raise min(errors, key=lambda error: not isinstance(error, TrackerRefusedError))
-        return answers
+        families = ([address for address in found if len(address) == length] for length in (2, 4))
+        return await all_answers(
+            [
+                partial(self._ask_first, url, addresses, question, tries)
+                for addresses in families
+                if addresses
+            ]
+        )
 
     async def _find(self, url: str, tracker: TrackerUrl) -> list[SocketAddress]:
         """Return the tracker's addresses, those we can send to from `source_host` if any."""
-        try:
-            found = await trio.socket.getaddrinfo(
-                tracker.host, tracker.port, type=socket.SOCK_DGRAM
-            )
-        except (OSError, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else None
-            raise TrackerUnreachableError(
-                f"cannot find {tracker.host}: {reason or error}", tracker=url
-            ) from error
-        addresses: list[SocketAddress] = list(
-            dict.fromkeys(entry[4] for entry in found)  # type: ignore[misc]  # (host, port, ...)
-        )
+        addresses = await self._lookups.find(url, tracker, socket.SOCK_DGRAM)
         if self._source_host:
             length = 4 if ":" in self._source_host else 2
             return [address for address in addresses if len(address) == length] or addresses
         return addresses
 
-    async def _ask_in_turn(
+    async def _ask_first(
         self,
         url: str,
         addresses: Sequence[SocketAddress],
         question: Question[T],
         tries: int | None,
     ) -> T:
-        left = list(addresses)
-        reason = "no answer"
-        for number in range(tries or self._tries):
-            address = left[number % len(left)]
+        return await first_answer(
+            [partial(self._ask_at, url, address, question, tries) for address in addresses]
+        )
+
+    async def _ask_at(
+        self, url: str, address: SocketAddress, question: Question[T], tries: int | None
+    ) -> T:
+        tries = tries or self._tries
+        reason = "not asked"
+        for number in range(tries):
             try:
                 with trio.fail_after(self._first_timeout * 2**number):
                     return await self._try(url, address, question)
             except trio.TooSlowError:
-                reason = "no answer"
+                reason = _silence(self._first_timeout * (2 ** (number + 1) - 1))
             except RemoteProtocolError as error:
                 reason = f"bad answer: {error}"
             except OSError as error:
-                reason = error.strerror or str(error)
-                left.remove(address)
-                if not left:
-                    break
+                self._connections.pop(address, None)
+                raise TrackerUnreachableError(_network_fault(error), tracker=url) from error
             # It may be another tracker by now, to which the id means nothing.
             self._connections.pop(address, None)
         raise TrackerUnreachableError(reason, tracker=url)
 
     async def _try(self, url: str, address: SocketAddress, question: Question[T]) -> T:
-        family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
-        with trio.socket.socket(family, socket.SOCK_DGRAM) as udp:
+        with trio.socket.socket(family_of(address), socket.SOCK_DGRAM) as udp:
             if self._can_send_from_source(address):
                 await udp.bind((self._source_host, 0))
             # A connected socket takes datagrams from the tracker only, and hears of ICMP errors.
@@ -209,6 +191,22 @@ async def _exchange(
             continue  # the late answer to an earlier question
         if action == Action.ERROR:
             raise TrackerRefusedError(parse_error_answer(datagram), tracker=url)
+        if is_bare_refusal(datagram) and question.action == Action.ANNOUNCE:
+            # opentracker (0.0~git20210823) does not say why: the info-hash is not on its list.
+            raise TrackerRefusedError("refused, without saying why", tracker=url)
         if action != question.action:
             raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
         return question.parse(datagram, udp.family == socket.AF_INET6)
+
+
+def _silence(seconds: float) -> str:
+    """Return what a person can do about a tracker that has been silent for so long."""
+    return (
+        f"no answer in {seconds:g} seconds; does it run at this port, and does every firewall on "
+        f"the way let UDP through?"
+    )
+
+
+def _network_fault(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{reason}; is this its port?" if isinstance(error, ConnectionRefusedError) else reason

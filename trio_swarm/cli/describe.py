@@ -94,13 +94,6 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
             return f"piece {event.piece} did not match its hash and is fetched again (from {who})"
         case events.PieceVerified():
             return f"piece {event.piece} verified"
-        case events.Announced():
-            who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
-            return f"announced to {shown(event.tracker)}: {who}; next in {event.interval:g} s"
-        case events.TrackerFailed():
-            if event.retry_in is None:
-                return _reason(event.reason)
-            return f"{_reason(event.reason)}; trying again in {duration_text(event.retry_in)}"
         case events.StrategyFault():
             then = f"; replaced by {shown(event.replaced_by)}" if event.replaced_by else ""
             what = f"{_reason(event.reason)} (fault {event.faults})"
@@ -110,6 +103,34 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
             return f"{path}: cannot be written, and the recording ends: {_reason(event.reason)}"
         case events.TorrentFailed():
             return f"{_name(event)}: failed: {_reason(event.reason)}"
+        case _:
+            return _describe_tracker(event)
+
+
+def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
+    match event:
+        case events.Announced():
+            who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
+            return f"announced to {shown(event.tracker)}: {who}; next in {event.interval:g} s"
+        case events.TrackerFailed():
+            if event.retry_in is None:
+                return _reason(event.reason)
+            return f"{_reason(event.reason)}; trying again in {duration_text(event.retry_in)}"
+        case events.TrackerSilent():
+            carrier = "UDP" if event.tracker.startswith("udp:") else "TCP"
+            who = shown(event.tracker)
+            return (
+                f"{who}: no answer for {event.seconds:g} s; does it run at this port, "
+                f"and does every firewall on the way let {carrier} through?"
+            )
+        case events.TrackerWarning():
+            return f"{shown(event.tracker)} warns: {_reason(event.text)}"
+        case events.PrivateTorrent():
+            left_out = _reason(", ".join(event.left_out))
+            return f"{_name(event)}: private, so {left_out} is not told of it"
+        case events.PrivacyOverruled():
+            trackers = _reason(", ".join(event.trackers))
+            return f"{_name(event)}: private, and {trackers} is told of it all the same"
         case _:
             return event.name.replace("_", " ")
 

@@ -106,7 +106,10 @@ async def complete_when_room(
 async def _wait_for_room(folder: Path, needed: int, delay: float) -> None:
     while True:
         await trio.sleep(delay)
-        usage = await trio.to_thread.run_sync(shutil.disk_usage, folder)
+        try:
+            usage = await trio.to_thread.run_sync(shutil.disk_usage, folder)
+        except OSError:
+            continue  # the folder is gone for now: there is no room in it
         if usage.free >= needed:
             return
 

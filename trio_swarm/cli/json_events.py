@@ -3,7 +3,8 @@
 Two kinds come. What happens in a node is the events of `trio_swarm.events`, by their names in snake
 case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `checked`, `completed`,
 `peer_connected`, `peer_lost`, `peer_banned`, `piece_failed`, `piece_verified`, `announced`,
-`tracker_failed`, `strategy_fault`, `recording_stopped`, `torrent_failed`, `tracker_listening`).
+`tracker_silent`, `tracker_warning`, `tracker_failed`, `private_torrent`, `privacy_overruled`,
+`strategy_fault`, `recording_stopped`, `torrent_failed`, `tracker_listening`).
 What a command has to say comes as the events below: `progress` at most once a second and torrent,
 where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
 and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `described` (show),

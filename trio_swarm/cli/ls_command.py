@@ -43,7 +43,8 @@ async def ls(
     default = DefaultTracker(reporter, is_used=not given)
 
     async def body() -> int:
-        matches = await default.asked(trio_swarm.search_names(trackers, pattern))
+        asked = trio_swarm.search_names(trackers, pattern, on_event=reporter.event)
+        matches = await default.asked(asked)
         _print(matches, reporter)
         if not matches:
             reporter.say(await _nothing(pattern, trackers))

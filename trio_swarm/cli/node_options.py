@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import Group, Parameter
 
-from trio_swarm.cli.options import Words, flagged, plugin_paths, positive, state_folder
+from trio_swarm.cli.options import Flag, Words, flagged, plugin_paths, positive, state_folder
 from trio_swarm.config.values import parse_listen, parse_option, parse_rate
 from trio_swarm.events import Event
 from trio_swarm.schedulers.loading import Axis, Strategies, load_strategies
@@ -35,6 +35,8 @@ class NodeOptions:
     """Strategy for whom to serve."""
     plugin: Words = ()
     """A Python file or folder with strategies of your own."""
+    tracker_for_private: Flag = False
+    """Tell --tracker of private torrents, too, which are otherwise told to their own only."""
     state_dir: Path | None = None
     """Where resume state is kept. By default ~/.local/state/trio-swarm."""
 
@@ -72,6 +74,7 @@ def node_settings(
         listen_host=host,
         listen_port=port,
         trackers=tuple(trackers),
+        trackers_for_private=node.tracker_for_private,
         state_folder=state_folder(node.state_dir),
         scheduler=scheduler,
         scheduler_options=scheduler_options,

@@ -214,6 +214,7 @@ def node_settings_of(
         listen_host=config.node.listen[0],
         listen_port=config.node.listen[1],
         trackers=tuple(trackers),
+        trackers_for_private=config.node.trackers_for_private,
         state_folder=config.node.state_folder,
         scheduler=scheduler.name,
         scheduler_options=scheduler.options,

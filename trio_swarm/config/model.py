@@ -76,6 +76,8 @@ class NodeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     state_folder: FilePath | None = None
     """None: `$XDG_STATE_HOME/trio-swarm` or `~/.local/state/trio-swarm`."""
     download_folder: FilePath = Path()
+    trackers_for_private: bool = _NODE.trackers_for_private
+    """Tell `trackers` of private torrents as well (BEP 27)."""
 
 
 class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -157,6 +157,11 @@ def _node_rest() -> str:
                     "By default ~/.local/state/trio-swarm.",
                     is_example=True,
                 ),
+                _Key(
+                    "trackers_for_private",
+                    config.node.trackers_for_private,
+                    "Tell your trackers of private torrents, too.",
+                ),
             ],
         ),
         _table(

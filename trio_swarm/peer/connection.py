@@ -6,7 +6,7 @@ interest, choke, requests, blocks owed) with what it was told, and sends the dif
 queue of messages can overflow, and messages coalesce by themselves.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,15 +25,14 @@ from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.schedulers.api import UploadRequest
 from trio_swarm.swarm.crowding import host_of
+from trio_swarm.swarm.idle_talk import IdleTalk
 from trio_swarm.swarm.ledger import BlockRun
 from trio_swarm.swarm.lengths import BLOCK_LENGTH
 from trio_swarm.swarm.rates import RateEstimate
+from trio_swarm.swarm.read_turn import ReadTurn
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent
-
-READ_BATCH = 1024 * 1024
-"""Bytes taken from one peer before the other tasks get their turn, as long as reads come full."""
 
 LIMITED_READ_SECONDS = 0.05
 """Under a download limit one read takes at most what the limit allows in this time."""
@@ -46,7 +45,7 @@ class PeerClosedError(Exception):
 class PeerConnection:
     """One peer of one torrent. Its facts: what it was told, what it owes, what we owe it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one fact a line and no logic
         self,
         torrent: "Torrent",
         stream: PeerStream,
@@ -73,6 +72,8 @@ class PeerConnection:
         self.last_received = now
         self.last_sent = now
         self.is_attached = False
+        self.choke_heard = True
+        self.interest_heard = False
         self.told = 0
         self.is_told_any = False
         self.offered: PieceSet | None = None  # None: all we have
@@ -83,7 +84,9 @@ class PeerConnection:
         self.grants: deque[BlockRun] = deque()
         self.asked: dict[tuple[int, int], int] = {}
         self.cancels: list[BlockRun] = []
-        self.upload_queue: deque[UploadRequest] = deque()
+        # A dict, so that a request is found and taken back at once. A plain one would walk over all
+        # that were served before it finds its first.
+        self.upload_queue: OrderedDict[UploadRequest, None] = OrderedDict()
         self.is_queue_unordered = False
         self.should_unchoke = False
         self.unchoked_at: float | None = None
@@ -97,6 +100,9 @@ class PeerConnection:
         self.refused = 0
         self.unrequested = 0
         self.metadata_requests: deque[int] = deque()
+        self.metadata_asked = 0
+        self.known_haves = 0  # HAVEs of pieces we know it has that it may still send
+        self.talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
         self.max_request = BLOCK_LENGTH
         self.wakeup = Wakeup()
         self.upload_at = 0.0
@@ -183,27 +189,37 @@ class PeerConnection:
         bucket = self.torrent.context.download_bucket
         rate = bucket.rate
         most = None if rate is None else max(BLOCK_LENGTH, int(rate * LIMITED_READ_SECONDS))
-        batch = 0
+        turn = ReadTurn()
+        goes_on = False
         while True:
+            if wire.is_behind:
+                # A peer that says a lot at once: the others are heard in between.
+                await trio.lowlevel.checkpoint()
+                handle(self, wire.parse_more(), trio.current_time())
+                goes_on = False
+                continue
             buffers = wire.receive_buffers()
             if most is not None:
                 buffers = [buffers[0][:most]]
             # A read that was filled has most likely left something, so no turn of the loop is due.
-            count = stream.try_receive_into(buffers) if batch > 0 else None
+            count = stream.try_receive_into(buffers) if goes_on else None
             if count is None:
-                batch = READ_BATCH
                 count = await stream.receive_into(buffers)
-            now = trio.current_time()
+                now = trio.current_time()
+                turn.begin(now)
+            else:
+                now = trio.current_time()
             self.last_received = now
             events = wire.received(count)
             if count == 0:
                 raise PeerClosedError("it closed the connection")
             handle(self, events, now)
-            batch = batch - count if count == sum(map(len, buffers)) else 0
+            is_full = count == sum(map(len, buffers))
+            goes_on = is_full and turn.goes_on(count, len(events), trio.current_time())
             if bucket.rate is not None:
                 pause = bucket.take(count, now)
                 if pause > 0:
-                    batch = 0
+                    goes_on = False
                     await trio.sleep(pause)
 
     async def _write(self) -> None:
@@ -238,6 +254,7 @@ class PeerConnection:
         assert download is not None
         assert info is not None
         self.is_attached = True
+        self.known_haves = info.piece_count
         self.wire.place_block = partial(download.place_block, self.key)
         self.identity = self.address
         now = trio.current_time()

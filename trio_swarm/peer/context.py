@@ -12,6 +12,7 @@ from trio_swarm.peer.places import Places
 from trio_swarm.peer.sending import BatchBuffers
 from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings
+from trio_swarm.swarm.idle_talk import TalkativeHosts
 from trio_swarm.swarm.token_bucket import TokenBucket
 
 
@@ -36,6 +37,7 @@ class NodeContext(Struct, kw_only=True):
     emit: Callable[[Event], None]
     places: Places
     """For the peers of all torrents."""
+    talkative: TalkativeHosts = field(default_factory=TalkativeHosts)
     batch_buffers: BatchBuffers = field(default_factory=BatchBuffers)
     next_key: int = field(default=0)
 

@@ -7,6 +7,7 @@ import trio
 
 from trio_swarm import events
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.foreign_text import shown
 from trio_swarm.peer.streams import PeerStream, connect, is_ip_address, look_up
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.peer_messages import HandshakeReceived, WireEvent
@@ -76,7 +77,7 @@ async def _dial(
         if dialled is not None:
             refusal = torrent.peer_set.admit(*dialled, is_outgoing=True)
     except (OSError, trio.TooSlowError, RemoteProtocolError, trio.BrokenResourceError) as error:
-        refusal = str(error) or type(error).__name__
+        refusal = shown(str(error)) or type(error).__name__
     finally:
         limit.release_on_behalf_of(token)
         torrent.peer_set.dial_wakeup.set()

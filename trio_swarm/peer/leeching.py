@@ -18,16 +18,13 @@ from trio_swarm.protocol.peer_messages import BlockReceived
 from trio_swarm.protocol.wire_buffers import BlockPlace
 from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.swarm.guard import GuardedScheduler
+from trio_swarm.swarm.lazy_haves import LazyHaves
 from trio_swarm.swarm.ledger import BlockOutcome, Ledger
 from trio_swarm.swarm.lengths import Lengths
 from trio_swarm.swarm.rates import RateEstimate
 
 MIN_OPEN_PIECES = 4
 """Pieces that may be in flight however large they are: fewer would serialise peers."""
-
-LAZY_HAVES = 64
-"""New pieces after which even those peers are told that have them, and so need not hurry to know.
-Whenever they are sent anything, they are told before."""
 
 MAX_OPEN_PIECES = 4096
 """Pieces in flight however small they are: beyond it bookkeeping outgrows the gain."""
@@ -81,7 +78,7 @@ class Download:
         self._finished_jobs: deque[PieceJob] = deque()
         self._jobs_pending = 0
         self._job_done = Wakeup()
-        self._unsaid = 0
+        self._lazy_haves = LazyHaves()
         self._plans_at = math.inf  # when the planning task plans next if nobody wakes it
 
     # --- called by connections ------------------------------------------------------------------
@@ -166,8 +163,10 @@ class Download:
             now = trio.current_time()
             self.ledger.expire(now)
             self._hand_out(now)
+            if now >= self._lazy_haves.due_at:
+                self._tell_everybody()
             self._plans_at = self.ledger.next_deadline()
-            with trio.move_on_at(self._plans_at):
+            with trio.move_on_at(min(self._plans_at, self._lazy_haves.due_at)):
                 await self.wakeup.wait()
 
     def _hand_out(self, now: float) -> None:
@@ -211,17 +210,23 @@ class Download:
 
     def _say_haves(self, verified: PieceSet) -> None:
         """Have the connections told of new pieces: those that lack one at once, others in time."""
-        self._unsaid += verified.bit_count()
-        is_due = self._unsaid >= LAZY_HAVES or self.ledger.is_complete
-        if is_due:
-            self._unsaid = 0
+        ledger = self.ledger
+        is_due = self._lazy_haves.add(verified.bit_count(), trio.current_time())
+        if is_due or ledger.is_complete:
+            self._tell_everybody()
+            return
         for connection in self._connections.values():
-            if (
-                is_due
-                or not connection.is_attached
-                or verified & ~self.ledger.pieces_of(connection.key)
-            ):
+            if not connection.is_attached:
                 connection.wakeup.set()
+                continue
+            source = ledger.source(connection.key)
+            if verified & ~source.pieces or ledger.may_show_more(source):
+                connection.wakeup.set()
+
+    def _tell_everybody(self) -> None:
+        self._lazy_haves.told()
+        for connection in self._connections.values():
+            connection.wakeup.set()
 
     def have_bytes(self) -> int:
         """Return the bytes of verified pieces."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.errors import IdleTalkError
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metadata_assembler import MetadataAssembler
 from trio_swarm.protocol.metadata_exchange import (
@@ -69,6 +69,12 @@ class MetadataExchange:
         self._assembler.remove_peer(connection.key)
         self._wakeup.set()
 
+    @property
+    def piece_count(self) -> int:
+        """How many pieces the metadata has; 0 while it is not known."""
+        info = self._torrent.info
+        return 0 if info is None else metadata_piece_count(len(info.raw))
+
     def message(self, connection: "PeerConnection", payload: bytes) -> None:
         """Act on a ut_metadata message of a peer; raises RemoteProtocolError if it is wrong."""
         match parse_metadata_message(payload):
@@ -103,8 +109,9 @@ class MetadataExchange:
     @staticmethod
     def _requested(connection: "PeerConnection", piece: int) -> None:
         if len(connection.metadata_requests) >= METADATA_QUEUE:
-            raise RemoteProtocolError("it asks for metadata faster than it takes it")
+            raise IdleTalkError("it asks for metadata faster than it takes it")
         connection.metadata_requests.append(piece)
+        connection.metadata_asked += 1
         connection.wakeup.set()
 
     @staticmethod

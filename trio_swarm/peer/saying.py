@@ -1,6 +1,6 @@
 """What we say to a peer: the difference between what it should know by now and what it was told."""
 
-from collections import deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from trio_swarm import piece_sets
@@ -99,6 +99,8 @@ def _tell_pieces(peer: "PeerConnection", have: int) -> None:
             for piece in piece_sets.iterate(new):
                 wire.send_have(piece)
             peer.told |= new
+            # Each may make it interested, and not interested again once it has the piece.
+            peer.talk.earned += 2 * new.bit_count()
     if peer.allowed_fast_untold:
         for piece in peer.allowed_fast_untold:
             wire.send_allowed_fast(piece)
@@ -117,13 +119,13 @@ def _tell_choke(peer: "PeerConnection") -> None:
         return
     wire.send_choke()
     # BEP 6: every request a choke drops is rejected, but allowed-fast ones may stay.
-    kept: deque[UploadRequest] = deque()
+    kept: list[UploadRequest] = []
     for request in peer.upload_queue:
         if request.piece in peer.allowed_fast:
             kept.append(request)
         elif wire.fast:
             wire.send_reject(request.piece, request.begin, request.length)
-    peer.upload_queue = kept
+    peer.upload_queue = OrderedDict.fromkeys(kept)
 
 
 def _ask(peer: "PeerConnection", download: "Download", run: BlockRun) -> None:
@@ -178,12 +180,13 @@ def _serve(peer: "PeerConnection", now: float) -> None:
     sent = 0
     blocks: list[UploadRequest] = []
     while peer.upload_queue and sent < batch:
-        request = peer.upload_queue.popleft()
+        request, _ = peer.upload_queue.popitem(last=False)
         peer.wire.send_block(request.piece, request.begin, request.length)
         blocks.append(request)
         sent += request.length
     if sent:
         peer.moved_at = now
+        peer.talk.earned += sent // BLOCK_LENGTH
     peer.uploaded += sent
     peer.uploaded_since_unchoke += sent
     peer.upload_rate.add(sent, now)

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
 
@@ -80,7 +80,7 @@ class Upload:
         """Put a peer's requests into the order to serve them."""
         ordered = self._begun.order(connection, trio.current_time())
         if ordered is not None:
-            connection.upload_queue = deque(ordered)
+            connection.upload_queue = OrderedDict.fromkeys(ordered)
 
     def put_out(
         self, connection: PeerConnection, blocks: Iterable[UploadRequest], now: float

@@ -12,7 +12,14 @@ from typing import Protocol
 
 import trio
 
+from trio_swarm.announcing import lookups
+from trio_swarm.announcing.lookups import LOOKUP_TIMEOUT
 from trio_swarm.protocol.addresses import Address
+
+MAX_LOOKUPS = 8
+"""Names of peers looked up at once, hung lookups included. Few peers have names."""
+
+_lookups: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("names of peers")
 
 MAX_PARTS = 512
 """Pieces of memory a call sends; the system takes 1,024."""
@@ -248,13 +255,27 @@ async def connect(address: Address, patience: float, *, source_host: str = "") -
 
 
 async def look_up(address: Address) -> list[Address]:
-    """Return the IP addresses of a host by name; raises OSError if it has none."""
+    """Return the IP addresses of a host by name; raises OSError if it has none, or asked too often.
+
+    A tracker can name thousands of hosts that no name server answers for: beyond MAX_LOOKUPS at
+    once they fail, so that they keep no place of a peer that can be dialled.
+    """
     host, port = address
     try:
-        infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except ValueError as error:
+        limiter = _lookups.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(MAX_LOOKUPS)
+        _lookups.set(limiter)
+    if limiter.available_tokens == 0:
+        raise OSError("too many names of peers are being looked up")
+    try:
+        with trio.fail_after(LOOKUP_TIMEOUT):
+            found = await lookups.look_up(host, port, socket.SOCK_STREAM, limiter)
+    except trio.TooSlowError:
+        raise OSError(f"no answer of a name server in {LOOKUP_TIMEOUT:g} seconds") from None
+    except (ValueError, OverflowError) as error:
         raise OSError(f"not a host name: {error}") from error
-    return list(dict.fromkeys((str(sockaddr[0]), port) for *_, sockaddr in infos))
+    return list(dict.fromkeys((sockaddr[0], port) for sockaddr in found))
 
 
 def is_ip_address(host: str) -> bool:

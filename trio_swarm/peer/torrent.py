@@ -49,6 +49,11 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     open_files: Callable[[Info], TorrentFiles]
     """Blocking; run in a thread."""
     tiers: Sequence[Sequence[str]]
+    """Tiers of trackers: the torrent's own, then those a person named."""
+    own_tiers: Sequence[Sequence[str]] | None = None
+    """Those to keep to if the metadata turns out to be private (BEP 27); None: all of `tiers`."""
+    linked_peers: Sequence[Address] = ()
+    """Peers that a magnet link names beside those trackers."""
     is_share: bool = False
     """It was whole from the start: its completion is no news."""
     peers: Sequence[Address] = ()
@@ -87,13 +92,13 @@ class Torrent:
             slots=context.settings.upload_slots,
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
         )
-        self._trackers = Trackers(self, plan.tiers)
+        self._trackers = Trackers(self, plan)
         self._started_at = trio.current_time()
         self._scope = trio.CancelScope()
         self._started = trio.Event()
         self._complete = trio.Event()
         self._over = trio.Event()
-        for address in plan.peers:
+        for address in (*plan.peers, *plan.linked_peers):
             self.peer_set.candidates.add(address, self._started_at)
 
     # --- what a program asks --------------------------------------------------------------------
@@ -138,7 +143,7 @@ class Torrent:
         return Magnet(
             info_hash=self.info_hash,
             name=self.info.name if self.info is not None else self.name or None,
-            trackers=tuple(url for tier in self._plan.tiers for url in tier),
+            trackers=tuple(url for tier in self._trackers.tiers for url in tier),
             peers=(),
             length=self.info.length if self.info is not None else self.expected_size,
         ).to_uri()
@@ -183,13 +188,13 @@ class Torrent:
                 self._started.set()
                 nursery.start_soon(self._say_when_lonely, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
-                    nursery.start_soon(self._trackers.announcer.run, name=f"announce {self.name}")
+                    nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
                     self._learned(await self.metadata.wait())
                     await self._open()
                 else:
                     # First what is there, so that the first announce tells seeder from leecher.
                     await self._open()
-                    nursery.start_soon(self._trackers.announcer.run, name=f"announce {self.name}")
+                    nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
                 nursery.start_soon(self.upload.run, name=f"choke for {self.name}")
                 nursery.start_soon(self.upload.reveal, name=f"reveal for {self.name}")
                 if self._recording is not None:
@@ -201,14 +206,16 @@ class Torrent:
                 async with trio.open_nursery() as nursery:
                     if self._recording is not None:
                         nursery.start_soon(self._recording.close)
-                    nursery.start_soon(self._trackers.announcer.stop)
+                    nursery.start_soon(self._trackers.stop)
                     nursery.start_soon(self._close_files)
 
     def _learned(self, info: Info) -> None:
-        self.metainfo = Metainfo(
-            info=info, announce_tiers=tuple(tuple(tier) for tier in self._plan.tiers)
-        )
         self.name = self.name or info.name
+        if info.private:
+            self._trackers.keep_private()
+        self.metainfo = Metainfo(
+            info=info, announce_tiers=tuple(tuple(tier) for tier in self._trackers.tiers)
+        )
         self.peer_set.wake()
         self.context.emit(
             events.MetadataReceived(
@@ -284,7 +291,7 @@ class Torrent:
         self.state = "seeding"
         self._complete.set()
         if not was_complete:
-            self._trackers.announcer.completed()
+            self._trackers.completed()
         if not self._plan.is_share:
             self._tell_completed(download, files.root, info.length)
         self.upload.wakeup.set()
@@ -342,7 +349,7 @@ class Torrent:
         self.metadata.peer_left(connection)
         self.upload.wakeup.set()
         if not self.peer_set.connections and not self.is_complete:
-            self._trackers.announcer.announce_now()
+            self._trackers.announce_now()
 
     def _piece_verified(self, piece: int) -> None:
         self.context.emit(events.PieceVerified(info_hash=self.info_hash.hex(), piece=piece))

@@ -1,4 +1,11 @@
-"""What a torrent tells its trackers, and what it makes of their answers."""
+"""What a torrent tells its trackers, and what it makes of their answers.
+
+A private torrent (BEP 27) is told to its own trackers only, one at a time, and its peers are those
+of that tracker: when another one steps in, the peers that it does not name are left. Its name is
+registered nowhere. A person may overrule all that (`NodeSettings.trackers_for_private`). Of a
+torrent fetched by a magnet link it shows only with the metadata whether it is private; the trackers
+that were told until then are told that we stopped.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,33 +16,104 @@ import trio
 from trio_swarm import events
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.errors import TrackerError
+from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 
 if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent
+    from trio_swarm.peer.torrent import Torrent, TorrentPlan
 
 UNKNOWN_LEFT = 1 << 40
 """What `left` says while the size is unknown: we are a leecher, not a seeder."""
 
+MAX_WARNINGS = 3
+"""Different warnings of one tracker that are told: it could make up a new one each time."""
+
 
 class Trackers:
-    """The trackers of one torrent: `announcer` keeps them told, and their peers become candidates.
+    """The trackers of one torrent: they are kept told, and their peers become candidates."""
 
-    `tiers` are URLs, as an announcer takes them.
-    """
+    def __init__(self, torrent: "Torrent", plan: "TorrentPlan") -> None:
+        self._torrent = torrent
+        self._plan = plan
+        self._key = torrent.context.rng.getrandbits(32)
+        self._scope = trio.CancelScope()
+        self._is_private = False
+        self._source = ""
+        """The tracker that a private torrent's peers come from."""
+        self._peers_of: dict[str, tuple[Address, ...]] = {}
+        """Whom each tracker named last."""
+        self._warnings: dict[str, set[str]] = {}
+        self.tiers = plan.tiers
+        self._announcer = self._make_announcer()
+        if plan.metainfo is not None and plan.metainfo.info.private:
+            self.keep_private()
 
-    def __init__(self, torrent: "Torrent", tiers: Sequence[Sequence[str]]) -> None:
-        context = torrent.context
-        self.announcer = Announcer(
+    async def run(self) -> None:
+        """Keep the trackers told until cancelled."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                announcer = self._announcer
+                with trio.CancelScope() as self._scope:
+                    await announcer.run()
+                    await trio.sleep_forever()
+                # Another one took over, and has taken those that it goes on with.
+                nursery.start_soon(announcer.stop)
+
+    async def stop(self) -> None:
+        """Tell every tracker that may list us that we stopped; call it when `run` is cancelled."""
+        await self._announcer.stop()
+
+    def completed(self) -> None:
+        """Tell the trackers that everything is here."""
+        self._announcer.completed()
+
+    def announce_now(self) -> None:
+        """Ask for peers soon."""
+        self._announcer.announce_now()
+
+    def keep_private(self) -> None:
+        """Keep to the torrent's own trackers from now on: it is private."""
+        own = self._plan.own_tiers if self._plan.own_tiers is not None else self._plan.tiers
+        own_urls = {url for tier in own for url in tier}
+        others = [url for tier in self._plan.tiers for url in tier if url not in own_urls]
+        if self._torrent.context.settings.trackers_for_private:
+            if others:
+                self._tell(events.PrivacyOverruled, trackers=others)
+            return
+        if others:
+            self._tell(events.PrivateTorrent, left_out=others)
+        self._is_private = True
+        self.tiers = own
+        former, self._announcer = self._announcer, self._make_announcer()
+        former.hand_over(self._announcer)
+        self._scope.cancel()
+        if others or (own_urls and self._plan.linked_peers):
+            self._leave_others([peer for url in own_urls for peer in self._peers_of.get(url, ())])
+
+    def _tell(self, kind: type[events.Event], **fields: object) -> None:
+        torrent = self._torrent
+        torrent.context.emit(
+            kind(info_hash=torrent.info_hash.hex(), share_name=torrent.name, **fields)
+        )
+
+    def _leave_others(self, peers: Sequence[Address]) -> None:
+        """Keep to these peers, and to those that the person named."""
+        # Who has no tracker of its own has nobody but the peers of its link.
+        linked = () if any(self.tiers) else self._plan.linked_peers
+        self._torrent.peer_set.keep_only({*peers, *self._plan.peers, *linked})
+
+    def _make_announcer(self) -> Announcer:
+        context = self._torrent.context
+        return Announcer(
             context.clients,
-            tiers,
+            self.tiers,
             make_request=self._request,
             on_answer=self._answered,
             on_failure=self._failed,
+            on_silence=self._is_silent,
             rng=context.rng,
+            one_at_a_time=self._is_private,
         )
-        self._torrent = torrent
-        self._key = context.rng.getrandbits(32)
 
     def _request(self, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
@@ -52,13 +130,21 @@ class Trackers:
             left=left,
             event=event,
             key=self._key,
-            share_name=torrent.name or None,
+            # Whoever asks a tracker for names would find it.
+            share_name=None if self._is_private else torrent.name or None,
             size=size,
         )
 
     def _answered(self, tracker: str, answer: AnnounceAnswer) -> None:
         torrent = self._torrent
         now = trio.current_time()
+        if not any(tracker in tier for tier in self.tiers):
+            return  # it was on its way when the torrent turned out to be private
+        self._peers_of[tracker] = answer.peers
+        if self._is_private and tracker != self._source:
+            if self._source:
+                self._leave_others(answer.peers)
+            self._source = tracker
         for address in answer.peers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()
@@ -72,6 +158,18 @@ class Trackers:
                 interval=answer.interval,
             )
         )
+        if answer.warning is not None:
+            self._warned(tracker, answer.warning)
+
+    def _warned(self, tracker: str, text: str) -> None:
+        told = self._warnings.setdefault(tracker, set())
+        if text not in told and len(told) < MAX_WARNINGS:
+            told.add(text)
+            self._torrent.context.emit(
+                events.TrackerWarning(
+                    info_hash=self._torrent.info_hash.hex(), tracker=tracker, text=text
+                )
+            )
 
     def _failed(self, tracker: str, error: TrackerError, retry_in: float) -> None:
         torrent = self._torrent
@@ -81,5 +179,12 @@ class Trackers:
                 tracker=tracker,
                 reason=str(error),
                 retry_in=retry_in if math.isfinite(retry_in) else None,
+            )
+        )
+
+    def _is_silent(self, tracker: str, seconds: float) -> None:
+        self._torrent.context.emit(
+            events.TrackerSilent(
+                info_hash=self._torrent.info_hash.hex(), tracker=tracker, seconds=seconds
             )
         )

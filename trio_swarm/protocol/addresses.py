@@ -97,6 +97,34 @@ def parse_host_port(text: str, *, default_port: int | None = None) -> Address:
     return host, int(port)
 
 
+def host_fault(host: str) -> str | None:
+    """Return why `host` can be no address and no name of a host, None if it can.
+
+    Resolvers raise errors of many kinds for the rest: empty labels, labels above 63 characters,
+    what IDNA cannot encode, NULs.
+    """
+    shown = repr(host if len(host) <= 100 else f"{host[:100]}...")
+    # A zone follows an IPv6 address.
+    name = host.partition("%")[0] if ":" in host else host
+    if ":" in name:
+        try:
+            IPv6Address(name)
+        except ValueError:
+            return f"not an IPv6 address: {shown}"
+        return None
+    # The C library takes "*" for every address of this machine.
+    if len(name) > MAX_HOST_LENGTH + 1 or not _HOST.fullmatch(name) or name == "*":
+        return f"not a host name: {shown}"
+    try:
+        encoded = name.removesuffix(".").encode("idna")
+    except UnicodeError:
+        encoded = b""
+    labels = encoded.split(b".")
+    if len(encoded) > MAX_HOST_LENGTH or not all(0 < len(label) <= 63 for label in labels):
+        return f"not a host name: {shown} (labels have 1 to 63 characters that IDNA can encode)"
+    return None
+
+
 def format_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     """Return `host:port`, an IPv6 host in brackets; takes what the socket module gives, too."""
     host, port = address[:2]

@@ -38,10 +38,15 @@ class AnnounceRequest(Struct, frozen=True, kw_only=True):
     num_want: int = DEFAULT_NUM_WANT
     share_name: str | None = None
     size: int | None = None
+    tracker_id: bytes | None = None
+    """What this tracker wants to hear again (BEP 3, "tracker id"); HTTP only."""
 
 
 class AnnounceAnswer(Struct, frozen=True, kw_only=True):
-    """What a tracker told: `interval` and `min_interval` in seconds, as sent (not clamped)."""
+    """What a tracker told: `interval` and `min_interval` in seconds, as sent (not clamped).
+
+    Either is 0 if it did not tell.
+    """
 
     interval: float
     seeders: int
@@ -49,6 +54,7 @@ class AnnounceAnswer(Struct, frozen=True, kw_only=True):
     peers: tuple[Address, ...]
     min_interval: float = 0.0
     warning: str | None = None
+    tracker_id: bytes | None = None
 
 
 class ScrapeCounts(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from trio_swarm.errors import BencodeError
+from trio_swarm.foreign_text import shown
 
 Value: TypeAlias = int | bytes | list["Value"] | dict[bytes, "Value"]
 Encodable: TypeAlias = (
@@ -82,7 +83,16 @@ def _as_bytes(text: object) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise BencodeError(f"text that UTF-8 cannot hold: {text!r}") from error
+        raise BencodeError(f"text that UTF-8 cannot hold: {shown(text)}") from error
+
+
+def shown_value(value: Value | None) -> str:
+    """Return what a stranger put in a place, for a message: short, whatever it is."""
+    if isinstance(value, bytes):
+        return repr(shown(value))
+    if isinstance(value, int):
+        return str(value)
+    return "nothing" if value is None else "a list" if isinstance(value, list) else "a dictionary"
 
 
 def decode(data: bytes) -> Value:
@@ -123,7 +133,7 @@ def raw_value(data: bytes, key: bytes) -> bytes:
     """
     _, spans = decode_with_spans(data)
     if key not in spans:
-        raise BencodeError(f"no key {key!r}")
+        raise BencodeError(f"no key {shown(key)}")
     return data[spans[key]]
 
 
@@ -161,7 +171,9 @@ def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of
             value = data[begin:at]
             if entries is not None and key is None:
                 if value in entries:
-                    raise BencodeError(f"key {value[:40]!r} twice in one dictionary, at {start}")
+                    raise BencodeError(
+                        f"key {shown(value, 40)!r} twice in one dictionary, at {start}"
+                    )
                 key = value
                 continue
         elif lead == _END:

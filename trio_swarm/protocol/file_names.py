@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from trio_swarm.errors import MetainfoError
+from trio_swarm.foreign_text import shown
 
 MAX_COMPONENT_BYTES = 255
 """Of UTF-8: what Linux, macOS and Windows file systems hold (NAME_MAX)."""
@@ -104,7 +105,7 @@ def check_distinct(paths: Sequence[tuple[str, ...]]) -> None:
     ordered = sorted(paths)
     for earlier, later in pairwise(ordered):
         if later[: len(earlier)] == earlier:
-            raise MetainfoError(f"two files at {'/'.join(earlier)!r}")
+            raise MetainfoError(f"two files at {shown('/'.join(earlier))!r}")
 
 
 def check_extent(path: Sequence[str]) -> None:

@@ -1,11 +1,14 @@
-"""HTTP tracker requests and answers, as URLs and bytes: BEP 3, 7, 23, 48.
+"""HTTP tracker requests and answers, as URLs and bytes: BEP 3, 7, 23, 31, 48.
 
 Parse functions raise RemoteProtocolError for bytes that are no answer, and TrackerRefusedError for
 a `failure reason`.
 """
 
+import math
 import re
 from collections.abc import Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from trio_swarm.errors import (
@@ -14,14 +17,20 @@ from trio_swarm.errors import (
     RemoteProtocolError,
     TrackerRefusedError,
 )
-from trio_swarm.protocol.addresses import Address, unpack_addresses
+from trio_swarm.protocol.addresses import (
+    IPV4_SIZE,
+    IPV6_SIZE,
+    MAX_HOST_LENGTH,
+    Address,
+    unpack_addresses,
+)
 from trio_swarm.protocol.announces import (
     AnnounceAnswer,
     AnnounceEvent,
     AnnounceRequest,
     ScrapeCounts,
 )
-from trio_swarm.protocol.bencode import Value, decode
+from trio_swarm.protocol.bencode import Value, decode_prefix
 
 MAX_BODY = 2**20
 """Bytes of an answer: thousands of peers, or the scrape of thousands of swarms."""
@@ -35,7 +44,13 @@ MAX_SCRAPE = 50
 MAX_MESSAGE = 200
 """Characters of a message shown."""
 
-_DEFAULT_INTERVAL = 1800
+MAX_TRACKER_ID = 256
+"""Bytes of a `tracker id` that is sent back."""
+
+MAX_DIGITS = 20
+"""Digits of a number written as text that are read."""
+
+_NO_WORDS = "error without a message"
 # An IP address or a DNS name (BEP 3, "trackers": peers' `ip`).
 _HOST = re.compile(r"[0-9A-Za-z_.:-]{1,253}")
 
@@ -55,6 +70,8 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
     ]
     if request.num_want >= 0:
         fields.append(f"numwant={request.num_want}")
+    if request.tracker_id is not None:
+        fields.append(f"trackerid={quote(request.tracker_id, safe='')}")
     if request.event is not AnnounceEvent.NONE:
         fields.append(f"event={request.event.name.lower()}")
     return _with_query(url, fields)
@@ -74,29 +91,26 @@ def scrape_url(url: str, info_hashes: Sequence[bytes]) -> str:
 
 
 def parse_announce_answer(body: bytes, *, tracker: str) -> AnnounceAnswer:
-    """Return what the tracker answered; peers of any form are understood, bad ones left out."""
+    """Return what the tracker answered: all of it that makes sense, the rest is left out.
+
+    As libtorrent and aria2 do: peers in any form, the whole ones of a list that ends in the middle
+    of one, numbers as texts; what comes behind the answer is ignored.
+    """
     answer = _parse_dictionary(body, tracker)
-    peers: list[Address] = []
-    match answer.get(b"peers"):
-        case bytes(packed):
-            peers += unpack_addresses(packed[: 6 * MAX_PEERS], ipv6=False)
-        case list(items):
-            peers += (peer for item in items[:MAX_PEERS] if (peer := _parse_peer(item)))
-        case None:
-            pass
-        case _:
-            raise RemoteProtocolError("the peers of a tracker's answer are neither text nor list")
-    match answer.get(b"peers6"):
-        case bytes(packed):
-            peers += unpack_addresses(packed[: 18 * MAX_PEERS], ipv6=True)
+    peers = [*_parse_peers(answer.get(b"peers")), *_unpack_peers(answer.get(b"peers6"), ipv6=True)]
     warning = answer.get(b"warning message")
+    tracker_id = answer.get(b"tracker id")
     return AnnounceAnswer(
-        interval=float(_count(answer, b"interval", _DEFAULT_INTERVAL)),
+        interval=float(_count(answer, b"interval")),
         min_interval=float(_count(answer, b"min interval")),
         seeders=_count(answer, b"complete"),
         leechers=_count(answer, b"incomplete"),
         peers=tuple(peer for peer in dict.fromkeys(peers) if peer[1]),
-        warning=_message(warning) if isinstance(warning, bytes) else None,
+        warning=_message(warning) if isinstance(warning, bytes) and warning else None,
+        # A longer one is not worth a longer URL.
+        tracker_id=tracker_id
+        if isinstance(tracker_id, bytes) and 0 < len(tracker_id) <= MAX_TRACKER_ID
+        else None,
     )
 
 
@@ -111,49 +125,125 @@ def parse_scrape_answer(body: bytes, *, tracker: str) -> dict[bytes, ScrapeCount
             completed=_count(counts, b"downloaded"),
             leechers=_count(counts, b"incomplete"),
         )
-        for info_hash, counts in files.items()
-        if len(info_hash) == 20 and isinstance(counts, dict)
+        for key, counts in files.items()
+        if (info_hash := _info_hash(key)) is not None and isinstance(counts, dict)
     }
 
 
-def failure_reason(body: bytes) -> str | None:
-    """Return the `failure reason` in `body`, None if it holds none (or is not an answer at all)."""
+def parse_refusal(body: bytes, *, tracker: str) -> TrackerRefusedError | None:
+    """Return the refusal that `body` is, None if it is none (or no answer at all).
+
+    `failure reason`, and when to come again: `retry in`, minutes or "never" (BEP 31), else the
+    intervals.
+    """
     try:
-        answer = decode(body)
+        answer, _ = decode_prefix(body)
     except BencodeError:
         return None
     reason = answer.get(b"failure reason") if isinstance(answer, dict) else None
-    return _message(reason) if isinstance(reason, bytes) else None
+    if not isinstance(answer, dict) or reason is None:
+        return None
+    text = _message(reason) if isinstance(reason, bytes) else _NO_WORDS
+    return TrackerRefusedError(text, tracker=tracker, retry_in=_retry_in(answer))
+
+
+def is_whole_answer(body: bytes) -> bool:
+    """Whether `body` begins with a whole bencoded value: then nothing more need come."""
+    try:
+        decode_prefix(body)
+    except BencodeError:
+        return False
+    return True
+
+
+def parse_retry_after(text: str, now: float) -> float | None:
+    """Return the seconds that a `Retry-After` header says: seconds, or a date; None for neither.
+
+    `now` is seconds since 1970 (RFC 9110, 10.2.3).
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:MAX_DIGITS])
+    try:
+        date = parsedate_to_datetime(text[:MAX_MESSAGE])
+        when = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return max(0.0, when - now)
+
+
+def _retry_in(answer: dict[bytes, Value]) -> float | None:
+    value = answer.get(b"retry in")
+    if isinstance(value, bytes) and value.strip().lower() == b"never":
+        return math.inf
+    if minutes := _count(answer, b"retry in"):
+        return 60.0 * minutes
+    seconds = max(_count(answer, b"interval"), _count(answer, b"min interval"))
+    return float(seconds) if seconds else None
 
 
 def _parse_dictionary(body: bytes, tracker: str) -> dict[bytes, Value]:
     if len(body) > MAX_BODY:
         raise RemoteProtocolError(f"a tracker's answer of more than {MAX_BODY} bytes")
     try:
-        answer = decode(body)
+        # A line break behind it is common.
+        answer, _ = decode_prefix(body)
     except BencodeError as error:
         raise RemoteProtocolError(f"not a tracker's answer: {error}") from error
     if not isinstance(answer, dict):
         raise RemoteProtocolError("not a tracker's answer: no dictionary")
-    if (reason := failure_reason(body)) is not None:
-        raise TrackerRefusedError(reason, tracker=tracker)
+    if (refusal := parse_refusal(body, tracker=tracker)) is not None:
+        raise refusal
     return answer
+
+
+def _parse_peers(value: Value | None) -> list[Address]:
+    if not isinstance(value, list):
+        return _unpack_peers(value, ipv6=False)
+    return [peer for item in value[:MAX_PEERS] if (peer := _parse_peer(item))]
+
+
+def _unpack_peers(value: Value | None, *, ipv6: bool) -> list[Address]:
+    if not isinstance(value, bytes):
+        return []
+    size = IPV6_SIZE if ipv6 else IPV4_SIZE
+    whole = min(len(value) // size, MAX_PEERS) * size
+    return unpack_addresses(value[:whole], ipv6=ipv6)
 
 
 def _parse_peer(item: Value) -> Address | None:
     if not isinstance(item, dict):
         return None
-    match item.get(b"ip"), item.get(b"port"):
-        case bytes(host), int(port) if 0 < port < 65536:
-            text = host.decode("ascii", "replace")
-            return (text, port) if _HOST.fullmatch(text) else None
-    return None
+    host = item.get(b"ip")
+    port = _count(item, b"port")
+    if not isinstance(host, bytes) or not 0 < port < 65536:
+        return None
+    text = host[: MAX_HOST_LENGTH + 1].decode("ascii", "replace")
+    return (text, port) if _HOST.fullmatch(text) else None
 
 
-def _count(answer: dict[bytes, Value], key: bytes, default: int = 0) -> int:
+def _info_hash(key: bytes) -> bytes | None:
+    """Return the info-hash that a key of a scrape answer stands for.
+
+    npm's bittorrent-tracker (11.2) writes its 20 bytes as if they were Latin-1 text, in UTF-8.
+    """
+    if len(key) == 20:
+        return key
+    try:
+        key = key.decode().encode("latin-1")
+    except UnicodeError:
+        return None
+    return key if len(key) == 20 else None
+
+
+def _count(answer: dict[bytes, Value], key: bytes) -> int:
+    """Return the number under `key`, also if it is written as a text; 0 if there is none."""
     value = answer.get(key)
+    # The length first: int() of a long text is slow, or refused.
+    if isinstance(value, bytes) and len(value) <= MAX_DIGITS and value.isdigit():
+        value = int(value)
     # A float is made of it, and no clock or swarm is larger.
-    return min(max(value, 0), 2**53) if isinstance(value, int) else default
+    return min(max(value, 0), 2**53) if isinstance(value, int) else 0
 
 
 def _message(text: bytes) -> str:
@@ -162,7 +252,7 @@ def _message(text: bytes) -> str:
         for character in text[: 4 * MAX_MESSAGE].decode("utf-8", "replace")
         if character.isprintable()
     )
-    return shown[:MAX_MESSAGE].strip() or "error without a message"
+    return shown[:MAX_MESSAGE].strip() or _NO_WORDS
 
 
 def _with_query(url: str, fields: list[str]) -> str:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, MetainfoError
+from trio_swarm.foreign_text import shown
 from trio_swarm.protocol import bencode, file_names
 
 MAX_INFO_SIZE = 16 * 2**20
@@ -132,7 +133,7 @@ def build_info(
     try:
         raw = bencode.encode(entries)
     except BencodeError as error:
-        raise MetainfoError(f"{name!r} cannot be shared: {error}") from error
+        raise MetainfoError(f"{shown(name)!r} cannot be shared: {error}") from error
     return parse_info(raw, keep_names=True)
 
 
@@ -196,7 +197,7 @@ def _check_version(info: dict[bytes, bencode.Value]) -> None:
     """Refuse what is not (also) a version 1 torrent; to be done before any other check (BEP 52)."""
     version = info.get(b"meta version", 1)
     if version not in (1, 2):
-        raise MetainfoError(f"metainfo version {version!r} is not known")
+        raise MetainfoError(f"metainfo version {bencode.shown_value(version)} is not known")
     if b"pieces" not in info and (version == 2 or b"file tree" in info):
         raise MetainfoError("a v2-only torrent (BEP 52); only v1 and hybrid torrents are supported")
 

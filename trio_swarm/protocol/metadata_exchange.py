@@ -87,7 +87,7 @@ def parse_metadata_message(payload: bytes) -> MetadataMessage | None:
     if kind not in (_REQUEST, _DATA, _REJECT):
         return None
     if not isinstance(piece, int) or not 0 <= piece < metadata_piece_count(MAX_METADATA_SIZE):
-        raise RemoteProtocolError(f"ut_metadata piece {piece!r}")
+        raise RemoteProtocolError(f"ut_metadata piece {bencode.shown_value(piece)}")
     if kind == _REQUEST:
         return MetadataRequest(piece)
     if kind == _REJECT:

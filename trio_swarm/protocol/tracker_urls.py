@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from msgspec import Struct
 
+from trio_swarm import foreign_text
 from trio_swarm.errors import ConfigError, RemoteProtocolError
 from trio_swarm.protocol.addresses import parse_host_port
 
@@ -93,7 +94,8 @@ def _probably_meant(url: str) -> str | None:
         parse_host_port(host, default_port=_OUR_PORT)
     except ConfigError:
         return None
-    return f"{scheme}://{rest}"
+    meant = f"{scheme}://{rest}"
+    return meant if meant.isprintable() and len(meant) <= foreign_text.SHOWN_LENGTH else None
 
 
 def _split(url: str) -> TrackerUrl:
@@ -104,12 +106,15 @@ def _split(url: str) -> TrackerUrl:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"not a tracker URL: {shown!r} ({error})") from None
+        raise ConfigError(
+            f"not a tracker URL: {shown!r} ({foreign_text.shown(str(error))})"
+        ) from None
     if parts.scheme not in {"udp", "http", "https"}:
         raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
+    # Blanks, and what bytes that are no UTF-8 become.
     if not host or any(
-        ord(character) <= 32 or "\ud800" <= character <= "\udfff" for character in url
-    ):  # blanks, and what bytes that are no UTF-8 become
+        each <= " " or each.isspace() or "\ud800" <= each <= "\udfff" for each in url
+    ):
         raise ConfigError(f"tracker URL without a usable host: {shown!r}")
     if port is None:
         port = _DEFAULT_PORTS.get(parts.scheme)

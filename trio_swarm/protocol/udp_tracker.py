@@ -47,7 +47,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.protocol.addresses import unpack_addresses
+from trio_swarm.protocol.addresses import IPV4_SIZE, IPV6_SIZE, unpack_addresses
 from trio_swarm.protocol.announces import (
     AnnounceAnswer,
     AnnounceEvent,
@@ -74,6 +74,7 @@ __all__ = [
     "connect_answer",
     "connect_request",
     "error_answer",
+    "is_bare_refusal",
     "name_answer",
     "name_request",
     "parse_announce_answer",
@@ -303,6 +304,11 @@ def parse_answer_header(data: bytes) -> tuple[int, int]:
     return action, transaction_id
 
 
+def is_bare_refusal(data: bytes) -> bool:
+    """Whether an answer is 8 bytes of action 1: opentracker's refusal of an unlisted info-hash."""
+    return len(data) == _ANSWER_HEADER.size and parse_answer_header(data)[0] == Action.ANNOUNCE
+
+
 def parse_connect_answer(data: bytes) -> bytes:
     """Return the connection id (8 bytes) of a connect answer."""
     if len(data) < _CONNECT_ANSWER.size:
@@ -311,13 +317,18 @@ def parse_connect_answer(data: bytes) -> bytes:
 
 
 def parse_announce_answer(data: bytes, *, ipv6: bool) -> AnnounceAnswer:
-    """Return what an announce answer says; `ipv6`: it came over IPv6 (BEP 15, "IPv6")."""
+    """Return what an announce answer says; `ipv6`: it came over IPv6 (BEP 15, "IPv6").
+
+    Bytes behind the last whole address are ignored, as libtorrent does.
+    """
     if len(data) < _ANNOUNCE_ANSWER.size:
         raise RemoteProtocolError("announce answer too short")
     _, _, interval, leechers, seeders = _ANNOUNCE_ANSWER.unpack_from(data)
-    peers = unpack_addresses(data[_ANNOUNCE_ANSWER.size :], ipv6=ipv6)
+    whole = len(data) - (len(data) - _ANNOUNCE_ANSWER.size) % (IPV6_SIZE if ipv6 else IPV4_SIZE)
+    peers = unpack_addresses(data[_ANNOUNCE_ANSWER.size : whole], ipv6=ipv6)
     return AnnounceAnswer(
-        interval=float(interval),
+        # 32 bits with a sign (BEP 15): a negative one tells nothing.
+        interval=float(interval) if interval < 2**31 else 0.0,
         seeders=seeders,
         leechers=leechers,
         # Port 0 is nowhere; some trackers hand such peers out.

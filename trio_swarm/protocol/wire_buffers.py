@@ -2,7 +2,6 @@
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.peer_messages import (
     MAX_UNKNOWN_PIECES,
     AllowedFast,
@@ -147,7 +146,15 @@ class EarlyPieces:
     Never more than a bitfield of MAX_UNKNOWN_PIECES bits and a few hints.
     """
 
-    __slots__ = ("_bitfield_length", "_bits", "_has_all", "_has_none", "_hints", "_pieces_told")
+    __slots__ = (
+        "_beyond",
+        "_bitfield_length",
+        "_bits",
+        "_has_all",
+        "_has_none",
+        "_hints",
+        "_pieces_told",
+    )
 
     def __init__(self) -> None:
         # Wire bit order, so that one HAVE sets one bit in place; an int would be copied each time.
@@ -156,13 +163,16 @@ class EarlyPieces:
         self._has_all = False
         self._has_none = False
         self._pieces_told = False
+        self._beyond = 0  # one more than the highest index of a HAVE
         self._hints: list[Suggested | AllowedFast] = []
 
-    def bitfield(self, data: memoryview) -> None:
-        """Keep a bitfield; it replaces what was told before."""
+    def bitfield(self, data: memoryview) -> bool:
+        """Keep a bitfield; it replaces what was told before. Returns whether it is the first."""
+        is_first = self._bitfield_length is None
         self._replace(has_all=False, has_none=False)
         self._bits = bytearray(data)
         self._bitfield_length = len(data)
+        return is_first
 
     def have_all(self) -> None:
         """Keep a have-all."""
@@ -172,39 +182,45 @@ class EarlyPieces:
         """Keep a have-none."""
         self._replace(has_all=False, has_none=True)
 
-    def have(self, piece: int) -> None:
-        """Keep a HAVE; raises RemoteProtocolError for an index no torrent can have."""
-        self.check_index(piece)
+    def have(self, piece: int) -> bool:
+        """Keep a HAVE; returns whether it is news.
+
+        Raises RemoteProtocolError for an index no torrent can have.
+        """
+        if piece >= MAX_UNKNOWN_PIECES:
+            raise RemoteProtocolError(f"piece index {piece} is beyond any torrent's")
         self._pieces_told = True
+        self._beyond = max(self._beyond, piece + 1)
         self._has_none = False
         index = piece >> 3
         if index >= len(self._bits):
             self._bits.extend(bytes(index + 1 - len(self._bits)))
-        self._bits[index] |= 0x80 >> (piece & 7)
+        bit = 0x80 >> (piece & 7)
+        is_news = not self._bits[index] & bit
+        self._bits[index] |= bit
+        return is_news
 
-    def hint(self, hint: Suggested | AllowedFast) -> None:
-        """Keep a suggestion or an allowed-fast piece, as long as there are few."""
-        self.check_index(hint.piece)
-        if len(self._hints) < _MAX_EARLY_HINTS:
-            self._hints.append(hint)
-
-    @staticmethod
-    def check_index(piece: int) -> None:
-        """Raise RemoteProtocolError for an index no torrent can have."""
-        if piece >= MAX_UNKNOWN_PIECES:
-            raise RemoteProtocolError(f"piece index {piece} is beyond any torrent's")
+    def hint(self, hint: Suggested | AllowedFast) -> bool:
+        """Keep a suggestion or an allowed-fast piece, as long as there are few; False: too many."""
+        if len(self._hints) >= _MAX_EARLY_HINTS:
+            return False
+        self._hints.append(hint)
+        return True
 
     def resolve(self, piece_count: int) -> list[WireEvent]:
         """Check everything kept against the now known count and return it as events.
 
-        Raises RemoteProtocolError for what does not fit.
+        Spare bits of the bitfield and hints beyond the last piece are left out, as they are once
+        the count is known. Raises RemoteProtocolError for what does not fit.
         """
         width = (piece_count + 7) // 8
         if self._bitfield_length is not None and self._bitfield_length != width:
             raise RemoteProtocolError(
                 f"its bitfield has {self._bitfield_length} bytes, the torrent needs {width}"
             )
-        pieces = check_pieces(piece_sets.from_bitfield(self._bits), piece_count)
+        if self._beyond > piece_count:
+            raise RemoteProtocolError(f"it claims piece {self._beyond - 1} of {piece_count} pieces")
+        pieces = piece_sets.from_bitfield(self._bits) & piece_sets.full_set(piece_count)
         events: list[WireEvent] = []
         if self._has_all:
             events.append(HasAll(piece_sets.full_set(piece_count)))
@@ -212,10 +228,7 @@ class EarlyPieces:
             events.append(HasNone(0))
         elif self._pieces_told:
             events.append(HasPieces(pieces))
-        for hint in self._hints:
-            if hint.piece >= piece_count:
-                raise RemoteProtocolError(f"piece index {hint.piece} of {piece_count} pieces")
-            events.append(hint)
+        events += [hint for hint in self._hints if hint.piece < piece_count]
         return events
 
     def _replace(self, *, has_all: bool, has_none: bool) -> None:
@@ -224,12 +237,3 @@ class EarlyPieces:
         self._pieces_told = True
         self._has_all = has_all
         self._has_none = has_none
-
-
-def check_pieces(pieces: PieceSet, piece_count: int) -> PieceSet:
-    """Return `pieces`; raises RemoteProtocolError if one is beyond the last."""
-    if pieces >> piece_count:
-        raise RemoteProtocolError(
-            f"it claims piece {pieces.bit_length() - 1} of {piece_count} pieces"
-        )
-    return pieces

@@ -86,6 +86,10 @@ class WireLimits:
         if wrong:
             raise RemoteProtocolError(f"message {message_id} cannot have {length} bytes")
 
+    def has_piece(self, piece: int) -> bool:
+        """Whether the torrent, whose size is known, has this piece; no number is negative."""
+        return piece <= self.last_piece
+
     def check_index(self, piece: int) -> None:
         """Raise RemoteProtocolError for a piece beyond the last, if the last is known."""
         if self.piece_count is not None and piece >= self.piece_count:

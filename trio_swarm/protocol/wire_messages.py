@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from trio_swarm import piece_sets
-from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.errors import IdleTalkError, RemoteProtocolError
 from trio_swarm.protocol import peer_messages as m
 from trio_swarm.protocol.peer_messages import MessageId, WireEvent
-from trio_swarm.protocol.wire_buffers import EarlyPieces, SendBuffer, check_pieces
+from trio_swarm.protocol.wire_buffers import EarlyPieces, SendBuffer
 from trio_swarm.protocol.wire_limits import WireLimits
 
-_MAX_PIECE_SETS = 8
-"""Bitfields, have-alls and have-nones taken from one peer. BEP 3 and 6 allow one, as the first
-message; clients that learn the metadata late or resume a share send another, and one sent later
-does no harm. But five bytes that replace a whole piece set must not be free to repeat."""
+_MAX_WHOLE_SETS = 8
+"""Have-alls and have-nones taken from one peer. BEP 6 allows one, as the first message; clients
+that learn the metadata late, resume a share or complete it send another, and one sent later does
+no harm. But five bytes that replace a whole piece set must not be free to repeat."""
 
 _MAX_EARLY_REQUESTS = 1024
 """Requests refused in silence while we do not even know the torrent's size. More is a flood, and
@@ -21,6 +21,16 @@ each refusal waits in our outgoing bytes."""
 
 _MAX_ALLOWED_FAST = 256
 """Pieces a peer may allow us while it chokes us; clients allow ten (BEP 6), the rest is ignored."""
+
+
+class Kept:
+    """In the place of an event: the message is kept until the torrent's size is known."""
+
+
+_KEPT = Kept()
+
+Parsed = WireEvent | Kept | None
+"""What a message becomes; None: it says nothing that could be used."""
 
 
 class WireMessages:
@@ -40,7 +50,10 @@ class WireMessages:
         self._allowed_to_us: set[int] = set()
         self._early: EarlyPieces | None = EarlyPieces()
         self._early_requests = 0
-        self._piece_sets = 0
+        self._whole_sets = 0
+        self.ignored = 0
+        """Messages so far that became no event, for they change nothing; long ones are counted by
+        the KiB. How many are too many is for the owner to decide."""
 
         self._limits = WireLimits()
 
@@ -121,22 +134,10 @@ class WireMessages:
         self._allowed_to_us.update(e.piece for e in events if isinstance(e, m.AllowedFast))
         return events
 
-    def _parse_range(self, body: memoryview) -> tuple[int, int, int]:
-        piece, begin, length = m.RANGE.unpack(body)
-        if not 1 <= length <= self._limits.max_request:
-            raise RemoteProtocolError(
-                f"a request for {length} bytes, where 1 to {self._limits.max_request} are allowed"
-            )
-        if self._limits.piece_count is not None:
-            self._limits.check_range(piece, begin, length)
-        return piece, begin, length
-
-    def _parse_index(self, body: memoryview) -> int:
-        piece: int = m.INDEX.unpack(body)[0]
-        self._limits.check_index(piece)
-        return piece
-
     # One method for each message; the body excludes length and id, and its length is checked.
+
+    # What libtorrent 2.1 and Transmission 4 ignore or reject is ignored or rejected here, too:
+    # ranges and hints outside the torrent. A HAVE outside it ends the connection with all three.
 
     def _choke(self, _body: memoryview) -> WireEvent:
         self._peer_choking = True
@@ -154,80 +155,91 @@ class WireMessages:
         self._peer_interested = False
         return m.NotInterested()
 
-    def _have(self, body: memoryview) -> WireEvent | None:
-        piece = self._parse_index(body)
+    def _have(self, body: memoryview) -> Parsed:
+        piece: int = m.INDEX.unpack(body)[0]
+        self._limits.check_index(piece)
         if self._early is None:
             return m.HasPiece(piece)
-        self._early.have(piece)
-        return None
+        return _KEPT if self._early.have(piece) else None
 
-    def _count_piece_set(self) -> None:
-        self._piece_sets += 1
-        if self._piece_sets > _MAX_PIECE_SETS:
-            raise RemoteProtocolError("it tells all its pieces over and over")
+    def _count_whole_set(self) -> None:
+        self._whole_sets += 1
+        if self._whole_sets > _MAX_WHOLE_SETS:
+            raise IdleTalkError("it tells all its pieces over and over")
 
-    def _bitfield(self, body: memoryview) -> WireEvent | None:
-        self._count_piece_set()
+    def _bitfield(self, body: memoryview) -> Parsed:
+        # Any number: aria2 1.36 sends one in the place of twenty HAVEs.
         if self._limits.piece_count is None:
             assert self._early is not None
-            self._early.bitfield(body)
-            return None
-        pieces = check_pieces(piece_sets.from_bitfield(body), self._limits.piece_count)
-        return m.HasPieces(pieces)
+            return _KEPT if self._early.bitfield(body) else None
+        # Spare bits are to be zero (BEP 3), and are not looked at by anybody.
+        every = piece_sets.full_set(self._limits.piece_count)
+        return m.HasPieces(piece_sets.from_bitfield(body) & every)
 
-    def _have_all(self, _body: memoryview) -> WireEvent | None:
-        self._count_piece_set()
+    def _have_all(self, _body: memoryview) -> Parsed:
+        self._count_whole_set()
         if self._limits.piece_count is None:
             assert self._early is not None
             self._early.have_all()
-            return None
+            return _KEPT
         return m.HasAll(piece_sets.full_set(self._limits.piece_count))
 
-    def _have_none(self, _body: memoryview) -> WireEvent | None:
-        self._count_piece_set()
+    def _have_none(self, _body: memoryview) -> Parsed:
+        self._count_whole_set()
         if self._early is None:
             return m.HasNone(0)
         self._early.have_none()
-        return None
+        return _KEPT
 
     def _request(self, body: memoryview) -> WireEvent | None:
-        piece, begin, length = self._parse_range(body)
-        if self._early is None:
+        piece, begin, length = m.RANGE.unpack(body)
+        if self._early is None and self._is_servable(piece, begin, length):
             return m.RequestReceived(piece, begin, length)
-        # We have nothing to give yet, so nobody above need be asked.
-        self._early_requests += 1
+        # Nobody above need be asked: we have nothing to give yet, or nobody ever will.
+        if self._early is not None:
+            self._early_requests += 1
         if not self._handshake_sent or self._early_requests > _MAX_EARLY_REQUESTS:
-            raise RemoteProtocolError("it asks for blocks that were never offered")
+            raise IdleTalkError("it asks for blocks that were never offered")
         if self._fast:
             self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
         return None
 
     def _cancel(self, body: memoryview) -> WireEvent | None:
-        event = m.CancelReceived(*self._parse_range(body))
-        return event if self._early is None else None
-
-    def _reject(self, body: memoryview) -> WireEvent:
         piece, begin, length = m.RANGE.unpack(body)
-        if self._limits.piece_count is None or not 1 <= length <= self._limits.max_block:
-            raise RemoteProtocolError("it rejects what was never asked for")
-        self._limits.check_range(piece, begin, length)
+        if self._early is not None or not self._is_servable(piece, begin, length):
+            return None
+        return m.CancelReceived(piece, begin, length)
+
+    def _is_servable(self, piece: int, begin: int, length: int) -> bool:
+        """Whether a request for this range of the torrent, whose size is known, may be granted."""
+        limits = self._limits
+        return 0 < length <= limits.max_request and limits.range_fault(piece, begin, length) is None
+
+    def _reject(self, body: memoryview) -> WireEvent | None:
+        piece, begin, length = m.RANGE.unpack(body)
+        limits = self._limits
+        if (
+            limits.piece_count is None
+            or not 0 < length <= limits.max_block
+            or limits.range_fault(piece, begin, length) is not None
+        ):
+            return None
         return m.RejectReceived(piece, begin, length)
 
-    def _suggest(self, body: memoryview) -> WireEvent | None:
-        event = m.Suggested(self._parse_index(body))
-        if self._early is None:
-            return event
-        self._early.hint(event)
-        return None
-
-    def _allowed_fast(self, body: memoryview) -> WireEvent | None:
-        event = m.AllowedFast(self._parse_index(body))
+    def _suggest(self, body: memoryview) -> Parsed:
+        event = m.Suggested(m.INDEX.unpack(body)[0])
         if self._early is not None:
-            self._early.hint(event)
+            return _KEPT if self._early.hint(event) else None
+        return event if self._limits.has_piece(event.piece) else None
+
+    def _allowed_fast(self, body: memoryview) -> Parsed:
+        event = m.AllowedFast(m.INDEX.unpack(body)[0])
+        if self._early is not None:
+            return _KEPT if self._early.hint(event) else None
+        allowed = self._allowed_to_us
+        if not self._limits.has_piece(event.piece) or len(allowed) >= _MAX_ALLOWED_FAST:
             return None
-        if len(self._allowed_to_us) >= _MAX_ALLOWED_FAST:
-            return None
-        self._allowed_to_us.add(event.piece)
+        allowed.add(event.piece)
         return event
 
     def _port(self, body: memoryview) -> WireEvent:
@@ -237,7 +249,7 @@ class WireMessages:
         # Without the extension protocol this is one more message of unknown kind.
         return m.ExtendedReceived(body[0], bytes(body[1:])) if self._extensions else None
 
-    _PARSERS: ClassVar[dict[int, Callable[["WireMessages", memoryview], WireEvent | None]]] = {
+    _PARSERS: ClassVar[dict[int, Callable[["WireMessages", memoryview], Parsed]]] = {
         MessageId.CHOKE: _choke,
         MessageId.UNCHOKE: _unchoke,
         MessageId.INTERESTED: _interested,

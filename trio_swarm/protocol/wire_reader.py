@@ -7,11 +7,16 @@ from trio_swarm.protocol import peer_messages as m
 from trio_swarm.protocol.handshake import parse_handshake, supports_extensions, supports_fast
 from trio_swarm.protocol.peer_messages import WireEvent
 from trio_swarm.protocol.wire_buffers import HEADER_READ, BlockPlace, ReceiveBuffer
-from trio_swarm.protocol.wire_messages import WireMessages
+from trio_swarm.protocol.wire_messages import Kept, WireMessages
 
 LEAST_PLACED = 4 * m.BLOCK_LENGTH
 """Bytes of a block still to come that are worth receiving in their place: for less, one more copy
 costs less than one more read."""
+
+
+MESSAGES_AT_ONCE = 256
+"""Messages parsed by one call: four times the blocks a read can hold, so that who sends blocks
+never notices, and of small ones what takes a millisecond to handle."""
 
 
 class WireReader(WireMessages):
@@ -25,6 +30,8 @@ class WireReader(WireMessages):
         super().__init__(info_hash=info_hash)
         self._incoming = ReceiveBuffer()
         self._at_end = False
+        self.is_behind = False
+        """`received` left messages for `parse_more`, which is to be called before the next read."""
         self.place_block: Callable[[int, int, int], BlockPlace | None] | None = None
         """Asked for the memory a block (piece, begin, length) belongs to, once its header is here;
         None: it is received into the wire's own buffer."""
@@ -52,6 +59,8 @@ class WireReader(WireMessages):
             raise RemoteProtocolError(self._fault)
         if self._at_end:
             raise LocalProtocolError("bytes after the end")
+        if self.is_behind:
+            raise LocalProtocolError("received before what was there is parsed")
         try:
             if count == 0:
                 self._end()
@@ -60,6 +69,21 @@ class WireReader(WireMessages):
             if self._place is not None:
                 count = self._fill_place(self._place, count, events)
             self._incoming.end += count
+            self._parse(events)
+        except RemoteProtocolError as error:
+            self._fault = str(error)
+            raise
+        return events
+
+    def parse_more(self) -> list[WireEvent]:
+        """Parse on while `is_behind`: whoever says a lot at once is heard bit by bit.
+
+        Raises RemoteProtocolError, as `received` does.
+        """
+        if self._fault is not None:
+            raise RemoteProtocolError(self._fault)
+        events: list[WireEvent] = []
+        try:
             self._parse(events)
         except RemoteProtocolError as error:
             self._fault = str(error)
@@ -80,6 +104,8 @@ class WireReader(WireMessages):
             count = min(len(space), len(rest))
             space[:count] = rest[:count]
             events += self.received(count)
+            while self.is_behind:
+                events += self.parse_more()
             rest = rest[count:]
             if not rest:
                 return events
@@ -107,7 +133,7 @@ class WireReader(WireMessages):
         events.append(m.BlockReceived(place.piece, place.begin, place.view, place))
         return count - rest
 
-    def _parse(self, events: list[WireEvent]) -> None:  # noqa: PLR0912 - one loop, as calls cost
+    def _parse(self, events: list[WireEvent]) -> None:  # noqa: PLR0912, PLR0915 - one loop, as calls cost
         incoming = self._incoming
         if self._handshake is None and not self._parse_handshake(events):
             return
@@ -116,9 +142,17 @@ class WireReader(WireMessages):
         limits = self._limits
         whole_pieces, piece_length = limits.last_piece, limits.piece_length
         needed = 0
+        left = MESSAGES_AT_ONCE
+        self.is_behind = False
         run: m.BlockReceived | None = None
         run_end = 0
         while (available := end - start) >= 4:
+            if not left:
+                # Exactly so many may be all that is here, or all that is whole.
+                self.is_behind = True
+                needed = 0
+                break
+            left -= 1
             # Nearly all bytes a leecher gets are blocks, and what a seeder gets are requests, so
             # they have paths of their own.
             if available >= 13:
@@ -180,7 +214,9 @@ class WireReader(WireMessages):
         if len(view) >= end:
             parse = self._PARSERS.get(message_id)
             event = parse(self, view[5:end]) if parse is not None else None
-            if event is not None:
+            if event is None:
+                self.ignored += 1 + (length >> 10)
+            elif not isinstance(event, Kept):
                 events.append(event)
         return end
 

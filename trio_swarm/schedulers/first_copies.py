@@ -15,6 +15,7 @@ from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.piece_sets import PieceSet, lowest
 from trio_swarm.schedulers.api import UploadPeerView, UploadView
 from trio_swarm.schedulers.first_copies_tempo import Tempo, Uplink
+from trio_swarm.schedulers.hunger import Hunger
 
 ALONE: Final = 1.0
 """Seconds after which the only leecher there is is shown everything: nobody else came with it."""
@@ -28,6 +29,10 @@ MOST_UNASKED: Final = 8
 
 STALE: Final = 1.0
 """Seconds for which a leecher may ask for nothing before what it was given is given to another."""
+
+STARVING: Final = 0.75
+"""Seconds for which a leecher may have nothing to ask for: then it is shown everything, whatever
+others claim to have for it."""
 
 FIRST_AHEAD: Final = 1024 * 1024
 """Bytes given ahead while the rate of our uplink is unknown, doubled each time it runs dry."""
@@ -78,6 +83,11 @@ class FirstCopies:
         gifts = self._gifts.get(key)
         return 0 if gifts is None else gifts.ever
 
+    def is_starving(self, key: int) -> bool:
+        """Whether a leecher had nothing to ask for, for so long that nothing is kept from it."""
+        gifts = self._gifts.get(key)
+        return gifts is not None and gifts.hunger.seconds > STARVING
+
     def plan(self, view: UploadView) -> None:
         """Give out what is due by now."""
         leechers = [
@@ -86,16 +96,21 @@ class FirstCopies:
         nowhere = view.have & view.rarity[0]
         free = nowhere
         stale = 0
+        common = view.have
         unsent = 0
         known = self._gifts
         self._gifts = {each.key: known[each.key] for each in view.peers if each.key in known}
+        for each in view.peers:
+            if each.key in known:
+                known[each.key].feel(each, view)
         least = max(view.piece_length, self._ahead // max(1, len(leechers)))
         for peer in leechers:
             gifts = self._gifts[peer.key] = known.get(peer.key) or _Gifts(view.now)
             gifts.review(peer, nowhere, view)
             free &= ~gifts.pieces
+            common &= gifts.ever
             if view.now - gifts.asked_at > STALE:
-                stale |= gifts.pieces
+                stale |= gifts.pieces & ~gifts.sent
             if view.now - gifts.asked_at <= UNASKED:
                 # What a slow leecher was given keeps the uplink busy for a moment only.
                 soon = max(least, 2 * self._ahead_seconds * peer.rate)
@@ -104,7 +119,7 @@ class FirstCopies:
         if not unsent:
             self._run_dry(leechers)
         # What nobody asks for though it was given is given once more, but last.
-        pool = free or stale
+        pool = (free & ~common) or (stale & ~common)
         self._tempo.note(view, leechers)
         self.is_over = self._is_alone(leechers, view.now) or (
             not pool
@@ -121,12 +136,13 @@ class FirstCopies:
             self._give(view, leechers, pool, unsent)
 
     def _is_idle(self, peer: UploadPeerView, now: float) -> bool:
-        """Whether a peer was given something and wants nothing: there may be hundreds of those."""
+        """Whether a peer wants nothing of what it was shown: there may be hundreds of those."""
         gifts = self._gifts.get(peer.key)
         return (
             gifts is not None
             and gifts.ever > 0
             and not peer.interested
+            and peer.revealed & ~peer.pieces > 0
             and now - gifts.asked_at > STALE
         )
 
@@ -183,8 +199,9 @@ class FirstCopies:
         if self._uplink.rate < BUSY * self._uplink.peak:
             for _, index in loads:
                 gifts = self._gifts[leechers[index].key]
-                if pool and not gifts.unsent:
-                    piece = parts.next(pool, index)
+                fresh = pool & ~gifts.ever
+                if fresh and not gifts.unsent:
+                    piece = parts.next(fresh, index)
                     pool ^= 1 << piece
                     gifts.add(piece, view)
                     unsent += length
@@ -192,7 +209,10 @@ class FirstCopies:
         while pool and loads and unsent < target:
             load_seconds, index = heappop(loads)
             gifts = self._gifts[leechers[index].key]
-            piece = parts.next(pool, index)
+            fresh = pool & ~gifts.ever
+            if not fresh:
+                continue
+            piece = parts.next(fresh, index)
             pool ^= 1 << piece
             gifts.add(piece, view)
             unsent += length
@@ -248,7 +268,9 @@ class _Gifts:
         "again",
         "asked_at",
         "ever",
+        "hunger",
         "pieces",
+        "sent",
         "unsent",
     )
 
@@ -259,6 +281,10 @@ class _Gifts:
         """All it was given so far."""
         self.again: PieceSet = 0
         """Those of them that another had already."""
+        self.sent: PieceSet = 0
+        """Those of `pieces` that were put out whole: they are as good as out, whether it tells of
+        them or not."""
+        self.hunger = Hunger(now)
         self.unsent = 0
         """Bytes that were not put out yet of `pieces` and of those it lacks that another had."""
         self.asked_at = now
@@ -281,16 +307,26 @@ class _Gifts:
         self.unsent += view.size_of(piece)
         self.asked_at = view.now
 
+    def feel(self, peer: UploadPeerView, view: UploadView) -> None:
+        """Look how hungry it is."""
+        if not view.have & ~peer.revealed & ~peer.pieces:
+            self.hunger.rest(view.now)
+        elif self.hunger.seconds <= STARVING:
+            self.hunger.look(peer, view.now)
+
     def review(self, peer: UploadPeerView, nowhere: PieceSet, view: UploadView) -> None:
         """Take out what somebody has by now, and count what is left."""
         self.pieces &= nowhere
         left = self.pieces | (self.again & ~peer.pieces)
         for piece in [piece for piece in self._sent_before if not left >> piece & 1]:
             del self._sent_before[piece]
-        self.unsent = sum(
-            max(0, view.size_of(piece) + before - view.sent.get(piece, 0))
-            for piece, before in self._sent_before.items()
-        )
+        self.unsent = self.sent = 0
+        for piece, before in self._sent_before.items():
+            unsent = view.size_of(piece) + before - view.sent.get(piece, 0)
+            if unsent > 0:
+                self.unsent += unsent
+            else:
+                self.sent |= 1 << piece
         if peer.uploaded != self._uploaded or peer.queued:
             self._uploaded = peer.uploaded
             self.asked_at = view.now

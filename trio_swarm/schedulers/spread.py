@@ -15,7 +15,8 @@ class Spread(LeastSent):
     Each leecher is shown (BEP 16) only pieces that nobody else was shown, about half a second
     ahead of what is sent, and the more of them the faster it passes them on. Nobody waits for a
     piece to be seen elsewhere, and as soon as all are out, or the uplink has room to spare,
-    everything is shown to everybody. What a leecher asks for is served least-sent first.
+    everything is shown to everybody; and to a leecher that has had nothing to ask for, for a
+    second, whatever others claim to have. What a leecher asks for is served least-sent first.
     """
 
     hide: bool = True
@@ -52,7 +53,7 @@ class Spread(LeastSent):
         if not view.is_seeder or not self.hide:
             return None
         self._look_at(view)
-        if self._firsts.is_over or peer.is_seeder:
+        if self._firsts.is_over or peer.is_seeder or self._firsts.is_starving(peer.key):
             return None
         return (peer.revealed | self._firsts.given_to(peer.key)) & view.have
 

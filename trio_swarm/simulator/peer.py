@@ -11,11 +11,18 @@ from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.simulator.messages import CLOSED, HAVE, HeardHaves
 from trio_swarm.simulator.neighbour import Neighbour
-from trio_swarm.simulator.peer_events import ChokeAlarm, PlanAlarm, RevealAlarm, Verification
+from trio_swarm.simulator.peer_events import (
+    ChokeAlarm,
+    HavesAlarm,
+    PlanAlarm,
+    RevealAlarm,
+    Verification,
+)
 from trio_swarm.simulator.pipes import Downlink, Uplink
 from trio_swarm.simulator.racks import labels_seen
 from trio_swarm.simulator.scenario import StrategySet, address_of
 from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
+from trio_swarm.swarm.lazy_haves import LazyHaves
 from trio_swarm.swarm.ledger import BlockOutcome, Ledger
 from trio_swarm.swarm.lengths import Lengths
 from trio_swarm.swarm.serving import CHOKE_ROUND
@@ -23,9 +30,6 @@ from trio_swarm.swarm.uploads import Uploads
 
 if TYPE_CHECKING:
     from trio_swarm.simulator.swarm import Swarm
-
-LAZY_HAVES: Final = 64
-"""New pieces after which those are told, too, that have them already."""
 
 MIN_OPEN_PIECES: Final = 4
 MAX_OPEN_PIECES: Final = 4096
@@ -124,7 +128,8 @@ class Peer:
         self.is_to_choke = False
         self._verify_seconds = network.verify_seconds
         self._choked_at = self._chokes_at = -math.inf
-        self._unsaid = 0
+        self._lazy_haves = LazyHaves()
+        self._to_tell = HavesAlarm(timeline, self)
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -235,20 +240,30 @@ class Peer:
         ledger = self.ledger
         ledger.verified(piece)
         self.swarm.trace.piece(now, self.index, piece)
-        swarm = self.swarm
         is_complete = ledger.is_complete
-        self._unsaid += 1
-        is_due = is_complete or self._unsaid >= LAZY_HAVES
-        if is_due:
-            self._unsaid = 0
+        is_due = self._lazy_haves.add(1, now)
         self._tell(piece)
-        if is_due:
-            for neighbour in self.neighbours.values():
-                swarm.wake(neighbour)
+        if is_due or is_complete:
+            self.tell_everybody()
+        else:
+            self._to_tell.set(self._lazy_haves.due_at)
         if is_complete:
             self._complete(now)
         elif self.is_here:
             self.swarm.replan(self)
+
+    def tell_if_due(self) -> None:
+        """Tell everybody of the latest pieces, if it is time."""
+        if self.swarm.timeline.now >= self._lazy_haves.due_at:
+            self.tell_everybody()
+        else:
+            self._to_tell.set(self._lazy_haves.due_at)
+
+    def tell_everybody(self) -> None:
+        """Have all told of the latest pieces, those that have them, too."""
+        self._lazy_haves.told()
+        for neighbour in self.neighbours.values():
+            self.swarm.wake(neighbour)
 
     def _tell(self, piece: int) -> None:
         """Tell peers that lack it, as far as is known, of a new piece.
@@ -262,7 +277,11 @@ class Peer:
         bit = 1 << piece
         told = []
         for neighbour in self.neighbours.values():
-            if neighbour.source.pieces & bit or neighbour.pipe.is_full:
+            if neighbour.pipe.is_full:
+                continue
+            if neighbour.source.pieces & bit:
+                if ledger.may_show_more(neighbour.source):
+                    swarm.wake(neighbour)
                 continue
             if neighbour.is_to_speak or not neighbour.is_told_any:
                 swarm.wake(neighbour)

@@ -39,6 +39,16 @@ class ChokeAlarm(_PeerAlarm):
         self._peer.round_over()
 
 
+class HavesAlarm(_PeerAlarm):
+    """Rings when even those are to be told of pieces that have them."""
+
+    __slots__ = ()
+
+    def ring(self) -> None:
+        """Have the peer look whether there is anything to tell."""
+        self._peer.tell_if_due()
+
+
 class RevealAlarm(_PeerAlarm):
     """Rings when more may be revealed."""
 

@@ -1,6 +1,7 @@
 """Addresses of a swarm's peers: which to dial next, and when to try again."""
 
 import math
+from collections.abc import Collection
 from typing import Final
 
 from trio_swarm.protocol.addresses import Address
@@ -112,6 +113,14 @@ class Candidates:
         candidate.failures += 1
         candidate.due = now + (USELESS_RETRY if useless else pause)
 
+    def parted(self, address: Address, now: float) -> None:
+        """Note that a peer stayed for a while and left; that is no failure, and it is due soon."""
+        candidate = self._known.get(address)
+        if candidate is not None:
+            candidate.is_busy = False
+            candidate.failures = 0
+            candidate.due = now + FIRST_RETRY
+
     def ban(self, address: Address, *aliases: Address) -> bool:
         """Never dial or accept a peer's addresses again; after several peers, the whole host.
 
@@ -130,6 +139,10 @@ class Candidates:
         """Drop an address that turned out to be our own."""
         self._known.pop(address, None)
         self._banned.add(address)
+
+    def keep_only(self, addresses: Collection[Address]) -> None:
+        """Drop all other addresses; they may be added again."""
+        self._known = {each: known for each, known in self._known.items() if each in addresses}
 
     def is_banned(self, address: Address) -> bool:
         """Whether this address, or its whole host, is banned."""

@@ -122,6 +122,12 @@ class Ledger:
         """Whether a peer has a piece that is missing here."""
         return bool(self._sources[key].pieces & self._states.wanted)
 
+    def may_show_more(self, source: Source) -> bool:
+        """Whether a peer was asked for all that it shows and we lack, and may have more to show."""
+        states = self._states
+        pieces = source.pieces
+        return pieces != states.every and not pieces & (states.started | states.untouched)
+
     def snubbed(self, key: int, now: float) -> bool:
         """Whether a peer owes us blocks past their deadline and has sent none since."""
         source = self._sources[key]

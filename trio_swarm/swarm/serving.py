@@ -23,6 +23,11 @@ DRY_INTERVAL: Final = 0.002
 STEERING_INTERVAL: Final = 0.5
 """Seconds after which to look though nothing has happened: a peer may have fallen silent."""
 
+HIDING_LIMIT: Final = 2.0
+"""Seconds for which a peer may have nothing to ask for while pieces are kept from it, whatever the
+uploader says: then it is shown everything, for good. Less than it takes to give a swarm up, and
+longer than `spread` takes to see to it by itself."""
+
 LARGE_BLOCK_SECONDS: Final = 0.05
 """A request is no larger than what its peer sends in this time, so that slow peers stay nimble."""
 

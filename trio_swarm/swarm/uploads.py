@@ -16,12 +16,13 @@ from trio_swarm.schedulers.api import (
     UploadRequest,
     UploadView,
 )
+from trio_swarm.schedulers.hunger import Hunger
 from trio_swarm.swarm.guard import GuardedChoker, GuardedUploader
 from trio_swarm.swarm.ledger import Ledger
 from trio_swarm.swarm.rates import RateEstimate
 from trio_swarm.swarm.reveal_times import RevealTimes
 from trio_swarm.swarm.sent_bytes import SentBytes
-from trio_swarm.swarm.serving import PEER_VIEWS_AGE
+from trio_swarm.swarm.serving import HIDING_LIMIT, PEER_VIEWS_AGE
 
 _NEVER: Final = -1
 """In the place of the pieces we had when something was decided."""
@@ -84,8 +85,8 @@ class Served(Protocol):
         """Pieces that were suggested to it."""
 
     @property
-    def upload_queue(self) -> Sequence[UploadRequest]:
-        """What it asked for and was not put out yet."""
+    def upload_queue(self) -> Collection[UploadRequest]:
+        """What it asked for and was not put out yet, in the order to serve it."""
 
     @property
     def uploaded(self) -> int:
@@ -141,6 +142,7 @@ class Uploads(Generic[P]):
         self._view: UploadView | None = None
         self._shown_of: PieceSet = _NEVER  # the pieces we had when all were last shown everything
         self._is_keeping = False  # somebody may be shown less
+        self._hunger: dict[int, Hunger] = {}  # of those who were ever shown less
 
     def join(self, peer: P) -> None:
         """Serve a peer, which the ledger knows."""
@@ -150,6 +152,7 @@ class Uploads(Generic[P]):
     def leave(self, key: int) -> None:
         """Serve a peer no longer."""
         del self.peers[key]
+        self._hunger.pop(key, None)
         self._peer_views = self._view = None
         self.times.stir()
 
@@ -195,6 +198,8 @@ class Uploads(Generic[P]):
         """Decide what one peer should know; returns whether to look at it again."""
         uploader = self._uploader
         before, offered = peer.offered, uploader.offer(view, seen)
+        if offered is not None and self._is_starving(seen, view.have & ~offered, view.now):
+            offered = None
         peer.offered, peer.offered_of = offered, view.have
         if offered is not None:
             self._is_keeping = True
@@ -209,6 +214,20 @@ class Uploads(Generic[P]):
         if peer.to_suggest:
             self._changed(peer)
         return offered is not None or bool(view.have & ~seen.pieces)
+
+    def _is_starving(self, seen: UploadPeerView, hidden: PieceSet, now: float) -> bool:
+        """Whether pieces were kept for too long from a peer that had nothing to ask for.
+
+        It is so for good then: the strategy would go on as before.
+        """
+        hunger = self._hunger.get(seen.key)
+        if hunger is None:
+            hunger = self._hunger[seen.key] = Hunger(now)
+        if not hidden & ~seen.pieces:
+            hunger.rest(now)
+        elif hunger.seconds <= HIDING_LIMIT:
+            hunger.look(seen, now)
+        return hunger.seconds > HIDING_LIMIT
 
     def _show_all(self, have: PieceSet) -> None:
         """Note that nothing is kept from anybody, so that nobody need be asked about."""
@@ -229,7 +248,7 @@ class Uploads(Generic[P]):
         # With one peer the order makes no difference to anybody, and costs.
         if len(queue) < 2 or len(self.peers) < 2:
             return None
-        first = queue[0].piece
+        first = next(iter(queue)).piece
         if all(request.piece == first for request in queue):
             return None
         return self._uploader.order(
@@ -350,7 +369,7 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
         rate=peer.upload_rate.rate(now),
         revealed=peer.told,
         # Nearly always all are of one length, and there may be a thousand.
-        queued=len(queue) * queue[0].length if queue else 0,
+        queued=len(queue) * next(iter(queue)).length if queue else 0,
         joined_at=peer.joined_at,
         address=peer.address,
         takes_suggestions=peer.takes_suggestions,

@@ -27,7 +27,7 @@ async def bind_sockets(host: str | None, port: int) -> list[socket.socket]:
     if host:
         try:
             found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except (socket.gaierror, UnicodeError) as error:
+        except (OSError, OverflowError, ValueError) as error:
             raise ConfigError(f"cannot listen at {host!r}: {error}") from error
         hosts = list(
             dict.fromkeys((family, str(sockaddr[0])) for family, _, _, _, sockaddr in found)

@@ -1,0 +1,91 @@
+"""What a torrent makes of its trackers' answers: events, and peers that lead nowhere."""
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+import trio
+
+from local_swarm import HOST, Recorder, contents, make_file, node, until
+from tracker_scripts import http_script, response, silent_udp
+from trio_swarm import events
+from trio_swarm.peer.trackers import MAX_WARNINGS
+from trio_swarm.protocol.bencode import encode
+from trio_swarm.torrent_files import create_torrent
+
+INFO_HASH = bytes(range(20)).hex()
+
+
+async def test_a_warning_of_a_tracker_is_told_once(tmp_path: Path) -> None:
+    """BEP 3, "warning message"."""
+    recorder = Recorder()
+    said = response(encode({"interval": 1, "warning message": "closing\x1b[2J soon"}))
+    with trio.fail_after(30):
+        async with http_script(said) as (url, asked), node(tmp_path, url, recorder=recorder) as one:
+            await one.fetch(INFO_HASH, folder=tmp_path)
+            await until(lambda: len(asked) > 2)
+    (warning,) = recorder.of(events.TrackerWarning)
+    assert (warning.tracker, warning.text) == (url, "closing[2J soon")
+    assert warning.as_dict()["event"] == "tracker_warning"
+
+
+async def test_a_tracker_that_warns_of_something_new_each_time_is_not_listened_to(
+    tmp_path: Path,
+) -> None:
+    recorder = Recorder()
+    number = 0
+
+    async def talk(stream: trio.SocketStream) -> None:
+        nonlocal number
+        number += 1
+        await stream.send_all(response(encode({"interval": 1, "warning message": f"no. {number}"})))
+
+    with trio.fail_after(30):
+        async with http_script(talk) as (url, _), node(tmp_path, url, recorder=recorder) as one:
+            await one.fetch(INFO_HASH, folder=tmp_path)
+            await until(lambda: number > MAX_WARNINGS + 1)
+    assert len(recorder.of(events.TrackerWarning)) == MAX_WARNINGS
+
+
+async def test_a_silent_tracker_is_told_of_after_two_seconds(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with trio.fail_after(30):
+        async with silent_udp() as url, node(tmp_path, url, recorder=recorder) as one:
+            await one.fetch(INFO_HASH, folder=tmp_path)
+            silent = await recorder.wait_for(events.TrackerSilent)
+    assert (silent.tracker, silent.info_hash) == (url, INFO_HASH)
+
+
+async def test_peers_whose_names_nobody_knows_keep_no_place_of_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile tracker's list: BEP 3 allows names of hosts, and a name server may be deaf."""
+    over = threading.Event()
+    getaddrinfo = socket.getaddrinfo
+
+    def look_up(host: str | bytes, port: int, *args: int, **named: int) -> list[tuple[object, ...]]:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name.endswith(".deaf"):
+            over.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return list(getaddrinfo(host, port, *args, **named))
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    original = make_file(tmp_path / "in" / "x.bin", 700_000)
+    file = tmp_path / "x.torrent"
+    try:
+        with trio.fail_after(30):
+            async with node(tmp_path / "s") as seeder:
+                named = [{"ip": f"h{number}.deaf", "port": 1} for number in range(200)]
+                peers = [*named, {"ip": HOST, "port": seeder.port}]
+                said = response(encode({"interval": 60, "peers": peers}))
+                async with http_script(said) as (url, _), node(tmp_path / "l") as leecher:
+                    metainfo = create_torrent(original, trackers=[url], state_folder=tmp_path)
+                    file.write_bytes(metainfo.to_bytes())
+                    await seeder.share(original, trackers=())
+                    torrent = await leecher.fetch(str(file), folder=tmp_path / "out")
+                    path = await torrent.wait_complete()
+    finally:
+        over.set()
+    assert contents(path) == contents(original)

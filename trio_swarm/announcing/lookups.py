@@ -1,0 +1,95 @@
+"""The addresses of hosts: found in threads of their own, within a time limit."""
+
+import ipaddress
+import socket
+
+import trio
+
+from trio_swarm.errors import TrackerUnreachableError
+from trio_swarm.protocol.addresses import host_fault
+from trio_swarm.protocol.tracker_urls import TrackerUrl
+
+LOOKUP_TIMEOUT = 10.0
+"""Seconds a name server gets: the C library gives two of them 5 seconds each."""
+
+MAX_LOOKUPS = 32
+"""Lookups at once, hung ones included. They are apart from the threads that read and hash files,
+all of which the trackers of one torrent could keep busy."""
+
+MAX_ADDRESSES = 4
+"""Addresses of one host and family that are used."""
+
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+
+
+class Lookups:
+    """Finds the addresses of hosts; one for all tracker clients of a node."""
+
+    def __init__(self) -> None:
+        self._limiter = trio.CapacityLimiter(MAX_LOOKUPS)
+
+    async def find(
+        self, url: str, tracker: TrackerUrl, kind: socket.SocketKind
+    ) -> list[SocketAddress]:
+        """Return the addresses of a tracker's host and port, in the system's order; at least one.
+
+        Raises TrackerUnreachableError, for a host that no name server can know with `retry_in` inf.
+        """
+        # RFC 6874 writes the "%" before a zone as "%25".
+        host = tracker.host.replace("%25", "%")
+        if fault := host_fault(host):
+            raise TrackerUnreachableError(fault, tracker=url, retry_in=float("inf"))
+        try:
+            with trio.fail_after(LOOKUP_TIMEOUT):
+                found = await look_up(host, tracker.port, kind, self._limiter)
+        except trio.TooSlowError:
+            raise TrackerUnreachableError(
+                f"cannot find {host}: no answer of a name server in {LOOKUP_TIMEOUT:g} seconds",
+                tracker=url,
+            ) from None
+        except (OSError, ValueError, OverflowError) as error:
+            # ValueError includes UnicodeError: what the resolver cannot encode.
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise TrackerUnreachableError(
+                f"cannot find {host}: {reason or error}", tracker=url
+            ) from error
+        addresses: list[SocketAddress] = []
+        for length in (2, 4):
+            addresses += [each for each in found if len(each) == length][:MAX_ADDRESSES]
+        if not addresses:
+            raise TrackerUnreachableError(f"{host} has no address", tracker=url)
+        return sorted(addresses, key=found.index)
+
+
+async def look_up(
+    host: str, port: int, kind: socket.SocketKind, limiter: trio.CapacityLimiter
+) -> list[SocketAddress]:
+    """Return the addresses of a host in the system's order, found in one of `limiter`'s threads.
+
+    Cancelled, it leaves the thread to end when the name server lets it. Raises OSError, ValueError
+    (UnicodeError in it) and OverflowError.
+    """
+    is_number = is_ip_address(host)
+
+    def ask() -> list[SocketAddress]:
+        flags = socket.AI_NUMERICHOST if is_number else 0
+        entries = socket.getaddrinfo(host, port, type=kind, flags=flags)
+        return list(dict.fromkeys(entry[4] for entry in entries))  # type: ignore[misc]  # (host, port, ...)
+
+    if is_number:
+        return ask()  # it asks nobody
+    return await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=limiter)
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether `host` is an IP address, with a zone or without."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def family_of(address: SocketAddress) -> socket.AddressFamily:
+    """Return the family that a socket address is of."""
+    return socket.AF_INET6 if len(address) == 4 else socket.AF_INET

@@ -1,0 +1,36 @@
+"""How long one peer is read before the others get their turn: by bytes, messages and time."""
+
+from typing import Final
+
+TURN_BYTES: Final = 1024 * 1024
+"""Bytes taken from one peer in one turn, as long as reads come full."""
+
+TURN_MESSAGES: Final = 256
+"""Messages handled in one turn: four times the blocks that `TURN_BYTES` hold, so that who sends
+blocks never notices. So many small ones take about a millisecond, as `TURN_BYTES` do."""
+
+TURN_SECONDS: Final = 0.004
+"""Seconds after which a turn ends, whatever it was spent with: three times a usual one."""
+
+
+class ReadTurn:
+    """One turn of a peer; times are seconds."""
+
+    __slots__ = ("_bytes", "_messages", "_until")
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._messages = 0
+        self._until = 0.0
+
+    def begin(self, now: float) -> None:
+        """Begin a new turn."""
+        self._bytes = TURN_BYTES
+        self._messages = TURN_MESSAGES
+        self._until = now + TURN_SECONDS
+
+    def goes_on(self, nbytes: int, messages: int, now: float) -> bool:
+        """Count what was read and handled until `now`; returns whether there may be more of it."""
+        self._bytes -= nbytes
+        self._messages -= messages
+        return self._bytes > 0 and self._messages > 0 and now < self._until
