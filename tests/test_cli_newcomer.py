@@ -54,7 +54,9 @@ def test_a_tracker_typed_nearly_right_is_suggested(typed: str, meant: str) -> No
     parse_tracker_url(meant)
 
 
-@pytest.mark.parametrize("typed", ["", "ftp://a", "udp://", "udp:6969", ":6969", "a b", "x@y:1"])
+@pytest.mark.parametrize(
+    "typed", ["", "ftp://a", "udp://", "udp:6969", ":6969", "a b", "x@y:1", "a\nb", "\x1b[2J"]
+)
 def test_what_is_like_no_tracker_gets_no_suggestion(typed: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_tracker_url(typed)

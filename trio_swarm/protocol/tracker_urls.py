@@ -28,7 +28,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OUR_PORT = 6969
 """Where most UDP trackers are, and ours by default."""
 _NEARLY_A_URL = re.compile(
-    r"(?:(?P<scheme>[A-Za-z]+)(?::/{0,3}(?!\d+(?:/|$))|/{1,3}))?(?P<rest>.*)"
+    r"(?:(?P<scheme>[A-Za-z]+)(?::/{0,3}(?!\d+(?:/|$))|/{1,3}))?(?P<rest>.*)", re.DOTALL
 )
 """A scheme, or none, and the rest: `udp:host:1`, `http//host/`; but `host:1` has no scheme."""
 _MISSPELT = {
