@@ -29,6 +29,14 @@ def run_here(*arguments: object) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
+def read_event(line: str) -> dict[str, Any]:
+    """Return one JSON event without its time, which must be there."""
+    read: dict[str, Any] = json.loads(line)
+    assert list(read)[:2] == ["event", "time"]
+    assert abs(read.pop("time") - time.time()) < 1000  # seconds since 1970
+    return read
+
+
 class Program:
     """A running `trio-swarm … --json`: its events as they come, its end."""
 

@@ -1,13 +1,13 @@
 """`simulate --plot`, `plot`, and curves in the terminal."""
 
 import io
-import json
 import sys
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from command_line import read_event
 from recording_samples import file_of as recording_file
 from recording_samples import header
 from test_pictures_course import STORY
@@ -50,7 +50,7 @@ def test_a_page_compares_the_schedulers_and_has_the_table(small: Path) -> None:
         *("--scheduler", "rarest-first", "--scheduler", "bandwidth-weighted:pieces=rarest"),
     )
     assert code == 0
-    lines = [json.loads(line) for line in out.splitlines()]
+    lines = [read_event(line) for line in out.splitlines()]
     assert lines[-1] == {"event": "written", "file": str(file)}
     page = file.read_text()
     for label in ("rarest-first", "bandwidth-weighted:pieces=rarest"):
@@ -147,7 +147,7 @@ def test_a_recording_is_drawn_beside_where_one_is(
 ) -> None:
     monkeypatch.chdir(recorded.parent)
     code, out, _ = run_here("plot", "film.rec", "--json")
-    assert (code, json.loads(out)) == (0, {"event": "written", "file": "film.html"})
+    assert (code, read_event(out)) == (0, {"event": "written", "file": "film.html"})
 
 
 def test_what_is_no_recording_or_has_no_end_is_told(recorded: Path, small: Path) -> None:
@@ -216,7 +216,7 @@ def test_several_are_drawn_in_the_folder_where_one_is(
 ) -> None:
     monkeypatch.chdir(swarm[0].parent)
     _, out, _ = run_here("plot", *swarm, "--json")
-    assert json.loads(out) == {"event": "written", "file": "swarm.html"}
+    assert read_event(out) == {"event": "written", "file": "swarm.html"}
 
 
 def test_recordings_of_one_name_are_told_apart_by_their_folders(swarm: list[Path]) -> None:

@@ -1,7 +1,6 @@
 """The commands at work, as processes that find each other through a tracker on 127.0.0.1."""
 
 import filecmp
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import PATIENCE, CommandLine, Program
+from command_line import PATIENCE, CommandLine, Program, read_event
 
 LOCAL = ("--listen", "127.0.0.1:0")
 
@@ -349,10 +348,10 @@ def test_a_tracker_whose_port_is_taken_says_so_with_the_place_to_change_it(
 
 
 def test_check_tells_all_problems_in_json_too(line: CommandLine) -> None:
-    write_config(line, "[limits]\nconnections = 0\nuplaod = 3")
+    write_config(line, "[tracker]\n[limits]\nconnections = 0\nuplaod = 3")
     done = line.run("check", "peer.toml", "--json")
     assert done.returncode == 2
-    first, second, last = [json.loads(each) for each in done.stdout.splitlines()]
+    first, second, last = map(read_event, done.stdout.splitlines())
     assert [first["key"], second["key"]] == ["limits.uplaod", "limits.connections"]
     assert last == {"event": "config_checked", "file": "peer.toml", "problems": 2}
 

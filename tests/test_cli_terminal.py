@@ -154,7 +154,7 @@ def test_seed_ends_when_nothing_is_named_or_the_question_is_interrupted(
     with terminal(line, "seed", *LOCAL) as shown:
         shown.wait_for("1> ")
         shown.type("\x03")
-        assert shown.end() == 0
+        assert shown.end() == 1
         assert "Traceback" not in shown.text
 
 

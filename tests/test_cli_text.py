@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from command_line import read_event
 from trio_swarm import events
 from trio_swarm.cli import json_events
 from trio_swarm.cli.describe import describe
@@ -155,7 +156,7 @@ def test_every_event_is_one_line_of_ascii_json_with_its_name(kind: type[events.E
     line = json_line(event)
     assert line.isascii()
     assert line.isprintable()
-    read = json.loads(line)
+    read = read_event(line)
     assert read == json.loads(json.dumps(event.as_dict()))
     assert re.fullmatch(r"[a-z_]+", read["event"])
 

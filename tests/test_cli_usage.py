@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import CommandLine, run_here
+from command_line import CommandLine, read_event, run_here
 from trio_swarm import __version__
 from trio_swarm.cli.commands import COMMANDS
 from trio_swarm.cli.failures import explain_failure
@@ -89,6 +89,7 @@ def test_completion_can_be_installed_and_knows_the_commands(line: CommandLine, s
         (["get"], "WHAT"),
         (["get", "a", "--trackr", "udp://a:1"], "Did you mean --tracker"),
         (["get", "a", "--tracker", "ftp://a"], "--tracker: not a udp://"),
+        (["get", "a", "-t", "10.0.0.5:6969"], "did you mean udp://10.0.0.5:6969?"),
         (["get", "a", "--peer", "a"], "--peer: expected HOST:PORT"),
         (["get", "a", "--listen", "a"], "--listen: expected HOST:PORT, :PORT or PORT"),
         (["get", "a", "--info-hash", "a"], "--info-hash: expected an info-hash"),
@@ -101,7 +102,10 @@ def test_completion_can_be_installed_and_knows_the_commands(line: CommandLine, s
         (["get", "a", "--scheduler", "rarest"], "no scheduler 'rarest'"),
         (["get", "a", "--option", "colour"], "--option: expected KEY=VALUE"),
         (["get", "a", "--option", "colour=red"], "has no option 'colour'"),
-        (["get", "a", "-s", "round-robin", "-o", "chunk_kib=many"], "'chunk_kib' must be int"),
+        (
+            ["get", "a", "-s", "round-robin", "--option", "chunk_kib=many"],
+            "'chunk_kib' must be int",
+        ),
         (["get", "a", "--uploader", "none"], "no uploader 'none'"),
         (["get", "a", "--choker", "none"], "no choker 'none'"),
         (["get", "a", "--plugin", "no-such.py"], "no-such.py"),
@@ -114,6 +118,7 @@ def test_completion_can_be_installed_and_knows_the_commands(line: CommandLine, s
         (["tracker", "--listen", ":70000"], "--listen: expected"),
         (["create", "a", "--piece-length", "17"], "--piece-length: expected a power of two"),
         (["init", "boss"], "boss"),
+        (["init"], "trio-swarm init tracker, seeder or leecher"),
         (["run", "no-such.toml"], "no-such.toml: cannot be read: No such file"),
         (["demo", "--size", "0"], "--size: must be more than 0"),
     ],
@@ -151,7 +156,7 @@ def test_a_failure_is_one_line_and_exit_code_1(
 
 def test_with_json_a_failure_is_also_an_event() -> None:
     code, out, err = run_here("show", "no-such.torrent", "--json")
-    assert json.loads(out) == {
+    assert read_event(out) == {
         "event": "error",
         "message": "no-such.torrent: No such file or directory",
         "exit_code": 1,
@@ -164,7 +169,8 @@ def test_with_json_a_failure_is_also_an_event() -> None:
 
 
 def test_output_flags_may_come_before_the_command() -> None:
-    assert run_here("--json", "schedulers") == run_here("schedulers", "--json")
+    before, after = run_here("--json", "schedulers")[1], run_here("schedulers", "--json")[1]
+    assert list(map(read_event, before.splitlines())) == list(map(read_event, after.splitlines()))
     assert run_here("-q", "--json") == run_here()
 
 
@@ -292,11 +298,28 @@ def test_init_writes_a_file_without_problems_and_never_overwrites_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_here("init", role)[0] == 0
-    assert run_here("check", f"{role}.toml") == (0, f"{role}.toml: good\n", "")
     file = tmp_path / f"{role}.toml"
+    if role != "tracker":
+        for command in ("check", "run"):
+            code, _, err = run_here(command, file.name)
+            assert (code, err.count("\n")) == (2, 1)
+            assert "is as `trio-swarm init` wrote it: put your own here" in err
+        text = file.read_text().replace('"PATH"', f'"{file.name}"')
+        file.write_text(text.replace('"NAME"', '"film.mkv"'))
+    assert run_here("check", f"{role}.toml") == (0, f"{role}.toml: good\n", "")
     file.write_text("mine")
     message = f"trio-swarm: {role}.toml: exists already and is not overwritten\n"
     assert run_here("init", role, "--quiet") == (1, "", message)
     assert file.read_text() == "mine"
     _, out, _ = run_here("init", role, "-o", "other.toml", "--json")
-    assert json.loads(out) == {"event": "written", "file": "other.toml"}
+    assert read_event(out) == {"event": "written", "file": "other.toml"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_o_is_where_to_write_on_every_command_that_has_it(name: str) -> None:
+    """As in cc, sort and curl."""
+    _, page, _ = run_here(name, "--help")
+    flags = re.findall(r"│ \*? *((?:--?[a-z-]+ )+)", page)
+    with_o = [each.split()[0] for each in flags if "-o" in each.split()]
+    assert set(with_o) <= {"--out", "--dir", "--torrent-out"}, with_o
+    assert with_o or name not in {"create", "init", "plot", "seed", "get"}

@@ -1,15 +1,26 @@
 """Reading configuration files: strict, every problem at once, and never another exception."""
 
 import contextlib
+import re
+import tomllib
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.config.model import PeerConfig, StrategyConfig
 from trio_swarm.config.problems import ConfigProblems
-from trio_swarm.config.reading import check_strategies, find_problems, parse_config, read_config
+from trio_swarm.config.reading import (
+    check_strategies,
+    find_problems,
+    parse_config,
+    read_config,
+    require_own_words,
+)
 from trio_swarm.config.starting import Role, starting_file
 from trio_swarm.errors import ConfigError
 
@@ -183,7 +194,7 @@ def test_text_that_is_no_toml_is_refused_with_its_place() -> None:
         parse("a = 1\nb = = 2")
     with pytest.raises(ConfigError, match="nested too deeply"):
         parse("a = " + "[" * 10_000)
-    with pytest.raises(ConfigError, match=r"not UTF-8 text \(byte 1\)"):
+    with pytest.raises(ConfigError, match="line 1 is not UTF-8 text"):
         parse_config(b"a\xff", file=FILE)
     with pytest.raises(ConfigError, match="not valid TOML"):
         parse("a = " + "9" * 5000)
@@ -329,38 +340,100 @@ def test_every_example_is_without_problems(file: Path) -> None:
     assert config.tracker or config.share or config.fetch
 
 
-@pytest.mark.parametrize("role", ["tracker", "seeder", "leecher"])
-def test_every_starting_file_is_without_problems_and_runs_its_role(
+ROLES: tuple[Role, ...] = ("tracker", "seeder", "leecher")
+OWN_WORDS = {"tracker": [], "seeder": ["share[0].path"], "leecher": ["fetch[0].what"]}
+
+
+def filled(text: str) -> str:
+    return text.replace('"PATH"', '"peer.toml"').replace('"NAME"', '"film.mkv"')
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_starting_file_asks_for_its_owners_words_and_then_runs_its_role(
     tmp_path: Path, role: Role
 ) -> None:
     file = tmp_path / "peer.toml"
-    file.write_text(starting_file(role, file.name))
-    assert list(find_problems(file)) == []
+    file.write_text(starting_file(role))
+    assert [problem.key for problem in find_problems(file)] == OWN_WORDS[role]
     config = read_config(file)
+    if OWN_WORDS[role]:
+        with pytest.raises(ConfigError, match="put your own here"):
+            require_own_words(config, file=file)
+    file.write_text(filled(file.read_text()))
+    assert list(find_problems(file)) == []
+    require_own_words(read_config(file), file=file)
     running = {"tracker": config.tracker, "seeder": config.share, "leecher": config.fetch}
     assert [name for name, value in running.items() if value] == [role]
 
 
-@pytest.mark.parametrize("role", ["tracker", "seeder", "leecher"])
-def test_the_commented_out_keys_of_a_starting_file_are_right_too(
+def keys_of(struct: type[msgspec.Struct], key: str = "") -> Iterator[str]:
+    """Yield each key that a file may hold, as a dotted path."""
+    hints = typing.get_type_hints(struct)
+    for name in struct.__struct_fields__:
+        path = f"{key}{name}"
+        kinds = [hints[name], *typing.get_args(hints[name])]
+        inner = [each for each in kinds if isinstance(each, type) and is_struct(each)]
+        if (inner and name != "scheduler") or path == "scheduler":
+            yield from keys_of(inner[0], f"{path}.")
+        else:
+            yield path
+
+
+def is_struct(kind: type) -> bool:
+    return issubclass(kind, msgspec.Struct)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_starting_file_holds_every_key_and_its_examples_are_right(
     tmp_path: Path, role: Role
 ) -> None:
-    text = starting_file(role, "peer.toml")
-    keys = (
-        "name = ",
-        "piece_length",
-        "folder",
-        "info_hash",
-        "peers",
-        "seed",
-        "state_",
-        "    ",
-        "]",
-    )
-    lines = [
-        line[2:] if line.startswith(tuple(f"# {key}" for key in (*keys, "scheduler ="))) else line
-        for line in text.splitlines()
-    ]
-    changed = "\n".join(lines)
-    assert role == "tracker" or changed != text
-    parse_config(changed.encode(), file=tmp_path / "peer.toml")
+    file = tmp_path / "peer.toml"
+    lines = filled(starting_file(role)).splitlines()
+    file.write_text("\n".join(re.sub(r"^#(?! )", "", line) for line in lines))
+    assert list(find_problems(file)) == []
+    written = tomllib.loads(file.read_text())
+    for key in keys_of(PeerConfig):
+        value: typing.Any = written
+        for part in key.split("."):
+            value = value[0] if isinstance(value, list) else value
+            assert part in value, key
+            value = value[part]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_starting_file_says_is_what_holds_without_it(tmp_path: Path, role: Role) -> None:
+    config = read_config_text(tmp_path, starting_file(role))
+    bare = read_config_text(tmp_path, "")
+    assert (config.node, config.limits, config.plugins) == (bare.node, bare.limits, bare.plugins)
+    assert (config.scheduler, config.uploader) == (bare.scheduler, bare.uploader)
+
+
+def read_config_text(folder: Path, text: str) -> PeerConfig:
+    return parse_config(text.encode(), file=folder / "peer.toml")
+
+
+def test_everything_wrong_is_found_at_once_though_a_plugin_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "peer.toml"
+    file.write_text("""
+        trackers = ["192.168.1.5:6969"]
+        [node]
+        lisen = ":1"
+        [plugins]
+        paths = ["one.py", "two.py"]
+        [scheduler]
+        name = "mine"
+        [choker.options]
+        [uploader]
+        name = "spread"
+        options = { hide = 3 }
+    """)
+    problems = {problem.key: str(problem) for problem in find_problems(file)}
+    assert "did you mean udp://192.168.1.5:6969?" in problems["trackers[0]"]
+    assert "did you mean 'listen'?" in problems["node.lisen"]
+    assert "a plugin that is missing may offer it" in problems["scheduler"]
+    assert problems.keys() >= {"choker.name", "uploader", None}
+    assert [str(each) for each in find_problems(file)].count(
+        f"{file}: plugins.paths: plugin {tmp_path}/one.py does not exist"
+    ) == 1
+    assert f"plugin {tmp_path}/two.py does not exist" in str(find_problems(file))
+    assert "gives nothing to do" in str(problems[None])

@@ -42,6 +42,7 @@ async def test_the_embedding_example_runs_as_printed(tmp_path: Path) -> None:
                 env={"XDG_STATE_HOME": str(tmp_path / "state")},
             )
     assert b"300000 bytes were fetched" in result.stdout
+    assert b"300000 bytes came from 127.0.0.1:" in result.stdout
     assert contents(tmp_path / "out" / "data.bin") == contents(source)
 
 

@@ -250,7 +250,7 @@ async def test_the_hashing_of_a_big_share_ends(tmp_path: Path) -> None:
             peer = await start.run(config, state="r")
             for command in (seeder, peer):
                 await command.wait_for("hashing")
-            await end_each(seeder, peer, code=0)
+            await end_each(seeder, peer, code=1)
             assert not seeder.of("sharing")
             creator = await start.start("create", "big.bin", "-o", "big.torrent", state="c")
             await creator.wait_for("hashing")

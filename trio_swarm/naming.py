@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from trio_swarm import events
+from trio_swarm.amounts import count_text, size_text
 from trio_swarm.announcing.clients import OnPage, TrackerClients, open_tracker_clients
 from trio_swarm.announcing.racing import tell_silence
 from trio_swarm.errors import NameAmbiguousError, NameUnknownError, TrackerError
@@ -149,8 +150,9 @@ async def find_name(
             name,
             [match.info_hash for match in matches],
             [
-                f"{match.info_hash.hex()} ({match.size} bytes, {match.seeders} seeders, "
-                f"{match.leechers} leechers)"
+                f"{match.info_hash.hex()} ({size_text(match.size)}, "
+                f"{count_text(match.seeders, 'seeder')}, "
+                f"{count_text(match.leechers, 'leecher')})"
                 for match in matches
             ],
         )

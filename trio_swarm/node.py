@@ -5,6 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import trio
@@ -104,7 +105,9 @@ class Node:
     @property
     def state_folder(self) -> Path:
         """Where resume state and hash caches are."""
-        return self._context.settings.state_folder or default_state_folder()
+        folder = self._context.settings.state_folder
+        assert folder is not None  # `open_node` saw to it
+        return folder
 
     async def share(
         self,
@@ -398,6 +401,8 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
     within 4 seconds. A bug in any task comes out of the `async with`, wrapped in a group.
     """
     settings = settings or NodeSettings()
+    if settings.state_folder is None:  # said now if there is none, not by the first share
+        settings = replace(settings, state_folder=default_state_folder())
     strategies = await trio.to_thread.run_sync(load_configured, settings)
     listeners = await open_listeners(settings.listen_host, settings.listen_port)
     rng = random.Random(secrets.randbits(128))

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trio_swarm._version import __version__
+from trio_swarm.amounts import size_text
 from trio_swarm.errors import MetainfoError
+from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo import Metainfo, parse_metainfo
 from trio_swarm.settings import default_state_folder
 from trio_swarm.storage.hashing import never_stop, no_progress
@@ -21,12 +23,12 @@ def read_torrent(path: Path | str) -> Metainfo:
     """
     file = Path(path)
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_TORRENT_FILE + 1)
-    except OSError as error:
-        raise MetainfoError(f"{file}: {error.strerror or error}") from None
+        data = read_whole(file, MAX_TORRENT_FILE)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise MetainfoError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_TORRENT_FILE:
-        raise MetainfoError(f"{file}: larger than any torrent ({MAX_TORRENT_FILE} bytes)")
+        limit = size_text(MAX_TORRENT_FILE)
+        raise MetainfoError(f"{file}: is no .torrent file, which has {limit} at most")
     try:
         return parse_metainfo(data)
     except MetainfoError as error:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from trio_swarm.errors import StorageError
+from trio_swarm.named_paths import is_file, is_there
+
 
 class WantedTorrent(Struct, frozen=True):
     """A .torrent file on this machine."""
@@ -46,6 +49,9 @@ def parse_wanted(text: str) -> Wanted:
         return WantedHash(digest[:20], digest)
     if text.endswith(".torrent") or "/" in text:
         path = Path(text)
-        if path.is_file():
+        try:
+            if is_there(path) and is_file(path):
+                return WantedTorrent(path)
+        except StorageError:  # it cannot be looked at, which reading it will tell
             return WantedTorrent(path)
     return WantedName(text)

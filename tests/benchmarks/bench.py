@@ -90,6 +90,10 @@ def make_parser() -> argparse.ArgumentParser:
     profile.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
     profile.add_argument("--piece-length", type=parse_size, default=parse_size("1MiB"))
     profile.add_argument("--out", type=Path, default=Path(), help="folder for the raw profiles")
+    # They may follow the part as well, as `make bench-peer ARGS="--scratch /dev/shm"` has it.
+    for part in parts.choices.values():
+        part.add_argument("--repeats", type=int, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        part.add_argument("--scratch", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from bench import make_parser
 from bench_measuring import (
     GIB,
     KIB,
@@ -87,3 +88,13 @@ def test_a_table_is_aligned() -> None:
         "one      1",
         "eleven  11",
     ]
+
+
+@pytest.mark.parametrize("part", ["peer", "memory", "tracker", "hash", "swarm"])
+def test_flags_for_all_parts_may_follow_the_part_as_make_passes_them(part: str) -> None:
+    arguments = make_parser().parse_args(
+        ["--repeats", "5", part, "--scratch", "/dev/shm", "--repeats", "1"]
+    )
+    assert arguments.scratch == Path("/dev/shm")
+    assert arguments.repeats == 1
+    assert make_parser().parse_args(["--repeats", "5", part]).repeats == 5

@@ -1,6 +1,7 @@
 """The command line: the only place that prints and exits."""
 
 import gc
+import os
 import sys
 
 
@@ -9,20 +10,46 @@ def main() -> int:
     arguments = sys.argv[1:]
     before_names = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--version" in before_names:
-        # Answered before anything is imported: scripts ask often, and Trio alone takes 0.1 s.
-        from trio_swarm import __version__  # noqa: PLC0415 - the rest is imported late, too
-
-        print(f"trio-swarm {__version__}")
-        return 0
+        return _tell_version()
+    if sys.getfilesystemencoding() != "utf-8":
+        _start_again_in_utf_8()
     # Nothing that imports make is garbage, and looking for some takes a tenth of the start; what
     # runs for long turns it on again, see `run_until_interrupted`.
     gc.disable()
     try:
         from trio_swarm.cli.app import run  # noqa: PLC0415 - see above
+        from trio_swarm.cli.streams import prepare_streams  # noqa: PLC0415 - the same
     except KeyboardInterrupt:
         return 1  # Ctrl-C within the first tenths of a second
 
+    prepare_streams()
     try:
         return run(arguments)
     finally:
         gc.freeze()  # or the interpreter looks for garbage as it exits, which takes as long
+
+
+def _tell_version() -> int:
+    """Answer before anything is imported: scripts ask often, and Trio alone takes 0.1 s."""
+    from trio_swarm import __version__  # noqa: PLC0415 - the rest is imported late, too
+
+    try:
+        print(f"trio-swarm {__version__}", flush=True)
+    except OSError as error:
+        # Or the interpreter would try once more at the end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError) and sys.stderr is not None:
+            print(f"trio-swarm: output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _start_again_in_utf_8() -> None:
+    """Run this program anew in Python's UTF-8 mode (PEP 540).
+
+    Under a locale of another encoding Python would read file names in that, and they would get into
+    torrents, where names are UTF-8 (BEP 3). What is printed keeps the locale's encoding.
+    """
+    os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding if sys.stdout else "utf-8")
+    arguments = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+    os.execv(sys.executable, [os.fsencode(each) for each in arguments])  # noqa: S606 - ourselves

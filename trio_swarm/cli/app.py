@@ -1,8 +1,10 @@
 """The commands of `trio-swarm`, found by name and imported only when they are used."""
 
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
@@ -12,7 +14,16 @@ from trio_swarm.cli.commands import COMMANDS, GROUPS, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
 from trio_swarm.cli.help_texts import HelpFormatter
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _OUTPUT_FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v"})
+
+_HELP_FLAGS = frozenset({"--help", "-h"})
+_NARROWEST_HELP = 40
+"""Columns. Below, the flags alone leave no room for words; `COLUMNS=0` means that nobody knows."""
+_WIDEST_HELP = 120
+"""Columns. Longer lines are hard to read."""
 
 _HELP = "Share files from one machine and fetch them by name on others, over BitTorrent."
 
@@ -44,6 +55,7 @@ def make_app(chosen: str = "", inner: str = "") -> App:
         help_format="plaintext",
         help_formatter=HelpFormatter(),
         version=__version__,
+        suppress_keyboard_interrupt=False,  # it would be exit code 130: `run` explains it
         backend="trio",
         result_action="return_value",
     )
@@ -88,23 +100,48 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code; prints what ended it, if something did."""
     tokens = _flags_after_command(list(arguments))
     as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names may hold what this terminal cannot show
-            stream.reconfigure(errors="backslashreplace")
     try:
-        code = make_app(*tokens[:2])(tokens, exit_on_error=False, print_error=False)
+        app = make_app(*tokens[:2])
+        console = _help_console() if _shows_help(tokens) else None
+        code = app(tokens, console=console, exit_on_error=False, print_error=False)
+        sys.stdout.flush()  # what cannot be written is a failure, too
     except CycloptsError as error:
         complain(" ".join(str(error).split()), exit_code=USAGE, as_json=as_json)
         return USAGE
     except SystemExit:
         raise
-    except BaseException as error:  # noqa: BLE001 - the one boundary of the whole program
-        explained = explain_failure(error, as_json=as_json)
-        if explained is not None:
-            return explained
-        traceback.print_exception(error)
+    except (OSError, RuntimeError) as error:
+        if "--install-completion" not in tokens:
+            return _explain(error, as_json=as_json)
+        # RuntimeError: no home folder. What writes the file is not ours.
+        reason = f"--install-completion: {error}; name a file with --output"
+        complain(reason, exit_code=FAILED, as_json=as_json)
         return FAILED
+    except BaseException as error:  # noqa: BLE001 - the one boundary of the whole program
+        return _explain(error, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException, *, as_json: bool) -> int:
+    explained = explain_failure(error, as_json=as_json)
+    if explained is not None:
+        return explained
+    traceback.print_exception(error)
+    return FAILED
+
+
+def _shows_help(tokens: Sequence[str]) -> bool:
+    """Whether help is asked for, or a command is missing."""
+    before_names = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    return len(tokens) < 2 or not _HELP_FLAGS.isdisjoint(before_names)
+
+
+def _help_console() -> "Console":
+    """Return what the help is printed to, as wide as the terminal or `$COLUMNS` within reason."""
+    from rich.console import Console  # noqa: PLC0415 - takes as long as the rest of the start
+
+    width = shutil.get_terminal_size((80, 24)).columns
+    return Console(width=min(_WIDEST_HELP, max(_NARROWEST_HELP, width)))
 
 
 def _flags_after_command(tokens: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """`trio-swarm check` and `trio-swarm init`: configuration files."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from trio_swarm.cli.text import count_text
 from trio_swarm.cli.torrent_files import write_new_file
 from trio_swarm.config.reading import find_problems
 from trio_swarm.config.starting import Role, starting_file
+from trio_swarm.errors import ConfigError
 
 
 def check(config: Path, /, *, output: OutputOptions | None = None) -> int:
@@ -48,7 +50,7 @@ def check(config: Path, /, *, output: OutputOptions | None = None) -> int:
 
 
 def init(
-    role: Literal["tracker", "seeder", "leecher"],
+    role: Literal["tracker", "seeder", "leecher"] | None = None,
     /,
     *,
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
@@ -59,7 +61,7 @@ def init(
     Parameters
     ----------
     role
-        What the peer is to be.
+        What the peer is to be: tracker, seeder or leecher.
     out
         Where to write it; by default ROLE.toml in this folder. Never overwrites a file.
     output
@@ -67,9 +69,13 @@ def init(
 
     """
     reporter = make_reporter(output or OutputOptions())
+    if role is None:
+        raise ConfigError("say what the peer is to be: trio-swarm init tracker, seeder or leecher")
     file = expanded(out) or Path(f"{role}.toml")
     chosen: Role = role
-    write_new_file(file, starting_file(chosen, file.name).encode())
-    text = f"wrote {file}; look through it, then: trio-swarm run {file}"
+    write_new_file(file, starting_file(chosen).encode())
+    to_fill = {"seeder": "put your path into it", "leecher": "put the name to fetch into it"}
+    todo = to_fill.get(role, "look through it")
+    text = f"wrote {file}; {todo}, then: trio-swarm run {shlex.quote(str(file))}"
     reporter.answer(Written(file=str(file)), text)
     return 0

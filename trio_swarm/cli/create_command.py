@@ -8,17 +8,25 @@ import trio
 from cyclopts import Parameter
 
 import trio_swarm
+from trio_swarm.cli.elsewhere import address_elsewhere, magnet_elsewhere, warning
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.options import Flag, OutputOptions, Trackers, expanded, flagged, trackers_given
+from trio_swarm.cli.options import (
+    Flag,
+    OutputOptions,
+    Trackers,
+    flagged,
+    state_folder,
+    trackers_given,
+)
 from trio_swarm.cli.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.show_command import torrent_magnet
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.config.values import parse_piece_length
+from trio_swarm.errors import ConfigError
 from trio_swarm.node import files_left_out
 from trio_swarm.peer.blocking import run_stoppable
-from trio_swarm.settings import default_state_folder
 from trio_swarm.storage.sharing import LeftOut
 
 
@@ -47,7 +55,8 @@ async def create(
         URL of a tracker to name in it; may be given several times. By default
         $TRIO_SWARM_TRACKER, if set.
     name
-        The name of the torrent; by default that of the file or folder.
+        The name of the torrent; by default that of the file or folder. With another name the
+        info-hash is another.
     comment
         A word to whoever reads it.
     private
@@ -69,7 +78,11 @@ async def create(
         if piece_length is None
         else flagged("--piece-length", parse_piece_length, piece_length)
     )
-    state = expanded(state_dir) or default_state_folder()
+    try:
+        comment.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("--comment: is not UTF-8 text") from None
+    state = state_folder(state_dir)
 
     async def body() -> int:
         async with trio.open_nursery() as nursery:
@@ -101,13 +114,16 @@ async def create(
         info = metainfo.info
         size = f"{size_text(info.length)} in {count_text(info.piece_count, 'piece')}"
         magnet = torrent_magnet(metainfo)
+        address = address_elsewhere()
+        told = warning(trackers, address, has_file=True)
+        more = f"\nwarning    {told}" if told is not None else ""
         reporter.answer(
             created_event(metainfo, file, magnet),
             f"wrote      {safe_text(str(file))}\n"
             f"name       {safe_text(info.name)}\n"
             f"size       {size} of {size_text(info.piece_length)}\n"
             f"info-hash  {info.info_hash.hex()}\n"
-            f"magnet     {magnet}",
+            f"magnet     {magnet_elsewhere(magnet, address)}{more}",
         )
         return 0
 

@@ -1,55 +1,84 @@
 """What a person reads about each event: one line, or nothing."""
 
+from typing import Protocol
+
 from trio_swarm import events
 from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
+from trio_swarm.foreign_text import shown
 
 _MAX_SHOWN = 80
 """Characters of a file's name in a line."""
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
+NAME_LENGTH = 255
+"""Characters of a name in a line: what a file may be called."""
+REASON_LENGTH = 600
+"""Characters of a reason, which may quote a stranger."""
+
+
+PATH_LENGTH = 4096
+"""Characters of a path: Linux takes no longer ones (PATH_MAX)."""
+
+
+class _OfTorrent(Protocol):
+    """An event of one torrent."""
+
+    @property
+    def share_name(self) -> str: ...
+    @property
+    def info_hash(self) -> str: ...
+
+
+def _name(event: _OfTorrent) -> str:
+    return shown(event.share_name or event.info_hash, NAME_LENGTH)
+
+
+def _reason(reason: str) -> str:
+    return shown(reason, REASON_LENGTH)
+
 
 def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
     """Return the line for `event`; empty for those that say nothing new to a person.
 
-    The text may hold strangers' words as they came: whoever prints it makes it safe.
+    Strangers' words in it are escaped and bounded.
     """
     match event:
         case events.Listening():
-            where = "" if event.host in _EVERYWHERE else f" at {event.host}"
+            where = "" if event.host in _EVERYWHERE else f" at {shown(event.host)}"
             return f"accepting peers{where}, port {event.port}"
         case events.TrackerListening():
             return (
-                f"tracker at {_address(event.host, event.port)} (UDP): heartbeat every "
+                f"tracker at {_address(shown(event.host), event.port)} (UDP): heartbeat every "
                 f"{event.interval:g} s, lease {event.lease:g} s"
             )
         case events.Sharing():
             size = f"{size_text(event.size)}, {count_text(event.pieces, 'piece')}"
-            return f"{event.share_name}: sharing {event.path} ({size})"
+            return f"{_name(event)}: sharing {shown(event.path, PATH_LENGTH)} ({size})"
         case events.Resolved():
             who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
             size = size_text(event.size) if event.size else "size unknown"
-            known = f"{event.info_hash}, {size}, {who}"
-            return f"{event.share_name}: found at {event.tracker} ({known})"
+            known = f"{shown(event.info_hash)}, {size}, {who}"
+            return f"{_name(event)}: found at {shown(event.tracker)} ({known})"
         case events.Waiting():
-            return f"{event.share_name or event.info_hash}: waiting: {event.reason}"
+            return f"{_name(event)}: waiting: {_reason(event.reason)}"
         case events.MetadataReceived():
             what = f"{size_text(event.size)} in {count_text(event.files, 'file')}"
-            return f"{event.share_name}: {what}, {count_text(event.pieces, 'piece')}"
+            return f"{_name(event)}: {what}, {count_text(event.pieces, 'piece')}"
         case events.Checked():
             if not event.have or event.have == event.size:  # for all of it, see Completed
                 return ""
             return (
-                f"{event.share_name}: {percent_text(event.have, event.size)} was here already "
+                f"{_name(event)}: {percent_text(event.have, event.size)} was here already "
                 f"({size_text(event.have)}, of which {size_text(event.hashed)} had to be hashed)"
             )
         case events.Completed():
             if not event.downloaded:
-                return f"{event.share_name}: complete: {event.path}"
+                return f"{_name(event)}: complete: {shown(event.path, PATH_LENGTH)}"
             speed = rate_text(event.downloaded / max(event.seconds, 1e-3))
             return (
-                f"{event.share_name}: complete in {duration_text(event.seconds)} ({speed}, from "
-                f"{count_text(len(event.sources), 'peer')}): {event.path}"
+                f"{_name(event)}: complete in {duration_text(event.seconds)} ({speed}, from "
+                f"{count_text(len(event.sources), 'peer')}): {shown(event.path, PATH_LENGTH)}"
             )
         case _:
             return _describe_files(event) or _describe_detail(event)
@@ -59,19 +88,20 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
     match event:
         case events.PeerConnected():
             way = "connected to" if event.outgoing else "connection from"
-            return f"{way} {event.address} ({event.client or 'unknown client'})"
+            return f"{way} {shown(event.address)} ({shown(event.client) or 'unknown client'})"
         case events.PeerLost():
-            return f"lost {event.address}: {event.reason}"
+            return f"lost {shown(event.address)}: {_reason(event.reason)}"
         case events.PeerBanned():
-            return f"banned {event.address} ({event.client}): {event.reason}"
+            return f"banned {shown(event.address)} ({shown(event.client)}): {_reason(event.reason)}"
         case events.PieceFailed():
-            who = ", ".join(event.peers) or "nobody"
+            who = shown(", ".join(event.peers), REASON_LENGTH) or "nobody"
             return f"piece {event.piece} did not match its hash and is fetched again (from {who})"
         case events.PieceVerified():
             return f"piece {event.piece} verified"
         case events.StrategyFault():
-            then = f"; replaced by {event.replaced_by}" if event.replaced_by else ""
-            return f"strategy {event.plugin}: {event.reason} (fault {event.faults}){then}"
+            then = f"; replaced by {shown(event.replaced_by)}" if event.replaced_by else ""
+            what = f"{_reason(event.reason)} (fault {event.faults})"
+            return f"strategy {shown(event.plugin)}: {what}{then}"
         case _:
             return _describe_end(event)
 
@@ -79,9 +109,10 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
 def _describe_end(event: events.Event) -> str:
     match event:
         case events.RecordingStopped():
-            return f"{event.path}: cannot be written, and the recording ends: {event.reason}"
+            path = shown(event.path, PATH_LENGTH)
+            return f"{path}: cannot be written, and the recording ends: {_reason(event.reason)}"
         case events.TorrentFailed():
-            return f"{event.share_name or event.info_hash}: failed: {event.reason}"
+            return f"{_name(event)}: failed: {_reason(event.reason)}"
         case _:
             return _describe_tracker(event)
 
@@ -90,15 +121,16 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
     match event:
         case events.Announced():
             who = f"{count_text(event.seeders, 'seeder')}, {count_text(event.leechers, 'leecher')}"
-            return f"announced to {event.tracker}: {who}; next in {event.interval:g} s"
+            return f"announced to {shown(event.tracker)}: {who}; next in {event.interval:g} s"
         case events.TrackerFailed():
             if event.retry_in is None:
-                return event.reason
-            return f"{event.reason}; trying again in {duration_text(event.retry_in)}"
+                return _reason(event.reason)
+            return f"{_reason(event.reason)}; trying again in {duration_text(event.retry_in)}"
         case events.TrackerSilent():
             carrier = "UDP" if event.tracker.startswith("udp:") else "TCP"
+            who = shown(event.tracker)
             return (
-                f"{event.tracker}: no answer for {event.seconds:g} s; does it run at this port, "
+                f"{who}: no answer for {event.seconds:g} s; does it run at this port, "
                 f"and does every firewall on the way let {carrier} through?"
             )
         case events.NameRefused():
@@ -107,13 +139,13 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
                 f"{event.reason}; by its info-hash or magnet link it can"
             )
         case events.TrackerWarning():
-            return f"{event.tracker} warns: {event.text}"
+            return f"{shown(event.tracker)} warns: {_reason(event.text)}"
         case events.PrivateTorrent():
-            left_out = ", ".join(event.left_out)
-            return f"{event.share_name}: private, so {left_out} is not told of it"
+            left_out = _reason(", ".join(event.left_out))
+            return f"{_name(event)}: private, so {left_out} is not told of it"
         case events.PrivacyOverruled():
-            trackers = ", ".join(event.trackers)
-            return f"{event.share_name}: private, and {trackers} is told of it all the same"
+            trackers = _reason(", ".join(event.trackers))
+            return f"{_name(event)}: private, and {trackers} is told of it all the same"
         case _:
             return _describe_served(event)
 

@@ -1,24 +1,16 @@
 """From an exception to one clear line and an exit code; a bug keeps its traceback."""
 
-import os
 import sys
 from collections.abc import Iterator
 
 from trio_swarm.cli.json_events import Failure, json_line
+from trio_swarm.cli.streams import OutputError, OutputGoneError, drop_output
 from trio_swarm.cli.text import safe_text
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, LocalProtocolError, TrioSwarmError
 
 FAILED = 1
 USAGE = 2
-
-
-class OutputError(TrioSwarmError):
-    """What the command has to say cannot be written."""
-
-
-class OutputGoneError(OutputError):
-    """Whoever read our output has gone (`trio-swarm ls | head -1`)."""
 
 
 def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
@@ -29,7 +21,7 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     """
     leaves = list(leaves_of(error))
     if any(isinstance(leaf, OutputError) for leaf in leaves):
-        _drop_output()
+        drop_output()
     if any(isinstance(leaf, OutputGoneError) for leaf in leaves):
         return FAILED  # there is nobody to tell
     if all(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
@@ -42,21 +34,22 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     for message, notes in messages.items():
         complain(message, exit_code=code, as_json=as_json)
         for note in notes:
-            print(f"trio-swarm: {safe_text(note)}", file=sys.stderr, flush=True)
+            print(f"trio-swarm: {safe_text(note[:MESSAGE_LENGTH])}", file=sys.stderr, flush=True)
     return code
 
 
-def _drop_output() -> None:
-    """Send stdout nowhere, or it would fail again when the interpreter flushes it at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+MESSAGE_LENGTH = 4_000
+"""Characters of a message; a list of torrents to choose from has some thousand."""
 
 
 def complain(message: str, *, exit_code: int, as_json: bool) -> None:
     """Print one line of what went wrong on stderr, and with `--json` as an event on stdout."""
+    message = message if len(message) <= MESSAGE_LENGTH else f"{message[:MESSAGE_LENGTH]}…"
     if as_json:
-        print(json_line(Failure(message=message, exit_code=exit_code)), flush=True)
+        try:
+            print(json_line(Failure(message=message, exit_code=exit_code)), flush=True)
+        except OutputError:
+            drop_output()  # the line on stderr must do
     print(f"trio-swarm: {safe_text(message)}", file=sys.stderr, flush=True)
 
 

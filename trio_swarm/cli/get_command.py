@@ -1,8 +1,9 @@
 """`trio-swarm get`: fetch something and share it."""
 
 import glob
-import math
-from collections.abc import Callable, Sequence
+import shlex
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from cyclopts import Parameter
 
 import trio_swarm
 from trio_swarm import events
+from trio_swarm.cli.default_tracker import DefaultTracker
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.fetching import (
     Patience,
@@ -32,22 +34,31 @@ from trio_swarm.cli.options import (
     positive,
     trackers_given,
 )
-from trio_swarm.cli.prompts import can_ask, choose_match
+from trio_swarm.cli.prompts import ask_line, can_ask, choose_match
 from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.resolving import chosen_hash, whole_hash
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.config.values import parse_info_hash, parse_peer
-from trio_swarm.errors import ConfigError, DiskFullError, NameAmbiguousError, StalledError
+from trio_swarm.cli.text import percent_text, size_text
+from trio_swarm.config.values import parse_hash_or_prefix, parse_peer
+from trio_swarm.errors import (
+    ConfigError,
+    DiskFullError,
+    NameAmbiguousError,
+    NameUnknownError,
+    StalledError,
+)
+from trio_swarm.named_paths import is_there
 
 
 async def get(
-    what: str,
+    what: str | None = None,
     /,
     *,
-    folder: Annotated[Path, Parameter(name=("--dir", "-d"))] = Path(),
+    folder: Annotated[Path, Parameter(name=("--dir", "-d", "-o"))] = Path(),
     tracker: Trackers = (),
     peer: Words = (),
     scheduler: Annotated[str, Parameter(name=("--scheduler", "-s"))] = "rarest-first",
-    option: Annotated[Words, Parameter(name=("--option", "-o"))] = (),
+    option: Words = (),
     info_hash: str | None = None,
     wait: Flag = False,
     timeout: float | None = None,  # noqa: ASYNC109  a flag: nothing is cancelled by it
@@ -67,7 +78,8 @@ async def get(
     Parameters
     ----------
     what
-        A name on a tracker, a .torrent file, a magnet link, or an info-hash of 40 hex digits.
+        A name on a tracker, a .torrent file, a magnet link, or an info-hash: 40 hex digits, or the
+        first of them. Without it, on a terminal, it asks.
     folder
         The folder to put it in; made if it does not exist.
     tracker
@@ -80,7 +92,7 @@ async def get(
     option
         KEY=VALUE for the strategy; may be given several times.
     info_hash
-        Which torrent is meant, where a name stands for several.
+        Which torrent is meant, where a name stands for several; its first digits will do.
     wait
         Wait until somebody shares the name, for peers and for room on a full disk, instead of
         failing. Otherwise it ends when nothing came for 30 s and no peer is left, or for 120 s from
@@ -105,55 +117,54 @@ async def get(
     node = node or NodeOptions()
     output = output or OutputOptions()
     reporter = make_reporter(output)
-    if not seed and (seed_for is not None or seed_ratio is not None):
-        raise ConfigError("--no-seed cannot go with --seed-for or --seed-ratio")
-    positive("--seed-for", seed_for)
-    positive("--seed-ratio", seed_ratio)
+    if what is None:
+        what = await _ask_what(output)
+    _check_seeding(seed=seed, seed_for=seed_for, seed_ratio=seed_ratio)
     positive("--timeout", timeout)
     patience = Patience.of(timeout, waits=wait)
-    chosen = flagged("--info-hash", parse_info_hash, info_hash) if info_hash else None
+    chosen = flagged("--info-hash", parse_hash_or_prefix, info_hash) if info_hash else None
     peers = [flagged("--peer", parse_peer, each) for each in peer]
-    trackers = trackers_for(what, trackers_given(tracker), has_peers=bool(peers))
+    given = trackers_given(tracker)
+    trackers = trackers_for(what, given, has_peers=bool(peers))
+    default = DefaultTracker(reporter, is_used=bool(trackers) and not given)
     settings = node_settings(
         node,
         trackers=trackers,
-        on_event=reporter.event if output.json else _without_failures(reporter),
+        on_event=default.after(reporter.event if output.json else _without_failures(reporter)),
         scheduler=scheduler,
         options=option,
     )
     folder = expanded(folder) or Path()
-    record = expanded(record)
-    if record is not None and record.exists():
-        raise ConfigError(f"--record: {record} is there already; name another file, or remove it")
+    record = _new_file(expanded(record))
     is_complete = False
+    torrent: trio_swarm.Torrent | None = None
 
     async def body() -> int:
-        nonlocal is_complete
+        nonlocal is_complete, torrent
         make_folder(folder)
         async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
 
-            async def fetch(info_hash: bytes | None) -> trio_swarm.Torrent:
+            async def fetch(wanted: str, info_hash: bytes | None) -> trio_swarm.Torrent:
                 return await running.fetch(
-                    what, folder=folder, peers=peers, info_hash=info_hash, record=_unused(record)
+                    wanted, folder=folder, peers=peers, info_hash=info_hash, record=_unused(record)
                 )
 
             async def start() -> trio_swarm.Torrent:
                 try:
-                    return await fetch(chosen)
+                    return await fetch(what, await chosen_hash(chosen, what, trackers))
+                except NameUnknownError as error:
+                    return await fetch(await whole_hash(what, error, trackers), None)
                 except NameAmbiguousError as error:
                     if not can_ask(output):
                         raise
                     meant = await _choose(what, trackers, error)
-                return await fetch(meant)
+                return await fetch(what, meant)
 
-            torrent: trio_swarm.Torrent | None = None
-            with trio.move_on_after(math.inf if timeout is None else timeout):
-                if wait:
-                    torrent = await fetch_when_known(start, what, on_event=reporter.event)
-                else:
-                    torrent = await start()
-            if torrent is None:
-                raise StalledError(f"{what}: nobody told within {timeout:g} s what that is")
+            if wait:
+                known = fetch_when_known(start, what, on_event=reporter.event)
+            else:
+                known = default.asked(start())
+            torrent = await _within(timeout, known, what)
             # Only now: a question may have been asked on the terminal.
             nursery.start_soon(reporter.follow, lambda: running.torrents)
             if wait:
@@ -169,9 +180,13 @@ async def get(
             nursery.cancel_scope.cancel()
         return 0
 
-    return await run_until_interrupted(
-        body, reporter, interrupted=lambda: 0 if is_complete else FAILED
-    )
+    def interrupted() -> int:
+        if is_complete:
+            return 0
+        reporter.say(_kept(torrent, folder))
+        return FAILED
+
+    return await run_until_interrupted(body, reporter, interrupted=interrupted)
 
 
 def _without_failures(reporter: Reporter) -> Callable[[events.Event], None]:
@@ -184,11 +199,55 @@ def _without_failures(reporter: Reporter) -> Callable[[events.Event], None]:
     return on_event
 
 
+def _check_seeding(*, seed: bool, seed_for: float | None, seed_ratio: float | None) -> None:
+    if not seed and (seed_for is not None or seed_ratio is not None):
+        raise ConfigError("--no-seed cannot go with --seed-for or --seed-ratio")
+    positive("--seed-for", seed_for)
+    positive("--seed-ratio", seed_ratio)
+
+
+async def _within(
+    seconds: float | None, known: Awaitable[trio_swarm.Torrent], what: str
+) -> trio_swarm.Torrent:
+    """Return what is to be fetched, once it is known; StalledError after `seconds`, if given."""
+    if seconds is None:
+        return await known
+    with trio.move_on_after(seconds):
+        return await known
+    raise StalledError(f"{what}: nobody told within {seconds:g} s what that is")
+
+
+def _new_file(record: Path | None) -> Path | None:
+    if record is not None and is_there(record):
+        raise ConfigError(f"--record: {record} is there already; name another file, or remove it")
+    return record
+
+
+async def _ask_what(output: OutputOptions) -> str:
+    """Return what a person at the terminal wants; ConfigError if there is none, or nothing."""
+    if can_ask(output):
+        question = "What to fetch: a name, a .torrent file, a magnet link or an info-hash? "
+        what = ((await ask_line(question)) or "").strip().strip("'\"")
+        if what:
+            return what
+    raise ConfigError("say what to fetch: trio-swarm get WHAT (`trio-swarm ls` lists the names)")
+
+
+def _kept(torrent: trio_swarm.Torrent | None, folder: Path) -> str:
+    """Return what a person who stopped a download should know."""
+    again = f"the same command goes on: {shlex.join(['trio-swarm', *sys.argv[1:]])}"
+    progress = torrent.progress() if torrent is not None else None
+    if torrent is None or progress is None or not progress.have or progress.state == "checking":
+        return f"stopped before anything was fetched; {again}"
+    done = f"{percent_text(progress.have, progress.size)} of {size_text(progress.size)}"
+    return f"stopped: {done} is verified and kept below {folder.absolute()}; {again}"
+
+
 def _unused(record: Path | None) -> Path | None:
     """Return where to record to: after a wait for room the download is another, and begins anew."""
     number = 1
     path = record
-    while path is not None and record is not None and path.exists():
+    while path is not None and record is not None and is_there(path):
         number += 1
         path = record.with_name(f"{record.name}.{number}")
     return path

@@ -6,30 +6,34 @@ case (`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata
 `piece_failed`, `piece_verified`, `announced`, `tracker_silent`, `tracker_warning`,
 `tracker_failed`, `name_refused`, `private_torrent`, `privacy_overruled`, `strategy_fault`,
 `recording_stopped`, `torrent_failed`, `tracker_listening`, `tracker_change`, `tracker_summary`).
-What a command has to say comes as the events below: `progress` once a second and torrent (get,
-seed, run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
-(show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and
-`config_checked` (check), `written` (init, plot, simulate --plot, plugin new), `demo_result` (demo),
-`simulated` once for each run (simulate), `recording_summary`, `explained_moment` and
-`explained_decision` (explain), `replayed` once for each run (replay), `promise_examined`,
-`strategy_compared` and `decision_timed` (plugin check), and in every command `error`, whose message
-is also the line on stderr.
+What a command has to say comes as the events below: `progress` at most once a second and torrent,
+where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
+and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `described` (show),
+`created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and `config_checked`
+(check), `written` (init, plot, simulate --plot, plugin new), `demo_result` (demo), `simulated` once
+for each run (simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain),
+`replayed` once for each run (replay), `promise_examined`, `strategy_compared` and `decision_timed`
+(plugin check), and in every command `error`, whose message is also the line on stderr.
 
-Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes, rates
-bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds nothing:
-every event is printed; `--quiet` leaves only warnings, errors and what was asked for.
+Each line begins with `event` and `time`: when it was, in seconds since 1970 (UTC), to the
+millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes,
+rates bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds
+nothing: every event is printed; `--quiet` leaves only warnings, errors and what was asked for.
 """
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from trio_swarm.events import Event
 
 
-def json_line(event: Event) -> str:
-    """Return the line for `event`, without its line end."""
+def json_line(event: Event, *, clock: Callable[[], float] = time.time) -> str:
+    """Return the line for `event`, which happens now, without its line end."""
+    fields = event.as_dict()
+    line = {"event": fields.pop("event"), "time": round(clock(), 3), **fields}
     # ASCII only, so that not even a raw control character of a name reaches a terminal.
-    return json.dumps(event.as_dict(), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
 class Progress(Event, frozen=True, kw_only=True):
@@ -104,6 +108,13 @@ class Created(Event, frozen=True, kw_only=True):
     pieces: int
     piece_length: int
     magnet: str
+
+
+class ReachedHereOnly(Event, frozen=True, kw_only=True):
+    """Trackers of a share that mean another machine on every machine, as 127.0.0.1 does."""
+
+    trackers: list[str]
+    message: str
 
 
 class Strategy(Event, frozen=True, kw_only=True):

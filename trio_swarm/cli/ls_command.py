@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 
 import trio_swarm
+from trio_swarm.cli.default_tracker import DefaultTracker
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.json_events import Listed
-from trio_swarm.cli.options import OutputOptions, Trackers, trackers_or_default
+from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given
 from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.resolving import names_near
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.cli.text import columns, safe_text, size_text
+from trio_swarm.cli.text import cells_text, columns, size_text
+from trio_swarm.settings import DEFAULT_TRACKER
+
+_NAME_CELLS = 80
+"""Of a name in the table; longer ones are cut there, and whole in --json."""
 
 
 async def ls(
@@ -32,16 +38,28 @@ async def ls(
 
     """
     reporter = make_reporter(output or OutputOptions())
-    trackers = trackers_or_default(tracker)
+    given = trackers_given(tracker)
+    trackers = given or (DEFAULT_TRACKER,)
+    default = DefaultTracker(reporter, is_used=not given)
 
     async def body() -> int:
-        matches = await trio_swarm.search_names(trackers, pattern, on_event=reporter.event)
+        asked = trio_swarm.search_names(trackers, pattern, on_event=reporter.event)
+        matches = await default.asked(asked)
         _print(matches, reporter)
         if not matches:
-            reporter.say(f"nothing is shared under a name like {pattern}")
+            reporter.say(await _nothing(pattern, trackers))
         return 0
 
     return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)
+
+
+async def _nothing(pattern: str, trackers: Sequence[str]) -> str:
+    """Return what to say where no name matches; with the names that nearly do."""
+    if pattern == "*":
+        return f"nothing is shared at {' or '.join(trackers)}"
+    near = await names_near(pattern.replace("*", ""), trackers)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"nothing is shared under a name like {pattern}{hint}"
 
 
 def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
@@ -58,7 +76,7 @@ def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
         listed.append(event)
         size = size_text(match.size) if match.size else "?"
         counts = (str(match.seeders), str(match.leechers))
-        rows.append((safe_text(match.name), size, *counts, event.info_hash))
+        rows.append((cells_text(match.name, _NAME_CELLS), size, *counts, event.info_hash))
     lines = columns(rows, left=frozenset({0, 4}))
     if listed:
         reporter.heading(lines[0])

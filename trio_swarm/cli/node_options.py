@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import Group, Parameter
 
-from trio_swarm.cli.options import Flag, Words, expanded, flagged, plugin_paths, positive
+from trio_swarm.cli.options import Flag, Words, flagged, plugin_paths, positive, state_folder
 from trio_swarm.config.values import parse_listen, parse_option, parse_rate
 from trio_swarm.events import Event
 from trio_swarm.schedulers.loading import Axis, Strategies, load_strategies
@@ -75,7 +75,7 @@ def node_settings(
         listen_port=port,
         trackers=tuple(trackers),
         trackers_for_private=node.tracker_for_private,
-        state_folder=expanded(node.state_dir),
+        state_folder=state_folder(node.state_dir),
         scheduler=scheduler,
         scheduler_options=scheduler_options,
         uploader=node.uploader,

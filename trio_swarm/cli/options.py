@@ -13,7 +13,8 @@ from cyclopts import Group, Parameter
 
 from trio_swarm.config.values import parse_tracker, parse_tracker_list
 from trio_swarm.errors import ConfigError
-from trio_swarm.settings import DEFAULT_TRACKER
+from trio_swarm.named_paths import is_folder, is_there
+from trio_swarm.settings import DEFAULT_TRACKER, default_state_folder
 
 _Value = TypeVar("_Value")
 
@@ -58,6 +59,14 @@ def expanded(path: Path | None) -> Path | None:
         return path.expanduser()
     except RuntimeError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def state_folder(path: Path | None) -> Path:
+    """Return the folder of `--state-dir`, or the default; ConfigError if there cannot be one."""
+    folder = expanded(path) or default_state_folder()
+    if is_there(folder) and not is_folder(folder):
+        raise ConfigError(f"--state-dir: {folder} is not a folder")
+    return folder
 
 
 def positive(flag: str, value: float | None) -> None:

@@ -6,8 +6,19 @@ from collections.abc import Sequence
 from msgspec.structs import asdict
 
 from trio_swarm.cli import json_events
-from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
+from trio_swarm.cli.text import (
+    cell_width,
+    cells_text,
+    count_text,
+    duration_text,
+    percent_text,
+    rate_text,
+    size_text,
+)
 from trio_swarm.progress import PeerProgress, Progress
+
+LONGEST_NAME = 40
+"""Characters of a name in a line of progress: a terminal of 80 columns holds the rest as well."""
 
 
 def progress_line(name: str, progress: Progress) -> str:
@@ -36,6 +47,23 @@ def progress_line(name: str, progress: Progress) -> str:
             return f"{name}: {', '.join(parts)}"
         case _:
             return ""
+
+
+def shares_line(shares: Sequence[Progress]) -> str:
+    """Return where many shares are, in one line; empty where nothing moves."""
+    rate = rate_text(sum(progress.upload_rate for progress in shares))
+    busy = sum(progress.upload_rate >= 1 for progress in shares)
+    peers = count_text(sum(progress.peers for progress in shares), "peer")
+    if not rate:
+        return ""
+    return f"{count_text(len(shares), 'share')}: {busy} busy, seeding {rate} to {peers}"
+
+
+def aligned(names: Sequence[str]) -> list[str]:
+    """Return names of one width, cut and escaped, for lines below each other."""
+    cut = [cells_text(name, LONGEST_NAME) for name in names]
+    width = max(map(cell_width, cut), default=0)
+    return [name + " " * (width - cell_width(name)) for name in cut]
 
 
 def progress_event(

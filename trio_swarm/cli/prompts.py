@@ -6,7 +6,7 @@ from pathlib import Path
 import trio
 
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.text import safe_text, size_text
+from trio_swarm.cli.text import cells_text, count_text, safe_text, size_text
 from trio_swarm.protocol.announces import NameMatch
 
 
@@ -55,9 +55,9 @@ def _existing(text: str) -> Path | None:
 
 async def choose_match(name: str, matches: list[NameMatch]) -> NameMatch | None:
     """Ask which of several torrents of one name is meant; None when the person gives up."""
-    print(f"{safe_text(name)} stands for {len(matches)} different torrents:")
+    print(f"{cells_text(name, 80)} stands for {len(matches)} different torrents:")
     for number, match in enumerate(matches, 1):
-        who = f"{match.seeders} seeders, {match.leechers} leechers"
+        who = f"{count_text(match.seeders, 'seeder')}, {count_text(match.leechers, 'leecher')}"
         print(f"  {number}  {match.info_hash.hex()}  {size_text(match.size)}, {who}")
     while True:
         line = await ask_line(f"Which one (1-{len(matches)}, empty for none)? ")

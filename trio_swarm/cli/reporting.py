@@ -10,17 +10,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol, TextIO
 
+from trio_swarm.cli import json_events
 from trio_swarm.cli.describe import describe
-from trio_swarm.cli.failures import OutputError, OutputGoneError
 from trio_swarm.cli.json_events import Hashing, json_line
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.progress_lines import progress_event, progress_line
+from trio_swarm.cli.progress_lines import aligned, progress_event, progress_line, shares_line
+from trio_swarm.cli.streams import OutputError
 from trio_swarm.cli.text import percent_text, safe_text, size_text
 from trio_swarm.events import Event, Listening
 from trio_swarm.progress import PeerProgress, Progress
 
 JSON_SECONDS = 1.0
 LINE_SECONDS = 10.0
+MOST_SHARE_LINES = 5
+"""Shares that get a line each; more of them get one together."""
 
 
 class Followed(Protocol):
@@ -80,6 +83,8 @@ class Reporter:
         """Called once when output can no longer be written; None: the error is raised instead."""
         self._hashing: list[HashingProgress] = []
         self._port = 0
+        self._said: dict[bytes, str] = {}
+        """The last line of each torrent's progress, by its info-hash."""
 
     def event(self, event: Event) -> None:
         """Tell of something that happened in the node."""
@@ -135,10 +140,20 @@ class Reporter:
         for hashing in filter(lambda each: each.is_running, self._hashing_changed()):
             done = percent_text(hashing.done, hashing.total)
             self.say(f"{hashing.path}: hashed {done} of {size_text(hashing.total)}")
-        for torrent in torrents:
-            line = progress_line(torrent.name or torrent.info_hash.hex(), torrent.progress())
-            if line:
+        every = [(torrent, torrent.progress()) for torrent in torrents]
+        shares = [progress for _, progress in every if progress.state == "seeding"]
+        if len(shares) > MOST_SHARE_LINES:
+            every = [pair for pair in every if pair[1].state != "seeding"]
+            line = shares_line(shares)
+            if line and self._said.get(b"") != line:
                 self.say(line)
+            self._said[b""] = line
+        names = aligned([torrent.name or torrent.info_hash.hex() for torrent, _ in every])
+        for name, (torrent, progress) in zip(names, every, strict=True):
+            line = progress_line(name, progress)
+            if line and self._said.get(torrent.info_hash) != line:
+                self.say(line)
+            self._said[torrent.info_hash] = line
 
     def _hashing_changed(self) -> list[HashingProgress]:
         # What is remembered from earlier never gets a total.
@@ -156,13 +171,15 @@ class Reporter:
             return
         try:
             print(line, file=stream, flush=True)
-        except OSError as error:
-            reason = f"output cannot be written: {error.strerror}"
-            is_gone = isinstance(error, BrokenPipeError)
-            self.failure = OutputGoneError(reason) if is_gone else OutputError(reason)
-            if self.stop is None:
-                raise self.failure from error
-            self.stop()
+        except OutputError as error:
+            self._fail(error)
+
+    def _fail(self, error: OutputError) -> None:
+        """Take note that output is over; what runs is stopped, or `error` raised."""
+        self.failure = error
+        if self.stop is None:
+            raise error
+        self.stop()
 
 
 class JsonReporter(Reporter):
@@ -171,6 +188,8 @@ class JsonReporter(Reporter):
     def __init__(self, output: OutputOptions) -> None:
         super().__init__(output)
         self._put_off: list[str] = []
+        self._told: dict[str, json_events.Progress] = {}
+        """The last progress of each torrent, by its info-hash."""
 
     def event(self, event: Event) -> None:
         """Print the event; with --quiet only warnings."""
@@ -209,7 +228,7 @@ class JsonReporter(Reporter):
         self.flush()
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
-        """Print a `progress` event a second and torrent until cancelled, and a last one then."""
+        """Print a `progress` event a second and torrent that changed; a last one when cancelled."""
         import trio  # noqa: PLC0415 - see `Reporter`
 
         try:
@@ -217,6 +236,7 @@ class JsonReporter(Reporter):
                 await trio.sleep(JSON_SECONDS)
                 self._show_progress(torrents())
         finally:
+            self._told.clear()
             self._show_progress(torrents())
 
     def _show_progress(self, torrents: Sequence[Followed]) -> None:
@@ -225,9 +245,12 @@ class JsonReporter(Reporter):
         for hashing in self._hashing_changed():
             self.event(Hashing(path=str(hashing.path), done=hashing.done, total=hashing.total))
         for torrent in torrents:
-            self.event(
-                progress_event(torrent.info_hash, torrent.name, torrent.progress(), torrent.peers())
+            event = progress_event(
+                torrent.info_hash, torrent.name, torrent.progress(), torrent.peers()
             )
+            if self._told.get(event.info_hash) != event:
+                self._told[event.info_hash] = event
+                self.event(event)
 
 
 def _is_in_trio() -> bool:

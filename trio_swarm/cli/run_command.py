@@ -8,6 +8,7 @@ import trio
 
 import trio_swarm
 from trio_swarm import events
+from trio_swarm.cli.default_tracker import DefaultTracker
 from trio_swarm.cli.failures import FAILED, is_explained, leaves_of
 from trio_swarm.cli.fetching import (
     complete_when_room,
@@ -18,16 +19,23 @@ from trio_swarm.cli.fetching import (
 )
 from trio_swarm.cli.options import OutputOptions, trackers_given
 from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.resolving import chosen_hash
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.model import FetchConfig, PeerConfig, ShareConfig, as_strategy
-from trio_swarm.config.reading import check_strategies, read_config, require_task
+from trio_swarm.config.reading import (
+    check_strategies,
+    read_config,
+    require_own_words,
+    require_task,
+)
 from trio_swarm.errors import ConfigError
+from trio_swarm.named_paths import is_file
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import DEFAULT_TRACKER
 from trio_swarm.tracker.udp_server import TrackerHandle
 
 INTERRUPTED = 0
-"""Being told to stop is the normal end of a peer."""
+"""Being told to stop is the normal end of a peer, once its shares are hashed and offered."""
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
 
 
@@ -49,8 +57,11 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
     described = read_config(config)
     check_strategies(described, file=config)
     require_task(described, file=config)
+    require_own_words(described, file=config)
     peer = _Peer(described, config, reporter)
-    return await run_until_interrupted(peer.run, reporter, interrupted=lambda: INTERRUPTED)
+    return await run_until_interrupted(
+        peer.run, reporter, interrupted=lambda: FAILED if peer.hashing else INTERRUPTED
+    )
 
 
 @dataclass
@@ -61,6 +72,8 @@ class _Peer:
     file: Path
     reporter: Reporter
     has_failed: bool = False
+    hashing: int = 0
+    """Shares that are not offered yet."""
 
     async def run(self) -> int:
         async with trio.open_nursery() as nursery:
@@ -102,7 +115,9 @@ class _Peer:
 
     async def _run_node(self, trackers: Sequence[str]) -> None:
         settings = node_settings_of(
-            self.config, trackers=trackers or (DEFAULT_TRACKER,), on_event=self._on_event
+            self.config,
+            trackers=trackers or (DEFAULT_TRACKER,),
+            on_event=DefaultTracker(self.reporter, is_used=not trackers).after(self._on_event),
         )
         async with trio_swarm.open_node(settings) as node, trio.open_nursery() as nursery:
             nursery.start_soon(self.reporter.follow, lambda: node.torrents)
@@ -136,6 +151,7 @@ class _Peer:
 
     def _share(self, node: trio_swarm.Node, share: ShareConfig) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
+            self.hashing += 1
             torrent = await node.share(
                 share.path,
                 name=share.name,
@@ -143,6 +159,7 @@ class _Peer:
                 piece_length=share.piece_length,
                 on_progress=self.reporter.hashing(share.path),
             )
+            self.hashing -= 1
             await torrent.wait_over()
             await torrent.wait_complete()  # raises what ended it
 
@@ -163,7 +180,7 @@ class _Peer:
                 folder=folder,
                 trackers=urls,
                 peers=fetch.peers,
-                info_hash=fetch.info_hash,
+                info_hash=await chosen_hash(fetch.info_hash, what, urls or trackers),
                 scheduler=strategy.name if strategy else None,
                 scheduler_options=strategy.options if strategy else None,
             )
@@ -173,7 +190,7 @@ class _Peer:
 
         async def run() -> None:
             nonlocal what, urls
-            if what.endswith(".torrent") and beside.is_file():
+            if what.endswith(".torrent") and is_file(beside):
                 what = str(beside)
             urls = trackers_for(what, fetch.trackers or trackers, has_peers=bool(fetch.peers))
             make_folder(folder)

@@ -1,25 +1,30 @@
 """`trio-swarm seed`: offer files and folders."""
 
 import shlex
-import socket
 from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import trio
 from cyclopts import Parameter
 
 import trio_swarm
 from trio_swarm import events
+from trio_swarm.cli.default_tracker import DefaultTracker
+from trio_swarm.cli.elsewhere import (
+    address_elsewhere,
+    is_here_only,
+    magnet_elsewhere,
+    url_elsewhere,
+    warning,
+)
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.json_events import Created
+from trio_swarm.cli.json_events import Created, ReachedHereOnly
 from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
     OutputOptions,
     Trackers,
-    trackers_or_default,
+    trackers_given,
 )
 from trio_swarm.cli.prompts import ask_paths, can_ask
 from trio_swarm.cli.reporting import JsonReporter, Reporter, make_reporter
@@ -27,18 +32,19 @@ from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.errors import ConfigError
+from trio_swarm.settings import DEFAULT_TRACKER
 from trio_swarm.storage.sharing import require_there
 from trio_swarm.wanted import WantedName, parse_wanted
 
 INTERRUPTED = 0
-"""Being told to stop is the normal end of a seeder."""
+"""Being told to stop is the normal end of a seeder, once everything is hashed and offered."""
 
 
 async def seed(
     *paths: Path,
     name: Annotated[str | None, Parameter(name=("--name", "-n"))] = None,
     tracker: Trackers = (),
-    torrent_out: Path | None = None,
+    torrent_out: Annotated[Path | None, Parameter(name=("--torrent-out", "-o"))] = None,
     node: NodeOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -52,7 +58,8 @@ async def seed(
     paths
         Files and folders to share, each by itself.
     name
-        The name to be found by; the name of the file or folder if not given. With one PATH only.
+        The name to be found by; the name of the file or folder if not given. It is a part of the
+        torrent: under another name the info-hash is another. With one PATH only.
     tracker
         URL of a tracker (udp, http, https); may be given several times. By default
         $TRIO_SWARM_TRACKER, or udp://127.0.0.1:6969.
@@ -72,15 +79,22 @@ async def seed(
     if not paths and not can_ask(output):
         raise ConfigError("say what to share: trio-swarm seed PATH...")
 
+    address = address_elsewhere()
+
     def on_event(event: events.Event) -> None:
         if isinstance(event, events.Sharing) and not isinstance(reporter, JsonReporter):
-            _tell_share(reporter, event, settings.trackers)
+            _tell_share(reporter, event, settings.trackers, address)
         else:
             reporter.event(event)
 
-    settings = node_settings(node, trackers=trackers_or_default(tracker), on_event=on_event)
+    given = trackers_given(tracker)
+    trackers = given or (DEFAULT_TRACKER,)
+    default = DefaultTracker(reporter, is_used=not given)
+    settings = node_settings(node, trackers=trackers, on_event=default.after(on_event))
+    is_shared = False
 
     async def body() -> int:
+        nonlocal is_shared
         chosen = list(paths) or await ask_paths()
         if not chosen:
             raise ConfigError("nothing to share was named")
@@ -94,15 +108,27 @@ async def seed(
             for path in chosen:
                 torrent = await running.share(path, name=name, on_progress=reporter.hashing(path))
                 torrents.append(torrent)
+                is_shared = len(torrents) == len(chosen)
                 if torrent_out is not None:
                     _write_torrent(torrent, torrent_out, reporter)
+            told = warning(trackers, address, has_file=torrent_out is not None)
+            if told is not None and isinstance(reporter, JsonReporter):
+                here = [url for url in trackers if is_here_only(url)]
+                reporter.event(ReachedHereOnly(trackers=here, message=told))
+            elif told is not None:
+                reporter.say(f"warning    {told}")
+            if name and name.rpartition("/")[2] != chosen[0].name:
+                own = chosen[0].name
+                reporter.say(f"note       under its own name, {own}, it has another info-hash")
             reporter.say("seeding until stopped (Ctrl-C)")
             for torrent in torrents:
                 await torrent.wait_over()
             nursery.cancel_scope.cancel()
         return FAILED  # a share only ends by itself when its files cannot be read
 
-    return await run_until_interrupted(body, reporter, interrupted=lambda: INTERRUPTED)
+    return await run_until_interrupted(
+        body, reporter, interrupted=lambda: INTERRUPTED if is_shared else FAILED
+    )
 
 
 def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) -> None:
@@ -116,15 +142,18 @@ def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) 
         reporter.say(f"wrote {file}")
 
 
-def _tell_share(reporter: Reporter, event: events.Sharing, trackers: Sequence[str]) -> None:
+def _tell_share(
+    reporter: Reporter, event: events.Sharing, trackers: Sequence[str], address: str | None
+) -> None:
     """Print what a person needs to fetch the share from somewhere else."""
     what = _typeable(event.share_name) or event.info_hash
-    flags = " ".join(f"--tracker {shlex.quote(_from_elsewhere(url))}" for url in trackers)
+    urls = [url_elsewhere(url, address) or "udp://HOST:6969" for url in trackers]
+    flags = " ".join(f"--tracker {shlex.quote(url)}" for url in urls)
     size = f"{size_text(event.size)} in {count_text(event.pieces, 'piece')}"
     reporter.say(f"sharing    {event.share_name}")
     reporter.say(f"size       {size}")
     reporter.say(f"info-hash  {event.info_hash}")
-    reporter.say(f"magnet     {event.magnet}")
+    reporter.say(f"magnet     {magnet_elsewhere(event.magnet, address)}")
     reporter.say(f"elsewhere  trio-swarm get {what} {flags}")
 
 
@@ -132,16 +161,3 @@ def _typeable(name: str) -> str | None:
     """Return `name` as typed in a shell; None if it would be taken for something else."""
     is_name = isinstance(parse_wanted(name), WantedName) and not name.startswith("-")
     return shlex.quote(name) if is_name and safe_text(name) == name else None
-
-
-def _from_elsewhere(url: str) -> str:
-    """Return the tracker's URL with this machine's name for what only this machine can reach."""
-    parts = urlsplit(url)
-    try:
-        is_local = ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        is_local = parts.hostname == "localhost"
-    if not is_local:
-        return url
-    port = f":{parts.port}" if parts.port else ""
-    return parts._replace(netloc=f"{socket.gethostname()}{port}").geturl()

@@ -1,15 +1,28 @@
 """`trio-swarm show`: what a .torrent file or magnet link says."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from trio_swarm import Magnet, Metainfo, parse_magnet, read_torrent
+from trio_swarm.cli.default_tracker import DefaultTracker
+from trio_swarm.cli.elsewhere import is_here_only
 from trio_swarm.cli.json_events import Described
-from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.reporting import make_reporter
+from trio_swarm.cli.options import OutputOptions, trackers_given, trackers_or_default
+from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.resolving import hash_beginning
 from trio_swarm.cli.text import count_text, safe_text, size_text
+from trio_swarm.config.values import is_hash_prefix
+from trio_swarm.errors import NameUnknownError
+from trio_swarm.foreign_text import shown
+from trio_swarm.named_paths import is_there
 from trio_swarm.protocol.addresses import format_address
+
+COMMENT_LENGTH = 1_000
+"""Characters of a comment that a person is shown."""
+LONGEST_TEXT = 64 * 1024
+"""Characters of a comment in JSON."""
 
 
 def show(what: str, /, *, output: OutputOptions | None = None) -> int:
@@ -18,7 +31,8 @@ def show(what: str, /, *, output: OutputOptions | None = None) -> int:
     Parameters
     ----------
     what
-        A .torrent file or a magnet link.
+        A .torrent file, a magnet link, or an info-hash (of one that a tracker knows, its first
+        digits).
     output
         How it talks.
 
@@ -26,10 +40,30 @@ def show(what: str, /, *, output: OutputOptions | None = None) -> int:
     reporter = make_reporter(output or OutputOptions())
     if what[:7].lower() == "magnet:":
         event = describe_magnet(parse_magnet(what))
+    elif re.fullmatch(r"[0-9a-fA-F]{40}", what) and not is_there(Path(what)):
+        event = describe_magnet(Magnet(info_hash=bytes.fromhex(what)))
+    elif is_hash_prefix(what) and not is_there(Path(what)):
+        event = describe_magnet(_known_to_trackers(what, trackers_or_default(()), reporter))
     else:
         event = describe_torrent(read_torrent(Path(what)))
     reporter.answer(event, "\n".join(_lines(event)))
     return 0
+
+
+def _known_to_trackers(prefix: str, trackers: Sequence[str], reporter: Reporter) -> Magnet:
+    """Return a link to the one torrent whose info-hash begins with `prefix`."""
+    import trio  # noqa: PLC0415 - only here something waits
+
+    default = DefaultTracker(reporter, is_used=not trackers_given(()))
+    match = trio.run(default.asked, hash_beginning(prefix, trackers))
+    if match is None:
+        raise NameUnknownError(prefix, trackers)
+    return Magnet(
+        info_hash=match.info_hash,
+        name=match.name,
+        trackers=tuple(trackers),
+        length=match.size or None,
+    )
 
 
 def describe_magnet(magnet: Magnet) -> Described:
@@ -68,8 +102,8 @@ def describe_torrent(metainfo: Metainfo) -> Described:
         ],
         trackers=[list(tier) for tier in metainfo.announce_tiers],
         peers=[],
-        comment=metainfo.comment,
-        created_by=metainfo.created_by,
+        comment=metainfo.comment[:LONGEST_TEXT],
+        created_by=metainfo.created_by[:LONGEST_TEXT],
         creation_date=metainfo.creation_date,
         magnet=torrent_magnet(metainfo),
     )
@@ -96,12 +130,16 @@ def _lines(event: Described) -> Iterator[str]:
         yield "private    yes: peers only from its trackers"
     for number, tier in enumerate(event.trackers, 1):
         yield f"{'trackers' if number == 1 else '':<10} {' or '.join(tier)}"
+    here = [url for tier in event.trackers for url in tier if is_here_only(url)]
+    if here:
+        yield f"warning    {' and '.join(here)}: on every machine that is the machine itself"
     for number, peer in enumerate(event.peers, 1):
         yield f"{'peers' if number == 1 else '':<10} {peer}"
     if event.comment:
-        yield f"comment    {' '.join(event.comment.split())}"
+        comment = " ".join(event.comment[:COMMENT_LENGTH].split())
+        yield f"comment    {shown(comment, COMMENT_LENGTH)}"
     if event.created_by:
-        yield f"made by    {safe_text(event.created_by)}"
+        yield f"made by    {shown(event.created_by)}"
     if event.creation_date is not None:
         yield f"made on    {datetime.fromtimestamp(event.creation_date, UTC):%Y-%m-%d %H:%M} UTC"
     yield f"magnet     {event.magnet}"

@@ -1,5 +1,8 @@
 """The runs of `trio-swarm simulate`, some of them at the same time."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -65,8 +68,28 @@ def play_all(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(_play, tasks)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+        try:
+            yield from pool.map(_play, tasks)
+        except BaseException:  # Ctrl-C, above all: nobody waits for what is being played
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+
+
+def _end_with_parent() -> None:
+    """Make this process end when the one that plays for a person has, however that ended."""
+    import multiprocessing  # noqa: PLC0415 - one process is the rule
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; one of them answers
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _play(task: Task) -> Outcome:

@@ -4,37 +4,52 @@ import unicodedata
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Control characters (escape sequences start with one), lone surrogates, line separators."""
-_DIRECTION_MARKS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
-"""They make `exe.txt` of `txt.exe`."""
+from trio_swarm.amounts import count_text as count_text  # noqa: PLC0414 - with the others here
+from trio_swarm.amounts import size_text as size_text  # noqa: PLC0414 - the same
+from trio_swarm.foreign_text import shown
+
+_JOINERS_AND_SELECTORS = dict.fromkeys(map(ord, "\u200c\u200d\ufe0e\ufe0f"))
+"""They change how wide the characters beside them are, in some terminals and not in others."""
+_MOST_MARKS = 3
+"""Combining marks on one character: real scripts have two; dozens run over the lines around."""
 
 
 def safe_text(text: str) -> str:
     """Return `text` on one line, with all that could steer a terminal written as an escape."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_safe_character(character) for character in text)
+    # An escape has ten characters at most: nothing is cut off.
+    return _fewer_marks(shown(text, 10 * len(text)))
 
 
-def _safe_character(character: str) -> str:
-    unsafe = unicodedata.category(character) in _UNSAFE_CATEGORIES or character in _DIRECTION_MARKS
-    return character.encode("unicode_escape").decode() if unsafe else character
+def cells_text(text: str, limit: int) -> str:
+    """Return `text` as `safe_text` does, of at most `limit` cells, for a table.
 
-
-def size_text(size: float) -> str:
-    """Return bytes as `512 B`, `1.50 KiB`, `256 MiB`: three digits that matter."""
-    for unit in _UNITS:
-        if abs(size) < 1000 or unit == _UNITS[-1]:
+    Every terminal makes it equally wide.
+    """
+    safe = _fewer_marks(shown(text, 4 * limit).translate(_JOINERS_AND_SELECTORS))
+    if cell_width(safe) <= limit:
+        return safe
+    kept = []
+    room = limit - 1
+    for character in safe:
+        room -= cell_width(character)
+        if room < 0:
             break
-        size /= 1024
-    if unit == "B" or size == int(size):
-        return f"{size:.0f} {unit}"
-    digits = 2 if size < 10 else 1 if size < 100 else 0
-    return f"{size:.{digits}f} {unit}"
+        kept.append(character)
+    return f"{''.join(kept)}…"
+
+
+def _fewer_marks(text: str) -> str:
+    if text.isascii():
+        return text
+    kept = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in {"Mn", "Me"} else 0
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def rate_text(rate: float) -> str:
@@ -54,14 +69,6 @@ def duration_text(seconds: float) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600}:{whole % 3600 // 60:02} h"
     return f"{whole // 86_400} days"
-
-
-def count_text(count: int, noun: str) -> str:
-    """Return `1 piece`, `1,024 pieces`, `2 copies`."""
-    if count == 1:
-        return f"1 {noun}"
-    many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
-    return f"{count:,} {many}"
 
 
 def percent_text(part: float, whole: float) -> str:
@@ -88,7 +95,10 @@ def cell_width(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
+    return sum(map(_character_width, text))
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"} or "\u1160" <= character <= "\u11ff":
+        return 0  # marks, joiners, and what Hangul syllables end with
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from trio_swarm.config.values import (
-    parse_info_hash,
+    parse_hash_or_prefix,
     parse_listen,
     parse_peer,
     parse_piece_length,
@@ -25,6 +25,10 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.share_names import MAX_NAME_BYTES
 from trio_swarm.settings import NodeSettings
 from trio_swarm.tracker.settings import MAX_INTERVAL, MIN_INTERVAL, TrackerSettings
+
+PATH_PLACEHOLDER = "PATH"
+NAME_PLACEHOLDER = "NAME"
+"""What `trio-swarm init` writes to be replaced; whoever leaves it there is told so."""
 
 _NODE = NodeSettings()
 _TRACKER = TrackerSettings()
@@ -48,7 +52,8 @@ Rate = Annotated[int | None, Parsed(parse_rate)]
 Listen = Annotated[Address, Parsed(parse_listen)]
 PeerAddress = Annotated[Address, Parsed(parse_peer)]
 TrackerUrl = Annotated[str, Parsed(parse_tracker)]
-InfoHash = Annotated[bytes, Parsed(parse_info_hash)]
+InfoHash = Annotated[bytes | str, Parsed(parse_hash_or_prefix)]
+"""20 bytes, or the beginning in hex digits."""
 FilePath = Annotated[Path, RelativePath()]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]

@@ -1,5 +1,6 @@
 """From a TOML file to a `PeerConfig`, or to the list of everything that is wrong with it."""
 
+import codecs
 import difflib
 import re
 import tomllib
@@ -12,7 +13,10 @@ from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
+from trio_swarm.amounts import size_text
 from trio_swarm.config.model import (
+    NAME_PLACEHOLDER,
+    PATH_PLACEHOLDER,
     FetchConfig,
     Parsed,
     PeerConfig,
@@ -24,7 +28,8 @@ from trio_swarm.config.model import (
     as_strategy,
 )
 from trio_swarm.config.problems import ConfigProblems
-from trio_swarm.errors import ConfigError
+from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.named_paths import is_there, read_whole
 from trio_swarm.schedulers.loading import Axis, load_strategies
 from trio_swarm.tracker.settings import LEAST_LEASE
 
@@ -39,6 +44,7 @@ _NAMES = {
     "object": "a table",
     "null": "nothing",
 }
+_TASKS = ("tracker", "share", "fetch")
 _MISSING: Any = object()
 _Table = typing.TypeVar("_Table", bound=msgspec.Struct)
 _Choice = tuple[Axis, StrategyConfig | str, str]
@@ -87,7 +93,33 @@ def check_strategies(config: PeerConfig, *, file: Path) -> None:
 def require_task(config: PeerConfig, *, file: Path) -> None:
     """Raise ConfigError for a configuration that gives a peer nothing to do."""
     if config.tracker is None and not config.share and not config.fetch:
-        raise ConfigError("gives nothing to do: no [tracker], [[share]] or [[fetch]]", file=file)
+        raise _no_task(file)
+
+
+def _no_task(file: Path) -> ConfigError:
+    return ConfigError("gives nothing to do: no [tracker], [[share]] or [[fetch]]", file=file)
+
+
+def require_own_words(config: PeerConfig, *, file: Path) -> None:
+    """Raise `ConfigProblems` for what `trio-swarm init` wrote to be replaced and was not."""
+    shares = [(f"share[{index}].path", share) for index, share in enumerate(config.share)]
+    fetches = [(f"fetch[{index}].what", fetch) for index, fetch in enumerate(config.fetch)]
+    problems = _placeholders(shares, fetches, file)
+    if problems:
+        raise ConfigProblems(problems)
+
+
+def _placeholders(
+    shares: Sequence[tuple[str, ShareConfig]],
+    fetches: Sequence[tuple[str, FetchConfig]],
+    file: Path,
+) -> list[ConfigError]:
+    left = [key for key, share in shares if share.path == file.parent / PATH_PLACEHOLDER]
+    left += [key for key, fetch in fetches if fetch.what == NAME_PLACEHOLDER]
+    return [
+        ConfigError("is as `trio-swarm init` wrote it: put your own here", file=file, key=key)
+        for key in left
+    ]
 
 
 def find_problems(file: Path) -> Sequence[ConfigError]:
@@ -101,27 +133,29 @@ def find_problems(file: Path) -> Sequence[ConfigError]:
     except ConfigError as error:
         return [error]
     problems = [*reader.problems]
-    if reader.config is not _MISSING:
-        try:
-            require_task(reader.config, file=file)
-        except ConfigError as error:
-            problems.append(error)
+    if not reader.has_task:
+        problems.append(_no_task(file))
+    problems += _placeholders(reader.shares, reader.fetches, file)
     problems += _strategy_problems(reader.chosen, reader.plugins, file)
     for key, share in reader.shares:
-        if not share.path.exists():
-            problems.append(ConfigError(f"{share.path} does not exist", file=file, key=key))
+        if share.path == file.parent / PATH_PLACEHOLDER:
+            continue  # was said above
+        try:
+            if not is_there(share.path):
+                problems.append(ConfigError(f"{share.path} does not exist", file=file, key=key))
+        except StorageError as error:
+            problems.append(ConfigError(str(error), file=file, key=key))
     return problems
 
 
 def _content(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE_SIZE + 1)
+        content = read_whole(file, MAX_FILE_SIZE)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"cannot be read: {reason}", file=file) from error
     if len(content) > MAX_FILE_SIZE:
-        raise ConfigError(f"is larger than {MAX_FILE_SIZE:,} bytes", file=file)
+        raise ConfigError(f"is larger than {size_text(MAX_FILE_SIZE)}", file=file)
     return content
 
 
@@ -136,12 +170,11 @@ def read_table(file: Path, struct: type[_Table]) -> _Table:
 def _read(content: bytes, file: Path, struct: type[msgspec.Struct] = PeerConfig) -> "_Reader":
     reader = _Reader(file)
     try:
-        raw = tomllib.loads(content.decode())
+        raw = tomllib.loads(_decoded(content, file))
+        reader.has_task = any(raw.get(key) not in (None, []) for key in _TASKS)
         reader.look_at_numbers(raw, "")
         if not reader.problems:
             reader.config = reader.table(struct, raw, "")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"is not UTF-8 text (byte {error.start})", file=file) from error
     except RecursionError as error:
         raise ConfigError("is nested too deeply", file=file) from error
     except ValueError as error:  # TOMLDecodeError, and numbers or dates beyond Python's
@@ -149,25 +182,47 @@ def _read(content: bytes, file: Path, struct: type[msgspec.Struct] = PeerConfig)
     return reader
 
 
+def _decoded(content: bytes, file: Path) -> str:
+    """Return the text of a TOML file, which is UTF-8; editors on Windows put a mark before it."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigError("is UTF-16 text: save it as UTF-8", file=file)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"line {line} is not UTF-8 text: save it as UTF-8", file=file) from error
+
+
 def _strategy_problems(
     chosen: Sequence[_Choice], plugins: Sequence[Path], file: Path
 ) -> list[ConfigError]:
+    problems = []
+    found: list[Path] = []
+    for path in plugins:
+        try:
+            load_strategies((path,))
+        except ConfigError as error:
+            problems.append(ConfigError(str(error), file=file, key="plugins.paths"))
+        else:
+            found.append(path)
     try:
-        strategies = load_strategies(plugins)
-    except ConfigError as error:
-        return [ConfigError(str(error), file=file, key="plugins.paths")]
+        strategies = load_strategies(found)
+    except ConfigError as error:  # two that offer the same name
+        problems.append(ConfigError(str(error), file=file, key="plugins.paths"))
+        strategies = load_strategies(())
+    is_whole = not problems
     make = {
         "scheduler": strategies.scheduler,
         "uploader": strategies.uploader,
         "choker": strategies.choker,
     }
-    problems = []
     for axis, choice, key in chosen:
         strategy = as_strategy(choice)
         try:
             make[axis](strategy.name, strategy.options)
         except ConfigError as error:
-            problems.append(ConfigError(str(error), file=file, key=key))
+            maybe = "" if is_whole else " (a plugin that is missing may offer it)"
+            problems.append(ConfigError(f"{error}{maybe}", file=file, key=key))
     return problems
 
 
@@ -181,6 +236,8 @@ class _Reader:
     # What is right by itself can be looked at further, whatever is wrong elsewhere.
     chosen: list[_Choice] = field(default_factory=list)
     shares: list[tuple[str, ShareConfig]] = field(default_factory=list)
+    fetches: list[tuple[str, FetchConfig]] = field(default_factory=list)
+    has_task: bool = True
     plugins: Sequence[Path] = ()
 
     def fail(self, key: str, message: str) -> Any:
@@ -300,6 +357,7 @@ class _Reader:
             case ShareConfig():
                 self.shares.append((f"{key}.path", table))
             case FetchConfig():
+                self.fetches.append((f"{key}.what", table))
                 for name, limit in (("seed_for", table.seed_for), ("seed_ratio", table.seed_ratio)):
                     if limit is not None and not table.seed:
                         self.fail(f"{key}.{name}", "makes no sense with seed = false")

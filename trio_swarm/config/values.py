@@ -125,6 +125,28 @@ def parse_info_hash(value: object) -> bytes:
     raise ConfigError(f"expected an info-hash of 40 hex digits, got {value!r}")
 
 
+MIN_HASH_PREFIX = 4
+"""Hex digits that may stand for an info-hash: fewer would be names as often."""
+
+
+def is_hash_prefix(text: str) -> bool:
+    """Whether `text` may be the beginning of an info-hash in hex."""
+    return MIN_HASH_PREFIX <= len(text) < 40 and re.fullmatch(r"[0-9a-fA-F]+", text) is not None
+
+
+def parse_hash_or_prefix(value: object) -> bytes | str:
+    """Return the 20 bytes of an info-hash, or the first hex digits of one (at least 4)."""
+    if isinstance(value, str) and is_hash_prefix(value.strip()):
+        return value.strip().lower()
+    try:
+        return parse_info_hash(value)
+    except ConfigError:
+        raise ConfigError(
+            f"expected an info-hash of 40 hex digits, or the first {MIN_HASH_PREFIX} or more, "
+            f"got {value!r}"
+        ) from None
+
+
 def parse_option(text: str) -> tuple[str, str]:
     """Return key and value of one `--option KEY=VALUE`."""
     key, separator, value = text.partition("=")

@@ -24,7 +24,7 @@ _IPV4 = struct.Struct("!BBBBH")
 _IPV6 = struct.Struct("!16sH")
 _MAPPED = bytes(10) + b"\xff\xff"
 # International names are the resolver's to encode; what could be part of a URL or option is not.
-_HOST = re.compile(r"[^\s\x00-\x20\x7f-\x9f/\\@#?%:\[\]\"'<>,;]+")
+_HOST = re.compile(r"[^\s\x00-\x20\x7f-\x9f\ud800-\udfff/\\@#?%:\[\]\"'<>,;]+")
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
 
 

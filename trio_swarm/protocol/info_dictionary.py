@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, MetainfoError
 from trio_swarm.foreign_text import shown
 from trio_swarm.protocol import bencode, file_names
@@ -109,7 +110,7 @@ def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
     executable and hidden are ignored. Raises MetainfoError.
     """
     if len(raw) > MAX_INFO_SIZE:
-        raise MetainfoError(f"an info dictionary of more than {MAX_INFO_SIZE} bytes")
+        raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
     try:
         reading = bencode.decode_leniently(raw)
     except BencodeError as error:
@@ -174,7 +175,7 @@ def read_info(
     `repeated` are keys in it that were given again with another value.
     """
     if len(raw) > MAX_INFO_SIZE:
-        raise MetainfoError(f"an info dictionary of more than {MAX_INFO_SIZE} bytes")
+        raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
     for key in repeated:
         if key in _MATTERS:
             raise MetainfoError(f"says {key.decode()!r} twice, and not the same")

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, ConfigError, MetainfoError
 from trio_swarm.protocol import bencode
 from trio_swarm.protocol.info_dictionary import (
@@ -113,7 +114,7 @@ def parse_metainfo(data: bytes) -> Metainfo:
     advice (trackers, comment, dates) is taken where it makes sense and left out where it does not.
     """
     if len(data) > MAX_TORRENT_SIZE:
-        raise MetainfoError(f"a .torrent of more than {MAX_TORRENT_SIZE} bytes")
+        raise MetainfoError(f"a .torrent of more than {size_text(MAX_TORRENT_SIZE)}")
     try:
         # What comes after the dictionary is ignored, as libtorrent does: often a line break.
         reading = bencode.decode_leniently(data)

@@ -4,6 +4,7 @@ The URL of a tracker may name what is shared: `udp://host:port/announce?name=NAM
 name as percent-encoded UTF-8. A "+" in it is a plus, not a space: people write `name=c++.iso`.
 """
 
+import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from trio_swarm import foreign_text
 from trio_swarm.errors import ConfigError, RemoteProtocolError
+from trio_swarm.protocol.addresses import parse_host_port
 
 MAX_URL_LENGTH = 2048
 """Characters. Longer ones come from broken or hostile metainfo files."""
@@ -23,6 +25,18 @@ MAX_SIZE = 2**63 - 1
 
 _DEFAULT_PATH = "/announce"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_OUR_PORT = 6969
+"""Where most UDP trackers are, and ours by default."""
+_NEARLY_A_URL = re.compile(
+    r"(?:(?P<scheme>[A-Za-z]+)(?::/{0,3}(?!\d+(?:/|$))|/{1,3}))?(?P<rest>.*)", re.DOTALL
+)
+"""A scheme, or none, and the rest: `udp:host:1`, `http//host/`; but `host:1` has no scheme."""
+_MISSPELT = {
+    **dict.fromkeys(("udp", "upd", "udb", "udpp", "ud", "dup"), "udp"),
+    **dict.fromkeys(("http", "htp", "htttp", "httpp", "hhtp", "ttp"), "http"),
+    **dict.fromkeys(("https", "htps", "htpps", "htttps", "hhtps", "ttps"), "https"),
+}
+"""How schemes are typed."""
 
 
 class TrackerUrl(Struct, frozen=True):
@@ -42,7 +56,49 @@ class UrlShare(NamedTuple):
 
 
 def parse_tracker_url(url: str) -> TrackerUrl:
-    """Split a `udp://`, `http://` or `https://` tracker URL; ConfigError says what is wrong."""
+    """Split a `udp://`, `http://` or `https://` tracker URL.
+
+    ConfigError says what is wrong, and what was probably meant.
+    """
+    try:
+        return _split(url)
+    except ConfigError as error:
+        meant = _probably_meant(url.strip())
+        if meant is None:
+            raise
+        raise ConfigError(f"{error}; did you mean {meant}?") from None
+
+
+def _probably_meant(url: str) -> str | None:
+    """Return a tracker's URL that somebody wrote nearly like `url`, if there is one."""
+    if len(url) > MAX_URL_LENGTH:
+        return None
+    found = _NEARLY_A_URL.fullmatch(url)
+    assert found is not None  # both parts may be empty
+    scheme, rest = found["scheme"] or "", found["rest"]
+    host = rest.partition("/")[0]
+    if "://" in url and scheme.lower() not in _MISSPELT:
+        return None  # another kind of URL
+    if host.partition(":")[0].lower() in _MISSPELT:
+        return None  # `udp:6969` has no host
+    if not scheme:
+        scheme = "http" if "announce" in rest and ":" not in host else "udp"
+    scheme = _MISSPELT.get(scheme.lower(), scheme.lower())
+    if rest.count(":") > 1 and not rest.startswith("["):
+        rest = f"[{rest}]"  # an IPv6 address by itself
+        host = rest
+    if scheme == "udp" and (host.endswith("]") or ":" not in host):
+        rest = f"{host}:{_OUR_PORT}{rest[len(host) :]}"
+    try:
+        _split(f"{scheme}://{rest}")
+        parse_host_port(host, default_port=_OUR_PORT)
+    except ConfigError:
+        return None
+    meant = f"{scheme}://{rest}"
+    return meant if meant.isprintable() and len(meant) <= foreign_text.SHOWN_LENGTH else None
+
+
+def _split(url: str) -> TrackerUrl:
     shown = url if len(url) <= 200 else f"{url[:200]}..."
     if len(url) > MAX_URL_LENGTH:
         raise ConfigError(f"tracker URL longer than {MAX_URL_LENGTH} characters: {shown!r}")
@@ -55,7 +111,10 @@ def parse_tracker_url(url: str) -> TrackerUrl:
         ) from None
     if parts.scheme not in {"udp", "http", "https"}:
         raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
-    if not host or any(each <= " " or each.isspace() for each in url):
+    # Blanks, and what bytes that are no UTF-8 become.
+    if not host or any(
+        each <= " " or each.isspace() or "\ud800" <= each <= "\udfff" for each in url
+    ):
         raise ConfigError(f"tracker URL without a usable host: {shown!r}")
     if port is None:
         port = _DEFAULT_PORTS.get(parts.scheme)

@@ -289,21 +289,28 @@ def _plugin_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files and packages to import for `paths`, each once, in their order."""
     found: dict[Path, None] = {}
     for given in paths:
-        path = given.absolute()
-        if path.is_file():
-            if path.suffix != ".py":
-                raise ConfigError(f"plugin {given} is not a .py file")
-            found[path] = None
-        elif (path / "__init__.py").is_file():
-            found[path] = None
-        elif path.is_dir():
-            inside = [each for each in sorted(path.iterdir()) if _is_plugin(each)]
-            if not inside:
-                raise ConfigError(f"plugin folder {given} holds no .py file and no package")
-            found |= dict.fromkeys(inside)
-        else:
-            raise ConfigError(f"plugin {given} does not exist")
+        try:
+            found |= dict.fromkeys(_plugin_files_at(given))
+        except OSError as error:  # a folder that is closed to us or gone, a name that is too long
+            reason = error.strerror or error
+            raise ConfigError(f"plugin {given} cannot be read: {reason}") from error
     return list(found)
+
+
+def _plugin_files_at(given: Path) -> list[Path]:
+    path = given.absolute()
+    if path.is_file():
+        if path.suffix != ".py":
+            raise ConfigError(f"plugin {given} is not a .py file")
+        return [path]
+    if (path / "__init__.py").is_file():
+        return [path]
+    if not path.is_dir():
+        raise ConfigError(f"plugin {given} does not exist")
+    inside = [each for each in sorted(path.iterdir()) if _is_plugin(each)]
+    if not inside:
+        raise ConfigError(f"plugin folder {given} holds no .py file and no package")
+    return inside
 
 
 def _is_plugin(path: Path) -> bool:
