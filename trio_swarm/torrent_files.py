@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trio_swarm._version import __version__
-from trio_swarm.errors import MetainfoError
+from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.protocol.metainfo import Metainfo, parse_metainfo
 from trio_swarm.settings import default_state_folder
 from trio_swarm.storage.hashing import never_stop, no_progress
@@ -46,11 +46,14 @@ def create_torrent(
     state_folder: Path | None = None,
     on_progress: Callable[[int, int], None] = no_progress,
     should_stop: Callable[[], bool] = never_stop,
+    on_state_problem: Callable[[StorageError], None] | None = None,
 ) -> Metainfo:
     """Hash a file or folder and return its metainfo; write `to_bytes()` of it to a file. Blocking.
 
     What was hashed before and has not changed is not hashed again. `on_progress(done, total)` is
     called from threads, in bytes; when `should_stop` returns true, HashingStopped is raised.
+    `on_state_problem` is told why that is not remembered, if `state_folder` cannot be used; without
+    it that is a StorageError.
 
     Raises StorageError (missing, unreadable, empty, changing) or MetainfoError (a bad URL).
     """
@@ -66,4 +69,5 @@ def create_torrent(
         state_folder=state_folder or default_state_folder(),
         on_progress=on_progress,
         should_stop=should_stop,
+        on_state_problem=on_state_problem,
     )

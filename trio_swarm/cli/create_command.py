@@ -16,6 +16,8 @@ from trio_swarm.cli.show_command import torrent_magnet
 from trio_swarm.cli.text import count_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.config.values import parse_piece_length
+from trio_swarm.errors import StorageError
+from trio_swarm.events import StateNotKept
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.settings import default_state_folder
 
@@ -71,6 +73,7 @@ async def create(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, list)
             on_progress = reporter.hashing(path)
+            problems: list[StorageError] = []
             metainfo = await run_stoppable(
                 lambda should_stop: trio_swarm.create_torrent(
                     path,
@@ -84,9 +87,19 @@ async def create(
                     state_folder=state,
                     on_progress=on_progress,
                     should_stop=should_stop,
+                    on_state_problem=problems.append,
                 )
             )
             nursery.cancel_scope.cancel()
+        for problem in problems[:1]:
+            reporter.event(
+                StateNotKept(
+                    info_hash=metainfo.info.info_hash.hex(),
+                    share_name=metainfo.info.name,
+                    path=str(problem.path),
+                    reason=problem.reason,
+                )
+            )
         file = out or Path(f"{metainfo.info.name}.torrent")
         content = metainfo.to_bytes()
         await trio.to_thread.run_sync(write_new_file, file, content)

@@ -51,7 +51,7 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
             return _describe_detail(event)
 
 
-def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
+def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence per event
     match event:
         case events.PeerConnected():
             way = "connected to" if event.outgoing else "connection from"
@@ -68,6 +68,13 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
         case events.StrategyFault():
             then = f"; replaced by {event.replaced_by}" if event.replaced_by else ""
             return f"strategy {event.plugin}: {event.reason} (fault {event.faults}){then}"
+        case events.FilesChanged():
+            return _describe_change(event)
+        case events.StateNotKept():
+            return (
+                f"{event.path}: {event.reason}: what was verified is not remembered; another "
+                "folder can be named with --state-dir"
+            )
         case events.RecordingStopped():
             return f"{event.path}: cannot be written, and the recording ends: {event.reason}"
         case events.TorrentFailed():
@@ -101,6 +108,21 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
             return f"{event.share_name}: private, and {trackers} is told of it all the same"
         case _:
             return event.name.replace("_", " ")
+
+
+def _describe_change(event: events.FilesChanged) -> str:
+    more = f" and {event.count - 1} more" if event.count > 1 else ""
+    what = f"{event.files[0]}{more} changed on the disk" + (
+        f" ({event.reason})" if event.reason else ""
+    )
+    if not event.lost:
+        then = "verified again, all of it right"
+    elif event.fetched_again:
+        then = f"verified again, {count_text(event.lost, 'piece')} to be fetched again"
+    else:
+        left = f"{event.have} of {count_text(event.pieces, 'piece')}"
+        then = f"verified again, {left} still shared"
+    return f"{event.share_name}: {what}: {then}"
 
 
 def _address(host: str, port: int) -> str:

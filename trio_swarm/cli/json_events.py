@@ -4,7 +4,8 @@ Two kinds come. What happens in a node is the events of `trio_swarm.events`, by 
 case (`listening`, `sharing`, `resolved`, `waiting`, `metadata_received`, `checked`, `completed`,
 `peer_connected`, `peer_lost`, `peer_banned`, `piece_failed`, `piece_verified`, `announced`,
 `tracker_silent`, `tracker_warning`, `tracker_failed`, `private_torrent`, `privacy_overruled`,
-`strategy_fault`, `recording_stopped`, `torrent_failed`, `tracker_listening`).
+`strategy_fault`, `files_changed`, `state_not_kept`, `recording_stopped`, `torrent_failed`,
+`tracker_listening`).
 What a command has to say comes as the events below: `progress` once a second and torrent (get,
 seed, run), `hashing` at most once a second and path (seed, create, run), `listed` (ls), `described`
 (show), `created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and

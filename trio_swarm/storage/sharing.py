@@ -84,9 +84,9 @@ def hash_share(
     (default: `choose_piece_length`). Hashes are remembered in `state_folder` and used again while
     no file's size, times or inode have changed; a `TorrentFiles.for_share` of the result then need
     not hash either. Where `state_folder` cannot be used, `on_state_problem` is told why, and
-    nothing is remembered. Blocks; raises HashingStopped, and StorageError for a path that cannot be read,
-    holds no files, holds a name that cannot be shared, or changes meanwhile; and for a state folder
-    that cannot be used if nobody is to be told.
+    nothing is remembered. Blocks; raises HashingStopped, and StorageError for a path that cannot be
+    read, holds no files, holds a name that cannot be shared, or changes meanwhile; and for a state
+    folder that cannot be used if nobody is to be told.
     """
     root, files, is_single_file = _examine(path)
     if name is None:

@@ -1,6 +1,7 @@
 """One torrent's files on the disk: checked, written piece by piece, served, finished."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -67,6 +68,7 @@ class TorrentFiles:
         self._unfinished: Unfinished | None = None
         self._suspects: PieceSet = 0
         self._again = threading.Lock()
+        self._changes: deque[Changes] = deque()
         self._dirty_bytes = 0
         self.state_problem: StorageError | None = None
         """Why what is known of the files is not remembered, if so."""
@@ -120,8 +122,9 @@ class TorrentFiles:
     @property
     def have(self) -> PieceSet:
         """The pieces known to be right: found by `check`, or written since. With the `suspects`."""
+        suspects = self.suspects  # read first: they become suspects before they are withdrawn
         have = self._have if self._log is None else self._log.have
-        return have | self.suspects
+        return have | suspects | self.suspects
 
     @property
     def suspects(self) -> PieceSet:
@@ -161,6 +164,10 @@ class TorrentFiles:
         assert unfinished is not None
         return unfinished.write(views)
 
+    def take_changes(self) -> Changes | None:
+        """Return, once, what writing or finishing found changed by others; None: nothing."""
+        return self._changes.popleft() if self._changes else None
+
     def _write_out(self, descriptors: Iterable[int], count: int) -> None:
         self._dirty_bytes += count
         if self._dirty_bytes >= WRITE_OUT_BYTES:
@@ -191,6 +198,10 @@ class TorrentFiles:
         Raises ValueError while a piece is missing. After a StorageError nothing is lost: call
         again, or start again.
         """
+        with self._again:
+            return self._finish()
+
+    def _finish(self) -> Path:
         if self.is_complete:
             return self.root
         placement, log = self._placement, self._log
@@ -353,6 +364,7 @@ class TorrentFiles:
         unfinished = Unfinished(access, log, doubted, self._write_out)
         # What was found by hashing may be in the page cache only.
         unfinished.unsynced = set() if durable else set(stamps)
+        self._changes = unfinished.changes
         self._unfinished = unfinished
         self._log = log
         return CheckResult(have, hashed)

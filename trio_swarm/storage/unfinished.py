@@ -15,13 +15,14 @@ open all the time and keeps it open, or through a name of it that no watch cover
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
 from trio_swarm.errors import FileChangedError, StorageError
-from trio_swarm.piece_sets import PieceSet, full_set
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.disk_errors import storage_error
 from trio_swarm.storage.hashing import ShouldStop, never_stop
@@ -58,6 +59,8 @@ class Unfinished:
         """Pieces had that are being verified again, and must not be served before."""
         self.unsynced: set[int] = set()
         self.unsynced_bytes = 0
+        self.changes: deque[Changes] = deque()
+        """What writing and finishing found changed, until somebody takes it."""
         self._access = access
         self._layout = access.layout
         self._log = log
@@ -118,7 +121,8 @@ class Unfinished:
                 batch.write(piece, data)
             except FileChangedError:
                 batch.let_go(batch.changed)
-                self._verify_anew({batch.changed})
+                lost = self._verify_anew({batch.changed})
+                self.changes.append(Changes(files=[batch.changed], lost=lost))
                 self._log.begin(rest)
             else:
                 return
@@ -244,10 +248,16 @@ class Unfinished:
                     for file, length in enumerate(self._layout.lengths)
                     if length and self._layout.stored[file] and stamps[file] != log.stamps.get(file)
                 }
+                changed = set(odd)
                 odd |= self._doubted | {file for file in self._written if self._may_be_odd(file)}
                 if not odd:
                     return stamps
                 lost = self._verify_anew(odd)
+                changed |= odd & {
+                    file for piece in iterate(lost) for file in self._layout.files_of(piece)
+                }
+                if changed:
+                    self.changes.append(Changes(files=sorted(changed), lost=lost))
                 if lost:
                     raise FileChangedError(
                         f"pieces that were changed by another program ({lost.bit_count()}) are "
