@@ -184,6 +184,17 @@ def test_an_undisturbed_download_is_not_hashed_again(
     assert not any(hashed)
 
 
+def test_an_empty_file_that_got_bytes_is_not_finished(tmp_path: Path) -> None:
+    sample = folder()
+    files = begin(sample, tmp_path, *range(sample.info.piece_count))
+    (files.root / "deep").mkdir(exist_ok=True)
+    (files.root / "deep" / "f1").write_bytes(b"not empty")
+    with pytest.raises(StorageError, match="has 9 bytes now instead of 0"):
+        files.finish()
+    (files.root / "deep" / "f1").write_bytes(b"")
+    sample.assert_at(files.finish())
+
+
 def test_a_writer_that_stays_is_no_reason_to_wait(tmp_path: Path) -> None:
     sample = one_file(30)
     files = begin(sample, tmp_path, *range(29))

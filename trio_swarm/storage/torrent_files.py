@@ -435,7 +435,7 @@ class TorrentFiles:
     def _require_rest(self, found: Mapping[int, Stamp]) -> None:
         """Raise StorageError for finished data that changes while it is looked at."""
         for file, stamp in self._access.scan().items():
-            if self.layout.lengths[file] and found.get(file) != stamp:
+            if found.get(file) != stamp and (stamp.size or self.layout.lengths[file]):
                 raise StorageError(
                     "keeps being changed by another program; start again when it is at rest",
                     path=self._access.tree.at(self.info.files[file].path),

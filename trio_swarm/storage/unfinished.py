@@ -134,7 +134,7 @@ class Unfinished:
     def _take_stamps(self, batch: WriteBatch) -> Mapping[int, Stamp]:
         """Count what was written, too: here, as the log's lock is held."""
         stamps = batch.take_stamps()
-        self._written.update(stamps)
+        self._written |= batch.watched
         self.unsynced.update(stamps)
         self.unsynced_bytes += batch.written
         return stamps
@@ -204,16 +204,18 @@ class Unfinished:
         for file in files:
             access.writers.forget(file)
             access.forget(file)
-        for _ in range(TRIES):
-            for file in files:
-                access.give_length(file)
-                access.watch(file)
-            found = rehash(access, files, pieces, should_stop)
-            if not found.faults:
-                self._accept(files, found)
-                self.suspects &= ~pieces
-                return pieces & ~found.right
-        raise _restless(access, min(found.faults))
+        try:
+            for _ in range(TRIES):
+                for file in files:
+                    access.give_length(file)
+                    access.watch(file)
+                found = rehash(access, files, pieces, should_stop)
+                if not found.faults:
+                    self._accept(files, found)
+                    return pieces & ~found.right
+            raise _restless(access, min(found.faults))
+        finally:
+            self.suspects &= ~pieces
 
     def _accept(self, files: AbstractSet[int], found: Rehashed) -> None:
         log = self._log
@@ -282,13 +284,20 @@ class Unfinished:
             os.close(descriptor)
 
     def _require_all(self, stamps: Mapping[int, Stamp]) -> None:
+        """Raise StorageError for a file that is gone, or longer than it may become."""
         access = self._access
         for file, is_stored in enumerate(self._layout.stored):
-            if is_stored and file not in stamps:
+            if not is_stored:
+                continue
+            stamp, length = stamps.get(file), self._layout.lengths[file]
+            path = access.tree.at(self._layout.info.files[file].path)
+            if stamp is None:
                 raise StorageError(
                     "was removed or changed by another program; start again to fetch it again",
-                    path=access.tree.at(self._layout.info.files[file].path),
+                    path=path,
                 )
+            if stamp.size > length:
+                raise StorageError(f"has {stamp.size} bytes now instead of {length}", path=path)
 
     def stop(self, most_synced: int) -> None:
         """Sync if that is at most so many bytes, and compact the journal."""

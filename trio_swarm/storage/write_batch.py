@@ -15,11 +15,21 @@ class WriteBatch:
     """The files that some pieces were written to, held open until their stamps are taken.
 
     One thread, which alone writes. `known` returns the stamp a file must have before it is written
-    to, None: it is new. `write` raises OSError or StorageError; `path` is then what it
-    was at, and for a FileChangedError `changed` is the file.
+    to, None: it is new. `write` raises OSError or StorageError; `path` is then what it was at, and
+    for a FileChangedError `changed` is the file.
     """
 
-    __slots__ = ("_access", "_known", "_layout", "_stamps", "changed", "held", "path", "written")
+    __slots__ = (
+        "_access",
+        "_known",
+        "_layout",
+        "_stamps",
+        "changed",
+        "held",
+        "path",
+        "watched",
+        "written",
+    )
 
     def __init__(self, access: FileAccess, layout: Layout, known: Known) -> None:
         self._access = access
@@ -30,6 +40,8 @@ class WriteBatch:
         self.path: Path = access.tree.root
         self.held: dict[int, int] = {}
         """File → descriptor."""
+        self.watched: set[int] = set()
+        """Files that somebody else may have written to as well, while they were held."""
         self.written = 0
         """Bytes of whole pieces."""
 
@@ -45,10 +57,11 @@ class WriteBatch:
                 continue
             self.path = access.tree.at(self._layout.info.files[span.file].path)
             descriptor = held.get(span.file)
+            is_inside = 0 < number < len(spans) - 1
             if descriptor is None:
-                descriptor = self._hold(span.file)
+                descriptor = self._hold(span.file, is_brief=is_inside)
             access.write(descriptor, span, block)
-            if 0 < number < len(spans) - 1:
+            if is_inside:
                 # No other piece touches this file: its stamp is final, and its descriptor need
                 # not be held (one piece may hold thousands of files).
                 self._stamps[span.file] = access.stamp(descriptor, span.file)
@@ -56,12 +69,16 @@ class WriteBatch:
                 access.writing.release(span.file)
         self.written += len(data)
 
-    def _hold(self, file: int) -> int:
+    def _hold(self, file: int, *, is_brief: bool) -> int:
         access = self._access
         self.changed = file
         descriptor = self.held[file] = access.writing.acquire(file)
-        access.writers.watch(file, descriptor)
         known = self._known(file)
+        if known is None and is_brief:
+            # Made, written and stamped at once: nobody has it open, and watching would take longer.
+            return descriptor
+        self.watched.add(file)
+        access.writers.watch(file, descriptor)
         if known is not None and access.stamp(descriptor, file) != known:
             raise FileChangedError("was changed by another program", path=self.path)
         return descriptor
