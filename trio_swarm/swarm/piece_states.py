@@ -184,7 +184,7 @@ class PieceStates:
         self.have ^= lost
         self.wanted |= lost
         self.untouched |= lost
-        self.remaining += sum(self.lengths.piece_size(piece) for piece in iterate(lost))
+        self._count_lost(sum(self.lengths.piece_size(piece) for piece in iterate(lost)))
 
     def regain(self, pieces: PieceSet) -> None:
         """Note that pieces of which nothing was asked are here after all."""
