@@ -51,7 +51,7 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
             return _describe_detail(event)
 
 
-def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911, PLR0912 - one sentence per event
+def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
     match event:
         case events.PeerConnected():
             way = "connected to" if event.outgoing else "connection from"
