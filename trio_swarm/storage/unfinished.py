@@ -162,9 +162,13 @@ class Unfinished:
         with self._lock:
             found = self._access.scan()
             changed = {f for f, stamp in self._log.stamps.items() if found.get(f) != stamp}
+            doubted = set(self._doubted)
             lost = self._verify_anew(changed, should_stop)
         lost |= self._settle_doubts(should_stop)
-        return Changes(files=sorted(changed), lost=lost)
+        return Changes(files=sorted(changed | (doubted & self._files_of(lost))), lost=lost)
+
+    def _files_of(self, pieces: PieceSet) -> set[int]:
+        return {file for piece in iterate(pieces) for file in self._layout.files_of(piece)}
 
     def _settle_doubts(self, should_stop: ShouldStop) -> PieceSet:
         """Hash the doubted files' pieces while others are written to them; returns those lost.
@@ -255,9 +259,7 @@ class Unfinished:
                 if not odd:
                     return stamps
                 lost = self._verify_anew(odd)
-                changed |= odd & {
-                    file for piece in iterate(lost) for file in self._layout.files_of(piece)
-                }
+                changed |= odd & self._files_of(lost)
                 if changed:
                     self.changes.append(Changes(files=sorted(changed), lost=lost))
                 if lost:
