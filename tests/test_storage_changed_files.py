@@ -272,6 +272,25 @@ def test_a_touched_file_is_verified_and_served_on(kind: str, tmp_path: Path) -> 
     assert again.check().hashed == 0
 
 
+def test_a_share_that_changes_all_the_time_is_shared_when_it_is_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = one_file(30)
+    root = begin(sample, tmp_path, *range(30)).finish()
+    files = TorrentFiles.for_share(sample.info, root, tmp_path / "state")
+    files.check()
+    real = FileAccess.look
+    monkeypatch.setattr(
+        FileAccess, "look", lambda self, file: (os.utime(root), real(self, file))[1]
+    )
+    changes = files.verify_again()
+    assert changes.faults == {0: "keeps changing"}
+    assert not files.have
+    monkeypatch.undo()
+    assert files.verify_again().faults == {}
+    assert files.have == sample.every
+
+
 def test_a_share_goes_on_without_a_file_until_it_is_back(tmp_path: Path) -> None:
     sample = folder()
     root = begin(sample, tmp_path, *range(sample.info.piece_count)).finish()

@@ -16,6 +16,7 @@ from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
+from trio_swarm.storage.rehashing import KEEPS_CHANGING
 from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.storage.unfinished import Changes
 
@@ -63,9 +64,11 @@ class Keeping:
             self.tell(changes)
             if error is not None and not changes.files and not isinstance(error, FileChangedError):
                 raise error  # what cannot be read for a reason that is not in the file
-            if has_nothing and not files.have:  # not for a moment only, as when it is copied anew
+            is_restless = KEEPS_CHANGING in changes.faults.values()
+            if has_nothing and not files.have and not is_restless:
+                # Not for a moment only, as while it is copied anew.
                 raise _fault(files, changes, error)
-            has_nothing = files.is_complete and not files.have
+            has_nothing = files.is_complete and not files.have and not is_restless
             if not has_nothing:
                 await trio.sleep(VERIFY_PAUSE)
 

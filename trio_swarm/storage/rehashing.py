@@ -16,6 +16,10 @@ TRIES = 5
 """How often a file is hashed again that changes while it is hashed, before that is an error."""
 
 
+KEEPS_CHANGING = "keeps changing"
+"""The fault of a file that was not at rest while it was hashed."""
+
+
 class Rehashed(Struct, frozen=True):
     """What hashing some pieces again found.
 
@@ -74,7 +78,7 @@ def rehash(
     for file, stamp in list(stamps.items()):
         if _look(access, file, faults) != stamp:
             del stamps[file]
-            faults.setdefault(file, "keeps changing")
+            faults.setdefault(file, KEEPS_CHANGING)
     return Rehashed(right & ~pieces_of(access, faults), stamps, faults)
 
 

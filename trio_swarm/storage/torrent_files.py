@@ -18,7 +18,7 @@ from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_pr
 from trio_swarm.storage.journal import Stamp
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.placement import Placement
-from trio_swarm.storage.rehashing import TRIES, pieces_of, rehash, right_pieces
+from trio_swarm.storage.rehashing import KEEPS_CHANGING, TRIES, pieces_of, rehash, right_pieces
 from trio_swarm.storage.resume import ResumeState, judge
 from trio_swarm.storage.resume_log import ResumeLog
 from trio_swarm.storage.sharing import remember_download
@@ -259,7 +259,10 @@ class TorrentFiles:
         try:
             for file in changed:
                 access.forget(file)
-            found = rehash(access, changed, pieces, should_stop)
+            for _ in range(TRIES):
+                found = rehash(access, changed, pieces, should_stop)
+                if KEEPS_CHANGING not in found.faults.values():
+                    break
             access.known = {
                 file: stamp for file, stamp in known.items() if file not in changed
             } | found.stamps
