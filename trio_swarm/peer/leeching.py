@@ -210,9 +210,10 @@ class Download:
                 self._peers_banned(banned)
         if verified:
             self._say_haves(verified)
-        while (changes := self._files.take_changes()) is not None:
-            self._files_changed(changes)
-        self.reconcile()
+        while self._files.changes:
+            self._files_changed(self._files.changes.popleft())
+        if self.ledger.is_complete:
+            self.reconcile()
 
     def reconcile(self) -> PieceSet:
         """Have the ledger know what the files have; returns what it lost: others changed them."""

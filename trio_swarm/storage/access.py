@@ -90,9 +90,17 @@ class FileAccess:
         if len(spans) > MAX_SLICES:
             return [self._copy(self.read(piece, begin, length))]
         slices = self._slices(spans)
+        known = self.known
         for span, part in zip(spans, slices, strict=True):
             if part.fd is not None:
-                self._require_served(span.file, part.fd)
+                status = os.fstat(part.fd)  # compared here, as each call of ours costs
+                if known is None or known.get(span.file) != (
+                    status.st_size,
+                    status.st_mtime_ns,
+                    status.st_ctime_ns,
+                    status.st_ino,
+                ):
+                    self._require_served(span.file, part.fd)
         return slices
 
     def _slices(self, spans: Iterable[Span]) -> list[FileSlice]:
@@ -129,7 +137,14 @@ class FileAccess:
                 at += count
             if part.fd is not None:
                 # After reading: then what was read is what was verified.
-                self._require_served(span.file, part.fd)
+                status = os.fstat(part.fd)
+                if self.known is None or self.known.get(span.file) != (
+                    status.st_size,
+                    status.st_mtime_ns,
+                    status.st_ctime_ns,
+                    status.st_ino,
+                ):
+                    self._require_served(span.file, part.fd)
 
     def read(self, piece: int, begin: int, length: int) -> bytes:
         """Return the bytes of a block; any thread."""

@@ -68,7 +68,7 @@ class TorrentFiles:
         self._unfinished: Unfinished | None = None
         self._suspects: PieceSet = 0
         self._again = threading.Lock()
-        self._changes: deque[Changes] = deque()
+        self.changes: deque[Changes] = deque()
         self._dirty_bytes = 0
         self.state_problem: StorageError | None = None
         """Why what is known of the files is not remembered, if so."""
@@ -166,7 +166,7 @@ class TorrentFiles:
 
     def take_changes(self) -> Changes | None:
         """Return, once, what writing or finishing found changed by others; None: nothing."""
-        return self._changes.popleft() if self._changes else None
+        return self.changes.popleft() if self.changes else None
 
     def _write_out(self, descriptors: Iterable[int], count: int) -> None:
         self._dirty_bytes += count
@@ -367,7 +367,7 @@ class TorrentFiles:
         unfinished = Unfinished(access, log, doubted, self._write_out)
         # What was found by hashing may be in the page cache only.
         unfinished.unsynced = set() if durable else set(stamps)
-        self._changes = unfinished.changes
+        self.changes = unfinished.changes
         self._unfinished = unfinished
         self._log = log
         return CheckResult(have, hashed)

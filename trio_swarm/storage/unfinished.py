@@ -115,8 +115,8 @@ class Unfinished:
     def _write_piece(
         self, batch: WriteBatch, piece: int, data: memoryview, rest: Sequence[int]
     ) -> None:
-        # Each of its files may have been changed.
-        for _ in range(TRIES * sum(1 for _ in self._layout.files_of(piece))):
+        # Each of its files may have been changed, and those are at most so many.
+        for _ in range(TRIES * len(self._layout.info.files)):
             try:
                 batch.write(piece, data)
             except FileChangedError:
