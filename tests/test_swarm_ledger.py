@@ -617,3 +617,33 @@ def test_misuse_is_loud() -> None:
         ledger.add_piece(0, 4)
     with pytest.raises(KeyError):
         ledger.received(9, 0, 0, BLOCK, 0.0)
+
+
+def test_a_piece_that_is_lost_is_asked_for_again() -> None:
+    ledger, script = scripted(pieces=3)
+    for piece in range(3):
+        script.next = [Assignment(0, piece)]
+        ledger.plan(float(piece))
+        take(ledger, 0, piece, 0, float(piece), count=4)
+        ledger.verified(piece)
+    assert ledger.is_complete
+    ledger.lose(0b010)
+    check(ledger)
+    assert (ledger.have, ledger.wanted) == (0b101, 0b010)
+    assert ledger.remaining == ledger.lengths.piece_size(1)
+    assert ledger.is_interesting(0)
+    script.next = [Assignment(0, 1)]
+    assert [grant.run.piece for grant in ledger.plan(10.0)] == [1]
+    take(ledger, 0, 1, 0, 10.5, count=4)
+    ledger.verified(1)
+    assert ledger.is_complete
+    check(ledger)
+
+
+def test_a_lost_piece_that_is_found_again_is_not_asked_for() -> None:
+    ledger, _ = scripted(pieces=3)
+    ledger.regain(0b111)
+    ledger.lose(0b110)
+    ledger.regain(0b100)
+    assert (ledger.have, ledger.wanted) == (0b101, 0b010)
+    assert ledger.remaining == ledger.lengths.piece_size(1)

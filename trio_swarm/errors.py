@@ -60,11 +60,20 @@ class MetainfoError(_ForeignError):
 
 
 class StorageError(TrioSwarmError):
-    """A path cannot be read or written as asked; `path` names it."""
+    """A path cannot be read or written as asked; `path` names it, `reason` says why."""
 
     def __init__(self, message: str, *, path: Path) -> None:
         super().__init__(f"{path}: {message}")
         self.path = path
+        self.reason = message
+
+
+class FileChangedError(StorageError):
+    """A file is not as it was verified: somebody else changed, replaced or removed it."""
+
+
+class StateFolderError(StorageError):
+    """The state folder cannot be used: what is known of files is not remembered."""
 
 
 class DiskFullError(StorageError):

@@ -254,6 +254,37 @@ class StrategyFault(Event, frozen=True, kw_only=True):
     replaced_by: str | None
 
 
+class FilesChanged(Event, frozen=True, kw_only=True):
+    """Files are not as they were verified; they were hashed again, and what is right goes on."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    share_name: str
+    files: list[str]
+    """The first of them, below the torrent's folder."""
+    count: int
+    """How many they are."""
+    lost: int
+    """Pieces that are right no longer."""
+    have: int
+    """Pieces that are right."""
+    pieces: int
+    fetched_again: bool
+    """What was lost is downloaded; otherwise it is just not offered any more."""
+    reason: str
+    """Why nothing of the first file can be used, if so; else empty."""
+
+
+class StateNotKept(Event, frozen=True, kw_only=True):
+    """The state folder cannot be used: what was verified is hashed again at the next start."""
+
+    level: ClassVar[str] = "warning"
+    info_hash: str
+    share_name: str
+    path: str
+    reason: str
+
+
 class RecordingStopped(Event, frozen=True, kw_only=True):
     """A download is recorded no longer, since the file cannot be written; it goes on."""
 

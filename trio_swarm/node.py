@@ -14,7 +14,7 @@ from msgspec import Struct
 from trio_swarm import events
 from trio_swarm._version import __version__
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
-from trio_swarm.errors import ConfigError, RemoteProtocolError
+from trio_swarm.errors import ConfigError, RemoteProtocolError, StorageError
 from trio_swarm.naming import find_name
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
@@ -129,6 +129,7 @@ class Node:
         root = Path(path)
         state = self.state_folder
         left_out: list[LeftOut] = []
+        state_problems: list[StorageError] = []
         info = await run_stoppable(
             lambda should_stop: hash_share(
                 root,
@@ -138,10 +139,13 @@ class Node:
                 on_progress=on_progress or no_progress,
                 on_left_out=left_out.append,
                 should_stop=should_stop,
+                on_state_problem=state_problems.append,
             )
         )
         for each in left_out:
             self._context.emit(files_left_out(root, each))
+        if state_problems:
+            self._context.tell_state_problem(state_problems[0], info.info_hash, info.name)
         urls = self.trackers if trackers is None else tuple(trackers)
         tiers = tuple((url,) for url in urls)
         torrent = await self._start(

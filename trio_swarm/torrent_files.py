@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trio_swarm._version import __version__
 from trio_swarm.amounts import size_text
-from trio_swarm.errors import MetainfoError
+from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo import Metainfo, parse_metainfo
 from trio_swarm.settings import default_state_folder
@@ -49,12 +49,15 @@ def create_torrent(
     on_progress: Callable[[int, int], None] = no_progress,
     on_left_out: Callable[[LeftOut], None] = ignore_left_out,
     should_stop: Callable[[], bool] = never_stop,
+    on_state_problem: Callable[[StorageError], None] | None = None,
 ) -> Metainfo:
     """Hash a file or folder and return its metainfo; write `to_bytes()` of it to a file. Blocking.
 
     What was hashed before and has not changed is not hashed again. `on_progress(done, total)` is
     called from threads, in bytes; when `should_stop` returns true, HashingStopped is raised.
     `on_left_out` is told, from a thread, how many links and special files are not in the torrent.
+    `on_state_problem` is told why that is not remembered, if `state_folder` cannot be used; without
+    it that is a StorageError.
 
     Raises StorageError (missing, unreadable, empty, changing) or MetainfoError (a bad URL).
     """
@@ -71,4 +74,5 @@ def create_torrent(
         on_progress=on_progress,
         on_left_out=on_left_out,
         should_stop=should_stop,
+        on_state_problem=on_state_problem,
     )

@@ -24,7 +24,8 @@ from trio_swarm.cli.show_command import torrent_magnet
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.config.values import parse_piece_length
-from trio_swarm.errors import ConfigError
+from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.events import StateNotKept
 from trio_swarm.node import files_left_out
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.storage.sharing import LeftOut
@@ -89,6 +90,7 @@ async def create(
             nursery.start_soon(reporter.follow, list)
             on_progress = reporter.hashing(path)
             left_out: list[LeftOut] = []
+            problems: list[StorageError] = []
             metainfo = await run_stoppable(
                 lambda should_stop: trio_swarm.create_torrent(
                     path,
@@ -103,11 +105,21 @@ async def create(
                     on_progress=on_progress,
                     on_left_out=left_out.append,
                     should_stop=should_stop,
+                    on_state_problem=problems.append,
                 )
             )
             nursery.cancel_scope.cancel()
         for each in left_out:
             reporter.event(files_left_out(path, each))
+        for problem in problems[:1]:
+            reporter.event(
+                StateNotKept(
+                    info_hash=metainfo.info.info_hash.hex(),
+                    share_name=metainfo.info.name,
+                    path=str(problem.path),
+                    reason=problem.reason,
+                )
+            )
         file = out or Path(f"{metainfo.info.name}.torrent")
         content = metainfo.to_bytes()
         await trio.to_thread.run_sync(write_new_file, file, content)

@@ -108,6 +108,14 @@ def _describe_detail(event: events.Event) -> str:  # noqa: PLR0911 - one sentenc
 
 def _describe_end(event: events.Event) -> str:
     match event:
+        case events.FilesChanged():
+            return _describe_files_changed(event)
+        case events.StateNotKept():
+            where = shown(event.path, PATH_LENGTH)
+            return (
+                f"{where}: {_reason(event.reason)}: what was verified is not remembered; another "
+                "folder can be named with --state-dir"
+            )
         case events.RecordingStopped():
             path = shown(event.path, PATH_LENGTH)
             return f"{path}: cannot be written, and the recording ends: {_reason(event.reason)}"
@@ -225,6 +233,21 @@ def _describe_renamed(event: events.FilesRenamed) -> str:
 def _shortened(name: str) -> str:
     """Return `name`, its middle left out if it is long."""
     return name if len(name) <= _MAX_SHOWN else f"{name[:40]}...{name[-20:]}"
+
+
+def _describe_files_changed(event: events.FilesChanged) -> str:
+    more = f" and {event.count - 1} more" if event.count > 1 else ""
+    what = f"{shown(event.files[0], NAME_LENGTH)}{more} changed on the disk" + (
+        f" ({_reason(event.reason)})" if event.reason else ""
+    )
+    if not event.lost:
+        then = "verified again, all of it right"
+    elif event.fetched_again:
+        then = f"verified again, {count_text(event.lost, 'piece')} to be fetched again"
+    else:
+        left = f"{event.have} of {count_text(event.pieces, 'piece')}"
+        then = f"verified again, {left} still shared"
+    return f"{_name(event)}: {what}: {then}"
 
 
 def _address(host: str, port: int) -> str:

@@ -5,15 +5,16 @@ case (`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata
 `files_renamed`, `checked`, `completed`, `peer_connected`, `peer_lost`, `peer_banned`,
 `piece_failed`, `piece_verified`, `announced`, `tracker_silent`, `tracker_warning`,
 `tracker_failed`, `name_refused`, `private_torrent`, `privacy_overruled`, `strategy_fault`,
-`recording_stopped`, `torrent_failed`, `tracker_listening`, `tracker_change`, `tracker_summary`).
-What a command has to say comes as the events below: `progress` at most once a second and torrent,
-where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
-and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `described` (show),
-`created` (create), `strategy` and `plugin_problem` (schedulers), `problem` and `config_checked`
-(check), `written` (init, plot, simulate --plot, plugin new), `demo_result` (demo), `simulated` once
-for each run (simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain),
-`replayed` once for each run (replay), `promise_examined`, `strategy_compared` and `decision_timed`
-(plugin check), and in every command `error`, whose message is also the line on stderr.
+`files_changed`, `state_not_kept`, `recording_stopped`, `torrent_failed`, `tracker_listening`,
+`tracker_change`, `tracker_summary`). What a command has to say comes as the events below:
+`progress` at most once a second and torrent, where something changed, and once more at the end
+(get, seed, run), `hashing` at most once a second and path (seed, create, run), `reached_here_only`
+(seed), `listed` (ls), `described` (show), `created` (create), `strategy` and `plugin_problem`
+(schedulers), `problem` and `config_checked` (check), `written` (init, plot, simulate --plot, plugin
+new), `demo_result` (demo), `simulated` once for each run (simulate), `recording_summary`,
+`explained_moment` and `explained_decision` (explain), `replayed` once for each run (replay),
+`promise_examined`, `strategy_compared` and `decision_timed` (plugin check), and in every command
+`error`, whose message is also the line on stderr.
 
 Each line begins with `event` and `time`: when it was, in seconds since 1970 (UTC), to the
 millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes,

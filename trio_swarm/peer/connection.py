@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trio_swarm.errors import StorageError
 from trio_swarm.peer.hearing import handle
 from trio_swarm.peer.saying import greet, prepare
 from trio_swarm.peer.sending import send_segments
@@ -233,7 +234,12 @@ class PeerConnection:
                 torrent = self.torrent
                 segments = self.wire.data_to_send()
                 buffers = torrent.context.batch_buffers
-                await send_segments(self.stream, torrent.files, segments, buffers)
+                try:
+                    await send_segments(self.stream, torrent.files, segments, buffers)
+                except StorageError as error:
+                    # Its file was changed by others. The peer was promised what cannot be sent.
+                    torrent.keeping.changed(error)
+                    raise PeerClosedError("a file of ours changed") from error
                 self.refused = 0
                 continue
             if self.upload_queue and self.upload_at > now:
@@ -277,6 +283,16 @@ class PeerConnection:
                 allowed_fast_set(self.remote[0], info.info_hash, info.piece_count)
             )
         self.wakeup.set()
+
+    def drop_requests(self, pieces: PieceSet) -> None:
+        """Serve nothing of some pieces, which we have no longer."""
+        if not pieces:
+            return
+        for request in list(self.upload_queue):
+            if pieces >> request.piece & 1:
+                del self.upload_queue[request]
+                if self.wire.fast:
+                    self.wire.send_reject(request.piece, request.begin, request.length)
 
     def limit_queue(self) -> None:
         """Keep to the queue length that the peer told (BEP 10, "reqq")."""

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
+from trio_swarm import events
 from trio_swarm.announcing.clients import TrackerClients
+from trio_swarm.errors import StorageError
 from trio_swarm.events import Event
 from trio_swarm.peer.disk import DiskThreads
 from trio_swarm.peer.places import Places
@@ -40,6 +42,20 @@ class NodeContext(Struct, kw_only=True):
     talkative: TalkativeHosts = field(default_factory=TalkativeHosts)
     batch_buffers: BatchBuffers = field(default_factory=BatchBuffers)
     next_key: int = field(default=0)
+    is_state_problem_told: bool = field(default=False)
+
+    def tell_state_problem(self, error: StorageError, info_hash: bytes, name: str) -> None:
+        """Say, once for the node, that the state folder cannot be used."""
+        if not self.is_state_problem_told:
+            self.is_state_problem_told = True
+            self.emit(
+                events.StateNotKept(
+                    info_hash=info_hash.hex(),
+                    share_name=name,
+                    path=str(error.path),
+                    reason=error.reason,
+                )
+            )
 
     def new_connection_key(self) -> int:
         """Return a key no connection of this node had before."""

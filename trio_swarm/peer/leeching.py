@@ -17,6 +17,7 @@ from trio_swarm.protocol.metainfo import Info
 from trio_swarm.protocol.peer_messages import BlockReceived
 from trio_swarm.protocol.wire_buffers import BlockPlace
 from trio_swarm.storage.torrent_files import TorrentFiles
+from trio_swarm.storage.unfinished import Changes
 from trio_swarm.swarm.guard import GuardedScheduler
 from trio_swarm.swarm.lazy_haves import LazyHaves
 from trio_swarm.swarm.ledger import BlockOutcome, Ledger
@@ -54,6 +55,7 @@ class Download:
         piece_verified: Callable[[int], None],
         piece_failed: Callable[[int, Iterable[str]], None],
         peers_banned: Callable[[Iterable[str]], None],
+        files_changed: Callable[[Changes], None] = lambda _changes: None,
     ) -> None:
         self.info = info
         self.all_pieces = piece_sets.full_set(info.piece_count)
@@ -79,6 +81,7 @@ class Download:
         self._piece_verified = piece_verified
         self._piece_failed = piece_failed
         self._peers_banned = peers_banned
+        self._files_changed = files_changed
         self._finished_jobs: deque[PieceJob] = deque()
         self._jobs_pending = 0
         self._job_done = Wakeup()
@@ -212,6 +215,21 @@ class Download:
                 self._peers_banned(banned)
         if verified:
             self._say_haves(verified)
+        while self._files.changes:
+            self._files_changed(self._files.changes.popleft())
+        if self.ledger.is_complete:
+            self.reconcile()
+
+    def reconcile(self) -> PieceSet:
+        """Have the ledger know what the files have; returns what it lost: others changed them."""
+        ledger, have = self.ledger, self._files.have
+        lost = ledger.have & ~have
+        if lost:
+            ledger.lose(lost)
+            self.wakeup.set()
+        elif self._files.is_complete and have & ~ledger.have:
+            ledger.regain(have & ~ledger.have)
+        return lost
 
     def _say_haves(self, verified: PieceSet) -> None:
         """Have the connections told of new pieces: those that lack one at once, others in time."""

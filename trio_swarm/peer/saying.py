@@ -63,7 +63,7 @@ def prepare(peer: "PeerConnection", now: float) -> None:
         peer.attach()
     _tell_pieces(peer, download.ledger.have)
     # Each sends nothing if the peer knows it.
-    if download.ledger.is_interesting(peer.key):
+    if not torrent.is_complete and download.ledger.is_interesting(peer.key):
         wire.send_interested()
     else:
         wire.send_not_interested()
@@ -179,11 +179,20 @@ def _serve(peer: "PeerConnection", now: float) -> None:
     batch = min(UPLOAD_BATCH, ahead) if bucket.rate is None else 1
     sent = 0
     blocks: list[UploadRequest] = []
+    files = peer.torrent.files
+    suspects = files.suspects if files is not None else 0
+    held: list[UploadRequest] = []
     while peer.upload_queue and sent < batch:
         request, _ = peer.upload_queue.popitem(last=False)
+        if suspects and suspects >> request.piece & 1:
+            held.append(request)  # until its file is verified again
+            continue
         peer.wire.send_block(request.piece, request.begin, request.length)
         blocks.append(request)
         sent += request.length
+    for request in reversed(held):
+        peer.upload_queue[request] = None
+        peer.upload_queue.move_to_end(request, last=False)
     if sent:
         peer.moved_at = now
         peer.talk.earned += sent // BLOCK_LENGTH

@@ -8,7 +8,7 @@ sent together with their headers by one call.
 from collections.abc import Sequence
 from mmap import mmap
 
-from trio_swarm.errors import StorageError
+from trio_swarm.errors import FileChangedError
 from trio_swarm.peer.streams import PeerStream, TruncatedFileError
 from trio_swarm.protocol.peer_messages import FileBlock, Segment
 from trio_swarm.storage.torrent_files import TorrentFiles
@@ -91,7 +91,7 @@ async def send_segments(
     """Send all of `segments`; `files` hold the blocks.
 
     Raises OSError or trio.BrokenResourceError if the peer is gone, StorageError if a shared file
-    has become shorter or cannot be read.
+    cannot be read, FileChangedError if it is not as it was verified.
     """
     index = 0
     last = len(segments) - 1
@@ -132,9 +132,7 @@ async def _send_file_block(stream: PeerStream, files: TorrentFiles, block: FileB
             else:
                 sent = stream.try_send_file(first.fd, first.offset, first.length)
         except TruncatedFileError:
-            raise StorageError(
-                "a shared file became shorter; restart to verify it", path=files.root
-            ) from None
+            raise FileChangedError("is shorter now than before", path=files.root) from None
         if sent == 0:
             await stream.wait_writable()
         begin += sent

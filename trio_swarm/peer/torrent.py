@@ -10,10 +10,11 @@ import trio
 from msgspec import Struct
 
 from trio_swarm import events
-from trio_swarm.errors import MetainfoError, StorageError, TrioSwarmError
+from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.leeching import Download
 from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet, first_leaf
@@ -49,6 +50,9 @@ NAME_TOLD = 500
 
 RENAMED_TOLD = 20
 """Changed names that are told one by one; of others only how many there are."""
+
+FINISH_TRIES = 10
+"""How often what others changed is fetched again before the last look, at most."""
 
 
 class TorrentPlan(Struct, frozen=True, kw_only=True):
@@ -103,6 +107,7 @@ class Torrent:
         self.download: Download | None = None
         self.peer_set = PeerSet(self)
         self.metadata = MetadataExchange(self)
+        self.keeping = Keeping(self)
         self._plan = plan
         chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
         recording = None if plan.record is None else _recording(plan.record, context, chosen)
@@ -249,6 +254,8 @@ class Torrent:
                 if self._recording is not None:
                     connections = self.peer_set.connections
                     nursery.start_soon(self._recording.run, connections, name=f"record {self.name}")
+                assert self.files is not None
+                nursery.start_soon(self.keeping.run, self.files, name=f"keep {self.name}")
                 await self._fetch()
         finally:
             with trio.move_on_after(STOP_DEADLINE, shield=True):
@@ -318,7 +325,10 @@ class Torrent:
             piece_verified=self._piece_verified,
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
+            files_changed=self.keeping.tell,
         )
+        if files.state_problem is not None:
+            self.context.tell_state_problem(files.state_problem, self.info_hash, self.name)
         self.upload.begin(self.download.ledger)
         if not self._plan.is_share:
             self._tell_checked(self.download, result)
@@ -359,13 +369,17 @@ class Torrent:
         was_complete = download.ledger.is_complete
         if self._plan.is_share and not was_complete:
             raise StorageError("changed while it was about to be shared", path=files.root)
-        if not was_complete:
-            self.state = "downloading"
-            self._began_at = trio.current_time()
-            await download.run()
-            self.state = "finishing"
-        if not files.is_complete:
-            await trio.to_thread.run_sync(files.finish)
+        for _ in range(FINISH_TRIES):
+            if not download.ledger.is_complete:
+                was_complete = False
+                self.state = "downloading"
+                self._began_at = trio.current_time()
+                await download.run()
+                self.state = "finishing"
+            if await self._finish(files):
+                break
+        else:
+            raise StorageError("keeps being changed by another program", path=files.root)
         self.state = "seeding"
         self._complete.set()
         if not was_complete:
@@ -374,6 +388,21 @@ class Torrent:
             self._tell_completed(download, files.root, info.length)
         self.upload.wakeup.set()
         self.peer_set.part_seeders()
+
+    async def _finish(self, files: TorrentFiles) -> bool:
+        """Give the data its final name; False if others changed it: pieces are missing again."""
+        if files.is_complete:
+            return True
+        is_whole = True
+        try:
+            await trio.to_thread.run_sync(files.finish)
+        except FileChangedError:
+            is_whole = False
+        while (changes := files.take_changes()) is not None:
+            self.keeping.tell(changes)
+        assert self.download is not None
+        self.download.reconcile()
+        return is_whole
 
     def _tell_completed(self, download: Download, path: Path, size: int) -> None:
         self.context.emit(

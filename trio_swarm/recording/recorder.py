@@ -385,6 +385,11 @@ class RecordedLedger(Ledger):
         self._tell_banned(at, banned)
         return banned
 
+    def lose(self, pieces: PieceSet) -> None:
+        """Note that pieces are right no longer, which ends the recording: none can tell of that."""
+        super().lose(pieces)
+        self._recorder.end("a file was changed by another program")
+
     def _tell_banned(self, at: int, banned: Sequence[str]) -> None:
         if banned:
             self._recorder.add(Banned(at, list(map(self._recorder.called, banned))))

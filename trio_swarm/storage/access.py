@@ -3,25 +3,21 @@
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from trio_swarm.errors import StorageError
+from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
-from trio_swarm.storage.journal import Stamp
+from trio_swarm.storage.foreign_writers import ForeignWriters
+from trio_swarm.storage.journal import Stamp, stamp_of
 from trio_swarm.storage.layout import Layout, Span
 from trio_swarm.storage.reservation import extend
 from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32
 """Descriptors kept open for `slices`; a node has many torrents and 1,024 descriptors in all."""
-
-RECHECK_SECONDS = 1.0
-"""How often open files are looked at while they are served: whoever gets bytes that were changed
-bans us for them. A look costs 1 µs a file."""
 
 SHARED_FILES = 16
 """Descriptors kept open for the writing threads, and as many for `read`."""
@@ -45,20 +41,25 @@ class FileSlice(NamedTuple):
 class FileAccess:
     """The files of one torrent below one root.
 
-    `fixed` are the stamps the files must have when opened for reading, None while they are still
-    being written (then only their sizes are checked). `moving` is held while the root is renamed
-    and `tree` replaced. Methods raise StorageError.
+    `known` are the stamps of the files as they were verified, None before that is known (then only
+    sizes are compared). Whoever writes to the files makes `turn` odd before and even after the
+    stamps are known again: in between a stamp says nothing. `moving` is held while the root is
+    renamed and `tree` replaced. Methods raise StorageError: FileChangedError for a file that is not
+    as it was verified.
     """
 
     def __init__(self, layout: Layout, tree: Tree) -> None:
         self.layout = layout
         self.tree = tree
-        self.fixed: Mapping[int, Stamp] | None = None
-        self.writing = SharedDescriptors(self._open_to_write, SHARED_FILES)
+        self.known: Mapping[int, Stamp] | None = None
+        self.turn = 0
+        self.writers = ForeignWriters()
+        self.writing = SharedDescriptors(
+            self._open_to_write, SHARED_FILES, close_file=self.writers.close_own
+        )
         self._reading = SharedDescriptors(self._open_to_read, SHARED_FILES)
         self._serving = ReadDescriptors(self._open_to_read, SERVED_FILES)
         self.moving = threading.Lock()
-        self._recheck_at = 0.0
         self._copied: IO[bytes] | None = None
         self._present: set[int] = set()
         self._unsized: set[int] = set()
@@ -69,23 +70,41 @@ class FileAccess:
         entries = self.layout.info.files
         statuses = self.tree.statuses(entries[i].path for i in files)
         return {
-            file: Stamp(status.st_size, status.st_mtime_ns)
+            file: stamp_of(status)
             for file, status in zip(files, statuses, strict=True)
             if status is not None
         }
 
+    def look(self, file: int) -> Stamp | None:
+        """Return the stamp of one file, None if there is none that could be read."""
+        (status,) = self.tree.statuses([self._entry_path(file)])
+        return None if status is None else stamp_of(status)
+
     def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
-        """Return where the bytes of a block lie, for sendfile.
+        """Return where the bytes of a block lie, for sendfile; the files are as they were verified.
 
         Descriptors are valid until the next call of this or `close`; one thread only. Raises
         ValueError for a block that is not inside the piece.
         """
-        self._serving.trim()
-        if time.monotonic() >= self._recheck_at:
-            self._recheck()
         spans = self.layout.block_spans(piece, begin, length)
         if len(spans) > MAX_SLICES:
             return [self._copy(self.read(piece, begin, length))]
+        slices = self._slices(spans)
+        known = self.known
+        for span, part in zip(spans, slices, strict=True):
+            if part.fd is not None:
+                status = os.fstat(part.fd)  # compared here, as each call of ours costs
+                if known is None or known.get(span.file) != (
+                    status.st_size,
+                    status.st_mtime_ns,
+                    status.st_ctime_ns,
+                    status.st_ino,
+                ):
+                    self._require_served(span.file, part.fd)
+        return slices
+
+    def _slices(self, spans: Iterable[Span]) -> list[FileSlice]:
+        self._serving.trim()
         stored = self.layout.stored
         return [
             FileSlice(
@@ -98,20 +117,34 @@ class FileAccess:
 
     def read_into(self, piece: int, begin: int, buffer: memoryview) -> None:
         """Read the bytes of a block, as long as `buffer`; one thread only, that of `slices`."""
+        spans = self.layout.block_spans(piece, begin, len(buffer))
+        if len(spans) > MAX_SLICES:
+            buffer[:] = self.read(piece, begin, len(buffer))
+            return
         at = 0
-        for part in self.slices(piece, begin, len(buffer)):
+        for span, part in zip(spans, self._slices(spans), strict=True):
             end = at + part.length
             while at < end:
                 if part.fd is None:
                     buffer[at:end] = bytes(end - at)
                     count = end - at
                 else:
-                    with disk_errors(self.tree.root):
+                    with disk_errors(self._path(span.file)):
                         offset = part.offset + part.length - (end - at)
                         count = os.preadv(part.fd, [buffer[at:end]], offset)
                 if not count:
-                    raise StorageError("is shorter now than before", path=self.tree.root)
+                    raise FileChangedError("is shorter now than before", path=self._path(span.file))
                 at += count
+            if part.fd is not None:
+                # After reading: then what was read is what was verified.
+                status = os.fstat(part.fd)
+                if self.known is None or self.known.get(span.file) != (
+                    status.st_size,
+                    status.st_mtime_ns,
+                    status.st_ctime_ns,
+                    status.st_ino,
+                ):
+                    self._require_served(span.file, part.fd)
 
     def read(self, piece: int, begin: int, length: int) -> bytes:
         """Return the bytes of a block; any thread."""
@@ -123,6 +156,7 @@ class FileAccess:
             descriptor = self._reading.acquire(span.file)
             try:
                 parts.append(self._read_span(descriptor, span))
+                self._require_readable(span.file, descriptor)
             finally:
                 self._reading.release(span.file)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -136,16 +170,20 @@ class FileAccess:
             offset += count
 
     def stamp(self, descriptor: int, file: int) -> Stamp:
-        """Return the stamp of an open file; StorageError if it was removed meanwhile."""
+        """Return the stamp of an open file; FileChangedError if it was removed meanwhile."""
         status = os.fstat(descriptor)
         if not status.st_nlink:
-            raise StorageError("was removed while in use", path=self._path(file))
-        return Stamp(status.st_size, status.st_mtime_ns)
+            raise FileChangedError("was removed while in use", path=self._path(file))
+        return stamp_of(status)
 
     def open_to_hash(self, file: int) -> int:
         """Open for reading, whatever the size and stamp; the caller closes it."""
         with disk_errors(self._path(file)):
             return self.tree.open(self._entry_path(file), os.O_RDONLY)
+
+    def check_readable(self, file: int) -> None:
+        """Raise StorageError for a file that may not be read."""
+        os.close(self.open_to_hash(file))
 
     def has_data(self, files: Iterable[int]) -> bool:
         """Tell whether any of the files holds a byte that was written."""
@@ -209,9 +247,45 @@ class FileAccess:
         with disk_errors(self.tree.root):
             self.tree.sync_folders(self._entry_path(file) for file in stored)
 
+    def forget(self, file: int) -> None:
+        """Close what is kept open for writing to a file, or reading it in any thread.
+
+        Opened again, it is the one that has its name then. What `slices` keeps open is found out by
+        itself.
+        """
+        self.writing.forget(file)
+        self._reading.forget(file)
+
+    def give_length(self, file: int) -> None:
+        """Make a file that others shortened as long as in the torrent; StorageError if it is gone.
+
+        A longer one is an error, too: what is more in it is not ours to remove.
+        """
+        stamp = self.look(file)
+        if stamp is None:
+            raise StorageError("was removed while in use", path=self._path(file))
+        if stamp.size < self.layout.lengths[file]:
+            self._unsized.add(file)
+            self.writing.acquire(file)
+            self.writing.release(file)
+        elif stamp.size > self.layout.lengths[file]:
+            self._require_size(file, stamp.size)
+
+    def watch(self, file: int) -> None:
+        """Have `writers` watch a file from now on."""
+        try:
+            descriptor = self.open_to_hash(file)
+        except StorageError:
+            return  # not watched, it counts as touched
+        try:
+            self.writers.watch(file, descriptor)
+        finally:
+            os.close(descriptor)
+
     def close(self) -> None:
         """Close every descriptor; no thread may be reading or writing."""
         self.writing.close()
+        self.writers.close()
         self._reading.close()
         self._serving.close()
         self._forget_copy()
@@ -222,34 +296,35 @@ class FileAccess:
     def _path(self, file: int) -> Path:
         return self.tree.at(self._entry_path(file))
 
-    def _recheck(self) -> None:
-        """Look whether what is being served was removed or changed since it was opened."""
-        for file, descriptor in self._serving.opened():
-            self._require_readable(file, descriptor)
-        self._recheck_at = time.monotonic() + RECHECK_SECONDS
-
     def _open_to_read(self, file: int) -> int:
-        descriptor = self._open_existing(file, os.O_RDONLY)
+        return self._open_existing(file, os.O_RDONLY)
+
+    def _require_served(self, file: int, descriptor: int) -> None:
         try:
             self._require_readable(file, descriptor)
-        except BaseException:
-            os.close(descriptor)
+        except FileChangedError:
+            # Left open, it would be found changed for ever, whatever has its name by now.
+            self._serving.forget(file)
             raise
-        return descriptor
 
     def _require_readable(self, file: int, descriptor: int) -> None:
+        """Raise FileChangedError if an open file is not as it was verified."""
+        before = self.turn
         stamp = self.stamp(descriptor, file)
+        known = self.known
+        if known is not None and known.get(file) == stamp:
+            return
         self._require_size(file, stamp.size)
-        self._require_unchanged(file, stamp)
+        # While we write to it ourselves, its stamp is on its way.
+        if known is not None and not before & 1 and before == self.turn:
+            raise FileChangedError("has changed since it was verified", path=self._path(file))
 
     def _require_size(self, file: int, size: int) -> None:
         length = self.layout.lengths[file]
         if size != length:
-            raise StorageError(f"has {size} bytes now instead of {length}", path=self._path(file))
-
-    def _require_unchanged(self, file: int, stamp: Stamp) -> None:
-        if self.fixed is not None and self.fixed.get(file) != stamp:
-            raise StorageError("has changed since it was verified", path=self._path(file))
+            raise FileChangedError(
+                f"has {size} bytes now instead of {length}", path=self._path(file)
+            )
 
     def _open_existing(self, file: int, flags: int) -> int:
         path = self._entry_path(file)
@@ -302,7 +377,7 @@ class FileAccess:
             while len(data) < span.length:
                 more = os.pread(descriptor, span.length - len(data), span.offset + len(data))
                 if not more:
-                    raise StorageError("is shorter now than before", path=self._path(span.file))
+                    raise FileChangedError("is shorter now than before", path=self._path(span.file))
                 data += more
         return data
 

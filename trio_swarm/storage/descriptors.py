@@ -35,9 +35,11 @@ class ReadDescriptors:
         """Tell whether the file is open already."""
         return file in self._opened
 
-    def opened(self) -> list[tuple[int, int]]:
-        """Return each open file and its descriptor."""
-        return list(self._opened.items())
+    def forget(self, file: int) -> None:
+        """Close a file's descriptor, if there is one."""
+        descriptor = self._opened.pop(file, None)
+        if descriptor is not None:
+            os.close(descriptor)
 
     def trim(self) -> None:
         """Close the least recently used descriptors beyond the capacity."""
@@ -54,10 +56,16 @@ class ReadDescriptors:
 class SharedDescriptors:
     """The descriptors several threads use: one in use is never closed; beyond that, an LRU."""
 
-    __slots__ = ("_capacity", "_lock", "_open_file", "_opened", "_users")
+    __slots__ = ("_capacity", "_close_file", "_lock", "_open_file", "_opened", "_users")
 
-    def __init__(self, open_file: OpenFile, capacity: int) -> None:
+    def __init__(
+        self,
+        open_file: OpenFile,
+        capacity: int,
+        close_file: Callable[[int, int], None] = lambda _file, descriptor: os.close(descriptor),
+    ) -> None:
         self._open_file = open_file
+        self._close_file = close_file
         self._capacity = capacity
         self._lock = threading.Lock()
         self._opened: dict[int, int] = {}
@@ -82,12 +90,18 @@ class SharedDescriptors:
             if users:
                 self._users[file] = users
 
+    def forget(self, file: int) -> None:
+        """Close a file's descriptor, if there is one; not before it is used no longer."""
+        with self._lock:
+            if file in self._opened and file not in self._users:
+                self._close_file(file, self._opened.pop(file))
+
     def close(self) -> None:
         """Close all; none may be in use."""
         with self._lock:
             assert not self._users, "closed while a thread reads or writes"
             while self._opened:
-                os.close(self._opened.popitem()[1])
+                self._close_file(*self._opened.popitem())
 
     def _evict(self) -> None:
         """Make room for one more, as far as others are not in use."""
@@ -96,4 +110,4 @@ class SharedDescriptors:
             return
         idle = [file for file in self._opened if file not in self._users]
         for file in idle[:excess]:
-            os.close(self._opened.pop(file))
+            self._close_file(file, self._opened.pop(file))

@@ -5,15 +5,17 @@ the CRC-32 of the payload (4 bytes) and the payload, whose first byte is the kin
 
 - `S` snapshot: all that is known, and always the first record (compaction writes a new journal
   that is one snapshot): info-hash (20), piece count (4), file count (4), 1 if everything it says
-  was synced to the disk (1), boot id (16), bitfield, stamps.
+  was synced to the disk (1), boot id (16), bitfield, count of doubted files (4), the number of each
+  (4), stamps.
 - `B` begun: piece (4), wall-clock time in ns (8). Written before the piece's bytes are.
 - `W` written: piece (4), stamps of the files it touched. Written after the piece's bytes are. Of
   several pieces recorded at once the first has the stamps of all.
 - `F` failed: piece (4), stamps. The piece begun was not written wholly.
 
-A stamp is the file's number (4), its size (8) and its mtime in ns (8, signed). Reading stops at
-the first record that is torn, has a wrong checksum or says nonsense: what follows a fault is not
-believed, what precedes it is.
+A stamp is the file's number (4), its size, its mtime and its ctime in ns, and its inode number;
+each of these is a length (1) and a signed integer of so many bytes, as file systems know dates
+beyond 64 bits of ns, and before 1970. Reading stops at the first record that is torn, has a
+wrong checksum or says nonsense: what follows a fault is not believed, what precedes it is.
 """
 
 import os
@@ -28,7 +30,7 @@ from msgspec import Struct
 
 from trio_swarm.piece_sets import PieceSet, from_bitfield, to_bitfield
 
-MAGIC = b"TSresum1"
+MAGIC = b"TSresum2"
 MAX_JOURNAL = 256 << 20
 """Bytes read of a state file: a million files and 100 M of records; more is no file of ours."""
 
@@ -36,21 +38,33 @@ _RECORD = struct.Struct(">II")
 _SNAPSHOT = struct.Struct(">c20sIIB16s")
 _BEGUN = struct.Struct(">cIq")
 _PIECE = struct.Struct(">cI")
-_STAMP = struct.Struct(">IQq")
+_COUNT = struct.Struct(">I")
 
 
 class Stamp(NamedTuple):
-    """By what a change of a file is noticed: its size in bytes and its mtime in nanoseconds."""
+    """By what a change of a file is noticed: its size in bytes, its times in ns, and which it is.
+
+    Whoever writes may set the mtime back, but not the ctime; a file put in another's place has
+    another inode. The device is left out: many file systems have another number after each boot.
+    """
 
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file with this status."""
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 class Snapshot(Struct, frozen=True):
     """All that is known of a torrent's files at one moment.
 
     `durable`: all of it was synced before this was written, so it holds after a power failure.
-    `boot_id`: 16 bytes, of the boot it was written in; zeros if unknown.
+    `boot_id`: 16 bytes, of the boot it was written in; zeros if unknown. `doubted`: files that
+    somebody else may have written to unnoticed: they are hashed before they get their final names.
     """
 
     info_hash: bytes
@@ -60,6 +74,7 @@ class Snapshot(Struct, frozen=True):
     boot_id: bytes
     have: PieceSet
     stamps: Mapping[int, Stamp]
+    doubted: frozenset[int] = frozenset()
 
 
 class Begun(NamedTuple):
@@ -99,6 +114,8 @@ def encode_record(record: Record) -> bytes:
                 record.boot_id,
             )
             + to_bitfield(record.have, record.piece_count)
+            + _COUNT.pack(len(record.doubted))
+            + b"".join(map(_COUNT.pack, sorted(record.doubted)))
             + _encode_stamps(record.stamps)
         )
     elif isinstance(record, Begun):
@@ -131,15 +148,30 @@ def decode_records(data: bytes) -> Iterator[Record]:
 
 
 def _encode_stamps(stamps: Mapping[int, Stamp]) -> bytes:
-    return b"".join(_STAMP.pack(file, *stamp) for file, stamp in stamps.items())
+    parts = []
+    for file, stamp in stamps.items():
+        parts.append(_COUNT.pack(file))
+        for number in stamp:
+            length = number.bit_length() // 8 + 1
+            parts.append(length.to_bytes(1, "big"))
+            parts.append(number.to_bytes(length, "big", signed=True))
+    return b"".join(parts)
 
 
 def _decode_stamps(data: bytes, file_count: int) -> dict[int, Stamp] | None:
-    if len(data) % _STAMP.size:
-        return None
-    stamps = {file: Stamp(size, mtime) for file, size, mtime in _STAMP.iter_unpack(data)}
-    if any(file >= file_count for file in stamps):
-        return None
+    stamps: dict[int, Stamp] = {}
+    at = 0
+    while at < len(data):
+        file = int.from_bytes(data[at : at + _COUNT.size], "big")
+        at += _COUNT.size
+        numbers = []
+        for _ in Stamp._fields:
+            end = at + 1 + data[at] if at < len(data) else at
+            numbers.append(int.from_bytes(data[at + 1 : end], "big", signed=True))
+            at = end
+        if at > len(data) or file >= file_count:
+            return None
+        stamps[file] = Stamp(*numbers)
     return stamps
 
 
@@ -164,13 +196,24 @@ def _decode_payload(payload: bytes, snapshot: Snapshot | None) -> Record | None:
 def _decode_snapshot(payload: bytes) -> Snapshot | None:
     _, info_hash, piece_count, file_count, durable, boot_id = _SNAPSHOT.unpack_from(payload)
     end = _SNAPSHOT.size + (piece_count + 7) // 8
-    if end > len(payload):
+    if end + _COUNT.size > len(payload):
         return None
     have = from_bitfield(payload[_SNAPSHOT.size : end])
-    stamps = _decode_stamps(payload[end:], file_count)
+    (count,) = _COUNT.unpack_from(payload, end)
+    stamps_at = end + _COUNT.size * (1 + count)
+    if stamps_at > len(payload):
+        return None
+    doubted = frozenset(
+        file for (file,) in _COUNT.iter_unpack(payload[end + _COUNT.size : stamps_at])
+    )
+    stamps = _decode_stamps(payload[stamps_at:], file_count)
     if stamps is None or have.bit_length() > piece_count:
         return None
-    return Snapshot(info_hash, piece_count, file_count, durable == 1, boot_id, have, stamps)
+    if any(file >= file_count for file in doubted):
+        return None
+    return Snapshot(
+        info_hash, piece_count, file_count, durable == 1, boot_id, have, stamps, doubted
+    )
 
 
 def read_journal(path: Path) -> list[Record]:

@@ -3,17 +3,19 @@
 The rules, in one place:
 
 - A piece is vouched for when the journal says it was verified and every file it touches has the
-  size and mtime the journal last saw.
+  stamp (size, mtime, ctime, inode) the journal last saw.
 - A file whose stamp differs is suspect: the pieces in it, and only those, are hashed.
 - A process killed (`kill -9`) between the bytes of a piece and its record leaves a file newer than
   its last stamp. Each piece is announced in the journal before it is written, so a file that an
-  unfinished piece touches and whose mtime lies within `WRITE_WINDOW_NS` of that announcement
-  is explained by our own write: only the unfinished pieces are hashed. A slower write, or anyone
-  else's later one, makes the file suspect.
+  unfinished piece touches and whose times lie within `WRITE_WINDOW_NS` of that announcement
+  is explained by our own write: only the unfinished pieces are hashed at once. Somebody else's
+  write in that moment looks the same, so the file is doubted: none of it is served, and it gets no
+  final name, before it is hashed. A slower write, or anyone else's later one, makes it suspect.
 - After an operating system crash (another boot id, and no clean close), the page cache was lost:
   only the last snapshot that was written after a sync is believed.
-- While a download runs, another program's write to a file between two of ours goes unnoticed,
-  as ours move the mtime too; peers check every piece they get, whatever the disk says.
+- While a download runs, the stamps are compared before each batch of pieces is written. Another
+  program's write within that batch leaves the stamp that ours leave: `foreign_writers` says whether
+  there can have been one; if so, or if it cannot tell, the file is doubted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -56,6 +58,7 @@ class ResumeState(Struct):
     have: PieceSet = 0
     stamps: dict[int, Stamp] = field(default_factory=dict)
     begun: dict[int, int] = field(default_factory=dict)
+    doubted: frozenset[int] = frozenset()
 
 
 def replay(records: Iterable[Record], layout: Layout, boot_id: bytes) -> ResumeState:
@@ -69,7 +72,11 @@ def replay(records: Iterable[Record], layout: Layout, boot_id: bytes) -> ResumeS
             if other_boot and not record.durable:
                 return ResumeState(known=True)
             state = ResumeState(
-                known=True, durable=record.durable, have=record.have, stamps=dict(record.stamps)
+                known=True,
+                durable=record.durable,
+                have=record.have,
+                stamps=dict(record.stamps),
+                doubted=record.doubted,
             )
             if other_boot:
                 return state
@@ -80,6 +87,8 @@ def replay(records: Iterable[Record], layout: Layout, boot_id: bytes) -> ResumeS
             continue
         state.begun.pop(record.piece, None)
         state.stamps.update(record.stamps)
+        # Not ended as it should: whether others wrote to them, too, was known in memory only.
+        state.doubted |= record.stamps.keys()
         if isinstance(record, Written):
             state.have |= 1 << record.piece
     return state
@@ -95,10 +104,14 @@ def _is_of(snapshot: Snapshot, layout: Layout) -> bool:
 
 
 class Verdict(Struct, frozen=True):
-    """Pieces had without hashing, and pieces only hashing can tell; the others are missing."""
+    """Pieces had without hashing, and pieces only hashing can tell; the others are missing.
+
+    `doubted` are files somebody else may have written to; vouched pieces may lie in them.
+    """
 
     vouched: PieceSet
     to_hash: PieceSet
+    doubted: frozenset[int] = frozenset()
 
 
 def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Verdict:
@@ -112,6 +125,7 @@ def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Ver
             begun_at.setdefault(file, []).append(time_ns)
     suspect: PieceSet = 0
     missing: PieceSet = 0
+    doubted: set[int] = set()
     for file, stored in enumerate(layout.stored):
         pieces = layout.pieces_of(file)
         if not stored or not pieces:
@@ -120,30 +134,42 @@ def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Ver
         size = 0 if stamp is None else stamp.size
         if size < layout.lengths[file]:
             missing |= _tail(layout, file, size)
-        if stamp is not None and not _is_explained(
-            stamp, state.stamps.get(file), begun_at.get(file, ())
-        ):
-            suspect |= _range_set(pieces)
+        recorded = state.stamps.get(file)
+        if stamp is None or (stamp == recorded and file not in state.doubted):
+            continue
+        if stamp == recorded or _is_explained(stamp, recorded, begun_at.get(file, ())):
+            doubted.add(file)
+        else:
+            suspect |= range_set(pieces)
     present = full_set(layout.info.piece_count) & ~missing
     begun = from_pieces(state.begun)
     return Verdict(
         vouched=state.have & present & ~suspect,
         to_hash=(suspect | (begun & ~state.have)) & present,
+        doubted=frozenset(doubted),
     )
 
 
 def _is_explained(stamp: Stamp, recorded: Stamp | None, begun_at: Iterable[int]) -> bool:
-    if stamp == recorded:
-        return True
-    if recorded is not None and (recorded.size != stamp.size or recorded.mtime_ns > stamp.mtime_ns):
+    """Tell whether a stamp that is not the recorded one is what a write announced then leaves."""
+    mtime, ctime = stamp.mtime_ns, stamp.ctime_ns
+    if recorded is not None and (
+        (recorded.size, recorded.inode) != (stamp.size, stamp.inode) or recorded.mtime_ns > mtime
+    ):
         return False
+    is_same_ctime = recorded is not None and recorded.ctime_ns == ctime
     return any(
-        time_ns - _CLOCK_TICK_NS <= stamp.mtime_ns <= time_ns + WRITE_WINDOW_NS
+        _is_then(mtime, time_ns) and (is_same_ctime or _is_then(ctime, time_ns))
         for time_ns in begun_at
     )
 
 
-def _range_set(pieces: range) -> PieceSet:
+def _is_then(when: int, announced: int) -> bool:
+    return announced - _CLOCK_TICK_NS <= when <= announced + WRITE_WINDOW_NS
+
+
+def range_set(pieces: range) -> PieceSet:
+    """Return a range of pieces as a set."""
     return full_set(len(pieces)) << pieces.start
 
 
@@ -151,4 +177,4 @@ def _tail(layout: Layout, file: int, size: int) -> PieceSet:
     """Return the pieces that hold a byte of the file at or after `size`."""
     pieces = layout.pieces_of(file)
     first = (layout.info.files[file].offset + size) // layout.info.piece_length
-    return _range_set(range(first, pieces.stop))
+    return range_set(range(first, pieces.stop))

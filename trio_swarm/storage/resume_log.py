@@ -33,34 +33,50 @@ TakeStamps = Callable[[], Mapping[int, Stamp]]
 class ResumeLog:
     """The verified pieces and the files' stamps of one torrent; thread-safe.
 
-    `start` before anything else. Every method raises StorageError (DiskFullError) if the state
-    folder cannot be written; what was recorded before stays.
+    `path` None: in memory only, where the state folder cannot be used. `start` before anything
+    else. Every method raises StorageError (DiskFullError) if the state folder cannot be written;
+    what was recorded before stays.
     """
 
-    __slots__ = ("_journal", "_layout", "_lock", "_path", "have", "stamps")
+    __slots__ = ("_is_open", "_journal", "_layout", "_lock", "_path", "doubted", "have", "stamps")
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path | None, layout: Layout) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._journal: Journal | None = None
+        self._is_open = False
         self._layout = layout
         self.have: PieceSet = 0
         self.stamps: dict[int, Stamp] = {}
+        self.doubted: frozenset[int] = frozenset()
 
     @property
     def is_open(self) -> bool:
         """True between `start` and `stop`."""
-        return self._journal is not None
+        return self._is_open
 
-    def start(self, have: PieceSet, stamps: Mapping[int, Stamp], *, durable: bool) -> None:
+    def start(
+        self,
+        have: PieceSet,
+        stamps: Mapping[int, Stamp],
+        *,
+        durable: bool,
+        doubted: frozenset[int] = frozenset(),
+    ) -> None:
         """Begin a compacted journal that says just this; ends one begun before."""
-        with self._lock, disk_errors(self._path):
+        with self._lock:
             self._close_journal()
             self.have = have
             self.stamps = dict(stamps)
-            self._journal = Journal(
-                self._path, make_snapshot(self._layout, have, stamps, durable=durable)
-            )
+            self.doubted = doubted
+            self._is_open = True
+            if self._path is None:
+                return
+            with disk_errors(self._path):
+                self._journal = Journal(
+                    self._path,
+                    make_snapshot(self._layout, have, stamps, durable=durable, doubted=doubted),
+                )
 
     def begin(self, pieces: Sequence[int]) -> None:
         """Announce that the pieces' bytes are about to be written."""
@@ -95,15 +111,24 @@ class ResumeLog:
         If that cannot be written the journal stays as it is, and says the same. Idempotent.
         """
         with self._lock:
-            if self._journal is None:
+            if not self._is_open:
                 return
             self._close_journal()
+            self._is_open = False
             if stamps is not None:
                 self.stamps = dict(stamps)
+            if self._path is None:
+                return
             try:
                 save_snapshot(
                     self._path,
-                    make_snapshot(self._layout, self.have, self.stamps, durable=durable),
+                    make_snapshot(
+                        self._layout,
+                        self.have,
+                        self.stamps,
+                        durable=durable,
+                        doubted=self.doubted,
+                    ),
                 )
             except OSError:
                 return
@@ -122,6 +147,8 @@ class ResumeLog:
             self.have |= 1 << piece
 
     def _append(self, records: Sequence[Begun | Written | Failed]) -> None:
+        if self._path is None:
+            return
         if self._journal is None:
             raise StorageError("is closed", path=self._path)
         try:
@@ -142,7 +169,12 @@ def load(path: Path, layout: Layout) -> ResumeState:
 
 
 def make_snapshot(
-    layout: Layout, have: PieceSet, stamps: Mapping[int, Stamp], *, durable: bool
+    layout: Layout,
+    have: PieceSet,
+    stamps: Mapping[int, Stamp],
+    *,
+    durable: bool,
+    doubted: frozenset[int] = frozenset(),
 ) -> Snapshot:
     """Return the snapshot of a torrent as it is now, in this boot."""
     info = layout.info
@@ -154,6 +186,7 @@ def make_snapshot(
         current_boot_id(),
         have,
         stamps,
+        doubted,
     )
 
 

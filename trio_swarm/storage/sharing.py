@@ -44,13 +44,18 @@ from trio_swarm.storage.hashing import (
     never_stop,
     no_progress,
 )
-from trio_swarm.storage.journal import Stamp, replace_file
+from trio_swarm.storage.journal import Stamp, replace_file, stamp_of
 from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.rehashing import TRIES, pieces_of
 from trio_swarm.storage.state import StateFolder
 from trio_swarm.storage.tree import Tree
 
 _SMALLEST_PIECE = 1024
 """Bytes. Below that the hashes are 2 % of the data and more; no client makes such torrents."""
+
+OnStateProblem = Callable[[StorageError], None]
+"""Told why what was hashed is not remembered."""
+
 _HASH_LENGTH = 20
 _MAX_REMEMBERED = MAX_INFO_SIZE + 2 * _HASH_LENGTH
 
@@ -88,12 +93,15 @@ class _Share(NamedTuple):
 
 
 class _SharedFile(NamedTuple):
-    """A file to share; `inode` too, as a file put in another's place may keep size and mtime."""
+    """A file to share."""
 
     path: tuple[str, ...]
-    size: int
-    mtime_ns: int
-    inode: int
+    stamp: Stamp
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.stamp.size
 
 
 def hash_share(
@@ -106,14 +114,17 @@ def hash_share(
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
     should_stop: ShouldStop = never_stop,
+    on_state_problem: OnStateProblem | None = None,
 ) -> Info:
     """Return the Info of the file or folder at `path`, hashing it unless that was done before.
 
     `name` is the torrent's name (default: the last part of `path`), `piece_length` in bytes
     (default: `choose_piece_length`). Hashes are remembered in `state_folder` and used again while
-    no file's size, mtime or inode has changed; a `TorrentFiles.for_share` of the result then need
-    not hash either. Blocks; raises HashingStopped, and StorageError for a path that cannot be read,
-    holds no files, holds a name that cannot be shared, or changes meanwhile.
+    no file's size, times or inode have changed; a `TorrentFiles.for_share` of the result then need
+    not hash either. Where `state_folder` cannot be used, `on_state_problem` is told why, and
+    nothing is remembered. Blocks; raises HashingStopped, and StorageError for a path that cannot be
+    read, holds no files, holds a name that cannot be shared, or changes meanwhile; and for a state
+    folder that cannot be used if nobody is to be told.
     """
     root, files, is_single_file, left_out = _examine(path)
     if left_out:
@@ -129,9 +140,10 @@ def hash_share(
             f"piece length {piece_length} is not within {_SMALLEST_PIECE} and {MAX_PIECE_LENGTH}",
             path=path,
         )
-    state = StateFolder(state_folder)
-    remembered = state.hashes(os.fsencode(root), name.encode(), b"%d %d" % (piece_length, private))
-    info = _recall(remembered, files)
+    state = _ShareState(
+        StateFolder(state_folder), root, name, b"%d %d" % (piece_length, private), on_state_problem
+    )
+    info = state.recall(files)
     if info is not None:
         return info
 
@@ -151,28 +163,98 @@ def hash_share(
     # Laid out with blank hashes first: that is the same layout, and says what cannot be shared
     # before hours of hashing rather than after.
     layout = Layout(describe(bytes(_HASH_LENGTH * -(-length // piece_length))))
-    digests = hash_pieces(
-        layout,
-        FileAccess(layout, Tree(root)).open_to_hash,
-        full_set(layout.info.piece_count),
-        on_progress=on_progress,
-        should_stop=should_stop,
+    access = FileAccess(layout, Tree(root))
+    files, digests = _hash_at_rest(
+        path, access, files, on_progress=on_progress, should_stop=should_stop
     )
-    after = _examine(path).files
-    if after != files or len(digests) != layout.info.piece_count:
-        raise StorageError("changed while it was hashed; try again when it is at rest", path=path)
     info = describe(b"".join(digests[piece] for piece in range(layout.info.piece_count)))
-    _remember(remembered, files, info)
-    record = state.share(root, info.info_hash)
-    stamps = {number: Stamp(file.size, file.mtime_ns) for number, file in enumerate(files)}
+
+    state.remember(files, info)
+    return info
+
+
+class _ShareState:
+    """What is remembered of one share; nothing where the state folder cannot be used."""
+
+    def __init__(
+        self,
+        state: StateFolder,
+        root: Path,
+        name: str,
+        options: bytes,
+        on_problem: OnStateProblem | None,
+    ) -> None:
+        self._state = state
+        self._root = root
+        self._parts = (os.fsencode(root), name.encode(), options)
+        self._on_problem = on_problem
+        self._has_failed = False
+
+    def recall(self, files: Sequence[_SharedFile]) -> Info | None:
+        """Return the Info of just these files, None if it is not known."""
+        try:
+            return _recall(self._state.hashes(*self._parts), files)
+        except StorageError as error:
+            self._tell(error)
+            return None
+
+    def remember(self, files: Sequence[_SharedFile], info: Info) -> None:
+        """Spare the next start the hashing."""
+        if self._has_failed:
+            return
+        try:
+            _remember(self._state.hashes(*self._parts), files, info)
+            record = self._state.share(self._root, info.info_hash)
+            stamps = {number: file.stamp for number, file in enumerate(files)}
+            _save_record(record, info, stamps)
+        except StorageError as error:
+            self._tell(error)
+
+    def _tell(self, error: StorageError) -> None:
+        self._has_failed = True
+        if self._on_problem is None:
+            raise error
+        self._on_problem(error)
+
+
+def _save_record(record: Path, info: Info, stamps: Mapping[int, Stamp]) -> None:
     with disk_errors(record):
         resume_log.save_snapshot(
             record,
             resume_log.make_snapshot(
-                Layout(info), full_set(info.piece_count), stamps, durable=True
+                Layout(info), full_set(info.piece_count), dict(stamps), durable=True
             ),
         )
-    return info
+
+
+def _hash_at_rest(
+    path: Path,
+    access: FileAccess,
+    files: list[_SharedFile],
+    *,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+) -> tuple[list[_SharedFile], dict[int, bytes]]:
+    """Return the hashes of all pieces, and the files as they were when they were hashed.
+
+    A file that is touched meanwhile is hashed again; one that keeps changing is a StorageError.
+    """
+    layout = access.layout
+    pieces = full_set(layout.info.piece_count)
+    digests: dict[int, bytes] = {}
+    for _ in range(TRIES):
+        digests |= hash_pieces(
+            layout, access.open_to_hash, pieces, on_progress=on_progress, should_stop=should_stop
+        )
+        after = _examine(path).files
+        if after == files and len(digests) == layout.info.piece_count:
+            return files, digests
+        if [(file.path, file.size) for file in after] != [(file.path, file.size) for file in files]:
+            break
+        changed = [i for i, (old, new) in enumerate(zip(files, after, strict=True)) if old != new]
+        pieces = pieces_of(access, changed)
+        files = after
+    raise StorageError("changed while it was hashed; try again when it is at rest", path=path)
 
 
 def remember_download(
@@ -186,11 +268,9 @@ def remember_download(
     """
     root, files, is_single_file, _ = _examine(path)
     verified = [
-        (entry.path, stamps[number].size, stamps[number].mtime_ns)
-        for number, entry in enumerate(info.files)
-        if number in stamps
+        (entry.path, stamps[number]) for number, entry in enumerate(info.files) if number in stamps
     ]
-    found = [(file.path, file.size, file.mtime_ns) for file in files]
+    found = [(file.path, file.stamp) for file in files]
     if is_single_file != info.is_single_file or sorted(verified) != sorted(found):
         return
     if any(entry.padding for entry in info.files):
@@ -198,14 +278,7 @@ def remember_download(
     state = StateFolder(state_folder)
     key = b"%d %d" % (info.piece_length, info.private)
     _remember(state.hashes(os.fsencode(root), info.name.encode(), key), files, info)
-    record = state.share(root, info.info_hash)
-    with disk_errors(record):
-        resume_log.save_snapshot(
-            record,
-            resume_log.make_snapshot(
-                Layout(info), full_set(info.piece_count), dict(stamps), durable=True
-            ),
-        )
+    _save_record(state.share(root, info.info_hash), info, stamps)
 
 
 def create_metainfo(
@@ -222,6 +295,7 @@ def create_metainfo(
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
     should_stop: ShouldStop = never_stop,
+    on_state_problem: OnStateProblem | None = None,
 ) -> Metainfo:
     """Return the .torrent of `path`, as `hash_share`; `trackers` are URLs, each a tier of its own.
 
@@ -243,6 +317,7 @@ def create_metainfo(
         on_progress=on_progress,
         on_left_out=on_left_out,
         should_stop=should_stop,
+        on_state_problem=on_state_problem,
     )
     return replace(advice, info=info)
 
@@ -328,7 +403,7 @@ def _list_folder(
 
 
 def _shared_file(path: tuple[str, ...], status: os.stat_result) -> _SharedFile:
-    return _SharedFile(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    return _SharedFile(path, stamp_of(status))
 
 
 def _require_shareable(component: str, path: Path) -> None:
@@ -353,7 +428,7 @@ def _fingerprint(files: Sequence[_SharedFile]) -> bytes:
     digest = hashlib.sha1()
     for file in files:
         name = os.fsencode("/".join(file.path))
-        digest.update(b"%d:%d:%d:%d:" % (len(name), file.size, file.mtime_ns, file.inode) + name)
+        digest.update(b"%d:%d:%d:%d:%d:" % (len(name), *file.stamp) + name)
     return digest.digest()
 
 

@@ -12,10 +12,12 @@ or two torrents in one, never meet. Files are small, and written in one step eac
 import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from trio_swarm.errors import StorageError
-from trio_swarm.storage.disk_errors import disk_errors
+from trio_swarm.errors import DiskFullError, StateFolderError, StorageError
+from trio_swarm.storage.disk_errors import storage_error
 
 
 class StateFolder:
@@ -48,21 +50,34 @@ class StateFolder:
 
     def _made(self, name: str) -> Path:
         folder = self.folder / name
-        with disk_errors(folder):
+        with state_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+@contextmanager
+def state_errors(path: Path) -> Iterator[None]:
+    """Turn each OSError of the block into a StateFolderError; a full disk stays a DiskFullError."""
+    try:
+        yield
+    except OSError as error:
+        told = storage_error(error, path)
+        if isinstance(told, DiskFullError):
+            raise told from error
+        raise StateFolderError(told.reason, path=path) from error
 
 
 class DownloadLock:
     """Held by the one download that writes at a path, in this process or any other.
 
-    Raises StorageError if another holds it. Ends with the process, however that ends.
+    Raises StorageError if another holds it, StateFolderError if it cannot be made. Ends with the
+    process, however that ends.
     """
 
     __slots__ = ("_descriptor",)
 
     def __init__(self, path: Path, root: Path) -> None:
-        with disk_errors(path):
+        with state_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,30 +1,32 @@
 """One torrent's files on the disk: checked, written piece by piece, served, finished."""
 
 import os
-from collections.abc import Mapping, Sequence
-from functools import partial
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from msgspec import Struct
 
-from trio_swarm.errors import StorageError
-from trio_swarm.piece_sets import PieceSet, from_pieces, full_set
+from trio_swarm.errors import FileChangedError, StateFolderError, StorageError
+from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo import Info
-from trio_swarm.storage import hashing, resume_log
+from trio_swarm.storage import resume_log
 from trio_swarm.storage.access import FileAccess, FileSlice
-from trio_swarm.storage.disk_errors import disk_errors, storage_error
+from trio_swarm.storage.disk_errors import disk_errors
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
 from trio_swarm.storage.journal import Stamp
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.placement import Placement
+from trio_swarm.storage.rehashing import KEEPS_CHANGING, TRIES, pieces_of, rehash, right_pieces
 from trio_swarm.storage.resume import ResumeState, judge
 from trio_swarm.storage.resume_log import ResumeLog
 from trio_swarm.storage.sharing import remember_download
 from trio_swarm.storage.state import DownloadLock, StateFolder
 from trio_swarm.storage.tree import Tree, sync_folder
-from trio_swarm.storage.write_batch import WriteBatch
+from trio_swarm.storage.unfinished import Changes, Unfinished
 from trio_swarm.storage.write_out import start_write_out
 
 CLOSE_SYNC_BYTES = 256 << 20
@@ -67,9 +69,13 @@ class TorrentFiles:
         self._placement: Placement | None = None
         self._lock: DownloadLock | None = None
         self._log: ResumeLog | None = None
-        self._unsynced: set[int] = set()
-        self._unsynced_bytes = 0
+        self._unfinished: Unfinished | None = None
+        self._suspects: PieceSet = 0
+        self._again = threading.Lock()
+        self.changes: deque[Changes] = deque()
         self._dirty_bytes = 0
+        self.state_problem: StorageError | None = None
+        """Why what is known of the files is not remembered, if so."""
 
     @classmethod
     def for_download(cls, info: Info, folder: Path, state_folder: Path) -> Self:
@@ -91,11 +97,14 @@ class TorrentFiles:
         files = cls(names.info, placement.final, state)
         files.renamed = names.renamed
         files._placement = placement
-        files._lock = DownloadLock(state.lock(placement.final), placement.final)
+        try:
+            files._lock = DownloadLock(state.lock(placement.final), placement.final)
+        except StateFolderError as error:
+            files.state_problem = error
         try:
             files._access.tree = Tree(placement.locate())
         except StorageError:
-            files._lock.release()
+            files._unlock()
             raise
         return files
 
@@ -120,8 +129,16 @@ class TorrentFiles:
 
     @property
     def have(self) -> PieceSet:
-        """The pieces known to be right: found by `check`, or written since."""
-        return self._have if self._log is None else self._log.have
+        """The pieces known to be right: found by `check`, or written since. With the `suspects`."""
+        suspects = self.suspects  # read first: they become suspects before they are withdrawn
+        have = self._have if self._log is None else self._log.have
+        return have | suspects | self.suspects
+
+    @property
+    def suspects(self) -> PieceSet:
+        """Pieces of files that others may have changed: not to be served before `verify_again`."""
+        unfinished = self._unfinished
+        return self._suspects if unfinished is None else unfinished.suspects
 
     def check(
         self, on_progress: OnProgress = no_progress, should_stop: ShouldStop = never_stop
@@ -151,47 +168,27 @@ class TorrentFiles:
         for piece, view in views:
             if len(view) != self.info.piece_size(piece):
                 raise ValueError(f"piece {piece} has {self.info.piece_size(piece)} bytes")
-        batch = WriteBatch(self._access, self.layout)
-        take_stamps = partial(self._take_stamps, batch)
-        numbers = [piece for piece, _ in views]
-        done = 0
-        try:
-            log.begin(numbers)
-            for piece, view in views:
-                batch.write(piece, view)
-                done += 1
-            batch.path = self.root
-            log.written(numbers, take_stamps)
-            if self._dirty_bytes >= WRITE_OUT_BYTES:
-                self._dirty_bytes = 0
-                for descriptor in batch.held.values():
-                    start_write_out(descriptor)
-        except (OSError, StorageError) as error:
-            if not log.failed(numbers[done:], take_stamps, written=numbers[:done]):
-                done = 0
-            if isinstance(error, StorageError):
-                return done, error
-            missing = full_set(self.info.piece_count) & ~log.have
-            needed = self.layout.count_bytes(missing)
-            return done, storage_error(error, batch.path, needed=needed)
-        finally:
-            batch.release()
-        return done, None
+        unfinished = self._unfinished
+        assert unfinished is not None
+        return unfinished.write(views)
 
-    def _take_stamps(self, batch: WriteBatch) -> Mapping[int, Stamp]:
-        """Count what was written, too: here, as the log's lock is held."""
-        stamps = batch.take_stamps()
-        self._unsynced.update(stamps)
-        self._unsynced_bytes += batch.written
-        self._dirty_bytes += batch.written
-        return stamps
+    def take_changes(self) -> Changes | None:
+        """Return, once, what writing or finishing found changed by others; None: nothing."""
+        return self.changes.popleft() if self.changes else None
+
+    def _write_out(self, descriptors: Iterable[int], count: int) -> None:
+        self._dirty_bytes += count
+        if self._dirty_bytes >= WRITE_OUT_BYTES:
+            self._dirty_bytes = 0
+            for descriptor in descriptors:
+                start_write_out(descriptor)
 
     def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
         """Return where the bytes of a block lie, for sendfile, in order.
 
         Descriptors are valid until the next `slices` or `close`; call it from one thread only.
-        Raises StorageError if a file has vanished or changed when it has to be opened, ValueError
-        for a block that is not inside the piece.
+        Raises FileChangedError if a file has changed since it was verified (call `verify_again`),
+        StorageError if it cannot be opened, ValueError for a block that is not inside the piece.
         """
         return self._access.slices(piece, begin, length)
 
@@ -209,76 +206,158 @@ class TorrentFiles:
         Raises ValueError while a piece is missing. After a StorageError nothing is lost: call
         again, or start again.
         """
+        with self._again:
+            return self._finish()
+
+    def _finish(self) -> Path:
         if self.is_complete:
             return self.root
         placement, log = self._placement, self._log
         if placement is None or log is None or log.have != full_set(self.info.piece_count):
             raise ValueError("only a checked download with all its pieces can be finished")
+        unfinished = self._unfinished
+        assert unfinished is not None
         access = self._access
         access.create_empty_files()
-        stamps = access.scan()
-        for file, length in enumerate(self.layout.lengths):
-            if self.layout.stored[file] and (file not in stamps or stamps[file].size != length):
-                raise StorageError(
-                    "was removed or changed by another program; start again to fetch it again",
-                    path=access.tree.at(self.info.files[file].path),
-                )
-        access.sync(self._unsynced)
-        access.writing.close()
+        before = unfinished.settle_all()
         with access.moving:
             placement.publish()
             access.tree = Tree(placement.final)
         with disk_errors(placement.final.parent):
             sync_folder(placement.final.parent)
         stamps = access.scan()
-        access.fixed = stamps
+        if not _is_only_moved(before, stamps):
+            # Changed in this very moment. It loses its name again, and is verified again.
+            placement.adopt()
+            access.tree = Tree(placement.part)
+            raise FileChangedError("is being changed by another program", path=placement.part)
+        access.known = stamps
         log.stop(stamps=stamps, durable=True)
         if not self.renamed:
-            remember_download(self.info, placement.final, self._state.folder, stamps)
+            self._remember(
+                lambda: remember_download(self.info, placement.final, self._state.folder, stamps)
+            )
         self._become_complete()
         return self.root
+
+    def verify_again(self, should_stop: ShouldStop = never_stop) -> Changes:
+        """Hash again what others may have changed, and serve on what is right; any thread.
+
+        Of a download what is lost is to be fetched again; StorageError for a file that is gone. Of
+        finished data nothing is mended: `have` lacks what is not right, until another call finds it
+        right. Raises HashingStopped.
+        """
+        with self._again:
+            if self._unfinished is not None:
+                return self._unfinished.verify_again(should_stop)
+            return self._verify_finished_again(should_stop)
+
+    def _verify_finished_again(self, should_stop: ShouldStop) -> Changes:
+        access = self._access
+        known = access.known or {}
+        changed = [
+            file
+            for file, length in enumerate(self.layout.lengths)
+            if length and self.layout.stored[file] and not self._is_as_known(file, known.get(file))
+        ]
+        if not changed:
+            return Changes()
+        pieces = pieces_of(access, changed)
+        before = self._have
+        self._suspects = before & pieces
+        try:
+            for file in changed:
+                access.forget(file)
+            for _ in range(TRIES):
+                found = rehash(access, changed, pieces, should_stop)
+                if KEEPS_CHANGING not in found.faults.values():
+                    break
+            access.known = {
+                file: stamp for file, stamp in known.items() if file not in changed
+            } | found.stamps
+            self._have = (before & ~pieces) | found.right
+        finally:
+            self._suspects = 0
+        self._remember(self._save_finished)
+        return Changes(files=changed, lost=before & ~self._have, faults=found.faults)
+
+    def _is_as_known(self, file: int, known: Stamp | None) -> bool:
+        try:
+            return known is not None and self._access.look(file) == known
+        except StorageError:
+            return False
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _save_finished(self) -> None:
+        for path in (
+            self._state.share(self._home, self.info.info_hash),
+            self._state.journal(self._home, self.info.info_hash),
+        ):
+            if path.exists():
+                self._save(path, self._have, self._access.known or {})
+
+    def _save(self, path: Path, have: PieceSet, stamps: Mapping[int, Stamp]) -> None:
+        with disk_errors(path):
+            resume_log.save_snapshot(
+                path, resume_log.make_snapshot(self.layout, have, stamps, durable=True)
+            )
+
+    def _remember(self, save: Callable[[], None]) -> None:
+        """Save what spares hashing next time; if that cannot be, it is as well without."""
+        try:
+            save()
+        except StorageError as error:
+            self.state_problem = self.state_problem or error
 
     def close(self) -> None:
         """Save the resume state and close everything; idempotent. Data is synced if that is quick.
 
         Raises no error for what cannot be saved: then pieces are checked again at the next start.
         """
-        log = self._log
-        if log is not None:
-            durable = self._unsynced_bytes <= CLOSE_SYNC_BYTES
-            if durable:
-                try:
-                    self._access.sync(self._unsynced)
-                except StorageError:
-                    durable = False
-            log.stop(durable=durable)
+        log, unfinished = self._log, self._unfinished
+        if log is not None and unfinished is not None:
+            unfinished.stop(CLOSE_SYNC_BYTES)
             self._have = log.have
-            self._log = None
+        self._log = self._unfinished = None
         self._access.close()
-        if self._lock is not None:
-            self._lock.release()
+        self._unlock()
 
     def _check_download(
         self, placement: Placement, on_progress: OnProgress, should_stop: ShouldStop
     ) -> CheckResult:
         access = self._access
-        journal = self._state.journal(self._home, self.info.info_hash)
-        state = resume_log.load(journal, self.layout)
+        journal: Path | None = None
+        state = ResumeState()
+        try:
+            journal = self._state.journal(self._home, self.info.info_hash)
+            state = resume_log.load(journal, self.layout)
+        except StateFolderError as error:
+            self.state_problem = error
+        if self.state_problem is not None:
+            journal = None  # it may be read, but not written
         access.tree = Tree(placement.locate())
-        found = access.scan()
+        found = self._scan()
         self._refuse_longer(found)
-        have, hashed = self._verify(state, found, on_progress, should_stop)
+        if placement.was_interrupted and 0 in state.stamps and _is_only_moved(state.stamps, found):
+            state.stamps = found
+        have, hashed, doubted = self._verify(state, found, on_progress, should_stop)
+        if self.root == placement.final and doubted:
+            # A kill in the moment of the last renaming. There is nothing to go on with meanwhile.
+            pieces = pieces_of(access, doubted) & have
+            have = have & ~pieces | right_pieces(access, pieces, on_progress, should_stop)
+            hashed, doubted = hashed + pieces.bit_count(), frozenset()
         is_whole = have == full_set(self.info.piece_count)
         self._have = have
         if self.root == placement.final:
             if is_whole:
+                self._require_rest(found)
                 access.create_empty_files()
-                found = access.scan()
-                access.fixed = found
-                with disk_errors(journal):
-                    resume_log.save_snapshot(
-                        journal, resume_log.make_snapshot(self.layout, have, found, durable=True)
-                    )
+                access.known = found = {**access.scan(), **found}
+                if journal is not None:
+                    self._remember(lambda: self._save(journal, have, found))
                 self._become_complete()
                 return CheckResult(have, hashed)
             self._refuse_foreign(have, found)
@@ -291,55 +370,88 @@ class TorrentFiles:
             )
         stamps = access.prepare(found)
         durable = state.durable and not hashed and stamps == state.stamps
-        # What was found by hashing may be in the page cache only.
-        self._unsynced = set() if durable else set(stamps)
         log = ResumeLog(journal, self.layout)
-        log.start(have, stamps, durable=durable)
+        log.start(have, stamps, durable=durable, doubted=doubted)
+        access.known = log.stamps
+        unfinished = Unfinished(access, log, doubted, self._write_out)
+        # What was found by hashing may be in the page cache only.
+        unfinished.unsynced = set() if durable else set(stamps)
+        self.changes = unfinished.changes
+        self._unfinished = unfinished
         self._log = log
         return CheckResult(have, hashed)
 
     def _check_share(self, on_progress: OnProgress, should_stop: ShouldStop) -> CheckResult:
-        record = self._state.share(self._home, self.info.info_hash)
-        state = resume_log.load(record, self.layout)
-        if not state.known:
-            # Perhaps we downloaded it.
-            journal = self._state.journal(self._home, self.info.info_hash)
-            state = resume_log.load(journal, self.layout)
-        found = {
-            file: stamp
-            for file, stamp in self._access.scan().items()
-            if stamp.size == self.layout.lengths[file]
-        }
-        have, hashed = self._verify(state, found, on_progress, should_stop)
-        with disk_errors(record):
-            resume_log.save_snapshot(
-                record, resume_log.make_snapshot(self.layout, have, found, durable=True)
-            )
-        self._access.close()
-        self._access.fixed = found
+        state = ResumeState()
+        try:
+            record = self._state.share(self._home, self.info.info_hash)
+            state = resume_log.load(record, self.layout)
+            if not state.known:
+                # Perhaps we downloaded it.
+                journal = self._state.journal(self._home, self.info.info_hash)
+                state = resume_log.load(journal, self.layout)
+        except StorageError as error:
+            self.state_problem = error
+        found = self._scan()
+        have, hashed, doubted = self._verify(state, found, on_progress, should_stop)
+        pieces = pieces_of(self._access, doubted) & have
+        have = have & ~pieces | right_pieces(self._access, pieces, on_progress, should_stop)
         self._have = have
+        self._access.known = found
+        if self.state_problem is None:
+            self._remember(lambda: self._save(record, have, found))
         self.is_complete = have == full_set(self.info.piece_count)
-        return CheckResult(have, hashed)
+        return CheckResult(have, hashed + pieces.bit_count())
 
     def _verify(
         self,
         state: ResumeState,
-        found: Mapping[int, Stamp],
+        found: dict[int, Stamp],
         on_progress: OnProgress,
         should_stop: ShouldStop,
-    ) -> tuple[PieceSet, int]:
-        verdict = judge(state, self.layout, found)
-        digests = hashing.hash_pieces(
-            self.layout,
-            self._access.open_to_hash,
-            verdict.to_hash,
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
-        right = (
-            piece for piece, digest in digests.items() if digest == self.info.piece_hash(piece)
-        )
-        return verdict.vouched | from_pieces(right), verdict.to_hash.bit_count()
+    ) -> tuple[PieceSet, int, frozenset[int]]:
+        """Return the pieces that are right, how many were hashed, and which files are doubted.
+
+        `found` is brought up to date where files change meanwhile.
+        """
+        doubted: frozenset[int] = frozenset()
+        hashed: PieceSet = 0
+        for _ in range(TRIES):
+            verdict = judge(state, self.layout, found)
+            doubted |= verdict.doubted
+            right = right_pieces(self._access, verdict.to_hash, on_progress, should_stop)
+            have, hashed = verdict.vouched | right, hashed | verdict.to_hash
+            before, after = dict(found), self._scan()
+            changed = {file for file, stamp in before.items() if after.get(file) != stamp}
+            if not changed:
+                break
+            # Only those are hashed again.
+            state = ResumeState(known=state.known, have=have, stamps=before)
+            found.clear()
+            found.update(after)
+            doubted -= changed
+        else:
+            # The stamps of before: so they are found changed as soon as they are used.
+            found.clear()
+            found.update(before)
+        return have, hashed.bit_count(), doubted
+
+    def _scan(self) -> dict[int, Stamp]:
+        """Return the stamps of the files that count: of a share, those of the right length."""
+        found = self._access.scan()
+        if self._placement is None:
+            lengths = self.layout.lengths
+            return {file: stamp for file, stamp in found.items() if stamp.size == lengths[file]}
+        return found
+
+    def _require_rest(self, found: Mapping[int, Stamp]) -> None:
+        """Raise StorageError for finished data that changes while it is looked at."""
+        for file, stamp in self._access.scan().items():
+            if found.get(file) != stamp and (stamp.size or self.layout.lengths[file]):
+                raise StorageError(
+                    "keeps being changed by another program; start again when it is at rest",
+                    path=self._access.tree.at(self.info.files[file].path),
+                )
 
     def _refuse_longer(self, found: Mapping[int, Stamp]) -> None:
         for file, stamp in found.items():
@@ -377,13 +489,19 @@ class TorrentFiles:
     def _become_complete(self) -> None:
         self.is_complete = True
         self._have = full_set(self.info.piece_count)
-        self._unsynced = set()
-        self._unsynced_bytes = 0
         self._log = None
+        self._unfinished = None
         # From here on it is only read: others may share it, or "download" it and find it done.
         self._placement = None
-        if self._lock is not None:
-            self._lock.release()
+        self._unlock()
+
+
+def _is_only_moved(before: Mapping[int, Stamp], after: Mapping[int, Stamp]) -> bool:
+    """Tell whether files are as they were, but for the ctime, which a new name changes."""
+    return before.keys() == after.keys() and all(
+        (old.size, old.mtime_ns, old.inode) == (new.size, new.mtime_ns, new.inode)
+        for old, new in ((before[file], after[file]) for file in before)
+    )
 
 
 def _require_safe_name(name: str) -> None:

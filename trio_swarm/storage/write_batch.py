@@ -1,28 +1,47 @@
 """Pieces written one after the other and recorded together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from trio_swarm.errors import FileChangedError
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.journal import Stamp
 from trio_swarm.storage.layout import Layout
+
+Known = Callable[[int], Stamp | None]
 
 
 class WriteBatch:
     """The files that some pieces were written to, held open until their stamps are taken.
 
-    One thread. `write` raises OSError or StorageError; `path` is then what it was at.
+    One thread, which alone writes. `known` returns the stamp a file must have before it is written
+    to, None: it is new. `write` raises OSError or StorageError; `path` is then what it was at, and
+    for a FileChangedError `changed` is the file.
     """
 
-    __slots__ = ("_access", "_layout", "_stamps", "held", "path", "written")
+    __slots__ = (
+        "_access",
+        "_known",
+        "_layout",
+        "_stamps",
+        "changed",
+        "held",
+        "path",
+        "watched",
+        "written",
+    )
 
-    def __init__(self, access: FileAccess, layout: Layout) -> None:
+    def __init__(self, access: FileAccess, layout: Layout, known: Known) -> None:
         self._access = access
         self._layout = layout
+        self._known = known
         self._stamps: dict[int, Stamp] = {}
+        self.changed = -1
         self.path: Path = access.tree.root
         self.held: dict[int, int] = {}
         """File → descriptor."""
+        self.watched: set[int] = set()
+        """Files that somebody else may have written to as well, while they were held."""
         self.written = 0
         """Bytes of whole pieces."""
 
@@ -38,16 +57,36 @@ class WriteBatch:
                 continue
             self.path = access.tree.at(self._layout.info.files[span.file].path)
             descriptor = held.get(span.file)
+            is_inside = 0 < number < len(spans) - 1
             if descriptor is None:
-                descriptor = held[span.file] = access.writing.acquire(span.file)
+                descriptor = self._hold(span.file, is_brief=is_inside)
             access.write(descriptor, span, block)
-            if 0 < number < len(spans) - 1:
+            if is_inside:
                 # No other piece touches this file: its stamp is final, and its descriptor need
                 # not be held (one piece may hold thousands of files).
                 self._stamps[span.file] = access.stamp(descriptor, span.file)
                 del held[span.file]
                 access.writing.release(span.file)
         self.written += len(data)
+
+    def _hold(self, file: int, *, is_brief: bool) -> int:
+        access = self._access
+        self.changed = file
+        descriptor = self.held[file] = access.writing.acquire(file)
+        known = self._known(file)
+        if known is None and is_brief:
+            # Made, written and stamped at once: nobody has it open, and watching would take longer.
+            return descriptor
+        self.watched.add(file)
+        access.writers.watch(file, descriptor)
+        if known is not None and access.stamp(descriptor, file) != known:
+            raise FileChangedError("was changed by another program", path=self.path)
+        return descriptor
+
+    def let_go(self, file: int) -> None:
+        """Let go of one file, which is to be looked at again; nothing of it was written."""
+        if self.held.pop(file, None) is not None:
+            self._access.writing.release(file)
 
     def take_stamps(self) -> Mapping[int, Stamp]:
         """Return the stamps of all files written to, as they are now; raises as `write` does."""

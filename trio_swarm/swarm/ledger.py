@@ -456,6 +456,16 @@ class Ledger:
         parole.record(senders, digests)
         return []
 
+    def lose(self, pieces: PieceSet) -> None:
+        """Note that verified pieces are right no longer: they are wanted again."""
+        self._states.lose(pieces)
+        for source in self._sources.values():
+            self._planner.feed(source)
+
+    def regain(self, pieces: PieceSet) -> None:
+        """Note that missing pieces are here after all, though nobody sent them."""
+        self._states.regain(pieces)
+
     def _ban(self, identities: list[str]) -> list[str]:
         """Ask nothing more of the peers of those identities; returns those not banned before."""
         new = [identity for identity in identities if identity not in self._banned]

@@ -178,6 +178,22 @@ class PieceStates:
             self._count_lost(self.lengths.piece_size(piece))
         return state
 
+    def lose(self, pieces: PieceSet) -> None:
+        """Note that verified pieces are right no longer."""
+        lost = pieces & self.have
+        self.have ^= lost
+        self.wanted |= lost
+        self.untouched |= lost
+        self._count_lost(sum(self.lengths.piece_size(piece) for piece in iterate(lost)))
+
+    def regain(self, pieces: PieceSet) -> None:
+        """Note that pieces of which nothing was asked are here after all."""
+        gained = pieces & self.untouched
+        self.have |= gained
+        self.wanted ^= gained
+        self.untouched ^= gained
+        self.remaining -= sum(self.lengths.piece_size(piece) for piece in iterate(gained))
+
     def _drop_received(self, state: OpenPiece) -> None:
         self._count_lost(self.lengths.size_of(state.index, state.received))
         state.forget_received()

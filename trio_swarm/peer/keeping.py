@@ -1,0 +1,122 @@
+"""Keeping a torrent true to its files: what others changed is verified again while it goes on.
+
+Storage notices, whenever a file is used, that it is not as it was verified. Then it is looked at in
+a thread; meanwhile nothing of it is served. What is right afterwards is served on, what is lost is
+fetched again by a download, and no longer offered by a finished torrent: those files are a
+person's, and nothing writes to them.
+"""
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_swarm import events, piece_sets
+from trio_swarm.errors import FileChangedError, StorageError
+from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.storage.rehashing import KEEPS_CHANGING
+from trio_swarm.storage.torrent_files import TorrentFiles
+from trio_swarm.storage.unfinished import Changes
+
+if TYPE_CHECKING:
+    from trio_swarm.peer.torrent import Torrent
+
+VERIFY_PAUSE: Final = 1.0
+"""Seconds between verifying again and the next time: a file may be written to all the time."""
+
+LOOK_AGAIN: Final = 15.0
+"""Seconds between looks at files of finished data that are not there or not right: nothing tells
+when a person puts them back. A look costs microseconds a file."""
+
+SHOWN_FILES: Final = 5
+"""Names of files in an event; there may be 100,000."""
+
+
+class Keeping:
+    """Verifies a torrent's files again when they were changed; `run` is the one task that does."""
+
+    def __init__(self, torrent: "Torrent") -> None:
+        self._torrent = torrent
+        self._wakeup = Wakeup()
+        self._error: StorageError | None = None
+
+    def changed(self, error: StorageError) -> None:
+        """Note that serving found a file changed, or could not read it."""
+        self._error = error
+        self._wakeup.set()
+
+    async def run(self, files: TorrentFiles) -> None:
+        """Verify again whenever that is due, until cancelled.
+
+        Raises StorageError when there is nothing that could be served or fetched any more.
+        """
+        if files.suspects:
+            self._wakeup.set()
+        has_nothing = False
+        while True:
+            pause = LOOK_AGAIN if self._lacks_pieces(files) else math.inf
+            with trio.move_on_after(VERIFY_PAUSE if has_nothing else pause):
+                await self._wakeup.wait()
+            error, self._error = self._error, None
+            changes = await run_stoppable(files.verify_again)
+            self.tell(changes)
+            if error is not None and not changes.files and not isinstance(error, FileChangedError):
+                raise error  # what cannot be read for a reason that is not in the file
+            is_restless = KEEPS_CHANGING in changes.faults.values()
+            if has_nothing and not files.have and not is_restless:
+                # Not for a moment only, as while it is copied anew.
+                raise _fault(files, changes, error)
+            has_nothing = files.is_complete and not files.have and not is_restless
+            if not has_nothing:
+                await trio.sleep(VERIFY_PAUSE)
+
+    def _lacks_pieces(self, files: TorrentFiles) -> bool:
+        return files.is_complete and files.have != piece_sets.full_set(files.info.piece_count)
+
+    def tell(self, changes: Changes) -> None:
+        """Bring what is known of pieces up to date, and tell peers and people."""
+        torrent = self._torrent
+        download, files = torrent.download, torrent.files
+        if download is None or files is None:
+            return
+        lost = download.reconcile()
+        for connection in torrent.peer_set.connections.values():
+            connection.drop_requests(lost)
+            # A HAVE cannot be taken back; the peer hears what is left when it comes again.
+            if files.is_complete and connection.is_attached:
+                theirs = download.ledger.pieces_of(connection.key)
+                if lost & connection.told & ~theirs:
+                    connection.close("a file of ours changed, and with it what we have")
+        torrent.peer_set.wake()
+        if changes.files:
+            self._emit(files, changes, lost)
+
+    def _emit(self, files: TorrentFiles, changes: Changes, lost: PieceSet) -> None:
+        torrent = self._torrent
+        entries = files.info.files
+        first = changes.files[0]
+        torrent.context.emit(
+            events.FilesChanged(
+                info_hash=torrent.info_hash.hex(),
+                share_name=torrent.name,
+                files=[
+                    "/".join(entries[file].path) or files.info.name
+                    for file in changes.files[:SHOWN_FILES]
+                ],
+                count=len(changes.files),
+                lost=(lost | changes.lost).bit_count(),
+                have=files.have.bit_count(),
+                pieces=files.info.piece_count,
+                fetched_again=not files.is_complete,
+                reason=changes.faults.get(first, ""),
+            )
+        )
+
+
+def _fault(files: TorrentFiles, changes: Changes, error: StorageError | None) -> StorageError:
+    if error is not None and not changes.faults:
+        return error
+    reason = next(iter(changes.faults.values()), "nothing of it is right any more")
+    return StorageError(reason, path=files.root)

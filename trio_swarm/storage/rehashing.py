@@ -1,0 +1,99 @@
+"""Hashing pieces again, of files that somebody else may have changed, and may be changing still."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from trio_swarm.errors import StorageError
+from trio_swarm.piece_sets import PieceSet, from_pieces
+from trio_swarm.storage import hashing
+from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
+from trio_swarm.storage.journal import Stamp
+from trio_swarm.storage.resume import range_set
+
+TRIES = 5
+"""How often a file is hashed again that changes while it is hashed, before that is an error."""
+
+
+KEEPS_CHANGING = "keeps changing"
+"""The fault of a file that was not at rest while it was hashed."""
+
+
+class Rehashed(Struct, frozen=True):
+    """What hashing some pieces again found.
+
+    `right`: those that are right, in files that did not change meanwhile. `stamps`: of the files
+    that were at rest. `faults`: file → why nothing of it counts.
+    """
+
+    right: PieceSet
+    stamps: dict[int, Stamp]
+    faults: dict[int, str]
+
+
+def right_pieces(
+    access: FileAccess,
+    pieces: PieceSet,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never_stop,
+) -> PieceSet:
+    """Return which of the pieces are right in the files as they are; errors as `hash_pieces`."""
+    layout = access.layout
+    digests = hashing.hash_pieces(
+        layout, access.open_to_hash, pieces, on_progress=on_progress, should_stop=should_stop
+    )
+    piece_hash = layout.info.piece_hash
+    return from_pieces(piece for piece, digest in digests.items() if digest == piece_hash(piece))
+
+
+def pieces_of(access: FileAccess, files: Iterable[int]) -> PieceSet:
+    """Return the pieces that hold a byte of any of the files."""
+    result: PieceSet = 0
+    for file in files:
+        result |= range_set(access.layout.pieces_of(file))
+    return result
+
+
+def rehash(
+    access: FileAccess,
+    files: Iterable[int],
+    pieces: PieceSet,
+    should_stop: ShouldStop = never_stop,
+) -> Rehashed:
+    """Hash pieces of the files again. A file that is not there, is not as long as in the torrent,
+    cannot be read or changes meanwhile has none that is right. Raises HashingStopped.
+    """  # noqa: D205 - one thought
+    stamps: dict[int, Stamp] = {}
+    faults: dict[int, str] = {}
+    for file in files:
+        stamp = _look(access, file, faults)
+        if stamp is not None:
+            stamps[file] = stamp
+    try:
+        right = right_pieces(access, pieces & ~pieces_of(access, faults), should_stop=should_stop)
+    except StorageError as error:  # one that could be opened a moment ago
+        faults |= dict.fromkeys(stamps, error.reason)
+        return Rehashed(0, {}, faults)
+    for file, stamp in list(stamps.items()):
+        if _look(access, file, faults) != stamp:
+            del stamps[file]
+            faults.setdefault(file, KEEPS_CHANGING)
+    return Rehashed(right & ~pieces_of(access, faults), stamps, faults)
+
+
+def _look(access: FileAccess, file: int, faults: dict[int, str]) -> Stamp | None:
+    """Return the stamp of a file that can be hashed; otherwise None, and say why in `faults`."""
+    try:
+        stamp = access.look(file)
+        length = access.layout.lengths[file]
+        if stamp is None:
+            faults[file] = "does not exist (any more)"
+        elif stamp.size != length:
+            faults[file] = f"has {stamp.size} bytes now instead of {length}"
+        else:
+            access.check_readable(file)
+            return stamp
+    except StorageError as error:
+        faults[file] = error.reason
+    return None

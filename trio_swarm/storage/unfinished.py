@@ -1,0 +1,323 @@
+"""Files that are being downloaded: written to by us, watched for others who write to them, too.
+
+Somebody else may truncate, overwrite or replace an unfinished file at any moment. What is done:
+
+- Before each batch of pieces the stamps of its files are compared with those after the last one. A
+  file that differs is withdrawn from the journal, hashed, and what is right is recorded again.
+- What was written by others while a batch was, stamps do not show. `foreign_writers` does, or says
+  that it cannot tell: then the file is *doubted*, and hashed as a whole before it is finished.
+- Before the final name is given, all stamps are compared once more.
+
+So what gets its final name was verified as it is on the disk, up to a write within the last step of
+the file system's clock (none since Linux 6.13, 1 to 10 ms before) by a program that had the file
+open all the time and keeps it open, or through a name of it that no watch covers.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from msgspec import Struct
+
+from trio_swarm.errors import FileChangedError, StorageError
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.disk_errors import storage_error
+from trio_swarm.storage.hashing import ShouldStop, never_stop
+from trio_swarm.storage.journal import Stamp
+from trio_swarm.storage.rehashing import TRIES, Rehashed, pieces_of, rehash, right_pieces
+from trio_swarm.storage.resume_log import ResumeLog
+from trio_swarm.storage.write_batch import WriteBatch
+
+
+class Changes(Struct, frozen=True):
+    """What looking at the files again found: files others changed, and pieces lost by that."""
+
+    files: Sequence[int] = ()
+    lost: PieceSet = 0
+    faults: Mapping[int, str] = {}
+    """File → why none of it can be served."""
+
+
+class Unfinished:
+    """Writes one download's pieces and keeps its journal true; thread-safe.
+
+    `doubted` are files somebody else may have written to, of what is had at the start.
+    `write_out(descriptors, count)` is called when `count` bytes of pieces were written.
+    """
+
+    def __init__(
+        self,
+        access: FileAccess,
+        log: ResumeLog,
+        doubted: Iterable[int],
+        write_out: Callable[[Iterable[int], int], None],
+    ) -> None:
+        self.suspects: PieceSet = pieces_of(access, doubted) & log.have
+        """Pieces had that are being verified again, and must not be served before."""
+        self.unsynced: set[int] = set()
+        self.unsynced_bytes = 0
+        self.changes: deque[Changes] = deque()
+        """What writing and finishing found changed, until somebody takes it."""
+        self._access = access
+        self._layout = access.layout
+        self._log = log
+        self._doubted = set(doubted)
+        self._written: set[int] = set()  # files that we wrote to
+        self._lock = threading.RLock()
+        self._write_out = write_out
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def write(self, pieces: Sequence[tuple[int, memoryview]]) -> tuple[int, StorageError | None]:
+        """Write verified pieces and record them; returns how many, and why no more, if so."""
+        with self._lock:
+            self._access.turn += 1
+            batch = WriteBatch(self._access, self._layout, self._known)
+            try:
+                return self._write(batch, pieces)
+            finally:
+                batch.release()
+                self._access.turn += 1
+
+    def _write(
+        self, batch: WriteBatch, pieces: Sequence[tuple[int, memoryview]]
+    ) -> tuple[int, StorageError | None]:
+        log = self._log
+        numbers = [piece for piece, _ in pieces]
+        done = 0
+
+        def take_stamps() -> Mapping[int, Stamp]:
+            return self._take_stamps(batch)
+
+        try:
+            log.begin(numbers)
+            for piece, data in pieces:
+                self._write_piece(batch, piece, data, numbers[done:])
+                done += 1
+            batch.path = self._access.tree.root
+            log.written(numbers, take_stamps)
+            self._write_out(batch.held.values(), batch.written)
+            if self._access.writers.is_crowded:
+                self._seal_oldest(batch)
+        except (OSError, StorageError) as error:
+            if not log.failed(numbers[done:], take_stamps, written=numbers[:done]):
+                done = 0
+            if isinstance(error, StorageError):
+                return done, error
+            missing = full_set(self._layout.info.piece_count) & ~log.have
+            needed = self._layout.count_bytes(missing)
+            return done, storage_error(error, batch.path, needed=needed)
+        return done, None
+
+    def _write_piece(
+        self, batch: WriteBatch, piece: int, data: memoryview, rest: Sequence[int]
+    ) -> None:
+        # Each of its files may have been changed, and those are at most so many.
+        for _ in range(TRIES * len(self._layout.info.files)):
+            try:
+                batch.write(piece, data)
+            except FileChangedError:
+                batch.let_go(batch.changed)
+                lost = self._verify_anew({batch.changed})
+                self.changes.append(Changes(files=[batch.changed], lost=lost))
+                self._log.begin(rest)
+            else:
+                return
+        raise _restless(self._access, batch.changed)
+
+    def _known(self, file: int) -> Stamp | None:
+        return self._log.stamps.get(file)
+
+    def _take_stamps(self, batch: WriteBatch) -> Mapping[int, Stamp]:
+        """Count what was written, too: here, as the log's lock is held."""
+        stamps = batch.take_stamps()
+        self._written |= batch.watched
+        self.unsynced.update(stamps)
+        self.unsynced_bytes += batch.written
+        return stamps
+
+    def _seal_oldest(self, batch: WriteBatch) -> None:
+        """Make room for others to be watched: what is at rest, stamps alone vouch for."""
+        access = self._access
+        for file in access.writers.oldest():
+            if file in batch.held:
+                continue
+            access.writing.forget(file)
+            if self._may_be_odd(file):
+                self._doubted.add(file)
+            self._written.discard(file)
+            access.writers.forget(file)
+
+    # --- verifying again ------------------------------------------------------------------------
+
+    def verify_again(self, should_stop: ShouldStop = never_stop) -> Changes:
+        """Hash what others may have changed. What is lost is to be fetched again.
+
+        Raises StorageError for a file that is gone or that nothing can be done about,
+        HashingStopped.
+        """
+        with self._lock:
+            found = self._access.scan()
+            changed = {f for f, stamp in self._log.stamps.items() if found.get(f) != stamp}
+            doubted = set(self._doubted)
+            lost = self._verify_anew(changed, should_stop)
+        lost |= self._settle_doubts(should_stop)
+        return Changes(files=sorted(changed | (doubted & self._files_of(lost))), lost=lost)
+
+    def _files_of(self, pieces: PieceSet) -> set[int]:
+        return {file for piece in iterate(pieces) for file in self._layout.files_of(piece)}
+
+    def _settle_doubts(self, should_stop: ShouldStop) -> PieceSet:
+        """Hash the doubted files' pieces while others are written to them; returns those lost.
+
+        From here on they are watched, so that they need not be hashed again at the end.
+        """
+        access, log = self._access, self._log
+        with self._lock:
+            doubted = set(self._doubted)
+            pieces = pieces_of(access, doubted) & log.have
+            for file in doubted:
+                access.watch(file)
+        if not pieces:
+            return 0
+        wrong = pieces & ~right_pieces(access, pieces, should_stop=should_stop)
+        with self._lock:
+            settled = {file for file in doubted if not access.writers.is_touched(file)}
+            self._doubted -= settled
+            self._written |= settled
+            self.suspects &= ~pieces
+            self._restate(log.have & ~wrong, log.stamps)
+        return wrong
+
+    def _verify_anew(
+        self, files: AbstractSet[int], should_stop: ShouldStop = never_stop
+    ) -> PieceSet:
+        """Withdraw some files' pieces, hash them, record those that are right; returns those lost.
+
+        The lock is held.
+        """
+        if not files:
+            return 0
+        access, log = self._access, self._log
+        pieces = pieces_of(access, files) & log.have
+        self.suspects |= pieces
+        self._restate(log.have & ~pieces, {f: s for f, s in log.stamps.items() if f not in files})
+        for file in files:
+            access.writers.forget(file)
+            access.forget(file)
+        try:
+            for _ in range(TRIES):
+                for file in files:
+                    access.give_length(file)
+                    access.watch(file)
+                found = rehash(access, files, pieces, should_stop)
+                if not found.faults:
+                    self._accept(files, found)
+                    return pieces & ~found.right
+            raise _restless(access, min(found.faults))
+        finally:
+            self.suspects &= ~pieces
+
+    def _accept(self, files: AbstractSet[int], found: Rehashed) -> None:
+        log = self._log
+        self.unsynced |= files
+        touched = {file for file in files if self._access.writers.is_touched(file)}
+        self._doubted = (self._doubted - files) | touched
+        self._written |= files
+        self._restate(log.have | found.right, {**log.stamps, **found.stamps})
+
+    def _restate(self, have: PieceSet, stamps: Mapping[int, Stamp]) -> None:
+        self._log.start(have, stamps, durable=False, doubted=frozenset(self._doubted))
+        self._access.known = self._log.stamps
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def settle_all(self) -> Mapping[int, Stamp]:
+        """Sync everything and make sure that the files are what was verified; return their stamps.
+
+        Raises FileChangedError if they are not: then pieces are not had any longer, or the next
+        call may find everything at rest. StorageError for a file that is gone.
+        """
+        access, log = self._access, self._log
+        with self._lock:
+            for _ in range(TRIES):
+                self._require_all(access.scan())
+                access.sync(self.unsynced)
+                access.writing.close()
+                stamps = access.scan()
+                self._require_all(stamps)
+                odd = {
+                    file
+                    for file, length in enumerate(self._layout.lengths)
+                    if length and self._layout.stored[file] and stamps[file] != log.stamps.get(file)
+                }
+                changed = set(odd)
+                odd |= self._doubted | {file for file in self._written if self._may_be_odd(file)}
+                if not odd:
+                    return stamps
+                lost = self._verify_anew(odd)
+                changed |= odd & self._files_of(lost)
+                if changed:
+                    self.changes.append(Changes(files=sorted(changed), lost=lost))
+                if lost:
+                    raise FileChangedError(
+                        f"pieces that were changed by another program ({lost.bit_count()}) are "
+                        "fetched again",
+                        path=access.tree.root,
+                    )
+                # Hashed, and at rest before and after: even if somebody has it open for writing
+                # still, or nothing can tell, the stamps will do from here on.
+                self._doubted -= odd
+                self._written -= odd
+        raise _restless(access, min(odd))
+
+    def _may_be_odd(self, file: int) -> bool:
+        access = self._access
+        try:
+            descriptor = access.open_to_hash(file)
+        except StorageError:
+            return True
+        try:
+            return not access.writers.is_untouched(file, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _require_all(self, stamps: Mapping[int, Stamp]) -> None:
+        """Raise StorageError for a file that is gone, or longer than it may become."""
+        access = self._access
+        for file, is_stored in enumerate(self._layout.stored):
+            if not is_stored:
+                continue
+            stamp, length = stamps.get(file), self._layout.lengths[file]
+            path = access.tree.at(self._layout.info.files[file].path)
+            if stamp is None:
+                raise StorageError(
+                    "was removed or changed by another program; start again to fetch it again",
+                    path=path,
+                )
+            if stamp.size > length:
+                raise StorageError(f"has {stamp.size} bytes now instead of {length}", path=path)
+
+    def stop(self, most_synced: int) -> None:
+        """Sync if that is at most so many bytes, and compact the journal."""
+        log = self._log
+        is_durable = self.unsynced_bytes <= most_synced
+        if is_durable:
+            try:
+                self._access.sync(self.unsynced)
+            except StorageError:
+                is_durable = False
+        self._access.writing.close()
+        doubted = self._doubted | {file for file in self._written if self._may_be_odd(file)}
+        log.doubted = frozenset(doubted)
+        log.stop(durable=is_durable)
+
+
+def _restless(access: FileAccess, file: int) -> StorageError:
+    return StorageError(
+        "keeps being changed by another program; start again when it is at rest",
+        path=access.tree.at(access.layout.info.files[file].path),
+    )
