@@ -59,6 +59,7 @@ def example_of(kind: type[events.Event], text: str = "x") -> events.Event:
         "bool | None": True,
         "list[str]": [text],
         "list[list[str]]": [[text]],
+        "list[dict[str, str]]": [{"name": text, "here": text}],
         "list[dict[str, object]]": [{"path": text, "size": 1}],
         "dict[str, int]": {text: 1},
         "dict[str, str]": {text: text},
