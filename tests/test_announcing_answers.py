@@ -88,6 +88,30 @@ def test_one_broken_key_does_not_spoil_the_others(broken: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"d8:intervali0900e5:peers6:%be",
+        b"d8:intervali900e05:peers0006:%be",
+        b"d8:intervali900e5:peers6:%b8:intervali7ee",  # the first one counts
+        b"d8:completei-0e8:intervali900e5:peers6:%be",
+    ],
+)
+def test_an_answer_may_be_no_exact_bencode(body: bytes) -> None:
+    """libtorrent 2.1.1 reads a tracker's answer as leniently as a torrent."""
+    body = body.replace(b"%b", PEERS)
+    assert http_tracker.is_whole_answer(body)
+    answer = http_tracker.parse_announce_answer(body, tracker="t")
+    assert (answer.interval, answer.peers) == (900, (("127.0.0.1", 8),))
+
+
+def test_a_refusal_may_be_no_exact_bencode() -> None:
+    body = b"d14:failure reason02:no14:failure reason3:yes8:retry ini05ee"
+    refusal = http_tracker.parse_refusal(body, tracker="t")
+    assert refusal is not None
+    assert (refusal.reason, refusal.retry_in) == ("no", 300)
+
+
+@pytest.mark.parametrize(
     "peers",
     [
         PEERS + b"12345",  # libtorrent 2.1 takes the whole ones
@@ -176,6 +200,20 @@ async def test_bytes_behind_the_last_peer_of_a_udp_answer_are_ignored() -> None:
 
     async with udp_script(connected_script(answer)) as url, open_tracker_clients() as clients:
         assert (await clients.announce(url, REQUEST)).peers == (("127.0.0.1", 8),)
+
+
+@pytest.mark.parametrize("size", [12, 13, 23, 24])
+async def test_the_whole_counts_of_a_short_udp_scrape_are_taken(size: int) -> None:
+    """BEP 15, "Scrape": the counts are in the order of the request, so each stands by itself."""
+
+    def answer(_request: bytes, transaction: int) -> bytes:
+        counts = ScrapeCounts(seeders=1, completed=2, leechers=3)
+        return udp_tracker.scrape_answer(transaction, [counts, counts])[: 8 + size]
+
+    other = bytes(20)
+    async with udp_script(connected_script(answer)) as url, open_tracker_clients() as clients:
+        counts = await clients.scrape(url, [HASH, other])
+    assert list(counts) == [HASH, other][: size // 12]
 
 
 async def test_a_name_that_cannot_be_does_not_hide_the_others() -> None:

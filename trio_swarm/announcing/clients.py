@@ -88,7 +88,7 @@ class TrackerClients:
         return _merge(answers)
 
     async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeCounts]:
-        """Return the counts of swarms by info-hash; an HTTP tracker leaves out unknown ones."""
+        """Return the counts of swarms by info-hash; a tracker may leave out some."""
         tracker = _parse(url)
         counts: dict[bytes, ScrapeCounts] = {}
         is_udp = tracker.scheme == "udp"
@@ -168,7 +168,8 @@ class TrackerClients:
                 lambda datagram, _ipv6: udp_tracker.parse_scrape_answer(datagram, len(info_hashes)),
             ),
         )
-        return dict(zip(info_hashes, counts, strict=True))
+        # What a short answer leaves out is unknown.
+        return dict(zip(info_hashes, counts, strict=False))
 
     async def _scrape_http(
         self, url: str, tracker: TrackerUrl, info_hashes: Sequence[bytes]

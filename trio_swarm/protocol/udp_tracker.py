@@ -392,14 +392,15 @@ def parse_announce_answer(data: bytes, *, ipv6: bool) -> AnnounceAnswer:
 
 
 def parse_scrape_answer(data: bytes, count: int) -> list[ScrapeCounts]:
-    """Return the counts of the `count` swarms asked for, in order."""
-    if len(data) < _ANSWER_HEADER.size + count * _SCRAPE_COUNTS.size:
+    """Return the counts of the `count` swarms asked for, in order, as far as the answer goes."""
+    whole = (len(data) - _ANSWER_HEADER.size) // _SCRAPE_COUNTS.size
+    if whole < min(count, 1):
         raise RemoteProtocolError("scrape answer too short")
     return [
         ScrapeCounts(seeders=seeders, completed=completed, leechers=leechers)
         for seeders, completed, leechers in (
             _SCRAPE_COUNTS.unpack_from(data, _ANSWER_HEADER.size + at * _SCRAPE_COUNTS.size)
-            for at in range(count)
+            for at in range(min(count, whole))
         )
     ]
 
