@@ -2,6 +2,8 @@
 
 import contextlib
 import struct
+from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -276,6 +278,34 @@ def test_a_share_name_replaces_the_one_in_the_url_and_keeps_the_rest() -> None:
 )
 def test_url_data_names_a_share(data: bytes, share: tuple[str, int] | None) -> None:
     assert tracker_urls.parse_url_data(data) == share
+
+
+@pytest.mark.parametrize("lead", ["", "a", "ab", "abc", "abcd", "abcde"])
+@pytest.mark.parametrize("character", ["\xe4", "\u3042", "\U0001f600"])
+@pytest.mark.parametrize("write", [quote, str])
+def test_a_name_cut_off_within_a_character_ends_with_the_one_before(
+    lead: str, character: str, write: Callable[[str], str]
+) -> None:
+    """libtorrent 2.1.1 sends 255 bytes of path and query, wherever that cuts them."""
+    name = lead + 255 * character
+    data = f"/announce?name={write(name)}".encode()
+    share = tracker_urls.parse_url_data(data[:255])
+    assert share is not None
+    whole = (255 - len(f"/announce?name={lead}")) // len(write(character).encode())
+    assert share.name == name[: len(lead) + whole]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"/announce?name=a%C3",  # nobody cut it
+        b"/announce?name=%C3&size=" + b"1" * 231,
+        b"/announce?name=%FF" + b"a" * 237,
+    ],
+)
+def test_a_name_that_is_no_text_is_refused(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="not UTF-8"):
+        tracker_urls.parse_url_data(data)
 
 
 def test_a_file_name_that_is_not_text_becomes_a_readable_hint() -> None:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from local_swarm import until
 from trio_swarm import NodeSettings, open_node
-from trio_swarm.announcing.clients import open_tracker_clients
+from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.errors import ConfigError, TrackerRefusedError
 from trio_swarm.events import Event, NameRefused, TrackerListening
 from trio_swarm.protocol import udp_tracker
-from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest
+from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest, NameMatch
 from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
 from trio_swarm.tracker.connection_ids import ConnectionIds
 from trio_swarm.tracker.datagram_batch import DatagramBatch
@@ -410,15 +410,27 @@ async def test_libtorrent_registers_a_name_by_its_tracker_url() -> None:
         parameters.save_path = "/nonexistent"
         parameters.trackers = [f"udp://127.0.0.1:{tracker.port}/announce?name=x%20y.iso&size=9"]
         session.add_torrent(parameters)
-        with trio.fail_after(20):
-            while not (  # noqa: ASYNC110  libtorrent's threads cannot set an event of ours
-                found := await clients.resolve(parameters.trackers[0], "x y.iso")
-            ):
-                await trio.sleep(0.02)
-        (match,) = found
+        (match,) = await found_in_time(clients, parameters.trackers[0], "x y.iso")
         assert (match.info_hash, match.size, match.leechers) == (HASH, 9, 1)
         answer = await clients.announce(parameters.trackers[0], announce(left=0))
         assert answer.peers == (("127.0.0.1", session.listen_port()),)
+        # It sends 255 bytes of path and query (2.1.1): here that ends within a character.
+        for number, name in enumerate((27 * "%E3%81%82", "a" + 80 * "\u3042")):
+            parameters.info_hash = libtorrent.sha1_hash(bytes([number + 1]) * 20)
+            parameters.trackers = [f"udp://127.0.0.1:{tracker.port}/announce?name={name}"]
+            session.add_torrent(parameters)
+        for number, name in enumerate((26 * "\u3042", "a" + 79 * "\u3042")):
+            (match,) = await found_in_time(clients, parameters.trackers[0], name)
+            assert (match.info_hash, match.leechers) == (bytes([number + 1]) * 20, 1)
+
+
+async def found_in_time(clients: TrackerClients, tracker: str, name: str) -> list[NameMatch]:
+    with trio.fail_after(20):
+        while not (  # noqa: ASYNC110  libtorrent's threads cannot set an event of ours
+            found := await clients.resolve(tracker, name)
+        ):
+            await trio.sleep(0.02)
+    return found
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -20,9 +20,13 @@ MAX_URL_LENGTH = 2048
 MAX_URL_DATA = 1024
 """Bytes of path and query sent to a UDP tracker: an announce must fit one datagram."""
 
+CUT_AT = 255
+"""Bytes of path and query that libtorrent (2.1.1) sends at most; the rest is lost."""
+
 MAX_SIZE = 2**63 - 1
 """Bytes; the largest `size=` believed."""
 
+_CUT_ESCAPE = re.compile(rb"%[0-9A-Fa-f]?\Z")
 _DEFAULT_PATH = "/announce"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OUR_PORT = 6969
@@ -157,7 +161,8 @@ def parse_url_data(data: bytes) -> UrlShare | None:
     """Return the name and size in the query of a URLData, None if it names nothing.
 
     RemoteProtocolError if the name is not UTF-8. The first `name=` and `size=` count; a size that
-    is not a sensible number is as good as none.
+    is not a sensible number is as good as none. A name that a client cut off within a character
+    ends with the one before.
     """
     query = data.partition(b"?")[2]
     if b"name=" not in query:
@@ -167,14 +172,23 @@ def parse_url_data(data: bytes) -> UrlShare | None:
     for item in query.split(b"&"):
         key, _, value = item.partition(b"=")
         if key == b"name" and name is None:
-            try:
-                name = unquote_to_bytes(value).decode()
-            except UnicodeDecodeError:
-                raise RemoteProtocolError("the name is not UTF-8") from None
+            name = _decode_name(value, is_cut=len(data) == CUT_AT and query.endswith(item))
         # The length limit comes first: int() of a long text is slow, or refused.
         elif key == b"size" and size is None and len(value) <= 19 and value.isdigit():
             size = min(int(value), MAX_SIZE)
     return UrlShare(name, size or 0) if name else None
+
+
+def _decode_name(value: bytes, *, is_cut: bool) -> str:
+    if is_cut:
+        value = _CUT_ESCAPE.sub(b"", value)
+    text = unquote_to_bytes(value)
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        if is_cut and error.end == len(text) and error.reason == "unexpected end of data":
+            return text[: error.start].decode()
+        raise RemoteProtocolError("the name is not UTF-8") from None
 
 
 def _key(item: str) -> str:
