@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 import trio
@@ -20,7 +20,7 @@ from tracker_scripts import (
 )
 from trio_swarm import events, search_names
 from trio_swarm.announcing import racing
-from trio_swarm.announcing.clients import open_tracker_clients
+from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.errors import (
     NameAmbiguousError,
     NameUnknownError,
@@ -306,3 +306,60 @@ async def test_a_deaf_name_server_fails_its_tracker_and_blocks_no_threads(
             # The disk's threads come from Trio's own, of which there are 40.
             with trio.fail_after(1):
                 await trio.to_thread.run_sync(threading.get_ident)
+
+
+NameQuestion = Callable[[TrackerClients, str], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda clients, url: clients.search(url, "*"),
+        lambda clients, url: clients.resolve(url, "x"),
+        lambda clients, url: clients.name_refusal(url, "x", HASH),
+    ],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _request, _transaction: None,  # opentracker, 0.0~git20210823
+        lambda _request, transaction: udp_tracker.announce_answer(transaction, 9, 0, 0, b""),
+    ],
+)
+async def test_a_tracker_of_another_kind_is_said_to_know_no_names(
+    autojump_clock: trio.testing.MockClock,
+    ask: NameQuestion,
+    answer: Callable[[bytes, int], bytes | None],
+) -> None:
+    async with udp_script(connected_script(answer)) as url, open_tracker_clients() as clients:
+        start = trio.current_time()
+        with pytest.raises(TrackerRefusedError, match=r"knows no names.*magnet link"):
+            await ask(clients, url)
+        assert trio.current_time() - start < 7
+
+
+async def test_a_tracker_that_knows_no_names_is_asked_for_one_torrent_only(
+    autojump_clock: object,
+) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: bytes, _transaction: int) -> None:
+        asked.append(request)
+
+    async with udp_script(connected_script(answer)) as url, open_tracker_clients() as clients:
+        with pytest.raises(TrackerRefusedError):
+            await clients.name_refusal(url, "x", HASH)
+        count = len(asked)
+        assert await clients.name_refusal(url, "y", bytes(20)) is None
+        assert len(asked) == count == 2
+
+
+async def test_a_lost_answer_about_names_is_asked_for_again(autojump_clock: object) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: bytes, transaction: int) -> bytes | None:
+        asked.append(request)
+        return None if len(asked) == 1 else udp_tracker.name_answer(transaction, 0, [])
+
+    async with udp_script(connected_script(answer)) as url, open_tracker_clients() as clients:
+        assert await clients.search(url, "*") == []

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from trio_swarm.announcing.http_client import HttpTrackerClient
 from trio_swarm.announcing.lookups import Lookups
-from trio_swarm.announcing.udp_client import Question, UdpTrackerClient
+from trio_swarm.announcing.udp_client import UNANSWERED_NAMES, Question, UdpTrackerClient
 from trio_swarm.errors import (
     ConfigError,
     TrackerRefusedError,
@@ -28,6 +28,9 @@ from trio_swarm.protocol.udp_tracker import Action, NamePage
 
 MAX_UDP_INTERVAL = 2.0**31
 """Seconds: from here on the 32 bits of an interval stand for a negative number."""
+
+MAX_NAMELESS = 256
+"""Trackers remembered that know no names."""
 
 MAX_MATCHES = 10_000
 """Names read of one search: a list longer than anyone reads."""
@@ -50,6 +53,8 @@ class TrackerClients:
     def __init__(self, udp: UdpTrackerClient, http: HttpTrackerClient) -> None:
         self._udp = udp
         self._http = http
+        self._nameless: set[str] = set()
+        """URLs of trackers that do not know the question for a name."""
 
     async def announce(
         self, url: str, request: AnnounceRequest, *, tries: int | None = None
@@ -111,10 +116,10 @@ class TrackerClients:
     async def name_refusal(self, url: str, name: str, info_hash: bytes) -> str | None:
         """Return why a tracker does not hold `name` for a torrent we announce; None if it does.
 
-        One try: a tracker that knows no names may not answer at all.
+        A tracker that knows no names is asked for one torrent only.
         """
         tracker = _parse(url)
-        if tracker.scheme != "udp" or name_fault(name):
+        if tracker.scheme != "udp" or name_fault(name) or url in self._nameless:
             return None
         question = Question(
             Action.NAME,
@@ -123,7 +128,12 @@ class TrackerClients:
             ),
             lambda datagram, _ipv6: udp_tracker.parse_claim_answer(datagram),
         )
-        return await self._udp.ask(url, tracker, question, tries=1)
+        try:
+            return await self._udp.ask(url, tracker, question, tries=UNANSWERED_NAMES)
+        except TrackerRefusedError:
+            if len(self._nameless) < MAX_NAMELESS:
+                self._nameless.add(url)
+            raise
 
     async def search(self, url: str, glob: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
         """Return what is shared under names that match a glob, by name; at most MAX_MATCHES.

@@ -38,7 +38,15 @@ CONNECTION_LIFE = 60.0
 MAX_CONNECTIONS = 256
 """Connection ids remembered: more trackers than a node talks to."""
 
+UNANSWERED_NAMES = 2
+"""Tries in which a tracker lets us connect and is silent about names, until it is taken for one
+that knows none; opentracker is (0.0~git20210823)."""
+
 _MAX_DATAGRAM = 65536
+_NO_NAMES = (
+    "it knows no names, as only a tracker of trio-swarm does; use a magnet link, a .torrent file "
+    "or an info-hash"
+)
 
 T = TypeVar("T")
 
@@ -122,12 +130,16 @@ class UdpTrackerClient:
     ) -> T:
         tries = tries or self._tries
         reason = "not asked"
+        unanswered = 0
         for number in range(tries):
             try:
                 with trio.fail_after(self._first_timeout * 2**number):
                     return await self._try(url, address, question)
             except trio.TooSlowError:
                 reason = _silence(self._first_timeout * (2 ** (number + 1) - 1))
+                unanswered += question.action == Action.NAME and address in self._connections
+                if unanswered >= UNANSWERED_NAMES:
+                    raise TrackerRefusedError(_NO_NAMES, tracker=url) from None
             except RemoteProtocolError as error:
                 reason = f"bad answer: {error}"
             except OSError as error:
@@ -194,6 +206,8 @@ async def _exchange(
         if is_bare_refusal(datagram) and question.action == Action.ANNOUNCE:
             # opentracker (0.0~git20210823) does not say why: the info-hash is not on its list.
             raise TrackerRefusedError("refused, without saying why", tracker=url)
+        if action != question.action and question.action == Action.NAME:
+            raise TrackerRefusedError(_NO_NAMES, tracker=url)
         if action != question.action:
             raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
         return question.parse(datagram, udp.family == socket.AF_INET6)
