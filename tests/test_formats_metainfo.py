@@ -411,6 +411,13 @@ def test_a_hybrid_is_read_as_version_1() -> None:
     assert parse_info(raw(SINGLE, meta_version=2, file_tree=tree)).length == 16385
 
 
+def test_a_hybrid_has_another_info_hash_and_others_have_none() -> None:
+    """BEP 52, "infohash": the SHA-256 of the same bytes, cut to 20 of them in a handshake."""
+    hybrid = b"d12:meta versioni2e4:name1:xe"
+    assert info_dictionary.version_2_hash(hybrid) == hashlib.sha256(hybrid).digest()[:20]
+    assert info_dictionary.version_2_hash(b"d4:name1:xe") is None
+
+
 def test_the_hash_of_a_torrent_with_unsorted_keys_is_of_its_own_bytes() -> None:
     info = b"d6:lengthi5e4:name1:x6:pieces20:" + b"h" * 20 + b"12:piece lengthi16384ee"
     read = parse_metainfo(b"d4:info" + info + b"7:comment1:xe\r\n")

@@ -8,7 +8,7 @@ import pytest
 from trio_swarm import piece_sets
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
 from trio_swarm.protocol import peer_messages as m
-from trio_swarm.protocol.handshake import OUR_RESERVED
+from trio_swarm.protocol.handshake import OUR_RESERVED, encode_handshake
 from trio_swarm.protocol.peer_messages import FileBlock, WireEvent
 from trio_swarm.protocol.peer_wire import PeerWire
 from trio_swarm.protocol.wire_reader import MESSAGES_AT_ONCE
@@ -642,3 +642,23 @@ def test_blocks_behind_each_other_in_one_read_are_one_event() -> None:
         [bytes([10]) * 10, bytes([20]) * 10],
     )
     assert (second.begin, second.following) == (31, None)
+
+
+@pytest.mark.parametrize("twin", [b"t" * 20, b""])
+def test_the_other_hash_of_a_hybrid_may_be_answered(twin: bytes) -> None:
+    """libtorrent 2.1.1 does so once it was asked by the version 2 hash from the same address.
+
+    Before there is metadata, nobody knows what that hash is.
+    """
+    wire = PeerWire(peer_id=b"w" * 20, info_hash=HASH, is_initiator=True, twin_hash=twin)
+    wire.send_handshake(HASH)
+    wire.receive(encode_handshake(b"t" * 20, b"p" * 20))
+    assert wire.is_open
+    assert wire.info_hash == HASH
+
+
+@pytest.mark.parametrize("twin", [b"t" * 20, None])
+def test_no_other_hash_may_be_answered(twin: bytes | None) -> None:
+    wire = PeerWire(peer_id=b"w" * 20, info_hash=HASH, is_initiator=True, twin_hash=twin)
+    with pytest.raises(RemoteProtocolError, match="another info-hash"):
+        wire.receive(encode_handshake(b"x" * 20, b"p" * 20))

@@ -117,7 +117,12 @@ async def _dial_once(
     context = torrent.context
     stream = await connect(address, patience, source_host=context.source_host)
     try:
-        wire = PeerWire(peer_id=context.peer_id, info_hash=torrent.info_hash, is_initiator=True)
+        wire = PeerWire(
+            peer_id=context.peer_id,
+            info_hash=torrent.info_hash,
+            is_initiator=True,
+            twin_hash=torrent.twin_hash,
+        )
         wire.send_handshake(torrent.info_hash)
         with trio.fail_after(HANDSHAKE_TIMEOUT):
             await send_pending(stream, wire)

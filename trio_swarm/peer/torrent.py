@@ -33,6 +33,7 @@ from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_f
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.info_dictionary import version_2_hash
 from trio_swarm.protocol.magnet import Magnet
 from trio_swarm.protocol.metainfo import Info, Metainfo
 from trio_swarm.storage.torrent_files import CheckResult, TorrentFiles
@@ -97,6 +98,8 @@ class Torrent:
         self.info_hash = plan.info_hash
         self.v2_hash = plan.v2_hash
         self._adopt_hash = adopt_hash
+        self._twin_of: Info | None = None
+        self._twin_hash: bytes | None = None
         self.name = plan.name
         self.metainfo = plan.metainfo
         self.expected_size = plan.size
@@ -136,6 +139,16 @@ class Torrent:
     def info(self) -> Info | None:
         """The info dictionary, once known."""
         return self.metainfo.info if self.metainfo is not None else None
+
+    @property
+    def twin_hash(self) -> bytes | None:
+        """The other info-hash of a hybrid torrent (20 bytes); empty while it may have any."""
+        info = self.info
+        if info is None:
+            return b""
+        if self._twin_of is not info:
+            self._twin_of, self._twin_hash = info, version_2_hash(info.raw)
+        return self._twin_hash
 
     @property
     def is_complete(self) -> bool:

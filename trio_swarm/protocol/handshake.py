@@ -29,17 +29,24 @@ def encode_handshake(info_hash: bytes, peer_id: bytes) -> bytes:
     return PROTOCOL_PREFIX + OUR_RESERVED + info_hash + peer_id
 
 
-def parse_handshake(data: memoryview, info_hash: bytes | None) -> HandshakeReceived | None:
+def parse_handshake(
+    data: memoryview, info_hash: bytes | None, twin_hash: bytes | None = None
+) -> HandshakeReceived | None:
     """Return the handshake `data` starts with, or None while it is not all there.
 
     Raises RemoteProtocolError at the first byte that cannot belong to a handshake, and for an
-    info-hash other than `info_hash` as soon as it is there, so that a stranger who speaks another
-    protocol is not waited for.
+    info-hash other than `info_hash` and `twin_hash` as soon as it is there, so that a stranger who
+    speaks another protocol is not waited for.
     """
     prefix = data[: len(PROTOCOL_PREFIX)]
     if prefix != PROTOCOL_PREFIX[: len(prefix)]:
         raise RemoteProtocolError("what it sent is not a BitTorrent handshake")
-    if len(data) >= 48 and info_hash is not None and data[28:48] != info_hash:
+    if (
+        len(data) >= 48
+        and info_hash is not None
+        and twin_hash != b""
+        and bytes(data[28:48]) not in {info_hash, twin_hash}
+    ):
         raise RemoteProtocolError("it answered for another info-hash")
     if len(data) < HANDSHAKE_LENGTH:
         return None

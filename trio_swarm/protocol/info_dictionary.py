@@ -43,6 +43,7 @@ _MAX_SHOWN = 80
 """Characters of a stranger's value in a message."""
 
 _HASH_LENGTH = 20
+_VERSION_2 = b"12:meta versioni2e"
 _SMALLEST_PIECE = 16 * 2**10
 _LARGEST_PIECE = 16 * 2**20
 _LARGE_FILE = 64 * 2**20
@@ -96,6 +97,15 @@ class Info:
     def piece_hash(self, piece: int) -> bytes:
         """Return the SHA-1 of `piece`."""
         return self.piece_hashes[piece * _HASH_LENGTH : (piece + 1) * _HASH_LENGTH]
+
+
+def version_2_hash(raw: bytes) -> bytes | None:
+    """Return the first 20 bytes of the info-hash that `raw` has by BEP 52, None if it has none.
+
+    libtorrent 2.1.1 may answer a version 1 handshake of a hybrid torrent with it: once it has been
+    asked by this hash from an address, it keeps to it.
+    """
+    return hashlib.sha256(raw).digest()[:20] if _VERSION_2 in raw else None
 
 
 def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:

@@ -32,7 +32,8 @@ class PeerWire(WireReader):
 
     An outgoing connection is made with its info-hash, and sends its handshake first. An incoming
     one waits for HandshakeReceived, looks the torrent up and calls `send_handshake` with that
-    info-hash. Both begin choking and not interested (BEP 3).
+    info-hash. `twin_hash`: the other info-hash of a hybrid torrent, which may be answered as well;
+    empty: any may, as the metadata will tell. Both begin choking and not interested (BEP 3).
 
     The three sizes may be given later by `set_torrent` (magnet links). Until then bitfields, HAVEs
     and hints are held back, requests are rejected (in silence without Fast), and a block is a
@@ -49,6 +50,7 @@ class PeerWire(WireReader):
         peer_id: bytes,
         info_hash: bytes | None,
         is_initiator: bool,
+        twin_hash: bytes | None = None,
         piece_count: int | None = None,
         piece_length: int | None = None,
         length: int | None = None,
@@ -59,7 +61,7 @@ class PeerWire(WireReader):
             raise LocalProtocolError("an info-hash has 20 bytes")
         if is_initiator and info_hash is None:
             raise LocalProtocolError("an outgoing connection needs an info-hash")
-        super().__init__(info_hash=info_hash)
+        super().__init__(info_hash=info_hash, twin_hash=twin_hash)
         self._own_peer_id = peer_id
         self._is_initiator = is_initiator
         self._am_choking = True

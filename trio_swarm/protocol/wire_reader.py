@@ -26,8 +26,9 @@ class WireReader(WireMessages):
     are lost with it, and every later call raises it again: drop the peer.
     """
 
-    def __init__(self, *, info_hash: bytes | None) -> None:
+    def __init__(self, *, info_hash: bytes | None, twin_hash: bytes | None) -> None:
         super().__init__(info_hash=info_hash)
+        self._twin_hash = twin_hash
         self._incoming = ReceiveBuffer()
         self._at_end = False
         self.is_behind = False
@@ -238,11 +239,13 @@ class WireReader(WireMessages):
 
     def _parse_handshake(self, events: list[WireEvent]) -> bool:
         incoming = self._incoming
-        event = parse_handshake(incoming.view[incoming.start : incoming.end], self._info_hash)
+        event = parse_handshake(
+            incoming.view[incoming.start : incoming.end], self._info_hash, self._twin_hash
+        )
         if event is None:
             return False
         self._handshake = event
-        self._info_hash = event.info_hash
+        self._info_hash = self._info_hash or event.info_hash
         self._fast = supports_fast(event.reserved)
         self._extensions = supports_extensions(event.reserved)
         incoming.start += m.HANDSHAKE_LENGTH
