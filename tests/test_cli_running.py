@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,7 +97,8 @@ def test_people_who_pipe_it_get_plain_lines(line: CommandLine, tracker: str) -> 
     assert "connected to 127.0.0.1:" in verbose.stdout
 
 
-def test_a_seeder_prints_what_to_type_elsewhere(line: CommandLine, tracker: str) -> None:
+def what_a_seeder_prints(line: CommandLine, tracker: str) -> str:
+    """Return what a seeder of `my film.mkv` says at its start."""
     make_file(line.folder / "my film.mkv")
     process = subprocess.Popen(
         line.command("seed", "my film.mkv", "--tracker", tracker, *LOCAL),
@@ -112,10 +114,20 @@ def test_a_seeder_prints_what_to_type_elsewhere(line: CommandLine, tracker: str)
             lines.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
-    text = "".join(lines)
+    return "".join(lines)
+
+
+def test_a_seeder_prints_what_to_type_elsewhere(line: CommandLine, tracker: str) -> None:
+    text = what_a_seeder_prints(line, tracker)
     assert "sharing    my film.mkv\nsize       293 KiB in 19 pieces\ninfo-hash  " in text
     assert "magnet     magnet:?xt=urn:btih:" in text
     assert "elsewhere  trio-swarm get 'my film.mkv' --tracker udp://" in text
+
+
+def test_elsewhere_the_info_hash_is_typed_where_no_tracker_knows_names(line: CommandLine) -> None:
+    text = what_a_seeder_prints(line, "http://127.0.0.1:1/announce")
+    (info_hash,) = re.findall(r"^info-hash  (\w{40})$", text, re.MULTILINE)
+    assert f"elsewhere  trio-swarm get {info_hash} --tracker http://" in text
 
 
 def test_a_torrent_file_a_magnet_link_and_a_hash_work_without_the_name(

@@ -32,6 +32,7 @@ from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.errors import ConfigError
+from trio_swarm.protocol.tracker_urls import supports_names
 from trio_swarm.settings import DEFAULT_TRACKER
 from trio_swarm.storage.sharing import require_there
 from trio_swarm.wanted import WantedName, parse_wanted
@@ -146,7 +147,8 @@ def _tell_share(
     reporter: Reporter, event: events.Sharing, trackers: Sequence[str], address: str | None
 ) -> None:
     """Print what a person needs to fetch the share from somewhere else."""
-    what = _typeable(event.share_name) or event.info_hash
+    has_names = any(map(supports_names, trackers))
+    what = (_typeable(event.share_name) if has_names else None) or event.info_hash
     urls = [url_elsewhere(url, address) or "udp://HOST:6969" for url in trackers]
     flags = " ".join(f"--tracker {shlex.quote(url)}" for url in urls)
     size = f"{size_text(event.size)} in {count_text(event.pieces, 'piece')}"
