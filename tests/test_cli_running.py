@@ -368,6 +368,18 @@ def test_check_tells_all_problems_in_json_too(line: CommandLine) -> None:
     assert last == {"event": "config_checked", "file": "peer.toml", "problems": 2}
 
 
+@pytest.mark.parametrize(("flags", "told"), [((), 1), (("--tracker", "udp://192.0.2.8:1"), 0)])
+def test_a_private_torrent_says_whose_tracker_it_names(
+    line: CommandLine, flags: tuple[str, ...], told: int
+) -> None:
+    """BEP 27: it is announced to the trackers in it only, so nobody should wonder which."""
+    make_file(line.folder / "film.mkv")
+    environment = {"TRIO_SWARM_TRACKER": "udp://192.0.2.9:1"}
+    created = line.run("create", "film.mkv", "--private", *flags, environment=environment)
+    assert created.returncode == 0
+    assert created.stdout.count("by TRIO_SWARM_TRACKER only: udp://192.0.2.9:1") == told
+
+
 def test_create_and_show_tell_the_same(line: CommandLine) -> None:
     folder = make_file(line.folder / "album/one.flac", 100_000).parent
     make_file(folder / "two.flac", 5)

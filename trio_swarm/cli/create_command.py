@@ -26,6 +26,7 @@ from trio_swarm.cli.torrent_files import created_event, write_new_file
 from trio_swarm.config.values import parse_piece_length
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.events import StateNotKept
+from trio_swarm.foreign_text import shown
 from trio_swarm.node import files_left_out
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.storage.sharing import LeftOut
@@ -74,6 +75,9 @@ async def create(
     trackers = trackers_given(tracker)
     if private and not trackers:
         reporter.warn("private, and without a tracker nobody can find it: name one by --tracker")
+    elif private and not tracker:
+        named = ", ".join(map(shown, trackers))
+        reporter.say(f"private, to be found by TRIO_SWARM_TRACKER only: {named}")
     length = (
         None
         if piece_length is None
