@@ -246,7 +246,7 @@ async def test_an_honest_peer_may_repeat_itself(
     assert [event.reason for event in recorder.of(events.PeerLost)] == ["it closed the connection"]
 
 
-# --- at the door -------------------------------------------------------------------------------
+# --- admission ---------------------------------------------------------------------------------
 
 
 async def test_a_peer_waits_for_the_place_that_one_of_a_crowd_has_to_give_up(
