@@ -210,8 +210,8 @@ class Trackers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()
         others = max(0, answer.leechers - 1)  # we are one
-        seeders, leechers = count_text(answer.seeders, "seeder"), count_text(others, "other leecher")
-        self.news[tracker] = f"lists {seeders} and {leechers}"
+        seeders = count_text(answer.seeders, "seeder")
+        self.news[tracker] = f"lists {seeders} and {count_text(others, 'other leecher')}"
         torrent.context.emit(
             events.Announced(
                 info_hash=torrent.info_hash.hex(),
