@@ -22,7 +22,7 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.tracker_urls import TrackerUrl
+from trio_swarm.protocol.tracker_urls import TrackerUrl, what_to_check
 from trio_swarm.protocol.udp_tracker import (
     Action,
     connect_request,
@@ -127,7 +127,8 @@ class UdpTrackerClient:
                 with trio.fail_after(self._first_timeout * 2**number):
                     return await self._try(url, address, question)
             except trio.TooSlowError:
-                reason = _silence(self._first_timeout * (2 ** (number + 1) - 1))
+                seconds = self._first_timeout * (2 ** (number + 1) - 1)
+                reason = f"no answer in {seconds:g} seconds; {what_to_check('udp')}"
             except RemoteProtocolError as error:
                 reason = f"bad answer: {error}"
             except OSError as error:
@@ -197,14 +198,6 @@ async def _exchange(
         if action != question.action:
             raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
         return question.parse(datagram, udp.family == socket.AF_INET6)
-
-
-def _silence(seconds: float) -> str:
-    """Return what a person can do about a tracker that has been silent for so long."""
-    return (
-        f"no answer in {seconds:g} seconds; does it run at this port, and does every firewall on "
-        f"the way let UDP through?"
-    )
 
 
 def _network_fault(error: OSError) -> str:
