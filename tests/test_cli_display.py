@@ -173,6 +173,8 @@ def test_what_strangers_say_is_bounded_and_escaped_in_every_line(kind: type[even
         for field in msgspec.structs.fields(kind)
         if field.name not in values or "dict" in str(field.type)
     }
+    if kind is events.FilesRenamed:
+        others["renamed"] = [{"name": HOSTILE, "here": HOSTILE}]
     line = describe(kind(**(values | others)))
     assert len(line) < 6_000
     assert safe_text(line) == safe_text(safe_text(line))
