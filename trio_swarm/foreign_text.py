@@ -40,6 +40,12 @@ def shown(text: str | bytes, limit: int = SHOWN_LENGTH) -> str:
     return "".join(parts)
 
 
+def printable(message: bytes, limit: int) -> str:
+    """Return what can be printed of a UTF-8 message that is meant for people; "" if nothing can."""
+    text = message[: 4 * limit].decode(errors="replace")
+    return "".join(filter(str.isprintable, text))[:limit].strip()
+
+
 def _escaped(character: str) -> str:
     if character.isprintable() or character in _JOINERS:
         return character
