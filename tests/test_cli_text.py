@@ -61,7 +61,6 @@ def example_of(kind: type[events.Event], text: str = "x") -> events.Event:
         "list[list[str]]": [[text]],
         "list[dict[str, str]]": [{"name": text, "here": text}],
         "list[dict[str, object]]": [{"path": text, "size": 1}],
-        "list[dict[str, str]]": [{"name": text, "here": text}],
         "dict[str, int]": {text: 1},
         "dict[str, str]": {text: text},
         "Mapping[str, str]": {text: text},
