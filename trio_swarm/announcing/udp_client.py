@@ -127,8 +127,7 @@ class UdpTrackerClient:
                 with trio.fail_after(self._first_timeout * 2**number):
                     return await self._try(url, address, question)
             except trio.TooSlowError:
-                seconds = self._first_timeout * (2 ** (number + 1) - 1)
-                reason = f"no answer in {seconds:g} seconds; {what_to_check('udp')}"
+                reason = _silence(self._first_timeout * (2 ** (number + 1) - 1))
             except RemoteProtocolError as error:
                 reason = f"bad answer: {error}"
             except OSError as error:
@@ -198,6 +197,10 @@ async def _exchange(
         if action != question.action:
             raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
         return question.parse(datagram, udp.family == socket.AF_INET6)
+
+
+def _silence(seconds: float) -> str:
+    return f"no answer in {seconds:g} seconds; {what_to_check('udp')}"
 
 
 def _network_fault(error: OSError) -> str:

@@ -7,8 +7,8 @@ from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_te
 from trio_swarm.foreign_text import shown
 from trio_swarm.protocol.tracker_urls import what_to_check
 
-_LONG_NAME = 80
-"""Characters of a file's name in a line that has two of them."""
+_MAX_SHOWN = 80
+"""Characters of a file's name in a line."""
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
@@ -164,10 +164,10 @@ def _describe_served(event: events.Event) -> str:
 
 
 def _describe_change(event: events.TrackerChange) -> str:
-    name = f" '{_name(event)}'" if event.share_name else ""
+    name = f" {shown(event.share_name, NAME_LENGTH)!r}" if event.share_name else ""
     why = f": {_reason(event.reason)}" if event.reason else ""
-    change = shown(event.change.replace("_", " "))
-    return f"{change}{name} {shown(event.address)} {shown(event.info_hash)}{why}"
+    who = f"{shown(event.address)} {shown(event.info_hash)}"
+    return f"{shown(event.change.replace('_', ' '))}{name} {who}{why}"
 
 
 def _describe_summary(event: events.TrackerSummary) -> str:
@@ -202,27 +202,32 @@ def _describe_files(event: events.Event) -> str:
 
 
 def _describe_left_out(event: events.FilesLeftOut) -> str:
-    several = f"{event.special:,} sockets, pipes and devices"
-    counts = (
-        count_text(event.links, "symbolic link") if event.links else "",
-        "1 socket, pipe or device" if event.special == 1 else several if event.special else "",
-        count_text(event.padding, "padding file") if event.padding else "",
+    kinds = (
+        (event.links, "symbolic link"),
+        (event.special, "socket, pipe or device"),
+        (event.padding, "padding file"),
     )
-    return f"{shown(event.path, PATH_LENGTH)}: left out: {', '.join(filter(None, counts))}"
+    counts = [f"{count:,} {_plural(kind, count)}" for count, kind in kinds if count]
+    return f"{shown(event.path, PATH_LENGTH)}: left out: {', '.join(counts)}"
+
+
+def _plural(noun: str, count: int) -> str:
+    if count == 1:
+        return noun
+    return "sockets, pipes and devices" if noun.startswith("socket") else f"{noun}s"
 
 
 def _describe_renamed(event: events.FilesRenamed) -> str:
     first = event.renamed[0]
     more = f" (and {count_text(event.count - 1, 'more name')})" if event.count > 1 else ""
-    return (
-        f"{_name(event)}: {_file_name(first['name'])} is called "
-        f"{_file_name(first['here'])} on this disk{more}"
-    )
+    here = f"{_shortened(first['name'])} is called {_shortened(first['here'])} on this disk"
+    return f"{_name(event)}: {here}{more}"
 
 
-def _file_name(name: str) -> str:
-    """Return a file's name in quotes, its middle left out if it is long: ends tell names apart."""
-    return f"'{shown(name if len(name) <= _LONG_NAME else f'{name[:40]}...{name[-20:]}')}'"
+def _shortened(name: str) -> str:
+    """Return `name` in quotes, its middle left out if it is long."""
+    short = name if len(name) <= _MAX_SHOWN else f"{name[:40]}...{name[-20:]}"
+    return f"'{shown(short)}'"
 
 
 def _describe_files_changed(event: events.FilesChanged) -> str:
