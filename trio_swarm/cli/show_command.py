@@ -11,6 +11,7 @@ from trio_swarm.cli.elsewhere import is_here_only
 from trio_swarm.cli.json_events import Described
 from trio_swarm.cli.options import OutputOptions, trackers_given, trackers_or_default
 from trio_swarm.cli.reporting import Reporter, make_reporter
+from trio_swarm.cli.resolving import hash_beginning
 from trio_swarm.cli.text import count_text, safe_text, size_text
 from trio_swarm.config.values import is_hash_prefix
 from trio_swarm.errors import NameUnknownError
@@ -52,8 +53,6 @@ def show(what: str, /, *, output: OutputOptions | None = None) -> int:
 def _known_to_trackers(prefix: str, trackers: Sequence[str], reporter: Reporter) -> Magnet:
     """Return a link to the one torrent whose info-hash begins with `prefix`."""
     import trio  # noqa: PLC0415 - only here something waits
-
-    from trio_swarm.cli.resolving import hash_beginning  # noqa: PLC0415 - the same
 
     default = DefaultTracker(reporter, is_used=not trackers_given(()))
     match = trio.run(default.asked, hash_beginning(prefix, trackers))
