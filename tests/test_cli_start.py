@@ -98,6 +98,24 @@ async def test_a_swarm_is_simulated_without_trio_nor_what_starts_processes(tmp_p
     assert not {"trio", "multiprocessing", "concurrent.futures"} & modules
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", f"magnet:?xt=urn:btih:{'ab' * 20}"), ("schedulers",), ("check", "peer.toml")],
+    ids=lambda arguments: arguments[0],
+)
+async def test_what_waits_for_nothing_needs_neither_trio_nor_what_draws(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "peer.toml").write_text("[tracker]\n")
+    code = "import sys; from trio_swarm.cli import main; assert not main(); print(*sys.modules)"
+    done = await trio.run_process(
+        [sys.executable, "-I", "-c", code, *arguments], capture_stdout=True, cwd=tmp_path
+    )
+    modules = set(done.stdout.decode().splitlines()[-1].split())
+    assert "cyclopts" in modules
+    assert not {"trio", "rich"} & modules
+
+
 async def test_ls_imports_no_node_and_nothing_seldom_needed() -> None:
     async with tracker() as url:
         found = await run_counted("ls", "--tracker", url)

@@ -246,13 +246,13 @@ async def test_an_honest_peer_may_repeat_itself(
     assert [event.reason for event in recorder.of(events.PeerLost)] == ["it closed the connection"]
 
 
-# --- at the door -------------------------------------------------------------------------------
+# --- admission ---------------------------------------------------------------------------------
 
 
 async def test_a_peer_waits_for_the_place_that_one_of_a_crowd_has_to_give_up(
     tmp_path: Path, original: Path
 ) -> None:
-    """It used to be sent away, and to come again only after the crowd had filled up again."""
+    """Sent away, it would come again only after the crowd had filled up again."""
     async with node(tmp_path / "s", max_connections=8) as seeder, trio.open_nursery() as nursery:
         shared = await seeder.share(original, piece_length=PIECE)
 

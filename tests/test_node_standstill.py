@@ -70,7 +70,7 @@ def test_what_is_remembered_of_dialled_peers_is_bounded() -> None:
 async def test_get_ends_when_the_only_seeder_is_dead_and_says_why(
     tmp_path: Path, what: str
 ) -> None:
-    """`get NAME` went on for ever although nobody was left, without --wait."""
+    """Without --wait nobody is waited for who may never come."""
     source = make_file(tmp_path / "film.bin", 200_000)
     with trio.fail_after(100):
         async with processes(tmp_path) as start:

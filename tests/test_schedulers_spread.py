@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.schedulers import first_copies, first_copies_tempo, hunger
+from trio_swarm.schedulers import first_copies, first_copies_tempo, waiting_time
 from trio_swarm.schedulers.spread import Spread
 from trio_swarm.testing import uploader_contract
 from trio_swarm.testing.seedings import PIECE, STEP, Leecher, Seeding, Transfer
@@ -275,7 +275,7 @@ def test_who_has_all_that_it_was_shown_and_so_wants_nothing_is_shown_the_rest_so
     for leecher in seeding.leechers.values():
         leecher.pieces = seeding.have ^ 1 << 7  # of others, who left
         leecher.interested = False
-    _wait(seeding, first_copies.STARVING + 2 * hunger.DIGESTING)
+    _wait(seeding, first_copies.LONGEST_WAIT + 2 * waiting_time.BUSY_SECONDS)
     assert all(leecher.revealed >> 7 & 1 for leecher in seeding.leechers.values())
 
 
@@ -284,7 +284,7 @@ def test_who_wants_nothing_of_what_it_was_shown_is_shown_the_rest_soon() -> None
     seeding = Seeding(3)
     seeding.look()
     seeding.leechers[1].interested = False
-    _wait(seeding, first_copies.STARVING + 2 * hunger.DIGESTING)
+    _wait(seeding, first_copies.LONGEST_WAIT + 2 * waiting_time.BUSY_SECONDS)
     assert seeding.leechers[1].revealed == seeding.have
 
 
@@ -297,7 +297,7 @@ def test_a_piece_that_nobody_asked_for_is_given_to_somebody_else_and_not_again()
     shown = silent.revealed
     _wait(seeding, first_copies.STALE - 4 * STEP)
     assert not other.revealed & mine
-    other.uploaded += PIECE  # It is busy otherwise, so that it is shown nothing for its hunger.
+    other.uploaded += PIECE  # It is busy otherwise, so that it is not shown more for having waited.
     _wait(seeding, 8 * STEP)
     assert other.revealed & mine == mine
     assert silent.revealed in {shown, seeding.have}

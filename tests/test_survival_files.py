@@ -1,14 +1,14 @@
 """Full disks, changed and deleted files, folders that cannot be written: one line, nothing lost."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import trio
 
+from mounts import mounted
 from swarm_processes import HOST, Processes, RunningCommand, digest, make_big_file, processes
 from trio_swarm.cli.app import run
 from trio_swarm.protocol import bencode
@@ -16,30 +16,16 @@ from trio_swarm.protocol import bencode
 MIB = 1 << 20
 
 
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A small file system in memory; where that is not allowed the test is skipped.
-
-    As root in CI it must be allowed.
-    """
+def in_memory(folder: Path, options: str) -> AbstractContextManager[Path]:
+    """A small file system in memory, where mounting is allowed."""
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", options, "trio-swarm-test", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail(f"cannot mount in CI: {error}")
-        pytest.skip(f"cannot mount (needs root): {error}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    return mounted(folder, ["mount", "-t", "tmpfs", "-o", options, "trio-swarm-test", str(folder)])
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """20 MiB, of which `filler` takes 12."""
-    with mounted(tmp_path / "disk", "size=20m") as folder:
+    with in_memory(tmp_path / "disk", "size=20m") as folder:
         (folder / "filler").write_bytes(bytes(12 * MIB))
         yield folder
 
@@ -309,7 +295,7 @@ async def test_a_target_that_cannot_be_written_is_one_line(tmp_path: Path) -> No
     (tmp_path / "2" / "x.bin.part").mkdir(parents=True)
     (tmp_path / "3").write_text("a file")
     make_big_file(tmp_path / "4" / "x.bin", 1000)
-    with mounted(tmp_path / "5", "ro"), trio.fail_after(60):
+    with in_memory(tmp_path / "5", "ro"), trio.fail_after(60):
         async with processes(tmp_path) as start:
             url = await _seeded(start, original)
             assert "1/x.bin: exists and is not a file" in await _fails(start, url, tmp_path / "1")

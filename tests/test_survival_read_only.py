@@ -3,38 +3,25 @@
 Root may write wherever the mode says otherwise, so the folders are mounted read-only.
 """
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import trio
 
+from mounts import mounted
 from swarm_processes import digest, make_big_file, processes
 
 MIB = 1 << 20
 
 
-@contextmanager
-def read_only(folder: Path) -> Iterator[Path]:
-    """Have a folder read-only; where that is not allowed (but as root in CI) skip the test."""
-    commands = [
+def read_only(folder: Path) -> AbstractContextManager[Path]:
+    """Have a folder read-only, where mounting is allowed."""
+    return mounted(
+        folder,
         ["mount", "--bind", str(folder), str(folder)],
         ["mount", "-o", "remount,bind,ro", str(folder)],
-    ]
-    try:
-        for command in commands:
-            subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail(f"cannot mount in CI: {error}")
-        pytest.skip(f"cannot mount (needs root): {error}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    )
 
 
 @pytest.mark.parametrize("is_state_read_only", [False, True])

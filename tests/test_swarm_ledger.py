@@ -585,7 +585,7 @@ def test_another_takes_over_a_parole_whose_owner_sends_everything_but_that(other
     check(ledger)
 
 
-@pytest.mark.timeout(60)  # It went on for ever, in one plan.
+@pytest.mark.timeout(60)  # One plan could go on for ever.
 def test_two_that_keep_us_waiting_do_not_take_a_parole_from_each_other_without_end() -> None:
     ledger, script = mixed_failure(peers=4, pieces=50)
     for key in (0, 1):

@@ -1,4 +1,4 @@
-"""Nobody is starved by what a seeder hides, whatever others claim, take or leave unsaid.
+"""Nobody waits long for what a seeder hides, whatever others claim, take or leave unsaid.
 
 Random swarms of one seeder, step by step: honest leechers, fast and slow, that know each other or
 not; liars that claim pieces and take nothing; some that take everything and never tell; some that
@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from test_swarm_uploads import Leecher
 from trio_swarm.piece_sets import PieceSet, full_set, iterate, lowest
 from trio_swarm.schedulers.api import Uploader, UploadPeerView, UploadRequest, UploadView
-from trio_swarm.schedulers.first_copies import STARVING
-from trio_swarm.schedulers.hunger import DIGESTING
+from trio_swarm.schedulers.first_copies import LONGEST_WAIT
 from trio_swarm.schedulers.least_sent import LeastSent
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.spread import Spread
 from trio_swarm.schedulers.tit_for_tat import TitForTat
+from trio_swarm.schedulers.waiting_time import BUSY_SECONDS
 from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.swarm.ledger import Ledger
 from trio_swarm.swarm.lengths import Lengths
@@ -278,7 +278,7 @@ def _bound(habits: Sequence[Habits], count: int, slots: int, limit: float) -> fl
     """Return the seconds in which everybody must be complete: sent all by the seeder alone."""
     slowest = min(each.speed or math.inf for each in habits)
     sending = count / slowest + len(habits) * count / UPLINK
-    starving = limit + DIGESTING + LOOKS + 2 * STEP
+    waited = limit + BUSY_SECONDS + LOOKS + 2 * STEP
     last_to_come = max(each.joins_at for each in habits)
     # A slot is given up after 30 s at the next round, if somebody waits for it.
     waiting = 0.0
@@ -286,7 +286,7 @@ def _bound(habits: Sequence[Habits], count: int, slots: int, limit: float) -> fl
         turn = TitForTat().turn_seconds + CHOKE_ROUND
         turns = -(-len(habits) // slots) * turn
         waiting = turns * (1 + sending / TitForTat().minimum_seconds)
-    return last_to_come + 2 * sending + 2 * starving + waiting + 1.0
+    return last_to_come + 2 * sending + 2 * waited + waiting + 1.0
 
 
 BUILT_IN: list[Callable[[], Uploader]] = [Spread, lambda: Spread(hide=False), LeastSent]
@@ -297,7 +297,7 @@ HIDING: list[Callable[[], Uploader]] = [Hiding, HidingMost, SuperSeeding, Drippi
 @given(data=st.data(), count=st.integers(1, 60), slots=st.sampled_from([1, 3, 20]))
 @pytest.mark.parametrize(
     ("uploader", "limit"),
-    [(each, STARVING) for each in BUILT_IN] + [(each, HIDING_LIMIT) for each in HIDING],
+    [(each, LONGEST_WAIT) for each in BUILT_IN] + [(each, HIDING_LIMIT) for each in HIDING],
     ids=["spread", "suggesting", "least-sent", "nothing", "three", "super-seeding", "dripping"],
 )
 def test_every_honest_leecher_gets_everything_in_time(

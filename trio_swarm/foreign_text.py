@@ -16,6 +16,12 @@ _JOINERS = "\u200c\u200d"
 """Invisible, but part of how Persian, Indian scripts and emoji are written; they steer nothing."""
 
 
+def printable(message: bytes, limit: int) -> str:
+    """Return what can be printed of a UTF-8 message that is meant for people; "" if nothing can."""
+    text = message[: 4 * limit].decode(errors="replace")
+    return "".join(filter(str.isprintable, text))[:limit].strip()
+
+
 def shown(text: str | bytes, limit: int = SHOWN_LENGTH) -> str:
     r"""Return `text` on one line of at most `limit` characters, escapes such as `\x1b` included.
 

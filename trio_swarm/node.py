@@ -49,9 +49,9 @@ from trio_swarm.wanted import (
 PENDING_HANDSHAKES = 128
 """Incoming connections that may be in their handshake at once."""
 
-DOOR_PLACES = 16
-"""Peers of one host that wait to come in at once; more are sent away. So strangers in a hurry
-cannot take all of `PENDING_HANDSHAKES`."""
+ADMISSIONS_PER_HOST = 16
+"""Peers of one host that may wait for admission at once; more are sent away. So one host cannot
+take all of `PENDING_HANDSHAKES`."""
 
 PLACE_PATIENCE = JOINING
 """Seconds a peer waits for a place that another has to give up; its next dial would be later."""
@@ -71,9 +71,10 @@ class Node:
         self._nursery = nursery
         self._torrents: dict[bytes, Torrent] = {}
         self._handshakes: dict[trio.CancelScope, float] = {}
-        self._at_the_door: Counter[str] = Counter()  # by host
         """When each began, oldest first."""
         self._handshake_over = trio.Event()
+        self._waiting: Counter[str] = Counter()
+        """Peers that wait for admission, by host."""
         self._told_troubles: set[tuple[type[events.Event], str]] = set()
         self.addresses = addresses
 
@@ -349,7 +350,7 @@ class Node:
 
     async def _shake_hands(self, stream: SocketStream) -> None:
         context = self._context
-        if not await self._wait_at_the_door(stream.remote[0]):
+        if not await self._wait_for_admission(stream.remote[0]):
             stream.close()
             return
         wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)
@@ -362,23 +363,23 @@ class Node:
         await send_pending(stream, wire)
         torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=False)
 
-    async def _wait_at_the_door(self, address: str) -> bool:
-        """Let a peer wait until it may come in; returns whether it may."""
+    async def _wait_for_admission(self, address: str) -> bool:
+        """Let a peer wait until it may shake hands; returns whether it may."""
         now = trio.current_time()
         host = host_of(address)
         pause = self._context.talkative.arrive(host, now)
         until = max(now + pause, self._context.places.room_for(address))
         if until <= now:
             return True
-        if until - now > PLACE_PATIENCE or self._at_the_door[host] >= DOOR_PLACES:
+        if until - now > PLACE_PATIENCE or self._waiting[host] >= ADMISSIONS_PER_HOST:
             return False
-        self._at_the_door[host] += 1
+        self._waiting[host] += 1
         try:
             await trio.sleep_until(until)
         finally:
-            self._at_the_door[host] -= 1
-            if not self._at_the_door[host]:
-                del self._at_the_door[host]
+            self._waiting[host] -= 1
+            if not self._waiting[host]:
+                del self._waiting[host]
         return True
 
 

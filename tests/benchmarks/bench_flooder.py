@@ -79,8 +79,8 @@ FLOODS: dict[str, Callable[[Info], bytes]] = {
     "blocks not asked for": lambda _: _frame(Id.PIECE, bytes(8 + m.BLOCK_LENGTH)),
     "blocks of a byte": lambda _: _frame(Id.PIECE, bytes(9)),
 }
-AT_THE_DOOR = ("connections", "half handshakes", "silence")
-"""Floods without a word after the handshake."""
+WITHOUT_HANDSHAKE = ("connections", "half handshakes", "silence")
+"""Floods by strangers who never shake hands."""
 
 
 class Flooder:

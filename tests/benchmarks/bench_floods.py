@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench_flooder import AT_THE_DOOR, FLOODS
+from bench_flooder import FLOODS, WITHOUT_HANDSHAKE
 from bench_measuring import MIB, ratios, spread, table
 
 HOST = "127.0.0.1"
@@ -25,7 +25,7 @@ RATE = 15 * MIB
 PATIENCE = 60.0
 """Seconds a command may take that nobody disturbs."""
 
-KINDS = (*FLOODS, *AT_THE_DOOR)
+KINDS = (*FLOODS, *WITHOUT_HANDSHAKE)
 AT_ONCE = {"connections": 10, "half handshakes": 300, "silence": 300}
 """Connections of those floods that are nothing by one."""
 

@@ -35,7 +35,7 @@ from trio_swarm.protocol.http_tracker import (
     parse_refusal,
     parse_retry_after,
 )
-from trio_swarm.protocol.tracker_urls import TrackerUrl
+from trio_swarm.protocol.tracker_urls import TrackerUrl, what_to_check
 
 if TYPE_CHECKING:
     import httpx
@@ -172,10 +172,7 @@ class HttpTrackerClient:
             with trio.fail_after(self._timeout):
                 await _read(client, url, target, body)
         except trio.TooSlowError:
-            fault = (
-                f"no answer in {self._timeout:g} seconds; does it run at this port, and does every "
-                f"firewall on the way let TCP through?"
-            )
+            fault = f"no answer in {self._timeout:g} seconds; {what_to_check('http')}"
         except (httpx.HTTPError, httpx.InvalidURL, RemoteProtocolError) as error:
             fault = _describe(error)
         # OSError and ValueError come from resolvers and TLS, which httpx does not wrap everywhere.

@@ -22,7 +22,7 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.tracker_urls import TrackerUrl
+from trio_swarm.protocol.tracker_urls import TrackerUrl, what_to_check
 from trio_swarm.protocol.udp_tracker import (
     Action,
     connect_request,
@@ -214,11 +214,7 @@ async def _exchange(
 
 
 def _silence(seconds: float) -> str:
-    """Return what a person can do about a tracker that has been silent for so long."""
-    return (
-        f"no answer in {seconds:g} seconds; does it run at this port, and does every firewall on "
-        f"the way let UDP through?"
-    )
+    return f"no answer in {seconds:g} seconds; {what_to_check('udp')}"
 
 
 def _network_fault(error: OSError) -> str:

@@ -1,6 +1,5 @@
 """The commands of `trio-swarm`, found by name and imported only when they are used."""
 
-import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -133,11 +132,14 @@ def _explain(error: BaseException, *, as_json: bool) -> int:
 def _shows_help(tokens: Sequence[str]) -> bool:
     """Whether help is asked for, or a command is missing."""
     before_names = tokens[: tokens.index("--")] if "--" in tokens else tokens
-    return len(tokens) < 2 or not _HELP_FLAGS.isdisjoint(before_names)
+    is_missing = not tokens or (tokens[0] in GROUPS and len(tokens) == 1)
+    return is_missing or not _HELP_FLAGS.isdisjoint(before_names)
 
 
 def _help_console() -> "Console":
     """Return what the help is printed to, as wide as the terminal or `$COLUMNS` within reason."""
+    import shutil  # noqa: PLC0415 - imports much
+
     from rich.console import Console  # noqa: PLC0415 - takes as long as the rest of the start
 
     width = shutil.get_terminal_size((80, 24)).columns

@@ -1,7 +1,7 @@
 """What the columns of tables mean: in the help, on pages, and in the README."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 _WIDTH = 79
@@ -92,10 +92,3 @@ def help_lines(words: Words) -> str:
         lines.append(f"  {title:<{width}}{first}")
         lines += [f"  {'':<{width}}{line}" for line in rest]
     return "\n".join(lines)
-
-
-def words_of(titles: Sequence[str], words: Words) -> Iterator[tuple[str, str]]:
-    """Yield the columns that a table has, with what they mean."""
-    for title in titles:
-        if title in words:
-            yield title, words[title]

@@ -215,7 +215,7 @@ class _BarRow:
         if name:
             room = min(30, width // 3)
             if cell_width(name) > room:
-                name = f"{cells_text(name, max(2, room))}"
+                name = cells_text(name, max(2, room))
             width -= cell_width(name) + 1
         parts = list(self.parts)
         while len(parts) > 1 and cell_width(" · ".join(parts)) + 1 + _NARROWEST_BAR > width:

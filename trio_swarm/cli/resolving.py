@@ -3,8 +3,6 @@
 import glob
 from collections.abc import Sequence
 
-import trio
-
 import trio_swarm
 from trio_swarm.cli.text import count_text, size_text
 from trio_swarm.config.values import is_hash_prefix
@@ -79,6 +77,8 @@ async def whole_hash(what: str, error: NameUnknownError, trackers: Sequence[str]
 
 async def names_near(name: str, trackers: Sequence[str]) -> list[str]:
     """Return up to three names that trackers know and that are nearly `name`, quoted."""
+    import trio  # noqa: PLC0415 - `show` seldom asks, and needs none otherwise
+
     found: list[trio_swarm.NameMatch] = []
     with trio.move_on_after(ADVICE_SECONDS):
         try:

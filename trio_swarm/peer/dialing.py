@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from trio_swarm import events
+from trio_swarm.announcing.lookups import is_ip_address
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.foreign_text import shown
-from trio_swarm.peer.streams import PeerStream, connect, is_ip_address, look_up
+from trio_swarm.peer.streams import PeerStream, connect, look_up
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.peer_messages import HandshakeReceived, WireEvent
 from trio_swarm.protocol.peer_wire import PeerWire

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from trio_swarm.amounts import count_text
 from trio_swarm.protocol.addresses import Address, format_address
 
 if TYPE_CHECKING:
@@ -114,5 +115,5 @@ def _peers_text(torrent: "Torrent") -> str:
             doing = "does not send what it was asked for"
         told.append(f"{connection.address} {doing}")
     more = len(connections) - MAX_NAMED
-    count = "1 peer" if len(connections) == 1 else f"{len(connections)} peers"
-    return f"{count}: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}"
+    rest = f"; and {more} more" if more > 0 else ""
+    return f"{count_text(len(connections), 'peer')}: {'; '.join(told)}{rest}"

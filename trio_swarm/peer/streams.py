@@ -7,7 +7,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Protocol
 
 import trio
@@ -276,12 +275,3 @@ async def look_up(address: Address) -> list[Address]:
     except (ValueError, OverflowError) as error:
         raise OSError(f"not a host name: {error}") from error
     return list(dict.fromkeys((sockaddr[0], port) for sockaddr in found))
-
-
-def is_ip_address(host: str) -> bool:
-    """Whether `host` is an IP address rather than a name."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

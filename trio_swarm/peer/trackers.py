@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import trio
 
 from trio_swarm import events
+from trio_swarm.amounts import count_text
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.errors import TrackerError
 from trio_swarm.peer.wakeup import Wakeup
@@ -209,10 +210,8 @@ class Trackers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()
         others = max(0, answer.leechers - 1)  # we are one
-        self.news[tracker] = (
-            f"lists {answer.seeders} seeder{'' if answer.seeders == 1 else 's'} and {others} "
-            f"other leecher{'' if others == 1 else 's'}"
-        )
+        seeders = count_text(answer.seeders, "seeder")
+        self.news[tracker] = f"lists {seeders} and {count_text(others, 'other leecher')}"
         torrent.context.emit(
             events.Announced(
                 info_hash=torrent.info_hash.hex(),

@@ -9,6 +9,9 @@ from trio_swarm.protocol.addresses import Address
 DEFAULT_NUM_WANT = 50
 """Peers asked for, and given to those who leave it to the tracker (BEP 15, `num_want` -1)."""
 
+NO_MESSAGE = "error without a message"
+"""What stands for the message of a tracker that refuses and does not say why."""
+
 
 class AnnounceEvent(IntEnum):
     """Why a peer announces; the numbers are those of BEP 15, "Announce request"."""

@@ -15,6 +15,7 @@ from trio_swarm.errors import (
     RemoteProtocolError,
     TrackerRefusedError,
 )
+from trio_swarm.foreign_text import printable
 from trio_swarm.protocol.addresses import (
     IPV4_SIZE,
     IPV6_SIZE,
@@ -23,6 +24,7 @@ from trio_swarm.protocol.addresses import (
     unpack_addresses,
 )
 from trio_swarm.protocol.announces import (
+    NO_MESSAGE,
     AnnounceAnswer,
     AnnounceEvent,
     AnnounceRequest,
@@ -48,7 +50,6 @@ MAX_TRACKER_ID = 256
 MAX_DIGITS = 20
 """Digits of a number written as text that are read."""
 
-_NO_WORDS = "error without a message"
 # An IP address or a DNS name (BEP 3, "trackers": peers' `ip`).
 _HOST = re.compile(r"[0-9A-Za-z_.:-]{1,253}")
 
@@ -249,12 +250,7 @@ def _count(answer: dict[bytes, Value], key: bytes) -> int:
 
 
 def _message(text: bytes) -> str:
-    shown = "".join(
-        character
-        for character in text[: 4 * MAX_MESSAGE].decode("utf-8", "replace")
-        if character.isprintable()
-    )
-    return shown[:MAX_MESSAGE].strip() or _NO_WORDS
+    return printable(text, MAX_MESSAGE) or NO_MESSAGE
 
 
 def _with_query(url: str, fields: list[str]) -> str:

@@ -59,6 +59,12 @@ class UrlShare(NamedTuple):
     size: int
 
 
+def what_to_check(scheme: str) -> str:
+    """Return what a person can check when a tracker of this scheme does not answer."""
+    carrier = "UDP" if scheme == "udp" else "TCP"
+    return f"does it run at this port, and does every firewall on the way let {carrier} through?"
+
+
 def parse_tracker_url(url: str) -> TrackerUrl:
     """Split a `udp://`, `http://` or `https://` tracker URL.
 

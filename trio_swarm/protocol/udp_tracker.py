@@ -53,8 +53,10 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.foreign_text import printable
 from trio_swarm.protocol.addresses import IPV4_SIZE, IPV6_SIZE, unpack_addresses
 from trio_swarm.protocol.announces import (
+    NO_MESSAGE,
     AnnounceAnswer,
     AnnounceEvent,
     AnnounceRequest,
@@ -438,16 +440,9 @@ def parse_claim_answer(data: bytes) -> str | None:
     if len(data) < at + _REASON_LENGTH.size:
         return None  # as a tracker answers that only knows that nobody holds it
     (length,) = _REASON_LENGTH.unpack_from(data, at)
-    text = data[at + _REASON_LENGTH.size :][: min(length, MAX_ERROR_TEXT * 4)]
-    return _printable(text) or None
+    return printable(data[at + _REASON_LENGTH.size :][:length], MAX_ERROR_TEXT) or None
 
 
 def parse_error_answer(data: bytes) -> str:
     """Return the message of an error answer, fit to show."""
-    text = data[_ANSWER_HEADER.size :][: MAX_ERROR_TEXT * 4]
-    return _printable(text) or "error without a message"
-
-
-def _printable(text: bytes) -> str:
-    shown = text.decode("utf-8", "replace")
-    return "".join(c for c in shown if c.isprintable())[:MAX_ERROR_TEXT].strip()
+    return printable(data[_ANSWER_HEADER.size :], MAX_ERROR_TEXT) or NO_MESSAGE

@@ -15,7 +15,7 @@ from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.piece_sets import PieceSet, lowest
 from trio_swarm.schedulers.api import UploadPeerView, UploadView
 from trio_swarm.schedulers.first_copies_tempo import Tempo, Uplink
-from trio_swarm.schedulers.hunger import Hunger
+from trio_swarm.schedulers.waiting_time import WaitingTime
 
 ALONE: Final = 1.0
 """Seconds after which the only leecher there is is shown everything: nobody else came with it."""
@@ -30,7 +30,7 @@ MOST_UNASKED: Final = 8
 STALE: Final = 1.0
 """Seconds for which a leecher may ask for nothing before what it was given is given to another."""
 
-STARVING: Final = 0.75
+LONGEST_WAIT: Final = 0.75
 """Seconds for which a leecher may have nothing to ask for: then it is shown everything, whatever
 others claim to have for it."""
 
@@ -83,10 +83,10 @@ class FirstCopies:
         gifts = self._gifts.get(key)
         return 0 if gifts is None else gifts.ever
 
-    def is_starving(self, key: int) -> bool:
+    def has_waited_too_long(self, key: int) -> bool:
         """Whether a leecher had nothing to ask for, for so long that nothing is kept from it."""
         gifts = self._gifts.get(key)
-        return gifts is not None and gifts.hunger.seconds > STARVING
+        return gifts is not None and gifts.waiting.seconds > LONGEST_WAIT
 
     def plan(self, view: UploadView) -> None:
         """Give out what is due by now."""
@@ -102,7 +102,7 @@ class FirstCopies:
         self._gifts = {each.key: known[each.key] for each in view.peers if each.key in known}
         for each in view.peers:
             if each.key in known:
-                known[each.key].feel(each, view)
+                known[each.key].note_waiting(each, view)
         least = max(view.piece_length, self._ahead // max(1, len(leechers)))
         for peer in leechers:
             gifts = self._gifts[peer.key] = known.get(peer.key) or _Gifts(view.now)
@@ -268,10 +268,10 @@ class _Gifts:
         "again",
         "asked_at",
         "ever",
-        "hunger",
         "pieces",
         "sent",
         "unsent",
+        "waiting",
     )
 
     def __init__(self, now: float) -> None:
@@ -284,7 +284,7 @@ class _Gifts:
         self.sent: PieceSet = 0
         """Those of `pieces` that were put out whole: they are as good as out, whether it tells of
         them or not."""
-        self.hunger = Hunger(now)
+        self.waiting = WaitingTime(now)
         self.unsent = 0
         """Bytes that were not put out yet of `pieces` and of those it lacks that another had."""
         self.asked_at = now
@@ -307,12 +307,12 @@ class _Gifts:
         self.unsent += view.size_of(piece)
         self.asked_at = view.now
 
-    def feel(self, peer: UploadPeerView, view: UploadView) -> None:
-        """Look how hungry it is."""
+    def note_waiting(self, peer: UploadPeerView, view: UploadView) -> None:
+        """Look for how long it has had nothing to ask for."""
         if not view.have & ~peer.revealed & ~peer.pieces:
-            self.hunger.rest(view.now)
-        elif self.hunger.seconds <= STARVING:
-            self.hunger.look(peer, view.now)
+            self.waiting.restart(view.now)
+        elif self.waiting.seconds <= LONGEST_WAIT:
+            self.waiting.note(peer, view.now)
 
     def review(self, peer: UploadPeerView, nowhere: PieceSet, view: UploadView) -> None:
         """Take out what somebody has by now, and count what is left."""

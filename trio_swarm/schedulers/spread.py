@@ -53,7 +53,7 @@ class Spread(LeastSent):
         if not view.is_seeder or not self.hide:
             return None
         self._look_at(view)
-        if self._firsts.is_over or peer.is_seeder or self._firsts.is_starving(peer.key):
+        if self._firsts.is_over or peer.is_seeder or self._firsts.has_waited_too_long(peer.key):
             return None
         return (peer.revealed | self._firsts.given_to(peer.key)) & view.have
 

@@ -29,7 +29,7 @@ from trio_swarm.protocol.metainfo import Info
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.hashing import hash_pieces
 from trio_swarm.storage.layout import Layout
-from trio_swarm.storage.placement import Placement
+from trio_swarm.storage.placement import Placement, longest_name
 from trio_swarm.storage.state import StateFolder
 from trio_swarm.storage.tree import Tree
 
@@ -93,7 +93,7 @@ def choose_names(info: Info, folder: Path, state: StateFolder, probe: Probe = pr
     paths: Paths = [entry.path for entry in info.files if not entry.padding]
     odd = [part for part in {info.name}.union(*paths) if not _is_plain(part)]
     clashing = file_names.distinct_paths(paths, folded=True) != paths
-    most = _longest_name(folder)
+    most = longest_name(folder)
     if not odd and not clashing and _longest({info.name}.union(*paths)) <= min(most, _FORMER_MOST):
         return DiskNames(info, tuple(_renamed(info, info)))
     fitting = _fit(info, paths, most, probe(folder, odd, clashing))
@@ -147,13 +147,6 @@ def _longest(names: Iterable[str]) -> int:
 def _is_plain(component: str) -> bool:
     """Tell whether every file system holds `component`, if it is short enough."""
     return bool(_PLAIN.fullmatch(component)) and not file_names.is_reserved(component)
-
-
-def _longest_name(folder: Path) -> int:
-    try:
-        return min(os.statvfs(folder).f_namemax, file_names.MAX_COMPONENT_BYTES)
-    except OSError:
-        return file_names.MAX_COMPONENT_BYTES
 
 
 def _kind(component: str) -> object:

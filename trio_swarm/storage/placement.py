@@ -19,11 +19,11 @@ import stat
 from pathlib import Path
 
 from trio_swarm.errors import StorageError
+from trio_swarm.protocol.file_names import MAX_COMPONENT_BYTES
 from trio_swarm.protocol.metainfo import Info
 from trio_swarm.storage.disk_errors import disk_errors
 
 _PART = ".part"
-_MAX_NAME_BYTES = 255
 
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV}
 """What `link` says on file systems without hard links."""
@@ -36,7 +36,7 @@ class Placement:
 
     def __init__(self, info: Info, folder: Path) -> None:
         self.final = folder / info.name
-        self.part = folder / _part_name(info.name, _longest_name(folder))
+        self.part = folder / _part_name(info.name, longest_name(folder))
         self.is_single_file = info.is_single_file
         self.was_interrupted = False
         """A crash left both names for the one file, which changed its ctime and nothing else."""
@@ -124,8 +124,9 @@ def _part_name(name: str, most_bytes: int) -> str:
     return os.fsencode(name)[: most_bytes - len(end)].decode(errors="ignore") + end
 
 
-def _longest_name(folder: Path) -> int:
+def longest_name(folder: Path) -> int:
+    """Return the bytes of the longest name that the file system of `folder` holds."""
     try:
-        return min(os.statvfs(folder).f_namemax, _MAX_NAME_BYTES)
+        return min(os.statvfs(folder).f_namemax, MAX_COMPONENT_BYTES)
     except OSError:
-        return _MAX_NAME_BYTES
+        return MAX_COMPONENT_BYTES

@@ -2,12 +2,13 @@
 
 from typing import Final
 
+from trio_swarm.protocol.wire_reader import MESSAGES_AT_ONCE
+
 TURN_BYTES: Final = 1024 * 1024
 """Bytes taken from one peer in one turn, as long as reads come full."""
 
-TURN_MESSAGES: Final = 256
-"""Messages handled in one turn: four times the blocks that `TURN_BYTES` hold, so that who sends
-blocks never notices. So many small ones take about a millisecond, as `TURN_BYTES` do."""
+TURN_MESSAGES: Final = MESSAGES_AT_ONCE
+"""Messages handled in one turn: what one call parses, and as much work as `TURN_BYTES`."""
 
 TURN_SECONDS: Final = 0.004
 """Seconds after which a turn ends, whatever it was spent with: three times a usual one."""

@@ -16,7 +16,7 @@ from trio_swarm.schedulers.api import (
     UploadRequest,
     UploadView,
 )
-from trio_swarm.schedulers.hunger import Hunger
+from trio_swarm.schedulers.waiting_time import WaitingTime
 from trio_swarm.swarm.guard import GuardedChoker, GuardedUploader
 from trio_swarm.swarm.ledger import Ledger
 from trio_swarm.swarm.rates import RateEstimate
@@ -142,7 +142,7 @@ class Uploads(Generic[P]):
         self._view: UploadView | None = None
         self._shown_of: PieceSet = _NEVER  # the pieces we had when all were last shown everything
         self._is_keeping = False  # somebody may be shown less
-        self._hunger: dict[int, Hunger] = {}  # of those who were ever shown less
+        self._waiting: dict[int, WaitingTime] = {}  # of those who were ever shown less
 
     def join(self, peer: P) -> None:
         """Serve a peer, which the ledger knows."""
@@ -152,7 +152,7 @@ class Uploads(Generic[P]):
     def leave(self, key: int) -> None:
         """Serve a peer no longer."""
         del self.peers[key]
-        self._hunger.pop(key, None)
+        self._waiting.pop(key, None)
         self._peer_views = self._view = None
         self.times.stir()
 
@@ -198,7 +198,7 @@ class Uploads(Generic[P]):
         """Decide what one peer should know; returns whether to look at it again."""
         uploader = self._uploader
         before, offered = peer.offered, uploader.offer(view, seen)
-        if offered is not None and self._is_starving(seen, view.have & ~offered, view.now):
+        if offered is not None and self._has_waited_too_long(seen, view.have & ~offered, view.now):
             offered = None
         peer.offered, peer.offered_of = offered, view.have
         if offered is not None:
@@ -215,19 +215,19 @@ class Uploads(Generic[P]):
             self._changed(peer)
         return offered is not None or bool(view.have & ~seen.pieces)
 
-    def _is_starving(self, seen: UploadPeerView, hidden: PieceSet, now: float) -> bool:
+    def _has_waited_too_long(self, seen: UploadPeerView, hidden: PieceSet, now: float) -> bool:
         """Whether pieces were kept for too long from a peer that had nothing to ask for.
 
         It is so for good then: the strategy would go on as before.
         """
-        hunger = self._hunger.get(seen.key)
-        if hunger is None:
-            hunger = self._hunger[seen.key] = Hunger(now)
+        waiting = self._waiting.get(seen.key)
+        if waiting is None:
+            waiting = self._waiting[seen.key] = WaitingTime(now)
         if not hidden & ~seen.pieces:
-            hunger.rest(now)
-        elif hunger.seconds <= HIDING_LIMIT:
-            hunger.look(seen, now)
-        return hunger.seconds > HIDING_LIMIT
+            waiting.restart(now)
+        elif waiting.seconds <= HIDING_LIMIT:
+            waiting.note(seen, now)
+        return waiting.seconds > HIDING_LIMIT
 
     def _show_all(self, have: PieceSet) -> None:
         """Note that nothing is kept from anybody, so that nobody need be asked about."""

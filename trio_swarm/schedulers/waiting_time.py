@@ -10,17 +10,17 @@ from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import UploadPeerView
 
-DIGESTING: Final = 0.25
+BUSY_SECONDS: Final = 0.25
 """Seconds after its last request, block or new piece for which a peer counts as busy: the next may
 be on its way."""
 
 
 @mypyc_attr(acyclic=True)
-class Hunger:
+class WaitingTime:
     """Of one peer. A moment with something to do makes up for one without.
 
     So one that is shown a piece now and then, too slowly to keep it busy for half of the time,
-    grows as hungry as one that is shown nothing.
+    waits as long as one that is shown nothing.
     """
 
     __slots__ = ("_busy_at", "_looked_at", "_pieces", "_uploaded", "seconds")
@@ -33,19 +33,18 @@ class Hunger:
         self._pieces: PieceSet = 0
         self._uploaded = 0
 
-    def look(self, peer: UploadPeerView, now: float) -> float:
-        """Return `seconds` as of now."""
+    def note(self, peer: UploadPeerView, now: float) -> None:
+        """Bring `seconds` up to now."""
         if self._is_busy(peer):
             self._busy_at = now
             self._pieces = peer.pieces
             self._uploaded = peer.uploaded
         passed = now - self._looked_at
         self._looked_at = now
-        hungry = min(passed, max(0.0, now - self._busy_at - DIGESTING))
-        self.seconds = max(0.0, self.seconds + 2.0 * hungry - passed)
-        return self.seconds
+        idle = min(passed, max(0.0, now - self._busy_at - BUSY_SECONDS))
+        self.seconds = max(0.0, self.seconds + 2.0 * idle - passed)
 
-    def rest(self, now: float) -> None:
+    def restart(self, now: float) -> None:
         """Note that nothing is kept from it now."""
         self._busy_at = self._looked_at = now
 
