@@ -143,8 +143,8 @@ def _describe_tracker(event: events.Event) -> str:  # noqa: PLR0911 - one senten
             )
         case events.NameRefused():
             return (
-                f"{event.share_name}: cannot be found by its name at {event.tracker}: "
-                f"{event.reason}; by its info-hash or magnet link it can"
+                f"{_name(event)}: cannot be found by its name at {shown(event.tracker)}: "
+                f"{_reason(event.reason)}; by its info-hash or magnet link it can"
             )
         case events.TrackerWarning():
             return f"{shown(event.tracker)} warns: {_reason(event.text)}"
@@ -169,9 +169,10 @@ def _describe_served(event: events.Event) -> str:
 
 
 def _describe_change(event: events.TrackerChange) -> str:
-    name = f" {event.share_name!r}" if event.share_name else ""
-    why = f": {event.reason}" if event.reason else ""
-    return f"{event.change.replace('_', ' ')}{name} {event.address} {event.info_hash}{why}"
+    name = f" {shown(event.share_name, NAME_LENGTH)!r}" if event.share_name else ""
+    why = f": {_reason(event.reason)}" if event.reason else ""
+    who = f"{shown(event.address)} {shown(event.info_hash)}"
+    return f"{shown(event.change.replace('_', ' '))}{name} {who}{why}"
 
 
 def _describe_summary(event: events.TrackerSummary) -> str:
@@ -212,7 +213,7 @@ def _describe_left_out(event: events.FilesLeftOut) -> str:
         (event.padding, "padding file"),
     )
     counts = [f"{count:,} {_plural(kind, count)}" for count, kind in kinds if count]
-    return f"{event.path}: left out: {', '.join(counts)}"
+    return f"{shown(event.path, PATH_LENGTH)}: left out: {', '.join(counts)}"
 
 
 def _plural(noun: str, count: int) -> str:
@@ -224,15 +225,14 @@ def _plural(noun: str, count: int) -> str:
 def _describe_renamed(event: events.FilesRenamed) -> str:
     first = event.renamed[0]
     more = f" (and {count_text(event.count - 1, 'more name')})" if event.count > 1 else ""
-    return (
-        f"{_shortened(event.share_name)}: {_shortened(first['name'])!r} is called "
-        f"{_shortened(first['here'])!r} on this disk{more}"
-    )
+    here = f"{_shortened(first['name'])} is called {_shortened(first['here'])} on this disk"
+    return f"{_name(event)}: {here}{more}"
 
 
 def _shortened(name: str) -> str:
-    """Return `name`, its middle left out if it is long."""
-    return name if len(name) <= _MAX_SHOWN else f"{name[:40]}...{name[-20:]}"
+    """Return `name` in quotes, its middle left out if it is long."""
+    short = name if len(name) <= _MAX_SHOWN else f"{name[:40]}...{name[-20:]}"
+    return f"'{shown(short)}'"
 
 
 def _describe_files_changed(event: events.FilesChanged) -> str:
