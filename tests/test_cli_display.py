@@ -15,6 +15,7 @@ from trio_swarm import events
 from trio_swarm.cli import redrawing
 from trio_swarm.cli.describe import describe
 from trio_swarm.cli.failures import MESSAGE_LENGTH, complain
+from trio_swarm.cli.ls_command import _lines as ls_lines
 from trio_swarm.cli.progress_lines import LONGEST_NAME, aligned, progress_line, shares_line
 from trio_swarm.cli.redrawing import Redrawn, Size
 from trio_swarm.cli.text import cell_width, cells_text, safe_text
@@ -199,3 +200,14 @@ def test_a_cell_of_a_table_is_never_wider_than_its_limit(text: str, limit: int) 
 def test_marks_are_not_stacked_over_the_lines_around() -> None:
     assert safe_text("e\u0301\u0302x") == "e\u0301\u0302x"
     assert safe_text("e" + "\u0301" * 50 + "x") == "e" + "\u0301" * 3 + "x"
+
+
+def test_a_list_of_names_fits_80_columns_with_the_beginnings_of_info_hashes() -> None:
+    rows = [(f"holiday-{number}.mkv", "47.7 MiB", "1", "0", f"{number}" * 40) for number in (1, 2)]
+    assert max(map(len, ls_lines(rows, None))) > 80
+    assert ls_lines(rows, 100) == ls_lines(rows, None)
+    short = ls_lines(rows, 80)
+    assert max(map(len, short)) <= 80
+    assert [line.split()[-1] for line in short] == ["INFO-HASH", "1" * 12, "2" * 12]
+    alike = [(*rows[0][:-1], "a" * 39 + digit) for digit in "bc"]
+    assert ls_lines(alike, 80) == ls_lines(alike, None)

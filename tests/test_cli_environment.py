@@ -191,10 +191,12 @@ def test_toml_in_another_encoding_is_one_problem(
     assert message in str(problem)
 
 
-@pytest.mark.parametrize("command", ["check", "run", "show", "simulate"])
+@pytest.mark.parametrize(
+    "command", ["check", "run", "show", "simulate", "explain", "replay", "plot --out p.svg"]
+)
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(line: CommandLine, command: str) -> None:
     os.mkfifo(line.folder / "pipe")
-    done = line.run(command, "pipe")
+    done = line.run(*command.split(), "pipe")
     assert done.returncode in {1, 2}
     assert "pipe that nobody writes to" in done.stderr
 

@@ -114,6 +114,8 @@ def test_the_beginning_of_an_info_hash_is_enough(line: CommandLine, tracker: str
             assert got == (line.folder / "2/film.mkv").read_bytes()
         shown = line.run("show", begin, "--json", environment={"TRIO_SWARM_TRACKER": tracker})
         assert json.loads(shown.stdout)["info_hash"] == whole
+        shown = line.run("show", begin, "--json", "--tracker", tracker)
+        assert json.loads(shown.stdout)["info_hash"] == whole
         (line.folder / "peer.toml").write_text(
             f'trackers = ["{tracker}"]\n[node]\nlisten = "127.0.0.1:0"\n[[fetch]]\n'
             f'what = "film.mkv"\ninfo_hash = "{begin}"\nfolder = "c"\nseed = false\n'

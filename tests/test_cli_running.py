@@ -327,6 +327,26 @@ def test_a_run_ends_when_everything_has_and_says_whether_anything_failed(
         assert "share[0].path" in checked.stderr
 
 
+@pytest.mark.parametrize(("share", "code"), [("", 0), ('[[share]]\npath = "not-there"', 1)])
+def test_a_run_that_is_stopped_fails_if_a_part_of_it_did_and_not_if_a_fetch_still_waits(
+    line: CommandLine, tracker: str, share: str, code: int
+) -> None:
+    config = write_config(
+        line,
+        f"""
+        trackers = ["{tracker}"]
+        [node]
+        listen = "127.0.0.1:0"
+        [[fetch]]
+        what = "film.mkv"
+        {share}
+        """,
+    )
+    with line.start("run", config) as program:
+        program.wait_for("torrent_failed" if share else "waiting")
+        assert program.end(signal.SIGTERM)[0] == code
+
+
 def test_a_fetch_of_a_run_waits_for_its_name(line: CommandLine, tracker: str) -> None:
     config = write_config(
         line,

@@ -25,6 +25,22 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
+# The same, as a shell does it: the command is a job of its own, and a job that stops goes on.
+JOB_CONTROL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+job = os.posix_spawn(
+    sys.argv[1], sys.argv[1:], os.environ, setpgroup=0, setsigdef=[signal.SIGTTOU]
+)
+os.tcsetpgrp(0, job)
+_, status = os.waitpid(job, os.WUNTRACED)
+print("[1]+ Stopped" if os.WIFSTOPPED(status) else "ended", flush=True)
+os.kill(job, signal.SIGCONT)
+_, status = os.waitpid(job, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
 
 class Terminal:
     """A pseudo-terminal with a command in it; `text` is all it printed, escapes included."""
@@ -64,10 +80,12 @@ class Terminal:
 
 
 @contextmanager
-def terminal(line: CommandLine, *arguments: object, term: str = "xterm") -> Iterator[Terminal]:
+def terminal(
+    line: CommandLine, *arguments: object, term: str = "xterm", shell: str = TAKE_TERMINAL
+) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", TAKE_TERMINAL, *line.command(*arguments)],
+        [sys.executable, "-c", shell, *line.command(*arguments)],
         cwd=line.folder,
         env=line.environment | {"TERM": term, "LINES": "24"},
         stdin=theirs,
@@ -113,6 +131,48 @@ def test_progress_is_live_with_a_row_per_peer_and_ctrl_c_gives_the_terminal_back
         assert shown.end() == 1
         assert shown.text.rindex("\x1b[?25h") > shown.text.rindex("\x1b[?25l")
         assert "stopping" in shown.text
+        assert "Traceback" not in shown.text
+
+
+def test_ctrl_z_gives_the_cursor_back_and_the_display_goes_on_after_it(
+    line: CommandLine, tracker: str
+) -> None:
+    make_file(line.folder / "film.mkv", 4_000_000)
+    get = ("get", "film.mkv", "--tracker", tracker, "--dir", "out", *LOCAL)
+    with (
+        seeding(line, tracker, "film.mkv"),
+        terminal(line, *get, "--download-limit", "500k", shell=JOB_CONTROL) as shown,
+    ):
+        shown.wait_for(r"\d % of 3\.81 MiB")
+        shown.type("\x1a")
+        stop = shown.wait_for(r"\[1\]\+ Stopped").start()
+        assert shown.text.rindex("\x1b[?25h", 0, stop) > shown.text.rindex("\x1b[?25l", 0, stop)
+        shown.wait_for(r"(?s)Stopped.*\x1b\[\?25l.*\d % of 3\.81 MiB")
+        shown.type("\x03")
+        assert shown.end() == 1
+        assert "Traceback" not in shown.text
+
+
+def test_get_without_an_argument_asks_what_to_fetch(line: CommandLine, tracker: str) -> None:
+    film = make_file(line.folder / "my film.mkv")
+    get = ("get", "--tracker", tracker, "--dir", "out", "--no-seed", *LOCAL)
+    with seeding(line, tracker, film):
+        with terminal(line, *get) as shown:
+            shown.wait_for(r"What to fetch: .*\? ")
+            shown.type("'my film.mkv'\n")
+            assert shown.end() == 0, shown.text
+        assert filecmp.cmp(film, line.folder / "out/my film.mkv", shallow=False)
+
+
+@pytest.mark.parametrize(("keys", "code"), [("\n", 2), (" ''\n", 2), ("\x04", 2), ("\x03", 1)])
+def test_get_ends_when_nothing_is_named_or_the_question_is_interrupted(
+    line: CommandLine, keys: str, code: int
+) -> None:
+    with terminal(line, "get", *LOCAL) as shown:
+        shown.wait_for(r"What to fetch: .*\? ")
+        shown.type(keys)
+        assert shown.end() == code
+        assert ("say what to fetch" in shown.text) == (code == 2)
         assert "Traceback" not in shown.text
 
 

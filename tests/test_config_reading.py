@@ -437,3 +437,48 @@ def test_everything_wrong_is_found_at_once_though_a_plugin_is_missing(tmp_path: 
     ) == 1
     assert f"plugin {tmp_path}/two.py does not exist" in str(find_problems(file))
     assert "gives nothing to do" in str(problems[None])
+
+
+def test_what_is_right_beside_a_wrong_key_is_looked_at_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "peer.toml"
+    file.write_text("""
+        [tracker]
+        interval = "often"
+        lease = 3
+        [[share]]
+        path = "nothing"
+        nam = "x"
+        [[share]]
+        path = "PATH"
+        piece_length = 3
+        [[fetch]]
+        what = "NAME"
+        folders = "x"
+        seed = false
+        seed_for = 3
+        scheduler = { name = "nobody", option = 3 }
+        [scheduler]
+        name = "mine"
+        colour = 3
+        [plugins]
+        paths = ["gone.py", 3]
+        path = "x.py"
+    """)
+    keys = [problem.key for problem in find_problems(file)]
+    assert sorted(map(str, keys)) == [
+        "fetch[0].folders",
+        "fetch[0].scheduler",
+        "fetch[0].scheduler.option",
+        "fetch[0].seed_for",
+        "fetch[0].what",
+        "plugins.path",
+        "plugins.paths",
+        "plugins.paths[1]",
+        "scheduler",
+        "scheduler.colour",
+        "share[0].nam",
+        "share[0].path",
+        "share[1].path",
+        "share[1].piece_length",
+        "tracker.interval",
+    ]

@@ -13,7 +13,9 @@ import trio
 import trio_swarm
 from local_swarm import contents, make_file, tracker
 from trio_swarm import events
+from trio_swarm.cli import json_events
 from trio_swarm.cli.commands import GROUPS
+from trio_swarm.progress import PeerProgress
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -69,17 +71,31 @@ def test_every_command_shown_has_the_options_it_is_shown_with(arguments: list[st
         assert option in result.stdout, f"{option} is not an option of {arguments[0]}"
 
 
-def test_the_event_table_names_every_event_of_a_node() -> None:
+def _event_rows() -> dict[str, set[str]]:
+    """Return the table of events: the fields of each, by its name."""
     table = README[README.index("## JSON events") : README.index("## How it works")]
-    for kind in events.Event.__subclasses__():
-        if kind.__module__ != events.__name__:
-            continue
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
-        assert f"`{name}`" in table
-        row = next(line for line in table.splitlines() if f"`{name}`" in line)
-        if "…" not in row and "(and" not in row:
-            for field in msgspec.structs.fields(kind):
-                assert f"`{field.name}`" in row, f"{name}.{field.name}"
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", table, re.MULTILINE)
+    return {name: set(re.findall(r"`(\w+)`", fields)) for name, fields in rows}
+
+
+def test_the_event_table_is_complete_and_has_no_field_that_is_not_there() -> None:
+    rows = _event_rows()
+    kinds = {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind
+        for kind in events.Event.__subclasses__()
+        if kind.__module__ in {events.__name__, json_events.__name__}
+    }
+    kinds["error"] = kinds.pop("failure")
+    of_a_node = {name for name, kind in kinds.items() if kind.__module__ == events.__name__}
+    assert of_a_node | {"progress", "hashing", "reached_here_only", "error"} == rows.keys()
+    for name, fields in rows.items():
+        assert fields == {field.name for field in msgspec.structs.fields(kinds[name])}, name
+
+
+def test_what_progress_tells_of_each_peer_is_listed() -> None:
+    (text,) = re.findall(r"Each of `connections` has (.*?)\.", README, re.DOTALL)
+    fields = {field.name for field in msgspec.structs.fields(PeerProgress)}
+    assert set(re.findall(r"`(\w+)`", text)) == fields
 
 
 def test_links_into_the_project_lead_somewhere() -> None:

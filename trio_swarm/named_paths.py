@@ -1,10 +1,13 @@
-"""Paths that a person named: looking whether something is there, and reading small files whole.
+"""Paths that a person named: looking whether something is there, and reading it.
 
 Unlike pathlib's, none of the questions fails for a name that is too long.
 """
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from trio_swarm.errors import StorageError
@@ -31,8 +34,9 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def read_whole(path: Path, limit: int) -> bytes:
-    """Return what `path` holds, at most `limit` + 1 bytes of it. Blocking.
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a file that a person named, for reading from its beginning. Blocking.
 
     What a shell makes of `<(command)` is a pipe and read to its end. A pipe that nobody writes to
     would be waited for without end, and is an OSError like all else that cannot be read.
@@ -40,7 +44,12 @@ def read_whole(path: Path, limit: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         os.set_blocking(descriptor, True)
-        content = stream.read(limit + 1)
-        if not content and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode) and not stream.peek(1):
             raise OSError(0, "it is a pipe that nobody writes to")
-        return content
+        yield stream
+
+
+def read_whole(path: Path, limit: int) -> bytes:
+    """Return what `path` holds, at most `limit` + 1 bytes of it; see `opened`. Blocking."""
+    with opened(path) as stream:
+        return stream.read(limit + 1)

@@ -14,6 +14,11 @@ ADVICE = (
     f"no tracker was named, so it is the one of this machine ({DEFAULT_TRACKER}): start that by "
     "`trio-swarm tracker`, or name another with --tracker udp://HOST:6969 or TRIO_SWARM_TRACKER"
 )
+ADVICE_ANSWERED = (
+    f"no tracker was named, so it was the one of this machine ({DEFAULT_TRACKER}) that was asked: "
+    "name another with --tracker udp://HOST:6969 or TRIO_SWARM_TRACKER"
+)
+"""The same where that tracker is there, and knows nothing of what was asked."""
 
 
 class DefaultTracker:
@@ -41,5 +46,6 @@ class DefaultTracker:
         except (TrackerError, NameUnknownError) as error:
             if self._is_to_be_told:
                 self._is_to_be_told = False
-                error.add_note(ADVICE)
+                is_there = isinstance(error, NameUnknownError)
+                error.add_note(ADVICE_ANSWERED if is_there else ADVICE)
             raise

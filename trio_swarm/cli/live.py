@@ -1,5 +1,6 @@
 """The live display: what moves, redrawn in place; what happened, scrolling above it."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,10 +55,13 @@ class LiveReporter(Reporter):
         redrawn = Redrawn(sys.stdout)
         self._redrawn = redrawn
         try:
-            while True:
-                rows = max(4, size_of(sys.stdout).rows - _ROWS_KEPT)
-                redrawn.draw(draw(torrents(), self._hashing, rows=rows))
-                await trio.sleep(REFRESH_SECONDS)
+            async with trio.open_nursery() as nursery:
+                if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+                    nursery.start_soon(_give_back_when_suspended, redrawn)
+                while True:
+                    rows = max(4, size_of(sys.stdout).rows - _ROWS_KEPT)
+                    redrawn.draw(draw(torrents(), self._hashing, rows=rows))
+                    await trio.sleep(REFRESH_SECONDS)
         finally:
             self._redrawn = None
             if self.failure is None:
@@ -73,6 +77,17 @@ class LiveReporter(Reporter):
                 self._redrawn.print_above(safe)
             except OutputError as error:
                 self._fail(error)
+
+
+async def _give_back_when_suspended(redrawn: Redrawn) -> NoReturn:
+    """Give the terminal back to the shell at Ctrl-Z, and then be suspended; `fg` draws anew."""
+    with trio.open_signal_receiver(signal.SIGTSTP) as received:
+        while True:
+            await anext(received)
+            redrawn.close()
+            ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTSTP)  # returns when the process goes on
+            signal.signal(signal.SIGTSTP, ours)
 
 
 def draw(

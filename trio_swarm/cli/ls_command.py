@@ -10,11 +10,16 @@ from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.resolving import names_near
 from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.cli.tables import widest, width_of_terminal
 from trio_swarm.cli.text import cells_text, columns, size_text
 from trio_swarm.settings import DEFAULT_TRACKER
 
 _NAME_CELLS = 80
 """Of a name in the table; longer ones are cut there, and whole in --json."""
+
+_SHORT_HASH = 12
+"""Digits of an info-hash where the terminal has no room for 40."""
+_HEADING = ("NAME", "SIZE", "SEEDERS", "LEECHERS", "INFO-HASH")
 
 
 async def ls(
@@ -63,7 +68,7 @@ async def _nothing(pattern: str, trackers: Sequence[str]) -> str:
 
 
 def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
-    rows = [("NAME", "SIZE", "SEEDERS", "LEECHERS", "INFO-HASH")]
+    rows = []
     listed = []
     for match in matches:
         event = Listed(
@@ -77,8 +82,25 @@ def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
         size = size_text(match.size) if match.size else "?"
         counts = (str(match.seeders), str(match.leechers))
         rows.append((cells_text(match.name, _NAME_CELLS), size, *counts, event.info_hash))
-    lines = columns(rows, left=frozenset({0, 4}))
+    lines = _lines(rows, width_of_terminal())
     if listed:
         reporter.heading(lines[0])
     for event, line in zip(listed, lines[1:], strict=True):
         reporter.answer(event, line)
+
+
+def _lines(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
+    """Return the table with its heading; of info-hashes the beginning where a line has no room.
+
+    Every command takes that for the whole, where it is the only one that begins so.
+    """
+
+    def lines(digits: int) -> list[str]:
+        shown = [(*row[:-1], row[-1][:digits]) for row in rows]
+        return columns([_HEADING, *shown], left=frozenset({0, 4}))
+
+    whole = lines(40)
+    is_clear = len({row[-1][:_SHORT_HASH] for row in rows}) == len({row[-1] for row in rows})
+    if width is None or widest(whole) <= width or not is_clear:
+        return whole
+    return lines(_SHORT_HASH)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from trio_swarm.cli.reporting import Reporter
 from trio_swarm.errors import RecordingError, StorageError
+from trio_swarm.named_paths import opened
 from trio_swarm.recording import Recording, read_recording
 
 
@@ -13,7 +14,7 @@ def open_recording(path: Path, reporter: Reporter) -> Recording:
     Raises RecordingError if it is no recording or a broken one, StorageError if it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             recording = read_recording(file, str(path))
     except OSError as error:
         raise StorageError(f"cannot be read: {error.strerror or error}", path=path) from error

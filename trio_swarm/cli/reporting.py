@@ -17,7 +17,9 @@ from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.progress_lines import aligned, progress_event, progress_line, shares_line
 from trio_swarm.cli.streams import OutputError
 from trio_swarm.cli.text import percent_text, safe_text, size_text
-from trio_swarm.events import Event, Listening
+from trio_swarm.cli.tracker_news import TrackerNews
+from trio_swarm.events import Announced, Event, Listening, TrackerFailed, TrackerSilent
+from trio_swarm.foreign_text import shown
 from trio_swarm.progress import PeerProgress, Progress
 
 JSON_SECONDS = 1.0
@@ -83,6 +85,7 @@ class Reporter:
         """Called once when output can no longer be written; None: the error is raised instead."""
         self._hashing: list[HashingProgress] = []
         self._port = 0
+        self._tracker_news = TrackerNews()
         self._said: dict[bytes, str] = {}
         """The last line of each torrent's progress, by its info-hash."""
 
@@ -93,6 +96,11 @@ class Reporter:
             if event.port == self._port:
                 return
             self._port = event.port
+        if isinstance(event, TrackerFailed | TrackerSilent):
+            if not self._tracker_news.is_news(event) and not self.verbose:
+                return
+        elif isinstance(event, Announced) and self._tracker_news.works_again(event):
+            self.say(f"{shown(event.tracker)}: answers now")
         if event.level == "warning":
             self.warn(describe(event))
         elif not self.quiet and (event.level == "info" or self.verbose):

@@ -35,15 +35,17 @@ from trio_swarm.settings import DEFAULT_TRACKER
 from trio_swarm.tracker.udp_server import TrackerHandle
 
 INTERRUPTED = 0
-"""Being told to stop is the normal end of a peer, once its shares are hashed and offered."""
+"""Being told to stop is the normal end of a peer, once its shares are hashed and offered, and
+unless something failed. A fetch waits for ever and goes on at the next start: it is no failure."""
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
 
 
 async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
     """Run what a configuration file describes: a tracker, shares and fetches, all at once.
 
-    One that fails does not end the others. Runs until stopped, or until everything has ended:
-    then the exit code is 1 if anything failed. The file is never written to.
+    One that fails does not end the others. Runs until stopped, or until everything has ended; the
+    exit code is 1 if anything failed, or was still being hashed. A fetch that was not complete goes
+    on at the next start. The file is never written to.
 
     Parameters
     ----------
@@ -60,7 +62,9 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
     require_own_words(described, file=config)
     peer = _Peer(described, config, reporter)
     return await run_until_interrupted(
-        peer.run, reporter, interrupted=lambda: FAILED if peer.hashing else INTERRUPTED
+        peer.run,
+        reporter,
+        interrupted=lambda: FAILED if peer.hashing or peer.has_failed else INTERRUPTED,
     )
 
 

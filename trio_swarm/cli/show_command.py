@@ -9,7 +9,7 @@ from trio_swarm import Magnet, Metainfo, parse_magnet, read_torrent
 from trio_swarm.cli.default_tracker import DefaultTracker
 from trio_swarm.cli.elsewhere import is_here_only
 from trio_swarm.cli.json_events import Described
-from trio_swarm.cli.options import OutputOptions, trackers_given, trackers_or_default
+from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given, trackers_or_default
 from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.resolving import hash_beginning
 from trio_swarm.cli.text import count_text, safe_text, size_text
@@ -25,7 +25,7 @@ LONGEST_TEXT = 64 * 1024
 """Characters of a comment in JSON."""
 
 
-def show(what: str, /, *, output: OutputOptions | None = None) -> int:
+def show(what: str, /, *, tracker: Trackers = (), output: OutputOptions | None = None) -> int:
     """Show what a .torrent file or magnet link says.
 
     Parameters
@@ -33,6 +33,9 @@ def show(what: str, /, *, output: OutputOptions | None = None) -> int:
     what
         A .torrent file, a magnet link, or an info-hash (of one that a tracker knows, its first
         digits).
+    tracker
+        URL of a tracker to ask for those digits; may be given several times. By default
+        $TRIO_SWARM_TRACKER, or udp://127.0.0.1:6969.
     output
         How it talks.
 
@@ -43,18 +46,19 @@ def show(what: str, /, *, output: OutputOptions | None = None) -> int:
     elif re.fullmatch(r"[0-9a-fA-F]{40}", what) and not is_there(Path(what)):
         event = describe_magnet(Magnet(info_hash=bytes.fromhex(what)))
     elif is_hash_prefix(what) and not is_there(Path(what)):
-        event = describe_magnet(_known_to_trackers(what, trackers_or_default(()), reporter))
+        event = describe_magnet(_known_to_trackers(what, tracker, reporter))
     else:
         event = describe_torrent(read_torrent(Path(what)))
     reporter.answer(event, "\n".join(_lines(event)))
     return 0
 
 
-def _known_to_trackers(prefix: str, trackers: Sequence[str], reporter: Reporter) -> Magnet:
+def _known_to_trackers(prefix: str, flags: Sequence[str], reporter: Reporter) -> Magnet:
     """Return a link to the one torrent whose info-hash begins with `prefix`."""
     import trio  # noqa: PLC0415 - only here something waits
 
-    default = DefaultTracker(reporter, is_used=not trackers_given(()))
+    trackers = trackers_or_default(flags)
+    default = DefaultTracker(reporter, is_used=not trackers_given(flags))
     match = trio.run(default.asked, hash_beginning(prefix, trackers))
     if match is None:
         raise NameUnknownError(prefix, trackers)

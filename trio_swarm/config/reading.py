@@ -7,6 +7,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
@@ -263,12 +264,17 @@ class _Reader:
                 values[name] = self.path(str(info.default), key)
             elif _is_struct(hints[name]):  # its defaults may be relative paths, too
                 values[name] = self.table(hints[name], {}, _below(key, name))
-        # Problems in here or below were noted: then there is nothing whole to return.
-        if len(self.problems) > before:
+        is_whole = len(self.problems) == before
+        # Problems in here or below were noted: then there is nothing whole to return, and what is
+        # right by itself is looked at all the same.
+        right = {name: _without_missing(value) for name, value in values.items()}
+        right = {name: value for name, value in right.items() if value is not _MISSING}
+        try:
+            made = struct(**right)
+        except TypeError:  # something that has no default is missing or wrong
             return _MISSING
-        made = struct(**values)
-        self.look_further(made, key)
-        return made
+        self.look_further(made, key, values.keys() - right.keys())
+        return made if is_whole else _MISSING
 
     def value(self, hint: Any, raw: object, key: str) -> Any:  # noqa: PLR0911 - one per kind
         origin = typing.get_origin(hint)
@@ -303,9 +309,8 @@ class _Reader:
             lists = [choice for choice in others if typing.get_origin(choice) is tuple]
             choice = lists[0] if lists and isinstance(raw, list) else others[0]
             value = self.value(choice, raw, key)
-        if StrategyConfig in structs and value is not _MISSING:
-            axis = typing.cast("Axis", key.rpartition(".")[2])
-            self.chosen.append((axis, value, key))
+        if StrategyConfig in structs and isinstance(value, str):
+            self.chosen.append((_axis_of(key), value, key))
         return value
 
     def items(self, hint: Any, raw: object, key: str) -> Any:
@@ -342,11 +347,14 @@ class _Reader:
         elif isinstance(raw, int) and not -(2**63) <= raw < 2**63:
             self.fail(key, "is beyond 64 bits")
 
-    def look_further(self, table: object, key: str) -> None:
-        """Note values of one table that are right alone and wrong together."""
+    def look_further(self, table: object, key: str, wrong: AbstractSet[str]) -> None:
+        """Note values of one table that are right alone and wrong together.
+
+        Keys that are `wrong` alone have their defaults in it.
+        """
         match table:
             case TrackerConfig(interval=interval, lease=float(lease)) if (
-                lease < LEAST_LEASE * interval
+                "interval" not in wrong and lease < LEAST_LEASE * interval
             ):
                 self.fail(
                     f"{key}.lease",
@@ -363,10 +371,23 @@ class _Reader:
                         self.fail(f"{key}.{name}", "makes no sense with seed = false")
             case PluginsConfig():
                 self.plugins = table.paths
+            case StrategyConfig():
+                self.chosen.append((_axis_of(key), table, key))
 
 
 def _is_struct(hint: object) -> TypeGuard[type[msgspec.Struct]]:
     return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def _without_missing(value: Any) -> Any:
+    """Return `value`, and of a list those items that are right."""
+    if not isinstance(value, tuple):
+        return value
+    return tuple(item for item in value if item is not _MISSING)
+
+
+def _axis_of(key: str) -> Axis:
+    return typing.cast("Axis", key.rpartition(".")[2])
 
 
 def _below(key: str, name: str) -> str:
