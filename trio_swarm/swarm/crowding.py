@@ -102,7 +102,7 @@ def _crowding(occupants: Sequence[Occupant], limit: int) -> Iterable[tuple[int, 
 def _free_at(
     occupants: Sequence[Occupant], newcomer: str, limit: int
 ) -> Callable[[int, Occupant], float]:
-    """Return what tells from when on a connection may be taken from its host, which holds so many."""
+    """Return what tells when a connection may be taken from its host, which holds so many."""
     held = sum(each.host == newcomer for each in occupants)
     patience = JOINING if held < fair_places(limit) else SETTLING
 
