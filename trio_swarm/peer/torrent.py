@@ -192,14 +192,13 @@ class Torrent:
         whole = max(self._began_at, self.metadata.moved_at, blocks)
         # On a slow link a long block takes minutes, and every byte of it is one that came.
         coming = [
-            (connection.last_received, connection.wire.bytes_within_block)
+            connection
             for connection in self.peer_set.connections.values()
             if connection.wire.bytes_within_block
         ]
-        if not coming:
-            return whole
-        latest, counts = zip(*coming, strict=True)
-        return max(whole, min(max(latest), whole + sum(counts) / LEAST_RATE))
+        latest = max((each.last_received for each in coming), default=whole)
+        nbytes = sum(each.wire.bytes_within_block for each in coming)
+        return max(whole, min(latest, whole + nbytes / LEAST_RATE))
 
     def standstill(self) -> Standstill:
         """Return for how long nothing has come, and what the download waits for."""
