@@ -3,6 +3,7 @@
 On a virtual clock, with real torrents and peers played by the test.
 """
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from local_swarm import until
 from scripted_peers import ScriptedPeer, fetching, seeding
 from trio_swarm.piece_sets import iterate
 from trio_swarm.protocol import peer_messages as msg
+from trio_swarm.protocol.extensions import ExtensionHandshake, encode_extension_handshake
 from trio_swarm.swarm.lazy_haves import LAZY_SECONDS
 from trio_swarm.swarm.source import FIRST_PATIENCE, PATIENCE
 
@@ -327,3 +329,45 @@ async def test_a_download_ends_though_an_honest_peer_comes_after_many_silent_one
         with trio.fail_after(1000):
             took = await swarm.until_complete() - began
     assert took < 40.0 + FIRST_PATIENCE + PATIENCE
+
+
+class Trickler(ScriptedPeer):
+    """Has everything, and gives so many bytes a second of a block as long as a piece."""
+
+    def begin(self) -> None:
+        self.wire.send_bitfield(self.every)
+        long = ExtensionHandshake(max_block=self.info.piece_length)
+        self.wire.send_extended(0, encode_extension_handshake(long))
+        self.wire.send_unchoke()
+
+    @property
+    def asked(self) -> list[msg.RequestReceived]:
+        return [event for event in self.heard if isinstance(event, msg.RequestReceived)]
+
+    async def trickle(self, rate: int, seconds: int) -> None:
+        """Send of one block what comes in so many seconds."""
+        await self.flush()
+        piece, length = self.asked[0].piece, self.info.piece_length
+        head = struct.pack(">IBII", 9 + length, 7, piece, 0)  # BEP 3: length, "piece", where
+        frame = head + self.data[piece * length :][:length]
+        for second in range(seconds):
+            await self.end.send_all(frame[rate * second : rate * (second + 1)])
+            await trio.sleep(1)
+
+
+@pytest.mark.parametrize(("rate", "stands"), [(5, True), (130, False)])
+async def test_bytes_of_a_block_count_as_coming_from_a_least_rate_on(
+    tmp_path: Path,
+    mock_clock: MockClock,
+    rate: int,
+    stands: bool,  # noqa: FBT001 - a case
+) -> None:
+    """A peer that gave a byte now and then was waited for without end."""
+    async with fetching(tmp_path, mock_clock, pieces=4, piece_length=262_144) as swarm:
+        peer = swarm.join(Trickler)
+        with trio.fail_after(1000):
+            await until(lambda: bool(peer.asked))
+            await peer.trickle(rate, 120)
+        seconds = swarm.torrent.standstill().seconds
+    assert (seconds > 100) == stands
+    assert (seconds < 10) != stands

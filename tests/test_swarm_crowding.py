@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.swarm.crowding import (
+    CROWDING,
     FAIR_PLACES,
     JOINING,
     MOVING,
@@ -67,8 +68,17 @@ def test_one_that_never_moved_anything_leaves_before_one_that_did_long_ago() -> 
     assert who_leaves(used, "new", LIMIT, NOW) == 0
 
 
-def test_nobody_is_sent_away_in_the_first_seconds() -> None:
-    occupants = held("h", LIMIT, joined=NOW)
+def test_a_host_that_holds_most_places_makes_room_soon_for_one_that_has_none() -> None:
+    """300 silent connections made an honest leecher wait for two seconds."""
+    most, others = held("h", 126, joined=NOW), held("o", 124, first=200, joined=NOW)
+    assert who_leaves([*most, *others], "new", LIMIT, NOW + CROWDING) == 0
+    assert who_leaves([*most, *others], "new", LIMIT, NOW + CROWDING - 0.1) is None
+    a_place = held("new", 1, first=500, joined=NOW)
+    assert who_leaves([*most, *others[1:], *a_place], "new", LIMIT, NOW + CROWDING) is None
+
+
+def test_nobody_is_sent_away_in_the_first_seconds_by_a_host_that_holds_few() -> None:
+    occupants = [*held("h", LIMIT // 2, joined=NOW), *held("o", LIMIT // 2, LIMIT, joined=NOW)]
     assert who_leaves(occupants, "new", LIMIT, NOW + JOINING - 0.1) is None
     assert who_leaves(occupants, "new", LIMIT, NOW + JOINING) == 0
 

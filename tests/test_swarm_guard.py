@@ -426,3 +426,23 @@ def test_a_right_choice_of_peers_is_taken() -> None:
     guarded = GuardedChoker(Unchokes([3, 1]), "tested")
     assert guarded.unchoke(choke_view(), random.Random(1)) == [3, 1]
     assert guarded.faults == 0
+
+
+@pytest.mark.parametrize(("peers", "is_slow"), [(250, False), (1, True)])
+def test_an_uploader_may_take_the_longer_the_more_peers_there_are(
+    peers: int,
+    is_slow: bool,  # noqa: FBT001 - a case
+) -> None:
+    """250 silent strangers had `spread` replaced on a busy machine: 24 ms for all of them."""
+    clock = Clock()
+
+    class Thorough(Quiet):
+        def steers(self, view: UploadView) -> bool:
+            clock.sleep(0.024)
+            return True
+
+    guarded = GuardedUploader(Thorough(), "tested", timer=clock)
+    view = replace(UPLOAD_VIEW, peers=(UPLOAD_PEER,) * peers)
+    for _ in range(20):
+        assert guarded.is_replaced or guarded.steers(view)
+    assert (guarded.faults > 0) == is_slow

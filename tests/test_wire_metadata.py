@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import math
 import random
 
@@ -22,7 +23,7 @@ from trio_swarm.protocol.extensions import (
     encode_metadata_message,
     parse_metadata_message,
 )
-from trio_swarm.protocol.metadata_assembler import REQUEST_TIMEOUT
+from trio_swarm.protocol.metadata_assembler import PROBE_FIRST, PROBE_MOST, REQUEST_TIMEOUT
 
 RAW = random.Random(9).randbytes(5 * METADATA_PIECE + 100)
 HASH = hashlib.sha1(RAW).digest()
@@ -330,3 +331,55 @@ def test_when_pieces_must_come_from_one_those_of_others_are_not_mixed_in() -> No
     for piece in (0, 1):
         assembler.received(1, answer(MetadataAsk(1, piece), raw), 0.0)
     assert assembler.raw == raw
+
+
+def test_a_peer_that_told_no_size_is_asked_now_and_then_for_it_may_have_learnt_it() -> None:
+    """libtorrent 2.1 does so, too; nobody need repeat its extension handshake (BEP 10)."""
+    assembler = MetadataAssembler(HASH)
+    assembler.add_silent_peer(1, 0.0)
+    assembler.add_silent_peer(1, 1.0)
+    asked = []
+    now = 0.0
+    while len(asked) < 8:
+        asked += [(now, ask) for ask in assembler.plan(now)]
+        if len(asked) % 2:
+            assembler.rejected(1, 0, now)
+        now = assembler.next_deadline()
+    times = [at for at, ask in asked if ask == MetadataAsk(1, 0)]
+    assert times[0] == PROBE_FIRST
+    assert all(b - a <= PROBE_MOST for a, b in itertools.pairwise(times))
+    assert times[-1] - times[-2] == PROBE_MOST
+    assert assembler.received(1, answer(MetadataAsk(1, 0)), now) == []
+    assert [ask.piece for ask in assembler.plan(now)] == [1, 2, 3, 4, 5]
+    for piece in range(1, 6):
+        assembler.received(1, answer(MetadataAsk(1, piece)), now)
+    assert assembler.raw == RAW
+
+
+def test_what_a_silent_peer_was_asked_may_come_after_it_told_the_size() -> None:
+    assembler = MetadataAssembler(HASH)
+    assembler.add_silent_peer(1, 0.0)
+    assert assembler.plan(PROBE_FIRST) == [MetadataAsk(1, 0)]
+    assembler.add_peer(1, len(RAW))
+    assert assembler.received(1, answer(MetadataAsk(1, 0)), PROBE_FIRST) == []
+    assembler.rejected(1, 0, PROBE_FIRST)
+    assert MetadataAsk(1, 1) in assembler.plan(PROBE_FIRST)
+
+
+@pytest.mark.parametrize("piece", [0, 1])
+def test_a_silent_peer_sends_nothing_unasked(piece: int) -> None:
+    assembler = MetadataAssembler(HASH)
+    assembler.add_silent_peer(1, 0.0)
+    if piece:
+        assembler.plan(PROBE_FIRST)
+    with pytest.raises(RemoteProtocolError):
+        assembler.received(1, answer(MetadataAsk(1, piece)), PROBE_FIRST)
+
+
+def test_an_answer_that_tells_no_size_either_is_of_no_use_and_no_fault() -> None:
+    assembler = MetadataAssembler(HASH)
+    assembler.add_silent_peer(1, 0.0)
+    assembler.plan(PROBE_FIRST)
+    sizeless = MetadataData(0, None, RAW[:METADATA_PIECE])
+    assert assembler.received(1, sizeless, PROBE_FIRST) == []
+    assert assembler.plan(PROBE_FIRST + PROBE_MOST) == [MetadataAsk(1, 0)]

@@ -472,10 +472,15 @@ def test_requests_before_the_size_is_known_are_rejected_or_ignored_but_not_witho
         wire.receive(request * 1024)
 
 
-def test_a_request_before_our_handshake_is_a_fault() -> None:
+def test_a_request_that_comes_with_the_handshake_is_ignored_but_not_without_end() -> None:
+    """libtorrent 2.1 stays connected to a peer that asks before it was told anything."""
+    request = frame(6, ints(5, 0, 16384))
     wire = PeerWire(peer_id=b"a" * 20, info_hash=None, is_initiator=False)
-    with pytest.raises(RemoteProtocolError):
-        wire.receive(handshake() + frame(6, ints(5, 0, 16384)))
+    (event,) = wire.receive(handshake() + request)
+    assert isinstance(event, m.HandshakeReceived)
+    assert not wire.has_data_to_send
+    with pytest.raises(RemoteProtocolError, match="never offered"):
+        wire.receive(request * 1024)
 
 
 def test_allowed_fast_hints_are_kept_only_as_far_as_clients_send_them() -> None:

@@ -143,13 +143,15 @@ def test_a_peer_that_closes_inside_a_placed_block_is_at_fault_and_the_place_is_g
     assert wire.give_up_place() is None
 
 
-def test_a_block_that_is_on_its_way_to_its_place_shows() -> None:
+def test_how_much_is_here_of_a_block_on_its_way_to_its_place_shows() -> None:
     wire = a_wire()
     target = memoryview(bytearray(PIECE_LENGTH))
     wire.place_block = lambda piece, begin, _: BlockPlace(piece, begin, target)
     frame = block_frame(0, 0, bytes(PIECE_LENGTH))
-    assert not wire.is_within_block
+    assert wire.bytes_within_block == 0
     feed(wire, frame[:100])
-    assert wire.is_within_block
-    feed(wire, frame[100:])
-    assert not wire.is_within_block
+    assert wire.bytes_within_block == 100 - 13
+    feed(wire, frame[100:1000])
+    assert wire.bytes_within_block == 1000 - 13
+    feed(wire, frame[1000:])
+    assert wire.bytes_within_block == 0

@@ -65,6 +65,8 @@ class MetadataExchange:
         if self._torrent.info is None and extensions is not None:
             offers = UT_METADATA in extensions.message_ids
             self._assembler.add_peer(connection.key, extensions.metadata_size if offers else None)
+            if offers and extensions.metadata_size is None:
+                self._assembler.add_silent_peer(connection.key, trio.current_time())
             self._wakeup.set()
 
     def peer_left(self, connection: "PeerConnection") -> None:

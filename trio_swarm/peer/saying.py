@@ -96,8 +96,7 @@ def _tell_pieces(peer: "PeerConnection", have: int) -> None:
     else:
         new = offered & ~peer.told
         if new:
-            for piece in piece_sets.iterate(new):
-                wire.send_have(piece)
+            wire.send_haves(new)
             peer.told |= new
             # Each may make it interested, and not interested again once it has the piece.
             peer.talk.earned += 2 * new.bit_count()

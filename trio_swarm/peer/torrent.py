@@ -52,6 +52,10 @@ NAME_TOLD = 500
 RENAMED_TOLD = 20
 """Changed names that are told one by one; of others only how many there are."""
 
+LEAST_RATE = 128
+"""Bytes/s at which a block that is not whole yet counts as coming: one of 16 KiB takes 128 s then,
+about as long as a `get` waits for one. Who sends less holds nobody up by it."""
+
 FINISH_TRIES = 10
 """How often what others changed is fetched again before the last look, at most."""
 
@@ -198,13 +202,16 @@ class Torrent:
     def moved_at(self) -> float:
         """When something of use came last, or when it was first asked for."""
         blocks = -math.inf if self.download is None else self.download.moved_at
+        whole = max(self._began_at, self.metadata.moved_at, blocks)
         # On a slow link a long block takes minutes, and every byte of it is one that came.
         coming = [
-            connection.last_received
+            connection
             for connection in self.peer_set.connections.values()
-            if connection.wire.is_within_block
+            if connection.wire.bytes_within_block
         ]
-        return max(self._began_at, self.metadata.moved_at, blocks, *coming)
+        latest = max((each.last_received for each in coming), default=whole)
+        nbytes = sum(each.wire.bytes_within_block for each in coming)
+        return max(whole, min(latest, whole + nbytes / LEAST_RATE))
 
     def standstill(self) -> Standstill:
         """Return for how long nothing has come, and what the download waits for."""

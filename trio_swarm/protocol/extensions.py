@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import struct
 from collections.abc import Mapping
+from itertools import islice
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -119,11 +120,9 @@ class ExtensionHandshake(Struct, frozen=True, kw_only=True):
             for name, number in (*self.message_ids.items(), *later.message_ids.items())
             if name not in later.disabled
         }
-        if len(message_ids) > _MAX_NAMES:
-            raise RemoteProtocolError(f"more than {_MAX_NAMES} extensions")
         return replace(
             self,
-            message_ids=message_ids,
+            message_ids=dict(islice(message_ids.items(), _MAX_NAMES)),
             client=later.client or self.client,
             port=self.port if later.port is None else later.port,
             request_queue=(
@@ -162,19 +161,19 @@ def encode_extension_handshake(handshake: ExtensionHandshake) -> bytes:
 def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
     """Return what a peer tells of itself.
 
-    Raises RemoteProtocolError for what is no dictionary, too big, or gives numbers beyond a byte.
-    A single fact that makes no sense is as if it was not told: clients send zeros where they have
-    nothing to say.
+    Raises RemoteProtocolError only for one that is too big. What is no dictionary tells nothing, as
+    for libtorrent 2.1, and a single fact that makes no sense is as if it was not told: clients send
+    zeros where they have nothing to say.
     """
     if len(payload) > _MAX_HANDSHAKE:
         raise RemoteProtocolError(f"an extension handshake of {len(payload)} bytes")
     try:
         # Bytes after the dictionary are harmless, as they are in the metadata messages.
         fields, _end = bencode.decode_prefix(payload)
-    except BencodeError as error:
-        raise RemoteProtocolError(f"extension handshake: {error}") from error
+    except BencodeError:
+        return ExtensionHandshake()
     if not isinstance(fields, dict):
-        raise RemoteProtocolError("an extension handshake that is no dictionary")
+        return ExtensionHandshake()
     message_ids, disabled = _parse_message_ids(fields.get(b"m", {}))
     client = fields.get(b"v")
     return ExtensionHandshake(
@@ -192,16 +191,15 @@ def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
 
 def _parse_message_ids(names: bencode.Value) -> tuple[dict[str, int], frozenset[str]]:
     if not isinstance(names, dict):
-        raise RemoteProtocolError('"m" of an extension handshake is no dictionary')
-    if len(names) > _MAX_NAMES:
-        raise RemoteProtocolError(f"more than {_MAX_NAMES} extensions")
+        return {}, frozenset()
     message_ids: dict[str, int] = {}
     disabled: set[str] = set()
-    for raw_name, number in names.items():
+    # Of more than so many the first are taken.
+    for raw_name, number in islice(names.items(), _MAX_NAMES):
         if len(raw_name) > _MAX_NAME_LENGTH or not isinstance(number, int):
             continue
         if not 0 <= number <= 255:
-            raise RemoteProtocolError(f"extended message id {number}")
+            continue
         name = raw_name.decode(errors="replace")
         if number:
             message_ids[name] = number

@@ -25,6 +25,11 @@ _RETRY_FIRST, _RETRY_MOST = 2.0, 60.0
 """Seconds a peer that rejected or was late is left alone; doubles with each in a row. It may not
 have the metadata yet, or be guarding itself against floods (BEP 9, "reject")."""
 
+PROBE_FIRST, PROBE_MOST = 5.0, 60.0
+"""Seconds until a peer that told no size of the metadata is asked for its first piece all the same,
+doubled each time: it may have learnt the metadata since, and need not say so. libtorrent 2.1, too,
+asks peers that told no size."""
+
 _MEMORY = 4 * MAX_METADATA_SIZE
 """Bytes of unverified metadata held at once, over all claims of its size."""
 
@@ -44,6 +49,14 @@ class _Peer(Struct):
     """Every piece ever asked for: an answer may still come after its time."""
     failures: int = 0
     resting_until: float = -math.inf
+
+
+class _Probe(Struct):
+    """A peer that knows the extension (BEP 9) and told no size."""
+
+    due_at: float
+    pause: float = PROBE_FIRST
+    is_asked: bool = False
 
 
 class _Claim(Struct):
@@ -80,6 +93,7 @@ class MetadataAssembler:
         self._peers: dict[int, _Peer] = {}
         self._claims: dict[int, _Claim] = {}
         self._liars: set[int] = set()
+        self._probes: dict[int, _Probe] = {}
         self._planned = -math.inf
         self.raw: bytes | None = None
         """The info dictionary's bytes, once the info-hash is theirs."""
@@ -100,14 +114,25 @@ class MetadataAssembler:
         known = self._peers.get(key)
         if known is not None and known.size == size:
             return
+        probe = self._probes.get(key)
         self.remove_peer(key)
+        if size is None and probe is not None:
+            self._probes[key] = probe
         if size is None or not 0 < size <= MAX_METADATA_SIZE or key in self._liars:
             return
-        self._peers[key] = _Peer(size)
+        # What it was asked meanwhile may still come.
+        is_asked = probe is not None and probe.is_asked
+        self._peers[key] = _Peer(size, asked={0} if is_asked else set())
         self._claims.setdefault(size, _Claim(size)).peers.append(key)
+
+    def add_silent_peer(self, key: int, now: float) -> None:
+        """Note a peer that could give the metadata and told no size: it is asked now and then."""
+        if key not in self._peers and key not in self._liars and key not in self._probes:
+            self._probes[key] = _Probe(now + PROBE_FIRST)
 
     def remove_peer(self, key: int) -> None:
         """Forget a peer that is gone. The pieces it sent stay, and so does its blame for them."""
+        self._probes.pop(key, None)
         peer = self._peers.pop(key, None)
         if peer is None:
             return
@@ -124,7 +149,7 @@ class MetadataAssembler:
             return []
         self._planned = now
         self._expire(now)
-        asks: list[MetadataAsk] = []
+        asks = list(self._probe(now))
         memory = 0
         # Least disappointing first, then most peers, then the cheapest; a claim beyond the memory
         # waits with empty hands.
@@ -135,6 +160,23 @@ class MetadataAssembler:
             else:
                 asks += self._plan_claim(claim, now)
         return asks
+
+    def _probe(self, now: float) -> Iterator[MetadataAsk]:
+        """Ask those that told no size, each after a pause."""
+        for key, probe in self._probes.items():
+            if probe.due_at <= now:
+                probe.is_asked = True
+                probe.due_at = now + probe.pause
+                probe.pause = min(2.0 * probe.pause, PROBE_MOST)
+                yield MetadataAsk(key, 0)
+
+    def _learn_size(self, key: int, message: MetadataData) -> bool:
+        """Take the size from an answer of a peer that told none before; returns whether it does."""
+        probe = self._probes[key]
+        if not probe.is_asked or message.piece != 0:
+            raise RemoteProtocolError(f"metadata piece {message.piece} that nobody asked for")
+        self.add_peer(key, message.total_size)
+        return key in self._peers
 
     def _merit(self, claim: _Claim) -> tuple[int, int, int]:
         """Return the lower a number, the sooner a claim is to be tried.
@@ -152,6 +194,8 @@ class MetadataAssembler:
         does not fit what the peer said before.
         """
         if self.raw is not None:
+            return []
+        if key in self._probes and not self._learn_size(key, message):
             return []
         peer = self._peers.get(key)
         if peer is None or message.piece not in peer.asked:
@@ -183,7 +227,8 @@ class MetadataAssembler:
 
         Raises RemoteProtocolError if it was never asked.
         """
-        if self.raw is not None:
+        probe = self._probes.get(key)
+        if self.raw is not None or (probe is not None and probe.is_asked):
             return
         peer = self._peers.get(key)
         if peer is None or piece not in peer.asked:
@@ -198,6 +243,8 @@ class MetadataAssembler:
         return min(self._deadlines(), default=math.inf)
 
     def _deadlines(self) -> Iterator[float]:
+        for probe in self._probes.values():
+            yield probe.due_at
         for peer in self._peers.values():
             yield from peer.waiting.values()
             if peer.resting_until > self._planned:
@@ -295,6 +342,7 @@ class MetadataAssembler:
             self.raw = raw
             self._claims.clear()
             self._peers.clear()
+            self._probes.clear()
             return []
         givers = set(claim.givers.values())
         claim.forget()

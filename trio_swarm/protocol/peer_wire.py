@@ -178,10 +178,18 @@ class PeerWire(WireReader):
     def send_have(self, piece: int) -> None:
         """Tell that we have got one more piece."""
         self._check_piece(piece)
+        self.send_haves(1 << piece)
+
+    def send_haves(self, pieces: PieceSet) -> None:
+        """Tell that we have got more pieces, by a message each."""
+        if not pieces:
+            return
+        self._check_piece(pieces.bit_length() - 1)
         if self._fast and not self._pieces_told:
             raise LocalProtocolError("with Fast, all pieces are told before the first HAVE")
         self._pieces_told = True
-        self._outgoing.add(m.INDEX_FRAME.pack(5, MessageId.HAVE, piece))
+        pack, have = m.INDEX_FRAME.pack, MessageId.HAVE
+        self._outgoing.add(b"".join([pack(5, have, piece) for piece in piece_sets.iterate(pieces)]))
 
     def send_request(
         self, piece: int, begin: int, length: int, *, block: int | None = None

@@ -198,9 +198,9 @@ class WireMessages:
         # Nobody above need be asked: we have nothing to give yet, or nobody ever will.
         if self._early is not None:
             self._early_requests += 1
-        if not self._handshake_sent or self._early_requests > _MAX_EARLY_REQUESTS:
+        if self._early_requests > _MAX_EARLY_REQUESTS:
             raise IdleTalkError("it asks for blocks that were never offered")
-        if self._fast:
+        if self._fast and self._handshake_sent:
             self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
         return None
 

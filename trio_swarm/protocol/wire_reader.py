@@ -92,9 +92,12 @@ class WireReader(WireMessages):
         return events
 
     @property
-    def is_within_block(self) -> bool:
-        """Whether a block is on its way to its place: then nothing else can come before its end."""
-        return self._place is not None
+    def bytes_within_block(self) -> int:
+        """How much is here of a block on its way to its place; nothing else comes before its end.
+
+        0: no block is.
+        """
+        return 0 if self._place is None else self._placed
 
     def give_up_place(self) -> BlockPlace | None:
         """Return the place of a block that will never be whole: the connection has ended."""

@@ -21,6 +21,10 @@ SETTLING: Final = 10.0
 """The same while others of a host that has its few places already want in: peers of a flash crowd
 must not push each other out, and those who wait for their turn are to try it once."""
 
+CROWDING: Final = 0.25
+"""The same as JOINING for one of a host that holds more than half of all places, when one wants in
+whose host has none: 300 connections that say nothing would keep it waiting by coming at once."""
+
 MOVING: Final = 60.0
 """Seconds since the last block in which a connection counts as one that is used: two turns of a
 seeder with more leechers than slots."""
@@ -66,7 +70,7 @@ def who_leaves(occupants: Sequence[Occupant], newcomer: str, limit: int, now: fl
     free_at = _free_at(occupants, newcomer, limit)
     for count, each in _crowding(occupants, limit):
         claim = (-count, each.moved_at, each.joined_at)
-        if free_at(each) <= now and (best is None or claim < best):
+        if free_at(count, each) <= now and (best is None or claim < best):
             best, leaver = claim, each.key
     return leaver
 
@@ -74,7 +78,9 @@ def who_leaves(occupants: Sequence[Occupant], newcomer: str, limit: int, now: fl
 def room_at(occupants: Sequence[Occupant], newcomer: str, limit: int) -> float:
     """Return when `who_leaves` will find somebody if nothing moves; inf: nobody has to leave."""
     free_at = _free_at(occupants, newcomer, limit)
-    return min((free_at(each) for _count, each in _crowding(occupants, limit)), default=math.inf)
+    return min(
+        (free_at(count, each) for count, each in _crowding(occupants, limit)), default=math.inf
+    )
 
 
 def is_given_up(*, joined_at: float, heard_at: float, moved_at: float, now: float) -> bool:
@@ -95,8 +101,13 @@ def _crowding(occupants: Sequence[Occupant], limit: int) -> Iterable[tuple[int, 
 
 def _free_at(
     occupants: Sequence[Occupant], newcomer: str, limit: int
-) -> Callable[[Occupant], float]:
-    """Return what tells from when on a connection may be taken from its host."""
+) -> Callable[[int, Occupant], float]:
+    """Return what tells when a connection may be taken from its host, which holds so many."""
     held = sum(each.host == newcomer for each in occupants)
     patience = JOINING if held < fair_places(limit) else SETTLING
-    return lambda each: max(each.joined_at + patience, each.moved_at + MOVING)
+
+    def free_at(count: int, each: Occupant) -> float:
+        is_crowd = not held and count > limit // 2
+        return max(each.joined_at + (CROWDING if is_crowd else patience), each.moved_at + MOVING)
+
+    return free_at

@@ -32,8 +32,9 @@ client's patience with a handshake (10 s) ends."""
 
 _FIRST_PAUSE: Final = 0.05
 
-ARRIVALS: Final = 1024
-"""Connections of one host that are let in at once: a flash crowd behind one address."""
+ARRIVALS: Final = 256
+"""Connections of one host that are let in at once: a flash crowd behind one address, as many as a
+node has places for by default."""
 
 ARRIVAL_RATE: Final = 32.0
 """Connections of one host a second after that. Each takes half a millisecond, so that who does

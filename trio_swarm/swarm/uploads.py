@@ -329,7 +329,7 @@ class _PeerViews(Sequence[UploadPeerView]):
 
     __slots__ = ("_ledger", "_peers", "_views", "now")
 
-    def __init__(self, peers: Iterable[Served], ledger: Ledger, now: float) -> None:
+    def __init__(self, peers: Collection[Served], ledger: Ledger, now: float) -> None:
         self.now = now
         self._peers = peers
         self._ledger = ledger
@@ -344,7 +344,7 @@ class _PeerViews(Sequence[UploadPeerView]):
         return views
 
     def __len__(self) -> int:
-        return len(self._made())
+        return len(self._peers if self._views is None else self._views)
 
     def __iter__(self) -> Iterator[UploadPeerView]:
         return iter(self._made())
