@@ -113,6 +113,9 @@ READ_ALIKE = {
     "attr that is a number": torrent(info(attr=5)),
     "md5sum": torrent(info(md5sum="0" * 32)),
     "private that is a text": torrent(info(private="1")),
+    "private 0": torrent(info(private=0)),
+    "private 2": torrent(info(private=2)),
+    "private -1": torrent(info(private=-1)),
     "meta version 0": torrent(info(meta_version=0)),
     "no announce": PLAIN,
     "an empty announce": torrent(info(), announce=""),
@@ -221,6 +224,7 @@ def assert_alike(read: Metainfo, their: Any) -> None:
     ours = read.info
     assert ours.info_hash == their.info_hashes().v1.to_bytes()
     assert (ours.length, ours.piece_length) == (their.total_size(), their.piece_length())
+    assert ours.private == their.priv()
     assert extents(ours) == their_extents(their)
 
 

@@ -222,7 +222,7 @@ def read_info(
         piece_hashes=_read_hashes(info, length, piece_length),
         files=files,
         is_single_file=is_single_file,
-        private=info.get(b"private") == 1,
+        private=_is_private(info.get(b"private")),
         length=length,
         raw=raw,
         renamed=tuple(renamed),
@@ -338,6 +338,11 @@ def _read_number(entries: dict[bytes, bencode.Value], key: bytes) -> int:
     if not isinstance(value, int) or value < 0:
         raise MetainfoError(f"{key.decode()} is missing or not a number of bytes")
     return value
+
+
+def _is_private(value: bencode.Value | None) -> bool:
+    """Tell what BEP 27's flag says: every number but 0 is yes, as in libtorrent 2.1.1."""
+    return isinstance(value, int) and value != 0
 
 
 def _read_attributes(entries: dict[bytes, bencode.Value]) -> bytes:
