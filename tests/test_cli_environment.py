@@ -85,19 +85,27 @@ def run_as_nobody(
 
 
 @needs_root
-@pytest.mark.parametrize(
-    "arguments",
-    [("create", "film.mkv"), ("seed", "film.mkv"), ("get", "film.mkv"), ("run", "peer.toml")],
-)
-def test_a_user_without_a_home_is_told_how_to_name_a_state_folder(
-    line: CommandLine, open_folder: Path, arguments: tuple[str, ...]
+def test_a_user_without_a_home_creates_a_torrent_that_nothing_is_remembered_of(
+    line: CommandLine, open_folder: Path
 ) -> None:
-    (open_folder / "peer.toml").write_text('[[share]]\npath = "film.mkv"\n')
-    done = run_as_nobody(line, open_folder, *arguments)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "no home folder" in done.stderr
+    done = run_as_nobody(line, open_folder, "create", "film.mkv")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert "no home folder: what was verified is not remembered" in done.stderr
     assert "--state-dir" in done.stderr
+    assert {each.name for each in open_folder.iterdir()} == {"film.mkv", "film.mkv.torrent"}
+
+
+@needs_root
+def test_a_user_without_a_home_fetches_what_is_there_and_is_told_once(
+    line: CommandLine, open_folder: Path
+) -> None:
+    run_as_nobody(line, open_folder, "create", "film.mkv")
+    done = run_as_nobody(
+        line, open_folder, "get", "film.mkv.torrent", "--no-seed", "--timeout", "60"
+    )
+    assert done.returncode == 0
+    assert done.stderr.count("no home folder") == 1
+    assert not (open_folder / "~").exists()
 
 
 @needs_root

@@ -406,7 +406,7 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
     within 4 seconds. A bug in any task comes out of the `async with`, wrapped in a group.
     """
     settings = settings or NodeSettings()
-    if settings.state_folder is None:  # said now if there is none, not by the first share
+    if settings.state_folder is None:
         settings = replace(settings, state_folder=default_state_folder())
     strategies = await trio.to_thread.run_sync(load_configured, settings)
     listeners = await open_listeners(settings.listen_host, settings.listen_port)

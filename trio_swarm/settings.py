@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trio_swarm.errors import ConfigError
 from trio_swarm.events import Event
 
 DEFAULT_TRACKER = "udp://127.0.0.1:6969"
@@ -15,18 +15,17 @@ DEFAULT_TRACKER = "udp://127.0.0.1:6969"
 def default_state_folder() -> Path:
     """Return the folder for resume state: `$XDG_STATE_HOME/trio-swarm`, or below `~/.local`.
 
-    As the XDG Base Directory Specification asks, a relative `$XDG_STATE_HOME` is ignored. Raises
-    ConfigError where the user has no home folder (a bare user id in a container, say).
+    As the XDG Base Directory Specification asks, a relative `$XDG_STATE_HOME` is ignored. Where the
+    user has no home folder (a bare user id in a container, say) the path begins with `~`: nothing
+    can be kept there, which is told when it is tried.
     """
     base = os.environ.get("XDG_STATE_HOME", "")
-    try:
-        state = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
-    except RuntimeError as error:
-        raise ConfigError(
-            "this user has no home folder to keep resume state in: name a folder with --state-dir "
-            "(state_folder below [node] in TOML), or set HOME"
-        ) from error
-    return state / "trio-swarm"
+    if base.startswith("/"):
+        return Path(base, "trio-swarm")
+    home = Path("~")
+    with suppress(RuntimeError):
+        home = Path.home()
+    return home / ".local" / "state" / "trio-swarm"
 
 
 def ignore_event(_event: Event) -> None:

@@ -62,7 +62,7 @@ def expanded(path: Path | None) -> Path | None:
 
 
 def state_folder(path: Path | None) -> Path:
-    """Return the folder of `--state-dir`, or the default; ConfigError if there cannot be one."""
+    """Return the folder of `--state-dir`, or the default; ConfigError if it is no folder."""
     folder = expanded(path) or default_state_folder()
     if is_there(folder) and not is_folder(folder):
         raise ConfigError(f"--state-dir: {folder} is not a folder")

@@ -21,7 +21,10 @@ from trio_swarm.storage.disk_errors import storage_error
 
 
 class StateFolder:
-    """Names the files of one state folder; creates it when first needed."""
+    """Names the files of one state folder; creates it when first needed.
+
+    A path that begins with `~` stands for a home folder that there is none of: a StateFolderError.
+    """
 
     __slots__ = ("folder",)
 
@@ -50,6 +53,8 @@ class StateFolder:
 
     def _made(self, name: str) -> Path:
         folder = self.folder / name
+        if self.folder.parts[:1] == ("~",):  # or a folder of that name would be made right here
+            raise StateFolderError("this user has no home folder", path=self.folder)
         with state_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
