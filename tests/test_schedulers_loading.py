@@ -385,3 +385,28 @@ def test_an_offer_cannot_be_changed() -> None:
     offer = load_strategies().offers("scheduler")[0]
     with pytest.raises(AttributeError):
         offer.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("class Odd(Exception):\n def __str__(self): raise ValueError\nraise Odd\n", "Odd"),
+        ("class Odd(BaseException): pass\nraise Odd('x')\n", "Odd: x"),
+        ("raise RuntimeError('x' * 1_000_000)\n", "RuntimeError: xxx"),
+        (r"raise RuntimeError('\x1b[31m\u202e\nred')", r"RuntimeError: \\x1b\[31m\\u202e red"),
+    ],
+)
+def test_whatever_a_plugin_raises_is_one_short_line(write: Write, source: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be imported: {told}") as caught:
+        load_strategies([write("odd.py", source)])
+    assert len(str(caught.value)) < 1200
+    assert str(caught.value).isprintable()
+
+
+def test_what_was_typed_is_quoted_in_short() -> None:
+    long = "x" * 1_000_000
+    known = "random_first_pieces"
+    for name, options in ((long, {}), ("rarest-first", {long: 1}), ("rarest-first", {known: long})):
+        with pytest.raises(ConfigError) as caught:
+            load_strategies().scheduler(name, options)
+        assert len(str(caught.value)) < 2000

@@ -10,6 +10,9 @@ SHOWN_LENGTH: Final = 160
 """Characters of a stranger's text in a message: two lines of a terminal. Names and reasons that are
 meant to be read are shorter, and what is longer was not written for people."""
 
+ERROR_TEXT_LENGTH: Final = 1000
+"""Characters of a plugin's error: whoever wrote the plugin may need them all."""
+
 _CUT = "…"
 
 _JOINERS = "\u200c\u200d"
@@ -44,6 +47,35 @@ def shown(text: str | bytes, limit: int = SHOWN_LENGTH) -> str:
             return _cut(parts, limit)
         parts.append(part)
     return "".join(parts)
+
+
+def quoted(value: object, limit: int = SHOWN_LENGTH) -> str:
+    """Return `value`, given where something else was expected, as Python writes it, but bounded."""
+    if isinstance(value, str | bytes):
+        value = value[: limit + 1]
+    return shown(repr(value), limit)
+
+
+def error_text(error: BaseException) -> str:
+    """Return another author's error on one bounded line: its type, which often says most, and text.
+
+    An error that cannot even say its text is its type alone.
+    """
+    kind = type(error).__name__
+    text = _text_of(error)
+    return shown(f"{kind}: {text}" if text else kind, ERROR_TEXT_LENGTH)
+
+
+def error_words(error: BaseException) -> str:
+    """Return the text of another author's error, as `error_text`, or its type if it has none."""
+    return shown(_text_of(error) or type(error).__name__, ERROR_TEXT_LENGTH)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return " ".join(str(error)[: 4 * ERROR_TEXT_LENGTH].split())
+    except Exception:  # noqa: BLE001 - it is a plugin's, and may raise anything
+        return ""
 
 
 def _escaped(character: str) -> str:

@@ -26,6 +26,7 @@ from trio_swarm.cli.tables import width_of_terminal, wrapped
 from trio_swarm.cli.text import count_text
 from trio_swarm.cli.torrent_files import write_new_file
 from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.foreign_text import quoted
 from trio_swarm.schedulers.loading import AXES, Axis, Offer, Strategies, load_strategies
 from trio_swarm.testing.cards import ReportCard, built_in_strategies, report_card
 
@@ -146,7 +147,7 @@ def _find(loaded: Strategies, name: str, axis: Axis | None) -> Offer:
             f"{each}s: {', '.join(sorted(offer.name for offer in loaded.offers(each)))}"
             for each in AXES
         )
-        raise ConfigError(f"there is no strategy {name!r} ({known})")
+        raise ConfigError(f"there is no strategy {quoted(name)} ({known})")
     return found[0]
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from trio_swarm.errors import ConfigError
+from trio_swarm.foreign_text import quoted
 from trio_swarm.schedulers.loading import Axis
 
 MOST_LETTERS = 50
@@ -63,8 +64,9 @@ def package_name(name: str) -> str:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > MOST_LETTERS:
         raise ConfigError(
-            f"{name!r} is no name for a strategy: expected at most {MOST_LETTERS} small letters, "
-            "digits and single hyphens between them, beginning with a letter, as in near-first"
+            f"{quoted(name)} is no name for a strategy: expected at most {MOST_LETTERS} small "
+            "letters, digits and single hyphens between them, beginning with a letter, as in "
+            "near-first"
         )
 
 

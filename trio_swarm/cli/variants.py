@@ -8,6 +8,7 @@ from typing import NamedTuple
 from trio_swarm.cli.options import flagged
 from trio_swarm.config.values import parse_option
 from trio_swarm.errors import ConfigError
+from trio_swarm.foreign_text import quoted
 from trio_swarm.schedulers.loading import Axis, Strategies
 from trio_swarm.schedulers.options import Option, convert_options
 
@@ -46,7 +47,7 @@ def read_variant(
     name = name.strip()
     offer = strategies.offer(axis, name)
     by_name = {option.name: option for option in offer.options}
-    where = f"{axis} {name!r}"
+    where = f"{axis} {quoted(name)}"
     texts = dict(_pair("--option", each) for each in extra)
     if inline.strip():
         texts |= dict(_pair(flag, each) for each in _NEXT_OPTION.split(inline))

@@ -30,6 +30,7 @@ from trio_swarm.config.model import (
 )
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.foreign_text import error_words, quoted
 from trio_swarm.named_paths import is_there, read_whole
 from trio_swarm.schedulers.loading import Axis, load_strategies
 from trio_swarm.tracker.settings import LEAST_LEASE
@@ -325,7 +326,7 @@ class _Reader:
         try:
             return self.file.parent / Path(raw).expanduser()
         except RuntimeError as error:  # no such user, or no home
-            return self.fail(key, f"{error}: {raw!r}")
+            return self.fail(key, f"{error_words(error)}: {quoted(raw)}")
 
     def parsed(self, mark: Parsed, raw: object, key: str) -> Any:
         try:
@@ -391,7 +392,7 @@ def _axis_of(key: str) -> Axis:
 
 
 def _below(key: str, name: str) -> str:
-    part = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else repr(name)
+    part = name if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) else quoted(name)
     return f"{key}.{part}" if key else part
 
 

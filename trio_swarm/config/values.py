@@ -7,6 +7,7 @@ adds the file and key, or the flag.
 import re
 
 from trio_swarm.errors import ConfigError
+from trio_swarm.foreign_text import quoted
 from trio_swarm.protocol.addresses import Address, parse_host_port
 from trio_swarm.protocol.tracker_urls import parse_tracker_url
 
@@ -43,7 +44,7 @@ def parse_piece_length(value: object) -> int:
     """Return bytes of a piece from a size: a power of two, 16 KiB to 64 MiB."""
     length = parse_size(value)
     if not MIN_PIECE_LENGTH <= length <= MAX_PIECE_LENGTH or length & (length - 1):
-        raise ConfigError(f"expected a power of two from 16KiB to 64MiB, got {value!r}")
+        raise ConfigError(f"expected a power of two from 16KiB to 64MiB, got {quoted(value)}")
     return length
 
 
@@ -64,12 +65,12 @@ def _scaled(value: object, factors: dict[str, float], expected: str) -> int:
         number, unit = match.groups()
         factor = factors.get(unit.lower())
         if factor is None:
-            raise ConfigError(f"expected {expected}, got {value!r}")
+            raise ConfigError(f"expected {expected}, got {quoted(value)}")
         size = int(float(number) * factor) if "." in number else int(int(number) * factor)
     else:
-        raise ConfigError(f"expected {expected}, got {value!r}")
+        raise ConfigError(f"expected {expected}, got {quoted(value)}")
     if not 0 <= size <= MAX_SIZE:
-        raise ConfigError(f"expected {expected}, got {value!r}, which is out of range")
+        raise ConfigError(f"expected {expected}, got {quoted(value)}, which is out of range")
     return size
 
 
@@ -79,14 +80,14 @@ def parse_listen(value: object) -> Address:
         value = str(value)
     expected = "HOST:PORT, :PORT or PORT"
     if not isinstance(value, str):
-        raise ConfigError(f"expected {expected}, got {value!r}")
+        raise ConfigError(f"expected {expected}, got {quoted(value)}")
     text = value.strip()
     if text.isdecimal():
         text = f":{text}"
     try:
         host, port = parse_host_port(text)
     except ConfigError as error:
-        raise ConfigError(f"expected {expected}, got {value!r}") from error
+        raise ConfigError(f"expected {expected}, got {quoted(value)}") from error
     return ("" if host == "*" else host), port
 
 
@@ -94,20 +95,20 @@ def parse_peer(value: object) -> Address:
     """Return the (host, port) of one peer to connect to, from `HOST:PORT`."""
     expected = "HOST:PORT of a peer"
     if not isinstance(value, str):
-        raise ConfigError(f"expected {expected}, got {value!r}")
+        raise ConfigError(f"expected {expected}, got {quoted(value)}")
     try:
         host, port = parse_host_port(value.strip())
     except ConfigError as error:
-        raise ConfigError(f"expected {expected}, got {value!r}") from error
+        raise ConfigError(f"expected {expected}, got {quoted(value)}") from error
     if not host or not port:
-        raise ConfigError(f"expected {expected}, got {value!r}")
+        raise ConfigError(f"expected {expected}, got {quoted(value)}")
     return host, port
 
 
 def parse_tracker(value: object) -> str:
     """Return a tracker's URL, checked: `udp://HOST:PORT`, `http://…` or `https://…`."""
     if not isinstance(value, str):
-        raise ConfigError(f"expected a tracker's URL such as udp://HOST:6969, got {value!r}")
+        raise ConfigError(f"expected a tracker's URL such as udp://HOST:6969, got {quoted(value)}")
     url = value.strip()
     parse_tracker_url(url)
     return url
@@ -122,7 +123,7 @@ def parse_info_hash(value: object) -> bytes:
     """Return the 20 bytes of an info-hash typed as 40 hex digits."""
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{40}", value.strip()):
         return bytes.fromhex(value.strip())
-    raise ConfigError(f"expected an info-hash of 40 hex digits, got {value!r}")
+    raise ConfigError(f"expected an info-hash of 40 hex digits, got {quoted(value)}")
 
 
 MIN_HASH_PREFIX = 4
@@ -143,7 +144,7 @@ def parse_hash_or_prefix(value: object) -> bytes | str:
     except ConfigError:
         raise ConfigError(
             f"expected an info-hash of 40 hex digits, or the first {MIN_HASH_PREFIX} or more, "
-            f"got {value!r}"
+            f"got {quoted(value)}"
         ) from None
 
 
@@ -151,5 +152,5 @@ def parse_option(text: str) -> tuple[str, str]:
     """Return key and value of one `--option KEY=VALUE`."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise ConfigError(f"expected KEY=VALUE, got {text!r}")
+        raise ConfigError(f"expected KEY=VALUE, got {quoted(text)}")
     return key.strip(), value

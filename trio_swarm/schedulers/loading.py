@@ -23,6 +23,7 @@ import pluggy
 from msgspec import Struct
 
 from trio_swarm.errors import ConfigError
+from trio_swarm.foreign_text import error_text, error_words, quoted
 from trio_swarm.schedulers import builtin, hookspecs
 from trio_swarm.schedulers.api import Choker, Scheduler, Uploader
 from trio_swarm.schedulers.options import Option, convert_options, options_text, read_options
@@ -131,7 +132,7 @@ class Strategies:
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         broken = "".join(f"; not loaded: {problem}" for problem in self.problems)
         raise ConfigError(
-            f"there is no {axis} {name!r}{hint}; known are: {', '.join(known)}{broken}"
+            f"there is no {axis} {quoted(name)}{hint}; known are: {', '.join(known)}{broken}"
         )
 
     def scheduler(
@@ -165,15 +166,17 @@ class Strategies:
         text_values: bool,  # noqa: FBT001 - passed on from three keyword-only parameters
     ) -> object:
         offer = self.offer(axis, name)
-        where = f"{axis} {name!r}"
+        where = f"{axis} {quoted(name)}"
         keywords = convert_options(offer.options, options, text_values=text_values, where=where)
         try:
             made = offer.factory(**keywords)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {error}; {options_text(offer.options)}") from error
-        except Exception as error:
             raise ConfigError(
-                f"{where} of {offer.origin} failed to start: {_describe(error)}"
+                f"{where}: {error_words(error)}; {options_text(offer.options)}"
+            ) from error
+        except (Exception, SystemExit) as error:
+            raise ConfigError(
+                f"{where} of {offer.origin} failed to start: {error_text(error)}"
             ) from error
         for method in _METHODS[axis]:
             if not callable(getattr(made, method, None)):
@@ -251,8 +254,8 @@ def _offers(axis: Axis, hook: str, function: Callable[[], Any], origin: str) -> 
     """Yield what one hook of one plugin returns."""
     try:
         factories = function()
-    except Exception as error:
-        raise ConfigError(f"{origin}: {hook} failed: {_describe(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{origin}: {hook} failed: {error_text(error)}") from error
     if not isinstance(factories, Mapping):
         raise ConfigError(
             f"{origin}: {hook} must return a mapping of names to factories, "
@@ -261,12 +264,15 @@ def _offers(axis: Axis, hook: str, function: Callable[[], Any], origin: str) -> 
     for name, factory in factories.items():
         if not isinstance(name, str) or not name or not callable(factory):
             raise ConfigError(
-                f"{origin}: {hook} must map names to callables, not {name!r} to {factory!r}"
+                f"{origin}: {hook} must map names to callables, "
+                f"not {quoted(name)} to {quoted(factory)}"
             )
         try:
             options = read_options(factory)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{origin}: the options of {name!r}: {error}") from error
+            raise ConfigError(
+                f"{origin}: the options of {quoted(name)}: {error_words(error)}"
+            ) from error
         summary = (inspect.getdoc(factory) or "").partition("\n")[0].strip()
         yield Offer(name, axis, origin, summary, options, factory)
 
@@ -282,7 +288,7 @@ def _import_entry_point(entry_point: "EntryPoint", origin: str) -> object:
     try:
         return entry_point.load()
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"{origin}: cannot be imported: {_describe(error)}") from error
+        raise ConfigError(f"{origin}: cannot be imported: {error_text(error)}") from error
 
 
 def _plugin_files(paths: Sequence[Path]) -> list[Path]:
@@ -336,13 +342,9 @@ def _import_file(path: Path, origin: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise  # a person's
+    except BaseException as error:
         del sys.modules[name]
-        raise ConfigError(f"{origin}: cannot be imported: {_describe(error)}") from error
+        raise ConfigError(f"{origin}: cannot be imported: {error_text(error)}") from error
     return module
-
-
-def _describe(error: BaseException) -> str:
-    """Return the error in one line, with its type, which often says more than its text."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 
 from trio_swarm.errors import ConfigError
+from trio_swarm.foreign_text import error_words, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,13 @@ def convert_options(
     for name, value in given.items():
         option = by_name.get(name)
         if option is None:
-            raise ConfigError(f"{where} has no option {name!r}; {options_text(known)}")
+            raise ConfigError(f"{where} has no option {quoted(name)}; {options_text(known)}")
         try:
             result[name] = _convert(option.annotation, value, text=text_values)
         except (msgspec.ValidationError, ValueError) as error:
             raise ConfigError(
-                f"{where}: option {name!r} must be {option.type}, not {value!r} ({error}); "
-                f"{options_text(known)}"
+                f"{where}: option {name!r} must be {option.type}, not {quoted(value)} "
+                f"({error_words(error)}); {options_text(known)}"
             ) from error
     missing = [option.name for option in known if option.required and option.name not in result]
     if missing:

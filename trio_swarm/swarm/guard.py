@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, cast
 
 from trio_swarm.errors import SchedulerError
+from trio_swarm.foreign_text import error_text
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import (
     Assignment,
@@ -98,7 +99,7 @@ class GuardedScheduler:
             reading.faults.setdefault(str(error), str(error))
         except Exception as error:  # noqa: BLE001  a plugin may raise anything, the download goes on
             kind = type(error).__name__
-            reading.faults.setdefault(kind, f"raised {kind}: {error}")
+            reading.faults.setdefault(kind, f"raised {error_text(error)}")
         took = self._timer() - start
         if took > allowed and not reading.faults:
             reading.faults["slow"] = f"took {took * 1e3:.0f} ms of {allowed * 1e3:.0f} ms"
@@ -435,4 +436,4 @@ class _TimedCall:
             self.count.fault(*error.args)
         else:
             kind = type(error).__name__
-            self.count.fault(kind, f"raised {kind}: {error}")
+            self.count.fault(kind, f"raised {error_text(error)}")

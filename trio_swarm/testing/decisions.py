@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from trio_swarm.foreign_text import error_text
+
 Data = TypeVar("Data")
 
 MOST_ITEMS = 100_000
@@ -59,7 +61,7 @@ def _outcome(strategy: Any, call: Call) -> object:
     try:
         result = decide(strategy, call)
     except Exception as error:  # noqa: BLE001  a strategy may raise anything
-        return f"{type(error).__name__}: {error}"
+        return error_text(error)
     if isinstance(result, list):
         return [tuple(each) if isinstance(each, tuple) else each for each in result]
     return result

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, settings
 
+from trio_swarm.foreign_text import error_text
 from trio_swarm.schedulers.loading import Axis
 from trio_swarm.testing.contracts import contract_of, examined
 from trio_swarm.testing.properties import ContractError, Subject
@@ -54,7 +55,7 @@ def examine(
             except ContractError as error:
                 holds, reason = False, str(error)
             except Exception as error:  # noqa: BLE001  a strategy may raise anything
-                holds, reason = False, f"{name} raised {type(error).__name__}: {error}"
+                holds, reason = False, f"{name} raised {error_text(error)}"
             yield Examination(each.name, each.promise, holds, reason)
     finally:
         settings.load_profile(before)

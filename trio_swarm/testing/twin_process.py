@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from trio_swarm.foreign_text import error_text
 from trio_swarm.testing.decisions import decide_all
 
 
@@ -20,7 +21,7 @@ def main() -> None:
         _import(module)
         factory = pickle.loads(pickled)  # noqa: S301  of the process that started this one
     except Exception as error:  # noqa: BLE001  an author's module may raise anything
-        answer = f"{type(error).__name__}: {error}"
+        answer = error_text(error)
     while True:
         pickle.dump(answer, answers)
         answers.flush()
