@@ -4,7 +4,9 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -70,11 +72,35 @@ def play_all(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         try:
-            yield from pool.map(_play, tasks)
+            # Not pool.map, which cancels what is left: ending its workers then, Python 3.11's pool
+            # fails on what is cancelled, with a traceback.
+            with _signals_held():
+                played = deque(pool.submit(_play, task) for task in tasks)
+            while played:
+                yield played.popleft().result()
         except BaseException:  # Ctrl-C, above all: nobody waits for what is being played
             for worker in multiprocessing.active_children():
                 worker.kill()
             raise
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Answer signals behind the block: a worker cut off as it starts would print a traceback."""
+    held: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if callable(handler := signal.getsignal(number)):
+                handlers[number] = handler
+                signal.signal(number, lambda received, _frame: held.append(received))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if held:
+        signal.raise_signal(held[0])
 
 
 def _end_with_parent() -> None:
