@@ -124,27 +124,31 @@ class FileAccess:
         at = 0
         for span, part in zip(spans, self._slices(spans), strict=True):
             end = at + part.length
-            while at < end:
-                if part.fd is None:
-                    buffer[at:end] = bytes(end - at)
-                    count = end - at
-                else:
-                    with disk_errors(self._path(span.file)):
-                        offset = part.offset + part.length - (end - at)
-                        count = os.preadv(part.fd, [buffer[at:end]], offset)
-                if not count:
-                    raise FileChangedError("is shorter now than before", path=self._path(span.file))
-                at += count
-            if part.fd is not None:
-                # After reading: then what was read is what was verified.
-                status = os.fstat(part.fd)
-                if self.known is None or self.known.get(span.file) != (
-                    status.st_size,
-                    status.st_mtime_ns,
-                    status.st_ctime_ns,
-                    status.st_ino,
-                ):
-                    self._require_served(span.file, part.fd)
+            if part.fd is None:
+                buffer[at:end] = bytes(part.length)
+            else:
+                self._read_slice(span.file, part.fd, part.offset, buffer[at:end])
+            at = end
+
+    def _read_slice(self, file: int, descriptor: int, offset: int, buffer: memoryview) -> None:
+        while buffer:
+            try:
+                count = os.preadv(descriptor, [buffer], offset)
+            except OSError as error:
+                raise storage_error(error, self._path(file)) from error
+            if not count:
+                raise FileChangedError("is shorter now than before", path=self._path(file))
+            offset += count
+            buffer = buffer[count:]
+        # After reading: then what was read is what was verified.
+        status = os.fstat(descriptor)
+        if self.known is None or self.known.get(file) != (
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_ino,
+        ):
+            self._require_served(file, descriptor)
 
     def read(self, piece: int, begin: int, length: int) -> bytes:
         """Return the bytes of a block; any thread."""
