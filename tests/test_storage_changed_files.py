@@ -100,6 +100,26 @@ def test_what_others_change_between_two_pieces_is_fetched_again(
     sample.assert_at(files.root)
 
 
+def test_each_file_of_a_piece_that_others_changed_is_verified_once(tmp_path: Path) -> None:
+    """What was written before the next changed file was found is no change of others, too."""
+    sample = folder([*[1000] * 12, PIECE * 2])
+    files = begin(sample, tmp_path, *range(sample.info.piece_count))
+    small = [files.root.joinpath(*entry.path) for entry in sample.info.files[:12]]
+    for path in small:
+        overwrite(path)
+    assert files.verify_again().lost & 1
+    for path in small:
+        path.touch()
+    sample.write(files, 0)
+    assert files.have & 1
+    changed: list[int] = []
+    while (changes := files.take_changes()) is not None:
+        changed += changes.files
+    assert sorted(changed) == list(range(12))
+    fetch_the_rest(files, sample)
+    sample.assert_at(files.root)
+
+
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("sample", [one_file(30), folder()], ids=["file", "folder"])
 def test_what_others_change_after_the_last_piece_is_not_finished(

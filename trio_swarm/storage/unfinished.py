@@ -121,12 +121,25 @@ class Unfinished:
                 batch.write(piece, data)
             except FileChangedError:
                 batch.let_go(batch.changed)
-                lost = self._verify_anew({batch.changed})
-                self.changes.append(Changes(files=[batch.changed], lost=lost))
+                # All of them at once: each time the journal is written anew.
+                changed = {batch.changed} | self._changed_beside(batch)
+                lost = self._verify_anew(changed)
+                self.changes.append(Changes(files=sorted(changed), lost=lost))
                 self._log.begin(rest)
             else:
                 return
         raise _restless(self._access, batch.changed)
+
+    def _changed_beside(self, batch: WriteBatch) -> set[int]:
+        """Return the files that others changed, of those that the batch did not write to."""
+        known = self._log.stamps
+        return {
+            file
+            for file, stamp in self._access.scan().items()
+            if known.get(file, stamp) != stamp
+            and file not in batch.held
+            and file not in batch.stamps
+        }
 
     def _known(self, file: int) -> Stamp | None:
         return self._log.stamps.get(file)
