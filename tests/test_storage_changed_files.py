@@ -20,6 +20,7 @@ from trio_swarm.piece_sets import full_set, iterate
 from trio_swarm.storage import TorrentFiles, foreign_writers, hash_share
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.layout import Span
+from trio_swarm.storage.placement import Placement
 
 
 def overwrite(path: Path, at: int = 0, data: bytes = b"changed") -> None:
@@ -133,6 +134,48 @@ def test_what_others_change_after_the_last_piece_is_not_finished(
     assert not files.have & 1
     fetch_the_rest(files, sample)
     sample.assert_at(files.root)
+
+
+@pytest.mark.parametrize("sample", [one_file(6), folder()], ids=["file", "folder"])
+def test_what_is_changed_while_it_gets_its_final_name_loses_it_again(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the change hides behind the ctime of the new name."""
+    if foreign_writers._inotify_init is None and sample.info.is_single_file:
+        pytest.skip("the system has no inotify(7)")
+    files = begin(sample, tmp_path, *range(sample.info.piece_count))
+    publish = Placement.publish
+
+    def harm_and_publish(self: Placement) -> None:
+        overwrite_and_hide(part_of(files, sample))
+        publish(self)
+
+    monkeypatch.setattr(Placement, "publish", harm_and_publish)
+    with pytest.raises(FileChangedError, match="is being changed"):
+        files.finish()
+    monkeypatch.setattr(Placement, "publish", publish)
+    assert not (tmp_path / "downloads" / sample.info.name).exists()
+    files.verify_again()
+    assert not files.have & 1
+    fetch_the_rest(files, sample)
+    sample.assert_at(files.root)
+
+
+def test_a_finished_download_watches_nothing_any_more(tmp_path: Path) -> None:
+    """A person has 128 instances of inotify(7) for all programs (fs.inotify.max_user_instances)."""
+
+    def watches() -> int:
+        places = Path("/proc/self/fd").iterdir()
+        return sum(os.path.islink(p) and "inotify" in os.readlink(p) for p in places)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("the system does not list a process's open files")
+    before = watches()
+    sample = one_file(6)
+    files = begin(sample, tmp_path, *range(6))
+    assert watches() > before
+    files.finish()
+    assert watches() == before
 
 
 @pytest.mark.parametrize("can_watch", [True, False])
