@@ -13,7 +13,7 @@ from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.foreign_writers import ForeignWriters
 from trio_swarm.storage.journal import Stamp, stamp_of
 from trio_swarm.storage.layout import Layout, Span
-from trio_swarm.storage.reservation import extend
+from trio_swarm.storage.reservation import extend, is_in_memory
 from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32
@@ -63,6 +63,7 @@ class FileAccess:
         self._copied: IO[bytes] | None = None
         self._present: set[int] = set()
         self._unsized: set[int] = set()
+        self._is_in_memory: bool | None = None
 
     def scan(self) -> dict[int, Stamp]:
         """Return the stamps of all files there are now; special files and links are errors."""
@@ -274,6 +275,15 @@ class FileAccess:
             self.writing.release(file)
         elif stamp.size > self.layout.lengths[file]:
             self._require_size(file, stamp.size)
+
+    def has_true_stamps(self, descriptor: int) -> bool:
+        """Tell whether every write to an open file changes its stamp.
+
+        Files in memory (tmpfs) keep theirs when they are written to through a mapping.
+        """
+        if self._is_in_memory is None:
+            self._is_in_memory = is_in_memory(descriptor)
+        return not self._is_in_memory
 
     def watch(self, file: int) -> None:
         """Have `writers` watch a file from now on."""

@@ -76,7 +76,7 @@ class WriteBatch:
         descriptor = self.held[file] = access.writing.acquire(file)
         # What this batch wrote before, of a piece that is written again, is no change of others.
         known = self.stamps.get(file) or self._known(file)
-        if known is None and is_brief:
+        if known is None and is_brief and access.has_true_stamps(descriptor):
             # Made, written and stamped at once: nobody has it open, and watching would take longer.
             return descriptor
         self.watched.add(file)
