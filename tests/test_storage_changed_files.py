@@ -1,7 +1,9 @@
 """Files that somebody else changes, at any moment: nothing wrong is kept, finished or served."""
 
+import mmap
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from trio_swarm.piece_sets import full_set, iterate
 from trio_swarm.storage import TorrentFiles, foreign_writers, hash_share
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.layout import Span
+from trio_swarm.storage.placement import Placement
 
 
 def overwrite(path: Path, at: int = 0, data: bytes = b"changed") -> None:
@@ -50,8 +53,6 @@ def replace_by_equal_size(path: Path) -> None:
 
 
 def write_through_a_mapping(path: Path) -> None:
-    import mmap
-
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as view:
         view[3:10] = b"changed"
         view.flush()
@@ -100,6 +101,26 @@ def test_what_others_change_between_two_pieces_is_fetched_again(
     sample.assert_at(files.root)
 
 
+def test_each_file_of_a_piece_that_others_changed_is_verified_once(tmp_path: Path) -> None:
+    """What was written before the next changed file was found is no change of others, too."""
+    sample = folder([*[1000] * 12, PIECE * 2])
+    files = begin(sample, tmp_path, *range(sample.info.piece_count))
+    small = [files.root.joinpath(*entry.path) for entry in sample.info.files[:12]]
+    for path in small:
+        overwrite(path)
+    assert files.verify_again().lost & 1
+    for path in small:
+        path.touch()
+    sample.write(files, 0)
+    assert files.have & 1
+    changed: list[int] = []
+    while (changes := files.take_changes()) is not None:
+        changed += changes.files
+    assert sorted(changed) == list(range(12))
+    fetch_the_rest(files, sample)
+    sample.assert_at(files.root)
+
+
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("sample", [one_file(30), folder()], ids=["file", "folder"])
 def test_what_others_change_after_the_last_piece_is_not_finished(
@@ -113,6 +134,74 @@ def test_what_others_change_after_the_last_piece_is_not_finished(
     assert not files.have & 1
     fetch_the_rest(files, sample)
     sample.assert_at(files.root)
+
+
+@pytest.mark.parametrize("sample", [one_file(6), folder()], ids=["file", "folder"])
+def test_what_is_changed_while_it_gets_its_final_name_loses_it_again(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the change hides behind the ctime of the new name."""
+    if foreign_writers._inotify_init is None and sample.info.is_single_file:
+        pytest.skip("the system has no inotify(7)")
+    files = begin(sample, tmp_path, *range(sample.info.piece_count))
+    publish = Placement.publish
+
+    def harm_and_publish(self: Placement) -> None:
+        overwrite_and_hide(part_of(files, sample))
+        publish(self)
+
+    monkeypatch.setattr(Placement, "publish", harm_and_publish)
+    with pytest.raises(FileChangedError, match="is being changed"):
+        files.finish()
+    monkeypatch.setattr(Placement, "publish", publish)
+    assert not (tmp_path / "downloads" / sample.info.name).exists()
+    files.verify_again()
+    assert not files.have & 1
+    fetch_the_rest(files, sample)
+    sample.assert_at(files.root)
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_write_through_a_mapping_of_a_file_in_memory_is_found_at_the_end(
+    *, is_resumed: bool
+) -> None:
+    """tmpfs stamps no write to a page that was mapped by reading it (Linux 6.18)."""
+    place = Path("/dev/shm")
+    if not os.access(place, os.W_OK) or foreign_writers._inotify_init is None:
+        pytest.skip("there is no file system in memory here, or no inotify(7)")
+    sample = folder([PIECE - 10, 5, PIECE])
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        files = begin(sample, Path(name), *range(sample.info.piece_count))
+        if is_resumed:
+            files.close()
+            files = begin(sample, Path(name))
+        small = files.root.joinpath(*sample.info.files[1].path)
+        before = small.stat()
+        with small.open("r+b") as file, mmap.mmap(file.fileno(), 0) as view:
+            view[0] ^= 255
+        assert small.stat() == before
+        with pytest.raises(FileChangedError, match="fetched again"):
+            files.finish()
+        fetch_the_rest(files, sample)
+        sample.assert_at(files.root)
+        files.close()
+
+
+def test_a_finished_download_watches_nothing_any_more(tmp_path: Path) -> None:
+    """A person has 128 instances of inotify(7) for all programs (fs.inotify.max_user_instances)."""
+
+    def watches() -> int:
+        places = Path("/proc/self/fd").iterdir()
+        return sum(p.is_symlink() and "inotify" in str(p.readlink()) for p in places)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("the system does not list a process's open files")
+    before = watches()
+    sample = one_file(6)
+    files = begin(sample, tmp_path, *range(6))
+    assert watches() > before
+    files.finish()
+    assert watches() == before
 
 
 @pytest.mark.parametrize("can_watch", [True, False])

@@ -152,7 +152,7 @@ def test_without_reserved_blocks_files_are_sparse(
     elif failing == "fails":
         monkeypatch.setattr(reservation, "_fallocate", lambda *_: -1)
     elif failing == "in memory":
-        monkeypatch.setattr(reservation, "_is_in_memory", lambda _: True)
+        monkeypatch.setattr(reservation, "is_in_memory", lambda _: True)
     else:
         full = SimpleNamespace(f_bavail=1, f_frsize=4096)
         monkeypatch.setattr(os, "fstatvfs", lambda _: full)
@@ -166,9 +166,9 @@ def test_without_reserved_blocks_files_are_sparse(
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a file system in memory")
 def test_a_file_in_memory_is_told_from_others() -> None:
     with tempfile.TemporaryFile(dir="/dev/shm") as in_memory:
-        assert reservation._is_in_memory(in_memory.fileno())
+        assert reservation.is_in_memory(in_memory.fileno())
     with Path("/proc/self/status").open() as other:
-        assert not reservation._is_in_memory(other.fileno())
+        assert not reservation.is_in_memory(other.fileno())
 
 
 def test_files_and_folders_get_ordinary_modes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.foreign_writers import ForeignWriters
 from trio_swarm.storage.journal import Stamp, stamp_of
 from trio_swarm.storage.layout import Layout, Span
-from trio_swarm.storage.reservation import extend
+from trio_swarm.storage.reservation import extend, is_in_memory
 from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32
@@ -63,6 +63,7 @@ class FileAccess:
         self._copied: IO[bytes] | None = None
         self._present: set[int] = set()
         self._unsized: set[int] = set()
+        self._is_in_memory: bool | None = None
 
     def scan(self) -> dict[int, Stamp]:
         """Return the stamps of all files there are now; special files and links are errors."""
@@ -124,27 +125,31 @@ class FileAccess:
         at = 0
         for span, part in zip(spans, self._slices(spans), strict=True):
             end = at + part.length
-            while at < end:
-                if part.fd is None:
-                    buffer[at:end] = bytes(end - at)
-                    count = end - at
-                else:
-                    with disk_errors(self._path(span.file)):
-                        offset = part.offset + part.length - (end - at)
-                        count = os.preadv(part.fd, [buffer[at:end]], offset)
-                if not count:
-                    raise FileChangedError("is shorter now than before", path=self._path(span.file))
-                at += count
-            if part.fd is not None:
-                # After reading: then what was read is what was verified.
-                status = os.fstat(part.fd)
-                if self.known is None or self.known.get(span.file) != (
-                    status.st_size,
-                    status.st_mtime_ns,
-                    status.st_ctime_ns,
-                    status.st_ino,
-                ):
-                    self._require_served(span.file, part.fd)
+            if part.fd is None:
+                buffer[at:end] = bytes(part.length)
+            else:
+                self._read_slice(span.file, part.fd, part.offset, buffer[at:end])
+            at = end
+
+    def _read_slice(self, file: int, descriptor: int, offset: int, buffer: memoryview) -> None:
+        while buffer:
+            try:
+                count = os.preadv(descriptor, [buffer], offset)
+            except OSError as error:
+                raise storage_error(error, self._path(file)) from error
+            if not count:
+                raise FileChangedError("is shorter now than before", path=self._path(file))
+            offset += count
+            buffer = buffer[count:]
+        # After reading: then what was read is what was verified.
+        status = os.fstat(descriptor)
+        if self.known is None or self.known.get(file) != (
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_ino,
+        ):
+            self._require_served(file, descriptor)
 
     def read(self, piece: int, begin: int, length: int) -> bytes:
         """Return the bytes of a block; any thread."""
@@ -270,6 +275,15 @@ class FileAccess:
             self.writing.release(file)
         elif stamp.size > self.layout.lengths[file]:
             self._require_size(file, stamp.size)
+
+    def has_true_stamps(self, descriptor: int) -> bool:
+        """Tell whether every write to an open file changes its stamp.
+
+        Files in memory (tmpfs) keep theirs when they are written to through a mapping.
+        """
+        if self._is_in_memory is None:
+            self._is_in_memory = is_in_memory(descriptor)
+        return not self._is_in_memory
 
     def watch(self, file: int) -> None:
         """Have `writers` watch a file from now on."""

@@ -104,6 +104,12 @@ class ForeignWriters:
             self._drain()
             return file not in self._watches or file in self._touched
 
+    def was_written(self, file: int) -> bool:
+        """Tell whether somebody surely had the file open for writing, since it is watched."""
+        with self._lock:
+            self._drain()
+            return file in self._touched
+
     def is_untouched(self, file: int, descriptor: int) -> bool:
         """Tell whether surely nobody else wrote to the file, or is about to.
 

@@ -32,14 +32,12 @@ _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EX
 class Placement:
     """The two paths of one download, `final` and `part`, and the moves between them."""
 
-    __slots__ = ("final", "is_single_file", "part", "was_interrupted")
+    __slots__ = ("final", "is_single_file", "part")
 
     def __init__(self, info: Info, folder: Path) -> None:
         self.final = folder / info.name
         self.part = folder / _part_name(info.name, longest_name(folder))
         self.is_single_file = info.is_single_file
-        self.was_interrupted = False
-        """A crash left both names for the one file, which changed its ctime and nothing else."""
 
     def locate(self) -> Path:
         """Return the path to check: `final` if it exists, otherwise `part`.
@@ -53,7 +51,6 @@ class Placement:
         if part is not None and os.path.samestat(final, part):
             with disk_errors(self.part):
                 self.part.unlink()
-            self.was_interrupted = True
         return self.final
 
     def adopt(self) -> None:

@@ -32,7 +32,7 @@ def extend(descriptor: int, size: int, length: int) -> None:
 
     Raises OSError if it cannot be that long. A lack of room is none yet: what fits is written.
     """
-    if _fallocate is not None and length - size >= LEAST_RESERVED and not _is_in_memory(descriptor):
+    if _fallocate is not None and length - size >= LEAST_RESERVED and not is_in_memory(descriptor):
         room = os.fstatvfs(descriptor)
         if room.f_bavail * room.f_frsize > length - size:
             if _fallocate(descriptor, 0, size, length - size) == 0:
@@ -41,7 +41,8 @@ def extend(descriptor: int, size: int, length: int) -> None:
     os.ftruncate(descriptor, length)
 
 
-def _is_in_memory(descriptor: int) -> bool:
+def is_in_memory(descriptor: int) -> bool:
+    """Tell whether an open file is of a file system in memory (tmpfs)."""
     if _fstatfs is None or sys.platform != "linux":
         return False
     facts = ctypes.create_string_buffer(_STATFS_LENGTH)

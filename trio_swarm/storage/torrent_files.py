@@ -220,13 +220,16 @@ class TorrentFiles:
         access = self._access
         access.create_empty_files()
         before = unfinished.settle_all()
+        was_written = access.writers.was_written(0)
         with access.moving:
             placement.publish()
             access.tree = Tree(placement.final)
         with disk_errors(placement.final.parent):
             sync_folder(placement.final.parent)
         stamps = access.scan()
-        if not _is_only_moved(before, stamps):
+        # A new name changes a file's ctime, but not that of files in a folder.
+        is_moved = before == stamps or (self.info.is_single_file and _is_only_moved(before, stamps))
+        if not is_moved or was_written != access.writers.was_written(0):
             # Changed in this very moment. It loses its name again, and is verified again.
             placement.adopt()
             access.tree = Tree(placement.part)
@@ -341,8 +344,6 @@ class TorrentFiles:
         access.tree = Tree(placement.locate())
         found = self._scan()
         self._refuse_longer(found)
-        if placement.was_interrupted and 0 in state.stamps and _is_only_moved(state.stamps, found):
-            state.stamps = found
         have, hashed, doubted = self._verify(state, found, on_progress, should_stop)
         if self.root == placement.final and doubted:
             # A kill in the moment of the last renaming. There is nothing to go on with meanwhile.
@@ -493,6 +494,7 @@ class TorrentFiles:
         self._unfinished = None
         # From here on it is only read: others may share it, or "download" it and find it done.
         self._placement = None
+        self._access.writers.close()  # a person has few of its kind
         self._unlock()
 
 

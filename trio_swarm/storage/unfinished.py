@@ -65,9 +65,21 @@ class Unfinished:
         self._layout = access.layout
         self._log = log
         self._doubted = set(doubted)
-        self._written: set[int] = set()  # files that we wrote to
+        self._written = self._watch_unstamped()  # files that may be written to unnoticed
         self._lock = threading.RLock()
         self._write_out = write_out
+
+    def _watch_unstamped(self) -> set[int]:
+        """Watch what is had already where stamps do not tell of every write; returns the files."""
+        result: set[int] = set()
+        for file in self._files_of(self._log.have):
+            if not self._layout.stored[file]:
+                continue
+            if self._has_true_stamps(file):
+                break  # so do the others
+            self._access.watch(file)
+            result.add(file)
+        return result
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -121,12 +133,25 @@ class Unfinished:
                 batch.write(piece, data)
             except FileChangedError:
                 batch.let_go(batch.changed)
-                lost = self._verify_anew({batch.changed})
-                self.changes.append(Changes(files=[batch.changed], lost=lost))
+                # All of them at once: each time the journal is written anew.
+                changed = {batch.changed} | self._changed_beside(batch)
+                lost = self._verify_anew(changed)
+                self.changes.append(Changes(files=sorted(changed), lost=lost))
                 self._log.begin(rest)
             else:
                 return
         raise _restless(self._access, batch.changed)
+
+    def _changed_beside(self, batch: WriteBatch) -> set[int]:
+        """Return the files that others changed, of those that the batch did not write to."""
+        known = self._log.stamps
+        return {
+            file
+            for file, stamp in self._access.scan().items()
+            if known.get(file, stamp) != stamp
+            and file not in batch.held
+            and file not in batch.stamps
+        }
 
     def _known(self, file: int) -> Stamp | None:
         return self._log.stamps.get(file)
@@ -146,7 +171,7 @@ class Unfinished:
             if file in batch.held:
                 continue
             access.writing.forget(file)
-            if self._may_be_odd(file):
+            if self._may_be_odd(file) or not self._has_true_stamps(file):
                 self._doubted.add(file)
             self._written.discard(file)
             access.writers.forget(file)
@@ -282,6 +307,13 @@ class Unfinished:
             return True
         try:
             return not access.writers.is_untouched(file, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _has_true_stamps(self, file: int) -> bool:
+        descriptor = self._access.open_to_hash(file)
+        try:
+            return self._access.has_true_stamps(descriptor)
         finally:
             os.close(descriptor)
 

@@ -23,10 +23,10 @@ class WriteBatch:
         "_access",
         "_known",
         "_layout",
-        "_stamps",
         "changed",
         "held",
         "path",
+        "stamps",
         "watched",
         "written",
     )
@@ -35,7 +35,8 @@ class WriteBatch:
         self._access = access
         self._layout = layout
         self._known = known
-        self._stamps: dict[int, Stamp] = {}
+        self.stamps: dict[int, Stamp] = {}
+        """Of files that are written to and not held any longer."""
         self.changed = -1
         self.path: Path = access.tree.root
         self.held: dict[int, int] = {}
@@ -64,7 +65,7 @@ class WriteBatch:
             if is_inside:
                 # No other piece touches this file: its stamp is final, and its descriptor need
                 # not be held (one piece may hold thousands of files).
-                self._stamps[span.file] = access.stamp(descriptor, span.file)
+                self.stamps[span.file] = access.stamp(descriptor, span.file)
                 del held[span.file]
                 access.writing.release(span.file)
         self.written += len(data)
@@ -73,8 +74,9 @@ class WriteBatch:
         access = self._access
         self.changed = file
         descriptor = self.held[file] = access.writing.acquire(file)
-        known = self._known(file)
-        if known is None and is_brief:
+        # What this batch wrote before, of a piece that is written again, is no change of others.
+        known = self.stamps.get(file) or self._known(file)
+        if known is None and is_brief and access.has_true_stamps(descriptor):
             # Made, written and stamped at once: nobody has it open, and watching would take longer.
             return descriptor
         self.watched.add(file)
@@ -85,14 +87,15 @@ class WriteBatch:
 
     def let_go(self, file: int) -> None:
         """Let go of one file, which is to be looked at again; nothing of it was written."""
+        self.stamps.pop(file, None)
         if self.held.pop(file, None) is not None:
             self._access.writing.release(file)
 
     def take_stamps(self) -> Mapping[int, Stamp]:
         """Return the stamps of all files written to, as they are now; raises as `write` does."""
         for file, descriptor in self.held.items():
-            self._stamps[file] = self._access.stamp(descriptor, file)
-        return self._stamps
+            self.stamps[file] = self._access.stamp(descriptor, file)
+        return self.stamps
 
     def release(self) -> None:
         """Let go of the files."""
