@@ -30,6 +30,7 @@ from trio_swarm.pictures.course import (
     moments,
     rarest,
     rates,
+    sending,
     sent_by,
     sources,
     viewers,
@@ -136,11 +137,35 @@ def test_sources_beyond_the_colours_are_one_and_leechers_are_one() -> None:
     for seeder in range(10):
         course.blocks.add(0.5, seeder, 10, 0, 100 + seeder)
     assert [source.name for source in sources(course)] == [
-        *("S9", "S8", "S7", "S6", "S5", "S4"),
+        *("S4", "S5", "S6", "S7", "S8", "S9"),
         "4 others",
     ]
     course.blocks.add(0.5, 10, 11, 0, 50)
-    assert sources(course)[-1] == Source("leechers", frozenset({10}))
+    assert sources(course)[-1] == Source("L0", frozenset({10}), are_leechers=True)
+    course.blocks.add(0.5, 12, 11, 0, 50)
+    assert sources(course)[-1] == Source("2 leechers", frozenset({10, 12}), are_leechers=True)
+
+
+def test_of_few_peers_each_is_a_source_in_the_order_of_the_peers() -> None:
+    peers = [CoursePeer(name="S1", role="seeder")]
+    peers += [CoursePeer(name=f"L{n}", role="leecher") for n in range(1, MOST_SOURCES)]
+    course = Course(title="", size=1000, pieces=10, seconds=1.0, peers=peers)
+    for sender in range(MOST_SOURCES):
+        course.blocks.add(0.5, sender, (sender + 1) % MOST_SOURCES, 0, 100 + sender)
+    assert [source.name for source in sources(course)] == [peer.name for peer in peers]
+
+
+def test_each_peer_sends_as_fast_as_its_blocks_say_and_only_while_it_is_there() -> None:
+    peers = [
+        CoursePeer(name="S1", role="seeder"),
+        CoursePeer(name="L1", role="leecher", joined=2.0, left=3.0),
+        CoursePeer(name="L2", role="leecher"),
+    ]
+    course = Course(title="", size=1000, pieces=10, seconds=4.0, peers=peers)
+    course.blocks.add(0.5, 0, 2, 0, 100)
+    course.blocks.add(2.5, 1, 2, 1, 50)
+    assert sending(course, 4, 3) == [[100, -1, 0], [0, -1, 0], [0, 50, 0], [0, -1, 0]]
+    assert sending(course, 4, 1) == [[50], [0], [50 / 3], [0]]
 
 
 def test_a_simulation_is_watched_to_the_byte() -> None:

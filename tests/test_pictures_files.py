@@ -1,5 +1,6 @@
 """Pictures as files: whole, self-contained, the same each time, and small."""
 
+import base64
 import html
 import io
 import json
@@ -84,11 +85,11 @@ def test_a_page_has_all_panels_of_each_and_its_table(drawn: str) -> None:
     for key in ("all-completion", "all-shares"):
         assert f'<figure id="{key}" ' in drawn
     for number in range(2):
-        for key in ("availability", "holdings", "rates", "matrix"):
+        for key in ("availability", "holdings", "rates", "senders", "matrix"):
             assert f'<figure id="own{number}-{key}" ' in drawn
     assert "<h1>a &lt;swarm&gt;</h1>" in drawn
     assert "<td>&lt;1 s&gt;</td>" in drawn
-    assert drawn.count("<h3>other:pieces=&lt;b&gt;&amp;$x$</h3>") == 4
+    assert drawn.count("<h3>other:pieces=&lt;b&gt;&amp;$x$</h3>") == 5
     for svg in re.findall(r"<svg.*?</svg>", drawn, re.DOTALL):
         ET.fromstring(svg)
 
@@ -267,6 +268,22 @@ def test_schedulers_stand_side_by_side_on_one_scale() -> None:
     assert bars[0] == bars[1]
 
 
+def test_three_schedulers_stand_side_by_side_with_letters_as_large() -> None:
+    three = [large(4, 8) for _ in range(3)]
+    for number, each in enumerate(three):
+        each.title = f"scheduler {number}"
+    text = page("three", three, table=[], says="of three").decode()
+    assert "<h1>three</h1>\n<p>of three</p>" in text
+    assert text.count('<div class="panels narrow">') == 4
+    widths = [
+        float(re.findall(r'viewBox="0 0 ([0-9.]+) ', figure_of(text, key))[0])
+        for key in ("all-completion", *(f"own{number}-holdings" for number in range(3)))
+    ]
+    assert widths[0] > 1.25 * widths[1]
+    assert widths[1] == widths[2] == widths[3]
+    assert 'class="panels narrow"' not in page("two", three[:2], table=[]).decode()
+
+
 def test_who_leaves_and_who_dies_is_marked() -> None:
     course = large(4, 8)
     course.peers[1].left, course.peers[2].left, course.peers[2].died = 30.0, 40.0, True
@@ -277,6 +294,36 @@ def test_who_leaves_and_who_dies_is_marked() -> None:
         assert len(re.findall(r'id="[^"]*-died"', figure)) == 1
         assert "| it leaves, x it dies" in html.unescape(figure)
     assert "it leaves" not in page("it", [large(4, 8)], table=[]).decode()
+
+
+def test_a_poster_tells_what_its_panels_show_and_what_its_marks_mean() -> None:
+    course = large(4, 8)
+    course.peers[1].left, course.peers[2].left, course.peers[2].died = 30.0, 40.0, True
+    words = " ".join(labels(poster("it", [course], "svg", says="1 seeder, $x$").decode()))
+    for told in ("| it leaves, x it dies", "hatched: it is not there", "1 seeder, $x$"):
+        assert told in words.replace("\\", "")
+
+
+def test_of_many_peers_each_has_a_row_with_how_fast_it_sent() -> None:
+    course = large(30, 40)
+    told = readings(page("it", [course], table=[]).decode())
+    rows = told["own0-senders"]
+    assert rows["names"] == [peer.name for peer in course.peers]
+    cells = base64.b64decode(rows["cells"])
+    count, width = len(rows["names"]), rows["end"] / rows["columns"]
+    for row, nbytes in enumerate(sent_by(course)):
+        total = sum(cells[row::count]) * rows["step"] * width
+        # Each cell is rounded to a step.
+        assert total == pytest.approx(nbytes, abs=rows["columns"] * rows["step"] * width / 2)
+    (seeder, leechers) = told["own0-rates"]["curves"]
+    assert (seeder["name"], leechers["name"]) == ("S1", "30 leechers")
+    assert len(seeder["times"]) == rows["columns"]
+
+
+def test_few_peers_are_told_apart_by_curves_alone() -> None:
+    told = readings(page("it", [large(4, 8)], table=[]).decode())
+    assert [each["name"] for each in told["own0-rates"]["curves"]] == ["S1", "L1", "L2", "L3", "L4"]
+    assert "own0-senders" not in told
 
 
 def test_rates_end_with_the_last_block() -> None:
@@ -296,8 +343,20 @@ def test_a_curve_of_a_shorter_run_ends_with_it() -> None:
     is_drawn = {
         at: part is not None for at, part in zip(curve["times"], curve["values"], strict=True)
     }
-    assert is_drawn == {at: at <= 101.0 for at in is_drawn}
+    first_after = min(at for at in is_drawn if at >= 101.0)
+    assert is_drawn == {at: at <= first_after for at in is_drawn}
     assert len(set(is_drawn.values())) == 2
+
+
+def test_a_curve_ends_with_all_that_was_reached() -> None:
+    # The last piece of a run seldom arrives at a moment that the grid of a longer one looks at.
+    long, brief = large(4, 8), large(4, 8)
+    brief.title, long.seconds = "brief", 200.0
+    brief.seconds = max(brief.gains.at)
+    told = readings(page("it", [long, brief], table=[]).decode())["all-completion"]["curves"]
+    for name in ("brief", "brief: complete"):
+        (curve,) = [each for each in told if each["name"] == name]
+        assert [each for each in curve["values"] if each is not None][-1] == 1.0
 
 
 def test_what_the_columns_mean_is_on_the_page() -> None:

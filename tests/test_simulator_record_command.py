@@ -74,6 +74,13 @@ def test_it_is_explained(recorded: Path) -> None:
         assert "rarest-first " in out
 
 
+def test_no_time_of_decisions_is_told_that_was_not_recorded(recorded: Path) -> None:
+    code, out, _ = run_here("replay", recorded)
+    assert code == 0
+    (row,) = [line for line in out.splitlines() if line.startswith("as recorded")]
+    assert "µs" not in row
+
+
 def test_it_is_replayed_and_drawn(recorded: Path) -> None:
     code, out, _ = run_here("replay", recorded, "--scheduler", "round-robin", "--json")
     assert code == 0

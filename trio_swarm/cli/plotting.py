@@ -44,7 +44,7 @@ class PictureFile:
             from trio_swarm.pictures.poster import poster  # noqa: PLC0415 - half a second
 
             is_png = self.path.suffix.lower() == ".png"
-            content = poster(title, courses, "png" if is_png else "svg")
+            content = poster(title, courses, "png" if is_png else "svg", says=says)
         write_new_file(self.path, content, may_replace=True)
         return Written(file=str(self.path))
 

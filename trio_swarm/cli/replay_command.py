@@ -205,7 +205,8 @@ def _table(rows: Sequence[_Row], measured: Measured) -> list[list[str]]:
                 _rate(times, total / len(times)),
                 *shares,
                 size_text(duplicate),
-                f"{deciding / decisions * 1e6:.0f} µs",
+                # A simulated peer recorded no processor time.
+                f"{deciding / decisions * 1e6:.0f} µs" if deciding else "",
                 digest_text([each.digest for each in row.results]),
             ]
         )

@@ -95,6 +95,8 @@ class Source(Struct, frozen=True):
 
     name: str
     peers: frozenset[int]
+    are_leechers: bool = False
+    """Leechers of a simulated swarm, too many to be told apart."""
 
 
 class Course(Struct, kw_only=True):
@@ -260,13 +262,13 @@ def holdings(course: Course, times: Sequence[float], rows: int) -> list[list[flo
             else -1.0
             for peer, times_of in zip(course.peers, gained, strict=True)
         ]
-        found.append([_mean_of(column[a:b]) for a, b in _spans(len(column), rows)])
+        found.append([min(1.0, _mean_of(column[a:b])) for a, b in _spans(len(column), rows)])
     return found
 
 
 def _mean_of(parts: Sequence[float]) -> float:
     there = [part for part in parts if part >= 0]
-    return min(1.0, sum(there) / len(there)) if there else -1.0
+    return sum(there) / len(there) if there else -1.0
 
 
 def names_of(course: Course, rows: int) -> list[str]:
@@ -372,8 +374,9 @@ def matrix(course: Course, most: int) -> tuple[list[str], list[list[int]]]:
 def sources(course: Course) -> list[Source]:
     """Return the senders that a picture tells apart, those that sent most first.
 
-    They are told apart as far as colours go. Of a simulated swarm, where several peers fetch and it
-    is known who they are, leechers are one.
+    They are told apart as far as colours go. Of a simulated swarm, where it is known who they are,
+    leechers are one if there are too many peers for that; and the order is that of the peers, so
+    that swarms of the same peers can be compared.
     """
     sent: dict[int, int] = {}
     blocks = course.blocks
@@ -381,16 +384,46 @@ def sources(course: Course) -> list[Source]:
         sent[sender] = sent.get(sender, 0) + length
     apart = sorted(sent, key=lambda peer: (-sent[peer], peer))
     together: list[int] = []
-    if course.follows is None and len(set(blocks.receiver)) > 1:
+    is_simulated = course.follows is None
+    if is_simulated and len(course.peers) > MOST_SOURCES and len(set(blocks.receiver)) > 1:
         together = [peer for peer in apart if course.peers[peer].role != "seeder"]
         apart = [peer for peer in apart if course.peers[peer].role == "seeder"]
     rest = apart[MOST_SOURCES - 1 :] if len(apart) > MOST_SOURCES else []
     alone = apart[: len(apart) - len(rest)]
+    if is_simulated:
+        alone.sort()
     found = [Source(course.peers[peer].name, frozenset({peer})) for peer in alone]
     if rest:
         found.append(Source(f"{len(rest)} others", frozenset(rest)))
-    if together:
-        found.append(Source("leechers", frozenset(together)))
+    if len(together) == 1:
+        found.append(Source(course.peers[together[0]].name, frozenset(together), are_leechers=True))
+    elif together:
+        found.append(
+            Source(f"{len(together)} leechers", frozenset(together), are_leechers=True),
+        )
+    return found
+
+
+def sending(course: Course, columns: int, rows: int) -> list[list[float]]:
+    """Return the bytes/s that each peer sent: one list of `rows` numbers for each of `columns`.
+
+    Before it comes and after it goes a peer has -1. Where a row stands for several peers, it is
+    their mean, of those that are there.
+    """
+    each = [Source(peer.name, frozenset({index})) for index, peer in enumerate(course.peers)]
+    sent = rates(course, each, columns)
+    spans_of = _spans(len(course.peers), rows)
+    width = course.seconds / columns
+    found = []
+    for column in range(columns):
+        begins, ends = width * column, width * (column + 1)
+        now = [
+            row[column]
+            if row[column] or (peer.joined < ends and (peer.left is None or peer.left > begins))
+            else -1.0
+            for peer, row in zip(course.peers, sent, strict=True)
+        ]
+        found.append([_mean_of(now[a:b]) for a, b in spans_of])
     return found
 
 

@@ -24,8 +24,9 @@ class SourceColours:
 
     def __init__(self, courses: Sequence[Course], light: Lighting) -> None:
         # Sources first: they are no more than there are colours, and lie side by side.
-        names = dict.fromkeys(source.name for each in courses for source in sources(each))
-        names.pop("leechers", None)
+        names = dict.fromkeys(
+            source.name for each in courses for source in sources(each) if not source.are_leechers
+        )
         names |= dict.fromkeys(
             each.peers[index].name for each in courses for index in each.recorders
         )

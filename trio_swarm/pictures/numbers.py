@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from trio_swarm.pictures.course import (
     moments,
     names_of,
     rates,
+    sending,
     sent_by,
     sources,
     viewers,
@@ -31,6 +33,8 @@ BARS = 40
 _FEWEST_BARS = 4
 """Bars there is room for at least: a single one would fill the panel."""
 _FEWEST_RATES = 20
+_STEPS = 250
+"""Rates of a heat map that are told apart: one has a byte."""
 _BLOCKS_A_RATE = 8
 """Blocks that arrive in one part of the time, on the mean, or a curve shows single ones."""
 
@@ -44,6 +48,8 @@ class Scale(NamedTuple):
     """Most copies of a piece."""
     rate: float
     """Most bytes/s that arrive together."""
+    sender: float
+    """Most bytes/s that come from one row of peers."""
     pair: float
     """Most that one sent to another, in times the torrent."""
 
@@ -73,6 +79,10 @@ def scale_of(courses: Sequence[Course]) -> Scale:
                 for each in courses
                 for column in zip(*rates(each, sources(each), _rate_columns(each)), strict=True)
             ),
+            default=0.0,
+        ),
+        sender=max(
+            (rate for each in courses for column in sender_rates(each) for rate in column),
             default=0.0,
         ),
         pair=max(pairs, default=0.0),
@@ -122,10 +132,11 @@ def curves_of(course: Course, number: int, courses: Sequence[Course]) -> list[Li
         lines.append(Line(peer.name, values, -1, index, is_dashed=False))
     if lines:
         return lines
-    ended = [when <= course.seconds or not course.seconds for when in times]
+    # The first moment after the end is still told: it has what the last ones of all got to.
+    kept = 1 + bisect_left(times, course.seconds) if course.seconds else len(times)
 
     def until_end(values: Sequence[float]) -> list[float]:
-        return [part if is_on else math.nan for part, is_on in zip(values, ended, strict=True)]
+        return [part if at < kept else math.nan for at, part in enumerate(values)]
 
     title = course.title if len(courses) > 1 else "on the mean"
     lines.append(Line(title, until_end(completion(course, times)), number, -1, is_dashed=False))
@@ -180,9 +191,24 @@ def rate_curves(course: Course) -> list[tuple[list[float], Source, list[float]]]
     ]
 
 
+def sender_rates(course: Course) -> list[list[float]]:
+    """Return the bytes/s of each row of peers, by columns, until the end; nothing if none sent."""
+    return sending(course, _rate_columns(course), ROWS) if course.blocks.at else []
+
+
+def has_rows_of_senders(course: Course) -> bool:
+    """Whether there are too many senders for the curves to tell them apart."""
+    return any(len(source.peers) > 1 for source in sources(course))
+
+
 def _rate_columns(course: Course) -> int:
-    """Return how many parts of the time have a rate: so few that several blocks arrive in each."""
-    return max(_FEWEST_RATES, min(COLUMNS // 2, len(course.blocks.at) // _BLOCKS_A_RATE))
+    """Return how many parts of the time have a rate: so few that several blocks arrive in each.
+
+    They are the same for curves and for rows of peers, which would contradict each other if not.
+    """
+    rows = len(set(course.blocks.sender)) if has_rows_of_senders(course) else 1
+    columns = len(course.blocks.at) // (_BLOCKS_A_RATE * max(1, rows))
+    return max(_FEWEST_RATES, min(COLUMNS // 2, columns))
 
 
 def cells_of(course: Course) -> tuple[list[str], list[list[float]]]:
@@ -215,3 +241,11 @@ def grid_of(
     return Grid(
         seconds, list(names), [[math.floor(cell) for cell in column] for column in columns], unit
     )
+
+
+def rate_grid_of(course: Course, columns: Sequence[Sequence[float]], most: float) -> Grid:
+    """Return the rates of a heat map: the nearest of `_STEPS` steps up to `most` bytes/s."""
+    step = most / _STEPS or 1.0
+    cells = [[-1 if cell < 0 else round(cell / step) for cell in column] for column in columns]
+    names = [short(name) for name in names_of(course, ROWS)]
+    return Grid(course.seconds, names, cells, "rate", step)

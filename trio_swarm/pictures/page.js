@@ -43,7 +43,7 @@
     if (!rows || row === null || !(column >= 0 && column < told.columns)) return "";
     const value = told.bytes[column * rows + Math.min(row, rows - 1)];
     const name = told.names[Math.min(row, rows - 1)];
-    return `${name}: ${value === 255 ? "not there" : units[told.unit](value)}`;
+    return `${name}: ${value === 255 ? "not there" : units[told.unit](value * told.step)}`;
   }
 
   function atBars(told, down) {

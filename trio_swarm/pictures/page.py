@@ -32,6 +32,7 @@ p{margin:0;color:var(--faint);overflow-wrap:anywhere}
 figure p{font-size:.85rem}
 .panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:.9rem;
  align-items:start}
+.narrow{grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr))}
 .panels+.panels{margin-top:.9rem}
 figure{margin:0;padding:.8rem;border:1px solid var(--rule);border-radius:8px;min-width:0}
 figure svg{display:block;width:100%;height:auto;margin-top:.4rem;overflow:visible}
@@ -53,6 +54,12 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.4r
 dt{color:var(--ink)}
 dd{margin:0}
 """
+
+_WIDTH = 6.0
+"""Inches of a panel, on which its letters are 9 points high."""
+
+_NARROW = 4.6
+"""The same if three or more stand side by side: their letters are as large on a screen."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -82,11 +89,18 @@ def page(
             sections.append(_section("", [_figure(panel, f"own0-{panel.key}") for panel in own[0]]))
         else:
             for kind, found in by_kind(own):
+                is_narrow = len(courses) > 2
                 figures = [
-                    _figure(panel, f"own{number}-{panel.key}", short(courses[number].title))
+                    _figure(
+                        panel,
+                        f"own{number}-{panel.key}",
+                        short(courses[number].title),
+                        width=_NARROW if is_narrow else _WIDTH,
+                    )
                     for number, panel in found
                 ]
-                sections.append(_section(kind, figures, found[0][1].says))
+                shown = found[0][1].says
+                sections.append(_section(kind, figures, shown, is_narrow=is_narrow))
     text = html.escape(title)
     parts = [
         "<!DOCTYPE html>",
@@ -154,14 +168,19 @@ def _legend(titles: Sequence[str], columns: Mapping[str, str]) -> str:
     )
 
 
-def _section(heading: str, figures: Sequence[str], says: str = "") -> str:
+def _section(
+    heading: str, figures: Sequence[str], says: str = "", *, is_narrow: bool = False
+) -> str:
     title = f"<h2>{html.escape(heading)}</h2>\n<p>{html.escape(says)}</p>\n" if heading else ""
-    return "\n".join([f'{title}<div class="panels">', *figures, "</div>"])
+    kind = "panels narrow" if is_narrow else "panels"
+    return "\n".join([f'{title}<div class="{kind}">', *figures, "</div>"])
 
 
-def _figure(panel: Panel, key: str, of: str = "") -> str:
+def _figure(panel: Panel, key: str, of: str = "", *, width: float = _WIDTH) -> str:
     """Return one panel; `of` which course it is, if that, and not what it shows, is to be told."""
-    figure = Figure(figsize=(6.0, panel.height), layout="constrained")
+    # A square stays one.
+    height = panel.height * (width / _WIDTH if panel.key == "matrix" else 1.0)
+    figure = Figure(figsize=(width, height), layout="constrained")
     figure.set_facecolor("none")
     axes = figure.subplots()
     panel.draw(axes)

@@ -51,10 +51,13 @@ from trio_swarm.pictures.numbers import (
     cells_of,
     curves_of,
     grid_of,
+    has_rows_of_senders,
     levels_of,
     marks_of,
     piece_names,
     rate_curves,
+    rate_grid_of,
+    sender_rates,
     short,
     slots_of,
     viewer_names,
@@ -94,7 +97,7 @@ def common_panels(courses: Sequence[Course], light: Lighting) -> list[Panel]:
         says = "What each peer that recorded has, from when its recording begins until it ends."
     elif any(len(each.fetching) > 1 for each in courses):
         says = (
-            "Solid: what those who fetch have, on the mean. "
+            "Solid: what all that ever fetch have, on the mean. "
             "Dashed: which part of them has everything."
         )
     if any(peer.left is not None for each in courses for peer in each.peers):
@@ -222,6 +225,17 @@ def own_panels(
                 height=3.4,
             )
         )
+    if has_rows_of_senders(course):
+        panels.append(
+            Panel(
+                "senders",
+                "How fast each peer sent",
+                "A row is a peer; hatched: it is not there. A row of several peers is their mean.",
+                lambda axes: _draw_senders(axes, course, scale, light),
+                lambda: rate_grid_of(course, sender_rates(course), scale.sender),
+                height=max(3.4, 0.8 + _ROW * min(peer_rows, NAMED)),
+            )
+        )
     if len(set(course.blocks.receiver)) > 1:
         panels.append(
             Panel(
@@ -273,7 +287,10 @@ def _draw_completion(
         axes.plot([], [], color=colour, lw=1.1, ls=(0, (4, 2)), label="have everything")
     if len(courses) > 1 or is_dashed or 0 < len(recorders) <= NAMED:
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 3}
-        style_legend(axes, light, **(below if len(curves) > 6 else {"loc": "upper left"}))
+        is_crowded = len(curves) > 6 or any(
+            peer.left is not None for c in courses for peer in c.peers
+        )
+        style_legend(axes, light, **(below if is_crowded else {"loc": "upper left"}))
 
 
 def _mark_leaving(
@@ -413,6 +430,20 @@ def _draw_rates(
     style(axes, light)
     columns = 3 if max(len(source.name) for _, source, _ in curves) > 12 else MOST_SOURCES
     style_legend(axes, light, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)
+
+
+def _draw_senders(axes: Axes, course: Course, scale: Scale, light: Lighting) -> None:
+    grid = [
+        [math.nan if rate < 0 else rate / MIB for rate in column] for column in sender_rates(course)
+    ]
+    colours = ListedColormap(theme.amount_colours())
+    extent = (0.0, course.seconds or 1.0, max(1.0, len(course.peers)), 0.0)
+    image = heat_map(axes, grid, extent, colours, Normalize(0.0, scale.sender / MIB or 1.0))
+    colour_bar(axes, image, light, "MiB/s")
+    time_axis(axes, scale.seconds)
+    name_axis(axes, [peer.name for peer in course.peers], "y", NAMED)
+    style(axes, light)
+    hatch(axes, light)
 
 
 def _draw_matrix(axes: Axes, course: Course, scale: Scale, light: Lighting) -> None:

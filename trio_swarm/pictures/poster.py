@@ -1,6 +1,7 @@
 """All panels in one picture: PNG, or SVG."""
 
 import io
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from trio_swarm.pictures import theme
 from trio_swarm.pictures.axes import plain
 from trio_swarm.pictures.course import Course
 from trio_swarm.pictures.lighting import Lighting, SourceColours
-from trio_swarm.pictures.numbers import scale_of
+from trio_swarm.pictures.numbers import scale_of, short
 from trio_swarm.pictures.panels import Panel, common_panels, own_panels
 
 _WIDTH = 6.0
@@ -27,6 +28,18 @@ _MARGIN = 0.25
 
 _EDGES: Any = {"bbox_inches": "tight", "pad_inches": _MARGIN}
 """Whatever stands out at an edge is taken in."""
+
+_SMALL = 7.5
+"""Points of the letters that tell what a panel shows."""
+
+_LINE = 10.5
+"""Points of a line of them."""
+
+_LETTERS = 96
+"""Most of them in a line: about five inches, which the narrowest panels have."""
+
+_LONGEST = 1000
+"""Letters of what stands below it all."""
 
 _MOST_POINTS = 30_000
 """Of the height of a PNG: readers of images refuse more than 65,535."""
@@ -54,8 +67,10 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def poster(title: str, courses: Sequence[Course], form: Literal["png", "svg"]) -> bytes:
-    """Return the picture as a file's content, on white.
+def poster(
+    title: str, courses: Sequence[Course], form: Literal["png", "svg"], *, says: str = ""
+) -> bytes:
+    """Return the picture as a file's content, on white; `says` stands below it all.
 
     Several courses are compared: their panels of one kind stand side by side.
     """
@@ -63,13 +78,22 @@ def poster(title: str, courses: Sequence[Course], form: Literal["png", "svg"]) -
         light = Lighting(theme.LIGHT)
         rows = _rows(courses, light)
         across = max(map(len, rows))
-        heights = [max(panel.height for panel in row) + 0.75 for row in rows]
+        heights = [max(map(_height, row)) for row in rows]
         figure = Figure(figsize=(_WIDTH * across, sum(heights) + 0.6), layout="constrained")
         figure.get_layout_engine().set(w_pad=_MARGIN / 2, h_pad=_MARGIN / 2)  # type: ignore[union-attr,call-arg]
         figure.set_facecolor(theme.LIGHT[theme.PAPER])
         figure.suptitle(
             plain(title), color=theme.LIGHT[theme.INK], fontweight="bold", x=0.01, ha="left"
         )
+        if says:
+            lines = textwrap.wrap(short(says, _LONGEST), _LETTERS * across)
+            figure.supxlabel(
+                plain("\n".join(lines), _LONGEST),
+                color=theme.LIGHT[theme.FAINT],
+                x=0.01,
+                ha="left",
+                fontsize=_SMALL,
+            )
         parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
         for part, row in zip(parts[:, 0], rows, strict=True):
             _fill(part, row)
@@ -79,14 +103,36 @@ def poster(title: str, courses: Sequence[Course], form: Literal["png", "svg"]) -
 def _fill(part: SubFigure, row: Sequence[Panel]) -> None:
     part.set_facecolor("none")
     for axes, panel in zip(part.subplots(1, len(row), squeeze=False)[0], row, strict=True):
+        lines = _lines(panel)
+        above = 26.0 if panel.key == "playback" else 5.0  # there its colours stand
+        axes.annotate(
+            "\n".join(lines),
+            (0.0, 1.0),
+            (0.0, above),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="bottom",
+            color=theme.LIGHT[theme.FAINT],
+            fontsize=_SMALL,
+        )
         axes.set_title(
             panel.title,
             loc="left",
             color=theme.LIGHT[theme.INK],
             fontweight="bold",
-            pad=26.0 if panel.key == "playback" else 6.0,
+            pad=above + _LINE * len(lines) + 3.0,
         )
         panel.draw(axes)
+
+
+def _lines(panel: Panel) -> list[str]:
+    """Return what is told of a panel, in lines that it has room for."""
+    return textwrap.wrap(panel.says, _LETTERS)
+
+
+def _height(panel: Panel) -> float:
+    """Return the inches of a panel with what stands above it."""
+    return panel.height + 0.75 + _LINE * len(_lines(panel)) / 72.0
 
 
 def _png_of(figure: Figure) -> bytes:

@@ -42,12 +42,16 @@ class Curves(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Cells over time, by columns; -1 where there is none. `unit`: copies, percent or doing."""
+    """Cells over time, by columns; -1 where there is none.
+
+    `unit`: copies, percent, doing or rate; a cell is so many times `step`.
+    """
 
     seconds: float
     names: Sequence[str]
     columns: Sequence[Sequence[int]]
     unit: str
+    step: float = 1.0
 
     def told(self) -> dict[str, object]:
         """Return it as JSON; the cells are bytes, in base64."""
@@ -60,6 +64,7 @@ class Grid(NamedTuple):
             "kind": "grid",
             "end": self.seconds,
             "unit": self.unit,
+            "step": self.step,
             "names": list(self.names),
             "columns": len(self.columns),
             "cells": base64.b64encode(cells).decode(),

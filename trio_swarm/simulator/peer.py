@@ -262,27 +262,34 @@ class Peer:
     def tell_everybody(self) -> None:
         """Have all told of the latest pieces, those that have them, too."""
         self._lazy_haves.told()
+        ledger = self.ledger
+        have, wanted = ledger.have, ledger.wanted
         for neighbour in self.neighbours.values():
-            self.swarm.wake(neighbour)
+            is_interested = bool(neighbour.source.pieces & wanted)
+            if have & ~neighbour.told or is_interested != neighbour.am_interested:
+                self.swarm.wake(neighbour)
 
     def _tell(self, piece: int) -> None:
-        """Tell peers that lack it, as far as is known, of a new piece.
+        """Tell peers of a new piece that lack it, as far as is known, or may show more for it.
 
         What is to be said besides is not looked at: no peer becomes less interesting by a piece
         that it has not got.
         """
         ledger = self.ledger
-        have = ledger.have
+        have, wanted = ledger.have, ledger.wanted
         swarm = self.swarm
         bit = 1 << piece
         told = []
         for neighbour in self.neighbours.values():
             if neighbour.pipe.is_full:
                 continue
-            if neighbour.source.pieces & bit:
-                if ledger.may_show_more(neighbour.source):
-                    swarm.wake(neighbour)
-                continue
+            pieces = neighbour.source.pieces
+            if pieces & bit:
+                if not ledger.may_show_more(neighbour.source):
+                    continue
+                if neighbour.am_interested and not pieces & wanted:
+                    swarm.wake(neighbour)  # it is to hear of that, too
+                    continue
             if neighbour.is_to_speak or not neighbour.is_told_any:
                 swarm.wake(neighbour)
             else:
