@@ -92,6 +92,7 @@ async def seed(
     trackers = given or (DEFAULT_TRACKER,)
     default = DefaultTracker(reporter, is_used=not given)
     settings = node_settings(node, trackers=trackers, on_event=default.after(on_event))
+    torrents: list[trio_swarm.Torrent] = []
     is_shared = False
 
     async def body() -> int:
@@ -105,7 +106,6 @@ async def seed(
             require_there(path)
         async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: running.torrents)
-            torrents = []
             for path in chosen:
                 torrent = await running.share(path, name=name, on_progress=reporter.hashing(path))
                 torrents.append(torrent)
@@ -127,9 +127,11 @@ async def seed(
             nursery.cancel_scope.cancel()
         return FAILED  # a share only ends by itself when its files cannot be read
 
-    return await run_until_interrupted(
-        body, reporter, interrupted=lambda: INTERRUPTED if is_shared else FAILED
-    )
+    def interrupted() -> int:
+        has_failed = any(torrent.state == "failed" for torrent in torrents)
+        return INTERRUPTED if is_shared and not has_failed else FAILED
+
+    return await run_until_interrupted(body, reporter, interrupted=interrupted)
 
 
 def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) -> None:
