@@ -1,8 +1,9 @@
 """What a MiB costs in the middle of a transfer, counted exactly: see simulated_link.
 
-The bounds are a few per cent above what was counted, for what is at hand at either end of the
-counting differs by a batch of blocks. So they fail with little more work, and are to be lowered
-with less.
+The bounds of system calls are a few per cent above what was counted, for what is at hand at either
+end of the counting differs by a batch of blocks. So they fail with little more work, and are to be
+lowered with less. Calls of our own functions have a quarter of head-room: on a busy machine the
+threads of the disk take fewer pieces at a time, which is more calls (370 instead of 350 a MiB).
 """
 
 import gc
@@ -93,8 +94,8 @@ async def test_a_mebibyte_costs_few_calls_and_few_system_calls(
     await watched(tmp_path, mock_clock, costs)
     # On a busy machine some long blocks are of half a MiB: 4.5 sends instead of 4.
     most = {
-        True: {"calls": 356, "steps": 13.5, "sent": 4.6, "heard": 5.3, "reads": 0, "writes": 3},
-        False: {"calls": 1030, "steps": 16.3, "sent": 6, "heard": 4.3, "reads": 5, "writes": 3},
+        True: {"calls": 440, "steps": 13.5, "sent": 4.6, "heard": 5.3, "reads": 0, "writes": 3},
+        False: {"calls": 1260, "steps": 16.3, "sent": 6, "heard": 4.3, "reads": 5, "writes": 3},
     }[are_long]
     disk, seeder, leecher = costs.disk, costs.seeder, costs.leecher
     # By what each side moved meanwhile, for the seeder is ahead by more or less.
