@@ -102,11 +102,32 @@ def test_a_link_to_what_is_shared_is_followed(mixed: Path, tmp_path: Path) -> No
     share.close()
 
 
-def test_a_folder_of_links_only_says_so(tmp_path: Path) -> None:
-    (tmp_path / "links").mkdir()
-    (tmp_path / "links" / "link").symlink_to("/etc/passwd")
-    with pytest.raises(StorageError, match=r"holds no files to share, only links \(1\)"):
-        hash_share(tmp_path / "links", state_folder=tmp_path / "state")
+def test_a_folder_with_nothing_to_share_says_what_it_holds_instead(tmp_path: Path) -> None:
+    root = tmp_path / "nothing"
+    root.mkdir()
+    (root / "link").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe")
+    (root / "_____padding_file_0_").touch()
+    said = "holds no files to share, only 1 symbolic link, 1 socket, pipe or device, 1 padding file"
+    with pytest.raises(StorageError, match=said):
+        hash_share(root, state_folder=tmp_path / "state")
+
+
+def test_the_folder_that_is_a_link_is_named(mixed: Path, tmp_path: Path) -> None:
+    info = hash_share(mixed, state_folder=tmp_path / "state")
+    data = tmp_path / "downloads" / "mixed"
+    data.mkdir(parents=True)
+    for put, said in (
+        (lambda: (data / "sub").symlink_to(mixed / "sub"), "put the folder itself in its place"),
+        (lambda: (data / "sub").touch(), "is not a folder"),
+    ):
+        put()
+        files = TorrentFiles.for_download(info, tmp_path / "downloads", tmp_path / "state")
+        with pytest.raises(StorageError, match=said) as caught:
+            files.check()
+        assert caught.value.path == data / "sub"
+        files.close()
+        (data / "sub").unlink()
 
 
 def test_data_that_is_a_link_says_what_to_do(mixed: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from trio_swarm import events
 from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
 from trio_swarm.foreign_text import shown
 from trio_swarm.protocol.tracker_urls import what_to_check
+from trio_swarm.storage.sharing import LeftOut
 
 _MAX_SHOWN = 80
 """Characters of a file's name in a line."""
@@ -202,19 +203,8 @@ def _describe_files(event: events.Event) -> str:
 
 
 def _describe_left_out(event: events.FilesLeftOut) -> str:
-    kinds = (
-        (event.links, "symbolic link"),
-        (event.special, "socket, pipe or device"),
-        (event.padding, "padding file"),
-    )
-    counts = [f"{count:,} {_plural(kind, count)}" for count, kind in kinds if count]
-    return f"{shown(event.path, PATH_LENGTH)}: left out: {', '.join(counts)}"
-
-
-def _plural(noun: str, count: int) -> str:
-    if count == 1:
-        return noun
-    return "sockets, pipes and devices" if noun.startswith("socket") else f"{noun}s"
+    left_out = LeftOut(event.links, event.special, event.padding)
+    return f"{shown(event.path, PATH_LENGTH)}: left out: {left_out}"
 
 
 def _describe_renamed(event: events.FilesRenamed) -> str:

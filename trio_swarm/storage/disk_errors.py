@@ -44,7 +44,24 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> S
             facts.append(f"{format_bytes(free)} free")
         more = f" ({', '.join(facts)})" if facts else ""
         return DiskFullError(f"{_FULL[number]}{more}", path=path)
+    if isinstance(error, NotADirectoryError):
+        return _no_folder(error, path)
     return StorageError(_KNOWN.get(number) or error.strerror or str(error), path=path)
+
+
+def _no_folder(error: NotADirectoryError, path: Path) -> StorageError:
+    """Name the part of `path` that is no folder, where the error does."""
+    if isinstance(error.filename, str):
+        place = Path(error.filename)
+        if place in path.parents and place.is_symlink():
+            return StorageError(
+                "is a symbolic link, which is not followed here: put the folder itself in its "
+                "place",
+                path=place,
+            )
+        if place in path.parents:
+            return StorageError("is not a folder, but a folder is wanted here", path=place)
+    return StorageError(_KNOWN[errno.ENOTDIR], path=path)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trio_swarm.amounts import count_text
 from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol import file_names
@@ -73,6 +74,17 @@ class LeftOut(Struct):
     def __bool__(self) -> bool:
         """Tell whether anything was left out."""
         return bool(self.links or self.special or self.padding)
+
+    def __str__(self) -> str:
+        """Return the counts for a person: `4 symbolic links, 1 padding file`."""
+        parts = [count_text(self.links, "symbolic link")] if self.links else []
+        if self.special == 1:
+            parts.append("1 socket, pipe or device")
+        elif self.special:
+            parts.append(f"{self.special:,} sockets, pipes and devices")
+        if self.padding:
+            parts.append(count_text(self.padding, "padding file"))
+        return ", ".join(parts)
 
 
 OnLeftOut = Callable[[LeftOut], None]
@@ -335,8 +347,8 @@ def _examine(path: Path) -> _Share:
     left_out = LeftOut()
     files = list(_walk(root, left_out))
     if not files:
-        links = f", only links ({left_out.links})" if left_out.links else ""
-        raise StorageError(f"holds no files to share{links}", path=path)
+        only = f", only {left_out}" if left_out else ""
+        raise StorageError(f"holds no files to share{only}", path=path)
     files.sort(key=lambda file: os.fsencode("/".join(file.path)))
     return _Share(root, files, is_single_file=False, left_out=left_out)
 

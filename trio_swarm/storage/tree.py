@@ -106,9 +106,12 @@ class Tree:
 
     def _open_folder(self, path: FilePath, *, create: bool) -> int:
         descriptor = os.open(self.root, _FOLDER_FLAGS)
-        for name in path:
+        for depth, name in enumerate(path, 1):
             try:
                 inner = _open_folder_in(descriptor, name, create=create)
+            except NotADirectoryError as error:
+                error.filename = str(self.at(path[:depth]))  # for the message
+                raise
             finally:
                 os.close(descriptor)
             descriptor = inner
