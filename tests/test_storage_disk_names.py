@@ -1,5 +1,6 @@
 """What files are called on this disk: the torrent's own names, wherever the disk can hold them."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -256,6 +257,32 @@ def test_a_probe_leaves_nothing_behind_and_needs_no_right_to_write(tmp_path: Pat
     assert list((tmp_path / "d").iterdir()) == []
     # Nobody can make a folder there, not even root.
     assert choose_names(sample.info, Path("/proc/self"), state).renamed == ()
+
+
+def test_what_a_killed_probe_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    left = folder / ".trio-swarm-names-killed"
+    left.mkdir(parents=True)
+    (left / "aux.c").touch()
+    begin(one_file(name="aux.c"), tmp_path)
+    assert names_below(folder) == {"aux.c.part"}
+
+
+def test_the_probe_of_a_program_that_runs_and_a_persons_files_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    in_use, persons = folder / ".trio-swarm-names-used", folder / ".trio-swarm-names-mine"
+    in_use.mkdir(parents=True)
+    persons.mkdir()
+    (persons / "notes").write_text("mine")
+    (folder / ".trio-swarm-names-file").touch()
+    before = names_below(folder)
+    descriptor = os.open(in_use, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        begin(one_file(name="aux.c"), tmp_path)
+    finally:
+        os.close(descriptor)
+    assert names_below(folder) == before | {"aux.c.part"}
 
 
 def test_an_ordinary_torrent_is_not_probed_for(tmp_path: Path) -> None:

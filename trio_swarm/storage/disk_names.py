@@ -9,12 +9,13 @@ Data that is here already may also have the names that this program gave before 
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,7 @@ from trio_swarm.storage.state import StateFolder
 from trio_swarm.storage.tree import Tree
 
 _PROBE_PREFIX = ".trio-swarm-names-"
+_PLACE_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SAMPLED_PIECES = 16
 """Pieces that are hashed to recognise data under another name; all of it is checked later."""
 _FORBIDDEN = re.compile(r'[<>:"|?*\\]')
@@ -70,11 +72,10 @@ def probe(folder: Path, odd: Sequence[str], clashing: bool) -> Probed:  # noqa: 
     """Find out by trying what of `odd` the file system of `folder` does not hold; see `Probe`."""
     if not odd and not clashing:
         return Probed({}, is_folding=False)
-    try:
-        place = Path(tempfile.mkdtemp(prefix=_PROBE_PREFIX, dir=folder))
-    except OSError:
-        return Probed({}, is_folding=False)
-    try:
+    _remove_leftovers(folder)
+    with _new_place(folder) as place:
+        if place is None:
+            return Probed({}, is_folding=False)
         held: dict[object, bool] = {}
         changed: dict[str, str] = {}
         for component in odd:
@@ -84,8 +85,49 @@ def probe(folder: Path, odd: Sequence[str], clashing: bool) -> Probed:  # noqa: 
             if not held[kind]:
                 changed[component] = _alternative(component, lambda name: _holds(place, name))
         return Probed(changed, is_folding=clashing and _is_folding(place))
+
+
+@contextlib.contextmanager
+def _new_place(folder: Path) -> Iterator[Path | None]:
+    """Make a folder to try names in, locked, and remove it; None where that cannot be done."""
+    place = descriptor = None
+    try:
+        with contextlib.suppress(OSError):
+            place = Path(tempfile.mkdtemp(prefix=_PROBE_PREFIX, dir=folder))
+            descriptor = os.open(place, _PLACE_FLAGS)
+            # Where there are no locks, nobody removes leftovers either.
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # In the moment before the lock, another program may have taken it for a leftover.
+        yield place if descriptor is not None and os.fstat(descriptor).st_nlink else None
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the folders that probes left that were killed, not those of programs that run."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(_PROBE_PREFIX):
+                _remove_leftover(Path(entry.path))
+
+
+def _remove_leftover(place: Path) -> None:
+    with contextlib.suppress(OSError):
+        descriptor = os.open(place, _PLACE_FLAGS)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            names = os.listdir(descriptor)
+            if any(os.stat(n, dir_fd=descriptor, follow_symlinks=False).st_size for n in names):
+                return  # a probe writes nothing: this is somebody's
+            for name in names:
+                os.unlink(name, dir_fd=descriptor)
+            place.rmdir()
+        finally:
+            os.close(descriptor)
 
 
 def choose_names(info: Info, folder: Path, state: StateFolder, probe: Probe = probe) -> DiskNames:
