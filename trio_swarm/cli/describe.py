@@ -211,7 +211,8 @@ def _describe_renamed(event: events.FilesRenamed) -> str:
     first = event.renamed[0]
     more = f" (and {count_text(event.count - 1, 'more name')})" if event.count > 1 else ""
     here = f"{_shortened(first['name'])} is called {_shortened(first['here'])} on this disk"
-    return f"{_name(event)}: {here}{more}"
+    # What `seed` would make of the data has these names, so another info-hash.
+    return f"{_name(event)}: {here}{more}; share it by `get`: `seed` makes another torrent of it"
 
 
 def _shortened(name: str) -> str:
