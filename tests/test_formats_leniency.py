@@ -125,6 +125,8 @@ READ_ALIKE = {
     "a date that is a text": torrent(info(), creation_date="1234567890"),
     "a date before 1970": torrent(info(), creation_date=-5),
     "a date beyond all calendars": torrent(info(), creation_date=2**63 - 1),
+    "a date beyond 64 bits": torrent(info(), creation_date=Raw(b"i" + b"9" * 20 + b"e")),
+    "an integer of info beyond 64 bits": torrent(info(x=Raw(b"i-18446744073709551616e"))),
     "nodes": torrent(info(), nodes=[["1.2.3.4", 6881]]),
     "nodes that are a text": torrent(info(), nodes="x"),
     "url-list that is a text": torrent(info(), **{"url-list": "http://a/x"}),
@@ -178,7 +180,7 @@ REFUSED_ALIKE = {
     "cut off": PLAIN[:-1],
     "a byte order mark": b"\xef\xbb\xbf" + PLAIN,
     "an integer without digits": torrent(info(), creation_date=Raw(b"ie")),
-    "an integer beyond 64 bits": torrent(info(), creation_date=Raw(b"i" + b"9" * 30 + b"e")),
+    "an integer of 21 digits": torrent(info(), creation_date=Raw(b"i1" + b"0" * 20 + b"e")),
     "a fraction": torrent(info(), creation_date=Raw(b"i1.5e")),
     "too many hashes": torrent(info(pieces=HASH * 2)),
     "too few hashes": torrent(info(pieces=HASH[:19])),
@@ -236,6 +238,25 @@ def test_what_libtorrent_reads_is_read_alike(case: str) -> None:
     # The same as metadata of a peer (BEP 9), and when written again.
     assert parse_info(read.info.raw) == read.info
     assert parse_metainfo(read.to_bytes()).info == read.info
+
+
+CONTENT_HERE = {
+    "the only file": torrent(info(attr="p")),
+    "the only file, BitComet's name": torrent(info(name=BITCOMET)),
+    "the torrent's name": torrent(
+        {**listing(a_file(60, "a"), a_file(40, "b")), "name": BITCOMET},
+    ),
+    "a folder's name": torrent(listing(a_file(60, "a"), a_file(40, BITCOMET, "b"))),
+    "the end of a name": torrent(listing(a_file(60, "a"), a_file(40, f"b{BITCOMET}"))),
+}
+
+
+@pytest.mark.parametrize("case", CONTENT_HERE)
+def test_what_only_libtorrent_takes_for_padding_is_content(case: str) -> None:
+    """No tool writes padding so; to programs without BEP 47 all of it is content."""
+    read, their = parse_metainfo(CONTENT_HERE[case]), theirs(CONTENT_HERE[case])
+    assert any(padding for _, _, padding in their_extents(their))
+    assert not any(padding for _, _, padding in extents(read.info))
 
 
 @pytest.mark.parametrize("case", REFUSED_HERE)

@@ -33,7 +33,8 @@ MAX_INTEGER_LENGTH = 20
 MAX_LENGTH_DIGITS = 10
 """Digits of a string's length: 10 GB, more than any input."""
 
-_TOO_LARGE = 2**64
+_TOO_LARGE = 10**20
+"""First integer that libtorrent 2.1.1 does not read, of either sign."""
 MAX_LENIENT_DIGITS = 40
 """Characters of an integer or a string's length when zeros in front of it are allowed."""
 MAX_REPEATS = 1000
@@ -231,7 +232,7 @@ def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of
                 raise BencodeError(f"bad integer at {at}")
             value = int(digits)
             if lenient and abs(value) >= _TOO_LARGE:
-                raise BencodeError(f"integer beyond 64 bits at {at}")
+                raise BencodeError(f"integer of more than 20 digits at {at}")
             at = end + 1
         elif lead in (_LIST, _DICTIONARY):
             containers += 1
