@@ -52,6 +52,16 @@ def test_the_handshake_of_bep_10_is_understood() -> None:
     assert (handshake.port, handshake.client) == (6881, "µTorrent 1.2")
 
 
+def test_a_seeder_does_not_say_so_to_who_would_leave_when_not_shown_enough() -> None:
+    """libtorrent 2.1.1 leaves an `upload_only` peer (BEP 21) that shows nothing it lacks."""
+    told = encode_extension_handshake(ExtensionHandshake(upload_only=True))
+    fields = bencode.decode(told)
+    assert isinstance(fields, dict)
+    assert b"upload_only" not in fields
+    assert parse_extension_handshake(told).upload_only
+    assert parse_extension_handshake(b"d11:upload_onlyi1ee").upload_only
+
+
 def test_a_later_handshake_adds_replaces_and_switches_off() -> None:
     first = ExtensionHandshake(
         message_ids={"ut_metadata": 3, "ut_pex": 1}, client="x 1", metadata_size=5, upload_only=True

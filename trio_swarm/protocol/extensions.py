@@ -74,6 +74,11 @@ OUR_MESSAGE_IDS: Mapping[str, int] = {
 MAX_BLOCK_KEY = "ts_max_block"
 """Our key: the longest block, bytes, that its sender lets the receiver ask for."""
 
+UPLOAD_ONLY_KEY = "ts_upload_only"
+"""Our key for BEP 21's `upload_only`. Under that name libtorrent 2.1 leaves whoever shows it nothing
+that it lacks at the moment ("uninteresting upload-only peer"), which is what a seeder does that
+shows its pieces bit by bit. To whom all is shown, it says nothing new."""
+
 _MAX_HANDSHAKE = 16 * 1024
 """Bytes of a handshake; clients send some 200."""
 
@@ -107,7 +112,7 @@ class ExtensionHandshake(Struct, frozen=True, kw_only=True):
     metadata_size: int | None = None
     """Bytes of the info dictionary (BEP 9), if it has it and it is not above our limit."""
     upload_only: bool = False
-    """It downloads nothing (BEP 21)."""
+    """It downloads nothing (BEP 21). Told under a key of our own, heard under either."""
     max_block: int | None = None
     """Longest block, bytes, one may ask of it: a power of two from 16 KiB to 1 MiB."""
     your_ip: str | None = None
@@ -150,7 +155,7 @@ def encode_extension_handshake(handshake: ExtensionHandshake) -> bytes:
     if handshake.metadata_size is not None:
         fields["metadata_size"] = handshake.metadata_size
     if handshake.upload_only:
-        fields["upload_only"] = 1
+        fields[UPLOAD_ONLY_KEY] = 1
     if handshake.max_block is not None:
         fields[MAX_BLOCK_KEY] = handshake.max_block
     if handshake.your_ip is not None:
@@ -183,7 +188,7 @@ def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
         port=_number(fields.get(b"p"), 1, 65535),
         request_queue=_request_queue(fields.get(b"reqq")),
         metadata_size=_number(fields.get(b"metadata_size"), 1, MAX_METADATA_SIZE),
-        upload_only=fields.get(b"upload_only") == 1,
+        upload_only=1 in (fields.get(b"upload_only"), fields.get(UPLOAD_ONLY_KEY.encode())),
         max_block=_block_length(fields.get(MAX_BLOCK_KEY.encode())),
         your_ip=_ip(fields.get(b"yourip")),
     )
