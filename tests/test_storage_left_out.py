@@ -117,11 +117,11 @@ def test_the_folder_that_is_a_link_is_named(mixed: Path, tmp_path: Path) -> None
     info = hash_share(mixed, state_folder=tmp_path / "state")
     data = tmp_path / "downloads" / "mixed"
     data.mkdir(parents=True)
-    for put, said in (
-        (lambda: (data / "sub").symlink_to(mixed / "sub"), "put the folder itself in its place"),
-        (lambda: (data / "sub").touch(), "is not a folder"),
-    ):
-        put()
+    for is_link, said in ((True, "put the folder itself in its place"), (False, "is not a folder")):
+        if is_link:
+            (data / "sub").symlink_to(mixed / "sub")
+        else:
+            (data / "sub").touch()
         files = TorrentFiles.for_download(info, tmp_path / "downloads", tmp_path / "state")
         with pytest.raises(StorageError, match=said) as caught:
             files.check()

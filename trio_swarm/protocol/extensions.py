@@ -75,9 +75,9 @@ MAX_BLOCK_KEY = "ts_max_block"
 """Our key: the longest block, bytes, that its sender lets the receiver ask for."""
 
 UPLOAD_ONLY_KEY = "ts_upload_only"
-"""Our key for BEP 21's `upload_only`. Under that name libtorrent 2.1 leaves whoever shows it nothing
-that it lacks at the moment ("uninteresting upload-only peer"), which is what a seeder does that
-shows its pieces bit by bit. To whom all is shown, it says nothing new."""
+"""Our key for BEP 21's `upload_only`. Under that name libtorrent 2.1 leaves whoever shows it
+nothing that it lacks at the moment ("uninteresting upload-only peer"), as a seeder does that shows
+its pieces bit by bit. To whom all is shown, it says nothing new."""
 
 _MAX_HANDSHAKE = 16 * 1024
 """Bytes of a handshake; clients send some 200."""

@@ -120,8 +120,9 @@ def _remove_leftover(place: Path) -> None:
         descriptor = os.open(place, _PLACE_FLAGS)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            names = os.listdir(descriptor)
-            if any(os.stat(n, dir_fd=descriptor, follow_symlinks=False).st_size for n in names):
+            # By the descriptor: at the path there may be something else by now.
+            names = os.listdir(descriptor)  # noqa: PTH208
+            if any(os.lstat(name, dir_fd=descriptor).st_size for name in names):
                 return  # a probe writes nothing: this is somebody's
             for name in names:
                 os.unlink(name, dir_fd=descriptor)
