@@ -113,6 +113,7 @@ hello_fields = st.fixed_dictionaries(
         "reqq": st.sampled_from([0, 1, 3, 1000, 1 << 60]),
         "ts_max_block": st.sampled_from([0, BLOCK, 131072, 1 << 40]),
         "upload_only": st.sampled_from([0, 1]),
+        "ts_upload_only": st.sampled_from([0, 1]),
         "v": st.sampled_from([b"stranger", b"\xff\x1b[2J"]),
         "yourip": st.binary(max_size=5),
     },
