@@ -211,3 +211,17 @@ def test_a_list_of_names_fits_80_columns_with_the_beginnings_of_info_hashes() ->
     assert [line.split()[-1] for line in short] == ["INFO-HASH", "1" * 12, "2" * 12]
     alike = [(*rows[0][:-1], "a" * 39 + digit) for digit in "bc"]
     assert ls_lines(alike, 80) == ls_lines(alike, None)
+
+
+@pytest.mark.parametrize("name", ["a" * 80, "漢" * 40, "e\u0301" * 80, "\x1b" * 20])
+def test_a_stranger_s_long_name_does_not_break_the_lines_of_a_list(name: str) -> None:
+    rows = [
+        ("film.mkv", "47.7 MiB", "1", "0", "1" * 40),
+        (cells_text(name, 80), "16 EiB", "4294967295", "4294967295", "2" * 40),
+    ]
+    lines = ls_lines(rows, 80)
+    assert max(map(cell_width, lines)) <= 80
+    assert lines[1].startswith("film.mkv ")
+    assert "…" in lines[2]
+    assert cells_text(name, 80) in ls_lines(rows, 160)[2]
+    assert len(ls_lines([], 20)) == 1

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from trio_swarm import Torrent, events
 from trio_swarm.cli import fetching
 from trio_swarm.cli.fetching import (
+    ALONE_LEAST,
     ALONE_PATIENCE,
     PEERS_PATIENCE,
     Patience,
@@ -225,8 +226,20 @@ class StandingTorrent(FakeTorrent):
         self.peers = peers
         """When the first came, when the last went, and so on."""
         self.untried = 0
+        self.looks = 0
+        self.peers_changed = trio.Event()
+
+    async def change_peers(self) -> None:
+        for at in self.peers:
+            await trio.sleep_until(at)
+            self.tell_changed()
+
+    def tell_changed(self) -> None:
+        self.peers_changed.set()
+        self.peers_changed = trio.Event()
 
     def standstill(self) -> Standstill:
+        self.looks += 1
         now = trio.current_time()
         moved = max((at for at in self.moves if at <= now), default=0.0)
         passed = [at for at in self.peers if at <= now]
@@ -241,8 +254,11 @@ class StandingTorrent(FakeTorrent):
 
 
 async def seconds_until_given_up(torrent: StandingTorrent, patience: Patience) -> float:
-    with pytest.raises(StalledError) as caught:
-        await complete_or_stalled(cast("Torrent", torrent), patience)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(torrent.change_peers)
+        with pytest.raises(StalledError) as caught:
+            await complete_or_stalled(cast("Torrent", torrent), patience)
+        nursery.cancel_scope.cancel()
     assert "10.0.0.5:1: refused" in str(caught.value)
     assert "12.3 % is kept" in str(caught.value)
     assert "the same command goes on" in str(caught.value)
@@ -253,21 +269,23 @@ DEFAULT = Patience.of(None, waits=False)
 
 
 @pytest.mark.parametrize(
-    ("moves", "peers", "patience", "given_up_at"),
+    ("moves", "peers", "patience", "expected"),
     [
         # Nobody came.
-        ((), (), DEFAULT, ALONE_PATIENCE),
+        ((), (), DEFAULT, (ALONE_PATIENCE, 1)),
         # The only seeder died.
-        ((1.0, 19.0), (0.5, 19.5), DEFAULT, 19 + ALONE_PATIENCE),
+        ((1.0, 19.0), (0.5, 19.5), DEFAULT, (19 + ALONE_PATIENCE, 2)),
+        # It died after the patience with those that are alone.
+        ((), (0.5, 90.0), DEFAULT, (90 + ALONE_LEAST, 3)),
         # A peer chokes us for ever.
-        ((), (3.0,), DEFAULT, PEERS_PATIENCE),
+        ((), (3.0,), DEFAULT, (PEERS_PATIENCE, 2)),
         # A peer comes and goes all the time, and gives nothing.
-        ((), tuple(map(float, range(1000))), DEFAULT, PEERS_PATIENCE),
+        ((), tuple(map(float, range(1000))), DEFAULT, (PEERS_PATIENCE, 92)),
         # It never stops for long.
-        (tuple(map(float, range(0, 1000, 29))), (), DEFAULT, 986 + ALONE_PATIENCE),
-        ((), (), Patience.of(4.0, waits=False), 4.0),
-        ((), (1.0,), Patience.of(4.0, waits=True), 4.0),
-        ((), (), Patience.of(600.0, waits=False), 600.0),
+        (tuple(map(float, range(0, 1000, 29))), (), DEFAULT, (986 + ALONE_PATIENCE, 35)),
+        ((), (), Patience.of(4.0, waits=False), (4.0, 1)),
+        ((), (1.0,), Patience.of(4.0, waits=True), (4.0, 1)),
+        ((), (), Patience.of(600.0, waits=False), (600.0, 1)),
     ],
 )
 async def test_a_download_to_which_nothing_comes_is_given_up(
@@ -275,12 +293,15 @@ async def test_a_download_to_which_nothing_comes_is_given_up(
     moves: tuple[float, ...],
     peers: tuple[float, ...],
     patience: Patience,
-    given_up_at: float,
+    expected: tuple[float, int],
 ) -> None:
     start = trio.current_time()
     assert start == 0
     torrent = StandingTorrent(moves=moves, peers=peers)
-    assert given_up_at <= await seconds_until_given_up(torrent, patience) <= given_up_at + 5
+    given_up_at, looks = expected
+    assert await seconds_until_given_up(torrent, patience) == given_up_at
+    # It is looked at when it may be time, not again and again. Once more is for the message.
+    assert torrent.looks <= looks + 2
 
 
 async def test_addresses_that_were_not_dialled_yet_are_waited_for(
@@ -289,6 +310,33 @@ async def test_addresses_that_were_not_dialled_yet_are_waited_for(
     torrent = StandingTorrent()
     torrent.untried = 1000
     assert await seconds_until_given_up(torrent, DEFAULT) == PEERS_PATIENCE
+    assert torrent.looks <= 4
+
+
+async def test_once_all_addresses_were_dialled_they_are_not_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    torrent = StandingTorrent()
+    torrent.untried = 1000
+
+    async def dial() -> None:
+        await trio.sleep(50)
+        torrent.untried = 0
+        torrent.tell_changed()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dial)
+        assert await seconds_until_given_up(torrent, DEFAULT) == 50
+
+
+async def test_a_failure_while_peers_give_nothing_is_no_group(autojump_clock: MockClock) -> None:
+    class FullDisk(StandingTorrent):
+        async def wait_complete(self) -> Path:
+            await trio.sleep_until(60)
+            raise DiskFullError("full", path=FOLDER)
+
+    with pytest.raises(DiskFullError):
+        await complete_or_stalled(cast("Torrent", FullDisk(peers=(0.0,))), DEFAULT)
 
 
 async def test_who_waits_is_never_given_up(autojump_clock: MockClock) -> None:

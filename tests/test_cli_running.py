@@ -425,6 +425,29 @@ def test_create_and_show_tell_the_same(line: CommandLine) -> None:
     assert "not overwritten" in again.stderr
 
 
+def test_where_a_torrent_cannot_be_written_is_told_before_anything_is_hashed(
+    line: CommandLine,
+) -> None:
+    """Hours of hashing would be lost: the state folder, where hashes are kept, stays empty."""
+    make_file(line.folder / "film.mkv")
+    taken = make_file(line.folder / "film.mkv.torrent", 5)
+    (line.folder / "folder").mkdir()
+    for command, told in (
+        (("create", "film.mkv"), "film.mkv.torrent: exists already and is not overwritten"),
+        (("create", "film.mkv", "-o", "no/a"), "no/a: cannot be written: its folder does not"),
+        (("create", "film.mkv", "-o", "folder"), "folder: exists already"),
+        (("seed", "film.mkv", "--torrent-out", "no/a"), "no/a: cannot be written: its folder"),
+        (("seed", "film.mkv", "--torrent-out", "folder"), "folder: cannot be written: it is a"),
+    ):
+        done = line.run(*command, *(LOCAL if command[0] == "seed" else ()))
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert "hashing" not in done.stdout
+    assert taken.stat().st_size == 5
+    hashes = line.folder / "state/trio-swarm/hashes"
+    assert not list(hashes.glob("*"))
+
+
 def test_the_second_signal_ends_the_process_at_once(line: CommandLine) -> None:
     script = """
         import sys, trio

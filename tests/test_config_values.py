@@ -55,6 +55,15 @@ def test_rates_may_be_per_second_in_bits_or_unlimited(typed: object, rate: int |
     assert values.parse_rate(typed) == rate
 
 
+def test_an_info_hash_of_version_2_is_cut_to_what_peers_know_it_by() -> None:
+    """BEP 52, "infohashes": trackers and handshakes have its first 20 bytes."""
+    digest = bytes(range(32))
+    assert values.parse_hash_or_prefix(f" {digest.hex().upper()} ") == digest[:20]
+    for text in (digest.hex()[:-1], f"{digest.hex()}0", "g" * 64):
+        with pytest.raises(ConfigError, match="40 or 64 hex digits"):
+            values.parse_hash_or_prefix(text)
+
+
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.binary(), st.none(), st.booleans()))
 def test_any_value_is_read_or_refused(value: object) -> None:
     parsers = [

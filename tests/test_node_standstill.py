@@ -57,6 +57,21 @@ async def test_a_peer_that_has_nothing_is_named(tmp_path: Path) -> None:
             assert "does not have the metadata" in standstill.reason
 
 
+async def test_whoever_waits_hears_that_the_last_peer_left(tmp_path: Path) -> None:
+    async with tracker() as url:
+        settings = trio_swarm.NodeSettings(trackers=(url,), listen_host=HOST, state_folder=tmp_path)
+        async with trio_swarm.open_node(settings) as one, trio_swarm.open_node(settings) as other:
+            first = await one.fetch("1" * 40, folder=tmp_path)
+            second = await other.fetch("1" * 40, folder=tmp_path)
+            with trio.fail_after(60):
+                await until(lambda: bool(first.peers()))
+                changed = first.peers_changed
+                await second.remove()
+                while first.standstill().alone is None:
+                    await changed.wait()
+                    changed = first.peers_changed
+
+
 def test_what_is_remembered_of_dialled_peers_is_bounded() -> None:
     outcomes = Outcomes()
     for port in range(1, 2 * MAX_OUTCOMES):

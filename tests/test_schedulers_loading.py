@@ -3,6 +3,7 @@
 import enum
 import importlib.metadata
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -168,11 +169,22 @@ def test_a_broken_file_is_named_with_its_fault(write: Write, text: str, reason: 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["missing.py", "notes.txt", "empty"])
-def test_a_path_that_is_no_plugin_is_named(write: Write, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("missing.py", "does not exist"),
+        ("notes.txt", "is not a .py file"),
+        ("empty", "holds no .py file"),
+        ("pipe.py", "is neither a file nor a folder"),
+    ],
+)
+def test_a_path_that_is_no_plugin_is_named(
+    write: Write, tmp_path: Path, name: str, fault: str
+) -> None:
     write("notes.txt", PLUGIN)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match=name):
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(ConfigError, match=f"{name} {fault}"):
         load_strategies([tmp_path / name])
 
 

@@ -1,7 +1,6 @@
 """SIGINT and SIGTERM, whatever a command is doing: gone within 5 s, unlisted, nothing lost."""
 
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +11,6 @@ import pytest
 import trio
 
 from swarm_processes import HOST, Event, RunningCommand, digest, make_big_file, processes
-from trio_swarm.cli import main
 
 MIB = 1 << 20
 PIECE = 16 << 10
@@ -256,20 +254,6 @@ async def test_the_hashing_of_a_big_share_ends(tmp_path: Path) -> None:
             await creator.wait_for("hashing")
             await end(creator, SIGTERM, code=1)
             assert not (tmp_path / "big.torrent").exists()
-
-
-def test_an_interrupt_while_the_program_loads_is_no_traceback(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Interrupted:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "trio_swarm.cli.app":
-                raise KeyboardInterrupt
-
-    monkeypatch.delitem(sys.modules, "trio_swarm.cli.app", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
-    monkeypatch.setattr(sys, "argv", ["trio-swarm", "tracker"])
-    assert main() == 1
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import sys
 
 
@@ -14,37 +13,24 @@ def main() -> int:
         return _tell_version()
     if sys.getfilesystemencoding() != "utf-8":
         _start_again_in_utf_8()
-    _end_like_interrupted()
+    from trio_swarm.cli.interrupts import signals_end_at_once  # noqa: PLC0415 - not for --version
+
+    signals_end_at_once()
     # Nothing that imports make is garbage, and looking for some takes a tenth of the start; what
     # runs for long turns it on again, see `run_until_interrupted`.
     gc.disable()
     try:
         from trio_swarm.cli.app import run  # noqa: PLC0415 - see above
         from trio_swarm.cli.streams import prepare_streams  # noqa: PLC0415 - the same
-    except KeyboardInterrupt:
-        return 1  # Ctrl-C within the first tenths of a second
+    except (OSError, ImportError) as error:  # too few files may be open, or some are not there
+        print(f"trio-swarm: cannot start: {error}", file=sys.stderr)
+        return 1
 
     prepare_streams()
     try:
         return run(arguments)
     finally:
         gc.freeze()  # or the interpreter looks for garbage as it exits, which takes as long
-
-
-def _end_like_interrupted() -> None:
-    """Let SIGTERM and SIGHUP end every command as Ctrl-C does: with its clean-up and exit code 1.
-
-    What Trio runs as a node takes them over, see `run_until_interrupted`.
-    """
-
-    def interrupt(_number: int, _frame: object) -> None:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)  # Trio knows when that may be raised
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it, and so do we then
-            signal.signal(number, interrupt)
 
 
 def _tell_version() -> int:

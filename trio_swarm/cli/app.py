@@ -1,5 +1,6 @@
 """The commands of `trio-swarm`, found by name and imported only when they are used."""
 
+import importlib
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from trio_swarm import __version__
 from trio_swarm.cli.commands import COMMANDS, GROUPS, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
 from trio_swarm.cli.help_texts import HelpFormatter
+from trio_swarm.cli.interrupts import signals_interrupt
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,6 +102,8 @@ def run(arguments: Sequence[str]) -> int:
     tokens = _flags_after_command(list(arguments))
     as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
     try:
+        _import_command(tokens)
+        signals_interrupt()
         app = make_app(*tokens[:2])
         console = _help_console() if _shows_help(tokens) else None
         code = app(tokens, console=console, exit_on_error=False, print_error=False)
@@ -119,6 +123,15 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - the one boundary of the whole program
         return _explain(error, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _import_command(tokens: Sequence[str]) -> None:
+    """Import the command that is named first, if one is: as a part of the start."""
+    group = GROUPS.get(tokens[0]) if tokens else None
+    commands, word = (group.commands, tokens[1:2]) if group else (COMMANDS, tokens[:1])
+    for command in filter(None, map(commands.get, word)):
+        module, _, _ = command.place.partition(":")
+        importlib.import_module(f"trio_swarm.cli.{module}")
 
 
 def _explain(error: BaseException, *, as_json: bool) -> int:

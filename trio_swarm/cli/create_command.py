@@ -1,5 +1,6 @@
 """`trio-swarm create`: write a .torrent file."""
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -22,14 +23,14 @@ from trio_swarm.cli.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.show_command import torrent_magnet
 from trio_swarm.cli.text import count_text, safe_text, size_text
-from trio_swarm.cli.torrent_files import created_event, write_new_file
+from trio_swarm.cli.torrent_files import check_place, created_event, write_new_file
 from trio_swarm.config.values import parse_piece_length
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
 from trio_swarm.node import files_left_out
 from trio_swarm.peer.blocking import run_stoppable
-from trio_swarm.storage.sharing import LeftOut
+from trio_swarm.storage.sharing import LeftOut, require_there
 
 
 async def create(
@@ -88,6 +89,8 @@ async def create(
     except UnicodeEncodeError:
         raise ConfigError("--comment: is not UTF-8 text") from None
     state = state_folder(state_dir)
+    require_there(path)
+    check_place(out or _default_file(path, name))
 
     async def body() -> int:
         async with trio.open_nursery() as nursery:
@@ -144,3 +147,8 @@ async def create(
         return 0
 
     return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)
+
+
+def _default_file(path: Path, name: str | None) -> Path:
+    """Return what is written without --out; a link's own name counts, as when it is shared."""
+    return Path(f"{name or Path(os.path.abspath(path)).name}.torrent")  # noqa: PTH100 - follows no link

@@ -1,5 +1,6 @@
 """From an exception to one clear line and an exit code; a bug keeps its traceback."""
 
+import errno
 import sys
 from collections.abc import Iterator
 
@@ -11,6 +12,9 @@ from trio_swarm.errors import ConfigError, LocalProtocolError, TrioSwarmError
 
 FAILED = 1
 USAGE = 2
+
+_TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE})
+_FEW_FILES = "too few files may be open at once: allow more, as by `ulimit -n 1024`"
 
 
 def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
@@ -25,6 +29,9 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     if any(isinstance(leaf, OutputGoneError) for leaf in leaves):
         return FAILED  # there is nobody to tell
     if all(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return FAILED
+    if any(isinstance(leaf, OSError) and leaf.errno in _TOO_MANY for leaf in leaves):
+        complain(_FEW_FILES, exit_code=FAILED, as_json=as_json)
         return FAILED
     if not is_explained(error):
         return None

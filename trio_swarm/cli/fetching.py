@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from trio_swarm.errors import (
     StalledError,
     StorageError,
     TrackerError,
+    TrioSwarmError,
 )
 from trio_swarm.events import Event, Waiting
 from trio_swarm.peer.standstill import Standstill
@@ -44,9 +46,6 @@ ALONE_LEAST = 5.0
 PEERS_PATIENCE = 120.0
 """The same with peers that give nothing. Slots go round every 10 to 30 s (BEP 3, "choking"), so
 even the fourth in a queue had a turn by then."""
-
-STALL_LOOK = 5.0
-"""Seconds between looks at who is there while nothing comes."""
 
 StartFetch = Callable[[], Awaitable[Torrent]]
 
@@ -121,6 +120,10 @@ class Patience(NamedTuple):
         least = min(ALONE_LEAST, self.alone)
         return min(left, max(self.alone - standstill.seconds, least - standstill.alone))
 
+    def surely_left(self, standstill: Standstill) -> float:
+        """Return how many seconds are left whatever the peers do; 0 or less: that decides it."""
+        return min(self.alone, self.with_peers) - standstill.seconds
+
 
 FOR_EVER = Patience(math.inf, math.inf)
 
@@ -128,12 +131,35 @@ FOR_EVER = Patience(math.inf, math.inf)
 async def complete_or_stalled(torrent: Torrent, patience: Patience) -> None:
     """Wait until a torrent is complete; StalledError if nothing comes for too long."""
     while True:
-        left = patience.left(torrent.standstill())
+        changed, standstill = torrent.peers_changed, torrent.standstill()
+        left, surely = patience.left(standstill), patience.surely_left(standstill)
         if left <= 0:
             raise StalledError(_stalled(torrent))
-        with trio.move_on_after(min(left, STALL_LOOK)):
+        if surely > 0:
+            with trio.move_on_after(surely):
+                await torrent.wait_complete()
+                return
+        elif await _is_settled(torrent, changed, within=left):
             await torrent.wait_complete()
             return
+
+
+async def _is_settled(torrent: Torrent, changed: trio.Event, *, within: float) -> bool:
+    """Wait until a torrent is complete or has failed (true), `changed` is set, or time is up."""
+    is_settled = False
+    async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + within
+
+        async def wait_changed() -> None:
+            await changed.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(wait_changed)
+        with suppress(TrioSwarmError):  # whoever asks again is told, and not in a group
+            await torrent.wait_complete()
+        is_settled = True
+        nursery.cancel_scope.cancel()
+    return is_settled
 
 
 def _stalled(torrent: Torrent) -> str:

@@ -11,11 +11,14 @@ from trio_swarm.cli.reporting import Reporter, make_reporter
 from trio_swarm.cli.resolving import names_near
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.tables import widest, width_of_terminal
-from trio_swarm.cli.text import cells_text, columns, size_text
+from trio_swarm.cli.text import cell_width, cells_text, columns, size_text
 from trio_swarm.settings import DEFAULT_TRACKER
 
 _NAME_CELLS = 80
 """Of a name in the table; longer ones are cut there, and whole in --json."""
+
+_LEAST_NAME_CELLS = 20
+"""Of a name where the terminal has no room for more: what is less tells none from another."""
 
 _SHORT_HASH = 12
 """Digits of an info-hash where the terminal has no room for 40."""
@@ -90,17 +93,21 @@ def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
 
 
 def _lines(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
-    """Return the table with its heading; of info-hashes the beginning where a line has no room.
+    """Return the table with its heading; where a line has no room, less of info-hashes and names.
 
-    Every command takes that for the whole, where it is the only one that begins so.
+    Every command takes the beginning of an info-hash for the whole, where no other begins so.
     """
 
-    def lines(digits: int) -> list[str]:
-        shown = [(*row[:-1], row[-1][:digits]) for row in rows]
+    def lines(digits: int, cells: int = _NAME_CELLS) -> list[str]:
+        shown = [(cells_text(row[0], cells), *row[1:-1], row[-1][:digits]) for row in rows]
         return columns([_HEADING, *shown], left=frozenset({0, 4}))
 
     whole = lines(40)
-    is_clear = len({row[-1][:_SHORT_HASH] for row in rows}) == len({row[-1] for row in rows})
-    if width is None or widest(whole) <= width or not is_clear:
+    if width is None or widest(whole) <= width:
         return whole
-    return lines(_SHORT_HASH)
+    is_clear = len({row[-1][:_SHORT_HASH] for row in rows}) == len({row[-1] for row in rows})
+    digits = _SHORT_HASH if is_clear else 40
+    shorter = lines(digits)
+    names = max((cell_width(row[0]) for row in rows), default=0)
+    room = width - (widest(shorter) - names)
+    return shorter if room >= names else lines(digits, max(_LEAST_NAME_CELLS, room))

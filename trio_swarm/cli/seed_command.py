@@ -30,7 +30,7 @@ from trio_swarm.cli.prompts import ask_paths, can_ask
 from trio_swarm.cli.reporting import JsonReporter, Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.cli.text import count_text, safe_text, size_text
-from trio_swarm.cli.torrent_files import created_event, write_new_file
+from trio_swarm.cli.torrent_files import check_place, created_event, write_new_file
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.tracker_urls import supports_names
 from trio_swarm.settings import DEFAULT_TRACKER
@@ -102,8 +102,7 @@ async def seed(
             raise ConfigError("nothing to share was named")
         if len(chosen) > 1 and (name or torrent_out):
             raise ConfigError("--name and --torrent-out need exactly one PATH")
-        for path in chosen:
-            require_there(path)
+        _check_places(chosen, torrent_out)
         async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: running.torrents)
             for path in chosen:
@@ -132,6 +131,14 @@ async def seed(
         return INTERRUPTED if is_shared and not has_failed else FAILED
 
     return await run_until_interrupted(body, reporter, interrupted=interrupted)
+
+
+def _check_places(paths: Sequence[Path], torrent_out: Path | None) -> None:
+    """Raise StorageError for what would fail after hours of hashing."""
+    for path in paths:
+        require_there(path)
+    if torrent_out is not None:
+        check_place(torrent_out, may_replace=True)
 
 
 def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) -> None:

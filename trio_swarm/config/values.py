@@ -136,15 +136,20 @@ def is_hash_prefix(text: str) -> bool:
 
 
 def parse_hash_or_prefix(value: object) -> bytes | str:
-    """Return the 20 bytes of an info-hash, or the first hex digits of one (at least 4)."""
+    """Return the 20 bytes of an info-hash, or the first hex digits of one (at least 4).
+
+    One of version 2 is cut to its first 20 bytes, by which trackers and peers know it (BEP 52).
+    """
     if isinstance(value, str) and is_hash_prefix(value.strip()):
         return value.strip().lower()
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{64}", value.strip()):
+        return bytes.fromhex(value.strip())[:20]
     try:
         return parse_info_hash(value)
     except ConfigError:
         raise ConfigError(
-            f"expected an info-hash of 40 hex digits, or the first {MIN_HASH_PREFIX} or more, "
-            f"got {quoted(value)}"
+            "expected an info-hash of 40 or 64 hex digits, or "
+            f"the first {MIN_HASH_PREFIX} or more, got {quoted(value)}"
         ) from None
 
 

@@ -53,6 +53,8 @@ async def dial_peers(torrent: "Torrent") -> None:
                     limit.acquire_on_behalf_of_nowait(token)
                     places.begin_dial()
                     nursery.start_soon(_dial, torrent, address, limit, token)
+                # Each end of a dial and of a peer leads here, too.
+                peer_set.tell_changed()
                 due = peer_set.candidates.next_due()
                 if limit.available_tokens == 0:
                     due = math.inf

@@ -66,6 +66,13 @@ class PeerSet:
         self._torrent = torrent
         self._context = torrent.context
         self._nursery: trio.Nursery | None = None
+        self.changed = trio.Event()
+        """Set when a peer left or an address was dialled; another takes its place then."""
+
+    def tell_changed(self) -> None:
+        """Wake whoever waits for a change."""
+        self.changed.set()
+        self.changed = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Dial, supervise and keep alive the peers until cancelled; then all are closed."""

@@ -217,6 +217,11 @@ class Torrent:
         """Return for how long nothing has come, and what the download waits for."""
         return standstill_of(self, trio.current_time())
 
+    @property
+    def peers_changed(self) -> trio.Event:
+        """What is set once a peer left or an address was dialled: take it before `standstill`."""
+        return self.peer_set.changed
+
     def tracker_news(self) -> list[str]:
         """Return what trackers said last, of a few of them."""
         news = self._trackers.news.items()

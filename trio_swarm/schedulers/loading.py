@@ -312,7 +312,8 @@ def _plugin_files_at(given: Path) -> list[Path]:
     if (path / "__init__.py").is_file():
         return [path]
     if not path.is_dir():
-        raise ConfigError(f"plugin {given} does not exist")
+        fault = "is neither a file nor a folder" if path.exists() else "does not exist"
+        raise ConfigError(f"plugin {given} {fault}")
     inside = [each for each in sorted(path.iterdir()) if _is_plugin(each)]
     if not inside:
         raise ConfigError(f"plugin folder {given} holds no .py file and no package")

@@ -1,0 +1,73 @@
+"""Ctrl-C, SIGTERM and SIGHUP at any moment: while the program is imported, and afterwards.
+
+`signals_end_at_once` holds for the start, in which nothing needs a clean-up. `signals_interrupt`
+then makes each a KeyboardInterrupt, until Trio takes them over (see `run_until_interrupted`).
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_STOPPED = 1
+"""Exit code of whatever was stopped before it was done."""
+
+_AGAIN_AFTER = 0.01
+"""Seconds until an interrupt that was lost comes again: the callback that lost it has ended."""
+
+
+def signals_end_at_once() -> None:
+    """End at a signal with exit code 1, without a KeyboardInterrupt.
+
+    While modules are imported that would be raised within a callback of the import system as often
+    as not, and be lost; or come out as another error of what is being imported.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_at_once)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it, and so do we then
+            signal.signal(number, _end_at_once)
+    sys.unraisablehook = _send_again
+
+
+def signals_interrupt() -> None:
+    """Raise KeyboardInterrupt at a signal from now on, if `signals_end_at_once` was called."""
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        # The handler of Python itself, or Trio would not take it over.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is _end_at_once:
+            signal.signal(number, _interrupt)
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    os._exit(_STOPPED)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)  # Trio knows when that may be raised
+
+
+def _send_again(unraisable: "UnraisableHookArgs") -> None:
+    """Send an interrupt once more that was raised where Python can only print exceptions.
+
+    Those are callbacks and finalizers, of imports within commands above all.
+    """
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    import threading  # noqa: PLC0415 - seldom needed
+
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    number = signal.SIGTERM if is_ignored else signal.SIGINT
+    main = threading.main_thread().ident
+    # A real signal, which ends a wait of the main thread, too.
+    again = threading.Timer(_AGAIN_AFTER, signal.pthread_kill, (main, number))
+    again.daemon = True
+    again.start()
