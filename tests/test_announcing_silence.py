@@ -3,11 +3,12 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
 
+from deaf_name_server import deaf_name_server
 from tracker_scripts import (
     HASH,
     REQUEST,
@@ -266,26 +267,6 @@ async def test_a_refusal_from_one_address_does_not_wait_for_a_silent_one(
                 with pytest.raises(TrackerRefusedError, match="not you"):
                     await question
                 assert trio.current_time() - began < 5
-
-
-@contextlib.contextmanager
-def deaf_name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lookups of `*.deaf` take until the end of the block."""
-    over = threading.Event()
-    getaddrinfo = socket.getaddrinfo
-
-    def look_up(host: str | bytes, port: int, *args: int, **named: int) -> list[tuple[object, ...]]:
-        name = host.decode() if isinstance(host, bytes) else host
-        if name.endswith(".deaf"):
-            over.wait()
-            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
-        return list(getaddrinfo(host, port, *args, **named))
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    try:
-        yield
-    finally:
-        over.set()
 
 
 async def test_a_deaf_name_server_fails_its_tracker_and_blocks_no_threads(

@@ -1,12 +1,11 @@
 """What a torrent makes of its trackers' answers: events, and peers that lead nowhere."""
 
-import socket
-import threading
 from pathlib import Path
 
 import pytest
 import trio
 
+from deaf_name_server import deaf_name_server
 from local_swarm import HOST, Recorder, contents, make_file, node, until
 from tracker_scripts import http_script, response, silent_udp
 from trio_swarm import events
@@ -61,31 +60,17 @@ async def test_peers_whose_names_nobody_knows_keep_no_place_of_one_that_is_there
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hostile tracker's list: BEP 3 allows names of hosts, and a name server may be deaf."""
-    over = threading.Event()
-    getaddrinfo = socket.getaddrinfo
-
-    def look_up(host: str | bytes, port: int, *args: int, **named: int) -> list[tuple[object, ...]]:
-        name = host.decode() if isinstance(host, bytes) else host
-        if name.endswith(".deaf"):
-            over.wait()
-            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
-        return list(getaddrinfo(host, port, *args, **named))
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     original = make_file(tmp_path / "in" / "x.bin", 700_000)
     file = tmp_path / "x.torrent"
-    try:
-        with trio.fail_after(30):
-            async with node(tmp_path / "s") as seeder:
-                named = [{"ip": f"h{number}.deaf", "port": 1} for number in range(200)]
-                peers = [*named, {"ip": HOST, "port": seeder.port}]
-                said = response(encode({"interval": 60, "peers": peers}))
-                async with http_script(said) as (url, _), node(tmp_path / "l") as leecher:
-                    metainfo = create_torrent(original, trackers=[url], state_folder=tmp_path)
-                    file.write_bytes(metainfo.to_bytes())
-                    await seeder.share(original, trackers=())
-                    torrent = await leecher.fetch(str(file), folder=tmp_path / "out")
-                    path = await torrent.wait_complete()
-    finally:
-        over.set()
+    with deaf_name_server(monkeypatch), trio.fail_after(30):
+        async with node(tmp_path / "s") as seeder:
+            named = [{"ip": f"h{number}.deaf", "port": 1} for number in range(200)]
+            peers = [*named, {"ip": HOST, "port": seeder.port}]
+            said = response(encode({"interval": 60, "peers": peers}))
+            async with http_script(said) as (url, _), node(tmp_path / "l") as leecher:
+                metainfo = create_torrent(original, trackers=[url], state_folder=tmp_path)
+                file.write_bytes(metainfo.to_bytes())
+                await seeder.share(original, trackers=())
+                torrent = await leecher.fetch(str(file), folder=tmp_path / "out")
+                path = await torrent.wait_complete()
     assert contents(path) == contents(original)
