@@ -6,7 +6,6 @@ from trio_swarm import events
 from trio_swarm.cli.text import count_text, duration_text, percent_text, rate_text, size_text
 from trio_swarm.foreign_text import shown
 from trio_swarm.protocol.tracker_urls import what_to_check
-from trio_swarm.storage.sharing import LeftOut
 
 _MAX_SHOWN = 80
 """Characters of a file's name in a line."""
@@ -203,6 +202,8 @@ def _describe_files(event: events.Event) -> str:
 
 
 def _describe_left_out(event: events.FilesLeftOut) -> str:
+    from trio_swarm.storage.sharing import LeftOut  # noqa: PLC0415 - `ls` needs no storage
+
     left_out = LeftOut(event.links, event.special, event.padding)
     return f"{shown(event.path, PATH_LENGTH)}: left out: {left_out}"
 
