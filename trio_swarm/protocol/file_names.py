@@ -27,7 +27,7 @@ The same list of paths gives the same result in every run, and never one path tw
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from trio_swarm.errors import MetainfoError
@@ -84,15 +84,20 @@ def kept_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
     Raises MetainfoError for what is refused and for paths beyond a limit of this module.
     """
+    return distinct_paths(_changed(kept_component, paths), folded=False)
+
+
+def _changed(change: Callable[[str], str], paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Return `paths` with each component as `change` makes it, which is asked once for each."""
     known: dict[str, str] = {}
-    kept: list[tuple[str, ...]] = []
+    changed: list[tuple[str, ...]] = []
     for path in paths:
         check_extent(path)
         for component in path:
             if component not in known:
-                known[component] = kept_component(component)
-        kept.append(tuple([known[component] for component in path]))
-    return distinct_paths(kept, folded=False)
+                known[component] = change(component)
+        changed.append(tuple([known[component] for component in path]))
+    return changed
 
 
 def is_reserved(component: str) -> bool:
@@ -144,15 +149,7 @@ def safe_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     All are distinct, also to a file system that ignores case or Unicode form, and none is another's
     folder. Raises MetainfoError for what is refused and for paths beyond a limit of this module.
     """
-    known: dict[str, str] = {}
-    safe: list[tuple[str, ...]] = []
-    for path in paths:
-        check_extent(path)
-        for component in path:
-            if component not in known:
-                known[component] = safe_component(component)
-        safe.append(tuple([known[component] for component in path]))
-    return distinct_paths(safe, folded=True)
+    return distinct_paths(_changed(safe_component, paths), folded=True)
 
 
 def check_distinct(paths: Sequence[tuple[str, ...]]) -> None:
