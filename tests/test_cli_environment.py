@@ -121,7 +121,7 @@ def test_a_user_without_a_home_can_name_a_state_folder(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--install-completion",),
+        ("--install-completion", "--shell", "bash"),
         ("create", "~/film.mkv", "--state-dir", "~/state"),
         ("get", "film.mkv", "--dir", "~/films"),
         ("schedulers", "--plugin", "~/mine.py"),

@@ -81,6 +81,16 @@ def test_completion_can_be_installed_and_knows_the_commands(line: CommandLine, s
     assert "--seed-ratio" in script
 
 
+def test_completion_for_a_shell_that_nothing_tells_asks_for_its_name(line: CommandLine) -> None:
+    for variable in ("SHELL", "BASH_VERSION", "ZSH_VERSION", "FISH_VERSION"):
+        line.environment.pop(variable, None)
+    done = line.run("--install-completion")  # the parent is Python, which is no shell
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("trio-swarm: --install-completion: ")
+    assert done.stderr.count("\n") == 1
+    assert "--shell" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -104,6 +104,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         _import_command(tokens)
         signals_interrupt()
+        if tokens[:1] == ["--install-completion"]:
+            tokens = _with_shell(tokens)
         app = make_app(*tokens[:2])
         console = _help_console() if _shows_help(tokens) else None
         code = app(tokens, console=console, exit_on_error=False, print_error=False)
@@ -113,6 +115,9 @@ def run(arguments: Sequence[str]) -> int:
         return USAGE
     except SystemExit:
         raise
+    except _UnknownShellError as error:
+        complain(str(error), exit_code=USAGE, as_json=as_json)
+        return USAGE
     except (OSError, RuntimeError) as error:
         if "--install-completion" not in tokens:
             return _explain(error, as_json=as_json)
@@ -123,6 +128,29 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - the one boundary of the whole program
         return _explain(error, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+class _UnknownShellError(Exception):
+    """Nothing tells which shell the completion is for."""
+
+
+def _with_shell(tokens: list[str]) -> list[str]:
+    """Name the shell of this session to the command that installs the completion.
+
+    Raises `_UnknownShellError`: where nothing tells it, the command would print a line of its own.
+    """
+    from cyclopts.completion.detect import (  # noqa: PLC0415 - imports much
+        ShellDetectionError,
+        detect_shell,
+    )
+
+    if _shows_help(tokens) or any(token.split("=")[0] == "--shell" for token in tokens):
+        return tokens
+    try:
+        return [*tokens, "--shell", detect_shell()]
+    except ShellDetectionError as error:
+        reason = "--install-completion: this shell is not known; name it with --shell bash"
+        raise _UnknownShellError(f"{reason} (or zsh, fish)") from error
 
 
 def _import_command(tokens: Sequence[str]) -> None:
