@@ -314,6 +314,24 @@ def test_what_was_put_out_whole_is_out_though_nobody_tells_that_it_has_it() -> N
     assert all(each.revealed == seeding.have for each in seeding.leechers.values())
 
 
+def test_a_crowd_that_asks_for_nothing_does_not_slow_down_the_only_leecher() -> None:
+    # To shake hands and be silent costs a stranger nothing: 300 of them left the only leecher with
+    # two pieces for 1.4 s, for each was given several before it was given one more.
+    seeding = Seeding(250, count=1024)
+    for silent in seeding.leechers.values():
+        silent.interested = False
+    seeding.look()
+    leecher = seeding.leechers[251] = Leecher(251)
+    for _ in range(round(first_copies.LONGEST_WAIT / STEP)):
+        seeding.now += STEP
+        seeding.look()
+        for piece in seeding.wants(leecher.key)[:1]:
+            seeding.send(leecher.key, piece)
+            leecher.pieces |= 1 << piece
+    steps = round(seeding.now / STEP)
+    assert leecher.pieces.bit_count() >= steps / 2  # and not every tenth of a second
+
+
 def _wait(seeding: Seeding, seconds: float) -> None:
     until = seeding.now + seconds
     while seeding.now < until:

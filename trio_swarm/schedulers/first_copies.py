@@ -186,8 +186,8 @@ class FirstCopies:
                     pool &= ~(1 << piece)
                     gifts.add(piece, view)
                     unsent += length
-            if keeping[index] or (peer.interested and not peer.unchoked):
-                continue  # Or it waits for a slot.
+            if keeping[index] or not (peer.interested and peer.unchoked):
+                continue  # Or it waits for a slot, or has not said yet that it wants anything.
             if self._hides and not view.have & ~peer.revealed:
                 continue  # It may ask for anything already.
             if view.now - gifts.asked_at > UNASKED and gifts.pieces.bit_count() >= MOST_UNASKED:
