@@ -83,7 +83,7 @@ test-compiled: $(INSTALLED) compiler  ## run the tests of the compiled modules a
 		--disable-pip-version-check --no-deps $(COMPILED)/wheel/*.whl
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> $$(ls -d $(COMPILED)/env/lib/python3*/site-packages)/borrowed.pth
-	@PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -c 'import sys, trio_swarm.swarm.ledger as it; \
+	@PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -c 'import sys, trio_swarm.engine.download.ledger as it; \
 		it.__file__.endswith(".so") or sys.exit("The wheel is not compiled: pip wheel -v . says why")'
 	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) \
 		$(COMPILED_TESTS)

@@ -12,10 +12,10 @@ from trio_swarm.schedulers.api import (
     UploadRequest,
     UploadView,
 )
+from trio_swarm.schedulers.choking.taking_turns import TakingTurns
 from trio_swarm.schedulers.draft import Draft
-from trio_swarm.schedulers.least_sent import LeastSent
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.schedulers.taking_turns import TakingTurns
+from trio_swarm.schedulers.uploading.least_sent import LeastSent
 
 
 class Starves(RarestFirst):

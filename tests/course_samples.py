@@ -4,7 +4,7 @@ import random
 
 from hypothesis import strategies as st
 
-from trio_swarm.pictures.course import Course, CoursePeer, Role
+from trio_swarm.lab.pictures.course import Course, CoursePeer, Role
 from trio_swarm.piece_sets import full_set
 
 ROLES: tuple[Role, ...] = ("seeder", "leecher", "free-rider")

@@ -8,11 +8,11 @@ from functools import partial
 import trio
 
 from trio_swarm.piece_sets import full_set
-from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.peer_ids import make_peer_id
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.machine import PeerWire
 
 Behaviour = Callable[
     ["HostileSeeder", trio.SocketStream, PeerWire, msg.RequestReceived], Awaitable[None]

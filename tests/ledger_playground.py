@@ -3,8 +3,8 @@
 import math
 from collections import defaultdict
 
+from trio_swarm.engine.download.ledger import Ledger
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
-from trio_swarm.swarm.ledger import Ledger
 
 
 def picture(ledger: Ledger, piece: int) -> str:

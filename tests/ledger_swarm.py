@@ -10,12 +10,12 @@ import random
 from collections import deque
 
 from toy_swarm import BLOCK, Outcome, Source
+from trio_swarm.engine.download.ledger import BlockOutcome, Ledger
+from trio_swarm.engine.guard import GuardedScheduler
+from trio_swarm.engine.lengths import Lengths
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.swarm.guard import GuardedScheduler
-from trio_swarm.swarm.ledger import BlockOutcome, Ledger
-from trio_swarm.swarm.lengths import Lengths
 
 MOST_SECONDS = 600.0
 """Virtual seconds after which a download counts as stuck."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from trio_swarm.simulator import pipes
-from trio_swarm.simulator.messages import Message
+from trio_swarm.lab.simulator import pipes
+from trio_swarm.lab.simulator.messages import Message
 
 
 def _nothing() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from ledger_swarm import LedgerSwarm
 from toy_swarm import BLOCK, Source
+from trio_swarm.engine.download.ledger import BlockOutcome, Ledger
+from trio_swarm.engine.guard import GuardedScheduler
+from trio_swarm.engine.lengths import Lengths
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.settings import NodeSettings
-from trio_swarm.swarm.guard import GuardedScheduler
-from trio_swarm.swarm.ledger import BlockOutcome, Ledger
-from trio_swarm.swarm.lengths import Lengths
 
 MIB = 1024 * 1024
 PIECES = 10_000

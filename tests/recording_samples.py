@@ -5,12 +5,12 @@ from io import BytesIO
 
 from hypothesis import strategies as st
 
+from trio_swarm.engine.download.ledger import Grant
+from trio_swarm.engine.lengths import BlockRun, Lengths
 from trio_swarm.recording import Event, Header, Recording, pack, read_recording
-from trio_swarm.recording import events as ev
+from trio_swarm.recording import records as ev
 from trio_swarm.recording.format import encode_events, encode_header, seal
 from trio_swarm.schedulers.api import Assignment
-from trio_swarm.swarm.ledger import Grant
-from trio_swarm.swarm.lengths import BlockRun, Lengths
 
 BLOCK = 16384
 

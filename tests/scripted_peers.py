@@ -15,9 +15,9 @@ from local_swarm import Recorder, make_file, node
 from simulated_link import LinkEnd, PromptDisk, Watch, _Direction, _hand_over
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.piece_sets import full_set
-from trio_swarm.protocol import peer_messages as msg
-from trio_swarm.protocol.metainfo import Info, Metainfo
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.machine import PeerWire
 
 
 class ScriptedPeer:

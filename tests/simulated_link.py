@@ -18,8 +18,8 @@ from trio_swarm import events
 from trio_swarm.peer.disk import DiskThreads, PieceJob
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.protocol.metainfo import Metainfo
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.storage.hashing import verify_piece
 
 MIB = 1024 * 1024

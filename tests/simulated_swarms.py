@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from shaped_links import MBIT, SHAPED, Link
-from trio_swarm.simulator import PeerSpec, Scenario
+from trio_swarm.lab.simulator import PeerSpec, Scenario
 
 MIB = 1024 * 1024
 

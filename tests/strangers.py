@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager, suppress
 
 import trio
 
-from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.handshake import OUR_RESERVED
-from trio_swarm.protocol.peer_messages import PROTOCOL_PREFIX
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.handshake import OUR_RESERVED
+from trio_swarm.protocol.wire.messages import PROTOCOL_PREFIX
 
 ID = msg.MessageId
 PLAIN = bytes(8)

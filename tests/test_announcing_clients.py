@@ -22,15 +22,16 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol import http_tracker, udp_tracker
-from trio_swarm.protocol.announces import (
+from trio_swarm.protocol.metainfo.bencode import Value, encode
+from trio_swarm.protocol.trackers import http as http_tracker
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers.announces import (
     AnnounceAnswer,
     AnnounceEvent,
     AnnounceRequest,
     ScrapeCounts,
 )
-from trio_swarm.protocol.bencode import Value, encode
-from trio_swarm.tracker.udp_server import TrackerSettings, serve_tracker
+from trio_swarm.tracker.udp.server import TrackerSettings, serve_tracker
 
 HASH = bytes(range(20))
 REQUEST = AnnounceRequest(

@@ -22,16 +22,16 @@ from tracker_scripts import (
 from trio_swarm import events, search_names
 from trio_swarm.announcing import racing
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
+from trio_swarm.announcing.names import find_name
 from trio_swarm.errors import (
     NameAmbiguousError,
     NameUnknownError,
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.naming import find_name
-from trio_swarm.protocol import udp_tracker
-from trio_swarm.protocol.announces import NameMatch
-from trio_swarm.protocol.bencode import encode
+from trio_swarm.protocol.metainfo.bencode import encode
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers.announces import NameMatch
 
 MATCH = NameMatch(HASH, 5, 1, 0, "name")
 OTHER = NameMatch(HASH[::-1], 5, 3, 0, "name")

@@ -13,20 +13,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import trio_swarm
+from trio_swarm.engine import rates
+from trio_swarm.engine.download.asks import Ask
+from trio_swarm.engine.download.open_piece import OpenPiece
+from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.schedulers.api import PeerView, SwarmView
 from trio_swarm.schedulers.draft import Draft
-from trio_swarm.swarm import rates
-from trio_swarm.swarm.asks import Ask
-from trio_swarm.swarm.open_piece import OpenPiece
-from trio_swarm.swarm.rates import RateEstimate
 
 PROJECT = Path(__file__).parent.parent
 INSTALLED = Path(trio_swarm.__file__).parent
 
 SIMULATE = """
 from trio_swarm.piece_sets import __file__ as core
-from trio_swarm.simulator import Network, PeerSpec, Scenario, simulate
-from trio_swarm.simulator.scenario import CrossLink
+from trio_swarm.lab.simulator import Network, PeerSpec, Scenario, simulate
+from trio_swarm.lab.simulator.scenario import CrossLink
 
 def peer(role, up, rack):
     return PeerSpec(role=role, up=up, down=4e6, latency=0.01, rack=rack)

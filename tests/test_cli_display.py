@@ -12,13 +12,13 @@ from rich.text import Text
 from command_line import read_event
 from test_cli_text import Shown, drawn, peer_of, progress_of
 from trio_swarm import events
-from trio_swarm.cli import redrawing
-from trio_swarm.cli.describe import describe
+from trio_swarm.cli.commands.ls import _lines as ls_lines
 from trio_swarm.cli.failures import MESSAGE_LENGTH, complain
-from trio_swarm.cli.ls_command import _lines as ls_lines
-from trio_swarm.cli.progress_lines import LONGEST_NAME, aligned, progress_line, shares_line
-from trio_swarm.cli.redrawing import Redrawn, Size
-from trio_swarm.cli.text import cell_width, cells_text, safe_text
+from trio_swarm.cli.output import redrawing
+from trio_swarm.cli.output.describe import describe
+from trio_swarm.cli.output.progress_lines import LONGEST_NAME, aligned, progress_line, shares_line
+from trio_swarm.cli.output.redrawing import Redrawn, Size
+from trio_swarm.cli.output.text import cell_width, cells_text, safe_text
 
 GIB = 2**30
 

@@ -3,8 +3,8 @@
 import pytest
 
 from trio_swarm import parse_magnet
-from trio_swarm.cli.elsewhere import is_here_only, magnet_elsewhere, url_elsewhere, warning
-from trio_swarm.protocol.magnet import Magnet
+from trio_swarm.cli.output.elsewhere import is_here_only, magnet_elsewhere, url_elsewhere, warning
+from trio_swarm.protocol.metainfo.magnet import Magnet
 
 HERE = [
     "udp://127.0.0.1:6969",

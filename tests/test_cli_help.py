@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from command_line import run_here
-from trio_swarm.cli import column_words
-from trio_swarm.cli.commands import COMMANDS, GROUPS
-from trio_swarm.cli.help_texts import broken, unwrapped
+from trio_swarm.cli.command_table import COMMANDS, GROUPS
+from trio_swarm.cli.lab import column_words
+from trio_swarm.cli.output.help_texts import broken, unwrapped
 
 README = Path(__file__).parent.parent / "README.md"
 

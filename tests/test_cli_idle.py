@@ -10,7 +10,7 @@ import trio
 
 from test_cli_text import peer_of, progress_of
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.reporting import JsonReporter, Reporter
+from trio_swarm.cli.output.reporting import JsonReporter, Reporter
 from trio_swarm.progress import PeerProgress, Progress
 
 

@@ -63,7 +63,7 @@ def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("module", ["cyclopts", "trio_swarm.cli.show_command"])
+@pytest.mark.parametrize("module", ["cyclopts", "trio_swarm.cli.commands.show"])
 def test_a_signal_while_modules_are_imported_ends_the_command(number: str, module: str) -> None:
     chosen = f"number, module = signal.{number}, {module!r}\n"
     done = run_script(chosen + WHILE_IMPORTING, "show", "magnet:?xt=urn:btih:" + "1" * 40)

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.reporting import JsonReporter
+from trio_swarm.cli.output.reporting import JsonReporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.events import Listening, PieceVerified
 

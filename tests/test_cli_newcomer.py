@@ -11,7 +11,7 @@ import pytest
 from command_line import CommandLine, run_here
 from test_cli_running import LOCAL, make_file, seeding, url_of
 from trio_swarm.errors import ConfigError
-from trio_swarm.protocol.tracker_urls import parse_tracker_url
+from trio_swarm.protocol.trackers.urls import parse_tracker_url
 
 
 @pytest.fixture

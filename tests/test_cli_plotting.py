@@ -13,8 +13,8 @@ from recording_samples import header
 from test_pictures_course import STORY
 from test_pictures_from_recordings import alice, bob, replace_id
 from test_simulator_command import SMALL, run_here
-from trio_swarm.pictures.spark import BARS
-from trio_swarm.recording import events as ev
+from trio_swarm.lab.pictures.spark import BARS
+from trio_swarm.recording import records as ev
 
 STARTS = {"html": b"<!DOCTYPE html>", "png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml"}
 
@@ -246,7 +246,7 @@ def test_what_belongs_to_no_one_swarm_is_wrong_usage(swarm: list[Path], recorded
 def test_together_recordings_may_be_no_longer_than_one(
     swarm: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trio_swarm.cli.plot_command.MAX_EVENTS", 20)
+    monkeypatch.setattr("trio_swarm.cli.lab.plot.MAX_EVENTS", 20)
     code, _, err = run_here("plot", *swarm, "-o", swarm[0].with_name("out.svg"))
     assert code == 1
     assert "bob.rec: with this there are more than 20 events" in err

@@ -452,7 +452,7 @@ def test_the_second_signal_ends_the_process_at_once(line: CommandLine) -> None:
     script = """
         import sys, trio
         from trio_swarm.cli.options import OutputOptions
-        from trio_swarm.cli.reporting import Reporter
+        from trio_swarm.cli.output.reporting import Reporter
         from trio_swarm.cli.running import run_until_interrupted
 
         async def stubborn():

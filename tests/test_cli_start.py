@@ -45,11 +45,11 @@ SELDOM_NEEDED = frozenset(
         "rich",
         "tomllib",
         "tomli_w",
-        "trio_swarm.cli.live",
+        "trio_swarm.cli.output.live",
         "trio_swarm.config.model",
         "trio_swarm.config.reading",
         "trio_swarm.tracker",
-        "trio_swarm.tracker.udp_server",
+        "trio_swarm.tracker.udp.server",
     }
 )
 """Modules that cost much and that only some commands need, or some uses of a command."""
@@ -94,7 +94,7 @@ async def test_a_swarm_is_simulated_without_trio_nor_what_starts_processes(tmp_p
         [sys.executable, "-I", "-c", code, "simulate", str(scenario)], capture_stdout=True
     )
     modules = set(done.stdout.decode().splitlines()[-1].split())
-    assert "trio_swarm.simulator.swarm" in modules
+    assert "trio_swarm.lab.simulator.swarm" in modules
     assert not {"trio", "multiprocessing", "concurrent.futures"} & modules
 
 

@@ -8,10 +8,10 @@ from command_line import run_here
 from course_samples import large
 from recording_samples import STORY_HEADER, file_of, told_story
 from test_simulator_command import SMALL
-from trio_swarm.cli.digests import alike
-from trio_swarm.cli.simulation_table import sparks_of
-from trio_swarm.cli.tables import table_lines, widest, wrapped
-from trio_swarm.cli.text import cell_width, count_text
+from trio_swarm.cli.lab.simulation_table import sparks_of
+from trio_swarm.cli.output.digests import alike
+from trio_swarm.cli.output.tables import table_lines, widest, wrapped
+from trio_swarm.cli.output.text import cell_width, count_text
 
 ROWS = [
     ["scheduler", "last", "ratio", "digest"],

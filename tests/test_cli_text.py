@@ -18,13 +18,13 @@ from rich.console import Console
 
 from command_line import read_event
 from trio_swarm import events
-from trio_swarm.cli import json_events
-from trio_swarm.cli.describe import describe
-from trio_swarm.cli.json_events import json_line
-from trio_swarm.cli.live import draw
-from trio_swarm.cli.progress_lines import progress_event, progress_line
-from trio_swarm.cli.reporting import HashingProgress
-from trio_swarm.cli.text import (
+from trio_swarm.cli.output import json_events
+from trio_swarm.cli.output.describe import describe
+from trio_swarm.cli.output.json_events import json_line
+from trio_swarm.cli.output.live import draw
+from trio_swarm.cli.output.progress_lines import progress_event, progress_line
+from trio_swarm.cli.output.reporting import HashingProgress
+from trio_swarm.cli.output.text import (
     columns,
     count_text,
     duration_text,

@@ -3,8 +3,8 @@
 import pytest
 
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.reporting import Reporter
-from trio_swarm.cli.tracker_news import MAX_TOLD, TrackerNews
+from trio_swarm.cli.output.reporting import Reporter
+from trio_swarm.cli.output.tracker_news import MAX_TOLD, TrackerNews
 from trio_swarm.events import Announced, TrackerFailed, TrackerSilent
 
 URL = "udp://10.0.0.1:6969"

@@ -13,7 +13,7 @@ import pytest
 
 from command_line import CommandLine, read_event, run_here
 from trio_swarm import __version__
-from trio_swarm.cli.commands import COMMANDS
+from trio_swarm.cli.command_table import COMMANDS
 from trio_swarm.cli.failures import explain_failure
 from trio_swarm.cli.fetching import trackers_for
 from trio_swarm.cli.options import trackers_given, trackers_or_default

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from trio_swarm.cli.variants import read_variant
+from trio_swarm.cli.lab.variants import read_variant
 from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers.loading import Offer, Strategies
 from trio_swarm.schedulers.options import read_options

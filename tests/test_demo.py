@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from command_line import CommandLine
-from trio_swarm.cli.demo_command import SCHEDULERS, SEEDER_RATES, Fetched, ideal_seconds, table
+from trio_swarm.cli.commands.demo import SCHEDULERS, SEEDER_RATES, Fetched, ideal_seconds, table
+from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.peer.hearing import OWN_MAX_BLOCK
-from trio_swarm.swarm.token_bucket import TokenBucket
 
 
 @pytest.fixture

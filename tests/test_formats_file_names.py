@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import MetainfoError
-from trio_swarm.protocol.file_names import (
+from trio_swarm.protocol.metainfo.file_names import (
     MAX_COMPONENT_BYTES,
     MAX_NAME_BYTES,
     MAX_PATH_BYTES,

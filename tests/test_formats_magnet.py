@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import MetainfoError
-from trio_swarm.protocol import magnet
-from trio_swarm.protocol.magnet import Magnet, parse_info_hash, parse_magnet
+from trio_swarm.protocol.metainfo import magnet
+from trio_swarm.protocol.metainfo.magnet import Magnet, parse_info_hash, parse_magnet
 
 HASH = bytes(range(20))
 LINK = f"magnet:?xt=urn:btih:{HASH.hex()}"

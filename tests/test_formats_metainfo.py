@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import MetainfoError
-from trio_swarm.protocol import bencode, info_dictionary, metainfo
-from trio_swarm.protocol.metainfo import (
+from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.metainfo import info as info_dictionary
+from trio_swarm.protocol.metainfo import torrent as metainfo
+from trio_swarm.protocol.metainfo.torrent import (
     FileEntry,
     Info,
     Metainfo,

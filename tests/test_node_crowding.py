@@ -11,9 +11,9 @@ import trio
 from local_swarm import HOST, Recorder, contents, make_file, node, until
 from strangers import GONE, PEER_ID, Stranger, stranger
 from trio_swarm import events
-from trio_swarm.peer import dialing
+from trio_swarm.engine.known_peers import crowding
+from trio_swarm.peer.transport import dialing
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.swarm import crowding
 
 CROWD = 250
 """What `max_connections` is by default."""

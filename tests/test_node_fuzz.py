@@ -24,19 +24,19 @@ from strangers import GONE, ID, extended, frame
 from trio_swarm import Node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.piece_sets import full_set, to_bitfield
-from trio_swarm.protocol import bencode
-from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.handshake import PROTOCOL_PREFIX
-from trio_swarm.protocol.metadata_exchange import (
+from trio_swarm.protocol.extensions.metadata import (
     METADATA_PIECE,
     MetadataData,
     MetadataReject,
     MetadataRequest,
     encode_metadata_message,
 )
-from trio_swarm.protocol.metainfo import Info
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.metainfo.torrent import Info
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.handshake import PROTOCOL_PREFIX
+from trio_swarm.protocol.wire.machine import PeerWire
 
 BLOCK = 16384
 PIECE = 2 * BLOCK

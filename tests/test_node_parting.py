@@ -9,14 +9,14 @@ import trio
 import trio.testing
 
 from local_swarm import make_file, node
+from trio_swarm.engine.known_peers.candidates import FIRST_RETRY
 from trio_swarm.peer.peer_set import HOUSEKEEPING, KEEP_ALIVE, STAY
-from trio_swarm.peer.streams import PeerStream
 from trio_swarm.peer.torrent import Torrent
-from trio_swarm.protocol.handshake import encode_handshake
-from trio_swarm.protocol.metainfo import Metainfo
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.peer.transport.streams import PeerStream
+from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.protocol.wire.handshake import encode_handshake
+from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.storage import hash_share
-from trio_swarm.swarm.candidates import FIRST_RETRY
 
 ADDRESS = ("10.0.0.7", 6881)
 

@@ -12,11 +12,11 @@ import trio_swarm
 from local_swarm import Recorder, contents, make_file, node, until
 from tracker_scripts import connected_script, udp_script
 from trio_swarm import events
-from trio_swarm.protocol import udp_tracker
+from trio_swarm.metainfo_files import create_torrent
 from trio_swarm.protocol.addresses import pack_addresses
-from trio_swarm.protocol.announces import AnnounceEvent
-from trio_swarm.protocol.magnet import Magnet
-from trio_swarm.torrent_files import create_torrent
+from trio_swarm.protocol.metainfo.magnet import Magnet
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers.announces import AnnounceEvent
 
 STARTED, STOPPED = AnnounceEvent.STARTED, AnnounceEvent.STOPPED
 

@@ -9,9 +9,9 @@ from deaf_name_server import deaf_name_server
 from local_swarm import HOST, Recorder, contents, make_file, node, until
 from tracker_scripts import http_script, response, silent_udp
 from trio_swarm import events
+from trio_swarm.metainfo_files import create_torrent
 from trio_swarm.peer.trackers import MAX_WARNINGS
-from trio_swarm.protocol.bencode import encode
-from trio_swarm.torrent_files import create_torrent
+from trio_swarm.protocol.metainfo.bencode import encode
 
 INFO_HASH = bytes(range(20)).hex()
 

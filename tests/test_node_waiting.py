@@ -13,11 +13,11 @@ from trio.testing import MockClock
 
 from local_swarm import until
 from scripted_peers import ScriptedPeer, fetching, seeding
+from trio_swarm.engine.download.source import FIRST_PATIENCE, PATIENCE
+from trio_swarm.engine.lazy_haves import LAZY_SECONDS
 from trio_swarm.piece_sets import iterate
-from trio_swarm.protocol import peer_messages as msg
-from trio_swarm.protocol.extensions import ExtensionHandshake, encode_extension_handshake
-from trio_swarm.swarm.lazy_haves import LAZY_SECONDS
-from trio_swarm.swarm.source import FIRST_PATIENCE, PATIENCE
+from trio_swarm.protocol.extensions.handshake import ExtensionHandshake, encode_extension_handshake
+from trio_swarm.protocol.wire import messages as msg
 
 
 class SuperSeeder(ScriptedPeer):

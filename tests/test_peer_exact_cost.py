@@ -24,7 +24,7 @@ from simulated_link import MIB, LinkEnd, Watch, address_of, transfer
 from trio_swarm.peer import hearing, saying
 from trio_swarm.peer.disk import PieceJob
 from trio_swarm.peer.piece_buffers import PieceBuffers
-from trio_swarm.protocol.wire_buffers import HEADER_READ, ReceiveBuffer
+from trio_swarm.protocol.wire.buffers import HEADER_READ, ReceiveBuffer
 from trio_swarm.settings import NodeSettings
 
 SETTLED, END, SIZE = 80, 144, 160

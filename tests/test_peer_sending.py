@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from storage_samples import PIECE, Sample, folder, one_file, padded
 from trio_swarm.errors import StorageError
-from trio_swarm.peer.sending import (
+from trio_swarm.peer.transport.sending import (
     BATCH_BUFFERS,
     BATCH_LENGTH,
     SHORT_BLOCK,
@@ -20,8 +20,8 @@ from trio_swarm.peer.sending import (
     gather,
     send_segments,
 )
-from trio_swarm.peer.streams import PeerStream, SocketStream, TrioStream
-from trio_swarm.protocol.peer_messages import FileBlock, Segment
+from trio_swarm.peer.transport.streams import PeerStream, SocketStream, TrioStream
+from trio_swarm.protocol.wire.messages import FileBlock, Segment
 from trio_swarm.storage import TorrentFiles
 
 HERE = ("127.0.0.1", 1)

@@ -12,8 +12,9 @@ from recording_samples import file_of as recording_file
 from recording_samples import header, read, some_events
 from shaped_links import SEEDER_LIMITED
 from simulated_swarms import MIB, shaped
+from trio_swarm.engine.lengths import Lengths
 from trio_swarm.errors import RecordingError
-from trio_swarm.pictures.course import (
+from trio_swarm.lab.pictures.course import (
     MOST_SOURCES,
     PLAYS,
     STALLS,
@@ -37,14 +38,13 @@ from trio_swarm.pictures.course import (
     watched,
     watching,
 )
-from trio_swarm.pictures.from_recording import MOST_CELLS, OWN_NAME, course_of
-from trio_swarm.pictures.from_simulation import Watcher
-from trio_swarm.pictures.spark import BARS, NONE, spark
-from trio_swarm.recording import events as ev
+from trio_swarm.lab.pictures.from_recording import MOST_CELLS, OWN_NAME, course_of
+from trio_swarm.lab.pictures.from_simulation import Watcher
+from trio_swarm.lab.pictures.spark import BARS, NONE, spark
+from trio_swarm.lab.simulator import simulate
+from trio_swarm.lab.simulator.playback import PlaybackSpec
 from trio_swarm.recording import pack
-from trio_swarm.simulator import simulate
-from trio_swarm.simulator.playback import PlaybackSpec
-from trio_swarm.swarm.lengths import Lengths
+from trio_swarm.recording import records as ev
 
 TIMES = [float(second) for second in range(46)]
 

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from course_samples import courses, large
-from trio_swarm.pictures import theme
-from trio_swarm.pictures.axes import plain
-from trio_swarm.pictures.course import Course, CoursePeer, sent_by, sources
-from trio_swarm.pictures.lighting import Lighting, SourceColours
-from trio_swarm.pictures.numbers import levels_of, rate_curves
-from trio_swarm.pictures.page import page
-from trio_swarm.pictures.poster import poster
+from trio_swarm.lab.pictures import theme
+from trio_swarm.lab.pictures.axes import plain
+from trio_swarm.lab.pictures.course import Course, CoursePeer, sent_by, sources
+from trio_swarm.lab.pictures.lighting import Lighting, SourceColours
+from trio_swarm.lab.pictures.numbers import levels_of, rate_curves
+from trio_swarm.lab.pictures.page import page
+from trio_swarm.lab.pictures.poster import poster
 
 TABLE = [["scheduler", "last"], ["a & b", "<1 s>"]]
 

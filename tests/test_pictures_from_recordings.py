@@ -12,13 +12,13 @@ from recording_samples import BLOCK, file_of, header, read, some_events
 from shaped_links import MBIT
 from simulated_swarms import MIB, crowd
 from trio_swarm.errors import RecordingError
-from trio_swarm.pictures.course import Course, completed, matrix, sources
-from trio_swarm.pictures.from_recordings import swarm_of
-from trio_swarm.pictures.from_simulation import Watcher
+from trio_swarm.lab.pictures.course import Course, completed, matrix, sources
+from trio_swarm.lab.pictures.from_recordings import swarm_of
+from trio_swarm.lab.pictures.from_simulation import Watcher
+from trio_swarm.lab.simulator import PeerSpec, Recordings, simulate
 from trio_swarm.piece_sets import full_set
 from trio_swarm.recording import Event, Header, Recording
-from trio_swarm.recording import events as ev
-from trio_swarm.simulator import PeerSpec, Recordings, simulate
+from trio_swarm.recording import records as ev
 
 HEADER = header(pieces=2)
 CLOCK = 1_700_000_000_000_000
@@ -184,7 +184,7 @@ def test_what_does_not_belong_together_is_refused_in_one_line(other: Recording, 
 
 
 def test_what_would_take_all_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trio_swarm.pictures.from_recordings.MOST_CELLS", 7)
+    monkeypatch.setattr("trio_swarm.lab.pictures.from_recordings.MOST_CELLS", 7)
     with pytest.raises(RecordingError, match="4 peers and 2 pieces are too many for a picture"):
         swarm_of([("a", alice()), ("b", bob())], "all")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from command_line import run_here
-from trio_swarm.cli.commands import GROUPS
-from trio_swarm.cli.plugin_files import MOST_LETTERS, package_files
+from trio_swarm.cli.command_table import GROUPS
+from trio_swarm.cli.lab.plugin_files import MOST_LETTERS, package_files
 from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers.loading import AXES, Axis, load_strategies
 
@@ -22,7 +22,7 @@ TESTS = Path(__file__).parent
 def run_pytest(*arguments: str | Path, cwd: Path, path: Path) -> subprocess.CompletedProcess[str]:
     """Run pytest as an author does, where trio-swarm is installed."""
     folders = [str(path), os.environ.get("PYTHONPATH", "")]
-    plugins = ["-p", "trio_swarm.testing.pytest_plugin", "-p", "no:cacheprovider"]
+    plugins = ["-p", "trio_swarm.lab.testing.pytest_plugin", "-p", "no:cacheprovider"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, *map(str, arguments)],
         cwd=cwd,

@@ -13,8 +13,8 @@ import trio
 import trio_swarm
 from local_swarm import contents, make_file, tracker
 from trio_swarm import events
-from trio_swarm.cli import json_events
-from trio_swarm.cli.commands import GROUPS
+from trio_swarm.cli.command_table import GROUPS
+from trio_swarm.cli.output import json_events
 from trio_swarm.progress import PeerProgress
 
 ROOT = Path(__file__).parent.parent

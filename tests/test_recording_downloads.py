@@ -16,10 +16,10 @@ import trio_swarm
 from local_swarm import HOST, make_file
 from trio_swarm import events as node_events
 from trio_swarm.errors import StorageError
+from trio_swarm.lab.replaying import measure, replay
 from trio_swarm.recording import Recording, read_recording
-from trio_swarm.recording import events as ev
-from trio_swarm.recording.history import History
-from trio_swarm.replaying import measure, replay
+from trio_swarm.recording import records as ev
+from trio_swarm.recording.story.history import History
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
 
@@ -210,7 +210,7 @@ async def test_a_disk_without_room_ends_the_recording_and_not_the_download(
 
 def test_a_download_that_is_not_recorded_imports_nothing_for_it() -> None:
     program = (
-        "import sys, trio_swarm.node, trio_swarm.cli.get_command\n"
+        "import sys, trio_swarm.node, trio_swarm.cli.commands.get\n"
         "print([name for name in sys.modules if 'recording' in name])"
     )
     done = subprocess.run(

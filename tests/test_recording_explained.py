@@ -4,18 +4,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recording_samples import BLOCK, STORY_HEADER, file_of, header, read, some_events, told_story
+from trio_swarm.engine.download.ledger import Grant
+from trio_swarm.engine.lengths import BlockRun, Lengths
 from trio_swarm.errors import RecordingError
+from trio_swarm.lab.replaying import measure, playing, replay
+from trio_swarm.lab.replaying.measuring import RateCurve, Source
+from trio_swarm.lab.simulator.timeline import Timeline
 from trio_swarm.recording import Event, Recording
-from trio_swarm.recording import events as ev
-from trio_swarm.recording.explaining import tell_decision
-from trio_swarm.recording.summary import summarize
-from trio_swarm.recording.telling import Moment, tell_peer, tell_piece
-from trio_swarm.replaying import measure, playing, replay
-from trio_swarm.replaying.measuring import RateCurve, Source
+from trio_swarm.recording import records as ev
+from trio_swarm.recording.story.explaining import tell_decision
+from trio_swarm.recording.story.summary import summarize
+from trio_swarm.recording.story.telling import Moment, tell_peer, tell_piece
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.simulator.timeline import Timeline
-from trio_swarm.swarm.ledger import Grant
-from trio_swarm.swarm.lengths import BlockRun, Lengths
 
 STORY = Recording(header=STORY_HEADER, events=told_story(), cut_off=None)
 HEADER = header()

@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recording_samples import BLOCK, file_of, header, read, some_events
+from trio_swarm.engine.download.ledger import Grant
+from trio_swarm.engine.lengths import BlockRun, Lengths
 from trio_swarm.recording import Event, RecordingError, pack, unpack
-from trio_swarm.recording import events as ev
 from trio_swarm.recording import format as recording_format
+from trio_swarm.recording import records as ev
 from trio_swarm.recording.format import FRAME, MAX_FRAME, encode_events, encode_header, seal
-from trio_swarm.recording.reading import read_recording
+from trio_swarm.recording.reader import read_recording
 from trio_swarm.schedulers.api import Assignment
-from trio_swarm.swarm.ledger import Grant
-from trio_swarm.swarm.lengths import BlockRun, Lengths
 
 HEADER = header()
 LENGTHS = Lengths(length=HEADER.size, piece_length=HEADER.piece_length)
@@ -207,13 +207,13 @@ def test_a_length_beyond_any_frame_is_not_read() -> None:
 
 
 def test_more_events_than_a_recording_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trio_swarm.recording.reading.MAX_EVENTS", 3)
+    monkeypatch.setattr("trio_swarm.recording.reader.MAX_EVENTS", 3)
     assert read(file_of(HEADER, [START, [ev.Verified(1, 1)]])).events
     with pytest.raises(RecordingError, match="more than 3 events"):
         read(file_of(HEADER, [START, [ev.Verified(1, 1), ev.Verified(1, 2)]]))
-    monkeypatch.setattr("trio_swarm.recording.reading.MAX_TOTAL", 1 << 20)
+    monkeypatch.setattr("trio_swarm.recording.reader.MAX_TOTAL", 1 << 20)
     many = [ev.Named(1, 1, "x" * 1000)] * 1100
-    monkeypatch.setattr("trio_swarm.recording.reading.MAX_EVENTS", 10_000)
+    monkeypatch.setattr("trio_swarm.recording.reader.MAX_EVENTS", 10_000)
     with pytest.raises(RecordingError, match="more than 1 MiB of events"):
         read(file_of(HEADER, [START, many]))
 

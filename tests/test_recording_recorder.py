@@ -7,15 +7,15 @@ from io import BytesIO
 import pytest
 
 from recording_samples import BLOCK, header
+from trio_swarm.engine.download.ledger import Grant, Ledger
+from trio_swarm.engine.lengths import Lengths
 from trio_swarm.recording import Event, read_recording
-from trio_swarm.recording import events as ev
+from trio_swarm.recording import records as ev
 from trio_swarm.recording.format import encode_header, seal
-from trio_swarm.recording.history import History
 from trio_swarm.recording.recorder import RecordedLedger, RecordedScheduler, Recorder
+from trio_swarm.recording.story.history import History
 from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.swarm.ledger import Grant, Ledger
-from trio_swarm.swarm.lengths import Lengths
 
 HEADER = header(pieces=20, blocks=4)
 LENGTHS = Lengths(length=HEADER.size, piece_length=HEADER.piece_length)

@@ -5,6 +5,9 @@ import random
 import pytest
 from msgspec.structs import replace
 
+from trio_swarm.lab.testing import choker_contract, uploader_contract
+from trio_swarm.lab.testing.choke_rounds import Round, served, view, waiting
+from trio_swarm.lab.testing.views import rarity_of
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.api import (
     ChokePeerView,
@@ -12,11 +15,8 @@ from trio_swarm.schedulers.api import (
     UploadRequest,
     UploadView,
 )
-from trio_swarm.schedulers.least_sent import LeastSent
-from trio_swarm.schedulers.tit_for_tat import TitForTat
-from trio_swarm.testing import choker_contract, uploader_contract
-from trio_swarm.testing.choke_rounds import Round, served, view, waiting
-from trio_swarm.testing.views import rarity_of
+from trio_swarm.schedulers.choking.tit_for_tat import TitForTat
+from trio_swarm.schedulers.uploading.least_sent import LeastSent
 
 TestTitForTat = choker_contract(TitForTat, fills_slots=True, uniform_ties=True)
 TestLeastSent = uploader_contract(LeastSent)

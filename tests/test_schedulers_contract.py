@@ -8,13 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from plugin_modules import ZoneFirst
+from trio_swarm.lab.testing import scheduler_contract
+from trio_swarm.lab.testing.views import BLOCK, rarity_of
 from trio_swarm.piece_sets import PieceSet, from_pieces, full_set, iterate
 from trio_swarm.schedulers.api import Assignment, PeerView, Scheduler, SwarmView
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
-from trio_swarm.testing import scheduler_contract
-from trio_swarm.testing.views import BLOCK, rarity_of
 
 TestRoundRobin = scheduler_contract(RoundRobin, fills_room=True, uniform_ties=True)
 TestRoundRobinInOrder = scheduler_contract(

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from planned_swarm import MIB, PlannedSwarm
+from trio_swarm.lab.testing.decision_time import large_swarm_view
 from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
 from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
-from trio_swarm.testing.decision_time import large_swarm_view
 
 SETTLED = 256 * MIB
 """Bytes after which windows have grown and the speeds of peers are known."""

@@ -119,8 +119,8 @@ def test_all_three_axes_may_come_from_one_file(write: Write) -> None:
     text = """
 from dataclasses import dataclass
 from trio_swarm.schedulers.hookspecs import hookimpl
-from trio_swarm.schedulers.spread import Spread
-from trio_swarm.schedulers.tit_for_tat import TitForTat
+from trio_swarm.schedulers.uploading.spread import Spread
+from trio_swarm.schedulers.choking.tit_for_tat import TitForTat
 
 @hookimpl
 def trio_swarm_uploaders():

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trio_swarm.lab.testing import uploader_contract
+from trio_swarm.lab.testing.seedings import PIECE, STEP, Leecher, Seeding, Transfer
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.schedulers import first_copies, first_copies_tempo, waiting_time
-from trio_swarm.schedulers.spread import Spread
-from trio_swarm.testing import uploader_contract
-from trio_swarm.testing.seedings import PIECE, STEP, Leecher, Seeding, Transfer
+from trio_swarm.schedulers.uploading import first_copies, first_copies_tempo, waiting_time
+from trio_swarm.schedulers.uploading.spread import Spread
 
 TestSpread = uploader_contract(Spread)
 TestSpreadWithoutHiding = uploader_contract(partial(Spread, hide=False))

@@ -5,11 +5,11 @@ import random
 import pytest
 from msgspec.structs import replace
 
+from trio_swarm.lab.testing import choker_contract
+from trio_swarm.lab.testing.choke_rounds import Round, served, view, waiting
 from trio_swarm.schedulers.api import Choker
-from trio_swarm.schedulers.fastest_first import FastestFirst
-from trio_swarm.schedulers.taking_turns import TakingTurns
-from trio_swarm.testing import choker_contract
-from trio_swarm.testing.choke_rounds import Round, served, view, waiting
+from trio_swarm.schedulers.choking.fastest_first import FastestFirst
+from trio_swarm.schedulers.choking.taking_turns import TakingTurns
 
 TestTakingTurns = choker_contract(TakingTurns, fills_slots=True, uniform_ties=True)
 TestFastestFirst = choker_contract(FastestFirst, fills_slots=True, uniform_ties=True)

@@ -8,12 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from command_line import run_here
-from trio_swarm.cli import simulate_command
-from trio_swarm.cli.simulation_runs import is_compiled
+from trio_swarm.cli.lab import simulate as simulate_command
+from trio_swarm.cli.lab.simulation_runs import is_compiled
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.scenarios import read_scenario
 from trio_swarm.errors import ConfigError
-from trio_swarm.simulator import simulate
+from trio_swarm.lab.simulator import simulate
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "config" / "scenarios").glob("*.toml"))
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipe_ends import End
-from trio_swarm.simulator.messages import Message
-from trio_swarm.simulator.pipes import Downlink, Pipe, Uplink
-from trio_swarm.simulator.timeline import Timeline
+from trio_swarm.lab.simulator.messages import Message
+from trio_swarm.lab.simulator.pipes import Downlink, Pipe, Uplink
+from trio_swarm.lab.simulator.timeline import Timeline
 
 MBIT = 125_000.0
 QUANTUM = 16384

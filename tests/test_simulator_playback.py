@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from shaped_links import MBIT, SEEDER_LIMITED
 from simulated_swarms import shaped
-from trio_swarm.simulator import simulate
-from trio_swarm.simulator.playback import Playback, PlaybackSpec, spans, watch
+from trio_swarm.lab.simulator import simulate
+from trio_swarm.lab.simulator.playback import Playback, PlaybackSpec, spans, watch
 
 SECOND = PlaybackSpec(rate=100.0, buffer=1.0)
 """Pieces of 100 bytes last a second each."""

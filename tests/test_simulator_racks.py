@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from pipe_ends import End
 from shaped_links import MBIT
 from simulated_swarms import MIB
+from trio_swarm.lab.simulator import PeerSpec, Scenario, Swarm, simulate, strategies
+from trio_swarm.lab.simulator.messages import Message
+from trio_swarm.lab.simulator.pipes import Downlink, Pipe, Receiving, Uplink
+from trio_swarm.lab.simulator.racks import Crossing, Trunk, labels_seen
+from trio_swarm.lab.simulator.scenario import CrossLink, Network
+from trio_swarm.lab.simulator.timeline import Timeline
+from trio_swarm.lab.simulator.trace import BLOCK, PIECE
 from trio_swarm.schedulers.api import Assignment, SwarmView
-from trio_swarm.simulator import PeerSpec, Scenario, Swarm, simulate, strategies
-from trio_swarm.simulator.messages import Message
-from trio_swarm.simulator.pipes import Downlink, Pipe, Receiving, Uplink
-from trio_swarm.simulator.racks import Crossing, Trunk, labels_seen
-from trio_swarm.simulator.scenario import CrossLink, Network
-from trio_swarm.simulator.timeline import Timeline
-from trio_swarm.simulator.trace import BLOCK, PIECE
 
 QUANTUM = 16384
 Flow = tuple[int, int]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from command_line import run_here
-from trio_swarm.cli import simulation_recordings
+from trio_swarm.cli.lab import simulation_recordings
 
 SWARM = """
 size = "2MiB"

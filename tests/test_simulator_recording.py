@@ -9,11 +9,8 @@ from msgspec.structs import replace
 from recording_samples import header
 from shaped_links import MBIT, SEEDER_LIMITED
 from simulated_swarms import MIB, crowd, shaped
-from trio_swarm.pictures.from_simulation import Watcher
-from trio_swarm.recording import Header, Recording, read_recording
-from trio_swarm.recording import events as ev
-from trio_swarm.recording.history import History
-from trio_swarm.simulator import (
+from trio_swarm.lab.pictures.from_simulation import Watcher
+from trio_swarm.lab.simulator import (
     PeerSpec,
     Recordings,
     Scenario,
@@ -22,7 +19,10 @@ from trio_swarm.simulator import (
     simulate,
     strategies,
 )
-from trio_swarm.simulator.trace import BLOCK, PIECE
+from trio_swarm.lab.simulator.trace import BLOCK, PIECE
+from trio_swarm.recording import Header, Recording, read_recording
+from trio_swarm.recording import records as ev
+from trio_swarm.recording.story.history import History
 
 SMALL = shaped(SEEDER_LIMITED, size=4 * MIB, piece_length=64 * 1024)
 RIDERS = crowd(PeerSpec(up=50 * MBIT, role="seeder"), 3, riders=1, size=2 * MIB)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.simulator import PeerSpec, Scenario, simulate
-from trio_swarm.simulator.reference import SEEDER, best_seconds, least_rounds, schedule
+from trio_swarm.lab.simulator import PeerSpec, Scenario, simulate
+from trio_swarm.lab.simulator.reference import SEEDER, best_seconds, least_rounds, schedule
 
 
 def rounds_of(leechers: int, pieces: int) -> int:

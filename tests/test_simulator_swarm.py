@@ -13,9 +13,7 @@ from msgspec.structs import replace
 
 from shaped_links import MBIT, PARALLEL, SEEDER_LIMITED, SWARM_LIMITED, UNEQUAL
 from simulated_swarms import MIB, crowd, shaped
-from trio_swarm.piece_sets import PieceSet, lowest
-from trio_swarm.schedulers.api import UploadPeerView, UploadRequest, UploadView
-from trio_swarm.simulator import (
+from trio_swarm.lab.simulator import (
     Network,
     PeerSpec,
     Scenario,
@@ -24,7 +22,9 @@ from trio_swarm.simulator import (
     simulate,
     strategies,
 )
-from trio_swarm.simulator.trace import BLOCK
+from trio_swarm.lab.simulator.trace import BLOCK
+from trio_swarm.piece_sets import PieceSet, lowest
+from trio_swarm.schedulers.api import UploadPeerView, UploadRequest, UploadView
 
 SCHEDULERS = ["rarest-first", "round-robin", "bandwidth-weighted"]
 SEEDER = PeerSpec(up=50 * MBIT, down=100 * MBIT, role="seeder")
@@ -32,7 +32,7 @@ SEEDER = PeerSpec(up=50 * MBIT, down=100 * MBIT, role="seeder")
 DIGEST = """
 import sys
 from simulated_swarms import shaped, MIB
-from trio_swarm.simulator import simulate
+from trio_swarm.lab.simulator import simulate
 print(simulate(shaped("unequal", size=4 * MIB, piece_length=65536), seed=7).digest)
 """
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.simulator.alarm import Alarm
-from trio_swarm.simulator.timeline import Timeline
+from trio_swarm.lab.simulator.alarm import Alarm
+from trio_swarm.lab.simulator.timeline import Timeline
 
 
 @given(st.lists(st.integers(0, 5)))

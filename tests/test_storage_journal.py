@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from storage_samples import make_info
 from trio_swarm.errors import DiskFullError
 from trio_swarm.piece_sets import full_set
-from trio_swarm.storage.journal import (
+from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.resume.journal import (
     MAGIC,
     Begun,
     Failed,
@@ -27,9 +28,14 @@ from trio_swarm.storage.journal import (
     encode_record,
     read_journal,
 )
-from trio_swarm.storage.layout import Layout
-from trio_swarm.storage.resume import WRITE_WINDOW_NS, ResumeState, current_boot_id, judge, replay
-from trio_swarm.storage.resume_log import ResumeLog, load
+from trio_swarm.storage.resume.log import ResumeLog, load
+from trio_swarm.storage.resume.vouching import (
+    WRITE_WINDOW_NS,
+    ResumeState,
+    current_boot_id,
+    judge,
+    replay,
+)
 
 BOOT = bytes(range(16))
 OTHER_BOOT = bytes(range(1, 17))

@@ -20,7 +20,7 @@ from storage_samples import (
     one_file,
 )
 from trio_swarm.errors import MetainfoError, StorageError
-from trio_swarm.protocol.metainfo import choose_piece_length, parse_metainfo
+from trio_swarm.protocol.metainfo.torrent import choose_piece_length, parse_metainfo
 from trio_swarm.storage import (
     HashingStopped,
     TorrentFiles,

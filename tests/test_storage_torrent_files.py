@@ -30,10 +30,10 @@ from trio_swarm.storage import (
     TorrentFiles,
     block_digests,
     reservation,
-    torrent_files,
     verify_piece,
     write_out,
 )
+from trio_swarm.storage import content as torrent_files
 from trio_swarm.storage.tree import holds_data
 
 SAMPLES = [one_file, folder, padded]

@@ -16,14 +16,15 @@ import trio
 import trio_swarm.node
 from local_swarm import HOST, make_file, node, tracker
 from trio_swarm.announcing.announcer import Announcer
-from trio_swarm.peer import connection, dialing, disk
+from trio_swarm.engine.download.ledger import Ledger
+from trio_swarm.peer import connection, disk
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.peer_set import PeerSet
-from trio_swarm.peer.seeding import Upload
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.trackers import Trackers
-from trio_swarm.storage.torrent_files import TorrentFiles
-from trio_swarm.swarm.ledger import Ledger
+from trio_swarm.peer.transport import dialing
+from trio_swarm.peer.upload import Upload
+from trio_swarm.storage.content import TorrentFiles
 
 LIMIT = 10.0
 """Seconds until a node that does not end has failed; it may take 4 s."""
@@ -138,7 +139,7 @@ async def test_a_bug_ends_a_command_with_a_traceback(command: str, tmp_path: Pat
     script = """
         import sys
         from trio_swarm.cli import main
-        from trio_swarm.swarm.ledger import Ledger
+        from trio_swarm.engine.download.ledger import Ledger
 
         def fail(*_):
             raise RuntimeError("a bug of ours")

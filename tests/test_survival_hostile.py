@@ -14,27 +14,27 @@ from hostile_peers import HostileSeeder, flush, hostile
 from local_swarm import HOST, Recorder, contents, make_file, node, until
 from swarm_processes import make_big_file, processes
 from trio_swarm import Node, events
-from trio_swarm.protocol import peer_messages as msg
+from trio_swarm.engine.lengths import BLOCK_LENGTH
 from trio_swarm.protocol.addresses import Address, format_address
-from trio_swarm.protocol.extensions import (
+from trio_swarm.protocol.extensions.handshake import (
     OUR_UT_METADATA,
     UT_METADATA,
     ExtensionHandshake,
     encode_extension_handshake,
     parse_extension_handshake,
 )
-from trio_swarm.protocol.metadata_exchange import (
+from trio_swarm.protocol.extensions.metadata import (
     METADATA_PIECE,
     MetadataData,
     MetadataRequest,
     encode_metadata_message,
     parse_metadata_message,
 )
-from trio_swarm.protocol.metainfo import Info, build_info
+from trio_swarm.protocol.metainfo.torrent import Info, build_info
 from trio_swarm.protocol.peer_ids import make_peer_id
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.storage import hash_share
-from trio_swarm.swarm.lengths import BLOCK_LENGTH
 
 MIB = 1 << 20
 SIZE = 6_000_000

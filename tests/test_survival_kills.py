@@ -15,7 +15,7 @@ from swarm_processes import (
     processes,
 )
 from trio_swarm.peer.disk import BATCH_PIECES
-from trio_swarm.protocol.metainfo import choose_piece_length
+from trio_swarm.protocol.metainfo.torrent import choose_piece_length
 
 MIB = 1 << 20
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_swarm.engine.download.availability import Availability
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.rarity import Rarity
-from trio_swarm.swarm.availability import Availability
 
 COUNT = 40
 piece_sets = st.one_of(st.just(full_set(COUNT)), st.integers(0, full_set(COUNT)))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.swarm.candidates import (
+from trio_swarm.engine.known_peers.candidates import (
     FIRST_RETRY,
     HOST_BAN_THRESHOLD,
     LAST_RETRY,

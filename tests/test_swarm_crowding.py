@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.swarm.crowding import (
+from trio_swarm.engine.known_peers.crowding import (
     CROWDING,
     FAIR_PLACES,
     JOINING,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from broken_strategies import BROKEN, EXCESSIVE, HARMLESS
 from ledger_playground import check
+from trio_swarm.engine.download.ledger import BlockOutcome
+from trio_swarm.lab.testing.downloads import BLOCK, KIB, MIB, Peer, Swarm, new_ledger
 from trio_swarm.piece_sets import from_pieces, full_set
-from trio_swarm.swarm.ledger import BlockOutcome
-from trio_swarm.testing.downloads import BLOCK, KIB, MIB, Peer, Swarm, new_ledger
 
 
 def test_one_seeder_delivers_at_the_speed_of_its_link() -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from trio_swarm.swarm.endgame import TAIL_GAIN, Duplicate, find_duplicates
-from trio_swarm.swarm.lengths import BLOCK_LENGTH
-from trio_swarm.swarm.source import Source
+from trio_swarm.engine.download.endgame import TAIL_GAIN, Duplicate, find_duplicates
+from trio_swarm.engine.download.source import Source
+from trio_swarm.engine.lengths import BLOCK_LENGTH
 
 NOW = 100.0
 ALL = (1 << 32) - 1

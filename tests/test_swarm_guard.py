@@ -8,6 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from broken_strategies import BROKEN, EXCESSIVE, HARMLESS, Sleeps, SleepsWhileYielding, first_good
+from trio_swarm.engine.faults import FORGIVEN, MAX_FAULTS
+from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.errors import SchedulerError
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import (
@@ -21,8 +23,6 @@ from trio_swarm.schedulers.api import (
     UploadView,
 )
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.swarm.faults import FORGIVEN, MAX_FAULTS
-from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 
 Fault = tuple[str, str, int, bool]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.swarm.idle_talk import (
+from trio_swarm.engine.idle_talk import (
     ARRIVAL_RATE,
     ARRIVALS,
     IDLE_BURST,
@@ -15,7 +15,7 @@ from trio_swarm.swarm.idle_talk import (
     IdleTalk,
     TalkativeHosts,
 )
-from trio_swarm.swarm.read_turn import TURN_BYTES, TURN_MESSAGES, TURN_SECONDS, ReadTurn
+from trio_swarm.engine.read_turn import TURN_BYTES, TURN_MESSAGES, TURN_SECONDS, ReadTurn
 
 
 def test_a_burst_of_idle_talk_is_forgiven_and_one_message_more_is_not() -> None:

@@ -2,7 +2,7 @@
 
 import math
 
-from trio_swarm.swarm.lazy_haves import LAZY_HAVES, LAZY_SECONDS, LazyHaves
+from trio_swarm.engine.lazy_haves import LAZY_HAVES, LAZY_SECONDS, LazyHaves
 
 
 def test_everybody_is_told_of_many_pieces_at_once() -> None:

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 import pytest
 
 from ledger_playground import check, picture
+from trio_swarm.engine.download.ledger import BlockOutcome, BlockRun, Grant, Ledger
+from trio_swarm.engine.download.source import LONGEST_WAIT, PATIENCE
 from trio_swarm.errors import LocalProtocolError
+from trio_swarm.lab.testing.downloads import BLOCK, new_ledger
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.api import Assignment, SwarmView
-from trio_swarm.swarm.ledger import BlockOutcome, BlockRun, Grant, Ledger
-from trio_swarm.swarm.source import LONGEST_WAIT, PATIENCE
-from trio_swarm.testing.downloads import BLOCK, new_ledger
 
 ACCEPTED = BlockOutcome.ACCEPTED
 COMPLETED = BlockOutcome.COMPLETED

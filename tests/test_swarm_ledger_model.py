@@ -17,10 +17,10 @@ from hypothesis.stateful import (
 )
 
 from ledger_playground import check
+from trio_swarm.engine.download.ledger import BlockOutcome
+from trio_swarm.lab.testing.downloads import BLOCK, new_ledger
 from trio_swarm.piece_sets import full_set, iterate
 from trio_swarm.schedulers.api import Assignment, SwarmView
-from trio_swarm.swarm.ledger import BlockOutcome
-from trio_swarm.testing.downloads import BLOCK, new_ledger
 
 PIECES = 5
 ALL = full_set(PIECES)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_swarm.engine.lengths import BLOCK_LENGTH, Lengths, highest_blocks, lowest_blocks
 from trio_swarm.piece_sets import from_pieces, iterate
-from trio_swarm.swarm.lengths import BLOCK_LENGTH, Lengths, highest_blocks, lowest_blocks
 
 sizes = st.tuples(st.integers(1, 5_000_000), st.integers(1, 200_000)).filter(
     lambda pair: pair[0] // pair[1] < 5_000

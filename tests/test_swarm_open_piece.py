@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.swarm.open_piece import OpenPiece
+from trio_swarm.engine.download.open_piece import OpenPiece
 
 BLOCKS = 6
 FULL = (1 << BLOCKS) - 1

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.swarm.rates import RateEstimate
-from trio_swarm.swarm.token_bucket import TokenBucket
+from trio_swarm.engine.rates import RateEstimate
+from trio_swarm.engine.token_bucket import TokenBucket
 
 
 def feed(rate: RateEstimate, start: float, seconds: float, per_second: float, step: float) -> float:

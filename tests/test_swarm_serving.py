@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_swarm.swarm.serving import (
+from trio_swarm.engine.upload.serving import (
     AHEAD_SECONDS,
     FIRST_AHEAD,
     LARGE_BLOCK_SECONDS,

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.swarm.sharing import part_of_pieces, share_of_each
-from trio_swarm.swarm.source import MIN_WINDOW
-from trio_swarm.testing.downloads import BLOCK, MIB, Peer, Swarm, new_ledger
+from trio_swarm.engine.download.buffer_shares import part_of_pieces, share_of_each
+from trio_swarm.engine.download.source import MIN_WINDOW
+from trio_swarm.lab.testing.downloads import BLOCK, MIB, Peer, Swarm, new_ledger
 
 
 def test_equal_peers_get_equal_shares() -> None:

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_swarm.engine.download.ledger import Ledger
+from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
+from trio_swarm.engine.lengths import Lengths
+from trio_swarm.engine.rates import RateEstimate
+from trio_swarm.engine.upload.reveal_times import RevealTimes
+from trio_swarm.engine.upload.sent_bytes import SentBytes
+from trio_swarm.engine.upload.serving import DRY_INTERVAL, REVEAL_INTERVAL, STEERING_INTERVAL
+from trio_swarm.engine.upload.uploads import Uploads
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import UploadPeerView, UploadRequest, UploadView
+from trio_swarm.schedulers.choking.tit_for_tat import TitForTat
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.schedulers.tit_for_tat import TitForTat
-from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
-from trio_swarm.swarm.ledger import Ledger
-from trio_swarm.swarm.lengths import Lengths
-from trio_swarm.swarm.rates import RateEstimate
-from trio_swarm.swarm.reveal_times import RevealTimes
-from trio_swarm.swarm.sent_bytes import SentBytes
-from trio_swarm.swarm.serving import DRY_INTERVAL, REVEAL_INTERVAL, STEERING_INTERVAL
-from trio_swarm.swarm.uploads import Uploads
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 2**32)), max_size=20))

@@ -17,24 +17,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_swarm_uploads import Leecher
-from trio_swarm.piece_sets import PieceSet, full_set, iterate, lowest
-from trio_swarm.schedulers.api import Uploader, UploadPeerView, UploadRequest, UploadView
-from trio_swarm.schedulers.first_copies import LONGEST_WAIT
-from trio_swarm.schedulers.least_sent import LeastSent
-from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.schedulers.spread import Spread
-from trio_swarm.schedulers.tit_for_tat import TitForTat
-from trio_swarm.schedulers.waiting_time import BUSY_SECONDS
-from trio_swarm.swarm.guard import GuardedChoker, GuardedScheduler, GuardedUploader
-from trio_swarm.swarm.ledger import Ledger
-from trio_swarm.swarm.lengths import Lengths
-from trio_swarm.swarm.serving import (
+from trio_swarm.engine.download.ledger import Ledger
+from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
+from trio_swarm.engine.lengths import Lengths
+from trio_swarm.engine.upload.serving import (
     CHOKE_ROUND,
     HIDING_LIMIT,
     REVEAL_INTERVAL,
     STEERING_INTERVAL,
 )
-from trio_swarm.swarm.uploads import Uploads
+from trio_swarm.engine.upload.uploads import Uploads
+from trio_swarm.piece_sets import PieceSet, full_set, iterate, lowest
+from trio_swarm.schedulers.api import Uploader, UploadPeerView, UploadRequest, UploadView
+from trio_swarm.schedulers.choking.tit_for_tat import TitForTat
+from trio_swarm.schedulers.rarest_first import RarestFirst
+from trio_swarm.schedulers.uploading.first_copies import LONGEST_WAIT
+from trio_swarm.schedulers.uploading.least_sent import LeastSent
+from trio_swarm.schedulers.uploading.spread import Spread
+from trio_swarm.schedulers.uploading.waiting_time import BUSY_SECONDS
 
 PIECE = 16384
 STEP = 0.05

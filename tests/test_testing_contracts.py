@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 import bad_strategies
-from trio_swarm.testing.choker_properties import choker_properties
-from trio_swarm.testing.contracts import examined
-from trio_swarm.testing.properties import ContractError, Property, Subject
-from trio_swarm.testing.scheduler_properties import scheduler_properties
-from trio_swarm.testing.uploader_properties import uploader_properties
+from trio_swarm.lab.testing.choker_properties import choker_properties
+from trio_swarm.lab.testing.contracts import examined
+from trio_swarm.lab.testing.properties import ContractError, Property, Subject
+from trio_swarm.lab.testing.scheduler_properties import scheduler_properties
+from trio_swarm.lab.testing.uploader_properties import uploader_properties
 
 SCHEDULER = scheduler_properties(fills_room=False, uniform_ties=False)
 CLAIMS = scheduler_properties(fills_room=True, uniform_ties=True)

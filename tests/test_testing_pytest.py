@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-import trio_swarm.testing
+import trio_swarm.lab.testing
 from test_plugin_command import TESTS, run_pytest
-from trio_swarm.schedulers.least_sent import LeastSent
-from trio_swarm.simulator import PeerSpec, Scenario
-from trio_swarm.testing.cards import report_card
+from trio_swarm.lab.simulator import PeerSpec, Scenario
+from trio_swarm.lab.testing.cards import report_card
+from trio_swarm.schedulers.uploading.least_sent import LeastSent
 
 BAD = """
 from bad_strategies import HasFavourites, OverfillsSlots
-from trio_swarm.testing import choker_contract
+from trio_swarm.lab.testing import choker_contract
 TestMine = choker_contract(OverfillsSlots)
 TestLocal = choker_contract(lambda: HasFavourites(), uniform_ties=True)
 """
 
 GOOD = """
-from trio_swarm.schedulers.taking_turns import TakingTurns
-from trio_swarm.testing import choker_contract
+from trio_swarm.schedulers.choking.taking_turns import TakingTurns
+from trio_swarm.lab.testing import choker_contract
 TestMine = choker_contract(TakingTurns, name="turns")
 def test_another_thing():
     pass
@@ -61,23 +61,23 @@ def test_the_report_is_made_only_when_it_is_asked_for(tmp_path: Path) -> None:
 
 def test_neither_the_package_nor_the_start_of_pytest_imports_what_only_tests_need() -> None:
     code = (
-        "import sys, trio_swarm.testing, trio_swarm.cli.plugin_command\n"
+        "import sys, trio_swarm.lab.testing, trio_swarm.cli.lab.plugin\n"
         "assert not {'pytest', 'hypothesis'} & set(sys.modules)\n"
         "before = set(sys.modules)\n"
         "import pytest\n"
         "with_pytest = set(sys.modules)\n"
-        "import trio_swarm.testing.pytest_plugin\n"
+        "import trio_swarm.lab.testing.pytest_plugin\n"
         "new = set(sys.modules) - with_pytest\n"
-        "assert new == {'trio_swarm.testing.pytest_plugin'}, new\n"
+        "assert new == {'trio_swarm.lab.testing.pytest_plugin'}, new\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_every_public_name_can_be_imported() -> None:
-    for name in trio_swarm.testing.__all__:
-        assert getattr(trio_swarm.testing, name) is not None
-    assert set(trio_swarm.testing.__all__) <= set(dir(trio_swarm.testing))
+    for name in trio_swarm.lab.testing.__all__:
+        assert getattr(trio_swarm.lab.testing, name) is not None
+    assert set(trio_swarm.lab.testing.__all__) <= set(dir(trio_swarm.lab.testing))
 
 
 class Raises(LeastSent):

@@ -10,12 +10,12 @@ from types import FrameType
 
 import pytest
 
-from trio_swarm.protocol import udp_tracker
-from trio_swarm.protocol.announces import AnnounceRequest
-from trio_swarm.swarm.compact_peers import SWEEP
-from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
-from trio_swarm.tracker.datagram_batch import BATCH, DatagramBatch
-from trio_swarm.tracker.datagrams import DatagramTracker
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers.announces import AnnounceRequest
+from trio_swarm.tracker.store.compact_peers import SWEEP
+from trio_swarm.tracker.store.registry import RegistryLimits, TrackerRegistry
+from trio_swarm.tracker.udp.datagram_batch import BATCH, DatagramBatch
+from trio_swarm.tracker.udp.datagrams import DatagramTracker
 
 A = b"a" * 20
 LEASE = 75.0

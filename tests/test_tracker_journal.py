@@ -7,17 +7,17 @@ import trio
 
 from swarm_processes import processes
 from trio_swarm.announcing.clients import open_tracker_clients
-from trio_swarm.cli.describe import describe
+from trio_swarm.cli.output.describe import describe
 from trio_swarm.events import Event, TrackerSummary
-from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest
-from trio_swarm.protocol.tracker_urls import UrlShare
-from trio_swarm.swarm.tracker_registry import (
+from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest
+from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.journal import MOST_CHANGES, TrackerJournal
+from trio_swarm.tracker.store.registry import (
     Change,
     RegistryCounts,
     RegistryLimits,
     TrackerRegistry,
 )
-from trio_swarm.tracker.journal import MOST_CHANGES, TrackerJournal
 
 A, B = b"a" * 20, b"b" * 20
 ONE, TWO = bytes((10, 0, 0, 1, 0, 80)), bytes((10, 0, 0, 2, 0, 80))

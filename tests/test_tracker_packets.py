@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import ConfigError, RemoteProtocolError
-from trio_swarm.protocol import tracker_urls, udp_tracker
 from trio_swarm.protocol.addresses import pack_address
-from trio_swarm.protocol.announces import (
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers import urls as tracker_urls
+from trio_swarm.protocol.trackers.announces import (
     AnnounceEvent,
     AnnounceRequest,
     NameMatch,
     ScrapeCounts,
 )
-from trio_swarm.protocol.share_names import MAX_NAME_BYTES, name_fault, registrable_name
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES, name_fault, registrable_name
 
 u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64))
 hashes = st.binary(min_size=20, max_size=20)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.protocol.announces import AnnounceEvent, NameMatch, ScrapeCounts
-from trio_swarm.protocol.tracker_urls import UrlShare
-from trio_swarm.swarm.compact_peers import CompactPeers
-from trio_swarm.swarm.host_counts import HostCounts
-from trio_swarm.swarm.tracker_leases import MAX_LAPSED, Lapsed, LeaseRule
-from trio_swarm.swarm.tracker_names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
-from trio_swarm.swarm.tracker_registry import (
+from trio_swarm.protocol.trackers.announces import AnnounceEvent, NameMatch, ScrapeCounts
+from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.store.compact_peers import CompactPeers
+from trio_swarm.tracker.store.host_counts import HostCounts
+from trio_swarm.tracker.store.leases import MAX_LAPSED, Lapsed, LeaseRule
+from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
+from trio_swarm.tracker.store.registry import (
     HOSTS_PER_NETWORK,
     AnnounceRefusedError,
     RegistryLimits,

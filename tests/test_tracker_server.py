@@ -18,15 +18,15 @@ from trio_swarm import NodeSettings, open_node
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.errors import ConfigError, TrackerRefusedError
 from trio_swarm.events import Event, NameRefused, TrackerListening
-from trio_swarm.protocol import udp_tracker
-from trio_swarm.protocol.announces import AnnounceEvent, AnnounceRequest, NameMatch
-from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
-from trio_swarm.tracker.connection_ids import ConnectionIds
-from trio_swarm.tracker.datagram_batch import DatagramBatch
-from trio_swarm.tracker.datagrams import DatagramTracker
-from trio_swarm.tracker.name_searches import PendingSearch
-from trio_swarm.tracker.own_addresses import OwnAddresses
-from trio_swarm.tracker.udp_server import TrackerHandle, TrackerSettings, serve_tracker
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest, NameMatch
+from trio_swarm.tracker.store.registry import RegistryLimits, TrackerRegistry
+from trio_swarm.tracker.udp.connection_ids import ConnectionIds
+from trio_swarm.tracker.udp.datagram_batch import DatagramBatch
+from trio_swarm.tracker.udp.datagrams import DatagramTracker
+from trio_swarm.tracker.udp.name_searches import PendingSearch
+from trio_swarm.tracker.udp.own_addresses import OwnAddresses
+from trio_swarm.tracker.udp.server import TrackerHandle, TrackerSettings, serve_tracker
 
 HASH = b"h" * 20
 HOSTS = ["127.0.0.1", "[::1]"]

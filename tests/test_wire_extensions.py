@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
-from trio_swarm.protocol import bencode
-from trio_swarm.protocol.extensions import (
+from trio_swarm.protocol.extensions.handshake import (
     MAX_METADATA_SIZE,
     OUR_MESSAGE_IDS,
     ExtensionHandshake,
@@ -18,6 +17,7 @@ from trio_swarm.protocol.extensions import (
     parse_dont_have,
     parse_extension_handshake,
 )
+from trio_swarm.protocol.metainfo import bencode
 
 names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=16)
 

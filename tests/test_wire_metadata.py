@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.protocol.extensions import (
+from trio_swarm.protocol.extensions.handshake import (
     MAX_METADATA_SIZE,
     METADATA_PIECE,
     MetadataAsk,
@@ -23,7 +23,11 @@ from trio_swarm.protocol.extensions import (
     encode_metadata_message,
     parse_metadata_message,
 )
-from trio_swarm.protocol.metadata_assembler import PROBE_FIRST, PROBE_MOST, REQUEST_TIMEOUT
+from trio_swarm.protocol.extensions.metadata_assembler import (
+    PROBE_FIRST,
+    PROBE_MOST,
+    REQUEST_TIMEOUT,
+)
 
 RAW = random.Random(9).randbytes(5 * METADATA_PIECE + 100)
 HASH = hashlib.sha1(RAW).digest()

@@ -7,11 +7,11 @@ import pytest
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
-from trio_swarm.protocol import peer_messages as m
-from trio_swarm.protocol.handshake import OUR_RESERVED, encode_handshake
-from trio_swarm.protocol.peer_messages import FileBlock, WireEvent
-from trio_swarm.protocol.peer_wire import PeerWire
-from trio_swarm.protocol.wire_reader import MESSAGES_AT_ONCE
+from trio_swarm.protocol.wire import messages as m
+from trio_swarm.protocol.wire.handshake import OUR_RESERVED, encode_handshake
+from trio_swarm.protocol.wire.machine import PeerWire
+from trio_swarm.protocol.wire.messages import FileBlock, WireEvent
+from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
 
 HASH = bytes(range(20))
 PIECES = 20

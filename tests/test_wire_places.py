@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.protocol import peer_messages as m
-from trio_swarm.protocol.handshake import encode_handshake
-from trio_swarm.protocol.peer_wire import PeerWire
-from trio_swarm.protocol.wire_buffers import HEADER_READ, BlockPlace
-from trio_swarm.protocol.wire_reader import LEAST_PLACED
+from trio_swarm.protocol.wire import messages as m
+from trio_swarm.protocol.wire.buffers import HEADER_READ, BlockPlace
+from trio_swarm.protocol.wire.handshake import encode_handshake
+from trio_swarm.protocol.wire.machine import PeerWire
+from trio_swarm.protocol.wire.reader import LEAST_PLACED
 
 HASH = bytes(20)
 PIECES, PIECE_LENGTH = 4, 1 << 20

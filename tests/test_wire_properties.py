@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
-from trio_swarm.protocol import peer_messages as m
-from trio_swarm.protocol.handshake import OUR_RESERVED, encode_handshake
-from trio_swarm.protocol.peer_messages import FileBlock, WireEvent
-from trio_swarm.protocol.peer_wire import PeerWire
-from trio_swarm.protocol.wire_buffers import LARGEST_RECEIVE_BUFFER, RECEIVE_BUFFER_LENGTH
+from trio_swarm.protocol.wire import messages as m
+from trio_swarm.protocol.wire.buffers import LARGEST_RECEIVE_BUFFER, RECEIVE_BUFFER_LENGTH
+from trio_swarm.protocol.wire.handshake import OUR_RESERVED, encode_handshake
+from trio_swarm.protocol.wire.machine import PeerWire
+from trio_swarm.protocol.wire.messages import FileBlock, WireEvent
 
 HASH = bytes(range(20))
 PIECES = 13

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from trio_swarm.protocol import udp_tracker
-from trio_swarm.protocol.announces import AnnounceRequest
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers.announces import AnnounceRequest
 
 HASH = bytes(range(20))
 REQUEST = AnnounceRequest(info_hash=HASH, peer_id=HASH, port=7000, left=5, key=0xABC)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trio_swarm._version import __version__
 
 if TYPE_CHECKING:
+    from trio_swarm.announcing.names import search_names
     from trio_swarm.errors import (
         BencodeError,
         ConfigError,
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from trio_swarm.events import (
         Event,
     )
-    from trio_swarm.naming import (
-        search_names,
-    )
+    from trio_swarm.metainfo_files import create_torrent, read_torrent
     from trio_swarm.node import (
         Node,
         open_node,
@@ -44,49 +43,32 @@ if TYPE_CHECKING:
         PeerProgress,
         Progress,
     )
-    from trio_swarm.protocol.announces import (
-        AnnounceAnswer,
-        NameMatch,
-    )
-    from trio_swarm.protocol.magnet import (
-        Magnet,
-        parse_magnet,
-    )
-    from trio_swarm.protocol.metainfo import (
-        Info,
-        Metainfo,
-    )
+    from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
+    from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+    from trio_swarm.protocol.trackers.announces import AnnounceAnswer, NameMatch
     from trio_swarm.settings import (
         DEFAULT_TRACKER,
         NodeSettings,
         default_state_folder,
     )
-    from trio_swarm.torrent_files import (
-        create_torrent,
-        read_torrent,
-    )
-    from trio_swarm.tracker.udp_server import (
-        TrackerHandle,
-        TrackerSettings,
-        serve_tracker,
-    )
+    from trio_swarm.tracker.udp.server import TrackerHandle, TrackerSettings, serve_tracker
     from trio_swarm.wanted import (
         parse_wanted,
     )
 
 _HOME = {
-    "AnnounceAnswer": "trio_swarm.protocol.announces",
+    "AnnounceAnswer": "trio_swarm.protocol.trackers.announces",
     "BencodeError": "trio_swarm.errors",
     "ConfigError": "trio_swarm.errors",
     "DEFAULT_TRACKER": "trio_swarm.settings",
     "DiskFullError": "trio_swarm.errors",
     "Event": "trio_swarm.events",
-    "Info": "trio_swarm.protocol.metainfo",
-    "Magnet": "trio_swarm.protocol.magnet",
-    "Metainfo": "trio_swarm.protocol.metainfo",
+    "Info": "trio_swarm.protocol.metainfo.torrent",
+    "Magnet": "trio_swarm.protocol.metainfo.magnet",
+    "Metainfo": "trio_swarm.protocol.metainfo.torrent",
     "MetainfoError": "trio_swarm.errors",
     "NameAmbiguousError": "trio_swarm.errors",
-    "NameMatch": "trio_swarm.protocol.announces",
+    "NameMatch": "trio_swarm.protocol.trackers.announces",
     "NameUnknownError": "trio_swarm.errors",
     "Node": "trio_swarm.node",
     "NodeSettings": "trio_swarm.settings",
@@ -96,20 +78,20 @@ _HOME = {
     "StorageError": "trio_swarm.errors",
     "Torrent": "trio_swarm.peer.torrent",
     "TrackerError": "trio_swarm.errors",
-    "TrackerHandle": "trio_swarm.tracker.udp_server",
+    "TrackerHandle": "trio_swarm.tracker.udp.server",
     "TrackerRefusedError": "trio_swarm.errors",
-    "TrackerSettings": "trio_swarm.tracker.udp_server",
+    "TrackerSettings": "trio_swarm.tracker.udp.server",
     "TrackerUnreachableError": "trio_swarm.errors",
     "TrioSwarmError": "trio_swarm.errors",
-    "create_torrent": "trio_swarm.torrent_files",
+    "create_torrent": "trio_swarm.metainfo_files",
     "default_state_folder": "trio_swarm.settings",
     "open_node": "trio_swarm.node",
-    "parse_magnet": "trio_swarm.protocol.magnet",
+    "parse_magnet": "trio_swarm.protocol.metainfo.magnet",
     "parse_wanted": "trio_swarm.wanted",
-    "read_torrent": "trio_swarm.torrent_files",
+    "read_torrent": "trio_swarm.metainfo_files",
     "run_stoppable": "trio_swarm.peer.blocking",
-    "search_names": "trio_swarm.naming",
-    "serve_tracker": "trio_swarm.tracker.udp_server",
+    "search_names": "trio_swarm.announcing.names",
+    "serve_tracker": "trio_swarm.tracker.udp.server",
 }
 
 

@@ -14,29 +14,29 @@ from msgspec import Struct
 from trio_swarm import events
 from trio_swarm._version import __version__
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
+from trio_swarm.announcing.names import find_name
+from trio_swarm.engine.known_peers.crowding import JOINING, host_of
+from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import ConfigError, RemoteProtocolError, StorageError
-from trio_swarm.naming import find_name
+from trio_swarm.metainfo_files import read_torrent
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.peer.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_pending
 from trio_swarm.peer.disk import open_disk_threads
-from trio_swarm.peer.listening import address_of, open_listeners
 from trio_swarm.peer.places import Places
 from trio_swarm.peer.strategies import load_configured
-from trio_swarm.peer.streams import SocketStream
 from trio_swarm.peer.torrent import Torrent, TorrentPlan
+from trio_swarm.peer.transport.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_pending
+from trio_swarm.peer.transport.listening import address_of, open_listeners
+from trio_swarm.peer.transport.streams import SocketStream
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.magnet import Magnet, parse_magnet
-from trio_swarm.protocol.metainfo import Info, Metainfo
+from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.settings import NodeSettings, default_state_folder
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import no_progress
-from trio_swarm.storage.sharing import LeftOut, hash_share
-from trio_swarm.storage.torrent_files import TorrentFiles
-from trio_swarm.swarm.crowding import JOINING, host_of
-from trio_swarm.swarm.token_bucket import TokenBucket
-from trio_swarm.torrent_files import read_torrent
+from trio_swarm.storage.shares import LeftOut, hash_share
 from trio_swarm.wanted import (
     Wanted,
     WantedHash,

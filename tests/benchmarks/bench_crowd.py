@@ -14,15 +14,15 @@ from pathlib import Path
 import trio
 
 from trio_swarm import Metainfo, read_torrent
-from trio_swarm.peer.streams import SocketStream, connect
-from trio_swarm.protocol import peer_messages as msg
-from trio_swarm.protocol.extensions import (
+from trio_swarm.peer.transport.streams import SocketStream, connect
+from trio_swarm.protocol.extensions.handshake import (
     ExtensionHandshake,
     encode_extension_handshake,
     make_peer_id,
     parse_extension_handshake,
 )
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.machine import PeerWire
 
 MIB = 1024 * 1024
 AHEAD = 4 * MIB

@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from trio_swarm import read_torrent
-from trio_swarm.protocol import peer_messages as m
-from trio_swarm.protocol.extensions import OUR_UT_METADATA
-from trio_swarm.protocol.handshake import encode_handshake
-from trio_swarm.protocol.metainfo import Info
-from trio_swarm.protocol.peer_messages import MessageId as Id
+from trio_swarm.protocol.extensions.handshake import OUR_UT_METADATA
+from trio_swarm.protocol.metainfo.torrent import Info
+from trio_swarm.protocol.wire import messages as m
+from trio_swarm.protocol.wire.handshake import encode_handshake
+from trio_swarm.protocol.wire.messages import MessageId as Id
 
 HOST = "127.0.0.2"
 """Where flooders come from: not from where honest peers do."""

@@ -14,11 +14,11 @@ from bench_measuring import Spread, spread, table
 from bench_targets import TARGET_HEADS, Target
 
 from planned_swarm import MIB, PIECES, RATE, PlannedSwarm
+from trio_swarm.lab.testing.decision_time import PEERS, large_swarm_view
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
-from trio_swarm.testing.decision_time import PEERS, large_swarm_view
 
 SETTLED = 256 * MIB
 """Bytes after which windows have grown."""

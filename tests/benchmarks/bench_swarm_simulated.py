@@ -13,8 +13,8 @@ from bench_swarm_columns import COLUMNS, EFFICIENCY, Column
 from bench_swarm_report import Result
 
 from simulated_swarms import of_links
+from trio_swarm.lab.simulator import Scenario, simulate, strategies
 from trio_swarm.settings import NodeSettings
-from trio_swarm.simulator import Scenario, simulate, strategies
 
 PIECE_LENGTH = 256 * KIB
 TOLERANCE = 0.15

@@ -12,7 +12,7 @@ import sys
 from hashlib import sha1
 from pathlib import Path
 
-from trio_swarm.swarm.tracker_registry import RegistryLimits, TrackerRegistry
+from trio_swarm.tracker.store.registry import RegistryLimits, TrackerRegistry
 
 
 def resident() -> int:

@@ -22,8 +22,8 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
-from trio_swarm.protocol.tracker_urls import parse_tracker_url
+from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
+from trio_swarm.protocol.trackers.urls import parse_tracker_url
 
 MAX_TRACKERS = 64
 """Trackers of one torrent that are used: metainfo files with hundreds exist, most of them dead."""

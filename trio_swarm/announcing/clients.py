@@ -15,16 +15,17 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol import http_tracker, udp_tracker
-from trio_swarm.protocol.announces import (
+from trio_swarm.protocol.trackers import http as http_tracker
+from trio_swarm.protocol.trackers import udp as udp_tracker
+from trio_swarm.protocol.trackers.announces import (
     AnnounceAnswer,
     AnnounceRequest,
     NameMatch,
     ScrapeCounts,
 )
-from trio_swarm.protocol.share_names import name_fault
-from trio_swarm.protocol.tracker_urls import TrackerUrl, parse_tracker_url, url_data
-from trio_swarm.protocol.udp_tracker import Action, NamePage
+from trio_swarm.protocol.trackers.share_names import name_fault
+from trio_swarm.protocol.trackers.udp import Action, NamePage
+from trio_swarm.protocol.trackers.urls import TrackerUrl, parse_tracker_url, url_data
 
 MAX_UDP_INTERVAL = 2.0**31
 """Seconds: from here on the 32 bits of an interval stand for a negative number."""

@@ -28,14 +28,14 @@ from trio_swarm.errors import (
     TrackerUnreachableError,
 )
 from trio_swarm.protocol.addresses import host_fault
-from trio_swarm.protocol.http_bodies import plain_body
-from trio_swarm.protocol.http_tracker import (
+from trio_swarm.protocol.trackers.http import (
     MAX_BODY,
     is_whole_answer,
     parse_refusal,
     parse_retry_after,
 )
-from trio_swarm.protocol.tracker_urls import TrackerUrl, what_to_check
+from trio_swarm.protocol.trackers.http_bodies import plain_body
+from trio_swarm.protocol.trackers.urls import TrackerUrl, what_to_check
 
 if TYPE_CHECKING:
     import httpx

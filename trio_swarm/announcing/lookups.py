@@ -7,7 +7,7 @@ import trio
 
 from trio_swarm.errors import TrackerUnreachableError
 from trio_swarm.protocol.addresses import host_fault
-from trio_swarm.protocol.tracker_urls import TrackerUrl
+from trio_swarm.protocol.trackers.urls import TrackerUrl
 
 LOOKUP_TIMEOUT = 10.0
 """Seconds a name server gets: the C library gives two of them 5 seconds each."""

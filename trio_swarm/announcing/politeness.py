@@ -3,7 +3,7 @@
 import math
 
 from trio_swarm.errors import TrackerError, TrackerRefusedError
-from trio_swarm.protocol.announces import AnnounceAnswer
+from trio_swarm.protocol.trackers.announces import AnnounceAnswer
 
 DEFAULT_INTERVAL = 1800.0
 """Seconds between announces to a tracker that does not say: what most of them say."""

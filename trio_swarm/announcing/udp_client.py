@@ -22,8 +22,7 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.tracker_urls import TrackerUrl, what_to_check
-from trio_swarm.protocol.udp_tracker import (
+from trio_swarm.protocol.trackers.udp import (
     Action,
     connect_request,
     is_bare_refusal,
@@ -31,6 +30,7 @@ from trio_swarm.protocol.udp_tracker import (
     parse_connect_answer,
     parse_error_answer,
 )
+from trio_swarm.protocol.trackers.urls import TrackerUrl, what_to_check
 
 CONNECTION_LIFE = 60.0
 """Seconds a client may use a connection id (BEP 15, "UDP connections / spoofing")."""

@@ -21,7 +21,7 @@ def main() -> int:
     gc.disable()
     try:
         from trio_swarm.cli.app import run  # noqa: PLC0415 - see above
-        from trio_swarm.cli.streams import prepare_streams  # noqa: PLC0415 - the same
+        from trio_swarm.cli.output.streams import prepare_streams  # noqa: PLC0415 - the same
     except (OSError, ImportError) as error:  # too few files may be open, or some are not there
         print(f"trio-swarm: cannot start: {error}", file=sys.stderr)
         return 1

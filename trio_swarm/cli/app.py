@@ -10,10 +10,10 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from trio_swarm import __version__
-from trio_swarm.cli.commands import COMMANDS, GROUPS, Group
+from trio_swarm.cli.command_table import COMMANDS, GROUPS, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
-from trio_swarm.cli.help_texts import HelpFormatter
 from trio_swarm.cli.interrupts import signals_interrupt
+from trio_swarm.cli.output.help_texts import HelpFormatter
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -4,9 +4,9 @@ import errno
 import sys
 from collections.abc import Iterator
 
-from trio_swarm.cli.json_events import Failure, json_line
-from trio_swarm.cli.streams import OutputError, OutputGoneError, drop_output
-from trio_swarm.cli.text import safe_text
+from trio_swarm.cli.output.json_events import Failure, json_line
+from trio_swarm.cli.output.streams import OutputError, OutputGoneError, drop_output
+from trio_swarm.cli.output.text import safe_text
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, LocalProtocolError, TrioSwarmError
 

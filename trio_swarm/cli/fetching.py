@@ -10,7 +10,7 @@ from typing import NamedTuple
 import trio
 
 from trio_swarm import Torrent, parse_magnet, read_torrent
-from trio_swarm.cli.text import percent_text
+from trio_swarm.cli.output.text import percent_text
 from trio_swarm.errors import (
     DiskFullError,
     NameUnknownError,

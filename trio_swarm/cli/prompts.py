@@ -6,8 +6,8 @@ from pathlib import Path
 import trio
 
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.text import cells_text, count_text, safe_text, size_text
-from trio_swarm.protocol.announces import NameMatch
+from trio_swarm.cli.output.text import cells_text, count_text, safe_text, size_text
+from trio_swarm.protocol.trackers.announces import NameMatch
 
 
 def can_ask(output: OutputOptions) -> bool:

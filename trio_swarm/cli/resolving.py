@@ -4,7 +4,7 @@ import glob
 from collections.abc import Sequence
 
 import trio_swarm
-from trio_swarm.cli.text import count_text, size_text
+from trio_swarm.cli.output.text import count_text, size_text
 from trio_swarm.config.values import is_hash_prefix
 from trio_swarm.errors import ConfigError, NameUnknownError, TrackerError
 from trio_swarm.foreign_text import shown

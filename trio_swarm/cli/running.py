@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import trio
 
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.reporting import Reporter
+from trio_swarm.cli.output.reporting import Reporter
 
 _SHOW_CURSOR = "\x1b[?25h"
 

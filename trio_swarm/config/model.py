@@ -22,7 +22,7 @@ from trio_swarm.config.values import (
     parse_tracker,
 )
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.share_names import MAX_NAME_BYTES
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
 from trio_swarm.settings import NodeSettings
 from trio_swarm.tracker.settings import MAX_INTERVAL, MIN_INTERVAL, TrackerSettings
 

@@ -15,8 +15,8 @@ from trio_swarm.config.model import Parsed, Seconds, Text
 from trio_swarm.config.reading import read_table
 from trio_swarm.config.values import parse_piece_length, parse_rate, parse_size
 from trio_swarm.errors import ConfigError
-from trio_swarm.simulator.playback import PlaybackSpec
-from trio_swarm.simulator.scenario import CrossLink, Network, PeerSpec, Role, Scenario
+from trio_swarm.lab.simulator.playback import PlaybackSpec
+from trio_swarm.lab.simulator.scenario import CrossLink, Network, PeerSpec, Role, Scenario
 
 _NETWORK = Network()
 _PEER = PeerSpec(up=math.inf)

@@ -9,7 +9,7 @@ import re
 from trio_swarm.errors import ConfigError
 from trio_swarm.foreign_text import quoted
 from trio_swarm.protocol.addresses import Address, parse_host_port
-from trio_swarm.protocol.tracker_urls import parse_tracker_url
+from trio_swarm.protocol.trackers.urls import parse_tracker_url
 
 _NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*", re.ASCII)
 _BYTES_PER_UNIT = {

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trio_swarm.engine.download.ledger import BlockRun
+from trio_swarm.engine.idle_talk import IdleTalk
+from trio_swarm.engine.known_peers.crowding import host_of
+from trio_swarm.engine.lengths import BLOCK_LENGTH
+from trio_swarm.engine.rates import RateEstimate
+from trio_swarm.engine.read_turn import ReadTurn
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.hearing import handle
 from trio_swarm.peer.saying import greet, prepare
-from trio_swarm.peer.sending import send_segments
-from trio_swarm.peer.streams import PeerStream
+from trio_swarm.peer.transport.sending import send_segments
+from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.protocol import peer_messages as msg
 from trio_swarm.protocol.addresses import Address, format_address
-from trio_swarm.protocol.extensions import ExtensionHandshake, allowed_fast_set
+from trio_swarm.protocol.extensions.handshake import ExtensionHandshake, allowed_fast_set
 from trio_swarm.protocol.peer_ids import client_name
-from trio_swarm.protocol.peer_wire import PeerWire
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.schedulers.api import UploadRequest
-from trio_swarm.swarm.crowding import host_of
-from trio_swarm.swarm.idle_talk import IdleTalk
-from trio_swarm.swarm.ledger import BlockRun
-from trio_swarm.swarm.lengths import BLOCK_LENGTH
-from trio_swarm.swarm.rates import RateEstimate
-from trio_swarm.swarm.read_turn import ReadTurn
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent

@@ -7,15 +7,15 @@ from msgspec import Struct, field
 
 from trio_swarm import events
 from trio_swarm.announcing.clients import TrackerClients
+from trio_swarm.engine.idle_talk import TalkativeHosts
+from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import StorageError
 from trio_swarm.events import Event
 from trio_swarm.peer.disk import DiskThreads
 from trio_swarm.peer.places import Places
-from trio_swarm.peer.sending import BatchBuffers
+from trio_swarm.peer.transport.sending import BatchBuffers
 from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings
-from trio_swarm.swarm.idle_talk import TalkativeHosts
-from trio_swarm.swarm.token_bucket import TokenBucket
 
 
 class NodeContext(Struct, kw_only=True):

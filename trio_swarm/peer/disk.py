@@ -15,9 +15,9 @@ import trio
 from msgspec import Struct
 
 from trio_swarm.errors import StorageError
-from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.metainfo.torrent import Info
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import block_digests, verify_piece
-from trio_swarm.storage.torrent_files import TorrentFiles
 
 THREADS = 2
 """Enough to overlap hashing with writing; more only contend for the interpreter lock."""

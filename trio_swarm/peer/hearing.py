@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.protocol import peer_messages as msg
-from trio_swarm.protocol.extensions import OUR_UT_METADATA, parse_extension_handshake
-from trio_swarm.protocol.wire_reader import MESSAGES_AT_ONCE
+from trio_swarm.protocol.extensions.handshake import OUR_UT_METADATA, parse_extension_handshake
+from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
 from trio_swarm.schedulers.api import UploadRequest
 
 if TYPE_CHECKING:
     from trio_swarm.peer.connection import PeerConnection
-    from trio_swarm.peer.leeching import Download
+    from trio_swarm.peer.download import Download
 
 REQUEST_QUEUE = 1024
 """Requests we accept from one peer before refusing more: 16 MiB, a second of a gigabit link."""

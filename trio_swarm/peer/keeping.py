@@ -16,8 +16,8 @@ from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.rehashing import KEEPS_CHANGING
-from trio_swarm.storage.torrent_files import TorrentFiles
 from trio_swarm.storage.unfinished import Changes
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ import trio
 
 from trio_swarm.errors import IdleTalkError
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.protocol.metadata_assembler import MetadataAssembler
-from trio_swarm.protocol.metadata_exchange import (
+from trio_swarm.protocol.extensions.metadata import (
     METADATA_PIECE,
     UT_METADATA,
     MetadataData,
@@ -19,7 +18,8 @@ from trio_swarm.protocol.metadata_exchange import (
     metadata_piece_count,
     parse_metadata_message,
 )
-from trio_swarm.protocol.metainfo import Info, parse_info
+from trio_swarm.protocol.extensions.metadata_assembler import MetadataAssembler
+from trio_swarm.protocol.metainfo.torrent import Info, parse_info
 
 if TYPE_CHECKING:
     from trio_swarm.peer.connection import PeerConnection

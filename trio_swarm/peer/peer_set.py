@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from trio_swarm import events
+from trio_swarm.engine.known_peers.candidates import Candidates
+from trio_swarm.engine.known_peers.crowding import is_given_up
 from trio_swarm.errors import BencodeError, IdleTalkError, RemoteProtocolError
 from trio_swarm.foreign_text import shown
 from trio_swarm.peer.connection import PeerClosedError, PeerConnection
-from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.standstill import Outcomes
-from trio_swarm.peer.streams import PeerStream
+from trio_swarm.peer.transport.dialing import dial_peers
+from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
-from trio_swarm.protocol.peer_messages import WireEvent
-from trio_swarm.protocol.peer_wire import PeerWire
-from trio_swarm.swarm.candidates import Candidates
-from trio_swarm.swarm.crowding import is_given_up
+from trio_swarm.protocol.wire.machine import PeerWire
+from trio_swarm.protocol.wire.messages import WireEvent
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from trio_swarm.engine.known_peers.crowding import Occupant, host_of, room_at, who_leaves
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.swarm.crowding import Occupant, host_of, room_at, who_leaves
 
 
 class Guest(Protocol):

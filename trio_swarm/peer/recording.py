@@ -13,9 +13,9 @@ from trio_swarm._version import __version__
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.peer.seeding import Upload
+from trio_swarm.peer.upload import Upload
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.recording.format import Header, encode_header, seal
 from trio_swarm.recording.recorder import RecordedLedger, RecordedScheduler, Recorder
 from trio_swarm.schedulers.api import UploadRequest

@@ -4,21 +4,21 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from trio_swarm import piece_sets
+from trio_swarm.engine.download.ledger import BlockRun
+from trio_swarm.engine.lengths import BLOCK_LENGTH
+from trio_swarm.engine.upload.serving import UPLOAD_BATCH, bytes_ahead, request_size
 from trio_swarm.peer.hearing import OWN_MAX_BLOCK, REQUEST_QUEUE
-from trio_swarm.protocol.extensions import (
+from trio_swarm.protocol.extensions.handshake import (
     OUR_UT_METADATA,
     UT_METADATA,
     ExtensionHandshake,
     encode_extension_handshake,
 )
 from trio_swarm.schedulers.api import UploadRequest
-from trio_swarm.swarm.ledger import BlockRun
-from trio_swarm.swarm.lengths import BLOCK_LENGTH
-from trio_swarm.swarm.serving import UPLOAD_BATCH, bytes_ahead, request_size
 
 if TYPE_CHECKING:
     from trio_swarm.peer.connection import PeerConnection
-    from trio_swarm.peer.leeching import Download
+    from trio_swarm.peer.download import Download
 
 
 def greet(peer: "PeerConnection") -> None:

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Mapping
 
 from trio_swarm import events
+from trio_swarm.engine.guard import FaultSink, GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.schedulers.loading import Strategies, load_strategies
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.settings import NodeSettings
-from trio_swarm.swarm.guard import FaultSink, GuardedChoker, GuardedScheduler, GuardedUploader
 
 
 def load_configured(settings: NodeSettings) -> Strategies:

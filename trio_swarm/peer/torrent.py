@@ -10,16 +10,16 @@ import trio
 from msgspec import Struct
 
 from trio_swarm import events
+from trio_swarm.engine.download.ledger import Ledger
+from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.download import Download
 from trio_swarm.peer.keeping import Keeping
-from trio_swarm.peer.leeching import Download
 from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet, first_leaf
-from trio_swarm.peer.reporting import peer_progress_of, progress_of
-from trio_swarm.peer.seeding import Upload
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
     QUIET_PEERS,
@@ -30,15 +30,15 @@ from trio_swarm.peer.standstill import (
     standstill_of,
 )
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
+from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
+from trio_swarm.peer.upload import Upload
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.info_dictionary import version_2_hash
-from trio_swarm.protocol.magnet import Magnet
-from trio_swarm.protocol.metainfo import Info, Metainfo
-from trio_swarm.storage.torrent_files import CheckResult, TorrentFiles
-from trio_swarm.swarm.guard import GuardedScheduler
-from trio_swarm.swarm.ledger import Ledger
+from trio_swarm.protocol.metainfo.info import version_2_hash
+from trio_swarm.protocol.metainfo.magnet import Magnet
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.storage.content import CheckResult, TorrentFiles
 
 if TYPE_CHECKING:
     from trio_swarm.peer.recording import TorrentRecording

@@ -20,8 +20,8 @@ from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.errors import TrackerError
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
-from trio_swarm.protocol.share_names import registrable_name
+from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
+from trio_swarm.protocol.trackers.share_names import registrable_name
 
 if TYPE_CHECKING:
     from trio_swarm.peer.torrent import Torrent, TorrentPlan

@@ -3,7 +3,7 @@
 import random
 import string
 
-from trio_swarm.protocol.peer_messages import PEER_ID_LENGTH
+from trio_swarm.protocol.wire.messages import PEER_ID_LENGTH
 
 PEER_ID_PREFIX = b"-tS0100-"
 """Client letters not in BEP 20's list, and four digits of version."""

@@ -6,9 +6,9 @@ watches a download.
 """
 
 from trio_swarm.errors import RecordingError
-from trio_swarm.recording.events import Event, pack, unpack
 from trio_swarm.recording.format import Header
-from trio_swarm.recording.reading import Recording, read_recording
+from trio_swarm.recording.reader import Recording, read_recording
+from trio_swarm.recording.records import Event, pack, unpack
 
 __all__ = [
     "Event",

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-from trio_swarm.recording.events import (
+from trio_swarm.engine.download.ledger import Grant
+from trio_swarm.engine.lengths import Lengths
+from trio_swarm.recording.records import (
     Allowed,
     Arrived,
     Began,
@@ -22,8 +24,6 @@ from trio_swarm.recording.events import (
     Withdrawn,
     unpack,
 )
-from trio_swarm.swarm.ledger import Grant
-from trio_swarm.swarm.lengths import Lengths
 
 
 class Checker:

@@ -7,7 +7,7 @@
 | frames | until the end of the file | |
 
 A frame is the length of its body (4 bytes, big-endian), the CRC-32 of its body (4 bytes), and its
-body: a MessagePack array of events (see `trio_swarm.recording.events`), compressed by zlib. Each
+body: a MessagePack array of events (see `trio_swarm.recording.records`), compressed by zlib. Each
 frame stands for itself, so what was written before the program was killed can be read; what
 follows a frame that is torn or has another checksum is not believed.
 
@@ -27,8 +27,8 @@ from struct import Struct as Layout
 
 import msgspec
 
-from trio_swarm.protocol.info_dictionary import MAX_PIECE_LENGTH, MAX_PIECES
-from trio_swarm.recording.events import Count, Event
+from trio_swarm.protocol.metainfo.info import MAX_PIECE_LENGTH, MAX_PIECES
+from trio_swarm.recording.records import Count, Event
 
 VERSION = 1
 

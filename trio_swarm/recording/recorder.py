@@ -7,8 +7,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from trio_swarm.engine.download.ledger import BlockOutcome, Grant, Ledger
+from trio_swarm.engine.download.source import NO_LABELS, Source
+from trio_swarm.engine.faults import FaultSink
+from trio_swarm.engine.guard import GuardedScheduler
+from trio_swarm.engine.lengths import BlockRun, Lengths
 from trio_swarm.piece_sets import PieceSet, iterate
-from trio_swarm.recording.events import (
+from trio_swarm.recording.format import MAX_EVENTS, MAX_TOTAL, encode_events
+from trio_swarm.recording.records import (
     Allowed,
     Arrived,
     Banned,
@@ -39,13 +45,7 @@ from trio_swarm.recording.events import (
     Withdrawn,
     pack,
 )
-from trio_swarm.recording.format import MAX_EVENTS, MAX_TOTAL, encode_events
 from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
-from trio_swarm.swarm.faults import FaultSink
-from trio_swarm.swarm.guard import GuardedScheduler
-from trio_swarm.swarm.ledger import BlockOutcome, Grant, Ledger
-from trio_swarm.swarm.lengths import BlockRun, Lengths
-from trio_swarm.swarm.source import NO_LABELS, Source
 
 BATCH: Final = 2048
 """Events after which they are encoded: it takes less than a millisecond, and holds up all else."""

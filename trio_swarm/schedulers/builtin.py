@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from trio_swarm.schedulers.api import ChokerFactory, SchedulerFactory, UploaderFactory
 from trio_swarm.schedulers.bandwidth_weighted import BandwidthWeighted
-from trio_swarm.schedulers.fastest_first import FastestFirst
+from trio_swarm.schedulers.choking.fastest_first import FastestFirst
+from trio_swarm.schedulers.choking.taking_turns import TakingTurns
+from trio_swarm.schedulers.choking.tit_for_tat import TitForTat
 from trio_swarm.schedulers.hookspecs import hookimpl
-from trio_swarm.schedulers.least_sent import LeastSent
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
-from trio_swarm.schedulers.spread import Spread
-from trio_swarm.schedulers.taking_turns import TakingTurns
-from trio_swarm.schedulers.tit_for_tat import TitForTat
+from trio_swarm.schedulers.uploading.least_sent import LeastSent
+from trio_swarm.schedulers.uploading.spread import Spread
 
 
 @hookimpl

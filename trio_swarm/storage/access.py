@@ -11,9 +11,9 @@ from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.foreign_writers import ForeignWriters
-from trio_swarm.storage.journal import Stamp, stamp_of
 from trio_swarm.storage.layout import Layout, Span
 from trio_swarm.storage.reservation import extend, is_in_memory
+from trio_swarm.storage.resume.journal import Stamp, stamp_of
 from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32

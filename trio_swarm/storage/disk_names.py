@@ -25,8 +25,8 @@ from msgspec.structs import replace as replace_fields
 
 from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.piece_sets import from_pieces
-from trio_swarm.protocol import file_names
-from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.metainfo import file_names
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.hashing import hash_pieces
 from trio_swarm.storage.layout import Layout

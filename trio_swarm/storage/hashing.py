@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from trio_swarm.errors import TrioSwarmError
 from trio_swarm.piece_sets import PieceSet, iterate
-from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.descriptors import OpenFile, ReadDescriptors
 from trio_swarm.storage.layout import Layout, Span
 

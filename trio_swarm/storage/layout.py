@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.metainfo.torrent import Info
 
 
 class Span(NamedTuple):

@@ -19,8 +19,8 @@ import stat
 from pathlib import Path
 
 from trio_swarm.errors import StorageError
-from trio_swarm.protocol.file_names import MAX_COMPONENT_BYTES
-from trio_swarm.protocol.metainfo import Info
+from trio_swarm.protocol.metainfo.file_names import MAX_COMPONENT_BYTES
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.disk_errors import disk_errors
 
 _PART = ".part"

@@ -9,8 +9,8 @@ from trio_swarm.piece_sets import PieceSet, from_pieces
 from trio_swarm.storage import hashing
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
-from trio_swarm.storage.journal import Stamp
-from trio_swarm.storage.resume import range_set
+from trio_swarm.storage.resume.journal import Stamp
+from trio_swarm.storage.resume.vouching import range_set
 
 TRIES = 5
 """How often a file is hashed again that changes while it is hashed, before that is an error."""

@@ -26,9 +26,9 @@ from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.disk_errors import storage_error
 from trio_swarm.storage.hashing import ShouldStop, never_stop
-from trio_swarm.storage.journal import Stamp
 from trio_swarm.storage.rehashing import TRIES, Rehashed, pieces_of, rehash, right_pieces
-from trio_swarm.storage.resume_log import ResumeLog
+from trio_swarm.storage.resume.journal import Stamp
+from trio_swarm.storage.resume.log import ResumeLog
 from trio_swarm.storage.write_batch import WriteBatch
 
 

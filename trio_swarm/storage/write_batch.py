@@ -5,8 +5,8 @@ from pathlib import Path
 
 from trio_swarm.errors import FileChangedError
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.journal import Stamp
 from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.resume.journal import Stamp
 
 Known = Callable[[int], Stamp | None]
 

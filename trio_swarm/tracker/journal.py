@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from trio_swarm.events import Event, TrackerChange, TrackerSummary
 from trio_swarm.protocol.addresses import format_address, unpack_addresses
-from trio_swarm.swarm.tracker_registry import Change, RegistryCounts
+from trio_swarm.tracker.store.registry import Change, RegistryCounts
 
 SUMMARY_SECONDS = 10.0
 """Between two sums; there is none if nothing happened."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from trio_swarm.errors import ConfigError
-from trio_swarm.protocol.share_names import MAX_NAME_BYTES
-from trio_swarm.swarm.tracker_registry import RegistryLimits
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
+from trio_swarm.tracker.store.registry import RegistryLimits
 
 MIN_INTERVAL = 1.0
 MAX_INTERVAL = 3600.0
@@ -32,7 +32,7 @@ class TrackerSettings:
     lease: float | None = None
     """How long a peer is listed after an announce; None becomes LEASE_INTERVALS intervals.
 
-    This is for peers that come back when they are asked to: see `trio_swarm.swarm.tracker_leases`.
+    This is for peers that come back when they are asked to: see `trio_swarm.tracker.store.leases`.
     """
     max_swarms: int = _LIMITS.max_swarms
     max_peers: int = _LIMITS.max_peers

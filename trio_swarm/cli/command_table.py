@@ -1,0 +1,199 @@
+"""The commands of `trio-swarm`: where each is, and what its help shows to type.
+
+Kept apart from the commands themselves, so that the help can name them all without importing them.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from trio_swarm.cli.lab import column_words
+from trio_swarm.cli.output.help_texts import broken
+
+
+class Command(NamedTuple):
+    """One command; `summary` is the first line of the function's docstring."""
+
+    place: str
+    """`module:function` below `trio_swarm.cli`."""
+    summary: str
+    examples: tuple[str, ...]
+    columns: column_words.Words = column_words.NONE
+    """What those of its table mean."""
+
+    @property
+    def epilogue(self) -> str:
+        """The columns and the examples, as the help shows them."""
+        columns = f"{column_words.help_lines(self.columns)}\n\n" if self.columns else ""
+        lines = [line for example in self.examples for line in broken(example)]
+        return columns + "\n".join(["Examples:", *lines, ""])
+
+
+COMMANDS = {
+    "tracker": Command(
+        "commands.tracker:tracker",
+        "Run a tracker, where seeders register names and leechers find them.",
+        (
+            "trio-swarm tracker",
+            "trio-swarm tracker --listen 192.168.1.5:6969 --interval 10 --lease 25",
+        ),
+    ),
+    "seed": Command(
+        "commands.seed:seed",
+        "Share files and folders until stopped.",
+        (
+            "trio-swarm seed holiday.mkv",
+            "trio-swarm seed ~/photos --name photos-2024 --tracker udp://192.168.1.5:6969",
+            "trio-swarm seed big.iso --torrent-out big.torrent --upload-limit 10MiB",
+        ),
+    ),
+    "get": Command(
+        "commands.get:get",
+        "Fetch a name, a .torrent file, a magnet link or an info-hash; then go on sharing it.",
+        (
+            "trio-swarm get holiday.mkv",
+            "trio-swarm get holiday.mkv --tracker udp://192.168.1.5:6969 --dir ~/films --no-seed",
+            "trio-swarm get 'magnet:?xt=urn:btih:...' --seed-ratio 2",
+            "trio-swarm get big.torrent --scheduler round-robin --record big.rec",
+        ),
+    ),
+    "ls": Command(
+        "commands.ls:ls",
+        "List the names that trackers know, with sizes, seeders, leechers and info-hashes.",
+        (
+            "trio-swarm ls",
+            "trio-swarm ls '*.iso' --tracker udp://192.168.1.5:6969",
+            "trio-swarm ls --json",
+        ),
+    ),
+    "create": Command(
+        "commands.create:create",
+        "Write a .torrent file for a file or folder, without sharing it.",
+        (
+            "trio-swarm create holiday.mkv",
+            "trio-swarm create ~/photos -o photos.torrent --tracker udp://192.168.1.5:6969",
+        ),
+    ),
+    "show": Command(
+        "commands.show:show",
+        "Show what a .torrent file or magnet link says.",
+        (
+            "trio-swarm show big.torrent",
+            "trio-swarm show 'magnet:?xt=urn:btih:...'",
+        ),
+    ),
+    "run": Command(
+        "commands.run:run",
+        "Run what a configuration file describes: a tracker, shares and fetches, all at once.",
+        (
+            "trio-swarm init seeder -o seeder.toml",
+            "trio-swarm run seeder.toml",
+        ),
+    ),
+    "check": Command(
+        "commands.config:check",
+        "Find everything that is wrong with a configuration file.",
+        ("trio-swarm check seeder.toml",),
+    ),
+    "init": Command(
+        "commands.config:init",
+        "Write a complete configuration file to start from, with every key explained.",
+        (
+            "trio-swarm init seeder",
+            "trio-swarm init leecher -o ~/peer.toml",
+        ),
+    ),
+    "schedulers": Command(
+        "lab.schedulers:schedulers",
+        "List the strategies: built in, from installed packages, and from --plugin files.",
+        (
+            "trio-swarm schedulers",
+            "trio-swarm schedulers --plugin ./my_strategy.py",
+        ),
+    ),
+    "simulate": Command(
+        "lab.simulate:simulate",
+        "Play a swarm on a virtual clock, and compare strategies in it.",
+        (
+            "trio-swarm simulate config/scenarios/flash-crowd.toml",
+            "trio-swarm simulate crowd.toml --scheduler rarest-first --scheduler round-robin",
+            "trio-swarm simulate crowd.toml --scheduler bandwidth-weighted:pieces=rarest",
+            "trio-swarm simulate crowd.toml --plot crowd.html",
+            "trio-swarm simulate crowd.toml --record l1.rec --of L1",
+            "trio-swarm simulate crowd.toml --plugin ./mine.py --scheduler mine --seeds 20",
+        ),
+        column_words.SIMULATED,
+    ),
+    "replay": Command(
+        "lab.replay:replay",
+        "Play a recorded download again with other strategies, and compare them.",
+        (
+            "trio-swarm get holiday.mkv --record holiday.rec",
+            "trio-swarm replay holiday.rec --scheduler round-robin --scheduler bandwidth-weighted",
+            "trio-swarm replay holiday.rec --plugin ./mine.py --scheduler mine --seeds 5",
+        ),
+        column_words.REPLAYED,
+    ),
+    "explain": Command(
+        "lab.explain:explain",
+        "Tell from a recording why a piece was asked of a peer.",
+        (
+            "trio-swarm explain holiday.rec",
+            "trio-swarm explain holiday.rec --piece 17",
+            "trio-swarm explain holiday.rec --peer 192.168.1.7:6881",
+            "trio-swarm explain holiday.rec --at 2.5",
+        ),
+        column_words.EXPLAINED,
+    ),
+    "plot": Command(
+        "lab.plot:plot",
+        "Draw a recorded download: how far it was when, who sent what, and how rare pieces were.",
+        (
+            "trio-swarm get holiday.mkv --record holiday.rec",
+            "trio-swarm plot holiday.rec -o holiday.html",
+            "trio-swarm plot holiday.rec -o holiday.png",
+            "trio-swarm plot alice.rec bob.rec carol.rec -o swarm.html",
+        ),
+    ),
+    "demo": Command(
+        "commands.demo:demo",
+        "Show everything at work on this machine, and compare the schedulers.",
+        (
+            "trio-swarm demo",
+            "trio-swarm demo --size 64MiB",
+            "trio-swarm demo holiday.mkv --keep",
+        ),
+    ),
+}
+
+
+class Group(NamedTuple):
+    """Commands below a word of their own, as in `trio-swarm plugin new`."""
+
+    summary: str
+    commands: Mapping[str, Command]
+
+
+GROUPS = {
+    "plugin": Group(
+        "Write a strategy of your own, and test what it promises.",
+        {
+            "new": Command(
+                "lab.plugin:new",
+                "Write a package with a strategy to start from, and a test of all it promises.",
+                (
+                    "trio-swarm plugin new near-first",
+                    "trio-swarm plugin new fair-turns --axis choker --out ~/fair-turns",
+                ),
+            ),
+            "check": Command(
+                "lab.plugin:check",
+                "Test what a strategy promises, and show how it does beside the built-in ones.",
+                (
+                    "trio-swarm plugin check near-first",
+                    "trio-swarm plugin check mine --plugin ./mine.py --option window=4",
+                ),
+                column_words.CHECKED,
+            ),
+        },
+    ),
+}

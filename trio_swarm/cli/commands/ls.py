@@ -1,0 +1,113 @@
+"""`trio-swarm ls`: what is shared."""
+
+from collections.abc import Sequence
+
+import trio_swarm
+from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given
+from trio_swarm.cli.output.default_tracker import DefaultTracker
+from trio_swarm.cli.output.json_events import Listed
+from trio_swarm.cli.output.reporting import Reporter, make_reporter
+from trio_swarm.cli.output.tables import widest, width_of_terminal
+from trio_swarm.cli.output.text import cell_width, cells_text, columns, size_text
+from trio_swarm.cli.resolving import names_near
+from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.settings import DEFAULT_TRACKER
+
+_NAME_CELLS = 80
+"""Of a name in the table; longer ones are cut there, and whole in --json."""
+
+_LEAST_NAME_CELLS = 20
+"""Of a name where the terminal has no room for more: what is less tells none from another."""
+
+_SHORT_HASH = 12
+"""Digits of an info-hash where the terminal has no room for 40."""
+_HEADING = ("NAME", "SIZE", "SEEDERS", "LEECHERS", "INFO-HASH")
+
+
+async def ls(
+    pattern: str = "*",
+    /,
+    *,
+    tracker: Trackers = (),
+    output: OutputOptions | None = None,
+) -> int:
+    """List the names that trackers know, with sizes, seeders, leechers and info-hashes.
+
+    Parameters
+    ----------
+    pattern
+        Only names that match, with * for anything, ? for one character, [abc] for one of several.
+    tracker
+        URL of a tracker; may be given several times. By default $TRIO_SWARM_TRACKER, or
+        udp://127.0.0.1:6969.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+    given = trackers_given(tracker)
+    trackers = given or (DEFAULT_TRACKER,)
+    default = DefaultTracker(reporter, is_used=not given)
+
+    async def body() -> int:
+        asked = trio_swarm.search_names(trackers, pattern, on_event=reporter.event)
+        matches = await default.asked(asked)
+        _print(matches, reporter)
+        if not matches:
+            reporter.say(await _nothing(pattern, trackers))
+        return 0
+
+    return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)
+
+
+async def _nothing(pattern: str, trackers: Sequence[str]) -> str:
+    """Return what to say where no name matches; with the names that nearly do."""
+    if pattern == "*":
+        return f"nothing is shared at {' or '.join(trackers)}"
+    near = await names_near(pattern.replace("*", ""), trackers)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"nothing is shared under a name like {pattern}{hint}"
+
+
+def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
+    rows = []
+    listed = []
+    for match in matches:
+        event = Listed(
+            share_name=match.name,
+            info_hash=match.info_hash.hex(),
+            size=match.size,
+            seeders=match.seeders,
+            leechers=match.leechers,
+        )
+        listed.append(event)
+        size = size_text(match.size) if match.size else "?"
+        counts = (str(match.seeders), str(match.leechers))
+        rows.append((cells_text(match.name, _NAME_CELLS), size, *counts, event.info_hash))
+    lines = _lines(rows, width_of_terminal())
+    if listed:
+        reporter.heading(lines[0])
+    for event, line in zip(listed, lines[1:], strict=True):
+        reporter.answer(event, line)
+
+
+def _lines(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:
+    """Return the table with its heading; where a line has no room, less of info-hashes and names.
+
+    Every command takes the beginning of an info-hash for the whole, where no other begins so.
+    """
+
+    def lines(digits: int, cells: int = _NAME_CELLS) -> list[str]:
+        shown = [(cells_text(row[0], cells), *row[1:-1], row[-1][:digits]) for row in rows]
+        return columns([_HEADING, *shown], left=frozenset({0, 4}))
+
+    whole = lines(40)
+    if width is None or widest(whole) <= width:
+        return whole
+    is_clear = len({row[-1][:_SHORT_HASH] for row in rows}) == len({row[-1] for row in rows})
+    digits = _SHORT_HASH if is_clear else 40
+    shorter = lines(digits)
+    names = max((cell_width(row[0]) for row in rows), default=0)
+    room = width - (widest(shorter) - names)
+    return shorter if room >= names else lines(digits, max(_LEAST_NAME_CELLS, room))

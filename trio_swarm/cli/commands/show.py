@@ -1,0 +1,155 @@
+"""`trio-swarm show`: what a .torrent file or magnet link says."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trio_swarm import Magnet, Metainfo, parse_magnet, read_torrent
+from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given, trackers_or_default
+from trio_swarm.cli.output.default_tracker import DefaultTracker
+from trio_swarm.cli.output.elsewhere import is_here_only
+from trio_swarm.cli.output.json_events import Described
+from trio_swarm.cli.output.reporting import Reporter, make_reporter
+from trio_swarm.cli.output.text import count_text, safe_text, size_text
+from trio_swarm.cli.resolving import hash_beginning
+from trio_swarm.config.values import is_hash_prefix
+from trio_swarm.errors import NameUnknownError
+from trio_swarm.foreign_text import shown
+from trio_swarm.named_paths import is_there
+from trio_swarm.protocol.addresses import format_address
+
+COMMENT_LENGTH = 1_000
+"""Characters of a comment that a person is shown."""
+LONGEST_TEXT = 64 * 1024
+"""Characters of a comment in JSON."""
+
+
+def show(what: str, /, *, tracker: Trackers = (), output: OutputOptions | None = None) -> int:
+    """Show what a .torrent file or magnet link says.
+
+    Parameters
+    ----------
+    what
+        A .torrent file, a magnet link, or an info-hash (of one that a tracker knows, its first
+        digits).
+    tracker
+        URL of a tracker to ask for those digits; may be given several times. By default
+        $TRIO_SWARM_TRACKER, or udp://127.0.0.1:6969.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+    if what[:7].lower() == "magnet:":
+        event = describe_magnet(parse_magnet(what))
+    elif re.fullmatch(r"[0-9a-fA-F]{40}", what) and not is_there(Path(what)):
+        event = describe_magnet(Magnet(info_hash=bytes.fromhex(what)))
+    elif is_hash_prefix(what) and not is_there(Path(what)):
+        event = describe_magnet(_known_to_trackers(what, tracker, reporter))
+    else:
+        event = describe_torrent(read_torrent(Path(what)))
+    reporter.answer(event, "\n".join(_lines(event)))
+    return 0
+
+
+def _known_to_trackers(prefix: str, flags: Sequence[str], reporter: Reporter) -> Magnet:
+    """Return a link to the one torrent whose info-hash begins with `prefix`."""
+    import trio  # noqa: PLC0415 - only here something waits
+
+    trackers = trackers_or_default(flags)
+    default = DefaultTracker(reporter, is_used=not trackers_given(flags))
+    match = trio.run(default.asked, hash_beginning(prefix, trackers))
+    if match is None:
+        raise NameUnknownError(prefix, trackers)
+    return Magnet(
+        info_hash=match.info_hash,
+        name=match.name,
+        trackers=tuple(trackers),
+        length=match.size or None,
+    )
+
+
+def describe_magnet(magnet: Magnet) -> Described:
+    """Return all a magnet link says."""
+    return Described(
+        share_name=magnet.name,
+        info_hash=magnet.info_hash.hex(),
+        size=magnet.length,
+        piece_length=None,
+        pieces=None,
+        private=None,
+        files=[],
+        trackers=[[url] for url in magnet.trackers],
+        peers=[format_address(peer) for peer in magnet.peers],
+        comment="",
+        created_by="",
+        creation_date=None,
+        magnet=magnet.to_uri(),
+    )
+
+
+def describe_torrent(metainfo: Metainfo) -> Described:
+    """Return all a .torrent file says."""
+    info = metainfo.info
+    return Described(
+        share_name=info.name,
+        info_hash=info.info_hash.hex(),
+        size=info.length,
+        piece_length=info.piece_length,
+        pieces=info.piece_count,
+        private=info.private,
+        files=[
+            {"path": "/".join((info.name, *file.path)), "size": file.length}
+            for file in info.files
+            if not file.padding
+        ],
+        trackers=[list(tier) for tier in metainfo.announce_tiers],
+        peers=[],
+        comment=metainfo.comment[:LONGEST_TEXT],
+        created_by=metainfo.created_by[:LONGEST_TEXT],
+        creation_date=metainfo.creation_date,
+        magnet=torrent_magnet(metainfo),
+    )
+
+
+def torrent_magnet(metainfo: Metainfo) -> str:
+    """Return the magnet link of a .torrent file, with its trackers."""
+    return Magnet(
+        info_hash=metainfo.info.info_hash,
+        name=metainfo.info.name,
+        trackers=tuple(url for tier in metainfo.announce_tiers for url in tier),
+        length=metainfo.info.length,
+    ).to_uri()
+
+
+def _lines(event: Described) -> Iterator[str]:
+    yield f"name       {safe_text(event.share_name or '(not told)')}"
+    yield f"info-hash  {event.info_hash}"
+    if event.size is not None:
+        yield f"size       {size_text(event.size)} ({event.size:,} bytes)"
+    if event.pieces is not None and event.piece_length is not None:
+        yield f"pieces     {event.pieces:,} of {size_text(event.piece_length)}"
+    if event.private:
+        yield "private    yes: peers only from its trackers"
+    for number, tier in enumerate(event.trackers, 1):
+        yield f"{'trackers' if number == 1 else '':<10} {' or '.join(tier)}"
+    here = [url for tier in event.trackers for url in tier if is_here_only(url)]
+    if here:
+        yield f"warning    {' and '.join(here)}: on every machine that is the machine itself"
+    for number, peer in enumerate(event.peers, 1):
+        yield f"{'peers' if number == 1 else '':<10} {peer}"
+    if event.comment:
+        comment = " ".join(event.comment[:COMMENT_LENGTH].split())
+        yield f"comment    {shown(comment, COMMENT_LENGTH)}"
+    if event.created_by:
+        yield f"made by    {shown(event.created_by)}"
+    if event.creation_date is not None:
+        yield f"made on    {datetime.fromtimestamp(event.creation_date, UTC):%Y-%m-%d %H:%M} UTC"
+    yield f"magnet     {event.magnet}"
+    if event.files:
+        yield f"{count_text(len(event.files), 'file')}:"
+        for file in event.files:
+            size = file["size"]
+            assert isinstance(size, int)
+            yield f"{size_text(size):>12}  {safe_text(str(file['path']))}"

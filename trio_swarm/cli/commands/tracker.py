@@ -1,0 +1,51 @@
+"""`trio-swarm tracker`: the meeting point of seeders and leechers."""
+
+import trio_swarm
+from trio_swarm.cli.options import OutputOptions, flagged
+from trio_swarm.cli.output.reporting import make_reporter
+from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.config.values import parse_listen
+from trio_swarm.errors import ConfigError
+
+INTERRUPTED = 0
+"""Being told to stop is the normal end of a tracker."""
+
+
+async def tracker(
+    *,
+    listen: str = ":6969",
+    interval: float = 30.0,
+    lease: float | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Run a tracker, where seeders register names and leechers find them.
+
+    It keeps everything in memory: after a restart the heartbeats of the peers fill it again. Any
+    BitTorrent client can use it over UDP.
+
+    Parameters
+    ----------
+    listen
+        Where to serve (UDP): HOST:PORT, :PORT or PORT, on every address unless HOST is given.
+    interval
+        Seconds between the heartbeats that peers are asked for.
+    lease
+        Seconds after its last heartbeat that a peer is forgotten; 2.5 intervals if not given. Other
+        clients that announce less often than they are asked to have longer.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+    host, port = flagged("--listen", parse_listen, listen)
+    settings = trio_swarm.TrackerSettings(host=host, port=port, interval=interval, lease=lease)
+    try:
+        settings.check()
+    except ConfigError as error:
+        text = str(error).replace("the interval (", "--interval (")
+        raise ConfigError(f"--{text}") from error  # its key is the flag's name
+
+    async def serve() -> int:
+        await trio_swarm.serve_tracker(settings, on_event=reporter.event)
+
+    return await run_until_interrupted(serve, reporter, interrupted=lambda: INTERRUPTED)

@@ -1,0 +1,57 @@
+"""Writing .torrent files, and telling about them."""
+
+import os
+from pathlib import Path
+
+from trio_swarm import Metainfo
+from trio_swarm.cli.output.json_events import Created
+from trio_swarm.errors import StorageError
+
+
+def check_place(file: Path, *, may_replace: bool = False) -> None:
+    """Raise the StorageError that `write_new_file` would: before the work whose result goes there.
+
+    What changes meanwhile is met when it is written.
+    """
+    is_there = os.path.lexists(file)
+    if is_there and not may_replace:
+        raise _exists(file)
+    if file.is_dir():
+        raise StorageError("cannot be written: it is a folder", path=file)
+    if not file.parent.is_dir():
+        raise StorageError("cannot be written: its folder does not exist", path=file)
+    if not os.access(file if is_there else file.parent, os.W_OK):
+        raise StorageError("cannot be written: no permission", path=file)
+
+
+def write_new_file(file: Path, content: bytes, *, may_replace: bool = False) -> None:
+    """Write `content` to `file`.
+
+    StorageError if it cannot be written, or exists and may not be replaced.
+    """
+    try:
+        with file.open("wb" if may_replace else "xb") as stream:
+            stream.write(content)
+    except FileExistsError:
+        raise _exists(file) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot be written: {reason}", path=file) from error
+
+
+def _exists(file: Path) -> StorageError:
+    return StorageError("exists already and is not overwritten", path=file)
+
+
+def created_event(metainfo: Metainfo, file: Path, magnet: str) -> Created:
+    """Return the event for a written .torrent file."""
+    info = metainfo.info
+    return Created(
+        path=str(file),
+        share_name=info.name,
+        info_hash=info.info_hash.hex(),
+        size=info.length,
+        pieces=info.piece_count,
+        piece_length=info.piece_length,
+        magnet=magnet,
+    )

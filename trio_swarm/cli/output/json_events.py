@@ -1,0 +1,326 @@
+"""What `--json` prints: one JSON object a line on stdout, each with an `event` field.
+
+Two kinds come. What happens in a node is the events of `trio_swarm.events`, by their names in snake
+case (`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata_received`,
+`files_renamed`, `checked`, `completed`, `peer_connected`, `peer_lost`, `peer_banned`,
+`piece_failed`, `piece_verified`, `announced`, `tracker_silent`, `tracker_warning`,
+`tracker_failed`, `name_refused`, `private_torrent`, `privacy_overruled`, `strategy_fault`,
+`files_changed`, `state_not_kept`, `recording_stopped`, `torrent_failed`, `tracker_listening`,
+`tracker_change`, `tracker_summary`). What a command has to say comes as the events below:
+`progress` at most once a second and torrent, where something changed, and once more at the end
+(get, seed, run), `hashing` at most once a second and path (seed, create, run), `reached_here_only`
+(seed), `listed` (ls), `described` (show), `created` (create), `strategy` and `plugin_problem`
+(schedulers), `problem` and `config_checked` (check), `written` (init, plot, simulate --plot, plugin
+new), `demo_result` (demo), `simulated` once for each run (simulate), `recording_summary`,
+`explained_moment` and `explained_decision` (explain), `replayed` once for each run (replay),
+`promise_examined`, `strategy_compared` and `decision_timed` (plugin check), and in every command
+`error`, whose message is also the line on stderr.
+
+Each line begins with `event` and `time`: when it was, in seconds since 1970 (UTC), to the
+millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes,
+rates bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds
+nothing: every event is printed; `--quiet` leaves only warnings, errors and what was asked for.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+
+from trio_swarm.events import Event
+
+
+def json_line(event: Event, *, clock: Callable[[], float] = time.time) -> str:
+    """Return the line for `event`, which happens now, without its line end."""
+    fields = event.as_dict()
+    line = {"event": fields.pop("event"), "time": round(clock(), 3), **fields}
+    # ASCII only, so that not even a raw control character of a name reaches a terminal.
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+class Progress(Event, frozen=True, kw_only=True):
+    """How far one torrent is; see `trio_swarm.Progress` for the fields."""
+
+    info_hash: str
+    share_name: str
+    state: str
+    size: int
+    have: int
+    pieces: int
+    pieces_have: int
+    download_rate: float
+    upload_rate: float
+    eta: float | None
+    downloaded: int
+    uploaded: int
+    duplicate: int
+    peers: int
+    seeders: int
+    ratio: float
+    connections: list[dict[str, object]]
+    """One object a connected peer: address, client, rates, bytes, what it has."""
+
+
+class Hashing(Event, frozen=True, kw_only=True):
+    """How much of a path to share has been hashed, in bytes."""
+
+    path: str
+    done: int
+    total: int
+
+
+class Listed(Event, frozen=True, kw_only=True):
+    """One name on a tracker, as `ls` lists it."""
+
+    share_name: str
+    info_hash: str
+    size: int
+    seeders: int
+    leechers: int
+
+
+class Described(Event, frozen=True, kw_only=True):
+    """What `show` reads from a .torrent file or magnet link; unknown is None or empty."""
+
+    share_name: str | None
+    info_hash: str
+    size: int | None
+    piece_length: int | None
+    pieces: int | None
+    private: bool | None
+    files: list[dict[str, object]]
+    """`path` and `size` of each, without padding."""
+    trackers: list[list[str]]
+    """Tiers of URLs."""
+    peers: list[str]
+    comment: str
+    created_by: str
+    creation_date: int | None
+    """Seconds since 1970."""
+    magnet: str
+
+
+class Created(Event, frozen=True, kw_only=True):
+    """A .torrent file was written."""
+
+    path: str
+    share_name: str
+    info_hash: str
+    size: int
+    pieces: int
+    piece_length: int
+    magnet: str
+
+
+class ReachedHereOnly(Event, frozen=True, kw_only=True):
+    """Trackers of a share that mean another machine on every machine, as 127.0.0.1 does."""
+
+    trackers: list[str]
+    message: str
+
+
+class Strategy(Event, frozen=True, kw_only=True):
+    """One strategy that can be chosen."""
+
+    axis: str
+    strategy: str
+    origin: str
+    summary: str
+    options: list[dict[str, object]]
+    """`name`, `type`, `default`, `required` and `doc` of each."""
+
+
+class PluginProblem(Event, frozen=True, kw_only=True):
+    """An installed package that offers strategies and cannot be used."""
+
+    level = "warning"
+    origin: str
+    reason: str
+
+
+class Problem(Event, frozen=True, kw_only=True):
+    """One thing wrong with a configuration file."""
+
+    level = "warning"
+    file: str
+    key: str | None
+    message: str
+
+
+class ConfigChecked(Event, frozen=True, kw_only=True):
+    """A configuration file was looked at."""
+
+    file: str
+    problems: int
+
+
+class Written(Event, frozen=True, kw_only=True):
+    """A starting configuration, a picture or a recording of a simulated peer was written."""
+
+    file: str
+
+
+class DemoResult(Event, frozen=True, kw_only=True):
+    """One fetch of the demo."""
+
+    scheduler: str
+    seconds: float
+    ideal_seconds: float
+    rate: float
+    shares: Mapping[str, float]
+    """What each seeder gave, 0 to 1."""
+    duplicate: int
+    identical: bool
+
+
+class Simulated(Event, frozen=True, kw_only=True):
+    """One run of `simulate`; None where somebody never was complete."""
+
+    scheduler: str
+    scheduler_options: Mapping[str, str]
+    """Those that were given, as they were typed."""
+    uploader: str
+    uploader_options: Mapping[str, str]
+    choker: str
+    choker_options: Mapping[str, str]
+    seed: int
+    last: float | None
+    """Seconds until the last leecher was complete."""
+    p50: float | None
+    p95: float | None
+    bound: float
+    """Least possible (Kumar and Ross), seconds."""
+    ratio: float | None
+    """`last` to `bound`."""
+    copies: float
+    """Of the torrent, sent by the seeders."""
+    utilisation: float
+    """Of all uplinks, 0 to 1."""
+    duplicate: int
+    received: int
+    unfinished: int
+    gave_up: int
+    """Leechers that went before they were complete."""
+    crossed: int
+    """Bytes that went from one rack to another."""
+    audience: Mapping[str, object] | None
+    """How those watched who did, together; None where nobody did."""
+    viewers: list[dict[str, object]]
+    """The same of each: `peer`, `starts_after`, `stalls`, `stalled`, `is_whole`."""
+    transfers: int
+    simulation_seconds: float
+    """What the run took here."""
+    decisions: int
+    """Calls of the schedulers of all peers."""
+    decision_seconds: float
+    """What those took here, in all."""
+    digest: str
+    """The same if and only if the same happened."""
+
+
+class RecordingSummary(Event, frozen=True, kw_only=True):
+    """A whole recording, as `explain` tells it without a piece, peer or time."""
+
+    file: str
+    share_name: str
+    info_hash: str
+    size: int
+    pieces: int
+    scheduler: str
+    cut_off: str | None
+    """Why the file ends before the recording did; None if it does not."""
+    summary: dict[str, object]
+    """See `trio_swarm.recording.story.summary.Summary`."""
+
+
+class ExplainedMoment(Event, frozen=True, kw_only=True):
+    """Something that happened to the piece or with the peer that `explain` was asked about."""
+
+    at: float
+    what: str
+    piece: int | None
+    peer: int | None
+    address: str
+    blocks: int
+    text: str
+    choice: dict[str, object] | None
+    """For `asked`: why; see `trio_swarm.recording.story.explaining.Choice`."""
+
+
+class ExplainedDecision(Event, frozen=True, kw_only=True):
+    """What was asked of whom at the time that `explain` was asked about."""
+
+    at: float
+    decision: dict[str, object]
+    """See `trio_swarm.recording.story.explaining.Decision`."""
+
+
+class Replayed(Event, frozen=True, kw_only=True):
+    """One replay of a recording; the first is the recording itself."""
+
+    scheduler: str
+    """`as recorded` for the recording itself."""
+    seed: int | None
+    seconds: float | None
+    """Until everything was verified; None if that never was."""
+    received: dict[str, int]
+    """Bytes of use, by the number of the peer they came from."""
+    addresses: dict[str, str]
+    """By the same numbers."""
+    duplicate: int
+    decisions: int
+    decision_seconds: float
+    """What those took here (of the recording: there), in all."""
+    faults: int
+    digest: str | None
+    """The same if and only if the same happened; None for the recording itself."""
+
+
+class PromiseExamined(Event, frozen=True, kw_only=True):
+    """Whether a strategy keeps one promise of its contract (plugin check)."""
+
+    axis: str
+    strategy: str
+    promise: str
+    holds: bool | None
+    """None: it could not be tested."""
+    reason: str
+    """What it did, and where; empty if the promise holds."""
+
+
+class StrategyCompared(Event, frozen=True, kw_only=True):
+    """One strategy in one standard swarm (plugin check): the one checked, or a built-in one."""
+
+    axis: str
+    strategy: str
+    scenario: str
+    ratio: float | None
+    """Of the time to the least possible; None where somebody never was complete."""
+    copies: float
+    in_vain: float
+    """Part of the bytes received, 0 to 1."""
+    decision_seconds: float
+    """On average."""
+    fault: str
+    """What the strategy did against its contract there; empty as a rule."""
+
+
+class DecisionTimed(Event, frozen=True, kw_only=True):
+    """How long one decision takes in a large swarm (plugin check)."""
+
+    axis: str
+    strategy: str
+    decision_seconds: float | None
+    """None: it fails there."""
+
+
+class Failure(Event, frozen=True, kw_only=True):
+    """The command ends with `exit_code`; printed as `error`."""
+
+    level = "warning"
+    message: str
+    exit_code: int
+
+    @property
+    def name(self) -> str:
+        """Return `error`."""
+        return "error"

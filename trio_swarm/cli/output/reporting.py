@@ -1,0 +1,277 @@
+"""How a command talks: JSON lines for programs, plain lines for logs, a live display for people.
+
+`make_reporter` chooses. A reporter never raises into the node that calls it: when its output can no
+longer be written it says so through `stop`, and `failure` holds why.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, Protocol, TextIO
+
+from trio_swarm.cli.options import OutputOptions
+from trio_swarm.cli.output import json_events
+from trio_swarm.cli.output.describe import describe
+from trio_swarm.cli.output.json_events import Hashing, json_line
+from trio_swarm.cli.output.progress_lines import aligned, progress_event, progress_line, shares_line
+from trio_swarm.cli.output.streams import OutputError
+from trio_swarm.cli.output.text import percent_text, safe_text, size_text
+from trio_swarm.cli.output.tracker_news import TrackerNews
+from trio_swarm.events import Announced, Event, Listening, TrackerFailed, TrackerSilent
+from trio_swarm.foreign_text import shown
+from trio_swarm.progress import PeerProgress, Progress
+
+JSON_SECONDS = 1.0
+LINE_SECONDS = 10.0
+MOST_SHARE_LINES = 5
+"""Shares that get a line each; more of them get one together."""
+
+
+class Followed(Protocol):
+    """What a reporter needs of a torrent; `trio_swarm.Torrent` is one."""
+
+    @property
+    def info_hash(self) -> bytes:
+        """Its 20 bytes."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name, empty while unknown."""
+        ...
+
+    def progress(self) -> Progress:
+        """Return how far it is."""
+        ...
+
+    def peers(self) -> Sequence[PeerProgress]:
+        """Return its connected peers."""
+        ...
+
+
+class HashingProgress:
+    """How far the hashing of one path is; called from whatever thread hashes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done = 0
+        self.total = 0
+        self.shown = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note of `done` of `total` bytes."""
+        self.done, self.total = done, total
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is something left to hash."""
+        return self.done < self.total
+
+
+class Reporter:
+    """What all three have in common; itself the one that prints plain lines now and then.
+
+    Trio is imported only where something waits: `simulate` and others do not, and it takes a tenth
+    of a second and six MiB.
+    """
+
+    def __init__(self, output: OutputOptions) -> None:
+        self.quiet = output.quiet
+        self.verbose = output.verbose
+        self.failure: OutputError | None = None
+        """Why output can no longer be written."""
+        self.stop: Callable[[], None] | None = None
+        """Called once when output can no longer be written; None: the error is raised instead."""
+        self._hashing: list[HashingProgress] = []
+        self._port = 0
+        self._tracker_news = TrackerNews()
+        self._said: dict[bytes, str] = {}
+        """The last line of each torrent's progress, by its info-hash."""
+
+    def event(self, event: Event) -> None:
+        """Tell of something that happened in the node."""
+        if isinstance(event, Listening):
+            # Every address of both families has the same port: it is said once.
+            if event.port == self._port:
+                return
+            self._port = event.port
+        if isinstance(event, TrackerFailed | TrackerSilent):
+            if not self._tracker_news.is_news(event) and not self.verbose:
+                return
+        elif isinstance(event, Announced) and self._tracker_news.works_again(event):
+            self.say(f"{shown(event.tracker)}: answers now")
+        if event.level == "warning":
+            self.warn(describe(event))
+        elif not self.quiet and (event.level == "info" or self.verbose):
+            text = describe(event)
+            if text:
+                self._write(text)
+
+    def flush(self) -> None:
+        """Write what was put off, if anything."""
+
+    def say(self, text: str) -> None:
+        """Tell a person something that only helps; programs and --quiet do not get it."""
+        if not self.quiet:
+            self._write(text)
+
+    def warn(self, text: str) -> None:
+        """Tell a person something on stderr, even with --quiet."""
+        self._write(f"trio-swarm: {text}", sys.stderr)
+
+    def answer(self, event: Event, text: str) -> None:
+        """Print what was asked for: `event` in JSON, or `text` (lines) for people."""
+        del event
+        for line in text.splitlines():
+            self._write(line)
+
+    def heading(self, text: str) -> None:
+        """Print a line above answers, for people only."""
+        self._write(text)
+
+    def hashing(self, path: Path) -> HashingProgress:
+        """Return what to call with (done, total) while `path` is hashed; `follow` shows it."""
+        progress = HashingProgress(path)
+        self._hashing.append(progress)
+        return progress
+
+    async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
+        """Show the progress of all torrents until cancelled."""
+        import trio  # noqa: PLC0415 - see `Reporter`
+
+        while True:
+            await trio.sleep(LINE_SECONDS)
+            self._show_progress(torrents())
+
+    def _show_progress(self, torrents: Sequence[Followed]) -> None:
+        for hashing in filter(lambda each: each.is_running, self._hashing_changed()):
+            done = percent_text(hashing.done, hashing.total)
+            self.say(f"{hashing.path}: hashed {done} of {size_text(hashing.total)}")
+        every = [(torrent, torrent.progress()) for torrent in torrents]
+        shares = [progress for _, progress in every if progress.state == "seeding"]
+        if len(shares) > MOST_SHARE_LINES:
+            every = [pair for pair in every if pair[1].state != "seeding"]
+            line = shares_line(shares)
+            if line and self._said.get(b"") != line:
+                self.say(line)
+            self._said[b""] = line
+        names = aligned([torrent.name or torrent.info_hash.hex() for torrent, _ in every])
+        for name, (torrent, progress) in zip(names, every, strict=True):
+            line = progress_line(name, progress)
+            if line and self._said.get(torrent.info_hash) != line:
+                self.say(line)
+            self._said[torrent.info_hash] = line
+
+    def _hashing_changed(self) -> list[HashingProgress]:
+        # What is remembered from earlier never gets a total.
+        changed = [each for each in self._hashing if each.total and each.done != each.shown]
+        for each in changed:
+            each.shown = each.done
+        self._hashing = [each for each in self._hashing if each.is_running or not each.total]
+        return changed
+
+    def _write(self, text: str, stream: TextIO | None = None) -> None:
+        self._write_raw(safe_text(text), stream or sys.stdout)
+
+    def _write_raw(self, line: str, stream: TextIO) -> None:
+        if self.failure is not None:
+            return
+        try:
+            print(line, file=stream, flush=True)
+        except OutputError as error:
+            self._fail(error)
+
+    def _fail(self, error: OutputError) -> None:
+        """Take note that output is over; what runs is stopped, or `error` raised."""
+        self.failure = error
+        if self.stop is None:
+            raise error
+        self.stop()
+
+
+class JsonReporter(Reporter):
+    """One JSON object a line on stdout, see `json_events`; warnings are events, too."""
+
+    def __init__(self, output: OutputOptions) -> None:
+        super().__init__(output)
+        self._put_off: list[str] = []
+        self._told: dict[str, json_events.Progress] = {}
+        """The last progress of each torrent, by its info-hash."""
+
+    def event(self, event: Event) -> None:
+        """Print the event; with --quiet only warnings."""
+        if not self.quiet or event.level == "warning":
+            self._put_off.append(json_line(event))
+            if event.level != "debug" or not _is_in_trio():
+                self.flush()
+            elif len(self._put_off) == 1:
+                # Many come at once, of pieces above all: a write each took a fifth of the time of
+                # the event loop.
+                import trio  # noqa: PLC0415 - see `Reporter`
+
+                trio.lowlevel.current_trio_token().run_sync_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write the lines that were put off to the next turn of the event loop."""
+        if self._put_off:
+            lines = "\n".join(self._put_off)
+            self._put_off.clear()
+            self._write_raw(lines, sys.stdout)
+
+    def say(self, text: str) -> None:
+        """Say nothing: this is for people."""
+
+    def warn(self, text: str) -> None:
+        """Print the warning on stderr, where it is out of the way."""
+        self._write(f"trio-swarm: {text}", sys.stderr)
+
+    def heading(self, text: str) -> None:
+        """Print nothing: this is for people."""
+
+    def answer(self, event: Event, text: str) -> None:
+        """Print the event."""
+        del text
+        self._put_off.append(json_line(event))
+        self.flush()
+
+    async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
+        """Print a `progress` event a second and torrent that changed; a last one when cancelled."""
+        import trio  # noqa: PLC0415 - see `Reporter`
+
+        try:
+            while True:
+                await trio.sleep(JSON_SECONDS)
+                self._show_progress(torrents())
+        finally:
+            self._told.clear()
+            self._show_progress(torrents())
+
+    def _show_progress(self, torrents: Sequence[Followed]) -> None:
+        if self.quiet:
+            return
+        for hashing in self._hashing_changed():
+            self.event(Hashing(path=str(hashing.path), done=hashing.done, total=hashing.total))
+        for torrent in torrents:
+            event = progress_event(
+                torrent.info_hash, torrent.name, torrent.progress(), torrent.peers()
+            )
+            if self._told.get(event.info_hash) != event:
+                self._told[event.info_hash] = event
+                self.event(event)
+
+
+def _is_in_trio() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def make_reporter(output: OutputOptions) -> Reporter:
+    """Return the reporter that suits the flags and where stdout goes."""
+    if output.json:
+        return JsonReporter(output)
+    if sys.stdout.isatty() and not output.quiet and os.environ.get("TERM") != "dumb":
+        from trio_swarm.cli.output.live import LiveReporter  # noqa: PLC0415 - rich only where it is seen
+
+        return LiveReporter(output)
+    return Reporter(output)

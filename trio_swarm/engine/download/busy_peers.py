@@ -1,0 +1,75 @@
+"""What a strategy may see of peers: of those that have no room at no cost unless it looks."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import overload
+
+from trio_swarm.engine.download.source import Source
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.schedulers.api import PeerView
+
+
+def view_of(source: Source, askable: PieceSet, room: int, every: PieceSet, now: float) -> PeerView:
+    """Return what a strategy may see of a peer; `every` is the set of all pieces."""
+    return PeerView(
+        key=source.key,
+        pieces=askable,
+        room=room,
+        in_flight=source.in_flight,
+        rate=source.measure(now),
+        rtt=source.rtt,
+        is_seeder=source.pieces == every,
+        labels=source.labels,
+        suggested=source.suggested,
+    )
+
+
+class BusyPeers(Sequence[PeerView]):
+    """The peers that would serve us but are given nothing now; made when a strategy looks at them.
+
+    They have no room, or others take their turn first.
+
+    Few strategies do, and a view of each of many busy peers would cost more than the plan.
+    """
+
+    __slots__ = ("_all", "_asked", "_every", "_hungry", "_now", "_sources", "_views")
+
+    def __init__(
+        self,
+        sources: Mapping[int, Source],
+        asked: Iterable[PeerView],
+        hungry: Container[int],
+        every: PieceSet,
+        now: float,
+    ) -> None:
+        self._all = sources
+        self._asked = asked
+        self._hungry = hungry
+        self._sources: list[Source] | None = None
+        self._every = every
+        self._now = now
+        self._views: list[PeerView] | None = None
+
+    def _busy(self) -> list[Source]:
+        busy = self._sources
+        if busy is None:
+            keys = {peer.key for peer in self._asked}
+            self._sources = busy = [
+                source
+                for key, source in self._all.items()
+                if source.serves and key not in keys and (source.in_flight or key in self._hungry)
+            ]
+        return busy
+
+    def __len__(self) -> int:
+        return len(self._busy())
+
+    @overload
+    def __getitem__(self, index: int) -> PeerView: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PeerView]: ...
+    def __getitem__(self, index: int | slice) -> PeerView | Sequence[PeerView]:
+        if self._views is None:
+            self._views = [
+                view_of(source, source.pieces, 0, self._every, self._now) for source in self._busy()
+            ]
+        return self._views[index]

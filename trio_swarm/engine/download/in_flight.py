@@ -1,0 +1,151 @@
+"""What is expected of peers, and how it goes back to the pool when it does not come.
+
+A block that was asked of a peer does not come from it if the peer refuses it, leaves, or drops it
+by a choke; if it is late, and others may be asked; if it arrived from somebody else; or if the
+request was never put out.
+"""
+
+import math
+
+from trio_swarm.engine.download.piece_states import PieceStates
+from trio_swarm.engine.download.planner import Planner
+from trio_swarm.engine.download.source import DEBT, LONGEST_WAIT, NO_ASKS, PATIENCE, Source
+from trio_swarm.engine.lengths import BlockSet
+
+
+class InFlight:
+    """Ends expectations; shares the ledger's state as the planner, which begins them, does."""
+
+    def __init__(self, states: PieceStates, sources: dict[int, Source], planner: Planner) -> None:
+        self._states = states
+        self._sources = sources
+        self._planner = planner
+
+    # Looking again
+
+    def settle(self, source: Source, now: float) -> None:
+        """Look again at a peer whose asks changed."""
+        source.rest(now)
+        self._planner.feed(source)
+
+    def release(self, piece: int, blocks: BlockSet) -> None:
+        """Blocks are in flight from one peer less."""
+        if self._states.release(piece, blocks):
+            self._planner.stir()
+            self.close_if_idle(piece)
+
+    def close_if_idle(self, piece: int) -> None:
+        """Take back a begun piece of which nothing came, nor is expected."""
+        state = self._states.open.get(piece)
+        if (
+            state is not None
+            and state.is_idle()
+            and not any(piece in source.late for source in self._sources.values())
+        ):
+            self._states.close(state)
+            self._planner.stir()
+
+    # Ends that are not arrivals
+
+    def drop_all(self, source: Source, now: float) -> None:
+        """Expect nothing more of a peer."""
+        asks = source.asks
+        late = source.write_off()
+        source.asks = NO_ASKS
+        source.in_flight = 0
+        source.rest(now)
+        for ask in asks:
+            source.pardon(ask.piece, ask.blocks)
+            self.release(ask.piece, ask.blocks)
+        for piece, blocks in late.items():
+            source.pardon(piece, blocks)
+            self.close_if_idle(piece)
+
+    def withdraw(self, source: Source, piece: int, blocks: BlockSet, now: float) -> None:
+        """Take back what was never asked after all."""
+        asked = source.take_asked(piece, blocks)
+        if asked:
+            self.release(piece, asked)
+        self.settle(source, now)
+
+    def reject(self, source: Source, piece: int, blocks: BlockSet, now: float) -> BlockSet:
+        """Expect refused blocks no longer; returns which of them were ever asked."""
+        asked = source.take_asked(piece, blocks)
+        late = source.take_late(piece, blocks)
+        pardoned = source.take_pardoned(piece, blocks)
+        if asked:
+            if not source.choked:
+                # It refuses although it could: asking again at once would go on for ever.
+                source.pause(now)
+                source.resize(source.window // 2)
+                self._planner.expiry_at = min(self._planner.expiry_at, source.paused_until)
+            self.release(piece, asked)
+        if late:
+            self.close_if_idle(piece)
+        self.settle(source, now)
+        return asked | late | pardoned
+
+    def call_off(self, deliverer: Source, piece: int, blocks: BlockSet, now: float) -> None:
+        """Cancel `blocks`, which arrived, with everyone else who was asked for them."""
+        for source in self._sources.values():
+            if source is not deliverer:
+                unneeded = source.take_asked(piece, blocks) | source.take_late(piece, blocks)
+                if unneeded:
+                    self._planner.cancel(source, piece, unneeded)
+                    self.settle(source, now)
+
+    # Time
+
+    def expire(self, now: float) -> None:
+        """Give late blocks back to the pool, and end pauses, where due."""
+        if now < self._planner.expiry_at:
+            return
+        earliest = math.inf
+        for source in self._sources.values():
+            self._give_up_late(source, now)
+            if source.late and source.late_until <= now:
+                self._forget_late(source, now)
+            if source.paused:
+                if source.paused_until <= now:
+                    source.paused = False
+                    source.review()
+                    self._planner.feed(source)
+                else:
+                    earliest = min(earliest, source.paused_until)
+            if source.asks:
+                earliest = min(earliest, source.asks[0].deadline)
+            if source.late:
+                earliest = min(earliest, source.late_until)
+        self._planner.expiry_at = earliest
+
+    def _give_up_late(self, source: Source, now: float) -> None:
+        """Let anyone be asked for what a peer should have sent by now."""
+        while source.asks and source.asks[0].deadline <= now:
+            ask = source.asks[0]
+            if not source.delivers(now):
+                source.snub(now)
+                self._move_to_late(source, len(source.asks), now)
+            elif now - ask.at < LONGEST_WAIT:
+                ask.deadline = now + PATIENCE
+            else:
+                self._move_to_late(source, 1, now)
+
+    def _move_to_late(self, source: Source, count: int, now: float) -> None:
+        source.late_until = now + DEBT
+        if not source.late:
+            source.late_since = source.asks[0].at
+        for _ in range(count):
+            ask = source.take_first_ask()
+            source.in_flight -= ask.blocks.bit_count()
+            source.owe(ask.piece, ask.blocks)
+            self._states.open[ask.piece].contested |= ask.blocks
+            self.release(ask.piece, ask.blocks)
+        self.settle(source, now)
+
+    def _forget_late(self, source: Source, now: float) -> None:
+        """Write off what a peer owes: it may be asked again."""
+        late = source.write_off()
+        for piece, blocks in late.items():
+            self._planner.cancel(source, piece, blocks)
+            self.close_if_idle(piece)
+        self.settle(source, now)

@@ -1,0 +1,216 @@
+"""The state of every piece and block of one download, without a word about peers.
+
+A missing piece is *untouched* (all blocks WANTED, no buffer), *open* (see `OpenPiece`), or open and
+*verifying*. Only the ledger and its planner call these methods.
+"""
+
+from typing import Final
+
+from trio_swarm.compiler_hints import mypyc_attr
+from trio_swarm.engine.download.open_piece import OpenPiece
+from trio_swarm.engine.lengths import BlockSet, Lengths
+from trio_swarm.errors import LocalProtocolError
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
+
+NO_PIECES: Final[frozenset[int]] = frozenset()
+"""One for all: an empty one of its own has 216 bytes."""
+
+
+@mypyc_attr(acyclic=True)
+class PieceStates:
+    """See the module; sets of pieces are kept so that none is ever computed by looping."""
+
+    __slots__ = (
+        "abandoned",
+        "every",
+        "failed_bytes",
+        "free_counts",
+        "free_total",
+        "have",
+        "is_full",
+        "lengths",
+        "open",
+        "open_limit",
+        "remaining",
+        "started",
+        "untouched",
+        "wanted",
+    )
+
+    def __init__(self, lengths: Lengths, *, have: PieceSet, open_limit: int) -> None:
+        self.lengths = lengths
+        self.every: PieceSet = full_set(lengths.piece_count)
+        if have < 0 or have & ~self.every:
+            raise ValueError("have names pieces beyond the last")
+        if open_limit < 1:
+            raise ValueError("a download needs at least one open piece")
+        self.open_limit = open_limit
+        self.have: PieceSet = have
+        self.wanted: PieceSet = self.every ^ have
+        """Missing pieces."""
+        self.untouched: PieceSet = self.wanted
+        self.open: dict[int, OpenPiece] = {}
+        self.started: PieceSet = 0
+        """Open pieces with a free block."""
+        self.free_counts: dict[int, int] = {}
+        """How many free blocks each piece in `started` has."""
+        self.free_total = 0
+        """Their sum."""
+        self.is_full = False
+        """No further piece may be begun. Once it is so, it stays so until several may: else every
+        verified piece would have the strategy asked for the sake of one piece."""
+        self.remaining = lengths.length - sum(lengths.piece_size(piece) for piece in iterate(have))
+        """Bytes not yet received."""
+        self.failed_bytes = 0
+        """Bytes received and dropped again."""
+        self.abandoned: frozenset[int] = NO_PIECES
+        """Pieces that ceased to be open without being verified, since last asked."""
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the end is far: more is missing than twice what buffers hold."""
+        return self.remaining > 2 * self.open_limit * self.lengths.piece_length
+
+    @property
+    def can_give(self) -> bool:
+        """Whether there is any block that may be given out now."""
+        return self.free_total > 0 or (self.untouched > 0 and not self.is_full)
+
+    def assignable(self) -> PieceSet:
+        """Return the pieces with a free block that may be given out now."""
+        return self.started if self.is_full else self.started | self.untouched
+
+    def capacity(self) -> int:
+        """Return a bound of the blocks that may be given out now."""
+        if self.is_full:
+            return self.free_total
+        slots = self.open_limit - len(self.open)
+        return self.free_total + slots * self.lengths.blocks_per_piece
+
+    def reopen(self) -> bool:
+        """Let pieces be begun as soon as there is one place; returns whether that is a change."""
+        if self.is_full and len(self.open) < self.open_limit:
+            self.is_full = False
+            return True
+        return False
+
+    def _remove(self, piece: int) -> None:
+        """Let go of an open piece."""
+        del self.open[piece]
+        if len(self.open) <= self.open_limit - (self.open_limit >> 3 or 1 if self.is_far else 1):
+            self.is_full = False
+
+    def begin(self, piece: int) -> OpenPiece:
+        """Open an untouched piece."""
+        state = OpenPiece(piece, self.lengths.all_blocks(piece))
+        bit = 1 << piece
+        self.untouched ^= bit
+        self.started |= bit
+        self.free_counts[piece] = count = state.full.bit_count()
+        self.free_total += count
+        self.open[piece] = state
+        if len(self.open) >= self.open_limit:
+            self.is_full = True
+        return state
+
+    def take(self, state: OpenPiece, blocks: BlockSet) -> None:
+        """Give out some blocks, which are all free."""
+        state.free = free = state.free ^ blocks
+        piece = state.index
+        if free:
+            # It is in `started` as long as a block is free.
+            count = blocks.bit_count()
+            self.free_counts[piece] -= count
+            self.free_total -= count
+        else:
+            self.free_total -= self.free_counts.pop(piece)
+            self.started ^= 1 << piece
+
+    def release(self, piece: int, blocks: BlockSet) -> bool:
+        """Blocks are in flight from one peer less; returns whether some became free."""
+        state = self.open[piece]
+        freed = blocks & ~state.doubled
+        state.doubled &= ~blocks
+        if freed:
+            state.free |= freed
+            self._count_free(state)
+        return bool(freed)
+
+    def close(self, state: OpenPiece) -> None:
+        """Give up an open piece of which nothing is in flight; what was received of it is lost."""
+        self._drop_received(state)
+        piece = state.index
+        bit = 1 << piece
+        self._remove(piece)
+        self.started &= ~bit
+        self.free_total -= self.free_counts.pop(piece, 0)
+        self.untouched |= bit
+        self.abandoned |= {piece}
+
+    def least_of(self, pieces: PieceSet) -> OpenPiece | None:
+        """Return the open piece of `pieces` of which least would be lost; none is in flight."""
+        idle = [
+            state
+            for state in map(self.open.__getitem__, iterate(pieces))
+            if state.free | state.received == state.full
+        ]
+        return min(idle, key=lambda state: state.received.bit_count(), default=None)
+
+    def restart(self, state: OpenPiece) -> None:
+        """Forget what was received of an open piece of which nothing is in flight."""
+        self._drop_received(state)
+        state.free = state.full
+        state.doubled = state.contested = 0
+        self._count_free(state)
+
+    def end_verification(self, piece: int, *, passed: bool) -> OpenPiece:
+        """Take a piece out of VERIFYING, to HAVE or back to WANTED; returns what it was."""
+        state = self.open.get(piece)
+        if state is None or not state.verifying:
+            raise LocalProtocolError(f"piece {piece} is not being verified")
+        self._remove(piece)
+        bit = 1 << piece
+        if passed:
+            self.have |= bit
+            self.wanted ^= bit
+        else:
+            self.untouched |= bit
+            self._count_lost(self.lengths.piece_size(piece))
+        return state
+
+    def lose(self, pieces: PieceSet) -> None:
+        """Note that verified pieces are right no longer."""
+        lost = pieces & self.have
+        self.have ^= lost
+        self.wanted |= lost
+        self.untouched |= lost
+        self._count_lost(sum(self.lengths.piece_size(piece) for piece in iterate(lost)))
+
+    def regain(self, pieces: PieceSet) -> None:
+        """Note that pieces of which nothing was asked are here after all."""
+        gained = pieces & self.untouched
+        self.have |= gained
+        self.wanted ^= gained
+        self.untouched ^= gained
+        self.remaining -= sum(self.lengths.piece_size(piece) for piece in iterate(gained))
+
+    def _drop_received(self, state: OpenPiece) -> None:
+        self._count_lost(self.lengths.size_of(state.index, state.received))
+        state.forget_received()
+
+    def _count_lost(self, nbytes: int) -> None:
+        self.remaining += nbytes
+        self.failed_bytes += nbytes
+
+    def _count_free(self, state: OpenPiece) -> None:
+        piece = state.index
+        before = self.free_counts.get(piece, 0)
+        count = state.free.bit_count()
+        self.free_total += count - before
+        if count:
+            if not before:
+                self.started |= 1 << piece
+            self.free_counts[piece] = count
+        elif before:
+            del self.free_counts[piece]
+            self.started ^= 1 << piece

@@ -1,0 +1,397 @@
+"""What one peer of a torrent serves: what is revealed to whom, in which order, and who is unchoked.
+
+The strategies decide; here is what they are shown, and what becomes of their decisions. Real peers
+and simulated ones have this in common: nothing here waits, and the time is told.
+"""
+
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Final, Generic, Protocol, TypeVar, overload
+
+from trio_swarm.engine.download.ledger import Ledger
+from trio_swarm.engine.guard import GuardedChoker, GuardedUploader
+from trio_swarm.engine.rates import RateEstimate
+from trio_swarm.engine.upload.reveal_times import RevealTimes
+from trio_swarm.engine.upload.sent_bytes import SentBytes
+from trio_swarm.engine.upload.serving import HIDING_LIMIT, PEER_VIEWS_AGE
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.schedulers.api import (
+    ChokePeerView,
+    ChokeView,
+    UploadPeerView,
+    UploadRequest,
+    UploadView,
+)
+from trio_swarm.schedulers.uploading.waiting_time import WaitingTime
+
+_NEVER: Final = -1
+"""In the place of the pieces we had when something was decided."""
+
+
+class Served(Protocol):
+    """One connected peer as it is served. What is told here is changed by its connection."""
+
+    offered: PieceSet | None
+    """What it should know of; None: all we have."""
+    offered_of: PieceSet
+    """The pieces we had when that was decided for it alone; -1 before."""
+    to_suggest: PieceSet
+    """What is to be suggested to it next."""
+    should_unchoke: bool
+    unchoked_at: float | None
+    """When it was last to be unchoked, seconds; None: never."""
+    waiting_since: float | None
+    """Since when it is interested and choked; None if it is not."""
+    uploaded_since_unchoke: int
+
+    @property
+    def key(self) -> int:
+        """What the ledger calls it."""
+
+    @property
+    def address(self) -> str:
+        """`host:port` where it listens if that is known, else where it came from."""
+
+    @property
+    def joined_at(self) -> float:
+        """When it connected."""
+
+    @property
+    def wants_nothing(self) -> bool:
+        """It has every piece, or says that it only uploads (BEP 21)."""
+
+    @property
+    def peer_interested(self) -> bool:
+        """It wants something of us."""
+
+    @property
+    def peer_choking(self) -> bool:
+        """It chokes us."""
+
+    @property
+    def am_choking(self) -> bool:
+        """It was told that we choke it."""
+
+    @property
+    def takes_suggestions(self) -> bool:
+        """It speaks the Fast Extension (BEP 6)."""
+
+    @property
+    def told(self) -> PieceSet:
+        """Pieces it was told that we have."""
+
+    @property
+    def suggested(self) -> PieceSet:
+        """Pieces that were suggested to it."""
+
+    @property
+    def upload_queue(self) -> Collection[UploadRequest]:
+        """What it asked for and was not put out yet, in the order to serve it."""
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes of blocks put out to it."""
+
+    @property
+    def upload_rate(self) -> RateEstimate:
+        """How fast they were."""
+
+    @property
+    def received_at(self) -> float | None:
+        """When it last gave us a block; None: it never did."""
+
+
+P = TypeVar("P", bound=Served)
+
+
+class Uploads(Generic[P]):
+    """Owns what was sent, and decides by the strategies; `peers` are those that are served.
+
+    `changed(peer)` is called when there is something to tell a peer, `sooner()` when `times.due_at`
+    has become earlier: then is when to call `look`.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        uploader: GuardedUploader,
+        choker: GuardedChoker,
+        rng: random.Random,
+        slots: int,
+        own_number: int,
+        changed: Callable[[P], None],
+        sooner: Callable[[], None],
+    ) -> None:
+        self.sent = SentBytes(ledger.lengths.piece_count)
+        self.uploaded = 0
+        """Bytes of blocks put out."""
+        self.rate = RateEstimate()
+        """Of what was put out, bytes/s."""
+        self.peers: dict[int, P] = {}
+        """By their keys, in the order they joined."""
+        self.times = RevealTimes(sooner)
+        self._ledger = ledger
+        self._uploader = uploader
+        self._choker = choker
+        self._rng = rng
+        self._slots = slots
+        self._own_number = own_number
+        self._changed = changed
+        self._peer_views: _PeerViews | None = None
+        self._view: UploadView | None = None
+        self._shown_of: PieceSet = _NEVER  # the pieces we had when all were last shown everything
+        self._is_keeping = False  # somebody may be shown less
+        self._waiting: dict[int, WaitingTime] = {}  # of those who were ever shown less
+
+    def join(self, peer: P) -> None:
+        """Serve a peer, which the ledger knows."""
+        self.peers[peer.key] = peer
+        self._peer_views = self._view = None
+
+    def leave(self, key: int) -> None:
+        """Serve a peer no longer."""
+        del self.peers[key]
+        self._waiting.pop(key, None)
+        self._peer_views = self._view = None
+        self.times.stir()
+
+    # --- what to reveal ---------------------------------------------------------------------------
+
+    def is_undecided(self, peer: P) -> bool:
+        """Whether `offer` is to be called before a peer is told of pieces."""
+        have = self._ledger.have
+        decided = peer.offered_of
+        return decided != have and (decided == _NEVER or self._shown_of != have)
+
+    def offer(self, peer: P, now: float) -> None:
+        """Decide what to reveal to a peer that joined, or when we have new pieces."""
+        self.offer_to_all((peer,), now)
+        peer.offered_of = self._ledger.have
+
+    def offer_to_all(self, peers: Collection[P], now: float) -> None:
+        """Decide what to reveal to several peers, in a moment in which we have new pieces."""
+        view = self._seen(now)
+        if not self._uploader.steers(view):
+            self._show_all(view.have)
+            self._peer_views = self._view = None  # nobody looks at them soon again
+            return
+        is_steering = False
+        for peer in peers:
+            is_steering |= self._offer(peer, view, _upload_view(peer, self._ledger, now))
+        if is_steering:
+            self.times.steer()
+
+    def look(self, now: float) -> None:
+        """Reveal more to those from whom something is kept."""
+        self._peer_views = self._view = None
+        view = self._seen(now)
+        is_steering = False
+        if self._uploader.steers(view):
+            for peer, seen in zip(self.peers.values(), view.peers, strict=True):
+                is_steering |= self._offer(peer, view, seen)
+        else:
+            self._show_all(view.have)
+        self.times.looked(now, is_steering=is_steering)
+
+    def _offer(self, peer: P, view: UploadView, seen: UploadPeerView) -> bool:
+        """Decide what one peer should know; returns whether to look at it again."""
+        uploader = self._uploader
+        before, offered = peer.offered, uploader.offer(view, seen)
+        if offered is not None and self._has_waited_too_long(seen, view.have & ~offered, view.now):
+            offered = None
+        peer.offered, peer.offered_of = offered, view.have
+        if offered is not None:
+            self._is_keeping = True
+        if offered != before:
+            self._changed(peer)
+        if not (uploader.suggests and seen.takes_suggestions):
+            return offered is not None
+        suggested = uploader.suggest(view, seen)
+        if suggested is None:
+            return offered is not None
+        peer.to_suggest = suggested & ~peer.suggested
+        if peer.to_suggest:
+            self._changed(peer)
+        return offered is not None or bool(view.have & ~seen.pieces)
+
+    def _has_waited_too_long(self, seen: UploadPeerView, hidden: PieceSet, now: float) -> bool:
+        """Whether pieces were kept for too long from a peer that had nothing to ask for.
+
+        It is so for good then: the strategy would go on as before.
+        """
+        waiting = self._waiting.get(seen.key)
+        if waiting is None:
+            waiting = self._waiting[seen.key] = WaitingTime(now)
+        if not hidden & ~seen.pieces:
+            waiting.restart(now)
+        elif waiting.seconds <= HIDING_LIMIT:
+            waiting.note(seen, now)
+        return waiting.seconds > HIDING_LIMIT
+
+    def _show_all(self, have: PieceSet) -> None:
+        """Note that nothing is kept from anybody, so that nobody need be asked about."""
+        self._shown_of = have
+        if not self._is_keeping:
+            return
+        self._is_keeping = False
+        for peer in self.peers.values():
+            if peer.offered is not None:
+                peer.offered = None
+                self._changed(peer)
+
+    # --- what is put out --------------------------------------------------------------------------
+
+    def order(self, peer: P, now: float) -> Sequence[UploadRequest] | None:
+        """Return a peer's requests in the order to serve them; None: as they came."""
+        queue = peer.upload_queue
+        # With one peer the order makes no difference to anybody, and costs.
+        if len(queue) < 2 or len(self.peers) < 2:
+            return None
+        first = next(iter(queue)).piece
+        if all(request.piece == first for request in queue):
+            return None
+        return self._uploader.order(
+            self._seen(now), _upload_view(peer, self._ledger, now), list(queue)
+        )
+
+    def put_out(self, peer: P, blocks: Iterable[UploadRequest], now: float) -> None:
+        """Count blocks that were put out for a peer."""
+        nbytes = self.sent.add(blocks)
+        self.uploaded += nbytes
+        self.rate.add(nbytes, now)
+        self._view = None
+        times = self.times
+        if times.is_steering:
+            times.stir()
+            if not peer.upload_queue and not any(
+                other.upload_queue for other in self.peers.values()
+            ):
+                times.run_dry()
+
+    # --- whom -------------------------------------------------------------------------------------
+
+    def choke(self, now: float) -> None:
+        """Decide who is unchoked from now on."""
+        ledger = self._ledger
+        view = ChokeView(
+            peers=[_choke_view(peer, ledger, now) for peer in self.peers.values()],
+            slots=self._slots,
+            is_seeder=ledger.is_complete,
+            now=now,
+        )
+        unchoked = frozenset(self._choker.unchoke(view, self._rng))
+        for key, peer in self.peers.items():
+            should = key in unchoked
+            if should == peer.should_unchoke:
+                continue
+            peer.should_unchoke = should
+            if should:
+                peer.unchoked_at = now
+                peer.waiting_since = None
+                peer.uploaded_since_unchoke = 0
+            elif peer.peer_interested:
+                peer.waiting_since = now
+            self._changed(peer)
+            self.times.stir()
+
+    # --- what strategies see ----------------------------------------------------------------------
+
+    def _seen(self, now: float) -> UploadView:
+        ledger = self._ledger
+        view = self._view
+        have = ledger.have
+        if view is not None and view.now == now and view.have == have:
+            return view
+        peers = self._peer_views
+        if peers is None or now - peers.now > PEER_VIEWS_AGE:
+            self._peer_views = peers = _PeerViews(self.peers.values(), ledger, now)
+        lengths = ledger.lengths
+        self._view = view = UploadView(
+            have=have,
+            sent=self.sent,
+            rarity=ledger.rarity,
+            peers=peers,
+            piece_length=lengths.piece_length,
+            piece_count=lengths.piece_count,
+            is_seeder=ledger.is_complete,
+            now=now,
+            rate=self.rate.rate(now),
+            uploaded=self.uploaded,
+            length=lengths.length,
+            own_number=self._own_number,
+        )
+        return view
+
+
+class _PeerViews(Sequence[UploadPeerView]):
+    """All peers as an uploader sees them; made when it looks, for most look at one peer only."""
+
+    __slots__ = ("_ledger", "_peers", "_views", "now")
+
+    def __init__(self, peers: Collection[Served], ledger: Ledger, now: float) -> None:
+        self.now = now
+        self._peers = peers
+        self._ledger = ledger
+        self._views: tuple[UploadPeerView, ...] | None = None
+
+    def _made(self) -> tuple[UploadPeerView, ...]:
+        views = self._views
+        if views is None:
+            ledger = self._ledger
+            views = tuple([_upload_view(peer, ledger, self.now) for peer in self._peers])
+            self._views = views
+        return views
+
+    def __len__(self) -> int:
+        return len(self._peers if self._views is None else self._views)
+
+    def __iter__(self) -> Iterator[UploadPeerView]:
+        return iter(self._made())
+
+    @overload
+    def __getitem__(self, index: int) -> UploadPeerView: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[UploadPeerView]: ...
+    def __getitem__(self, index: int | slice) -> UploadPeerView | Sequence[UploadPeerView]:
+        return self._made()[index]
+
+
+def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
+    queue = peer.upload_queue
+    return UploadPeerView(
+        key=peer.key,
+        pieces=ledger.pieces_of(peer.key),
+        is_seeder=peer.wants_nothing,
+        interested=peer.peer_interested,
+        unchoked=not peer.am_choking,
+        uploaded=peer.uploaded,
+        rate=peer.upload_rate.rate(now),
+        revealed=peer.told,
+        # Nearly always all are of one length, and there may be a thousand.
+        queued=len(queue) * next(iter(queue)).length if queue else 0,
+        joined_at=peer.joined_at,
+        address=peer.address,
+        takes_suggestions=peer.takes_suggestions,
+        suggested=peer.suggested,
+    )
+
+
+def _choke_view(peer: Served, ledger: Ledger, now: float) -> ChokePeerView:
+    unchoked = peer.should_unchoke
+    rate, snubbed, is_interesting = ledger.as_giver(peer.key, now)
+    return ChokePeerView(
+        key=peer.key,
+        interested=peer.peer_interested,
+        unchoked=unchoked,
+        unchoked_at=peer.unchoked_at if unchoked else None,
+        waiting_since=None if unchoked else peer.waiting_since,
+        download_rate=rate,
+        upload_rate=peer.upload_rate.rate(now),
+        uploaded=peer.uploaded_since_unchoke,
+        snubbed=snubbed,
+        joined_at=peer.joined_at,
+        is_interesting=is_interesting,
+        choking_us=peer.peer_choking,
+        gave_at=peer.received_at,
+    )

@@ -1,0 +1,65 @@
+"""The kit for authors of strategies: their contract as tests, standard swarms, a report card.
+
+    from my_package import Mine
+    from trio_swarm.testing import scheduler_contract
+
+    TestMine = scheduler_contract(Mine)
+
+`pip install 'trio-swarm[testing]'` brings pytest and Hypothesis, which the tests need. Names are
+imported when first used: pytest imports this package whenever it starts.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trio_swarm.lab.testing.cards import report_card
+    from trio_swarm.lab.testing.contracts import (
+        choker_contract,
+        scheduler_contract,
+        uploader_contract,
+    )
+    from trio_swarm.lab.testing.properties import ContractError
+    from trio_swarm.lab.testing.random_downloads import downloads
+    from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS
+    from trio_swarm.lab.testing.views import choke_views, swarm_views, upload_views
+
+_HOME = {
+    "ContractError": "properties",
+    "STANDARD_SCENARIOS": "scenarios",
+    "choke_views": "views",
+    "choker_contract": "contracts",
+    "downloads": "random_downloads",
+    "report_card": "cards",
+    "scheduler_contract": "contracts",
+    "swarm_views": "views",
+    "upload_views": "views",
+    "uploader_contract": "contracts",
+}
+
+__all__ = [
+    "STANDARD_SCENARIOS",
+    "ContractError",
+    "choke_views",
+    "choker_contract",
+    "downloads",
+    "report_card",
+    "scheduler_contract",
+    "swarm_views",
+    "upload_views",
+    "uploader_contract",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

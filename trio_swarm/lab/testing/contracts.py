@@ -1,0 +1,144 @@
+"""From the properties of a strategy to a class of tests that pytest collects."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from trio_swarm.lab.testing.choker_properties import choker_properties
+from trio_swarm.lab.testing.properties import Property, Subject
+from trio_swarm.lab.testing.scheduler_properties import scheduler_properties
+from trio_swarm.lab.testing.twin import NoTwinError
+from trio_swarm.lab.testing.uploader_properties import uploader_properties
+from trio_swarm.schedulers.api import ChokerFactory, SchedulerFactory, UploaderFactory
+from trio_swarm.schedulers.loading import Axis
+
+_SHARE = 2
+"""One example is drawn for so many of the Hypothesis profile: views are large, and many promises
+are looked at on each kind."""
+
+_LONG_SHARE = 4
+"""The same of whole games."""
+
+
+def scheduler_contract(
+    factory: SchedulerFactory,
+    *,
+    fills_room: bool = False,
+    uniform_ties: bool = False,
+    name: str = "",
+) -> type:
+    """Return a class of tests of what a download strategy promises, one property each.
+
+        TestMine = scheduler_contract(Mine)
+
+    `factory` makes a fresh strategy: its class, or a `functools.partial` with options. Two claims
+    are tested only where they are made: `fills_room`, that it leaves no room unused which it could
+    use, and `uniform_ties`, that of pieces alike each is picked first equally often. `name` is how
+    messages call it.
+    """
+    properties = scheduler_properties(fills_room=fills_room, uniform_ties=uniform_ties)
+    return _test_class(Subject("scheduler", factory, name), properties)
+
+
+def uploader_contract(factory: UploaderFactory, *, name: str = "") -> type:
+    """Return a class of tests of what a seeding order promises; see `scheduler_contract`.
+
+    What it suggests is tested if it has the method.
+    """
+    subject = Subject("uploader", factory, name)
+    return _test_class(subject, uploader_properties(suggests=suggests(subject)))
+
+
+def choker_contract(
+    factory: ChokerFactory,
+    *,
+    fills_slots: bool = False,
+    uniform_ties: bool = False,
+    name: str = "",
+) -> type:
+    """Return a class of tests of what an unchoking strategy promises; see `scheduler_contract`.
+
+    Claims: `fills_slots`, that no slot is free while peers are interested, nor held by others, and
+    `uniform_ties`, that peers alike get a slot equally often.
+    """
+    properties = choker_properties(fills_slots=fills_slots, uniform_ties=uniform_ties)
+    return _test_class(Subject("choker", factory, name), properties)
+
+
+def contract_of(axis: Axis, factory: Callable[..., Any], *, name: str = "") -> list[Property]:
+    """Return the properties that every strategy of an axis promises, without any claims."""
+    if axis == "scheduler":
+        return scheduler_properties(fills_room=False, uniform_ties=False)
+    if axis == "choker":
+        return choker_properties(fills_slots=False, uniform_ties=False)
+    return uploader_properties(suggests=suggests(Subject(axis, factory, name)))
+
+
+def suggests(subject: Subject) -> bool:
+    """Whether an uploader makes suggestions; one that cannot be made fails in its tests."""
+    try:
+        return callable(getattr(subject.make(), "suggest", None))
+    except Exception:  # noqa: BLE001  an author's factory may raise anything
+        return False
+
+
+def examined(subject: Subject, promised: Property) -> Callable[[object], None]:
+    """Return a function that examines one property, by as many examples as the profile asks for.
+
+    It is a test class's method, so it takes one argument, which may be anything.
+    It raises what Hypothesis raises: `ContractError` as a rule, with the example in its notes.
+    """
+
+    def examine(_self: object, **drawn: Any) -> None:
+        __tracebackhide__ = True
+        promised.check(subject, **drawn)
+
+    examine.__name__ = examine.__qualname__ = f"test_{promised.name}"
+    examine.__doc__ = promised.promise
+    if not promised.drawn:
+        return examine
+    share = _LONG_SHARE if promised.is_long else _SHARE
+    return settings(
+        max_examples=max(1, settings().max_examples // share),
+        # Others may use the machine, and then any example takes long.
+        deadline=None,
+        # One is enough, and its text is then all there is to read.
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow],
+    )(given(**promised.drawn)(examine))
+
+
+def _test_class(subject: Subject, properties: Sequence[Property]) -> type:
+    """Return a class with one test for each property, and a report that pytest may ask for."""
+
+    def teardown_class(_cls: type) -> None:
+        subject.close()
+
+    tests = {f"test_{each.name}": _test(subject, each) for each in properties}
+    body: dict[str, object] = {
+        "__doc__": f"What {subject.name} promises as a {subject.axis}.",
+        "subject": subject,
+        "teardown_class": classmethod(teardown_class),
+    }
+    return type(f"{subject.axis.capitalize()}Contract", (), body | tests)
+
+
+def _test(subject: Subject, promised: Property) -> Callable[[object], None]:
+    """Return the test; it is skipped, with the reason, if no twin can make the strategy."""
+    examine = examined(subject, promised)
+    if promised.name != "does_not_depend_on_the_hash_seed":
+        return examine
+
+    def test(self: object) -> None:
+        __tracebackhide__ = True
+        try:
+            subject.twin()
+        except NoTwinError as error:
+            pytest.skip(str(error))
+        examine(self)
+
+    test.__name__ = test.__qualname__ = f"test_{promised.name}"
+    test.__doc__ = promised.promise
+    return test

@@ -1,0 +1,1 @@
+"""Byte streams to peers: dialling, listening, the handshake, and sending."""

@@ -1,0 +1,280 @@
+"""Extensions of the peer wire: the BEP 10 handshake and what is negotiated in it.
+
+The metadata exchange (BEP 9) and peer ids (BEP 20) have modules of their own; their names are here
+as well, because this is where one looks for them.
+"""
+
+import hashlib
+import ipaddress
+import struct
+from collections.abc import Mapping
+from itertools import islice
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from trio_swarm.errors import BencodeError, LocalProtocolError, RemoteProtocolError
+from trio_swarm.protocol.extensions.metadata import (
+    MAX_METADATA_SIZE,
+    METADATA_PIECE,
+    UT_METADATA,
+    MetadataData,
+    MetadataMessage,
+    MetadataReject,
+    MetadataRequest,
+    encode_metadata_message,
+    parse_metadata_message,
+)
+from trio_swarm.protocol.extensions.metadata_assembler import MetadataAsk, MetadataAssembler
+from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.peer_ids import client_name, make_peer_id, printable
+from trio_swarm.protocol.wire.messages import BLOCK_LENGTH, MAX_NEGOTIATED_BLOCK
+
+__all__ = [
+    "HANDSHAKE_ID",
+    "LT_DONTHAVE",
+    "MAX_METADATA_SIZE",
+    "METADATA_PIECE",
+    "OUR_LT_DONTHAVE",
+    "OUR_MESSAGE_IDS",
+    "OUR_UT_METADATA",
+    "UT_METADATA",
+    "ExtensionHandshake",
+    "MetadataAsk",
+    "MetadataAssembler",
+    "MetadataData",
+    "MetadataMessage",
+    "MetadataReject",
+    "MetadataRequest",
+    "allowed_fast_set",
+    "client_name",
+    "encode_dont_have",
+    "encode_extension_handshake",
+    "encode_metadata_message",
+    "make_peer_id",
+    "parse_dont_have",
+    "parse_extension_handshake",
+    "parse_metadata_message",
+]
+
+HANDSHAKE_ID = 0
+"""The extended message id of the handshake itself (BEP 10)."""
+
+LT_DONTHAVE = "lt_donthave"
+"""The extension by which a peer takes a HAVE back (BEP 54)."""
+
+OUR_UT_METADATA = 1
+OUR_LT_DONTHAVE = 2
+OUR_MESSAGE_IDS: Mapping[str, int] = {
+    UT_METADATA: OUR_UT_METADATA,
+    LT_DONTHAVE: OUR_LT_DONTHAVE,
+}
+"""Under which numbers a peer sends us extended messages."""
+
+MAX_BLOCK_KEY = "ts_max_block"
+"""Our key: the longest block, bytes, that its sender lets the receiver ask for."""
+
+UPLOAD_ONLY_KEY = "ts_upload_only"
+"""Our key for BEP 21's `upload_only`. Under that name libtorrent 2.1 leaves whoever shows it
+nothing that it lacks at the moment ("uninteresting upload-only peer"), as a seeder does that shows
+its pieces bit by bit. To whom all is shown, it says nothing new."""
+
+_MAX_HANDSHAKE = 16 * 1024
+"""Bytes of a handshake; clients send some 200."""
+
+_MAX_NAMES = 64
+"""Extensions of one peer that are remembered; clients have about ten."""
+
+_MAX_NAME_LENGTH = 64
+"""Bytes of an extension's name that is remembered; the longest in use has 16."""
+
+_MAX_REQUEST_QUEUE = 1_000_000
+"""A `reqq` above this is taken as this; no pipeline is that deep."""
+
+_INDEX = struct.Struct(">I")
+
+
+class ExtensionHandshake(Struct, frozen=True, kw_only=True):
+    """What one end tells of itself (BEP 10, "handshake message"); None: not told.
+
+    `message_ids` maps extension names to the number (1 to 255) under which that end wants them.
+    """
+
+    message_ids: Mapping[str, int] = field(default_factory=dict)
+    disabled: frozenset[str] = frozenset()
+    """Names that were given number 0: switched off."""
+    client: str = ""
+    """Name and version, fit to print."""
+    port: int | None = None
+    """Where it listens."""
+    request_queue: int | None = None
+    """`reqq`: requests it queues before it drops any."""
+    metadata_size: int | None = None
+    """Bytes of the info dictionary (BEP 9), if it has it and it is not above our limit."""
+    upload_only: bool = False
+    """It downloads nothing (BEP 21). Told under a key of our own, heard under either."""
+    max_block: int | None = None
+    """Longest block, bytes, one may ask of it: a power of two from 16 KiB to 1 MiB."""
+    your_ip: str | None = None
+    """The receiver's address as the sender sees it."""
+
+    def updated(self, later: "ExtensionHandshake") -> "ExtensionHandshake":
+        """Return what holds after a further handshake: "m" is additive, the rest replaces."""
+        message_ids = {
+            name: number
+            for name, number in (*self.message_ids.items(), *later.message_ids.items())
+            if name not in later.disabled
+        }
+        return replace(
+            self,
+            message_ids=dict(islice(message_ids.items(), _MAX_NAMES)),
+            client=later.client or self.client,
+            port=self.port if later.port is None else later.port,
+            request_queue=(
+                self.request_queue if later.request_queue is None else later.request_queue
+            ),
+            metadata_size=(
+                self.metadata_size if later.metadata_size is None else later.metadata_size
+            ),
+            upload_only=later.upload_only,
+            max_block=self.max_block if later.max_block is None else later.max_block,
+            your_ip=later.your_ip or self.your_ip,
+        )
+
+
+def encode_extension_handshake(handshake: ExtensionHandshake) -> bytes:
+    """Return the payload of extended message 0."""
+    message_ids = dict.fromkeys(handshake.disabled, 0) | dict(handshake.message_ids)
+    fields: dict[str, int | str | bytes | dict[str, int]] = {"m": message_ids}
+    if handshake.client:
+        fields["v"] = handshake.client
+    if handshake.port is not None:
+        fields["p"] = handshake.port
+    if handshake.request_queue is not None:
+        fields["reqq"] = handshake.request_queue
+    if handshake.metadata_size is not None:
+        fields["metadata_size"] = handshake.metadata_size
+    if handshake.upload_only:
+        fields[UPLOAD_ONLY_KEY] = 1
+    if handshake.max_block is not None:
+        fields[MAX_BLOCK_KEY] = handshake.max_block
+    if handshake.your_ip is not None:
+        fields["yourip"] = ipaddress.ip_address(handshake.your_ip).packed
+    return bencode.encode(fields)
+
+
+def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
+    """Return what a peer tells of itself.
+
+    Raises RemoteProtocolError only for one that is too big. What is no dictionary tells nothing, as
+    for libtorrent 2.1, and a single fact that makes no sense is as if it was not told: clients send
+    zeros where they have nothing to say.
+    """
+    if len(payload) > _MAX_HANDSHAKE:
+        raise RemoteProtocolError(f"an extension handshake of {len(payload)} bytes")
+    try:
+        # Bytes after the dictionary are harmless, as they are in the metadata messages.
+        fields, _end = bencode.decode_prefix(payload)
+    except BencodeError:
+        return ExtensionHandshake()
+    if not isinstance(fields, dict):
+        return ExtensionHandshake()
+    message_ids, disabled = _parse_message_ids(fields.get(b"m", {}))
+    client = fields.get(b"v")
+    return ExtensionHandshake(
+        message_ids=message_ids,
+        disabled=disabled,
+        client=printable(client.decode(errors="replace")) if isinstance(client, bytes) else "",
+        port=_number(fields.get(b"p"), 1, 65535),
+        request_queue=_request_queue(fields.get(b"reqq")),
+        metadata_size=_number(fields.get(b"metadata_size"), 1, MAX_METADATA_SIZE),
+        upload_only=1 in (fields.get(b"upload_only"), fields.get(UPLOAD_ONLY_KEY.encode())),
+        max_block=_block_length(fields.get(MAX_BLOCK_KEY.encode())),
+        your_ip=_ip(fields.get(b"yourip")),
+    )
+
+
+def _parse_message_ids(names: bencode.Value) -> tuple[dict[str, int], frozenset[str]]:
+    if not isinstance(names, dict):
+        return {}, frozenset()
+    message_ids: dict[str, int] = {}
+    disabled: set[str] = set()
+    # Of more than so many the first are taken.
+    for raw_name, number in islice(names.items(), _MAX_NAMES):
+        if len(raw_name) > _MAX_NAME_LENGTH or not isinstance(number, int):
+            continue
+        if not 0 <= number <= 255:
+            continue
+        name = raw_name.decode(errors="replace")
+        if number:
+            message_ids[name] = number
+        else:
+            disabled.add(name)
+    return message_ids, frozenset(disabled)
+
+
+def _number(value: bencode.Value | None, least: int, most: int) -> int | None:
+    return value if isinstance(value, int) and least <= value <= most else None
+
+
+def _request_queue(value: bencode.Value | None) -> int | None:
+    return min(value, _MAX_REQUEST_QUEUE) if isinstance(value, int) and value > 0 else None
+
+
+def _block_length(value: bencode.Value | None) -> int | None:
+    """Round what the peer offers down to a block length two peers may agree on."""
+    if not isinstance(value, int) or value < BLOCK_LENGTH:
+        return None
+    return 1 << (min(value, MAX_NEGOTIATED_BLOCK).bit_length() - 1)
+
+
+def _ip(value: bencode.Value | None) -> str | None:
+    if not isinstance(value, bytes) or len(value) not in (4, 16):
+        return None
+    return str(ipaddress.ip_address(value))
+
+
+def encode_dont_have(piece: int) -> bytes:
+    """Return the payload that takes a HAVE back (BEP 54, "Protocol encoding")."""
+    return _INDEX.pack(piece)
+
+
+def parse_dont_have(payload: bytes, piece_count: int) -> int:
+    """Return the piece a peer no longer has (BEP 54).
+
+    Raises RemoteProtocolError unless it is one index inside the torrent.
+    """
+    if len(payload) != _INDEX.size:
+        raise RemoteProtocolError(f"lt_donthave of {len(payload)} bytes")
+    piece: int = _INDEX.unpack(payload)[0]
+    if piece >= piece_count:
+        raise RemoteProtocolError(f"lt_donthave of piece {piece} of {piece_count}")
+    return piece
+
+
+def allowed_fast_set(ip: str, info_hash: bytes, piece_count: int, k: int = 10) -> list[int]:
+    """Return the pieces to allow the peer at `ip` fast (BEP 6, "Allowed Fast Set Generation").
+
+    IPv6 peers get none: BEP 6 has no rule for them, and without one rule for all each address of a
+    /64 would get another set.
+    """
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError as error:
+        raise LocalProtocolError(f"{ip!r} is no IP address") from error
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        if mapped is None:
+            return []
+        address = mapped
+    if piece_count <= k:
+        return list(range(piece_count))
+    allowed: list[int] = []
+    digest = address.packed[:3] + b"\0" + info_hash
+    while len(allowed) < k:
+        digest = hashlib.sha1(digest).digest()
+        for (number,) in _INDEX.iter_unpack(digest):
+            piece = number % piece_count
+            if piece not in allowed and len(allowed) < k:
+                allowed.append(piece)
+    return allowed

@@ -1,0 +1,1 @@
+"""What is shared: bencode, the info dictionary, .torrent files, magnet links. Pure."""

@@ -1,0 +1,178 @@
+"""Magnet links: an info-hash, and hints where to begin (BEP 9, "magnet URI format")."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, quote
+
+from msgspec import Struct
+
+from trio_swarm.errors import ConfigError, MetainfoError
+from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
+from trio_swarm.protocol.metainfo.torrent import is_unicode, usable_tracker_urls
+
+MAX_URI_LENGTH = 64 * 2**10
+"""Characters; real links with many trackers have some thousand."""
+MAX_PARAMETERS = 10_000
+"""Parameters of a link. Some name hundreds of trackers, of which the first are used."""
+MAX_PEERS = 100
+"""Peers taken from `x.pe`; each costs a connection. What is beyond is left out."""
+MAX_NAME_LENGTH = 255
+"""Characters of `dn`; the rest is cut off."""
+MAX_LENGTH = 2**63 - 1
+"""Bytes; a larger `xl` is left out."""
+
+_SCHEME = "magnet:?"
+_HEX = re.compile(r"[0-9a-fA-F]{40}")
+_BASE32 = re.compile(r"[A-Za-z2-7]{32}")
+_AMPERSAND = re.compile(r"&(?:amp|#38|#x26);", re.IGNORECASE)
+"""A `&` as pages of the web write it, from where links are copied."""
+_V1 = "urn:btih:"
+_V2 = "urn:btmh:"
+_MULTIHASH = re.compile(r"urn:btmh:1220([0-9a-f]{64})")
+# Control characters, and those that turn the direction of text, would deceive who reads the name.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+class Magnet(Struct, frozen=True):
+    """A magnet link: `info_hash` (20 bytes) says what; the rest are hints that may be wrong.
+
+    `name` is for people (`dn`), `trackers` are URLs (`tr`), `peers` addresses to try (`x.pe`),
+    `length` bytes of content (`xl`).
+    """
+
+    info_hash: bytes
+    name: str | None = None
+    trackers: tuple[str, ...] = ()
+    peers: tuple[Address, ...] = ()
+    length: int | None = None
+    v2_hash: bytes | None = None
+    """All 32 bytes of the version 2 info-hash, where the link has no other (BEP 52): `info_hash` is
+    its beginning then."""
+
+    def to_uri(self) -> str:
+        """Return the link; `parse_magnet` reads the same Magnet back."""
+        topic = f"{_V1}{self.info_hash.hex()}"
+        if self.v2_hash is not None:
+            topic = f"{_V2}1220{self.v2_hash.hex()}"
+        parts = [f"xt={topic}"]
+        if self.name:
+            parts.append(f"dn={quote(self.name, safe='', errors='replace')}")
+        if self.length is not None:
+            parts.append(f"xl={self.length}")
+        parts += [f"tr={quote(url, safe='')}" for url in self.trackers]
+        parts += [f"x.pe={quote(format_address(peer), safe='[]:')}" for peer in self.peers]
+        return _SCHEME + "&".join(parts)
+
+
+def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
+    """Return what the link `uri` says.
+
+    With `takes_v2` it may have an info-hash of version 2 only; whether that is of a hybrid torrent,
+    which can be fetched, the metadata will tell.
+
+    Raises MetainfoError without exactly one version 1 info-hash (hex or base32; one of version 2
+    beside it is ignored), or beyond a limit. Hints that make no sense are left out, as are
+    parameters that are not known, such as a choice of files (BEP 53). Lone surrogates in `uri` are
+    bytes that are not UTF-8, as the command line gives them: only what holds them is left out.
+    """
+    uri = _AMPERSAND.sub("&", uri.strip())
+    if uri[: len(_SCHEME)].lower() != _SCHEME:
+        raise MetainfoError(f"not a magnet link: {uri[:80]!r}")
+    if len(uri) > MAX_URI_LENGTH:
+        raise MetainfoError(f"a magnet link of more than {MAX_URI_LENGTH} characters")
+    try:
+        parameters = parse_qsl(uri[len(_SCHEME) :], max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        raise MetainfoError(f"a magnet link of more than {MAX_PARAMETERS} parameters") from error
+    values: dict[str, list[str]] = {}
+    for key, value in parameters:
+        # Several of a kind may be numbered: `tr.1`, `xt.2`.
+        plain = re.sub(r"\.[0-9]+$", "", key.lower())
+        values.setdefault(plain, []).append(value.strip())
+    name = _UNPRINTABLE.sub("", values.get("dn", [""])[0])[:MAX_NAME_LENGTH].strip()
+    length = values.get("xl", [""])[0]
+    topics = values.get("xt", [])
+    v2_hash = _read_v2_topic(topics) if takes_v2 else None
+    return Magnet(
+        info_hash=_read_topic(topics) if v2_hash is None else v2_hash[:20],
+        name=name or None,
+        trackers=tuple(usable_tracker_urls(values.get("tr", []))),
+        peers=_read_peers(values.get("x.pe", [])),
+        length=_read_length(length),
+        v2_hash=v2_hash,
+    )
+
+
+def parse_info_hash(text: str) -> bytes:
+    """Return the 20 bytes of an info-hash as people pass it on: 40 hex digits or 32 of base32.
+
+    Raises MetainfoError.
+    """
+    text = text.strip()
+    try:
+        if _HEX.fullmatch(text):
+            return bytes.fromhex(text)
+        if _BASE32.fullmatch(text):
+            return base64.b32decode(text, casefold=True)
+    except (ValueError, binascii.Error) as error:
+        raise MetainfoError(f"not an info-hash: {text!r}") from error
+    raise MetainfoError(
+        f"not an info-hash (40 hex digits, or 32 characters of base32): {text[:80]!r}"
+    )
+
+
+def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
+    """Return the one version 2 info-hash of a link that has none of version 1."""
+    topics = [topic.lower() for topic in topics]
+    if any(topic.startswith(_V1) for topic in topics):
+        return None
+    # A multihash: SHA-256, 32 bytes (BEP 52, "magnet links").
+    found = {match[1] for topic in topics if (match := _MULTIHASH.fullmatch(topic))}
+    return bytes.fromhex(found.pop()) if len(found) == 1 else None
+
+
+def _read_topic(topics: Iterable[str]) -> bytes:
+    """Return the one version 1 info-hash among the exact topics of a link."""
+    topics = list(topics)
+    hashes: set[bytes] = set()
+    fault: MetainfoError | None = None
+    for topic in topics:
+        if topic.lower().startswith(_V1):
+            try:
+                hashes.add(parse_info_hash(topic[len(_V1) :]))
+            except MetainfoError as error:
+                fault = error
+    if len(hashes) > 1:
+        raise MetainfoError(f"a magnet link to {len(hashes)} different torrents")
+    if not hashes:
+        if fault is not None:
+            raise fault
+        if any(topic.lower().startswith(_V2) for topic in topics):
+            raise MetainfoError(
+                "a magnet link to a v2-only torrent (BEP 52); only v1 and hybrid ones are supported"
+            )
+        raise MetainfoError("a magnet link without an info-hash (xt=urn:btih:...)")
+    return hashes.pop()
+
+
+def _read_peers(texts: Iterable[str]) -> tuple[Address, ...]:
+    peers: dict[Address, None] = {}
+    for text in texts:
+        try:
+            host, port = parse_host_port(text)
+        except ConfigError:
+            continue
+        if host and port and is_unicode(host) and len(peers) < MAX_PEERS:
+            peers[host, port] = None
+    return tuple(peers)
+
+
+def _read_length(text: str) -> int | None:
+    # The length first: int() of a long text is slow, or refused. "٣" is a digit to str.isdigit.
+    if len(text) > 19 or not (text.isascii() and text.isdigit()) or int(text) > MAX_LENGTH:
+        return None
+    return int(text)

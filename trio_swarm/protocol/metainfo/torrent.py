@@ -1,0 +1,211 @@
+"""Metainfo: the .torrent file, an info dictionary and the advice around it (BEP 3).
+
+Also understood: tracker tiers (BEP 12), web seeds (BEP 19, kept but not used yet). What a torrent
+shares is in `info_dictionary`, whose names are offered here too.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trio_swarm.amounts import size_text
+from trio_swarm.errors import BencodeError, ConfigError, MetainfoError
+from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.metainfo.info import (
+    MAX_INFO_SIZE,
+    FileEntry,
+    Info,
+    build_info,
+    choose_piece_length,
+    parse_info,
+    read_info,
+)
+from trio_swarm.protocol.trackers.urls import MAX_URL_LENGTH, parse_tracker_url
+
+__all__ = [
+    "MAX_INFO_SIZE",
+    "MAX_TORRENT_SIZE",
+    "FileEntry",
+    "Info",
+    "Metainfo",
+    "build_info",
+    "choose_piece_length",
+    "is_unicode",
+    "parse_info",
+    "parse_metainfo",
+    "usable_tracker_urls",
+]
+
+MAX_TORRENT_SIZE = 2 * MAX_INFO_SIZE
+"""Bytes of a .torrent: the info dictionary, and as much again around it (hybrids have hashes)."""
+MAX_TRACKERS = 100
+"""URLs of all tiers; each costs a request now and then. What is beyond is left out."""
+MAX_WEB_SEEDS = 100
+"""As for trackers."""
+MAX_TEXT_LENGTH = 4096
+"""Characters of a comment or creator's name; the rest is cut off."""
+
+_LAST_DATE = 253_402_300_799
+"""31 December 9999, the last second that calendars of most programs know."""
+
+_WEB_SEED_URL = re.compile(r"(?:https?|ftp)://[^\s\x00-\x1f\x7f-\x9f]+", re.IGNORECASE)
+
+
+class Metainfo(Struct, frozen=True):
+    """A .torrent file: the info dictionary and the advice around it.
+
+    `announce_tiers` holds tracker URLs (BEP 12) of kinds that we can use; `creation_date` is in
+    seconds since 1970. `web_seeds` (BEP 19) are kept for the time when pieces come from them too.
+    """
+
+    info: Info
+    announce_tiers: tuple[tuple[str, ...], ...] = ()
+    comment: str = ""
+    created_by: str = ""
+    creation_date: int | None = None
+    web_seeds: tuple[str, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Return the .torrent file; the info dictionary in it is `info.raw`, byte for byte.
+
+        Raises BencodeError for a comment that UTF-8 cannot hold.
+        """
+        before: dict[str, bencode.Encodable] = {}
+        if self.announce_tiers:
+            before["announce"] = self.announce_tiers[0][0]
+        if sum(map(len, self.announce_tiers)) > 1:
+            before["announce-list"] = self.announce_tiers
+        if self.comment:
+            before["comment"] = self.comment
+        if self.created_by:
+            before["created by"] = self.created_by
+        if self.creation_date is not None:
+            before["creation date"] = self.creation_date
+        after: dict[str, bencode.Encodable] = {}
+        if self.web_seeds:
+            after["url-list"] = self.web_seeds
+        # Sorted keys by construction: those above sort before `info`, `url-list` after it.
+        inner = (bencode.encode(before)[1:-1], b"4:info", self.info.raw, bencode.encode(after)[1:])
+        return b"d" + b"".join(inner)
+
+    def with_trackers(self, urls: Iterable[str]) -> "Metainfo":
+        """Return a copy whose trackers are `urls`, each a tier of its own, so that all are used.
+
+        Raises MetainfoError for a URL that is not a tracker's, and for too many.
+        """
+        distinct = list(dict.fromkeys(urls))
+        if len(distinct) > MAX_TRACKERS:
+            raise MetainfoError(f"more than {MAX_TRACKERS} trackers")
+        for url in distinct:
+            try:
+                parse_tracker_url(url)
+            except ConfigError as error:
+                raise MetainfoError(str(error)) from error
+        return replace(self, announce_tiers=tuple((url,) for url in distinct))
+
+
+def parse_metainfo(data: bytes) -> Metainfo:
+    """Return what the .torrent file `data` says.
+
+    Raises MetainfoError if it is malformed, unsafe, beyond a limit or version 2 only. What is only
+    advice (trackers, comment, dates) is taken where it makes sense and left out where it does not.
+    """
+    if len(data) > MAX_TORRENT_SIZE:
+        raise MetainfoError(f"a .torrent of more than {size_text(MAX_TORRENT_SIZE)}")
+    try:
+        # What comes after the dictionary is ignored, as libtorrent does: often a line break.
+        reading = bencode.decode_leniently(data)
+    except BencodeError as error:
+        raise MetainfoError(f"not a .torrent: {error}") from error
+    outer = reading.value
+    if not isinstance(outer, dict):
+        raise MetainfoError("not a .torrent: not a dictionary")
+    info = outer.get(b"info")
+    if not isinstance(info, dict):
+        raise MetainfoError("not a .torrent: it has no info dictionary")
+    if any(repeat.depth == 1 and repeat.key == b"info" for repeat in reading.repeats):
+        raise MetainfoError("not a .torrent: it has two different info dictionaries")
+    place = reading.spans[b"info"]
+    repeated = [each.key for each in reading.repeats if place.start <= each.offset < place.stop]
+    date = outer.get(b"creation date")
+    return Metainfo(
+        info=read_info(info, data[place], keep_names=False, repeated=repeated),
+        announce_tiers=_read_tiers(outer),
+        comment=_read_advice(outer, b"comment"),
+        created_by=_read_advice(outer, b"created by"),
+        creation_date=date if isinstance(date, int) and 0 <= date <= _LAST_DATE else None,
+        web_seeds=_read_web_seeds(outer.get(b"url-list")),
+    )
+
+
+def usable_tracker_urls(urls: Iterable[str]) -> list[str]:
+    """Return the distinct ones of `urls` that a tracker can be at, MAX_TRACKERS at most.
+
+    What other programs' trackers have (`wss://`) and nonsense is left out.
+    """
+    return _usable_urls(urls, _is_tracker_url, MAX_TRACKERS)
+
+
+def _usable_urls(urls: Iterable[str], is_usable: Callable[[str], bool], most: int) -> list[str]:
+    # A list of a million bad ones is not worth looking at to its end.
+    distinct = dict.fromkeys(islice(urls, most * 10))
+    return list(islice(filter(is_usable, distinct), most))
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether `text` holds no lone surrogates (bytes of the command line, not UTF-8)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_tracker_url(url: str) -> bool:
+    try:
+        parse_tracker_url(url)
+    except ConfigError:
+        return False
+    return is_unicode(url)
+
+
+def _is_web_seed_url(url: str) -> bool:
+    return len(url) <= MAX_URL_LENGTH and _WEB_SEED_URL.fullmatch(url) is not None
+
+
+def _read_advice(outer: dict[bytes, bencode.Value], key: bytes) -> str:
+    """Return a text for people, or "": whatever is wrong with it does not matter."""
+    value = outer.get(key + b".utf-8", outer.get(key))
+    if not isinstance(value, bytes):
+        return ""
+    return value[: MAX_TEXT_LENGTH * 4].decode(errors="replace")[:MAX_TEXT_LENGTH]
+
+
+def _read_tiers(outer: dict[bytes, bencode.Value]) -> tuple[tuple[str, ...], ...]:
+    """Return the tiers of `announce-list`, or the one tracker of `announce` if there are none."""
+    listed = outer.get(b"announce-list")
+    tiers = [_texts(tier) for tier in listed] if isinstance(listed, list) else []
+    usable = set(usable_tracker_urls(chain.from_iterable(tiers)))
+    if not usable:
+        tiers = [_texts(outer.get(b"announce"))]
+        usable = set(usable_tracker_urls(tiers[0]))
+    result = []
+    for tier in tiers:
+        # A URL counts in the first tier that names it.
+        kept = tuple(url for url in dict.fromkeys(tier) if url in usable)
+        usable.difference_update(kept)
+        result.append(kept)
+    return tuple(tier for tier in result if tier)
+
+
+def _read_web_seeds(value: bencode.Value | None) -> tuple[str, ...]:
+    return tuple(_usable_urls(_texts(value), _is_web_seed_url, MAX_WEB_SEEDS))
+
+
+def _texts(value: bencode.Value | None) -> list[str]:
+    """Return the texts in a list, or the one text; what is not text is left out."""
+    values = value if isinstance(value, list) else [value]
+    return [item.decode(errors="replace").strip() for item in values if isinstance(item, bytes)]

@@ -1,0 +1,239 @@
+"""The two buffers of a peer wire, and what it keeps while the torrent's size is unknown."""
+
+from trio_swarm import piece_sets
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol.wire.messages import (
+    MAX_UNKNOWN_PIECES,
+    AllowedFast,
+    FileBlock,
+    HasAll,
+    HasNone,
+    HasPieces,
+    Segment,
+    Suggested,
+    WireEvent,
+)
+
+RECEIVE_BUFFER_LENGTH = 256 * 1024
+"""Bytes one read can take: 16 blocks, so that a read's fixed cost is spread over them. Memory is
+touched only as far as reads fill it, so an idle connection costs a few KiB."""
+
+LARGEST_RECEIVE_BUFFER = 1024 * 1024
+"""Bytes one read can take from a peer so fast that reads fill whatever they are given: a quarter of
+the turns of the event loop, and a fifth less processor time for a download."""
+
+HEADER_READ = 16 * 1024
+"""Bytes read beyond a block that is received in its place, or before the next one: its header and
+what is said between blocks. What exceeds a header has to be copied, so it is little."""
+
+_MAX_EARLY_HINTS = 64
+"""Suggestions and allowed-fast pieces kept before the size is known; clients send about ten, they
+are advice, and what exceeds this is dropped."""
+
+
+class ReceiveBuffer:
+    """Bytes received and not yet parsed: `view[start:end]` of one block of memory that is reused.
+
+    The owner moves `start` as it parses. Bytes move only when a rest stands in the way of the next
+    read. `capacity` grows with frames and with reads that fill it, and never shrinks.
+    """
+
+    __slots__ = ("_memory", "end", "start", "view")
+
+    def __init__(self) -> None:
+        self._memory = bytearray(RECEIVE_BUFFER_LENGTH)
+        self.view = memoryview(self._memory)
+        self.start = 0
+        self.end = 0
+
+    @property
+    def capacity(self) -> int:
+        """Bytes the memory holds."""
+        return len(self._memory)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for frames of `capacity` bytes; what is there stays."""
+        if capacity <= len(self._memory):
+            return
+        memory = bytearray(capacity)
+        rest = self.end - self.start
+        memory[:rest] = self.view[self.start : self.end]
+        # New memory instead of a resize: events may still point into the old.
+        self._memory = memory
+        self.view = memoryview(memory)
+        self.start = 0
+        self.end = rest
+
+    def free(self, most: int | None = None) -> memoryview:
+        """Return the space the next read goes to, never empty, at most `most` bytes.
+
+        Without `most` it is at least half of the memory, unless a started frame already fills that.
+        """
+        if self.end == len(self._memory) < LARGEST_RECEIVE_BUFFER:
+            self.grow(min(2 * self.end, LARGEST_RECEIVE_BUFFER))
+        if self.start == self.end:
+            self.start = self.end = 0
+        elif self.start and (len(self._memory) - self.end) * 2 < len(self._memory):
+            rest = self.end - self.start
+            self.view[:rest] = self.view[self.start : self.end]
+            self.start = 0
+            self.end = rest
+        return self.view[self.end :] if most is None else self.view[self.end : self.end + most]
+
+
+class BlockPlace:
+    """Memory for one block, lent by its owner, that the rest of the block is received into.
+
+    `view` is as long as the block. The owner takes the memory back by `take_back`, in whatever
+    state it is; the block then goes on in memory of its own.
+    """
+
+    __slots__ = ("begin", "is_lent", "piece", "view")
+
+    def __init__(self, piece: int, begin: int, view: memoryview) -> None:
+        self.piece = piece
+        self.begin = begin
+        self.view = view
+        self.is_lent = True
+        """The owner has not taken the memory back."""
+
+    def overlaps(self, begin: int, end: int) -> bool:
+        """Whether it holds some of these bytes of its piece."""
+        return self.begin < end and begin < self.begin + len(self.view)
+
+    def take_back(self) -> None:
+        """Let go of the memory; what has arrived is copied out of it."""
+        if self.is_lent:
+            self.view = memoryview(bytearray(self.view))
+            self.is_lent = False
+
+
+class SendBuffer:
+    """Outgoing segments in order; adjacent bytes become one bytes object when drained."""
+
+    __slots__ = ("_bytes", "_segments")
+
+    def __init__(self) -> None:
+        self._segments: list[Segment] = []
+        self._bytes: list[bytes] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._bytes or self._segments)
+
+    def add(self, data: bytes) -> None:
+        """Append bytes."""
+        self._bytes.append(data)
+
+    def add_block(self, block: FileBlock) -> None:
+        """Append a block that is sent from its file."""
+        self._segments.append(b"".join(self._bytes))
+        self._bytes.clear()
+        self._segments.append(block)
+
+    def drain(self) -> list[Segment]:
+        """Return everything and be empty."""
+        segments = self._segments
+        if self._bytes:
+            segments.append(b"".join(self._bytes))
+            self._bytes = []
+        self._segments = []
+        return segments
+
+
+class EarlyPieces:
+    """What a peer told of its pieces before we knew how many there are (BEP 9: magnet links).
+
+    Never more than a bitfield of MAX_UNKNOWN_PIECES bits and a few hints.
+    """
+
+    __slots__ = (
+        "_beyond",
+        "_bitfield_length",
+        "_bits",
+        "_has_all",
+        "_has_none",
+        "_hints",
+        "_pieces_told",
+    )
+
+    def __init__(self) -> None:
+        # Wire bit order, so that one HAVE sets one bit in place; an int would be copied each time.
+        self._bits = bytearray()
+        self._bitfield_length: int | None = None
+        self._has_all = False
+        self._has_none = False
+        self._pieces_told = False
+        self._beyond = 0  # one more than the highest index of a HAVE
+        self._hints: list[Suggested | AllowedFast] = []
+
+    def bitfield(self, data: memoryview) -> bool:
+        """Keep a bitfield; it replaces what was told before. Returns whether it is the first."""
+        is_first = self._bitfield_length is None
+        self._replace(has_all=False, has_none=False)
+        self._bits = bytearray(data)
+        self._bitfield_length = len(data)
+        return is_first
+
+    def have_all(self) -> None:
+        """Keep a have-all."""
+        self._replace(has_all=True, has_none=False)
+
+    def have_none(self) -> None:
+        """Keep a have-none."""
+        self._replace(has_all=False, has_none=True)
+
+    def have(self, piece: int) -> bool:
+        """Keep a HAVE; returns whether it is news.
+
+        Raises RemoteProtocolError for an index no torrent can have.
+        """
+        if piece >= MAX_UNKNOWN_PIECES:
+            raise RemoteProtocolError(f"piece index {piece} is beyond any torrent's")
+        self._pieces_told = True
+        self._beyond = max(self._beyond, piece + 1)
+        self._has_none = False
+        index = piece >> 3
+        if index >= len(self._bits):
+            self._bits.extend(bytes(index + 1 - len(self._bits)))
+        bit = 0x80 >> (piece & 7)
+        is_news = not self._bits[index] & bit
+        self._bits[index] |= bit
+        return is_news
+
+    def hint(self, hint: Suggested | AllowedFast) -> bool:
+        """Keep a suggestion or an allowed-fast piece, as long as there are few; False: too many."""
+        if len(self._hints) >= _MAX_EARLY_HINTS:
+            return False
+        self._hints.append(hint)
+        return True
+
+    def resolve(self, piece_count: int) -> list[WireEvent]:
+        """Check everything kept against the now known count and return it as events.
+
+        Spare bits of the bitfield and hints beyond the last piece are left out, as they are once
+        the count is known. Raises RemoteProtocolError for what does not fit.
+        """
+        width = (piece_count + 7) // 8
+        if self._bitfield_length is not None and self._bitfield_length != width:
+            raise RemoteProtocolError(
+                f"its bitfield has {self._bitfield_length} bytes, the torrent needs {width}"
+            )
+        if self._beyond > piece_count:
+            raise RemoteProtocolError(f"it claims piece {self._beyond - 1} of {piece_count} pieces")
+        pieces = piece_sets.from_bitfield(self._bits) & piece_sets.full_set(piece_count)
+        events: list[WireEvent] = []
+        if self._has_all:
+            events.append(HasAll(piece_sets.full_set(piece_count)))
+        elif self._has_none:
+            events.append(HasNone(0))
+        elif self._pieces_told:
+            events.append(HasPieces(pieces))
+        events += [hint for hint in self._hints if hint.piece < piece_count]
+        return events
+
+    def _replace(self, *, has_all: bool, has_none: bool) -> None:
+        self._bits.clear()
+        self._bitfield_length = None
+        self._pieces_told = True
+        self._has_all = has_all
+        self._has_none = has_none

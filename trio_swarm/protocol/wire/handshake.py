@@ -1,0 +1,51 @@
+"""The handshake that opens a peer connection (BEP 3, "peer protocol"), parsed as it trickles in."""
+
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol.wire.messages import HANDSHAKE_LENGTH, PROTOCOL_PREFIX, HandshakeReceived
+
+_FAST_BYTE, _FAST_BIT = 7, 0x04
+_EXTENSION_BYTE, _EXTENSION_BIT = 5, 0x10
+
+OUR_RESERVED = bytes((0, 0, 0, 0, 0, _EXTENSION_BIT, 0, _FAST_BIT))
+"""Fast extension (BEP 6) and extension protocol (BEP 10); no DHT."""
+
+
+def supports_fast(reserved: bytes) -> bool:
+    """Tell whether these capabilities include the Fast extension (BEP 6)."""
+    return bool(reserved[_FAST_BYTE] & _FAST_BIT)
+
+
+def supports_extensions(reserved: bytes) -> bool:
+    """Tell whether these capabilities include the extension protocol (BEP 10)."""
+    return bool(reserved[_EXTENSION_BYTE] & _EXTENSION_BIT)
+
+
+def encode_handshake(info_hash: bytes, peer_id: bytes) -> bytes:
+    """Return our 68 bytes."""
+    return PROTOCOL_PREFIX + OUR_RESERVED + info_hash + peer_id
+
+
+def parse_handshake(
+    data: memoryview, info_hash: bytes | None, twin_hash: bytes | None = None
+) -> HandshakeReceived | None:
+    """Return the handshake `data` starts with, or None while it is not all there.
+
+    Raises RemoteProtocolError at the first byte that cannot belong to a handshake, and for an
+    info-hash other than `info_hash` and `twin_hash` as soon as it is there, so that a stranger who
+    speaks another protocol is not waited for.
+    """
+    prefix = data[: len(PROTOCOL_PREFIX)]
+    if prefix != PROTOCOL_PREFIX[: len(prefix)]:
+        raise RemoteProtocolError("what it sent is not a BitTorrent handshake")
+    if (
+        len(data) >= 48
+        and info_hash is not None
+        and twin_hash != b""
+        and bytes(data[28:48]) not in {info_hash, twin_hash}
+    ):
+        raise RemoteProtocolError("it answered for another info-hash")
+    if len(data) < HANDSHAKE_LENGTH:
+        return None
+    return HandshakeReceived(
+        info_hash=bytes(data[28:48]), peer_id=bytes(data[48:68]), reserved=bytes(data[20:28])
+    )

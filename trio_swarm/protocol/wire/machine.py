@@ -1,0 +1,317 @@
+"""One connection of the peer wire as a value machine: no socket, no clock (BEP 3, 6, 10).
+
+    wire.receive_buffers() ─ bytes in ─▶ wire.received(n) ─▶ [events]
+    wire.send_…()                        ─▶ wire.data_to_send() ─▶ [bytes | FileBlock]
+
+After the events of one read, look at `has_data_to_send`: the wire answers a few things by itself.
+"""
+
+from trio_swarm import piece_sets
+from trio_swarm.errors import LocalProtocolError
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.protocol.wire import messages as m
+from trio_swarm.protocol.wire.handshake import encode_handshake
+from trio_swarm.protocol.wire.messages import FileBlock, MessageId, Segment
+from trio_swarm.protocol.wire.reader import WireReader
+
+_BARE = {
+    message_id: m.BARE_FRAME.pack(1, message_id)
+    for message_id in (
+        MessageId.CHOKE,
+        MessageId.UNCHOKE,
+        MessageId.INTERESTED,
+        MessageId.NOT_INTERESTED,
+        MessageId.HAVE_ALL,
+        MessageId.HAVE_NONE,
+    )
+}
+
+
+class PeerWire(WireReader):
+    """The state of one peer connection: framing, handshakes, choke and interest of both directions.
+
+    An outgoing connection is made with its info-hash, and sends its handshake first. An incoming
+    one waits for HandshakeReceived, looks the torrent up and calls `send_handshake` with that
+    info-hash. `twin_hash`: the other info-hash of a hybrid torrent, which may be answered as well;
+    empty: any may, as the metadata will tell. Both begin choking and not interested (BEP 3).
+
+    The three sizes may be given later by `set_torrent` (magnet links). Until then bitfields, HAVEs
+    and hints are held back, requests are rejected (in silence without Fast), and a block is a
+    fault.
+
+    Every `send_…` appends to the outgoing buffer; illegal use raises LocalProtocolError. Which
+    requests are outstanding in either direction is not known here: the ledger and the seeding side
+    own that, and call `send_block` only when it is about to be sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        peer_id: bytes,
+        info_hash: bytes | None,
+        is_initiator: bool,
+        twin_hash: bytes | None = None,
+        piece_count: int | None = None,
+        piece_length: int | None = None,
+        length: int | None = None,
+    ) -> None:
+        if len(peer_id) != m.PEER_ID_LENGTH:
+            raise LocalProtocolError("a peer id has 20 bytes")
+        if info_hash is not None and len(info_hash) != m.INFO_HASH_LENGTH:
+            raise LocalProtocolError("an info-hash has 20 bytes")
+        if is_initiator and info_hash is None:
+            raise LocalProtocolError("an outgoing connection needs an info-hash")
+        super().__init__(info_hash=info_hash, twin_hash=twin_hash)
+        self._own_peer_id = peer_id
+        self._is_initiator = is_initiator
+        self._am_choking = True
+        self._am_interested = False
+        self._pieces_told = False
+        self._allowed_to_peer: set[int] = set()
+        if piece_count is not None:
+            if piece_length is None or length is None:
+                raise LocalProtocolError("piece_count comes with piece_length and length")
+            self.set_torrent(piece_count=piece_count, piece_length=piece_length, length=length)
+
+    # Facts
+
+    @property
+    def am_choking(self) -> bool:
+        """We do not answer the peer's requests, but for pieces we allowed fast."""
+        return self._am_choking
+
+    @property
+    def am_interested(self) -> bool:
+        """We told the peer that we want pieces of it."""
+        return self._am_interested
+
+    @property
+    def is_open(self) -> bool:
+        """Both handshakes are done: messages may be sent."""
+        return self._handshake is not None and self._handshake_sent
+
+    @property
+    def has_data_to_send(self) -> bool:
+        """`data_to_send` would return something."""
+        return bool(self._outgoing)
+
+    def data_to_send(self) -> list[Segment]:
+        """Drain what is to be sent, in order; neighbouring messages are one bytes object."""
+        return self._outgoing.drain()
+
+    # Sending
+
+    def send_handshake(self, info_hash: bytes) -> None:
+        """Send our handshake: first on an outgoing connection, as the answer on an incoming one."""
+        if self._handshake_sent:
+            raise LocalProtocolError("the handshake is sent already")
+        if not self._is_initiator and self._handshake is None:
+            raise LocalProtocolError("an incoming connection is answered, not opened, by us")
+        if info_hash != self._info_hash:
+            raise LocalProtocolError("the handshake must name the connection's info-hash")
+        self._handshake_sent = True
+        self._outgoing.add(encode_handshake(info_hash, self._own_peer_id))
+
+    def send_keep_alive(self) -> None:
+        """Show that we are alive; peers close after about two silent minutes (BEP 3)."""
+        self._check_open()
+        self._outgoing.add(m.KEEP_ALIVE_FRAME)
+
+    def send_choke(self) -> None:
+        """Stop serving the peer; nothing is sent if it is choked already.
+
+        With Fast, the caller then rejects every request it has not answered, but for allowed-fast
+        pieces; without, it forgets them (BEP 6, "Reject Request").
+        """
+        self._check_open()
+        if not self._am_choking:
+            self._am_choking = True
+            self._outgoing.add(_BARE[MessageId.CHOKE])
+
+    def send_unchoke(self) -> None:
+        """Serve the peer; nothing is sent if it is unchoked already."""
+        self._check_open()
+        if self._am_choking:
+            self._am_choking = False
+            self._outgoing.add(_BARE[MessageId.UNCHOKE])
+
+    def send_interested(self) -> None:
+        """Tell that we want pieces of the peer; nothing is sent if it knows."""
+        self._check_open()
+        if not self._am_interested:
+            self._am_interested = True
+            self._outgoing.add(_BARE[MessageId.INTERESTED])
+
+    def send_not_interested(self) -> None:
+        """Tell that we want nothing of the peer; nothing is sent if it knows."""
+        self._check_open()
+        if self._am_interested:
+            self._am_interested = False
+            self._outgoing.add(_BARE[MessageId.NOT_INTERESTED])
+
+    def send_bitfield(self, pieces: PieceSet) -> None:
+        """Tell all our pieces: once, before any HAVE.
+
+        With Fast it must be sent, even for no pieces, and have-all or have-none stand for a full or
+        empty set (BEP 6). Without Fast nothing is sent for an empty set. Before `set_torrent` only
+        the empty set can be told; what we get later is then told by HAVEs.
+        """
+        self._check_open()
+        if self._pieces_told:
+            raise LocalProtocolError("our pieces were told already")
+        if self._limits.piece_count is None and pieces:
+            raise LocalProtocolError("pieces of a torrent of unknown size")
+        count = self._limits.piece_count or 0
+        if pieces < 0 or pieces >> count:
+            raise LocalProtocolError(f"the set has pieces beyond the last of {count}")
+        self._pieces_told = True
+        if not pieces:
+            if self._fast:
+                self._outgoing.add(_BARE[MessageId.HAVE_NONE])
+        elif self._fast and pieces == piece_sets.full_set(count):
+            self._outgoing.add(_BARE[MessageId.HAVE_ALL])
+        else:
+            bitfield = piece_sets.to_bitfield(pieces, count)
+            self._outgoing.add(m.BARE_FRAME.pack(1 + len(bitfield), MessageId.BITFIELD))
+            self._outgoing.add(bitfield)
+
+    def send_have(self, piece: int) -> None:
+        """Tell that we have got one more piece."""
+        self._check_piece(piece)
+        self.send_haves(1 << piece)
+
+    def send_haves(self, pieces: PieceSet) -> None:
+        """Tell that we have got more pieces, by a message each."""
+        if not pieces:
+            return
+        self._check_piece(pieces.bit_length() - 1)
+        if self._fast and not self._pieces_told:
+            raise LocalProtocolError("with Fast, all pieces are told before the first HAVE")
+        self._pieces_told = True
+        pack, have = m.INDEX_FRAME.pack, MessageId.HAVE
+        self._outgoing.add(b"".join([pack(5, have, piece) for piece in piece_sets.iterate(pieces)]))
+
+    def send_request(
+        self, piece: int, begin: int, length: int, *, block: int | None = None
+    ) -> None:
+        """Ask for bytes of a piece, if `block` is given in blocks of that length, the last shorter.
+
+        The peer must know our interest, and must not choke us unless it allowed the piece fast.
+        """
+        block = length if block is None else block
+        self._check_sendable_range(piece, begin, length)
+        if not 0 < block <= self._limits.max_block:
+            raise LocalProtocolError(f"{block} bytes asked, {self._limits.max_block} agreed on")
+        if not self._am_interested:
+            raise LocalProtocolError("a request without interest")
+        if self._peer_choking and piece not in self._allowed_to_us:
+            raise LocalProtocolError("a request while choked")
+        pack, end = m.RANGE_FRAME.pack, begin + length
+        frames = [
+            pack(13, MessageId.REQUEST, piece, at, min(block, end - at))
+            for at in range(begin, end, block)
+        ]
+        self._outgoing.add(b"".join(frames))
+
+    def send_cancel(self, piece: int, begin: int, length: int) -> None:
+        """Take a request back. With Fast the peer still answers it, by block or reject."""
+        self._check_sendable_range(piece, begin, length)
+        self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.CANCEL, piece, begin, length))
+
+    def send_reject(self, piece: int, begin: int, length: int) -> None:
+        """Refuse a request (Fast only)."""
+        self._check_fast()
+        self._check_sendable_range(piece, begin, length)
+        self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
+
+    def send_block(self, piece: int, begin: int, length: int) -> None:
+        """Answer a request from the file: the header now, the payload as a FileBlock.
+
+        Only while not choking the peer, or for a piece we allowed it fast.
+        """
+        self._add_block_header(piece, begin, length)
+        self._outgoing.add_block(FileBlock(piece, begin, length))
+
+    def send_block_data(self, piece: int, begin: int, data: bytes | bytearray | memoryview) -> None:
+        """Answer a request from memory; `data` is copied unless it is bytes."""
+        payload = bytes(data)
+        self._add_block_header(piece, begin, len(payload))
+        self._outgoing.add(payload)
+
+    def send_suggest(self, piece: int) -> None:
+        """Suggest a piece to fetch (Fast only)."""
+        self._check_fast()
+        self._check_piece(piece)
+        self._outgoing.add(m.INDEX_FRAME.pack(5, MessageId.SUGGEST, piece))
+
+    def send_allowed_fast(self, piece: int) -> None:
+        """Promise to serve a piece even while choking (Fast only)."""
+        self._check_fast()
+        self._check_piece(piece)
+        self._allowed_to_peer.add(piece)
+        self._outgoing.add(m.INDEX_FRAME.pack(5, MessageId.ALLOWED_FAST, piece))
+
+    def send_port(self, port: int) -> None:
+        """Tell the UDP port of a DHT node (BEP 5)."""
+        self._check_open()
+        if not 0 < port < 65536:
+            raise LocalProtocolError(f"{port} is no port")
+        self._outgoing.add(m.PORT_FRAME.pack(3, MessageId.PORT, port))
+
+    def send_extended(self, message_id: int, payload: bytes) -> None:
+        """Send an extended message under the number the peer gave; 0 is the handshake (BEP 10)."""
+        self._check_open()
+        if not self._extensions:
+            raise LocalProtocolError("the peer does not speak the extension protocol")
+        if not 0 <= message_id <= 255:
+            raise LocalProtocolError(f"{message_id} is no extended message id")
+        if len(payload) > m.MAX_EXTENDED_LENGTH:
+            raise LocalProtocolError(f"an extended message of {len(payload)} bytes")
+        frame = m.EXTENDED_FRAME.pack(2 + len(payload), MessageId.EXTENDED, message_id)
+        self._outgoing.add(frame)
+        self._outgoing.add(payload)
+
+    # Checks of ourselves
+
+    def _check_open(self) -> None:
+        if not (self._handshake_sent and self._handshake is not None):
+            raise LocalProtocolError("a message before both handshakes")
+
+    def _check_fast(self) -> None:
+        self._check_open()
+        if not self._fast:
+            raise LocalProtocolError("the peer does not speak the Fast extension")
+
+    def _check_piece(self, piece: int) -> None:
+        self._check_open()
+        if self._limits.piece_count is None or not 0 <= piece < self._limits.piece_count:
+            raise LocalProtocolError(f"piece index {piece} of {self._limits.piece_count} pieces")
+
+    def _is_usual_range(self, piece: int, begin: int, length: int) -> bool:
+        """Whether a range is certainly right: what `_check_sendable_range` does not refuse."""
+        limits = self._limits
+        return (
+            0 <= piece < limits.last_piece
+            and begin >= 0
+            and 0 < length <= limits.piece_length - begin
+            and self._handshake_sent
+            and self._handshake is not None
+        )
+
+    def _check_sendable_range(self, piece: int, begin: int, length: int) -> None:
+        self._check_piece(piece)
+        if begin < 0 or length < 1:
+            raise LocalProtocolError(f"{length} bytes from {begin} are no range")
+        fault = self._limits.range_fault(piece, begin, length)
+        if fault is not None:
+            raise LocalProtocolError(fault)
+
+    def _add_block_header(self, piece: int, begin: int, length: int) -> None:
+        if not self._is_usual_range(piece, begin, length):
+            self._check_sendable_range(piece, begin, length)
+        if length > self._limits.max_request:
+            raise LocalProtocolError(f"a block of {length} bytes was never granted")
+        if self._am_choking and piece not in self._allowed_to_peer:
+            raise LocalProtocolError("a block while choking")
+        frame = m.PIECE_FRAME.pack(9 + length, MessageId.PIECE, piece, begin)
+        self._outgoing.add(frame)

@@ -1,0 +1,265 @@
+"""The messages of the peer wire as values, their numbers and their limits (BEP 3, 5, 6, 10).
+
+What a peer sends arrives as one of the event classes below. They are structs of msgspec,
+which are the quickest to make: one is made for every block.
+"""
+
+import struct
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from trio_swarm.piece_sets import PieceSet
+
+if TYPE_CHECKING:
+    from trio_swarm.protocol.wire.buffers import BlockPlace
+
+PROTOCOL_PREFIX = b"\x13BitTorrent protocol"
+"""Length byte and name that open the handshake (BEP 3, "peer protocol")."""
+
+HANDSHAKE_LENGTH = 68
+"""Prefix 20, reserved 8, info-hash 20, peer id 20 bytes."""
+
+INFO_HASH_LENGTH = 20
+PEER_ID_LENGTH = 20
+
+BLOCK_LENGTH = 16 * 1024
+"""The block every client asks for and grants (BEP 3, "request")."""
+
+MAX_REQUEST = 128 * 1024
+"""Longest request granted to a stranger: the most that clients in use have ever asked for."""
+
+MAX_NEGOTIATED_BLOCK = 1024 * 1024
+"""Longest block that two peers may agree on; at this size time per block no longer matters, and
+the receive buffer of a connection stays near 1 MiB."""
+
+MAX_EXTENDED_LENGTH = 128 * 1024
+"""Longest extended payload: the longest in use, a metadata piece, is 16 KiB and a dictionary."""
+
+MAX_UNKNOWN_LENGTH = 128 * 1024
+"""Longest message of a kind we do not know that is skipped rather than refused; half the
+receive buffer, so that a stranger cannot make it grow."""
+
+MAX_UNKNOWN_PIECES = 1024 * 1024
+"""Piece indices and bitfield bits taken before the torrent's size is known. Metadata of 16 MiB, the
+most we fetch, holds 838,860 piece hashes; a bitfield of this width is 128 KiB."""
+
+
+class MessageId(IntEnum):
+    """The byte after the length prefix."""
+
+    CHOKE = 0
+    UNCHOKE = 1
+    INTERESTED = 2
+    NOT_INTERESTED = 3
+    HAVE = 4
+    BITFIELD = 5
+    REQUEST = 6
+    PIECE = 7
+    CANCEL = 8
+    PORT = 9
+    SUGGEST = 0x0D
+    HAVE_ALL = 0x0E
+    HAVE_NONE = 0x0F
+    REJECT = 0x10
+    ALLOWED_FAST = 0x11
+    EXTENDED = 20
+
+
+FAST_MESSAGES: frozenset[int] = frozenset(
+    {
+        MessageId.SUGGEST,
+        MessageId.HAVE_ALL,
+        MessageId.HAVE_NONE,
+        MessageId.REJECT,
+        MessageId.ALLOWED_FAST,
+    }
+)
+"""Messages that exist only where both ends set the Fast bit (BEP 6)."""
+
+FIXED_LENGTHS: dict[int, int] = {
+    MessageId.CHOKE: 1,
+    MessageId.UNCHOKE: 1,
+    MessageId.INTERESTED: 1,
+    MessageId.NOT_INTERESTED: 1,
+    MessageId.HAVE: 5,
+    MessageId.REQUEST: 13,
+    MessageId.CANCEL: 13,
+    MessageId.PORT: 3,
+    MessageId.SUGGEST: 5,
+    MessageId.HAVE_ALL: 1,
+    MessageId.HAVE_NONE: 1,
+    MessageId.REJECT: 13,
+    MessageId.ALLOWED_FAST: 5,
+}
+"""What the length prefix must say, id byte included, of messages that have but one length."""
+
+PIECE_HEADER_LENGTH = 9
+"""Bytes of a piece message before its data, length prefix not counted."""
+
+LENGTH_PREFIX = struct.Struct(">I")
+BARE_FRAME = struct.Struct(">IB")
+INDEX_FRAME = struct.Struct(">IBI")
+RANGE_FRAME = struct.Struct(">IBIII")
+PIECE_FRAME = struct.Struct(">IBII")
+PORT_FRAME = struct.Struct(">IBH")
+EXTENDED_FRAME = struct.Struct(">IBB")
+RANGE = struct.Struct(">III")
+INDEX = struct.Struct(">I")
+PORT = struct.Struct(">H")
+
+KEEP_ALIVE_FRAME = bytes(4)
+
+
+class HandshakeReceived(Struct):
+    """The peer's handshake; `reserved` is its 8 bytes of capabilities."""
+
+    info_hash: bytes
+    peer_id: bytes
+    reserved: bytes
+
+
+class Choked(Struct):
+    """The peer sends us no more blocks. Without Fast, what we asked for is forgotten by it."""
+
+
+class Unchoked(Struct):
+    """The peer answers requests from now on."""
+
+
+class Interested(Struct):
+    """The peer wants pieces of ours."""
+
+
+class NotInterested(Struct):
+    """The peer wants nothing of ours."""
+
+
+class HasPiece(Struct):
+    """The peer has got one more piece."""
+
+    piece: int
+
+
+class HasPieces(Struct):
+    """The pieces the peer has; replaces whatever was known of it before."""
+
+    pieces: PieceSet
+
+
+class HasAll(HasPieces):
+    """The peer has every piece (BEP 6, "Have All")."""
+
+
+class HasNone(HasPieces):
+    """The peer has no piece (BEP 6, "Have None")."""
+
+
+class RequestReceived(Struct, frozen=True):
+    """The peer asks for these bytes; the range is inside the piece and not above the limit.
+
+    It may come while we choke the peer: answer with a reject (Fast) or with nothing.
+    """
+
+    piece: int
+    begin: int
+    length: int
+
+
+class BlockReceived(Struct):
+    """A block of a piece, or several that came behind each other; they are inside the piece.
+
+    Whether anybody asked for them is not known here.
+
+    `data` points into the receive buffer: it is valid until the next `receive_buffers()`,
+    `received()` or `receive()` of the wire that gave it. Or it is all of `place`, which was lent
+    for this block.
+    """
+
+    piece: int
+    begin: int
+    data: memoryview
+    place: "BlockPlace | None" = None
+    following: list[memoryview] | None = None
+    """The blocks right behind it that came at the same time: `data` of each."""
+
+
+class CancelReceived(Struct, frozen=True):
+    """The peer no longer wants these bytes."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+class RejectReceived(Struct, frozen=True):
+    """The peer will not send these bytes (BEP 6, "Reject Request")."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+class Suggested(Struct):
+    """The peer would like us to fetch this piece (BEP 6, "Suggest Piece")."""
+
+    piece: int
+
+
+class AllowedFast(Struct):
+    """The peer serves this piece to us even while it chokes us (BEP 6, "Allowed Fast").
+
+    It says nothing about whether the peer has the piece.
+    """
+
+    piece: int
+
+
+class PortReceived(Struct):
+    """The UDP port of the peer's DHT node (BEP 5, "BitTorrent Protocol Extension")."""
+
+    port: int
+
+
+class ExtendedReceived(Struct):
+    """An extended message; id 0 is the extension handshake, others are numbers we gave (BEP 10)."""
+
+    message_id: int
+    payload: bytes
+
+
+class KeptAlive(Struct):
+    """The peer shows that it is alive."""
+
+
+WireEvent = (
+    HandshakeReceived
+    | Choked
+    | Unchoked
+    | Interested
+    | NotInterested
+    | HasPiece
+    | HasPieces
+    | RequestReceived
+    | BlockReceived
+    | CancelReceived
+    | RejectReceived
+    | Suggested
+    | AllowedFast
+    | PortReceived
+    | ExtendedReceived
+    | KeptAlive
+)
+
+
+class FileBlock(Struct, frozen=True):
+    """Payload to be sent straight from the file, in its place between outgoing bytes."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+Segment = bytes | FileBlock
+"""What a wire gives to be sent: bytes as they are, or a range of a piece's bytes."""

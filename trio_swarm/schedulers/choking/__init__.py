@@ -1,0 +1,1 @@
+"""The built-in chokers: whom to unchoke. Pure."""

@@ -1,0 +1,1 @@
+"""The built-in uploaders: what to offer to whom. Pure."""

@@ -1,0 +1,522 @@
+"""One torrent's files on the disk: checked, written piece by piece, served, finished."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from msgspec import Struct
+
+from trio_swarm.errors import FileChangedError, StateFolderError, StorageError
+from trio_swarm.piece_sets import PieceSet, full_set
+from trio_swarm.protocol.metainfo.torrent import Info
+from trio_swarm.storage.access import FileAccess, FileSlice
+from trio_swarm.storage.disk_errors import disk_errors
+from trio_swarm.storage.disk_names import choose_names
+from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
+from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.placement import Placement
+from trio_swarm.storage.rehashing import KEEPS_CHANGING, TRIES, pieces_of, rehash, right_pieces
+from trio_swarm.storage.resume import log as resume_log
+from trio_swarm.storage.resume.journal import Stamp
+from trio_swarm.storage.resume.log import ResumeLog
+from trio_swarm.storage.resume.vouching import ResumeState, judge
+from trio_swarm.storage.shares import remember_download
+from trio_swarm.storage.state import DownloadLock, StateFolder
+from trio_swarm.storage.tree import Tree, sync_folder
+from trio_swarm.storage.unfinished import Changes, Unfinished
+from trio_swarm.storage.write_out import start_write_out
+
+CLOSE_SYNC_BYTES = 256 << 20
+"""`close` syncs what was written since the last sync if it is at most this much: a node has seconds
+to close. Beyond, the data is in the operating system's hands, and checked again if that crashes."""
+
+WRITE_OUT_BYTES = 32 << 20
+"""After so many written bytes the disk is set to work on them, so that `finish`, which must wait
+for it, comes to a disk that is nearly done."""
+
+
+class CheckResult(Struct, frozen=True):
+    """The pieces that are right on the disk, and how many had to be hashed to know that."""
+
+    have: PieceSet
+    hashed: int
+
+
+class TorrentFiles:
+    """The files of one torrent: a download (`for_download`) or a share (`for_share`).
+
+    Order of calls: `check` once, then `write_pieces` from any threads while `slices` is called from
+    one thread and `read` from any, then `finish` when every piece is there, and `close` at any time
+    when no other call runs. All block, and raise StorageError (DiskFullError for a lack of room).
+
+    `is_complete` is true when every piece is right and the data has its final name.
+    """
+
+    def __init__(self, info: Info, root: Path, state: StateFolder) -> None:
+        _require_safe_paths(info)
+        self.info = info
+        self.layout = Layout(info)
+        self.is_complete = False
+        self.renamed: tuple[tuple[str, str], ...] = ()
+        """What has another name here than in the torrent: (its name, the name here)."""
+        self._have: PieceSet = 0
+        self._home = root
+        self._state = state
+        self._access = FileAccess(self.layout, Tree(root))
+        self._placement: Placement | None = None
+        self._lock: DownloadLock | None = None
+        self._log: ResumeLog | None = None
+        self._unfinished: Unfinished | None = None
+        self._suspects: PieceSet = 0
+        self._again = threading.Lock()
+        self.changes: deque[Changes] = deque()
+        self._dirty_bytes = 0
+        self.state_problem: StorageError | None = None
+        """Why what is known of the files is not remembered, if so."""
+
+    @classmethod
+    def for_download(cls, info: Info, folder: Path, state_folder: Path) -> Self:
+        """Prepare a download of `info` into `folder` (created if missing) as its name.
+
+        What already is there is found by `check`, by the rules of `placement`. Names that this file
+        system cannot hold are changed, see `renamed` and `disk_names`. Raises StorageError
+        if another trio-swarm is downloading to the same path, or if what is there is a link, or of
+        the wrong kind.
+        """
+        _require_safe_name(info.name)
+        _require_safe_paths(info)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder = folder.resolve()
+        state = StateFolder(state_folder)
+        names = choose_names(info, folder, state)
+        placement = Placement(names.info, folder)
+        files = cls(names.info, placement.final, state)
+        files.renamed = names.renamed
+        files._placement = placement
+        try:
+            files._lock = DownloadLock(state.lock(placement.final), placement.final)
+        except StateFolderError as error:
+            files.state_problem = error
+        try:
+            files._access.tree = Tree(placement.locate())
+        except StorageError:
+            files._unlock()
+            raise
+        return files
+
+    @classmethod
+    def for_share(cls, info: Info, root: Path, state_folder: Path) -> Self:
+        """Prepare to serve `info` from the file or folder `root`, whatever its name.
+
+        A folder's files are looked for where the torrent has them; those that are missing or have
+        another size are not served. Raises StorageError if `root` is missing or of the wrong kind.
+        """
+        with disk_errors(root):
+            root = Path(os.path.realpath(root, strict=True))
+        if info.is_single_file != root.is_file() or not (root.is_file() or root.is_dir()):
+            wanted = "file" if info.is_single_file else "folder"
+            raise StorageError(f"is not a {wanted}, as the torrent says", path=root)
+        return cls(info, root, StateFolder(state_folder))
+
+    @property
+    def root(self) -> Path:
+        """Where the data is now: NAME.part (or NAME.part/) until finished."""
+        return self._access.tree.root
+
+    @property
+    def have(self) -> PieceSet:
+        """The pieces known to be right: found by `check`, or written since. With the `suspects`."""
+        suspects = self.suspects  # read first: they become suspects before they are withdrawn
+        have = self._have if self._log is None else self._log.have
+        return have | suspects | self.suspects
+
+    @property
+    def suspects(self) -> PieceSet:
+        """Pieces of files that others may have changed: not to be served before `verify_again`."""
+        unfinished = self._unfinished
+        return self._suspects if unfinished is None else unfinished.suspects
+
+    def check(
+        self, on_progress: OnProgress = no_progress, should_stop: ShouldStop = never_stop
+    ) -> CheckResult:
+        """Find which pieces are right, hashing only those the resume state cannot vouch for.
+
+        `on_progress(done, total)` gets bytes of what is hashed. Raises HashingStopped when
+        `should_stop()` says so; StorageError for data that is not this torrent's (see
+        `placement`), which is left as it is.
+        """
+        if self._placement is None:
+            return self._check_share(on_progress, should_stop)
+        return self._check_download(self._placement, on_progress, should_stop)
+
+    def write_pieces(
+        self, pieces: Sequence[tuple[int, bytes | bytearray | memoryview]]
+    ) -> tuple[int, StorageError | None]:
+        """Write pieces the caller has verified, in this order, and record them; any thread.
+
+        They are announced and recorded together, so let them be few. Returns how many were written
+        and recorded, and why no more were, if so; every piece recorded before still is.
+        """
+        log = self._log
+        if log is None:
+            return 0, StorageError("is not open for writing", path=self.root)
+        views = [(piece, memoryview(data).cast("B")) for piece, data in pieces]
+        for piece, view in views:
+            if len(view) != self.info.piece_size(piece):
+                raise ValueError(f"piece {piece} has {self.info.piece_size(piece)} bytes")
+        unfinished = self._unfinished
+        assert unfinished is not None
+        return unfinished.write(views)
+
+    def take_changes(self) -> Changes | None:
+        """Return, once, what writing or finishing found changed by others; None: nothing."""
+        return self.changes.popleft() if self.changes else None
+
+    def _write_out(self, descriptors: Iterable[int], count: int) -> None:
+        self._dirty_bytes += count
+        if self._dirty_bytes >= WRITE_OUT_BYTES:
+            self._dirty_bytes = 0
+            for descriptor in descriptors:
+                start_write_out(descriptor)
+
+    def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
+        """Return where the bytes of a block lie, for sendfile, in order.
+
+        Descriptors are valid until the next `slices` or `close`; call it from one thread only.
+        Raises FileChangedError if a file has changed since it was verified (call `verify_again`),
+        StorageError if it cannot be opened, ValueError for a block that is not inside the piece.
+        """
+        return self._access.slices(piece, begin, length)
+
+    def read_into(self, piece: int, begin: int, buffer: memoryview) -> None:
+        """Fill `buffer` with a block's bytes; the thread of `slices` only. Errors as for that."""
+        self._access.read_into(piece, begin, buffer)
+
+    def read(self, piece: int, begin: int, length: int) -> bytes:
+        """Return the bytes of a block; any thread. Errors as for `slices`."""
+        return self._access.read(piece, begin, length)
+
+    def finish(self) -> Path:
+        """Sync the finished data, give it its final name and return that; idempotent.
+
+        Raises ValueError while a piece is missing. After a StorageError nothing is lost: call
+        again, or start again.
+        """
+        with self._again:
+            return self._finish()
+
+    def _finish(self) -> Path:
+        if self.is_complete:
+            return self.root
+        placement, log = self._placement, self._log
+        if placement is None or log is None or log.have != full_set(self.info.piece_count):
+            raise ValueError("only a checked download with all its pieces can be finished")
+        unfinished = self._unfinished
+        assert unfinished is not None
+        access = self._access
+        access.create_empty_files()
+        before = unfinished.settle_all()
+        was_written = access.writers.was_written(0)
+        with access.moving:
+            placement.publish()
+            access.tree = Tree(placement.final)
+        with disk_errors(placement.final.parent):
+            sync_folder(placement.final.parent)
+        stamps = access.scan()
+        # A new name changes a file's ctime, but not that of files in a folder.
+        is_moved = before == stamps or (self.info.is_single_file and _is_only_moved(before, stamps))
+        if not is_moved or was_written != access.writers.was_written(0):
+            # Changed in this very moment. It loses its name again, and is verified again.
+            placement.adopt()
+            access.tree = Tree(placement.part)
+            raise FileChangedError("is being changed by another program", path=placement.part)
+        access.known = stamps
+        log.stop(stamps=stamps, durable=True)
+        if not self.renamed:
+            self._remember(
+                lambda: remember_download(self.info, placement.final, self._state.folder, stamps)
+            )
+        self._become_complete()
+        return self.root
+
+    def verify_again(self, should_stop: ShouldStop = never_stop) -> Changes:
+        """Hash again what others may have changed, and serve on what is right; any thread.
+
+        Of a download what is lost is to be fetched again; StorageError for a file that is gone. Of
+        finished data nothing is mended: `have` lacks what is not right, until another call finds it
+        right. Raises HashingStopped.
+        """
+        with self._again:
+            if self._unfinished is not None:
+                return self._unfinished.verify_again(should_stop)
+            return self._verify_finished_again(should_stop)
+
+    def _verify_finished_again(self, should_stop: ShouldStop) -> Changes:
+        access = self._access
+        known = access.known or {}
+        changed = [
+            file
+            for file, length in enumerate(self.layout.lengths)
+            if length and self.layout.stored[file] and not self._is_as_known(file, known.get(file))
+        ]
+        if not changed:
+            return Changes()
+        pieces = pieces_of(access, changed)
+        before = self._have
+        self._suspects = before & pieces
+        try:
+            for file in changed:
+                access.forget(file)
+            for _ in range(TRIES):
+                found = rehash(access, changed, pieces, should_stop)
+                if KEEPS_CHANGING not in found.faults.values():
+                    break
+            access.known = {
+                file: stamp for file, stamp in known.items() if file not in changed
+            } | found.stamps
+            self._have = (before & ~pieces) | found.right
+        finally:
+            self._suspects = 0
+        self._remember(self._save_finished)
+        return Changes(files=changed, lost=before & ~self._have, faults=found.faults)
+
+    def _is_as_known(self, file: int, known: Stamp | None) -> bool:
+        try:
+            return known is not None and self._access.look(file) == known
+        except StorageError:
+            return False
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _save_finished(self) -> None:
+        for path in (
+            self._state.share(self._home, self.info.info_hash),
+            self._state.journal(self._home, self.info.info_hash),
+        ):
+            if path.exists():
+                self._save(path, self._have, self._access.known or {})
+
+    def _save(self, path: Path, have: PieceSet, stamps: Mapping[int, Stamp]) -> None:
+        with disk_errors(path):
+            resume_log.save_snapshot(
+                path, resume_log.make_snapshot(self.layout, have, stamps, durable=True)
+            )
+
+    def _remember(self, save: Callable[[], None]) -> None:
+        """Save what spares hashing next time; if that cannot be, it is as well without."""
+        try:
+            save()
+        except StorageError as error:
+            self.state_problem = self.state_problem or error
+
+    def close(self) -> None:
+        """Save the resume state and close everything; idempotent. Data is synced if that is quick.
+
+        Raises no error for what cannot be saved: then pieces are checked again at the next start.
+        """
+        log, unfinished = self._log, self._unfinished
+        if log is not None and unfinished is not None:
+            unfinished.stop(CLOSE_SYNC_BYTES)
+            self._have = log.have
+        self._log = self._unfinished = None
+        self._access.close()
+        self._unlock()
+
+    def _check_download(
+        self, placement: Placement, on_progress: OnProgress, should_stop: ShouldStop
+    ) -> CheckResult:
+        access = self._access
+        journal: Path | None = None
+        state = ResumeState()
+        try:
+            journal = self._state.journal(self._home, self.info.info_hash)
+            state = resume_log.load(journal, self.layout)
+        except StateFolderError as error:
+            self.state_problem = error
+        if self.state_problem is not None:
+            journal = None  # it may be read, but not written
+        access.tree = Tree(placement.locate())
+        found = self._scan()
+        self._refuse_longer(found)
+        have, hashed, doubted = self._verify(state, found, on_progress, should_stop)
+        if self.root == placement.final and doubted:
+            # A kill in the moment of the last renaming. There is nothing to go on with meanwhile.
+            pieces = pieces_of(access, doubted) & have
+            have = have & ~pieces | right_pieces(access, pieces, on_progress, should_stop)
+            hashed, doubted = hashed + pieces.bit_count(), frozenset()
+        is_whole = have == full_set(self.info.piece_count)
+        self._have = have
+        if self.root == placement.final:
+            if is_whole:
+                self._require_rest(found)
+                access.create_empty_files()
+                access.known = found = {**access.scan(), **found}
+                if journal is not None:
+                    self._remember(lambda: self._save(journal, have, found))
+                self._become_complete()
+                return CheckResult(have, hashed)
+            self._refuse_foreign(have, found)
+            placement.adopt()
+            access.tree = Tree(placement.part)
+        elif not have and not state.known and (access.has_data(found) or self._has_other_entries()):
+            raise StorageError(
+                "holds data that is not of this torrent; move it away to download here",
+                path=self.root,
+            )
+        stamps = access.prepare(found)
+        durable = state.durable and not hashed and stamps == state.stamps
+        log = ResumeLog(journal, self.layout)
+        log.start(have, stamps, durable=durable, doubted=doubted)
+        access.known = log.stamps
+        unfinished = Unfinished(access, log, doubted, self._write_out)
+        # What was found by hashing may be in the page cache only.
+        unfinished.unsynced = set() if durable else set(stamps)
+        self.changes = unfinished.changes
+        self._unfinished = unfinished
+        self._log = log
+        return CheckResult(have, hashed)
+
+    def _check_share(self, on_progress: OnProgress, should_stop: ShouldStop) -> CheckResult:
+        state = ResumeState()
+        try:
+            record = self._state.share(self._home, self.info.info_hash)
+            state = resume_log.load(record, self.layout)
+            if not state.known:
+                # Perhaps we downloaded it.
+                journal = self._state.journal(self._home, self.info.info_hash)
+                state = resume_log.load(journal, self.layout)
+        except StorageError as error:
+            self.state_problem = error
+        found = self._scan()
+        have, hashed, doubted = self._verify(state, found, on_progress, should_stop)
+        pieces = pieces_of(self._access, doubted) & have
+        have = have & ~pieces | right_pieces(self._access, pieces, on_progress, should_stop)
+        self._have = have
+        self._access.known = found
+        if self.state_problem is None:
+            self._remember(lambda: self._save(record, have, found))
+        self.is_complete = have == full_set(self.info.piece_count)
+        return CheckResult(have, hashed + pieces.bit_count())
+
+    def _verify(
+        self,
+        state: ResumeState,
+        found: dict[int, Stamp],
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+    ) -> tuple[PieceSet, int, frozenset[int]]:
+        """Return the pieces that are right, how many were hashed, and which files are doubted.
+
+        `found` is brought up to date where files change meanwhile.
+        """
+        doubted: frozenset[int] = frozenset()
+        hashed: PieceSet = 0
+        for _ in range(TRIES):
+            verdict = judge(state, self.layout, found)
+            doubted |= verdict.doubted
+            right = right_pieces(self._access, verdict.to_hash, on_progress, should_stop)
+            have, hashed = verdict.vouched | right, hashed | verdict.to_hash
+            before, after = dict(found), self._scan()
+            changed = {file for file, stamp in before.items() if after.get(file) != stamp}
+            if not changed:
+                break
+            # Only those are hashed again.
+            state = ResumeState(known=state.known, have=have, stamps=before)
+            found.clear()
+            found.update(after)
+            doubted -= changed
+        else:
+            # The stamps of before: so they are found changed as soon as they are used.
+            found.clear()
+            found.update(before)
+        return have, hashed.bit_count(), doubted
+
+    def _scan(self) -> dict[int, Stamp]:
+        """Return the stamps of the files that count: of a share, those of the right length."""
+        found = self._access.scan()
+        if self._placement is None:
+            lengths = self.layout.lengths
+            return {file: stamp for file, stamp in found.items() if stamp.size == lengths[file]}
+        return found
+
+    def _require_rest(self, found: Mapping[int, Stamp]) -> None:
+        """Raise StorageError for finished data that changes while it is looked at."""
+        for file, stamp in self._access.scan().items():
+            if found.get(file) != stamp and (stamp.size or self.layout.lengths[file]):
+                raise StorageError(
+                    "keeps being changed by another program; start again when it is at rest",
+                    path=self._access.tree.at(self.info.files[file].path),
+                )
+
+    def _refuse_longer(self, found: Mapping[int, Stamp]) -> None:
+        for file, stamp in found.items():
+            length = self.layout.lengths[file]
+            if stamp.size > length:
+                raise StorageError(
+                    f"has {stamp.size} bytes, more than the {length} of this torrent's file; "
+                    "move it away to download here",
+                    path=self._access.tree.at(self.info.files[file].path),
+                )
+
+    def _has_other_entries(self) -> bool:
+        """Tell whether NAME.part/ holds what the torrent does not: it is a folder of somebody's."""
+        if self.info.is_single_file or not self.root.exists():
+            return False
+        own = {entry.path[0] for entry in self.info.files if not entry.padding}
+        with disk_errors(self.root):
+            return any(entry.name not in own for entry in self.root.iterdir())
+
+    def _refuse_foreign(self, have: PieceSet, found: Mapping[int, Stamp]) -> None:
+        """Raise StorageError if NAME holds data, and none of it is this torrent's."""
+        if have:
+            return
+        if self.info.is_single_file:
+            is_empty = not self._access.has_data(found)
+        else:
+            with disk_errors(self.root):
+                is_empty = not any(self.root.iterdir())
+        if not is_empty:
+            raise StorageError(
+                "exists already and is not of this torrent; move it away or choose another folder",
+                path=self.root,
+            )
+
+    def _become_complete(self) -> None:
+        self.is_complete = True
+        self._have = full_set(self.info.piece_count)
+        self._log = None
+        self._unfinished = None
+        # From here on it is only read: others may share it, or "download" it and find it done.
+        self._placement = None
+        self._access.writers.close()  # a person has few of its kind
+        self._unlock()
+
+
+def _is_only_moved(before: Mapping[int, Stamp], after: Mapping[int, Stamp]) -> bool:
+    """Tell whether files are as they were, but for the ctime, which a new name changes."""
+    return before.keys() == after.keys() and all(
+        (old.size, old.mtime_ns, old.inode) == (new.size, new.mtime_ns, new.inode)
+        for old, new in ((before[file], after[file]) for file in before)
+    )
+
+
+def _require_safe_name(name: str) -> None:
+    """Raise StorageError for a name that is no name in its folder (metainfo makes all safe)."""
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise StorageError("is not a safe file name", path=Path(name.replace("\0", "?")))
+
+
+def _require_safe_paths(info: Info) -> None:
+    for entry in info.files:
+        if entry.padding:
+            continue
+        if not entry.path and not info.is_single_file:
+            raise StorageError("a file has no name", path=Path(info.name))
+        for name in entry.path:
+            _require_safe_name(name)

@@ -1,0 +1,43 @@
+"""What authors of strategies import to test them: the names of `trio_swarm.lab.testing`."""
+
+from typing import TYPE_CHECKING
+
+from trio_swarm.lab import testing as _kit
+
+if TYPE_CHECKING:
+    from trio_swarm.lab.testing import (
+        STANDARD_SCENARIOS,
+        ContractError,
+        choke_views,
+        choker_contract,
+        downloads,
+        report_card,
+        scheduler_contract,
+        swarm_views,
+        upload_views,
+        uploader_contract,
+    )
+
+__all__ = [
+    "STANDARD_SCENARIOS",
+    "ContractError",
+    "choke_views",
+    "choker_contract",
+    "downloads",
+    "report_card",
+    "scheduler_contract",
+    "swarm_views",
+    "upload_views",
+    "uploader_contract",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562): most need pytest or Hypothesis."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_kit, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

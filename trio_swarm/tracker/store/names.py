@@ -1,0 +1,250 @@
+"""Which info-hash holds which name, and glob search over all names in bounded steps."""
+
+import random
+import re
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from collections.abc import Callable, Iterable
+from fnmatch import translate
+
+from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.protocol.trackers.share_names import name_fault
+
+MAX_WILDCARDS = 16
+"""Of one glob pattern: each costs another pass over every name."""
+
+MAX_NAMES_PER_SWARM = 16
+"""Names one info-hash may hold: honest peers agree on one or two."""
+
+MAX_HOLDERS_OF_NAME = 64
+"""Info-hashes one name may stand for: they are sorted at once for an answer."""
+
+_SAMPLE = 32
+"""Names looked at for one to make room: who holds a tenth of all is missed once in thirty times."""
+
+
+class SharedName:
+    """One info-hash holds one name, for as long as `announcers` live peers say so."""
+
+    __slots__ = ("age", "announcers", "host", "info_hash", "name", "size", "twins")
+
+    def __init__(self, name: str, info_hash: bytes, size: int, age: int, host: bytes) -> None:
+        self.name = name
+        self.info_hash = info_hash
+        self.size = size
+        """Bytes; 0: nobody said."""
+        self.age = age
+        """Counts up: less is older."""
+        self.announcers = 0
+        self.host = host
+        """Whose share of the table it counts for: the first who announced it."""
+        self.twins: dict[bytes, int] | None = None
+        """Of its announcers, how many announce the same name for other info-hashes, by those."""
+
+    def pair(self, info_hash: bytes, change: int) -> None:
+        """Count announcers that also announce the name for `info_hash`."""
+        twins = {} if self.twins is None else self.twins
+        twins[info_hash] = twins.get(info_hash, 0) + change
+        if not twins[info_hash]:
+            del twins[info_hash]
+        self.twins = twins or None
+
+    def is_twin_of(self, other: "SharedName") -> bool:
+        """Whether all who announce it announce `other`, too."""
+        return self.twins is not None and self.twins.get(other.info_hash) == self.announcers
+
+
+class NameTable:
+    """All shared names; a name goes when the last peer that announces it goes.
+
+    A host is a packed IPv4 address or IPv6 /64. None has more than its share, and where there is no
+    room, a newcomer takes the place of a name whose host has more than it: of the table, of the
+    holders of the name, or of the names of the torrent. `seeders_of` tells how many seeders an
+    info-hash has now, `rng` chooses which names are compared.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_names: int,
+        max_names_per_host: int,
+        max_name_length: int,
+        rng: random.Random,
+        seeders_of: Callable[[bytes], int],
+    ) -> None:
+        self._seeders_of = seeders_of
+        self._rng = rng
+        self._max_names = max_names
+        self._max_names_per_host = max_names_per_host
+        self._max_name_length = max_name_length
+        self._by_name: dict[str, dict[bytes, SharedName]] = {}
+        self._by_hash: dict[bytes, dict[str, SharedName]] = {}
+        self._by_host: Counter[bytes] = Counter()
+        self._sorted: list[str] = []
+        self._count = 0
+        self._next_age = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def fault(self, name: str) -> str | None:
+        """Return why nobody may hold `name`, None if it may be held."""
+        return name_fault(name, max_bytes=self._max_name_length)
+
+    def place(
+        self, name: str, info_hash: bytes, host: bytes
+    ) -> tuple[str | None, "SharedName | None"]:
+        """Return why `hold` must not be called, or None and the name to `drop` before, if any."""
+        holders = self._by_name.get(name, {})
+        if info_hash in holders:
+            return None, None
+        if fault := self.fault(name):
+            return fault, None
+        if self._by_host[host] >= self._max_names_per_host:
+            return f"this address has {self._max_names_per_host} names already", None
+        names = self._by_hash.get(info_hash, {})
+        among: Iterable[SharedName]
+        if len(holders) >= MAX_HOLDERS_OF_NAME:
+            full, among = (
+                f"the name stands for {MAX_HOLDERS_OF_NAME} torrents already",
+                holders.values(),
+            )
+        elif len(names) >= MAX_NAMES_PER_SWARM:
+            full, among = f"the torrent has {MAX_NAMES_PER_SWARM} names already", names.values()
+        elif self._count >= self._max_names:
+            full, among = "the tracker has no room for another name", self._sample()
+        else:
+            return None, None
+        loser = self._crowder(among, host)
+        return (full, None) if loser is None else (None, loser)
+
+    def _sample(self) -> list[SharedName]:
+        """Return some names, one holder of each."""
+        names = self._rng.sample(self._sorted, min(_SAMPLE, len(self._sorted)))
+        return [self._rng.choice(list(self._by_name[name].values())) for name in names]
+
+    def _crowder(self, among: Iterable[SharedName], host: bytes) -> SharedName | None:
+        """Return the youngest name of the host that has most, if that is more than `host` has."""
+        counts = self._by_host
+        best = max(among, key=lambda held: (counts[held.host], held.age), default=None)
+        # If it had one more only, they would take each other's place for ever.
+        return best if best is not None and counts[best.host] > counts[host] + 1 else None
+
+    def hold(self, name: str, info_hash: bytes, size: int, host: bytes) -> SharedName:
+        """Count one more peer that announces `name` for `info_hash`; end it with `release`."""
+        holders = self._by_name.get(name)
+        if holders is None:
+            holders = self._by_name[name] = {}
+            insort(self._sorted, name)
+        shared = holders.get(info_hash)
+        if shared is None:
+            shared = holders[info_hash] = SharedName(name, info_hash, size, self._next_age, host)
+            self._by_hash.setdefault(info_hash, {})[name] = shared
+            self._by_host[host] += 1
+            self._next_age += 1
+            self._count += 1
+        # Every info-hash has one size; the first to tell it is believed.
+        shared.size = shared.size or size
+        shared.announcers += 1
+        return shared
+
+    def release(self, shared: SharedName) -> None:
+        """Count one peer less; the last one takes the name with it."""
+        shared.announcers -= 1
+        if not shared.announcers and shared.name:
+            self.drop(shared)
+
+    def drop(self, shared: SharedName) -> None:
+        """Take a name from all who announce it; each of them is still to be released.
+
+        Its text becomes "", so nobody's next announce finds that it keeps the name.
+        """
+        name, shared.name = shared.name, ""
+        self._count -= 1
+        self._by_host[shared.host] -= 1
+        if not self._by_host[shared.host]:
+            del self._by_host[shared.host]
+        holders = self._by_name[name]
+        del holders[shared.info_hash]
+        if not holders:
+            del self._by_name[name]
+            del self._sorted[bisect_left(self._sorted, name)]
+        for info_hash in shared.twins or ():
+            twins = holders[info_hash].twins if info_hash in holders else None
+            if twins is not None:
+                twins.pop(shared.info_hash, None)
+        shared.twins = None
+        names = self._by_hash[shared.info_hash]
+        del names[name]
+        if not names:
+            del self._by_hash[shared.info_hash]
+
+    def holders(self, name: str) -> list[SharedName]:
+        """Return who holds exactly `name`: most seeders first, then oldest.
+
+        libtorrent announces both info-hashes of a hybrid torrent (BEP 52). Where all who announce
+        the name for one of them announce it for another that comes first, they are one torrent, and
+        the first stands for both. Nobody can hide a torrent of others in this way: their announces
+        count, and a peer is known by its address and its secret key.
+        """
+        holders = self._by_name.get(name)
+        if holders is None:
+            return []
+        ranked = sorted(
+            holders.values(), key=lambda held: (-self._seeders_of(held.info_hash), held.age)
+        )
+        found: list[SharedName] = []
+        for held in ranked:
+            if held.twins is None or not any(map(held.is_twin_of, found)):
+                found.append(held)
+        return found
+
+    def others(self, shared: SharedName) -> list[SharedName]:
+        """Return who else holds the same name."""
+        holders = self._by_name.get(shared.name, {})
+        return [held for held in holders.values() if held is not shared]
+
+    def search(self, pattern: str) -> "NameSearch":
+        """Begin a search for a glob pattern; RemoteProtocolError if the pattern is too much."""
+        return NameSearch(self, pattern)
+
+    def names_after(self, name: str | None, prefix: str, count: int) -> list[str]:
+        """Return up to `count` names that begin with `prefix` and sort after `name`."""
+        names = self._sorted
+        start = bisect_left(names, prefix) if name is None else bisect_right(names, name)
+        chosen = names[start : start + count]
+        # Names with one prefix are neighbours, so halving finds the end.
+        return chosen[: bisect_left(chosen, 1, key=lambda n: not n.startswith(prefix))]
+
+
+class NameSearch:
+    """A glob search in steps, so that a large table or a nasty pattern holds nobody else up.
+
+    Case-sensitive; `*`, `?`, `[abc]` and `[!abc]` as in fnmatch. Names that come or go while it
+    runs may or may not be found.
+    """
+
+    def __init__(self, names: NameTable, pattern: str) -> None:
+        pattern = re.sub(r"\*{2,}", "*", pattern)
+        if sum(map(pattern.count, "*?[")) > MAX_WILDCARDS:
+            raise RemoteProtocolError(f"a pattern may hold {MAX_WILDCARDS} wildcards (* ? [)")
+        self._names = names
+        self._prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+        # translate() makes each "*" match as little as it can and never try again, so a match
+        # costs at most (wildcards x length of the name).
+        self._match = re.compile(translate(pattern)).match
+        self._last: str | None = None
+        self.matches: list[SharedName] = []
+        """Found so far; by name, then most seeders first, then oldest."""
+
+    def step(self, count: int) -> bool:
+        """Look at the next `count` names; return whether that was all."""
+        batch = self._names.names_after(self._last, self._prefix, count)
+        match = self._match
+        for name in batch:
+            if match(name):
+                self.matches += self._names.holders(name)
+        if len(batch) < count:
+            return True
+        self._last = batch[-1]
+        return False

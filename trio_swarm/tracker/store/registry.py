@@ -1,0 +1,534 @@
+"""Who is in which swarm, for how long, and under which names: the tracker's only state.
+
+Pure: time (`now`, monotonic seconds) and randomness come from the caller. A peer is an address and
+port within a swarm; it is listed from its announce until it stops or its lease ends: never shorter,
+and seldom a second longer. How long a lease is, `tracker_leases` says.
+
+Nobody can fill it for others: the fuller it is, the fewer peers a host may add, so what is left
+stays open to hosts that have few. When nothing is left, newcomers are refused with a message and
+nobody who is listed is put out. A peer for whose name there is no room is listed without it; a name
+that nobody may have is refused together with its peer.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from trio_swarm.errors import TrioSwarmError
+from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
+from trio_swarm.protocol.trackers.announces import (
+    DEFAULT_NUM_WANT,
+    AnnounceEvent,
+    NameMatch,
+    ScrapeCounts,
+)
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
+from trio_swarm.protocol.trackers.udp import MAX_PEERS, MAX_PEERS6
+from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.store.compact_peers import CompactPeers, is_loopback
+from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
+from trio_swarm.tracker.store.host_counts import HostCounts
+from trio_swarm.tracker.store.leases import FOREIGN_GAP, PROMPT, Lapsed, LeaseRule
+from trio_swarm.tracker.store.names import NameSearch, NameTable, SharedName
+from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
+
+_STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
+_STARTED = int(AnnounceEvent.STARTED)
+
+HOSTS_PER_NETWORK = 4
+"""Shares of a host that an IPv6 /48 has: whoever rents one has 65,536 /64s."""
+
+LEAST_SHARE = 64
+"""Peers a host may have as long as there is any room: those of a household behind one address."""
+
+_SWEPT_PER_SECOND = 65_536
+"""Of one swarm, so that a huge one with a peer lost every moment is not looked through all day."""
+
+_LONGEST_PAUSE = 1.0
+"""Seconds between two looks at a huge swarm whose leases end: so late a peer may be taken out."""
+
+
+class AnnounceRefusedError(TrioSwarmError):
+    """The registry does not take this announce; the text goes to the peer. Nothing changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryLimits:
+    """How much strangers may make the tracker remember.
+
+    A peer costs 30 to 180 bytes, most in a swarm of thousands, and a swarm 500.
+    """
+
+    max_swarms: int = 100_000
+    max_peers: int = 500_000
+    """In all swarms."""
+    max_peers_per_swarm: int = 50_000
+    max_peers_per_host: int = 20_000
+    """Ports in swarms of one IPv4 address or IPv6 /64 while the registry is empty. Of what is full
+    to nine tenths (peers, swarms, or the one swarm), a host may have a tenth of that."""
+    max_names: int = 50_000
+    max_names_per_host: int = 10_000
+    """Names that one IPv4 address or IPv6 /64 (a whole LAN) was the first to announce."""
+    max_name_length: int = MAX_NAME_BYTES
+    """Bytes of UTF-8."""
+
+
+class RegistryCounts(NamedTuple):
+    """How much the registry holds now."""
+
+    swarms: int
+    peers: int
+    names: int
+
+
+class Change(NamedTuple):
+    """Something that changed, or was refused, for those who watch; see `events.TrackerChange`."""
+
+    kind: str
+    info_hash: bytes
+    address: bytes
+    """Compact, of the peer."""
+    name: str = ""
+    reason: str = ""
+
+
+SwarmAnswer: TypeAlias = tuple[int, int, bytes | bytearray]
+"""What an announce gets: the swarm's seeders and leechers, and others' compact addresses."""
+
+
+class TrackerRegistry:
+    """All swarms, peers and names of a tracker.
+
+    `lease` (of a peer that comes back when it is asked to) and `interval` (how often all are asked
+    to; by default so often that one announce may be lost) in seconds. `watch` gets what changes.
+    """
+
+    def __init__(
+        self,
+        *,
+        lease: float,
+        rng: random.Random,
+        limits: RegistryLimits | None = None,
+        interval: float | None = None,
+        watch: Callable[[Change], None] | None = None,
+    ) -> None:
+        self._leases = LeaseRule(
+            lease=lease, interval=lease / 2.5 if interval is None else interval
+        )
+        self._lengths, self._fresh = self._leases.lengths, self._leases.fresh
+        self._lapsed = Lapsed(FOREIGN_GAP)
+        self._random = rng.random
+        self._watch = watch
+        self._limits = limits = limits or RegistryLimits()
+        self._swarms: dict[bytes, TrackedSwarm] = {}
+        self._names = NameTable(
+            max_names=limits.max_names,
+            max_names_per_host=limits.max_names_per_host,
+            max_name_length=limits.max_name_length,
+            rng=rng,
+            seeders_of=self._seeders_of,
+        )
+        self._calendar = ExpiryCalendar()
+        self._peer_count = 0
+        self._hosts4 = HostCounts(4, limits.max_peers)
+        self._hosts6 = HostCounts(8, limits.max_peers)
+        self._networks6 = HostCounts(6, limits.max_peers)
+        self.loopback_peers = 0
+        """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
+
+    def announce(  # noqa: PLR0917  the hottest path: keywords take twice as long
+        self,
+        info_hash: bytes,
+        address: bytes,
+        now: float,
+        left: int,
+        event: int = 0,
+        num_want: int = -1,
+        share: UrlShare | None = None,
+        peer_id: bytes = PEER_ID_PREFIX,
+        key: int = 0,
+    ) -> SwarmAnswer:
+        """Take an announce from `address` (6 or 18 bytes, compact); AnnounceRefusedError if full.
+
+        `left` 0 makes a seeder; one that announces a name gets leechers only. `event` is
+        AnnounceEvent's number (unknown ones are none). Port 0 cannot be reached: it gets an answer
+        and is not listed. `peer_id` tells our own peers from others, whose leases differ; `key` is
+        the peer's secret, 0 if it has none.
+        """
+        # Nearly all announces are heartbeats that change nothing: they must be quick.
+        stride = len(address)
+        is_v4 = stride == 6
+        swarm = self._swarms.get(info_hash)
+        peers = None if swarm is None else swarm.peers4 if is_v4 else swarm.peers6
+        if peers is None:
+            position = -1
+        elif peers.index is None:
+            # Nearly all need no more than this of what `find` does, and no call for it.
+            at = peers.packed.find(address)
+            position = peers.find(address) if at % stride else at // stride
+        else:
+            position = peers.index.get(address, -1)
+        habit = PROMPT
+        if position >= 0 and peers is not None and peers.habits is not None:
+            habit = peers.habits[position]
+        expires = now + self._lengths[habit]
+        if (
+            swarm is not None
+            and peers is not None
+            and position >= 0
+            and (position < peers.seeders) is (left == 0)
+            and not event
+            and peers.expires[position] - now > self._fresh[habit]
+            and (
+                (share is None and swarm.names is None)
+                or self._keeps_name(swarm, address, share, now, expires)
+            )
+        ):
+            peers.expires[position] = expires
+        else:
+            position = self._change(
+                info_hash,
+                address,
+                position,
+                now,
+                left=left,
+                event=event,
+                share=share,
+                peer_id=peer_id,
+                key=key,
+            )
+            # Swarm and peers may have come or gone with it.
+            swarm = self._swarms.get(info_hash)
+            if swarm is None:
+                return 0, 0, b""
+            peers = swarm.peers4 if is_v4 else swarm.peers6
+            if event == _STOPPED or peers is None:
+                return swarm.seeders, len(swarm) - swarm.seeders, b""
+        seeders = peers.seeders
+        leechers = len(peers.expires) - seeders
+        others = swarm.peers6 if is_v4 else swarm.peers4
+        if others is not None:
+            seeders += others.seeders
+            leechers += others.leechers
+        most = MAX_PEERS if is_v4 else MAX_PEERS6
+        if not 0 <= num_want <= most:
+            num_want = most if num_want > 0 else DEFAULT_NUM_WANT
+        # A client with a magnet link may say that nothing is left because it does not know the size
+        # yet (aria2 does), and then needs seeders. Whoever gives a name is no such client.
+        first = peers.seeders if left == 0 and share is not None else 0
+        return seeders, leechers, peers.choose(num_want, self._random, position, first)
+
+    def scrape(self, info_hash: bytes) -> ScrapeCounts:
+        """Return a swarm's counts; all 0 for an unknown one."""
+        swarm = self._swarms.get(info_hash)
+        if swarm is None:
+            return ScrapeCounts(seeders=0, completed=0, leechers=0)
+        seeders = swarm.seeders
+        return ScrapeCounts(
+            seeders=seeders, completed=swarm.completed, leechers=len(swarm) - seeders
+        )
+
+    def resolve(self, name: str) -> list[NameMatch]:
+        """Return who holds exactly `name`: most seeders first, then oldest."""
+        return self.matches(self._names.holders(name))
+
+    def search(self, pattern: str) -> NameSearch:
+        """Begin a glob search; show what it found with `matches`."""
+        return self._names.search(pattern)
+
+    def matches(self, found: Sequence[SharedName]) -> list[NameMatch]:
+        """Return what a search found, with the counts of the swarms as of now."""
+        matches = []
+        for shared in found:
+            if not shared.name:
+                continue  # it went since it was found
+            counts = self.scrape(shared.info_hash)
+            matches.append(
+                NameMatch(
+                    shared.info_hash, shared.size, counts.seeders, counts.leechers, shared.name
+                )
+            )
+        return matches
+
+    def expire(self, now: float, limit: int) -> float | None:
+        """Take out up to `limit` peers whose lease ended; return when to call it again.
+
+        None: when somebody's lease can have ended. Bounded, so that a mass death is no pause; what
+        it returns has passed already if there is more to do. Looking and finding nobody counts too.
+        """
+        calendar = self._calendar
+        while (peers := calendar.take_due(now)) is not None:
+            if limit <= 0:
+                calendar.put_back(peers)
+                break
+            removed, ends = peers.sweep(now, limit)
+            limit -= len(removed) or 1
+            for address, ended, habit in removed:
+                self._lapsed.add(peers.info_hash + address, ended - self._lengths[habit])
+                self._forget(peers.info_hash, address)
+                self._tell("expired", peers.info_hash, address)
+            if not peers:
+                self._drop_if_empty(peers)
+            elif ends is None:
+                calendar.put_back(peers)
+            else:
+                pause = min(len(peers) / _SWEPT_PER_SECOND, _LONGEST_PAUSE)
+                calendar.schedule(peers, max(ends, now + pause))
+        return calendar.next_time()
+
+    def counts(self) -> RegistryCounts:
+        """Return how much the registry holds."""
+        return RegistryCounts(len(self._swarms), self._peer_count, len(self._names))
+
+    def _seeders_of(self, info_hash: bytes) -> int:
+        swarm = self._swarms.get(info_hash)
+        return swarm.seeders if swarm is not None else 0
+
+    def _change(
+        self,
+        info_hash: bytes,
+        address: bytes,
+        position: int,
+        now: float,
+        *,
+        left: int,
+        event: int,
+        share: UrlShare | None,
+        peer_id: bytes,
+        key: int,
+    ) -> int:
+        """List a peer, renew its lease with all that is known of it, or take it out.
+
+        `position` is where it was, -1: nowhere; where it is then is returned.
+        """
+        swarm = self._swarms.get(info_hash)
+        peers = None if swarm is None else swarm.peers_like(address)
+        if event == _STOPPED or address[-2:] == b"\0\0":
+            self._stop(peers, info_hash, address, position)
+            return -1
+        if share is not None and (fault := self._names.fault(share.name)):
+            raise AnnounceRefusedError(fault)
+        is_new = swarm is None or peers is None or position < 0
+        if is_new or peers is None:
+            habit = self._first_habit(info_hash, address, now, peer_id)
+        elif event == _STARTED or is_our_client(peer_id):
+            habit = self._leases.foreign if is_foreign_client(peer_id) else PROMPT
+        else:
+            habit = peers.habit(position)
+            if not event:
+                habit = self._leases.after(habit, peers.expires[position] - now)
+        expires = now + self._lengths[habit]
+        if is_new:
+            self._admit(swarm, address)
+            if swarm is None:
+                swarm = self._swarms[info_hash] = TrackedSwarm()
+            if peers is None:
+                peers = swarm.open_peers_like(address, info_hash)
+                self._calendar.schedule(peers, expires)
+            position = peers.add(address, expires)
+            self._tell("registered", info_hash, address, "" if share is None else share.name)
+        assert swarm is not None
+        assert peers is not None
+        was_seeder = position < peers.seeders
+        position = peers.set_seeder(position, is_seeder=left == 0)
+        peers.renew(position, expires, habit)
+        self._calendar.hasten(peers, expires)
+        if event == _COMPLETED and not was_seeder:
+            swarm.completed += 1
+            if not is_new:
+                self._tell("completed", info_hash, address)
+        if share is not None or swarm.names is not None:
+            self._renew_name(
+                swarm, info_hash, address, now, expires, share=share, is_new=is_new, key=key
+            )
+        return position
+
+    def _stop(
+        self, peers: CompactPeers | None, info_hash: bytes, address: bytes, position: int
+    ) -> None:
+        """Take out a peer, if it is listed."""
+        if peers is not None and position >= 0:
+            peers.remove(position)
+            self._forget(info_hash, address)
+            self._drop_if_empty(peers)
+            self._tell("stopped", info_hash, address)
+
+    def _tell(
+        self, kind: str, info_hash: bytes, address: bytes, name: str = "", reason: str = ""
+    ) -> None:
+        if self._watch is not None:
+            self._watch(Change(kind, info_hash, address, name, reason))
+
+    def _first_habit(self, info_hash: bytes, address: bytes, now: float, peer_id: bytes) -> int:
+        """Return the habit of a peer that is not listed."""
+        if is_our_client(peer_id):
+            return PROMPT
+        gap = self._lapsed.take(info_hash + address, now)
+        if gap is not None:
+            return self._leases.returned(gap)
+        return self._leases.foreign if is_foreign_client(peer_id) else PROMPT
+
+    def _admit(self, swarm: TrackedSwarm | None, address: bytes) -> None:
+        """Count a peer that is to be listed, or refuse it."""
+        limits = self._limits
+        hosts, host = self._host_of(address)
+        if self._peer_count >= limits.max_peers:
+            raise AnnounceRefusedError("the tracker has no room for another peer")
+        share = self._share(self._peer_count, limits.max_peers)
+        if swarm is None:
+            if len(self._swarms) >= limits.max_swarms:
+                raise AnnounceRefusedError("the tracker has no room for another torrent")
+            # Who opened so many has as many peers at least.
+            share = min(share, self._share(len(self._swarms), limits.max_swarms))
+        else:
+            most = limits.max_peers_per_swarm
+            if len(swarm) >= most:
+                raise AnnounceRefusedError(
+                    "the tracker has no room for another peer of this torrent"
+                )
+            if 2 * len(swarm) > most and swarm.peers_of(host) >= self._share(len(swarm), most):
+                raise AnnounceRefusedError("too many announces of this torrent from this address")
+        if hosts[host] >= share or (
+            len(host) == 8 and self._networks6[host[:6]] >= HOSTS_PER_NETWORK * share
+        ):
+            raise AnnounceRefusedError("too many announces from this address")
+        self._peer_count += 1
+        self._count(hosts, host, 1)
+        self.loopback_peers += is_loopback(address[:-2])
+
+    def _count(self, hosts: HostCounts, host: bytes, change: int) -> None:
+        hosts.add(host, change)
+        if len(host) == 8:
+            self._networks6.add(host[:6], change)
+
+    def _share(self, used: int, most: int) -> float:
+        """Return how many a host may have of what is used so far and there are at most so many."""
+        per_host = self._limits.max_peers_per_host
+        # A quarter, so that a limit set low is not one host's either.
+        return min(per_host, max(LEAST_SHARE, min(per_host, most / 4) * (1 - used / most)))
+
+    def _forget(self, info_hash: bytes, address: bytes) -> None:
+        """Undo what was done for a peer outside of the list it is no longer in."""
+        self._peer_count -= 1
+        hosts, host = self._host_of(address)
+        self._count(hosts, host, -1)
+        self.loopback_peers -= is_loopback(address[:-2])
+        sharing = self._swarms[info_hash].unshare(address)
+        if sharing is not None:
+            self._release_name(sharing, address)
+
+    def _host_of(self, address: bytes) -> tuple[HostCounts, bytes]:
+        """Return whom a peer counts for. Who has one IPv6 address has its /64 (2**64 of them)."""
+        return (self._hosts4, address[:4]) if len(address) == 6 else (self._hosts6, address[:8])
+
+    def _drop_if_empty(self, peers: CompactPeers) -> None:
+        """Keep neither an empty list of peers nor a swarm without peers."""
+        if peers:
+            return
+        self._calendar.forget(peers)
+        swarm = self._swarms[peers.info_hash]
+        if swarm.peers4 is peers:
+            swarm.peers4 = None
+        else:
+            swarm.peers6 = None
+        if swarm.peers4 is None and swarm.peers6 is None:
+            del self._swarms[peers.info_hash]
+
+    def name_refusal(self, name: str, info_hash: bytes, address: bytes) -> str | None:
+        """Return why `info_hash` does not hold `name`, and what a peer at `address` would be told.
+
+        None: it does, or would as soon as that peer announces it. `address` is a packed IP address,
+        or a compact one.
+        """
+        return self._names.place(name, info_hash, _prefix(address))[0]
+
+    def _take_name(
+        self,
+        swarm: TrackedSwarm,
+        info_hash: bytes,
+        address: bytes,
+        share: UrlShare,
+        *,
+        expires: float,
+        key: int,
+    ) -> str | None:
+        """Let a listed peer hold a name if there is or can be room; return why not, if not."""
+        host = _prefix(address)
+        refusal, loser = self._names.place(share.name, info_hash, host)
+        if refusal is not None:
+            return refusal
+        if loser is not None:
+            self._tell("name_dropped", loser.info_hash, address, loser.name)
+            self._names.drop(loser)
+        shared = self._names.hold(share.name, info_hash, share.size, host)
+        sharing = Sharing(shared, expires, key)
+        swarm.share(address, sharing)
+        self._pair(sharing, address, 1)
+        return None
+
+    def _pair(self, sharing: Sharing, address: bytes, change: int) -> None:
+        """Count what a peer announces as one with the same name that it has in other swarms."""
+        shared = sharing.shared
+        if not sharing.key or not shared.name:
+            return
+        for other in self._names.others(shared):
+            twin = self._swarms[other.info_hash].sharing(address)
+            if twin is not None and twin.shared is other and twin.key == sharing.key:
+                shared.pair(other.info_hash, change)
+                other.pair(shared.info_hash, change)
+
+    def _release_name(self, sharing: Sharing, address: bytes) -> None:
+        """Let a peer hold a name no longer that it no longer has in its swarm."""
+        self._pair(sharing, address, -1)
+        self._names.release(sharing.shared)
+
+    def _renew_name(
+        self,
+        swarm: TrackedSwarm,
+        info_hash: bytes,
+        address: bytes,
+        now: float,
+        expires: float,
+        *,
+        share: UrlShare | None,
+        is_new: bool,
+        key: int,
+    ) -> None:
+        """Let a peer hold the name it announces; one it no longer announces ends with its lease."""
+        if self._keeps_name(swarm, address, share, now, expires):
+            return
+        before = swarm.unshare(address)
+        if before is not None:
+            self._release_name(before, address)
+        if share is not None:
+            refusal = self._take_name(swarm, info_hash, address, share, expires=expires, key=key)
+            # What is tried with each heartbeat is told once.
+            if refusal is None or is_new or before is not None:
+                kind = "name_taken" if refusal is None else "name_refused"
+                self._tell(kind, info_hash, address, share.name, refusal or "")
+
+    def _keeps_name(
+        self,
+        swarm: TrackedSwarm,
+        address: bytes,
+        share: UrlShare | None,
+        now: float,
+        expires: float,
+    ) -> bool:
+        """Whether a listed peer's name is as it was; if it has one, that counts until `expires`."""
+        sharing = None if swarm.names is None else swarm.names.get(address)
+        if share is None:
+            return sharing is None or sharing.expires > now
+        if sharing is None or sharing.shared.name != share.name:
+            return False
+        shared = sharing.shared
+        # Every info-hash has one size; the first to tell it is believed.
+        shared.size = shared.size or share.size
+        sharing.expires = expires
+        return True
+
+
+def _prefix(address: bytes) -> bytes:
+    """Return what names count for: an IPv4 address, an IPv6 /64."""
+    return address[:4] if len(address) in {4, 6} else address[:8]

@@ -1,0 +1,79 @@
+"""One swarm as the tracker keeps it: its peers of both address families, and who names it."""
+
+from trio_swarm.tracker.store.compact_peers import CompactPeers
+from trio_swarm.tracker.store.names import SharedName
+
+
+class Sharing:
+    """The name that a peer announces, and until when that counts."""
+
+    __slots__ = ("expires", "key", "shared")
+
+    def __init__(self, shared: SharedName, expires: float, key: int = 0) -> None:
+        self.shared = shared
+        self.expires = expires
+        self.key = key
+        """The peer's secret (BEP 15, "key"), by which it is known in another swarm; 0: none."""
+
+
+class TrackedSwarm:
+    """A swarm. What most swarms do not have takes no memory: None stands for it."""
+
+    __slots__ = ("completed", "names", "peers4", "peers6")
+
+    def __init__(self) -> None:
+        self.completed = 0
+        """Peers that said they had just got everything."""
+        self.peers4: CompactPeers | None = None
+        self.peers6: CompactPeers | None = None
+        self.names: dict[bytes, Sharing] | None = None
+        """By the compact address of the peer that announces it."""
+
+    def __len__(self) -> int:
+        return len(self.peers4 or ()) + len(self.peers6 or ())
+
+    @property
+    def seeders(self) -> int:
+        """Peers of both families that have everything."""
+        return sum(peers.seeders for peers in (self.peers4, self.peers6) if peers is not None)
+
+    def peers_like(self, address: bytes) -> CompactPeers | None:
+        """Return the peers of the family of a compact address."""
+        return self.peers4 if len(address) == 6 else self.peers6
+
+    def peers_of(self, host: bytes) -> int:
+        """Return about how many peers a host has here: an IPv4 address, or an IPv6 /64.
+
+        Looks through all of a family, 0.1 ms for 25,000 peers; what lies across two addresses and
+        looks like the host's is counted, too.
+        """
+        peers = self.peers4 if len(host) == 4 else self.peers6
+        return 0 if peers is None else peers.packed.count(host)
+
+    def open_peers_like(self, address: bytes, info_hash: bytes) -> CompactPeers:
+        """Begin a list of peers of the family of a compact address."""
+        peers = CompactPeers(len(address), info_hash)
+        if len(address) == 6:
+            self.peers4 = peers
+        else:
+            self.peers6 = peers
+        return peers
+
+    def sharing(self, address: bytes) -> Sharing | None:
+        """Return what name a peer announces."""
+        return None if self.names is None else self.names.get(address)
+
+    def share(self, address: bytes, sharing: Sharing) -> None:
+        """Let a peer announce a name."""
+        if self.names is None:
+            self.names = {}
+        self.names[address] = sharing
+
+    def unshare(self, address: bytes) -> Sharing | None:
+        """Let a peer announce no name; return what it did announce."""
+        if self.names is None:
+            return None
+        sharing = self.names.pop(address, None)
+        if not self.names:
+            self.names = None
+        return sharing

@@ -1,0 +1,1 @@
+"""The tracker over UDP: sockets, datagrams, and the loop that serves them."""
