@@ -70,8 +70,9 @@ test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
 # What is compiled behaves as its sources do: the tests of it run against a wheel in an environment of
 # its own, which borrows everything else from this one. Strategies themselves are interpreted there, too.
 COMPILED := build/compiled
-COMPILED_TESTS := $(wildcard $(addprefix tests/test_,building_*.py swarm_*.py simulator_[prst]*.py \
-	recording_recorder.py schedulers_ch*.py schedulers_spread.py))
+COMPILED_TESTS := $(wildcard $(addprefix tests/,building/test_compiled.py engine/test_*.py \
+	engine/*/test_*.py lab/simulator/test_[prst]*.py recording/test_recorder.py \
+	schedulers/test_ch*.py schedulers/test_spread.py))
 
 test-compiled: $(INSTALLED) compiler  ## run the tests of the compiled modules against a compiled wheel
 	@rm -rf $(COMPILED)
@@ -97,17 +98,17 @@ check: $(INSTALLED)  ## lint, formatting, types, and the direction of the archit
 # Hypothesis marks what uses @given, so -m hypothesis is every property test and nothing else. What
 # reads the bytes of strangers (parsers, packets, journals, configuration) is tested with 10,000
 # examples each; models of whole swarms, schedulers and disks, slower by far, with 1,000.
-READERS := $(addprefix tests/test_,formats_*.py wire_*.py tracker_*.py announcing_*.py config_*.py \
-	storage_journal.py recording_format.py)
+READERS := $(addprefix tests/,protocol tracker announcing config storage/test_journal.py \
+	recording/test_format.py)
 PROPERTIES := $(BIN)/python -m pytest -m hypothesis -n $(WORKERS) --timeout 3600 $(ARGS)
 
 nightly: $(INSTALLED)  ## run the property tests with 10,000 (models: 1,000) examples, half an hour
 	HYPOTHESIS_PROFILE=nightly $(PROPERTIES) $(READERS)
-	HYPOTHESIS_PROFILE=nightly-models $(PROPERTIES) $(patsubst %,--ignore-glob='%',$(READERS)) tests
+	HYPOTHESIS_PROFILE=nightly-models $(PROPERTIES) $(addprefix --ignore=,$(READERS)) tests
 
 # Numbers say little while anything else runs on the machine. The foreign clients' own modules start
 # the rivals, hence the path.
-BENCH := PYTHONPATH=tests:tests/foreign $(BIN)/python tests/benchmarks/bench.py --repeats $(REPEATS)
+BENCH := PYTHONPATH=tests/support:tests/foreign $(BIN)/python tests/benchmarks/bench.py --repeats $(REPEATS)
 
 bench: bench-peer bench-memory bench-tracker bench-hash bench-scheduler bench-start  ## run all benchmarks
 

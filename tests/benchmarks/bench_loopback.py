@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench_metered
+
 from foreign_network import Network
 from foreign_programs import Program
 

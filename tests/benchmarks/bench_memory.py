@@ -15,6 +15,7 @@ from bench_measuring import MIB, size_text, spread, table
 from bench_peer import OURS, Contestant, Field, until_listed
 from bench_room import demand_room
 from bench_targets import TARGET_HEADS, Target
+
 from foreign_clients import events, our_tracker
 from foreign_programs import make_folder, running
 

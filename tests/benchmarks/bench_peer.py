@@ -23,12 +23,12 @@ import trio
 from bench_loopback import NO_MARKS, Loopback, Marks, Reading
 from bench_measuring import GIB, KIB, MIB, in_alternation, warm_memory
 from bench_room import demand_room
+
+import trio_swarm as ours
 from foreign_clients import ARIA2, LIBTORRENT, Tracker, our_tracker, trio_swarm
 from foreign_content import Content
 from foreign_network import Network
 from foreign_programs import EndedEarlyError, Program, last_output, make_folder, running
-
-import trio_swarm as ours
 
 FLOOR_SCRIPT = Path(__file__).with_name("bench_floor.py")
 SLOWEST = 4 * MIB

@@ -1,7 +1,7 @@
 """What decisions cost: one by each strategy, and those of a download at 500 MiB/s.
 
-The download is on a virtual clock (tests/planned_swarm.py): the real ledger and strategy. What is
-timed is the ledger's planning, guard included, and its taking in of blocks. A peer takes
+The download is on a virtual clock (tests/support/planned_swarm.py): the real ledger and strategy.
+What timed is the planning of the ledger, guard included, and its taking in of blocks. A peer takes
 neighbours in as one: those of a read, or of a block longer than 16 KiB.
 """
 

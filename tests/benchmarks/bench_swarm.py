@@ -25,11 +25,11 @@ from bench_swarm_contestants import Contestant, Fetch, Leecher, mixed, ours, riv
 from bench_swarm_network import Carried, Host, Processors, Shaped, shaped_network
 from bench_swarm_report import Result
 from bench_swarm_switch import switching
+
+import trio_swarm
 from foreign_clients import our_tracker
 from foreign_content import Content
 from foreign_programs import EndedEarlyError, Program, last_output, make_folder
-
-import trio_swarm
 
 PIECE_LENGTH = 256 * KIB
 SAMPLE_SECONDS = 0.02

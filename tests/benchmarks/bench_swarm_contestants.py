@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench_loopback import Marks, Metered
+
 from foreign_clients import ARIA2, LIBTORRENT, TRANSMISSION, trio_swarm
 from foreign_content import Content
 from foreign_programs import Program

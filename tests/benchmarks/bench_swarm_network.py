@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from bench_loopback import Metered
 from bench_swarm_report import payload
-from foreign_network import inside, namespaces, remove, remove_abandoned, run
 
+from foreign_network import inside, namespaces, remove, remove_abandoned, run
 from shaped_links import MBIT, Link
 
 NAME_PREFIX = "trio-swarm-bench-"

@@ -20,6 +20,7 @@ import trio
 from bench_announcing import info_hash
 from bench_loopback import NO_MARKS, Loopback
 from bench_measuring import in_alternation, ratios, spread, table
+
 from foreign_clients import Tracker, opentracker
 from foreign_programs import running
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
+
 from foreign_network import Network, open_network
 
 

@@ -14,8 +14,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import tracker_probe
 import trio
+
+import tracker_probe
 from foreign_content import Content
 from foreign_network import Network
 from foreign_programs import POLL_SECONDS, Program, make_folder, running

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import trio
+
 from foreign_clients import CLIENTS, TRACKERS, Client, Tracker, events, trio_swarm
 from foreign_content import KIB, Content, make_content, make_torrent, read_torrent
 from foreign_network import Network
 from foreign_programs import EndedEarlyError, last_output
-
 from trio_swarm import create_torrent
 
 AT_ONCE = 14

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import trio
+
 from foreign_network import Network
 
 STOP_SECONDS = 5

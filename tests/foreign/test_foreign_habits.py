@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from foreign_clients import CLIENTS, events, our_tracker, trio_swarm
 from foreign_content import KIB, make_content
 from foreign_network import Network
 from foreign_programs import last_output
-
 from trio_swarm import create_torrent
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from foreign_clients import ARIA2, LIBTORRENT, opentracker
 from foreign_content import KIB, make_content, make_torrent
 from foreign_network import Network

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import trio
+
 from foreign_matrix import EXCHANGES, IDENTICAL, Exchange, run_exchanges
 from foreign_network import Network
 

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 import trio
+
 from foreign_clients import LIBTORRENT, events, our_tracker, trio_swarm
 from foreign_content import KIB, make_content, make_torrent
 from foreign_network import Network

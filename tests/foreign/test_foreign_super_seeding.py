@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from foreign_clients import LIBTORRENT, events, our_tracker, trio_swarm
 from foreign_content import KIB, make_content, make_torrent
 from foreign_network import Network

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from foreign_clients import LIBTORRENT, our_tracker, trio_swarm
 from foreign_content import KIB, make_content, make_torrent
 from foreign_network import Network
 from foreign_programs import last_output
-
 from trio_swarm import read_torrent
 
 pytestmark = pytest.mark.foreign

@@ -8,8 +8,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import tracker_probe
 import trio
+
+import tracker_probe
 from foreign_clients import LIBTORRENT, Tracker, events, our_tracker, trio_swarm
 from foreign_content import KIB, make_content, make_torrent
 from foreign_network import Network, inside

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from foreign_clients import TRACKER_PORT, events, opentracker, trio_swarm
 from foreign_network import Network
 from foreign_programs import last_output
-
 from trio_swarm.metainfo_files import create_torrent
 
 INFO_HASH = bytes(range(20))

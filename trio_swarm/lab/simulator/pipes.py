@@ -6,7 +6,7 @@ quantum each: shares are as the quanta are, and no share is unused. A downlink i
 that finds it busy waits, but begins to pass as soon as its first byte is there. If a while's worth
 waits already, then those pipes that have their part of the queue hold back. So a pipe with an equal
 quantum gets about what it would by max-min fairness, which is what TCP comes near to on shaped
-links: within 1.3 % on the mean and 11 % at most on random links (`tests/test_simulator_pipes.py`).
+links: within 1.3 % on the mean and 11 % at most on random ones (tests/lab/simulator/test_pipes.py).
 
 What is left out: slow start, losses and their repair, headers (give the payload's part of a link as
 its rate), and the few bytes of messages that are not blocks. Those take no bandwidth but keep

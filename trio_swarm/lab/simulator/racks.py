@@ -5,7 +5,7 @@ racks (a `Trunk`, one for each direction) and the receiver's downlink. A trunk s
 connections that cross it in turn, as an uplink does; one of which too much waits already is held
 back, and its sender serves others meanwhile. So shares are still about what they are by max-min
 fairness: within 1.5 % on the mean of 60 random networks and 33 % for the worst connection of all
-(`tests/test_simulator_racks.py`).
+(`tests/lab/simulator/test_racks.py`).
 """
 
 from collections.abc import Mapping
