@@ -96,15 +96,6 @@ class LocalProtocolError(TrioSwarmError):
     """We broke the protocol: a bug of ours, never caught."""
 
 
-class IntegrityError(TrioSwarmError):
-    """A piece failed its hash; `peers` (host, port) contributed to it."""
-
-    def __init__(self, message: str, *, piece: int, peers: Sequence[tuple[str, int]] = ()) -> None:
-        super().__init__(message)
-        self.piece = piece
-        self.peers = tuple(peers)
-
-
 class TrackerError(TrioSwarmError):
     """A tracker could not be used; `tracker` is its URL.
 

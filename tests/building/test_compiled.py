@@ -14,8 +14,8 @@ from pathlib import Path
 
 import trio_swarm
 from trio_swarm.engine import rates
-from trio_swarm.engine.download.asks import Ask
 from trio_swarm.engine.download.open_piece import OpenPiece
+from trio_swarm.engine.download.source import Ask
 from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.schedulers.api import PeerView, SwarmView
 from trio_swarm.schedulers.draft import Draft

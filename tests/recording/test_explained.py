@@ -10,7 +10,7 @@ from trio_swarm.errors import RecordingError
 from trio_swarm.lab.replaying import measure, playing, replay
 from trio_swarm.lab.replaying.measuring import RateCurve, Source
 from trio_swarm.lab.simulator.timeline import Timeline
-from trio_swarm.recording import Event, Recording
+from trio_swarm.recording import Record, Recording
 from trio_swarm.recording import records as ev
 from trio_swarm.recording.story.explaining import tell_decision
 from trio_swarm.recording.story.summary import summarize
@@ -94,11 +94,11 @@ def test_a_summary_counts_everything() -> None:
     assert (summary.waits[0].peer, summary.waits[0].piece, summary.waits[0].seconds) == (2, 1, 0.6)
 
 
-def steady(rate: int, *, seconds: float, key: int, pieces: range) -> list[Event]:
+def steady(rate: int, *, seconds: float, key: int, pieces: range) -> list[Record]:
     """Return what a peer of that rate (bytes/s) did that was asked for some pieces at once."""
     size = LARGE.piece_length
     runs = [BlockRun(piece, 0, LARGE_LENGTHS.piece_size(piece)) for piece in pieces]
-    events: list[Event] = [ev.Granted(10_000, [Grant(key, run) for run in runs], [])]
+    events: list[Record] = [ev.Granted(10_000, [Grant(key, run) for run in runs], [])]
     at = seconds
     for run in runs:
         at += size / rate
@@ -111,7 +111,7 @@ def steady(rate: int, *, seconds: float, key: int, pieces: range) -> list[Event]
 
 def two_steady_peers() -> Recording:
     """One sends 1 MiB/s, the other half of that, both with 20 ms of delay."""
-    start: list[Event] = [
+    start: list[Record] = [
         ev.Began(0, [], 32),
         *(
             each
@@ -179,7 +179,7 @@ def test_peers_that_leave_because_we_stop_do_not_leave_in_a_replay() -> None:
 
 def asked_in_turn(count: int, *, at_once: int) -> Recording:
     """One peer with 100 ms of delay that sends 1 MiB/s, and is idle before each request."""
-    events: list[Event] = [
+    events: list[Record] = [
         ev.Began(0, [], 32),
         ev.Joined(0, 1, "10.0.0.1:1", {}),
         ev.Held(0, 1, ev.pack((1 << 150) - 1)),
@@ -256,7 +256,7 @@ def test_a_choke_that_answers_each_request_ends_none() -> None:
 
 
 def test_a_wait_ends_when_others_may_be_asked() -> None:
-    events: list[Event] = [*told_story()[:12], ev.Snubbed(5_010_000, 1), ev.Left(6_010_000, 2)]
+    events: list[Record] = [*told_story()[:12], ev.Snubbed(5_010_000, 1), ev.Left(6_010_000, 2)]
     cut = Recording(header=STORY_HEADER, events=events, cut_off="it is cut off")
     waits = {wait.peer: wait.seconds for wait in summarize(cut).waits}
     assert waits == {1: 5.0, 2: 6.0}
@@ -266,7 +266,7 @@ def test_a_wait_ends_when_others_may_be_asked() -> None:
 
 @settings(max_examples=50)
 @given(some_events(LENGTHS), st.lists(st.integers(0, 1 << 40), min_size=30, max_size=30))
-def test_no_file_makes_any_of_it_fail(events: list[Event], times: list[int]) -> None:
+def test_no_file_makes_any_of_it_fail(events: list[Record], times: list[int]) -> None:
     moved = [
         type(event)(at, *[getattr(event, name) for name in event.__struct_fields__[1:]])
         for at, event in zip([0, *sorted(times)], events, strict=False)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recording_samples import BLOCK, file_of, header, read, some_events
 from trio_swarm.engine.download.ledger import Grant
 from trio_swarm.engine.lengths import BlockRun, Lengths
-from trio_swarm.recording import Event, RecordingError, pack, unpack
+from trio_swarm.recording import Record, RecordingError, pack, unpack
 from trio_swarm.recording import format as recording_format
 from trio_swarm.recording import records as ev
 from trio_swarm.recording.format import FRAME, MAX_FRAME, encode_events, encode_header, seal
@@ -20,12 +20,12 @@ from trio_swarm.schedulers.api import Assignment
 
 HEADER = header()
 LENGTHS = Lengths(length=HEADER.size, piece_length=HEADER.piece_length)
-START: list[Event] = [ev.Began(0, [], 8), ev.Joined(0, 1, "10.0.0.1:1", {})]
+START: list[Record] = [ev.Began(0, [], 8), ev.Joined(0, 1, "10.0.0.1:1", {})]
 
 
 @given(st.lists(some_events(LENGTHS), min_size=1, max_size=3))
-def test_what_was_written_is_read(parts: list[list[Event]]) -> None:
-    end: list[Event] = [ev.Ended(7, "stopped")]
+def test_what_was_written_is_read(parts: list[list[Record]]) -> None:
+    end: list[Record] = [ev.Ended(7, "stopped")]
     frames = [parts[0], *(part[4:] for part in parts[1:]), end]
     recording = read(file_of(HEADER, frames))
     assert recording.header == HEADER
@@ -35,9 +35,9 @@ def test_what_was_written_is_read(parts: list[list[Event]]) -> None:
 
 @given(some_events(LENGTHS), some_events(LENGTHS), st.data())
 def test_of_a_file_that_is_cut_off_the_whole_frames_are_read(
-    first: list[Event], second: list[Event], data: st.DataObject
+    first: list[Record], second: list[Record], data: st.DataObject
 ) -> None:
-    last: list[Event] = [ev.Ended(7, "stopped")]
+    last: list[Record] = [ev.Ended(7, "stopped")]
     frames = [first, second[4:], last]
     content = file_of(HEADER, frames)
     least = len(encode_header(HEADER))
@@ -55,7 +55,7 @@ def test_of_a_file_that_is_cut_off_the_whole_frames_are_read(
 
 @given(some_events(LENGTHS), st.data())
 def test_a_file_with_a_wrong_byte_is_read_up_to_it_or_refused(
-    events: list[Event], data: st.DataObject
+    events: list[Record], data: st.DataObject
 ) -> None:
     content = bytearray(file_of(HEADER, [events, [ev.Ended(7, "stopped")]]))
     at = data.draw(st.integers(len(encode_header(HEADER)), len(content) - 1))
@@ -161,7 +161,7 @@ def test_a_program_that_was_killed_leaves_a_recording_that_says_so() -> None:
         ),
     ],
 )
-def test_an_event_that_cannot_be_is_named(event: Event, fault: str) -> None:
+def test_an_event_that_cannot_be_is_named(event: Record, fault: str) -> None:
     with pytest.raises(RecordingError, match="is damaged: event 3 ") as caught:
         read(file_of(HEADER, [START, [event]]))
     assert fault in str(caught.value)
@@ -222,7 +222,7 @@ def test_events_that_are_too_many_for_one_frame_fill_several(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recording_format, "MAX_FRAME", 100)
-    events: list[Event] = [*START, *(ev.Verified(number, number) for number in range(20))]
+    events: list[Record] = [*START, *(ev.Verified(number, number) for number in range(20))]
     assert len(encode_events(events)) > 1
     assert read(file_of(HEADER, [events])).events == events
 

@@ -9,7 +9,7 @@ import pytest
 from recording_samples import BLOCK, header
 from trio_swarm.engine.download.ledger import Grant, Ledger
 from trio_swarm.engine.lengths import Lengths
-from trio_swarm.recording import Event, read_recording
+from trio_swarm.recording import Record, read_recording
 from trio_swarm.recording import records as ev
 from trio_swarm.recording.format import encode_header, seal
 from trio_swarm.recording.recorder import RecordedLedger, RecordedScheduler, Recorder
@@ -76,7 +76,7 @@ class Download:
     def deliver(self, grant: Grant) -> None:
         self.ledger.received(grant.peer, *grant.run, self.clock.now)
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[Record]:
         bodies = self.recorder.take()
         content = encode_header(HEADER) + b"".join(map(seal, bodies))
         return read_recording(BytesIO(content), "x").events

@@ -79,7 +79,7 @@ def large(peers: int, pieces: int) -> Course:
     return course
 
 
-STORY: list[ev.Event] = [
+STORY: list[ev.Record] = [
     ev.Began(0, pack(0b1), 4),
     ev.Joined(1_000_000, 7, "10.0.0.1:6881", {}),
     ev.Held(1_000_100, 7, pack((1 << 20) - 1)),

@@ -102,10 +102,10 @@ def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
 def check_nobody_is_forgotten(ledger: Ledger) -> None:
     """Assert that each peer that could be given blocks is one that the next plan looks at."""
     planner = ledger._planner
-    waiting = planner.hungry.keys() | planner._declined.keys()
+    waiting = planner.ready.keys() | planner._declined.keys()
     assignable = ledger._states.assignable()
     for key, source in ledger._sources.items():
         if source.room > 0 and source.in_flight <= source.low_water:
-            assert key in waiting or key in planner.barren
+            assert key in waiting or key in planner.idle
             if planner._askable(source, assignable):
                 assert key in waiting

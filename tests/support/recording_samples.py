@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trio_swarm.engine.download.ledger import Grant
 from trio_swarm.engine.lengths import BlockRun, Lengths
-from trio_swarm.recording import Event, Header, Recording, pack, read_recording
+from trio_swarm.recording import Header, Record, Recording, pack, read_recording
 from trio_swarm.recording import records as ev
 from trio_swarm.recording.format import encode_events, encode_header, seal
 from trio_swarm.schedulers.api import Assignment
@@ -28,7 +28,7 @@ def header(*, pieces: int = 20, blocks: int = 4) -> Header:
     )
 
 
-def file_of(head: Header, frames: Sequence[Sequence[Event]]) -> bytes:
+def file_of(head: Header, frames: Sequence[Sequence[Record]]) -> bytes:
     bodies = [body for frame in frames for body in encode_events(list(frame))]
     return encode_header(head) + b"".join(map(seal, bodies))
 
@@ -37,7 +37,7 @@ def read(content: bytes) -> Recording:
     return read_recording(BytesIO(content), "film.rec")
 
 
-def some_events(lengths: Lengths) -> st.SearchStrategy[list[Event]]:
+def some_events(lengths: Lengths) -> st.SearchStrategy[list[Record]]:
     """Return what makes lists of events that may follow each other in one recording."""
     count = lengths.piece_count
     piece = st.integers(0, count - 1)
@@ -97,7 +97,7 @@ def some_events(lengths: Lengths) -> st.SearchStrategy[list[Event]]:
         st.builds(ev.Banned, at, st.lists(st.text(max_size=9), max_size=2)),
         st.builds(ev.Completed, at),
     )
-    start: list[Event] = [
+    start: list[Record] = [
         ev.Began(0, pack(5), 32),
         ev.Joined(0, 1, "10.0.0.1:1", {}),
         ev.Joined(0, 2, "10.0.0.2:2", {"rack": "a"}),
@@ -106,7 +106,7 @@ def some_events(lengths: Lengths) -> st.SearchStrategy[list[Event]]:
     return st.lists(event, max_size=20).map(lambda more: [*start, *more])
 
 
-def told_story() -> list[Event]:
+def told_story() -> list[Record]:
     """Return the small story that `explain` is tested with, of three peers and two pieces.
 
     Piece 0 is asked of the fast peer 1, and of peer 3 what a guard dropped; piece 1 of the slow

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from recording_samples import BLOCK, file_of, header, read
-from trio_swarm.recording import Event, Header, Recording
+from trio_swarm.recording import Header, Record, Recording
 from trio_swarm.recording import records as ev
 
 HEADER = header(pieces=2)
@@ -21,7 +21,7 @@ DIALLED = "10.0.0.9:50000"
 
 
 def recording(
-    events: Sequence[Event], peer_id: str, *, clock: int = CLOCK, head: Header = HEADER
+    events: Sequence[Record], peer_id: str, *, clock: int = CLOCK, head: Header = HEADER
 ) -> Recording:
     start = ev.Began(0, [], 32, clock)
     return read(file_of(replace(head, peer_id=peer_id), [[start, *events]]))

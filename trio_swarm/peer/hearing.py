@@ -191,7 +191,7 @@ def _interest_told(peer: "PeerConnection", now: float, *, interested: bool) -> i
         peer.interest_heard = interested
         peer.waiting_since = now if interested else None
         peer.torrent.upload.wakeup.set()
-        peer.torrent.upload.stir()
+        peer.torrent.upload.note_change()
     return 1
 
 
@@ -244,7 +244,7 @@ def _pieces_changed(peer: "PeerConnection") -> None:
     assert download is not None
     download.wakeup.set()
     peer.wakeup.set()
-    peer.torrent.upload.stir()
+    peer.torrent.upload.note_change()
     if peer.is_seeder:
         peer.torrent.peer_set.part_seeders()
 

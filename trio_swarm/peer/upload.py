@@ -88,10 +88,10 @@ class Upload:
         """Count blocks that were put out for a peer."""
         self._begun.put_out(connection, blocks, now)
 
-    def stir(self) -> None:
+    def note_change(self) -> None:
         """Look soon whether more is to be revealed: something has changed."""
         if self._uploads is not None:
-            self._uploads.times.stir()
+            self._uploads.times.note_change()
 
     async def reveal(self) -> None:
         """Reveal more to peers from whom something is kept, whenever it may be time."""

@@ -8,11 +8,11 @@ watches a download.
 from trio_swarm.errors import RecordingError
 from trio_swarm.recording.format import Header
 from trio_swarm.recording.reader import Recording, read_recording
-from trio_swarm.recording.records import Event, pack, unpack
+from trio_swarm.recording.records import Record, pack, unpack
 
 __all__ = [
-    "Event",
     "Header",
+    "Record",
     "Recording",
     "RecordingError",
     "pack",

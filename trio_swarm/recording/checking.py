@@ -10,13 +10,13 @@ from trio_swarm.recording.records import (
     Began,
     Cancelled,
     Decided,
-    Event,
     Failed,
     Gained,
     Granted,
     Held,
     Joined,
     Packed,
+    Record,
     Rejected,
     Sent,
     Suggested,
@@ -35,7 +35,7 @@ class Checker:
         self._at = 0
         self._is_begun = False
 
-    def fault(self, event: Event) -> str | None:
+    def fault(self, event: Record) -> str | None:
         """Return what is wrong with the next event, or None."""
         if event.at < self._at:
             return "is earlier than the one before"
@@ -53,7 +53,7 @@ class Checker:
             return f"is of peer {peer}, which never joined"
         return self._fault_of_pieces(event)
 
-    def _fault_of_pieces(self, event: Event) -> str | None:  # noqa: PLR0911  one a kind of event
+    def _fault_of_pieces(self, event: Record) -> str | None:  # noqa: PLR0911  one a kind of event
         match event:
             case Arrived() | Rejected() | Withdrawn():
                 return self._fault_of_run(event.piece, event.begin, event.length)

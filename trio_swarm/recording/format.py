@@ -28,7 +28,7 @@ from struct import Struct as Layout
 import msgspec
 
 from trio_swarm.protocol.metainfo.info import MAX_PIECE_LENGTH, MAX_PIECES
-from trio_swarm.recording.records import Count, Event
+from trio_swarm.recording.records import Count, Record
 
 VERSION = 1
 
@@ -123,7 +123,7 @@ def encode_header(header: Header) -> bytes:
     return b"%s%d\n%s\n" % (MAGIC, VERSION, msgspec.json.encode(header))
 
 
-def encode_events(events: Sequence[Event]) -> list[bytes]:
+def encode_events(events: Sequence[Record]) -> list[bytes]:
     """Return the bodies of frames that hold `events`, not yet compressed: nearly always one."""
     if not events:
         return []

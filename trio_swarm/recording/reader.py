@@ -19,9 +19,9 @@ from trio_swarm.recording.format import (
     VERSION,
     Header,
 )
-from trio_swarm.recording.records import Ended, Event
+from trio_swarm.recording.records import Ended, Record
 
-_events_decoder = msgspec.msgpack.Decoder(list[Event])
+_events_decoder = msgspec.msgpack.Decoder(list[Record])
 _header_decoder = msgspec.json.Decoder(Header)
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -32,7 +32,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """What a file tells."""
 
     header: Header
-    events: list[Event]
+    events: list[Record]
     """In the order they happened; each names only pieces there are, and peers that joined."""
     cut_off: str | None
     """Why the file ends before the recording did, for people; None if it does not."""
@@ -56,7 +56,7 @@ def read_recording(file: BinaryIO, name: str) -> Recording:
     """
     header = _read_header(file, name)
     checker = Checker(Lengths(length=header.size, piece_length=header.piece_length))
-    events: list[Event] = []
+    events: list[Record] = []
     cut_off: str | None = None
     total = 0
     try:

@@ -26,7 +26,6 @@ from trio_swarm.recording.records import (
     Decided,
     Decider,
     Ended,
-    Event,
     Failed,
     Gained,
     Granted,
@@ -35,6 +34,7 @@ from trio_swarm.recording.records import (
     Left,
     Limited,
     Named,
+    Record,
     Rejected,
     Sent,
     Snubbed,
@@ -76,7 +76,7 @@ class Recorder:
         """It takes nothing more."""
         self._wake = wake
         self._wall_clock = wall_clock
-        self._events: list[Event] = []
+        self._events: list[Record] = []
         self._started = 0.0
         self._at = 0
         self._wanted: PieceSet = 0
@@ -94,7 +94,7 @@ class Recorder:
             return at
         return self._at
 
-    def add(self, event: Event) -> None:
+    def add(self, event: Record) -> None:
         """Take what happened."""
         if self.is_full:
             return

@@ -294,7 +294,7 @@ class Ended(Struct, frozen=True, array_like=True, gc=False, tag=24):
     reason: str
 
 
-Event = (
+Record = (
     Began
     | Joined
     | Named

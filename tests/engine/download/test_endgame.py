@@ -26,7 +26,7 @@ def source(
             made.rate.add(int(rate / 50), NOW - 5 + step / 50)
         made.last_delivery = NOW
         made.take_asked(0, 1)
-        made.rest(NOW)
+        made.stop_clock(NOW)
     if blocks:
         made.ask(0, blocks, asked_at)
     return made

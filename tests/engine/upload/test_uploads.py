@@ -55,7 +55,7 @@ class Times:
 
 def test_nothing_is_due_while_nothing_is_kept_from_anybody() -> None:
     seen = Times()
-    seen.times.stir()
+    seen.times.note_change()
     seen.times.run_dry()
     assert (seen.times.due_at, seen.sooner) == (math.inf, 0)
 
@@ -68,8 +68,8 @@ def test_what_is_kept_from_a_newcomer_is_looked_at_at_once_and_then_after_a_rest
     assert seen.sooner == 1
     times.looked(5.0, is_steering=True)
     assert times.due_at == 5.0 + REVEAL_INTERVAL + STEERING_INTERVAL
-    times.stir()
-    times.stir()
+    times.note_change()
+    times.note_change()
     assert times.due_at == 5.0 + REVEAL_INTERVAL
     assert seen.sooner == 2
 
@@ -78,13 +78,13 @@ def test_a_seeder_that_nobody_asks_for_anything_looks_sooner() -> None:
     seen = Times()
     times = seen.times
     times.looked(5.0, is_steering=True)
-    times.stir()
+    times.note_change()
     times.run_dry()
     times.run_dry()
     assert times.due_at == 5.0 + DRY_INTERVAL
     assert seen.sooner == 2
     times.looked(6.0, is_steering=True)
-    times.stir()
+    times.note_change()
     assert times.due_at == 6.0 + REVEAL_INTERVAL
 
 
@@ -92,7 +92,7 @@ def test_a_look_after_which_nothing_is_kept_is_the_last() -> None:
     times = Times().times
     times.steer()
     times.looked(5.0, is_steering=False)
-    times.stir()
+    times.note_change()
     assert times.due_at == math.inf
 
 

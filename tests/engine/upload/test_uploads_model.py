@@ -194,7 +194,7 @@ class Swarm:
         if is_interested != guest.peer_interested:
             guest.peer_interested = is_interested
             guest.waiting_since = self.now if is_interested else None
-            self.uploads.times.stir()
+            self.uploads.times.note_change()
             self.chokes_at = self.now
         if guest.am_choking or kind in {"idle", "liar"}:
             return
@@ -239,7 +239,7 @@ class Swarm:
         if guest.habits.kind != "mute":
             self.ledger.add_piece(guest.key, piece)
             guest.wants_nothing = guest.got == self.every
-            self.uploads.times.stir()
+            self.uploads.times.note_change()
 
     def _pass_on(self) -> None:
         knowing = [each for each in self.honest() if each.habits.knows]

@@ -212,7 +212,7 @@ LENGTHS = Lengths(length=header().size, piece_length=header().piece_length)
 
 
 @given(some_events(LENGTHS))
-def test_whatever_a_recording_tells_has_a_course(events: list[ev.Event]) -> None:
+def test_whatever_a_recording_tells_has_a_course(events: list[ev.Record]) -> None:
     recording = read(recording_file(header(), [events]))
     course = course_of(recording, "it")
     times = moments(course.seconds, 7)
@@ -228,7 +228,7 @@ def test_whatever_a_recording_tells_has_a_course(events: list[ev.Event]) -> None
 def test_a_recording_that_would_fill_the_memory_is_refused() -> None:
     pieces = 10_000
     joins = MOST_CELLS // pieces
-    events: list[ev.Event] = [ev.Began(0, pack(0), 4)]
+    events: list[ev.Record] = [ev.Began(0, pack(0), 4)]
     events += [ev.Joined(1, n, "x", {}) for n in range(joins)]
     recording = read(recording_file(header(pieces=pieces, blocks=1), [events]))
     with pytest.raises(RecordingError, match="too many for a picture"):
@@ -254,7 +254,7 @@ def test_a_thousand_peers_are_grouped() -> None:
     assert len(names) == len(sent) == 8
 
 
-def seen_of(*events: ev.Event) -> Course:
+def seen_of(*events: ev.Record) -> Course:
     began = ev.Began(0, pack(0), 4)
     return course_of(read(recording_file(header(), [[began, *events]])), "it")
 

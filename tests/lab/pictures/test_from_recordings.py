@@ -17,7 +17,7 @@ from trio_swarm.lab.pictures.from_recordings import swarm_of
 from trio_swarm.lab.pictures.from_simulation import Watcher
 from trio_swarm.lab.simulator import PeerSpec, Recordings, simulate
 from trio_swarm.piece_sets import full_set
-from trio_swarm.recording import Event, Recording
+from trio_swarm.recording import Record, Recording
 from trio_swarm.recording import records as ev
 
 
@@ -134,7 +134,7 @@ def test_what_would_take_all_memory_is_refused(monkeypatch: pytest.MonkeyPatch) 
     st.lists(some_events(read(file_of(header(), [])).lengths), min_size=2, max_size=3),
     st.lists(st.integers(1, 10_000_000), min_size=3, max_size=3),
 )
-def test_whatever_was_recorded_makes_a_course(parts: list[list[Event]], clocks: list[int]) -> None:
+def test_whatever_was_recorded_makes_a_course(parts: list[list[Record]], clocks: list[int]) -> None:
     made = []
     for number, (events, clock) in enumerate(zip(parts, clocks, strict=False)):
         began = events[0]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pipe_ends import End
 from shaped_links import MBIT
 from simulated_swarms import MIB
-from trio_swarm.lab.simulator import PeerSpec, Scenario, Swarm, simulate, strategies
+from trio_swarm.lab.simulator import PeerSpec, Scenario, SimulatedSwarm, simulate, strategies
 from trio_swarm.lab.simulator.messages import Message
 from trio_swarm.lab.simulator.pipes import Downlink, Pipe, Receiving, Uplink
 from trio_swarm.lab.simulator.racks import Crossing, Trunk, labels_seen
@@ -157,7 +157,7 @@ def two_racks(rate: float, *, size: int = 8 * MIB) -> Scenario:
 def test_a_thin_link_bounds_the_swarm_and_no_byte_is_lost_on_it() -> None:
     scenario = two_racks(8 * MBIT)
     assert scenario.bound == pytest.approx(8 * MIB / (8 * MBIT))
-    swarm = Swarm(scenario, strategies())
+    swarm = SimulatedSwarm(scenario, strategies())
     result = swarm.run()
     assert result.unfinished == 0
     assert result.ratio >= 1.0
@@ -212,7 +212,7 @@ def test_a_strategy_is_told_of_racks_from_where_its_peer_is() -> None:
             seen.extend(peer.labels for peer in view.peers)
             return []
 
-    swarm = Swarm(
+    swarm = SimulatedSwarm(
         replace(two_racks(8 * MBIT), max_seconds=2.0),
         replace(strategies(), scheduler=Curious),
     )

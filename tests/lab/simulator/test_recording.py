@@ -14,8 +14,8 @@ from trio_swarm.lab.simulator import (
     PeerSpec,
     Recordings,
     Scenario,
+    SimulatedSwarm,
     StrategySet,
-    Swarm,
     simulate,
     strategies,
 )
@@ -41,7 +41,7 @@ class Run:
     ) -> None:
         self.happened: list[tuple[int, float, int, int, int, int, int]] = []
         self.recordings = Recordings(scenario, who)
-        self.swarm = Swarm(
+        self.swarm = SimulatedSwarm(
             scenario,
             strategy_set or strategies(),
             seed=seed,

@@ -17,7 +17,7 @@ from trio_swarm.lab.simulator import (
     Network,
     PeerSpec,
     Scenario,
-    Swarm,
+    SimulatedSwarm,
     SwarmResult,
     simulate,
     strategies,
@@ -72,7 +72,7 @@ def test_hash_randomisation_changes_nothing() -> None:
 @pytest.mark.parametrize("topology", [SEEDER_LIMITED, UNEQUAL, SWARM_LIMITED, PARALLEL])
 def test_every_byte_is_sent_once_for_each_time_it_is_received(topology: str) -> None:
     scenario = shaped(topology, size=8 * MIB - 5000, piece_length=65536)
-    swarm = Swarm(scenario, strategies())
+    swarm = SimulatedSwarm(scenario, strategies())
     result = swarm.run()
     assert result.unfinished == 0
     for peer in result.peers:
@@ -150,7 +150,9 @@ def _left_behind(copies: float, **names: str) -> tuple[SwarmResult, int]:
     """Return what comes of a seeder that leaves, and how many pieces the swarm has at the end."""
     scenario = shaped(SEEDER_LIMITED)
     leaving = replace(scenario.peers[0], leaves_after_copies=copies)
-    swarm = Swarm(replace(scenario, peers=(leaving, *scenario.peers[1:])), strategies(**names))
+    swarm = SimulatedSwarm(
+        replace(scenario, peers=(leaving, *scenario.peers[1:])), strategies(**names)
+    )
     result = swarm.run()
     pieces = 0
     for peer in swarm.peers[1:]:
@@ -212,7 +214,7 @@ def test_delay_costs_about_what_it_takes_to_answer() -> None:
 
 def test_fewer_neighbours_make_the_same_swarm_of_fewer_connections() -> None:
     scenario = replace(crowd(SEEDER, 19, size=4 * MIB), neighbours=4)
-    swarm = Swarm(scenario, strategies())
+    swarm = SimulatedSwarm(scenario, strategies())
     result = swarm.run()
     assert result.unfinished == 0
     assert len(swarm.pipes) <= 2 * 20 * 4
@@ -255,14 +257,14 @@ def test_large_swarms_are_simulated_in_longer_requests() -> None:
 def test_a_peer_has_asked_or_will_ask_what_its_ledger_expects_or_cancelled() -> None:
     seen = Counter[str]()
 
-    def look(swarm: Swarm) -> None:
+    def look(swarm: SimulatedSwarm) -> None:
         for peer in swarm.peers:
             for end in peer.neighbours.values():
                 source = end.source
                 expected = Counter[int]()
                 for ask in source.asks:
                     expected[ask.piece] |= ask.blocks
-                for other in (source.late, source.pardoned):
+                for other in (source.late, source.excused):
                     for piece, blocks in other.items():
                         expected[piece] |= blocks
                 asked = Counter[int]()
@@ -273,13 +275,13 @@ def test_a_peer_has_asked_or_will_ask_what_its_ledger_expects_or_cancelled() -> 
                     if peer.ledger.have >> piece & 1:
                         del expected[piece]
                 assert +asked == +expected
-                seen["late or cancelled"] += bool(source.late or source.pardoned)
+                seen["late or cancelled"] += bool(source.late or source.excused)
                 seen["choked"] += end.peer_choking and bool(asked)
 
     for least_request in (16384, 65536):
         network = Network(least_request=least_request)
         scenario = replace(crowd(SEEDER, 15, size=6 * MIB), network=network)
-        swarm = Swarm(scenario, replace(strategies(), slots=3))
+        swarm = SimulatedSwarm(scenario, replace(strategies(), slots=3))
         for tick in range(1, 200):
             swarm.timeline.at(tick / 50 - 0.001, look, swarm)
         assert swarm.run().unfinished == 0
@@ -296,7 +298,7 @@ def test_nothing_a_strategy_is_asked_breaks_its_contract() -> None:
         return chosen.scheduler()
 
     scenario = shaped(UNEQUAL, size=4 * MIB, piece_length=65536)
-    swarm = Swarm(scenario, replace(chosen, scheduler=watched))
+    swarm = SimulatedSwarm(scenario, replace(chosen, scheduler=watched))
     assert swarm.run().unfinished == 0
     assert len(asked) == len(scenario.peers)
     assert not any(guard.faults for peer in swarm.peers for guard in peer.guards)

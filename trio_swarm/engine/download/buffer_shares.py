@@ -58,7 +58,7 @@ class BufferShares:
     def divide(
         self,
         sources: Collection[Source],
-        hungry: Container[int],
+        ready: Container[int],
         now: float,
         *,
         is_far: bool,
@@ -71,7 +71,7 @@ class BufferShares:
         """
         self.due_at = now + SHARE_INTERVAL
         self.is_far = is_far
-        sharers = [each for each in sources if each.in_flight or each.key in hungry]
+        sharers = [each for each in sources if each.in_flight or each.key in ready]
         speed = sum([each.speed for each in sharers])
         is_ending = len(sharers) > 1 and remaining <= END_SECONDS * speed
         is_other = is_ending or self._is_ending

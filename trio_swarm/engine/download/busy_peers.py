@@ -31,19 +31,19 @@ class BusyPeers(Sequence[PeerView]):
     Few strategies do, and a view of each of many busy peers would cost more than the plan.
     """
 
-    __slots__ = ("_all", "_asked", "_every", "_hungry", "_now", "_sources", "_views")
+    __slots__ = ("_all", "_asked", "_every", "_now", "_ready", "_sources", "_views")
 
     def __init__(
         self,
         sources: Mapping[int, Source],
         asked: Iterable[PeerView],
-        hungry: Container[int],
+        ready: Container[int],
         every: PieceSet,
         now: float,
     ) -> None:
         self._all = sources
         self._asked = asked
-        self._hungry = hungry
+        self._ready = ready
         self._sources: list[Source] | None = None
         self._every = every
         self._now = now
@@ -56,7 +56,7 @@ class BusyPeers(Sequence[PeerView]):
             self._sources = busy = [
                 source
                 for key, source in self._all.items()
-                if source.serves and key not in keys and (source.in_flight or key in self._hungry)
+                if source.serves and key not in keys and (source.in_flight or key in self._ready)
             ]
         return busy
 

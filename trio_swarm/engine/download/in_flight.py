@@ -25,13 +25,13 @@ class InFlight:
 
     def settle(self, source: Source, now: float) -> None:
         """Look again at a peer whose asks changed."""
-        source.rest(now)
-        self._planner.feed(source)
+        source.stop_clock(now)
+        self._planner.reconsider(source)
 
     def release(self, piece: int, blocks: BlockSet) -> None:
         """Blocks are in flight from one peer less."""
         if self._states.release(piece, blocks):
-            self._planner.stir()
+            self._planner.reconsider_all()
             self.close_if_idle(piece)
 
     def close_if_idle(self, piece: int) -> None:
@@ -43,7 +43,7 @@ class InFlight:
             and not any(piece in source.late for source in self._sources.values())
         ):
             self._states.close(state)
-            self._planner.stir()
+            self._planner.reconsider_all()
 
     # Ends that are not arrivals
 
@@ -53,12 +53,12 @@ class InFlight:
         late = source.write_off()
         source.asks = NO_ASKS
         source.in_flight = 0
-        source.rest(now)
+        source.stop_clock(now)
         for ask in asks:
-            source.pardon(ask.piece, ask.blocks)
+            source.excuse(ask.piece, ask.blocks)
             self.release(ask.piece, ask.blocks)
         for piece, blocks in late.items():
-            source.pardon(piece, blocks)
+            source.excuse(piece, blocks)
             self.close_if_idle(piece)
 
     def withdraw(self, source: Source, piece: int, blocks: BlockSet, now: float) -> None:
@@ -72,7 +72,7 @@ class InFlight:
         """Expect refused blocks no longer; returns which of them were ever asked."""
         asked = source.take_asked(piece, blocks)
         late = source.take_late(piece, blocks)
-        pardoned = source.take_pardoned(piece, blocks)
+        excused = source.take_excused(piece, blocks)
         if asked:
             if not source.choked:
                 # It refuses although it could: asking again at once would go on for ever.
@@ -83,7 +83,7 @@ class InFlight:
         if late:
             self.close_if_idle(piece)
         self.settle(source, now)
-        return asked | late | pardoned
+        return asked | late | excused
 
     def call_off(self, deliverer: Source, piece: int, blocks: BlockSet, now: float) -> None:
         """Cancel `blocks`, which arrived, with everyone else who was asked for them."""
@@ -109,7 +109,7 @@ class InFlight:
                 if source.paused_until <= now:
                     source.paused = False
                     source.review()
-                    self._planner.feed(source)
+                    self._planner.reconsider(source)
                 else:
                     earliest = min(earliest, source.paused_until)
             if source.asks:
@@ -137,7 +137,7 @@ class InFlight:
         for _ in range(count):
             ask = source.take_first_ask()
             source.in_flight -= ask.blocks.bit_count()
-            source.owe(ask.piece, ask.blocks)
+            source.mark_overdue(ask.piece, ask.blocks)
             self._states.open[ask.piece].contested |= ask.blocks
             self.release(ask.piece, ask.blocks)
         self.settle(source, now)

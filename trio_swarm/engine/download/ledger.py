@@ -17,9 +17,9 @@ from trio_swarm.engine.download.availability import Availability
 from trio_swarm.engine.download.in_flight import InFlight
 from trio_swarm.engine.download.open_piece import OpenPiece
 from trio_swarm.engine.download.outcomes import BlockOutcome, Grant, PeerStats
+from trio_swarm.engine.download.parole import Parole
 from trio_swarm.engine.download.piece_states import NO_PIECES, PieceStates
 from trio_swarm.engine.download.planner import Planner
-from trio_swarm.engine.download.smart_ban import Parole
 from trio_swarm.engine.download.source import MAX_QUEUE_LIMIT, NO_LABELS, Source
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import BLOCK_SHIFT, BlockRun, BlockSet, Lengths
@@ -187,7 +187,7 @@ class Ledger:
                 parole.owner = None
         if self._paroles or self._states.is_full:
             # It may have been what others had to wait for.
-            self._planner.stir()
+            self._planner.reconsider_all()
 
     def set_pieces(self, key: int, pieces: PieceSet) -> None:
         """Set what a peer has: its bitfield."""
@@ -199,7 +199,7 @@ class Ledger:
             self._availability.remove(gone)
         self._availability.add(pieces & ~source.pieces)
         source.pieces = pieces
-        self._planner.feed(source)
+        self._planner.reconsider(source)
 
     def add_piece(self, key: int, piece: int) -> None:
         """Note that a peer has one more piece: a HAVE."""
@@ -210,7 +210,7 @@ class Ledger:
         if not source.pieces & bit:
             source.pieces |= bit
             self._availability.add(bit)
-            self._planner.nourish(source, bit)
+            self._planner.gained_pieces(source, bit)
 
     def add_have(self, source: Source, pieces: PieceSet) -> bool:
         """Note that a peer has more pieces, which exist: one HAVE or several.
@@ -229,7 +229,7 @@ class Ledger:
         return (
             (not source.choked or source.fast_pieces & new != 0)
             and source.in_flight <= source.low_water
-            and self._planner.nourish(source, new)
+            and self._planner.gained_pieces(source, new)
         )
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  the fact itself
@@ -243,7 +243,7 @@ class Ledger:
         source.review()
         if choked and not fast:
             self._in_flight.drop_all(source, self._now)
-        self._planner.feed(source)
+        self._planner.reconsider(source)
 
     def allow_fast(self, key: int, piece: int) -> None:
         """Note that a peer would send `piece` even while it chokes us (BEP 6)."""
@@ -256,7 +256,7 @@ class Ledger:
                 source.fast_pieces = most
             elif source.fast_pieces & most == most:
                 self._fast_pieces = source.fast_pieces
-            self._planner.feed(source)
+            self._planner.reconsider(source)
 
     def suggest(self, key: int, piece: int) -> None:
         """Note that a peer would like us to fetch `piece` of it (BEP 6)."""
@@ -268,7 +268,7 @@ class Ledger:
         source = self._sources[key]
         source.queue_limit = max(1, min(blocks, MAX_QUEUE_LIMIT))
         source.resize(source.window)
-        self._planner.feed(source)
+        self._planner.reconsider(source)
 
     # Asking
 
@@ -328,9 +328,9 @@ class Ledger:
                 in_flight = source.in_flight = source.in_flight - count
                 source.delivered(ask, count, length, now)
                 if in_flight <= source.low_water:
-                    self._planner.hungry[key] = source
+                    self._planner.ready[key] = source
                     if not in_flight:
-                        source.rest(now)
+                        source.stop_clock(now)
                 state.receive(source.identity, blocks)
                 return self._accept(state, length)
         blocks = self.lengths.blocks_between(piece, begin, length)
@@ -364,7 +364,7 @@ class Ledger:
         ask = source.find_ask(piece, blocks)
         asked = source.take_asked(piece, blocks)
         late = source.take_late(piece, blocks)
-        known = asked | late | source.take_pardoned(piece, blocks)
+        known = asked | late | source.take_excused(piece, blocks)
         if not blocks or known != blocks:
             if asked:
                 self._in_flight.release(piece, asked)
@@ -430,7 +430,7 @@ class Ledger:
         was_full = self._states.is_full
         self._states.end_verification(piece, passed=True)
         if self._paroles or was_full != self._states.is_full:
-            self._planner.stir()
+            self._planner.reconsider_all()
         else:
             self._planner.ask_again()
         parole = self._paroles.pop(piece, None)
@@ -444,7 +444,7 @@ class Ledger:
         `digests` are the SHA-1 of what its 16 KiB blocks held. Returns identities to ban.
         """
         state = self._states.end_verification(piece, passed=False)
-        self._planner.stir()
+        self._planner.reconsider_all()
         senders = state.senders()
         parole = self._paroles.get(piece)
         if parole is None:
@@ -460,7 +460,7 @@ class Ledger:
         """Note that verified pieces are right no longer: they are wanted again."""
         self._states.lose(pieces)
         for source in self._sources.values():
-            self._planner.feed(source)
+            self._planner.reconsider(source)
 
     def regain(self, pieces: PieceSet) -> None:
         """Note that missing pieces are here after all, though nobody sent them."""
@@ -475,7 +475,7 @@ class Ledger:
                 source.banned = True
                 source.review()
                 self._in_flight.drop_all(source, self._now)
-                self._planner.feed(source)
+                self._planner.reconsider(source)
         return new
 
     # Time

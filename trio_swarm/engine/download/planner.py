@@ -17,9 +17,9 @@ from trio_swarm.engine.download.buffer_shares import BufferShares
 from trio_swarm.engine.download.busy_peers import BusyPeers, view_of
 from trio_swarm.engine.download.endgame import STALL_GAIN, TAIL_GAIN, find_duplicates
 from trio_swarm.engine.download.outcomes import Grant
+from trio_swarm.engine.download.parole import Trials
 from trio_swarm.engine.download.piece_states import PieceStates
 from trio_swarm.engine.download.source import Source
-from trio_swarm.engine.download.trials import Trials
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import BLOCK_LENGTH, BlockSet, lowest_blocks
 from trio_swarm.piece_sets import PieceSet
@@ -55,10 +55,10 @@ class Planner:
         self.expiry_at = math.inf
         """Not later than the first deadline of any peer."""
         # Each peer with room is in one of these (or in two, until the next plan sorts it):
-        self.hungry: dict[int, Source] = {}
+        self.ready: dict[int, Source] = {}
         """Those the next plan is about."""
         self._declined: dict[int, Source] = {}  # the strategy gave it nothing
-        self.barren: dict[int, Source] = {}
+        self.idle: dict[int, Source] = {}
         """Those that have nothing that may be given out."""
         self._states = states
         self._sources = sources
@@ -76,57 +76,57 @@ class Planner:
 
     # Who waits
 
-    def feed(self, source: Source) -> None:
+    def reconsider(self, source: Source) -> None:
         """Look again at a peer whose room or pieces changed."""
         key = source.key
         self._declined.pop(key, None)
-        self.barren.pop(key, None)
+        self.idle.pop(key, None)
         if source.in_flight <= source.low_water and source.room > 0:
-            self.hungry[key] = source
+            self.ready[key] = source
         else:
-            self.hungry.pop(key, None)
+            self.ready.pop(key, None)
         self._shares.due_at = -math.inf
 
     def forget(self, key: int) -> None:
         """Drop a peer that left."""
-        for waiting in (self.hungry, self._declined, self.barren):
+        for waiting in (self.ready, self._declined, self.idle):
             waiting.pop(key, None)
         self._shares.due_at = -math.inf
 
     def ask_again(self) -> None:
         """Ask about those peers to which the strategy gave nothing: something has changed."""
         if self._declined and self._states.can_give:
-            self.hungry.update(self._declined)
+            self.ready.update(self._declined)
             self._declined.clear()
 
-    def stir(self) -> None:
+    def reconsider_all(self) -> None:
         """Look again at everyone with room: more may be given out than before."""
         if self._states.can_give:
             self.ask_again()
-            if self.barren:
+            if self.idle:
                 assignable = self._states.assignable()
-                fed = [s for s in self.barren.values() if s.askable() & assignable]
-                for source in fed:
-                    self.hungry[source.key] = self.barren.pop(source.key)
+                found = [s for s in self.idle.values() if s.askable() & assignable]
+                for source in found:
+                    self.ready[source.key] = self.idle.pop(source.key)
 
-    def nourish(self, source: Source, pieces: PieceSet) -> bool:
+    def gained_pieces(self, source: Source, pieces: PieceSet) -> bool:
         """Look again at a peer that has more pieces; returns whether it waited for them."""
         key = source.key
-        if not pieces & self._states.assignable() & source.askable() or key not in self.barren:
+        if not pieces & self._states.assignable() & source.askable() or key not in self.idle:
             return False
-        self.hungry[key] = self.barren.pop(key)
+        self.ready[key] = self.idle.pop(key)
         return True
 
     def is_due(self, now: float) -> bool:
         """Whether `plan` would have something to do now."""
-        if self.hungry and now < self._ask_again_at:
+        if self.ready and now < self._ask_again_at:
             # Where nothing can be given out, a peer with room can only help others, now and then.
-            return self._states.can_give or not self.barren or now >= self._tail_at
+            return self._states.can_give or not self.idle or now >= self._tail_at
         return now >= self.next_deadline()
 
     def next_deadline(self) -> float:
         """Return when `plan` is due though nothing happens; inf if never."""
-        if self.barren and self._is_tail():
+        if self.idle and self._is_tail():
             return min(self._ask_again_at, self._tail_at)
         return self._ask_again_at
 
@@ -137,11 +137,11 @@ class Planner:
         grants: list[Grant] = []
         if not self.is_due(now):
             return grants
-        if self.hungry or now >= self._ask_again_at:
+        if self.ready or now >= self._ask_again_at:
             self._ask_strategy(grants, now)
-        if self.barren and self._states.is_full and self._give_up_a_piece():
+        if self.idle and self._states.is_full and self._give_up_a_piece():
             self._ask_strategy(grants, now)
-        if self.barren and now >= self._tail_at and self._is_tail():
+        if self.idle and now >= self._tail_at and self._is_tail():
             self._help_the_slow(grants, now)
             self._tail_at = now + TAIL_INTERVAL
         return grants
@@ -149,19 +149,19 @@ class Planner:
     def _ask_strategy(self, grants: list[Grant], now: float) -> None:
         """Give room to the strategy until it declines or nothing is left to give."""
         states = self._states
-        hungry = self.hungry
+        ready = self.ready
         if self._declined:
-            hungry.update(self._declined)
+            ready.update(self._declined)
             self._declined.clear()
-        if len(hungry) == 1:
+        if len(ready) == 1:
             # The usual case in a swarm: what the one that sent something has besides, others send.
-            (source,) = hungry.values()
+            (source,) = ready.values()
             if not self._askable(source, states.assignable()):
-                self.barren[source.key] = source
-                hungry.clear()
+                self.idle[source.key] = source
+                ready.clear()
         before = len(grants)
         rounds = 0
-        while hungry and states.can_give:
+        while ready and states.can_give:
             if now >= self._shares.due_at or states.is_far != self._shares.is_far:
                 self._share_buffers(now)
             view = self._view(now)
@@ -176,25 +176,25 @@ class Planner:
             else:
                 self._keep_alive(view, grants, now)
             self._put_off(view)
-        if hungry and not states.can_give:
-            self.barren.update(hungry)
-            hungry.clear()
+        if ready and not states.can_give:
+            self.idle.update(ready)
+            ready.clear()
         self._ask_again_at = now + DECLINE_PAUSE if self._declined else math.inf
 
     def _put_off(self, view: SwarmView) -> None:
         """Let peers that were asked about, and still have room, wait for a change, or a while."""
-        hungry = self.hungry
+        ready = self.ready
         assignable = self._states.assignable()
         for peer in view.peers:
             key = peer.key
-            source = hungry.pop(key, None)
+            source = ready.pop(key, None)
             if source is not None and source.in_flight <= source.low_water and source.room > 0:
                 if source.in_flight == peer.in_flight + peer.room:
-                    hungry[key] = source  # it was offered less than it could take
+                    ready[key] = source  # it was offered less than it could take
                 elif self._askable(source, assignable):
                     self._declined[key] = source
                 else:
-                    self.barren[key] = source
+                    self.idle[key] = source
 
     def _keep_alive(self, view: SwarmView, grants: list[Grant], now: float) -> None:
         """Assign in the place of a strategy that assigns nothing for too long."""
@@ -210,7 +210,7 @@ class Planner:
         sources = self._sources.values()
         are_other = self._shares.divide(
             sources,
-            self.hungry,
+            self.ready,
             now,
             is_far=self._states.is_far,
             remaining=self._states.remaining,
@@ -222,16 +222,16 @@ class Planner:
             if (
                 source.in_flight <= source.low_water
                 and source.room > 0
-                and key not in self.barren
+                and key not in self.idle
                 and key not in self._declined
             ):
-                self.hungry[key] = source
+                self.ready[key] = source
 
     def _view(self, now: float) -> SwarmView | None:
         """Return the snapshot for the strategy, or None if nothing can be assigned."""
         states = self._states
         lengths = states.lengths
-        hungry = self.hungry
+        ready = self.ready
         assignable = states.assignable()
         capacity = states.capacity()
         is_far = states.is_far
@@ -243,14 +243,14 @@ class Planner:
         for source in waiting:
             key = source.key
             room = min(source.room, source.hand_out) if is_shared else source.room
-            self.barren.pop(key, None)
+            self.idle.pop(key, None)
             if room <= 0:
-                hungry.pop(key, None)
+                ready.pop(key, None)
                 continue
             askable = self._askable(source, assignable)
             if not askable:
-                if hungry.pop(key, None) is not None:
-                    self.barren[key] = source
+                if ready.pop(key, None) is not None:
+                    self.idle[key] = source
                 continue
             asked.append((source.order, view_of(source, askable, room, states.every, now)))
             if is_far or is_short:
@@ -272,29 +272,29 @@ class Planner:
             piece_count=lengths.piece_count,
             remaining=states.remaining,
             now=now,
-            busy=BusyPeers(self._sources, peers, hungry, states.every, now),
+            busy=BusyPeers(self._sources, peers, ready, states.every, now),
         )
 
     def _in_turn(self, capacity: int) -> list[Source]:
-        """Return the peers to ask about: all that are hungry, those first that run dry first.
+        """Return the peers to ask about: all that are ready, those first that run dry first.
 
         If buffers are short, then those with less appetite: shares are small, so that a decision
-        for each that is hungry would be one for a few blocks.
+        for each that is ready would be one for a few blocks.
         """
-        waiting = list(self.hungry.values())
+        waiting = list(self.ready.values())
         if len(waiting) > 1 and capacity < sum(source.limit for source in waiting):
             waiting.sort(key=_seconds_in_flight)
         if self._shares.is_short:
-            peckish = [
+            partly_idle = [
                 source
                 for key, source in self._sources.items()
                 if source.limit - source.in_flight >= source.hand_out
                 and source.serves
-                and key not in self.hungry
-                and key not in self.barren
+                and key not in self.ready
+                and key not in self.idle
             ]
-            peckish.sort(key=_seconds_in_flight)
-            waiting += peckish
+            partly_idle.sort(key=_seconds_in_flight)
+            waiting += partly_idle
         return waiting
 
     def _askable(self, source: Source, assignable: PieceSet) -> PieceSet:
@@ -337,7 +337,7 @@ class Planner:
 
     def cancel(self, source: Source, piece: int, blocks: BlockSet) -> None:
         """Tell a peer that it need not send `blocks`, which are out of flight already."""
-        source.pardon(piece, blocks)
+        source.excuse(piece, blocks)
         key = source.key
         self.cancels.extend(Grant(key, run) for run in self._states.lengths.runs(piece, blocks))
 
@@ -349,7 +349,7 @@ class Planner:
         return (states.is_full or not states.can_give) and not self._declined
 
     def _help_the_slow(self, grants: list[Grant], now: float) -> None:
-        helpers = [source for source in self.barren.values() if source.room > 0]
+        helpers = [source for source in self.idle.values() if source.room > 0]
         duplicates = list(
             find_duplicates(
                 helpers,
@@ -385,7 +385,7 @@ class Planner:
             if any(state.verifying for state in states.open.values()):
                 return False
         untouched = states.untouched
-        if not any(untouched & source.askable() for source in self.barren.values()):
+        if not any(untouched & source.askable() for source in self.idle.values()):
             return False
         if orphans or not states.reopen():
             victim = states.least_of(orphans or states.started)
@@ -394,7 +394,7 @@ class Planner:
             if victim.index in self.paroles:
                 self.paroles[victim.index].owner = None
             states.close(victim)
-        self.stir()
+        self.reconsider_all()
         return True
 
 

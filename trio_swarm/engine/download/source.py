@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Final
 
 from trio_swarm.compiler_hints import mypyc_attr
-from trio_swarm.engine.download.asks import Ask, take_blocks
 from trio_swarm.engine.lengths import BLOCK_LENGTH, BlockSet
 from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.piece_sets import PieceSet
@@ -70,8 +69,26 @@ _LATE: Final = 1.3
 _UNKNOWN_RESPONSE: Final = 0.5
 """Seconds guessed for the response of a peer that has never delivered."""
 
-_MAX_PARDONED: Final = 4096
+_MAX_EXCUSED: Final = 4096
 """Pieces of which blocks are remembered that were asked once and are not expected any more."""
+
+
+@mypyc_attr(acyclic=True)
+class Ask:
+    """Blocks of one piece asked of one peer at one time; `blocks` shrinks as they arrive."""
+
+    __slots__ = ("at", "blocks", "deadline", "idle", "piece")
+
+    def __init__(
+        self, piece: int, blocks: BlockSet, *, at: float, deadline: float, idle: bool
+    ) -> None:
+        self.piece = piece
+        self.blocks = blocks
+        self.at = at
+        self.deadline = deadline
+        self.idle = idle
+        """Nothing else was in flight: its response time is a round trip."""
+
 
 NO_ASKS: Final[list[Ask]] = []
 """What nearly all peers have: one list for all of them, which is never written to."""
@@ -92,6 +109,7 @@ class Source:
         "banned",
         "choked",
         "duplicate",
+        "excused",
         "fast_pieces",
         "hand_out",
         "horizon",
@@ -109,7 +127,6 @@ class Source:
         "low_water",
         "measured_at",
         "order",
-        "pardoned",
         "paused",
         "paused_until",
         "pauses",
@@ -172,7 +189,7 @@ class Source:
         """When the first of them was asked."""
         self.late_until = 0.0
         """When they are written off."""
-        self.pardoned = _NO_BLOCKS
+        self.excused = _NO_BLOCKS
         """Blocks it was asked and released from: their arrival is no fault."""
         self.paused_until = 0.0
         self.pauses = 0
@@ -273,7 +290,7 @@ class Source:
             rtt = self.rtt
             self.rtt = rtt + (response - rtt) / 4 if 0.0 < rtt < response else response
         if self.pauses:
-            self.forgive()
+            self.trust_again()
         horizon = self.horizon
         if self.rtt * HORIZON_RTTS > horizon:
             horizon = min(MAX_HORIZON, self.rtt * HORIZON_RTTS)
@@ -294,7 +311,7 @@ class Source:
         self.received += nbytes
         self.response = now - self.late_since
         self.late_until = now + max(DEBT, 2.0 * self.response)
-        self.forgive()
+        self.trust_again()
 
     def snub(self, now: float) -> None:
         """Ask one block of it at a time, after a while, until it delivers: it keeps us waiting."""
@@ -341,12 +358,12 @@ class Source:
             del asks[0]
         return first
 
-    def rest(self, now: float) -> None:
+    def stop_clock(self, now: float) -> None:
         """Stop its clock if nothing is expected of it."""
         if not self.in_flight and not self.late and self.idle_since == math.inf:
             self.idle_since = now
 
-    def forgive(self) -> None:
+    def trust_again(self) -> None:
         """Treat it as a new peer: it delivers again."""
         self.snubbed = False
         self.pauses = 0
@@ -387,16 +404,16 @@ class Source:
         left = ahead * BLOCK_LENGTH / self.speed
         return max(left, age) if age > 1.0 + 2.0 * self.response else left
 
-    def pardon(self, piece: int, blocks: BlockSet) -> None:
+    def excuse(self, piece: int, blocks: BlockSet) -> None:
         """Remember that `blocks` may arrive although nobody waits for them."""
-        pardoned = self.pardoned
-        if pardoned is _NO_BLOCKS:
-            self.pardoned = pardoned = {}
-        pardoned[piece] = pardoned.get(piece, 0) | blocks
-        if len(pardoned) > _MAX_PARDONED:
-            del pardoned[next(iter(pardoned))]
+        excused = self.excused
+        if excused is _NO_BLOCKS:
+            self.excused = excused = {}
+        excused[piece] = excused.get(piece, 0) | blocks
+        if len(excused) > _MAX_EXCUSED:
+            del excused[next(iter(excused))]
 
-    def owe(self, piece: int, blocks: BlockSet) -> None:
+    def mark_overdue(self, piece: int, blocks: BlockSet) -> None:
         """Note that `blocks` went back to the pool, and may still come."""
         late = self.late
         if late is _NO_BLOCKS:
@@ -408,16 +425,16 @@ class Source:
         late, self.late = self.late, _NO_BLOCKS
         return late
 
-    def take_pardoned(self, piece: int, blocks: BlockSet) -> BlockSet:
-        """Return which of `blocks` were pardoned, and forget them."""
-        taken = take_blocks(self.pardoned, piece, blocks)
-        if not self.pardoned:
-            self.pardoned = _NO_BLOCKS
+    def take_excused(self, piece: int, blocks: BlockSet) -> BlockSet:
+        """Return which of `blocks` were excused, and forget them."""
+        taken = _take_blocks(self.excused, piece, blocks)
+        if not self.excused:
+            self.excused = _NO_BLOCKS
         return taken
 
     def take_late(self, piece: int, blocks: BlockSet) -> BlockSet:
         """Return which of `blocks` it owes beyond their deadline, and forget them."""
-        taken = take_blocks(self.late, piece, blocks)
+        taken = _take_blocks(self.late, piece, blocks)
         if not self.late:
             self.late = _NO_BLOCKS
         return taken
@@ -447,3 +464,15 @@ class Source:
             if ask.piece == piece and ask.blocks & blocks:
                 return ask
         return None
+
+
+def _take_blocks(held: dict[int, BlockSet], piece: int, blocks: BlockSet) -> BlockSet:
+    """Return which of `blocks` are in `held` (piece → blocks), and take them out of it."""
+    present = held.get(piece, 0)
+    found = present & blocks
+    if found:
+        if found == present:
+            del held[piece]
+        else:
+            held[piece] = present ^ found
+    return found

@@ -9,12 +9,12 @@ from trio_swarm.engine.upload.serving import DRY_INTERVAL, REVEAL_INTERVAL, STEE
 class RevealTimes:
     """`sooner` is called when `due_at` has become earlier; times are in seconds."""
 
-    __slots__ = ("_is_dry", "_is_steering", "_is_stirred", "_looked_at", "_sooner")
+    __slots__ = ("_has_changed", "_is_dry", "_is_steering", "_looked_at", "_sooner")
 
     def __init__(self, sooner: Callable[[], None]) -> None:
         self._sooner = sooner
         self._is_steering = False
-        self._is_stirred = False
+        self._has_changed = False
         self._is_dry = False
         self._looked_at = -math.inf
 
@@ -27,7 +27,7 @@ class RevealTimes:
     def due_at(self) -> float:
         """When to look; inf: not before something happens."""
         rest = DRY_INTERVAL if self._is_dry else REVEAL_INTERVAL
-        if self._is_stirred:
+        if self._has_changed:
             return self._looked_at + rest
         if self._is_steering:
             return self._looked_at + rest + STEERING_INTERVAL
@@ -36,12 +36,12 @@ class RevealTimes:
     def steer(self) -> None:
         """Note that something is kept from somebody now."""
         self._is_steering = True
-        self.stir()
+        self.note_change()
 
-    def stir(self) -> None:
+    def note_change(self) -> None:
         """Note that something has changed; of no interest while nothing is kept from anybody."""
-        if self._is_steering and not self._is_stirred:
-            self._is_stirred = True
+        if self._is_steering and not self._has_changed:
+            self._has_changed = True
             self._sooner()
 
     def run_dry(self) -> None:
@@ -54,4 +54,4 @@ class RevealTimes:
         """Note a look, and whether there is anything to look for later."""
         self._looked_at = now
         self._is_steering = is_steering
-        self._is_stirred = self._is_dry = False
+        self._has_changed = self._is_dry = False

@@ -154,7 +154,7 @@ class Uploads(Generic[P]):
         del self.peers[key]
         self._waiting.pop(key, None)
         self._peer_views = self._view = None
-        self.times.stir()
+        self.times.note_change()
 
     # --- what to reveal ---------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class Uploads(Generic[P]):
         self._view = None
         times = self.times
         if times.is_steering:
-            times.stir()
+            times.note_change()
             if not peer.upload_queue and not any(
                 other.upload_queue for other in self.peers.values()
             ):
@@ -293,7 +293,7 @@ class Uploads(Generic[P]):
             elif peer.peer_interested:
                 peer.waiting_since = now
             self._changed(peer)
-            self.times.stir()
+            self.times.note_change()
 
     # --- what strategies see ----------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ class _Seen:
         """Tell the seeders, after the last event."""
         self._seeders.mark(self.course, self._held)
 
-    def apply(self, event: ev.Event) -> None:
+    def apply(self, event: ev.Record) -> None:
         course = self.course
         at = event.at / 1e6
         match event:

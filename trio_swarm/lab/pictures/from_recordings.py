@@ -155,7 +155,7 @@ def _meet(
 
 def _shifted(
     number: int, recording: Recording, start: int
-) -> Iterator[tuple[int, int, int, ev.Event]]:
+) -> Iterator[tuple[int, int, int, ev.Record]]:
     """Yield (time by the common clock, recording, place in it, event)."""
     for place, event in enumerate(recording.events):
         yield start + event.at, number, place, event
@@ -209,7 +209,7 @@ class _Telling:
         """Tell the seeders, after the last event."""
         self._seeders.mark(self.course, self._held)
 
-    def apply(self, microseconds: int, number: int, place: int, event: ev.Event) -> None:
+    def apply(self, microseconds: int, number: int, place: int, event: ev.Record) -> None:
         at = microseconds / 1e6
         key: int | None = getattr(event, "peer", None)
         if key is not None:
@@ -224,7 +224,7 @@ class _Telling:
         if place == self._lasts[number]:
             self._lost_sight(at, number)
 
-    def _of_peer(self, at: float, by: int, number: int, event: ev.Event) -> None:
+    def _of_peer(self, at: float, by: int, number: int, event: ev.Record) -> None:
         blocks = self.course.blocks
         match event:
             case ev.Arrived():

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from trio_swarm.engine.lengths import BLOCK_LENGTH, Lengths
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.recording import Event, Recording, RecordingError
+from trio_swarm.recording import Record, Recording, RecordingError
 from trio_swarm.recording import records as ev
 from trio_swarm.recording.story.history import History, PeerHistory
 
@@ -79,7 +79,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     have: PieceSet
     open_pieces: int
     sources: dict[int, Source]
-    script: list[Event]
+    script: list[Record]
     """What peers did by themselves, in order: they came, got pieces, choked, went."""
     verify_seconds: float
     """From the last block of a piece until it was verified."""
@@ -197,7 +197,7 @@ class _Verifications:
         self._last: dict[int, float] = {}
         self.seconds: list[float] = []
 
-    def count(self, event: Event) -> None:
+    def count(self, event: Record) -> None:
         if isinstance(event, ev.Arrived):
             if event.again < event.length:
                 self._last[event.piece] = event.at / 1e6
@@ -264,7 +264,7 @@ def measure(recording: Recording) -> Measured:
     )
 
 
-def _until_end(events: Sequence[Event]) -> Sequence[Event]:
+def _until_end(events: Sequence[Record]) -> Sequence[Record]:
     """Return the events up to the completion, or until we began to leave."""
     for index, event in enumerate(events):
         if isinstance(event, ev.Completed):
@@ -277,7 +277,7 @@ def _until_end(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def _look_who_is_done(
-    event: Event, peers: Mapping[int, PeerHistory], watched: Mapping[int, _Watched], now: float
+    event: Record, peers: Mapping[int, PeerHistory], watched: Mapping[int, _Watched], now: float
 ) -> None:
     match event:
         case ev.Cancelled():

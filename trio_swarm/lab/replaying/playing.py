@@ -14,7 +14,7 @@ from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import BlockRun
 from trio_swarm.lab.replaying.measuring import Measured, Source
 from trio_swarm.lab.simulator.timeline import Timeline
-from trio_swarm.recording import Event
+from trio_swarm.recording import Record
 from trio_swarm.recording import records as ev
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.decision_count import DecisionCount
@@ -190,7 +190,7 @@ class _Replay:
 
     # What peers do by themselves
 
-    def _act(self, event: Event) -> None:
+    def _act(self, event: Record) -> None:
         ledger = self._ledger
         now = self._timeline.now
         self._is_to_plan = True
@@ -215,7 +215,7 @@ class _Replay:
             case _:
                 pass  # of one that left before, in a file that is not ours
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: Record) -> None:
         ledger = self._ledger
         match event:
             case ev.Held():

@@ -3,7 +3,7 @@
 from trio_swarm.lab.simulator.recording import Recordings
 from trio_swarm.lab.simulator.results import PeerResult, SwarmResult
 from trio_swarm.lab.simulator.scenario import Network, PeerSpec, Scenario, StrategySet, strategies
-from trio_swarm.lab.simulator.swarm import Swarm, simulate
+from trio_swarm.lab.simulator.swarm import SimulatedSwarm, simulate
 
 __all__ = [
     "Network",
@@ -11,8 +11,8 @@ __all__ = [
     "PeerSpec",
     "Recordings",
     "Scenario",
+    "SimulatedSwarm",
     "StrategySet",
-    "Swarm",
     "SwarmResult",
     "simulate",
     "strategies",

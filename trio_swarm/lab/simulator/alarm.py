@@ -3,11 +3,11 @@
 import math
 
 from trio_swarm.compiler_hints import mypyc_attr
-from trio_swarm.lab.simulator.timeline import Event, Timeline
+from trio_swarm.lab.simulator.timeline import Timeline, TimelineEvent
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Alarm(Event):
+class Alarm(TimelineEvent):
     """Calls `ring` at the time it was set to, and sometimes too early: it is to look whether.
 
     A timeline takes nothing back. So that thousands of alarms that are put off again and again do

@@ -31,7 +31,7 @@ from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.schedulers.api import UploadRequest
 
 if TYPE_CHECKING:
-    from trio_swarm.lab.simulator.peer import Peer
+    from trio_swarm.lab.simulator.peer import SimulatedPeer
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class Neighbour(End):
 
     def __init__(
         self,
-        peer: "Peer",
+        peer: "SimulatedPeer",
         key: int,
         now: float,
         *,

@@ -29,7 +29,7 @@ from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.rarest_first import RarestFirst
 
 if TYPE_CHECKING:
-    from trio_swarm.lab.simulator.swarm import Swarm
+    from trio_swarm.lab.simulator.swarm import SimulatedSwarm
 
 MIN_OPEN_PIECES: Final = 4
 MAX_OPEN_PIECES: Final = 4096
@@ -54,12 +54,12 @@ _no_timer = float
 """Returns 0.0: how long a decision takes must not decide anything here."""
 
 
-class Peer:
+class SimulatedPeer:
     """Its end of every connection is in `neighbours`, by the other peer's index."""
 
     def __init__(
         self,
-        swarm: "Swarm",
+        swarm: "SimulatedSwarm",
         index: int,
         strategies: StrategySet,
         rng: random.Random,
@@ -203,7 +203,7 @@ class Peer:
                     complete.append(end)
         if is_awaited:
             swarm.replan(self)
-        self.uploads.times.stir()
+        self.uploads.times.note_change()
         for end in complete:
             self._is_complete(end)
 
@@ -211,7 +211,7 @@ class Peer:
         """Look again at what a peer is good for."""
         self.swarm.replan(self)
         self.swarm.wake(neighbour)
-        self.uploads.times.stir()
+        self.uploads.times.note_change()
         if self.ledger.pieces_of(neighbour.key) == self.every:
             self._is_complete(neighbour)
 
@@ -349,7 +349,7 @@ class Peer:
 
         A peer that may have a slot at once is not kept waiting.
         """
-        self.uploads.times.stir()
+        self.uploads.times.note_change()
         if neighbour.peer_interested and not neighbour.should_unchoke:
             others = self.neighbours.values()
             taken = sum([each.should_unchoke and each.peer_interested for each in others])

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from trio_swarm.lab.simulator.alarm import Alarm
-from trio_swarm.lab.simulator.timeline import Event, Timeline
+from trio_swarm.lab.simulator.timeline import Timeline, TimelineEvent
 
 if TYPE_CHECKING:
-    from trio_swarm.lab.simulator.peer import Peer
+    from trio_swarm.lab.simulator.peer import SimulatedPeer
 
 
 class _PeerAlarm(Alarm):
@@ -14,7 +14,7 @@ class _PeerAlarm(Alarm):
 
     __slots__ = ("_peer",)
 
-    def __init__(self, timeline: Timeline, peer: "Peer") -> None:
+    def __init__(self, timeline: Timeline, peer: "SimulatedPeer") -> None:
         super().__init__(timeline)
         self._peer = peer
 
@@ -59,12 +59,12 @@ class RevealAlarm(_PeerAlarm):
         self._peer.reveal()
 
 
-class Verification(Event):
+class Verification(TimelineEvent):
     """The end of hashing a piece."""
 
     __slots__ = ("_peer", "_piece")
 
-    def __init__(self, peer: "Peer", piece: int) -> None:
+    def __init__(self, peer: "SimulatedPeer", piece: int) -> None:
         self._peer = peer
         self._piece = piece
 

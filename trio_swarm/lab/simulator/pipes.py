@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.lab.simulator.messages import Message
-from trio_swarm.lab.simulator.timeline import Event, Timeline
+from trio_swarm.lab.simulator.timeline import Timeline, TimelineEvent
 
 FREE_BACKLOG: Final = 0.05
 """Seconds of bytes that may wait for a downlink before senders hold back."""
@@ -49,7 +49,7 @@ class End:
         raise NotImplementedError
 
 
-class _Delivery(Event):
+class _Delivery(TimelineEvent):
     """Messages that arrive."""
 
     __slots__ = ("_messages", "_receiver")
@@ -131,7 +131,7 @@ class Downlink:
         return max(end, free_at)
 
 
-class Uplink(Event):
+class Uplink(TimelineEvent):
     """The sending link of one peer; `rate` is in bytes/s, and may be infinite."""
 
     __slots__ = ("_nbytes", "_ring", "_sending", "_timeline", "on_sent", "quantum", "rate", "sent")

@@ -9,8 +9,8 @@ from trio_swarm.lab.simulator.playback import Audience, Playback, audience_of, w
 from trio_swarm.lab.simulator.scenario import Role
 
 if TYPE_CHECKING:
-    from trio_swarm.lab.simulator.peer import Peer
-    from trio_swarm.lab.simulator.swarm import Swarm
+    from trio_swarm.lab.simulator.peer import SimulatedPeer
+    from trio_swarm.lab.simulator.swarm import SimulatedSwarm
 
 
 class PeerResult(Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class SwarmResult(Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def result_of(swarm: "Swarm") -> SwarmResult:
+def result_of(swarm: "SimulatedSwarm") -> SwarmResult:
     """Return the result of a run that is over."""
     end = swarm.timeline.now
     results = [_peer_result(peer) for peer in swarm.peers]
@@ -111,7 +111,7 @@ def result_of(swarm: "Swarm") -> SwarmResult:
     )
 
 
-def _peer_result(peer: "Peer") -> PeerResult:
+def _peer_result(peer: "SimulatedPeer") -> PeerResult:
     spec = peer.spec
     is_seeder = spec.role == "seeder"
     finished_at = spec.joins_at if is_seeder else peer.finished_at
@@ -130,7 +130,7 @@ def _peer_result(peer: "Peer") -> PeerResult:
     )
 
 
-def _playback(peer: "Peer") -> Playback | None:
+def _playback(peer: "SimulatedPeer") -> Playback | None:
     swarm = peer.swarm
     scenario = swarm.scenario
     if scenario.playback is None or swarm.piece_times is None:
@@ -152,7 +152,7 @@ def _percentile(ascending: list[float], part: float) -> float:
     return ascending[max(0, math.ceil(part * len(ascending)) - 1)]
 
 
-def _utilisation(swarm: "Swarm", end: float) -> float:
+def _utilisation(swarm: "SimulatedSwarm", end: float) -> float:
     could = did = 0.0
     for peer in swarm.peers:
         if peer.serves and peer.spec.up < math.inf:

@@ -8,7 +8,7 @@ from typing import Final
 
 from trio_swarm.lab.simulator.messages import HeardHaves
 from trio_swarm.lab.simulator.neighbour import Neighbour
-from trio_swarm.lab.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, Peer
+from trio_swarm.lab.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, SimulatedPeer
 from trio_swarm.lab.simulator.pipes import End, Pipe, Receiving
 from trio_swarm.lab.simulator.playback import PieceTimes
 from trio_swarm.lab.simulator.racks import Crossing, CrossingPipe, trunks
@@ -40,13 +40,13 @@ def simulate(
     recordings: Recordings | None = None,
 ) -> SwarmResult:
     """Play a scenario to the end: all leechers are complete or gone, or nothing moves any more."""
-    swarm = Swarm(
+    swarm = SimulatedSwarm(
         scenario, strategy_set or strategies(), seed=seed, sink=sink, recordings=recordings
     )
     return swarm.run()
 
 
-class Swarm:
+class SimulatedSwarm:
     """See `simulate`; a test may look at the peers afterwards."""
 
     def __init__(
@@ -79,11 +79,13 @@ class Swarm:
         self._requests: dict[tuple[int, int, int], UploadRequest] = {}
         self.wake_later: Callable[[Neighbour], None] = self.wake
         """`wake` as an object: one for all peers."""
-        self._to_choke: list[Peer] = []
-        self._to_plan: list[Peer] = []
+        self._to_choke: list[SimulatedPeer] = []
+        self._to_plan: list[SimulatedPeer] = []
         self._to_speak: list[Neighbour] = []
         rng = random.Random(f"{seed}/peers")  # one for all: each takes 2.5 KB
-        self.peers = [Peer(self, index, strategy_set, rng) for index in range(len(scenario.peers))]
+        self.peers = [
+            SimulatedPeer(self, index, strategy_set, rng) for index in range(len(scenario.peers))
+        ]
         self._unfinished = sum(spec.role != "seeder" for spec in scenario.peers)
         self._seen = 0
         for peer in self.peers:
@@ -119,7 +121,7 @@ class Swarm:
 
     # --- coming and going -------------------------------------------------------------------------
 
-    def _join(self, peer: Peer) -> None:
+    def _join(self, peer: SimulatedPeer) -> None:
         peer.is_here = True
         here = [each for each in self.peers if each.is_here and each is not peer]
         count = self.scenario.neighbours
@@ -130,7 +132,7 @@ class Swarm:
                 delay = HANDSHAKES * self._latency(peer, other)
                 self.timeline.at(self.timeline.now + delay, self._connect, peer, other)
 
-    def _latency(self, one: Peer, other: Peer) -> float:
+    def _latency(self, one: SimulatedPeer, other: SimulatedPeer) -> float:
         pair = (min(one.index, other.index), max(one.index, other.index))
         special = self.scenario.network.pair_latency.get(pair)
         if special is not None:
@@ -139,7 +141,7 @@ class Swarm:
         own = one.spec.latency + other.spec.latency
         return own if trunk is None else own + trunk.latency
 
-    def _connect(self, one: Peer, other: Peer) -> None:
+    def _connect(self, one: SimulatedPeer, other: SimulatedPeer) -> None:
         if not (one.is_here and other.is_here) or other.index in one.neighbours:
             return
         if one.ledger.is_complete and other.ledger.is_complete:
@@ -198,7 +200,7 @@ class Swarm:
         """Note that one more peer is complete; the run ends with the last."""
         self._count_down()
 
-    def gone(self, peer: Peer) -> None:
+    def gone(self, peer: SimulatedPeer) -> None:
         """Note that a peer went."""
         self.trace.left(self.timeline.now, peer.index)
         if peer.ledger.wanted:
@@ -258,13 +260,13 @@ class Swarm:
 
     # --- decisions of one moment ----------------------------------------------------------------
 
-    def rechoke(self, peer: Peer) -> None:
+    def rechoke(self, peer: SimulatedPeer) -> None:
         """Have a peer decide whom to unchoke."""
         if not peer.is_to_choke:
             peer.is_to_choke = True
             self._to_choke.append(peer)
 
-    def replan(self, peer: Peer) -> None:
+    def replan(self, peer: SimulatedPeer) -> None:
         """Have a peer decide what to ask."""
         if not peer.is_to_plan:
             peer.is_to_plan = True

@@ -7,7 +7,7 @@ from trio_swarm.compiler_hints import mypyc_attr
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Event:
+class TimelineEvent:
     """What is to happen at some time.
 
     Those there are thousands of have a class of their own: an object that knows what to do takes a
@@ -21,7 +21,7 @@ class Event:
         raise NotImplementedError
 
 
-class _Call(Event):
+class _Call(TimelineEvent):
     """Calls a function with some arguments."""
 
     __slots__ = ("_action", "_arguments")
@@ -46,7 +46,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._due: dict[float, list[Event]] = {}
+        self._due: dict[float, list[TimelineEvent]] = {}
         self._times: list[float] = []  # the keys of `_due`, as a heap
         self._is_over = False
 
@@ -54,7 +54,7 @@ class Timeline:
         """Call `action(*arguments)` at `when`, at once if that has passed."""
         self.add(when, _Call(action, arguments))
 
-    def add(self, when: float, event: Event) -> None:
+    def add(self, when: float, event: TimelineEvent) -> None:
         """Have an event happen at `when`, at once if that has passed."""
         now = self.now
         if when < now:  # noqa: PLR1730  max is a call, and this is the busiest line of all

@@ -104,7 +104,7 @@ class Story:
         self._recording = recording
         self._pending: list[ev.Decided] = []
 
-    def events(self) -> Iterator[ev.Event]:
+    def events(self) -> Iterator[ev.Record]:
         """Yield the events, each before it is applied."""
         pending = self._pending
         for event in self._recording.events:

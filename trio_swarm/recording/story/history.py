@@ -6,7 +6,7 @@ from trio_swarm.engine.download.availability import Availability
 from trio_swarm.engine.lengths import BlockRun, BlockSet, Lengths
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.recording import records as ev
-from trio_swarm.recording.records import Event, unpack
+from trio_swarm.recording.records import Record, unpack
 
 
 class PeerHistory:
@@ -113,7 +113,7 @@ class History:
         fewer = sum((held & others).bit_count() for held in rarity[1:count])
         return nobody, fewer, (rarity[count] & others).bit_count() if count else 0
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Record) -> None:
         """Take the next event."""
         self.at = event.at
         match event:
@@ -140,7 +140,7 @@ class History:
             case _:
                 self._apply_rare(event)
 
-    def _apply_rare(self, event: Event) -> None:
+    def _apply_rare(self, event: Record) -> None:
         count = self.lengths.piece_count
         match event:
             case ev.Began():
@@ -167,7 +167,7 @@ class History:
             case _:
                 self._apply_word(event)
 
-    def _apply_word(self, event: Event) -> None:
+    def _apply_word(self, event: Record) -> None:
         """Take what a peer said of itself, or of which it says too little."""
         match event:
             case ev.Choked():

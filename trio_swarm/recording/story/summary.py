@@ -87,7 +87,7 @@ class _Counts:
         self.failed = 0
         self.completed: float | None = None
 
-    def count(self, event: ev.Event) -> None:
+    def count(self, event: ev.Record) -> None:
         match event:
             case ev.Decided():
                 self.by[event.by] += 1

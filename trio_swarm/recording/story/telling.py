@@ -77,7 +77,7 @@ class _Teller:
 
     def _moment(
         self,
-        event: ev.Event,
+        event: ev.Record,
         what: What,
         peer: int | None,
         run: BlockRun | None = None,
@@ -113,7 +113,7 @@ class _Teller:
                     choice=choice,
                 )
 
-    def _of_run(self, event: ev.Event) -> Iterator[Moment]:
+    def _of_run(self, event: ev.Record) -> Iterator[Moment]:
         match event:
             case ev.Cancelled():
                 for peer, run in event.grants:
@@ -154,7 +154,7 @@ class _Teller:
         if event.peer == self._peer or (self._piece is not None and blocks):
             yield self._moment(event, what, event.peer, blocks=blocks)
 
-    def _of_peer(self, event: ev.Event) -> Iterator[Moment]:
+    def _of_peer(self, event: ev.Record) -> Iterator[Moment]:
         if self._peer is None or getattr(event, "peer", None) != self._peer:
             return
         match event:

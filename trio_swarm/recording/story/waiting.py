@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from trio_swarm.engine.lengths import BlockRun, BlockSet, Lengths
 from trio_swarm.recording import records as ev
-from trio_swarm.recording.records import Event
+from trio_swarm.recording.records import Record
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Waiting(Generic[T]):
         """Return what a peer was asked for."""
         return [ask for asks in self._asks.get(peer, {}).values() for ask in asks]
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Record) -> None:
         """Await what the event ends no longer."""
         match event:
             case ev.Arrived() | ev.Rejected() | ev.Withdrawn():
