@@ -12,6 +12,7 @@ from pipe_ends import End
 from shaped_links import MBIT
 from simulated_swarms import MIB
 from trio_swarm.schedulers.api import Assignment, SwarmView
+from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.simulator import PeerSpec, Scenario, Swarm, simulate, strategies
 from trio_swarm.simulator.messages import Message
 from trio_swarm.simulator.pipes import Downlink, Pipe, Receiving, Uplink
@@ -207,10 +208,10 @@ def test_a_strategy_is_told_of_racks_from_where_its_peer_is() -> None:
     assert labels_seen(here, PeerSpec(up=1.0)) == {}
     seen: list[Mapping[str, str]] = []
 
-    class Curious:
+    class Curious(RarestFirst):
         def assign(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
             seen.extend(peer.labels for peer in view.peers)
-            return []
+            return super().assign(view, rng)
 
     swarm = Swarm(
         replace(two_racks(8 * MBIT), max_seconds=2.0),
