@@ -19,6 +19,7 @@ from trio_swarm.lab.simulator.scenario import CrossLink, Network
 from trio_swarm.lab.simulator.timeline import Timeline
 from trio_swarm.lab.simulator.trace import BLOCK, PIECE
 from trio_swarm.schedulers.api import Assignment, SwarmView
+from trio_swarm.schedulers.rarest_first import RarestFirst
 
 QUANTUM = 16384
 Flow = tuple[int, int]
@@ -207,10 +208,10 @@ def test_a_strategy_is_told_of_racks_from_where_its_peer_is() -> None:
     assert labels_seen(here, PeerSpec(up=1.0)) == {}
     seen: list[Mapping[str, str]] = []
 
-    class Curious:
+    class Curious(RarestFirst):
         def assign(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
             seen.extend(peer.labels for peer in view.peers)
-            return []
+            return super().assign(view, rng)
 
     swarm = SimulatedSwarm(
         replace(two_racks(8 * MBIT), max_seconds=2.0),
