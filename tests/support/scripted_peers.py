@@ -14,6 +14,7 @@ import trio
 from local_swarm import Recorder, make_file, node
 from simulated_link import LinkEnd, PromptDisk, Watch, _Direction, _hand_over
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.protocol.wire import messages as msg
@@ -40,7 +41,12 @@ class ScriptedPeer:
             piece_count=info.piece_count, piece_length=info.piece_length, length=info.length
         )
         theirs = LinkEnd((f"127.0.1.{number}", number), there, back)
-        assert torrent.peer_set.admit(theirs, incoming, [], is_outgoing=False) is None
+        assert (
+            torrent.peer_set.admit(
+                Established(theirs, incoming, info.info_hash, []), is_outgoing=False
+            )
+            is None
+        )
         self.heard: list[msg.WireEvent] = []
 
     @property

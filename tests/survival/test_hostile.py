@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import trio
 
-import trio_swarm.node
 from hostile_peers import HostileSeeder, flush, hostile
 from local_swarm import HOST, Recorder, contents, make_file, node, until
 from swarm_processes import make_big_file, processes
 from trio_swarm import Node, events
 from trio_swarm.engine.lengths import BLOCK_LENGTH
+from trio_swarm.peer.transport import admission
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.extensions.handshake import (
     OUR_UT_METADATA,
@@ -235,8 +235,8 @@ async def test_peers_of_a_flash_crowd_do_not_push_each_other_out(
     tmp_path: Path, original: Path, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Only a slow machine takes longer for a handshake than this is by default.
-    monkeypatch.setattr(trio_swarm.node, "HURRIED_HANDSHAKE", 9.0)
-    crowd = 2 * trio_swarm.node.PENDING_HANDSHAKES + 1
+    monkeypatch.setattr(admission, "HURRIED_HANDSHAKE", 9.0)
+    crowd = 2 * admission.PENDING_HANDSHAKES + 1
     inside = 0
     everybody_in = trio.Event()
 

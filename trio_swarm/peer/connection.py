@@ -21,6 +21,7 @@ from trio_swarm.engine.read_turn import ReadTurn
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.hearing import handle
 from trio_swarm.peer.saying import greet, prepare
+from trio_swarm.peer.transport.errors import PeerClosedError
 from trio_swarm.peer.transport.sending import send_segments
 from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 
 LIMITED_READ_SECONDS = 0.05
 """Under a download limit one read takes at most what the limit allows in this time."""
-
-
-class PeerClosedError(Exception):
-    """The connection ended for a reason that is nobody's fault; `str` says which."""
 
 
 class PeerConnection:

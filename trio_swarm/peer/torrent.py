@@ -16,10 +16,11 @@ from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, Tri
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.download import Download
 from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.metadata import MetadataExchange
-from trio_swarm.peer.peer_set import PeerSet, first_leaf
+from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
     QUIET_PEERS,
@@ -32,6 +33,7 @@ from trio_swarm.peer.standstill import (
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
+from trio_swarm.peer.transport.errors import first_leaf
 from trio_swarm.peer.upload import Upload
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.addresses import Address
@@ -261,6 +263,7 @@ class Torrent:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
+                nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
                 nursery.start_soon(self._trackers.watch_name, name=f"watch the name {self.name}")
                 nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
