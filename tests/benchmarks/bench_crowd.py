@@ -98,7 +98,7 @@ class LightPeer:
         self._ahead -= len(data)
         self._missing[piece] -= len(data)
         if not self._missing[piece]:
-            self.wire.send_have(piece)
+            self.wire.send_haves(1 << piece)
 
     def _ask(self) -> None:
         while not self.wire.peer_choking and self._ahead < AHEAD and self._pieces:

@@ -19,6 +19,7 @@ from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
+from unusual_messages import send_block_data
 
 
 class ScriptedPeer:
@@ -84,7 +85,9 @@ class ScriptedPeer:
     def serve(self, event: msg.RequestReceived) -> None:
         """Send a block."""
         start = event.piece * self.info.piece_length + event.begin
-        self.wire.send_block_data(event.piece, event.begin, self.data[start : start + event.length])
+        send_block_data(
+            self.wire, event.piece, event.begin, self.data[start : start + event.length]
+        )
 
 
 @dataclass

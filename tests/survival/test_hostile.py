@@ -35,6 +35,7 @@ from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.storage import hash_share
+from unusual_messages import send_block_data
 
 MIB = 1 << 20
 SIZE = 6_000_000
@@ -80,7 +81,7 @@ async def spoil_one_block(
     at = 2 * BLOCK_LENGTH - request.begin
     if 0 <= at < len(data):
         data[at] ^= 1
-    wire.send_block_data(request.piece, request.begin, data)
+    send_block_data(wire, request.piece, request.begin, data)
 
 
 async def test_who_spoils_one_block_among_good_peers_is_banned_and_nobody_else(
@@ -109,14 +110,14 @@ async def test_who_spoils_one_block_among_good_peers_is_banned_and_nobody_else(
 async def send_too_little(
     seeder: HostileSeeder, _stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
-    wire.send_block_data(request.piece, request.begin, seeder.block(request)[:-1])
+    send_block_data(wire, request.piece, request.begin, seeder.block(request)[:-1])
 
 
 async def send_elsewhere(
     seeder: HostileSeeder, _stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
     other = (request.piece + 5) % (seeder.info.piece_count - 1)
-    wire.send_block_data(other, request.begin, seeder.block(request))
+    send_block_data(wire, other, request.begin, seeder.block(request))
 
 
 async def send_too_much(
@@ -162,7 +163,7 @@ async def flood_with_blocks(
     with suppress(*CONNECTION_ERRORS):
         while True:
             for piece in range(seeder.info.piece_count - 1):
-                wire.send_block_data(piece, request.begin, bytes(BLOCK_LENGTH))
+                send_block_data(wire, piece, request.begin, bytes(BLOCK_LENGTH))
             await flush(stream, wire)
 
 
@@ -170,7 +171,7 @@ async def die(
     seeder: HostileSeeder, stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
     """Send the block, and leave."""
-    wire.send_block_data(request.piece, request.begin, seeder.block(request))
+    send_block_data(wire, request.piece, request.begin, seeder.block(request))
     await flush(stream, wire)
     await stream.aclose()
 

@@ -94,20 +94,6 @@ class WireMessages:
         """Pieces of the torrent; None until `set_torrent`."""
         return self._limits.piece_count
 
-    @property
-    def max_request_length(self) -> int:
-        """Longest range the peer may ask for, bytes."""
-        return self._limits.max_request
-
-    @property
-    def max_block_length(self) -> int:
-        """Longest range we may ask for, bytes."""
-        return self._limits.max_block
-
-    def is_allowed_fast(self, piece: int) -> bool:
-        """Tell whether the peer serves this piece to us even while it chokes us."""
-        return piece in self._allowed_to_us
-
     # Limits and the torrent
 
     def allow_requests_up_to(self, length: int) -> None:
