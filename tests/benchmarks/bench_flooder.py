@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from trio_swarm import read_torrent
-from trio_swarm.protocol.extensions.handshake import OUR_UT_METADATA
+from trio_swarm.protocol.extensions.table import OUR_UT_METADATA
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import encode_handshake

@@ -17,19 +17,19 @@ from trio_swarm.engine.lengths import BLOCK_LENGTH
 from trio_swarm.peer.transport import admission
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.extensions.handshake import (
-    OUR_UT_METADATA,
-    UT_METADATA,
     ExtensionHandshake,
     encode_extension_handshake,
     parse_extension_handshake,
 )
 from trio_swarm.protocol.extensions.metadata import (
     METADATA_PIECE,
+    UT_METADATA,
     MetadataData,
     MetadataRequest,
     encode_metadata_message,
     parse_metadata_message,
 )
+from trio_swarm.protocol.extensions.table import OUR_UT_METADATA
 from trio_swarm.protocol.metainfo.torrent import Info, build_info
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.wire import messages as msg

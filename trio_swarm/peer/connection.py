@@ -27,9 +27,10 @@ from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.addresses import Address, format_address
-from trio_swarm.protocol.extensions.handshake import ExtensionHandshake, allowed_fast_set
+from trio_swarm.protocol.extensions.handshake import ExtensionHandshake
 from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.schedulers.api import UploadRequest
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.protocol.extensions.handshake import OUR_UT_METADATA, parse_extension_handshake
+from trio_swarm.protocol.extensions.handshake import parse_extension_handshake
+from trio_swarm.protocol.extensions.table import OUR_UT_METADATA
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
 from trio_swarm.schedulers.api import UploadRequest

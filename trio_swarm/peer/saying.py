@@ -8,12 +8,9 @@ from trio_swarm.engine.download.ledger import BlockRun
 from trio_swarm.engine.lengths import BLOCK_LENGTH
 from trio_swarm.engine.upload.serving import UPLOAD_BATCH, bytes_ahead, request_size
 from trio_swarm.peer.hearing import OWN_MAX_BLOCK, REQUEST_QUEUE
-from trio_swarm.protocol.extensions.handshake import (
-    OUR_UT_METADATA,
-    UT_METADATA,
-    ExtensionHandshake,
-    encode_extension_handshake,
-)
+from trio_swarm.protocol.extensions.handshake import ExtensionHandshake, encode_extension_handshake
+from trio_swarm.protocol.extensions.metadata import UT_METADATA
+from trio_swarm.protocol.extensions.table import OUR_UT_METADATA
 from trio_swarm.schedulers.api import UploadRequest
 
 if TYPE_CHECKING:

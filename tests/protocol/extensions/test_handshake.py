@@ -7,17 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.protocol.extensions.dont_have import encode_dont_have, parse_dont_have
 from trio_swarm.protocol.extensions.handshake import (
-    MAX_METADATA_SIZE,
-    OUR_MESSAGE_IDS,
     ExtensionHandshake,
-    allowed_fast_set,
-    encode_dont_have,
     encode_extension_handshake,
-    parse_dont_have,
     parse_extension_handshake,
 )
+from trio_swarm.protocol.extensions.metadata import MAX_METADATA_SIZE
+from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
 from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 
 names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=16)
 
