@@ -9,6 +9,7 @@ from msgspec import Struct
 from trio_swarm import events
 from trio_swarm.announcing.clients import TrackerClients
 from trio_swarm.announcing.names import find_name
+from trio_swarm.identities import InfoHash
 from trio_swarm.metainfo_files import read_torrent
 from trio_swarm.peer.torrent import TorrentPlan
 from trio_swarm.protocol.addresses import Address
@@ -24,7 +25,7 @@ Tiers = Sequence[Sequence[str]]
 class FetchTarget(Struct, frozen=True, kw_only=True):
     """What a torrent file, a magnet link, an info-hash or a name comes down to."""
 
-    info_hash: bytes
+    info_hash: InfoHash
     name: str
     size: int | None
     tiers: Tiers
@@ -97,7 +98,7 @@ class FetchTargets:
                     self._clients, trackers, name, info_hash=info_hash, emit=self._emit_once
                 )
                 return FetchTarget(
-                    info_hash=found.info_hash,
+                    info_hash=InfoHash(found.info_hash),
                     name=found.name,
                     size=found.size or None,
                     tiers=named,

@@ -15,6 +15,7 @@ from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import ConfigError
 from trio_swarm.fetch_plans import FetchTargets
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import open_disk_threads
 from trio_swarm.peer.places import Places
@@ -38,7 +39,7 @@ class Node:
     ) -> None:
         self._context = context
         self._nursery = nursery
-        self._torrents: dict[bytes, Torrent] = {}
+        self._torrents: dict[InfoHash, Torrent] = {}
         """By every info-hash they are reached by; a hybrid torrent may have two."""
         self._targets = FetchTargets(context.clients, context.emit)
         self.addresses = [address_of(listener) for listener in listeners]
@@ -58,7 +59,7 @@ class Node:
         return self._context.port
 
     @property
-    def peer_id(self) -> bytes:
+    def peer_id(self) -> PeerId:
         """Our 20 bytes of identity (BEP 20)."""
         return self._context.peer_id
 
@@ -181,7 +182,7 @@ class Node:
             for info_hash in [known for known, each in self._torrents.items() if each is torrent]:
                 del self._torrents[info_hash]
 
-    def _adopt_hash(self, torrent: Torrent, info_hash: bytes) -> bool:
+    def _adopt_hash(self, torrent: Torrent, info_hash: InfoHash) -> bool:
         """Let a torrent be reached by another info-hash, too; False if another torrent is."""
         return self._torrents.setdefault(info_hash, torrent) is torrent
 

@@ -7,6 +7,7 @@ import trio
 
 from trio_swarm import events
 from trio_swarm.announcing.lookups import is_ip_address
+from trio_swarm.identities import InfoHash
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.transport.errors import PEER_ERRORS, describe
@@ -32,7 +33,7 @@ class DialledTorrent(Protocol):
 
     context: NodeContext
     peer_set: PeerSet
-    info_hash: bytes
+    info_hash: InfoHash
 
     @property
     def twin_hash(self) -> bytes | None:

@@ -13,6 +13,7 @@ from trio_swarm import events
 from trio_swarm.engine.download.ledger import Ledger
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
+from trio_swarm.identities import InfoHash
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
@@ -65,7 +66,7 @@ FINISH_TRIES = 10
 class TorrentPlan(Struct, frozen=True, kw_only=True):
     """What a torrent is to become; made by the node from a share or a fetch."""
 
-    info_hash: bytes
+    info_hash: InfoHash
     name: str
     """The name it is registered and asked for by; empty until the metadata tells one."""
     size: int | None
@@ -98,7 +99,7 @@ class Torrent:
         context: NodeContext,
         plan: TorrentPlan,
         *,
-        adopt_hash: Callable[["Torrent", bytes], bool] = lambda _torrent, _info_hash: True,
+        adopt_hash: Callable[["Torrent", InfoHash], bool] = lambda _torrent, _info_hash: True,
     ) -> None:
         self.context = context
         self.info_hash = plan.info_hash

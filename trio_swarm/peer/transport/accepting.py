@@ -6,6 +6,7 @@ from typing import NoReturn
 import trio
 
 from trio_swarm import events
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.transport.admission import Admission
 from trio_swarm.peer.transport.errors import PEER_ERRORS
 from trio_swarm.peer.transport.handshaking import Established, answer_handshake
@@ -25,8 +26,8 @@ class IncomingPeers:
     def __init__(
         self,
         *,
-        peer_id: bytes,
-        info_hashes: Collection[bytes],
+        peer_id: PeerId,
+        info_hashes: Collection[InfoHash],
         admission: Admission,
         admit: Callable[[Established], None],
         emit: Callable[[events.Event], None],

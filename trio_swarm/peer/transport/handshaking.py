@@ -10,6 +10,7 @@ from typing import NamedTuple
 import trio
 
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.messages import HandshakeReceived, WireEvent
@@ -23,14 +24,14 @@ class Established(NamedTuple):
 
     stream: PeerStream
     wire: PeerWire
-    info_hash: bytes
+    info_hash: InfoHash
     """The one the connection was opened with, as the handshake of its initiator says."""
     events: list[WireEvent]
     """What came right behind the handshake."""
 
 
 async def open_handshake(
-    stream: PeerStream, *, peer_id: bytes, info_hash: bytes, twin_hash: bytes | None
+    stream: PeerStream, *, peer_id: PeerId, info_hash: InfoHash, twin_hash: bytes | None
 ) -> Established:
     """Shake hands with a peer that we dialled; `twin_hash` may be its answer as well (`PeerWire`).
 
@@ -45,7 +46,7 @@ async def open_handshake(
 
 
 async def answer_handshake(
-    stream: PeerStream, *, peer_id: bytes, info_hashes: Collection[bytes]
+    stream: PeerStream, *, peer_id: PeerId, info_hashes: Collection[InfoHash]
 ) -> Established:
     """Shake hands with a peer that dialled us, for any of `info_hashes`.
 

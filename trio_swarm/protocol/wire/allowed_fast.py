@@ -5,11 +5,12 @@ import ipaddress
 import struct
 
 from trio_swarm.errors import LocalProtocolError
+from trio_swarm.identities import InfoHash
 
 _NUMBER = struct.Struct(">I")
 
 
-def allowed_fast_set(ip: str, info_hash: bytes, piece_count: int, k: int = 10) -> list[int]:
+def allowed_fast_set(ip: str, info_hash: InfoHash, piece_count: int, k: int = 10) -> list[int]:
     """Return the pieces to allow the peer at `ip` fast (BEP 6, "Allowed Fast Set Generation").
 
     IPv6 peers get none: BEP 6 has no rule for them, and without one rule for all each address of a

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.buffers import EarlyPieces, SendBuffer
 from trio_swarm.protocol.wire.limits import WireLimits
@@ -36,7 +37,7 @@ Parsed = WireEvent | Kept | None
 class WireMessages:
     """The facts a peer sets and a parser for each of its messages. Base of WireReader."""
 
-    def __init__(self, *, info_hash: bytes | None) -> None:
+    def __init__(self, *, info_hash: InfoHash | None) -> None:
         self._info_hash = info_hash
         self._outgoing = SendBuffer()
         self._handshake: m.HandshakeReceived | None = None
@@ -60,12 +61,12 @@ class WireMessages:
     # Facts
 
     @property
-    def peer_id(self) -> bytes | None:
+    def peer_id(self) -> PeerId | None:
         """The peer's id (20 bytes); None before its handshake. It may be our own: compare."""
         return self._handshake.peer_id if self._handshake else None
 
     @property
-    def info_hash(self) -> bytes | None:
+    def info_hash(self) -> InfoHash | None:
         """The info-hash of this connection, None while an incoming one has not named it."""
         return self._info_hash
 

@@ -8,6 +8,7 @@ After the events of one read, look at `has_data_to_send`: the wire answers a few
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import LocalProtocolError
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import encode_handshake
@@ -47,8 +48,8 @@ class PeerWire(WireReader):
     def __init__(
         self,
         *,
-        peer_id: bytes,
-        info_hash: bytes | None,
+        peer_id: PeerId,
+        info_hash: InfoHash | None,
         is_initiator: bool,
         twin_hash: bytes | None = None,
         piece_count: int | None = None,
@@ -101,7 +102,7 @@ class PeerWire(WireReader):
 
     # Sending
 
-    def send_handshake(self, info_hash: bytes) -> None:
+    def send_handshake(self, info_hash: InfoHash) -> None:
         """Send our handshake: first on an outgoing connection, as the answer on an incoming one."""
         if self._handshake_sent:
             raise LocalProtocolError("the handshake is sent already")

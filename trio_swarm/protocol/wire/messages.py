@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.piece_sets import PieceSet
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ KEEP_ALIVE_FRAME = bytes(4)
 class HandshakeReceived(Struct):
     """The peer's handshake; `reserved` is its 8 bytes of capabilities."""
 
-    info_hash: bytes
-    peer_id: bytes
+    info_hash: InfoHash
+    peer_id: PeerId
     reserved: bytes
 
 
