@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.extensions.dont_have import encode_dont_have, parse_dont_have
 from trio_swarm.protocol.extensions.handshake import (
     ExtensionHandshake,
@@ -15,7 +16,6 @@ from trio_swarm.protocol.extensions.handshake import (
 )
 from trio_swarm.protocol.extensions.metadata import MAX_METADATA_SIZE
 from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
-from trio_swarm.protocol.metainfo import bencode
 from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 
 names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=16)

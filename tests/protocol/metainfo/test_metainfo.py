@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import MetainfoError
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.metainfo import info as info_dictionary
 from trio_swarm.protocol.metainfo import torrent as metainfo
 from trio_swarm.protocol.metainfo.torrent import (

@@ -8,8 +8,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from trio_swarm.errors import BencodeError, RemoteProtocolError
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.extensions.metadata import MAX_METADATA_SIZE
-from trio_swarm.protocol.metainfo import bencode
 from trio_swarm.protocol.peer_ids import printable
 from trio_swarm.protocol.wire.messages import BLOCK_LENGTH, MAX_NEGOTIATED_BLOCK
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from trio_swarm.errors import BencodeError, RemoteProtocolError
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 
 UT_METADATA = "ut_metadata"
 """The extension's name in the handshake's "m" (BEP 9, "extension header")."""

@@ -17,7 +17,8 @@ from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, MetainfoError
 from trio_swarm.foreign_text import shown
 from trio_swarm.identities import InfoHash
-from trio_swarm.protocol.metainfo import bencode, file_names
+from trio_swarm.protocol import bencode
+from trio_swarm.protocol.metainfo import file_names
 
 MAX_INFO_SIZE = 16 * 2**20
 """Bytes of an info dictionary: what peers will still send each other by BEP 9."""

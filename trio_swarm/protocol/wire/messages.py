@@ -6,15 +6,12 @@ which are the quickest to make: one is made for every block.
 
 import struct
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.piece_sets import PieceSet
-
-if TYPE_CHECKING:
-    from trio_swarm.protocol.wire.buffers import BlockPlace
+from trio_swarm.protocol.wire.block_place import BlockPlace
 
 PROTOCOL_PREFIX = b"\x13BitTorrent protocol"
 """Length byte and name that open the handshake (BEP 3, "peer protocol")."""
@@ -180,7 +177,7 @@ class BlockReceived(Struct):
     piece: int
     begin: int
     data: memoryview
-    place: "BlockPlace | None" = None
+    place: BlockPlace | None = None
     following: list[memoryview] | None = None
     """The blocks right behind it that came at the same time: `data` of each."""
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
 from trio_swarm.identities import InfoHash
 from trio_swarm.protocol.wire import messages as m
-from trio_swarm.protocol.wire.buffers import HEADER_READ, BlockPlace, ReceiveBuffer
+from trio_swarm.protocol.wire.block_place import BlockPlace
+from trio_swarm.protocol.wire.buffers import HEADER_READ, ReceiveBuffer
 from trio_swarm.protocol.wire.handshake import parse_handshake, supports_extensions, supports_fast
 from trio_swarm.protocol.wire.incoming import Kept, WireMessages
 from trio_swarm.protocol.wire.messages import WireEvent

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import BencodeError
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 
 INTEGERS = st.integers(-(2**63), 2**64 - 1)
 VALUES = st.recursive(
