@@ -29,7 +29,7 @@ from trio_swarm.protocol.extensions.metadata import (
     encode_metadata_message,
     parse_metadata_message,
 )
-from trio_swarm.protocol.extensions.table import OUR_UT_METADATA
+from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
 from trio_swarm.protocol.metainfo.torrent import Info, build_info
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.wire import messages as msg
@@ -333,7 +333,9 @@ def _requests_and_cancels(info: Info) -> bytes:
 
 def _metadata_requests(_info: Info) -> bytes:
     payload = encode_metadata_message(MetadataRequest(0))
-    frame = msg.EXTENDED_FRAME.pack(2 + len(payload), msg.MessageId.EXTENDED, OUR_UT_METADATA)
+    frame = msg.EXTENDED_FRAME.pack(
+        2 + len(payload), msg.MessageId.EXTENDED, OUR_MESSAGE_IDS[UT_METADATA]
+    )
     # As many as are taken: 16 MiB of answers.
     return (frame + payload) * 1000
 
@@ -407,7 +409,8 @@ async def _lie(stream: trio.SocketStream, metadata: bytes) -> None:
                 if isinstance(event, msg.HandshakeReceived):
                     wire.send_handshake(event.info_hash)
                     told = ExtensionHandshake(
-                        message_ids={UT_METADATA: OUR_UT_METADATA}, metadata_size=len(metadata)
+                        message_ids={UT_METADATA: OUR_MESSAGE_IDS[UT_METADATA]},
+                        metadata_size=len(metadata),
                     )
                     wire.send_extended(0, encode_extension_handshake(told))
                     wire.send_bitfield(0)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.extensions.handshake import parse_extension_handshake
-from trio_swarm.protocol.extensions.table import OUR_UT_METADATA
+from trio_swarm.protocol.extensions.metadata import UT_METADATA
+from trio_swarm.protocol.extensions.table import HANDSHAKE_ID, OUR_MESSAGE_IDS
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
 from trio_swarm.schedulers.api import UploadRequest
@@ -262,7 +263,7 @@ def _cancelled(peer: "PeerConnection", event: msg.CancelReceived) -> int:
 
 def _extended(peer: "PeerConnection", event: msg.ExtendedReceived) -> int:
     """Act on an extended message; returns what it is charged: at least 1, and 1 for each KiB."""
-    if event.message_id == 0:
+    if event.message_id == HANDSHAKE_ID:
         told = parse_extension_handshake(event.payload)
         peer.extensions = told if peer.extensions is None else peer.extensions.updated(told)
         if peer.extensions.client:
@@ -281,7 +282,7 @@ def _extended(peer: "PeerConnection", event: msg.ExtendedReceived) -> int:
         if peer.wants_nothing:
             peer.torrent.peer_set.part_seeders()
         return HANDSHAKE_WEIGHT
-    if event.message_id == OUR_UT_METADATA:
+    if event.message_id == OUR_MESSAGE_IDS[UT_METADATA]:
         asked = peer.metadata_asked
         peer.torrent.metadata.message(peer, event.payload)
         pieces = peer.torrent.metadata.piece_count

@@ -10,7 +10,7 @@ from trio_swarm.engine.upload.serving import UPLOAD_BATCH, bytes_ahead, request_
 from trio_swarm.peer.hearing import OWN_MAX_BLOCK, REQUEST_QUEUE
 from trio_swarm.protocol.extensions.handshake import ExtensionHandshake, encode_extension_handshake
 from trio_swarm.protocol.extensions.metadata import UT_METADATA
-from trio_swarm.protocol.extensions.table import OUR_UT_METADATA
+from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
 from trio_swarm.schedulers.api import UploadRequest
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def greet(peer: "PeerConnection") -> None:
     if not peer.wire.extensions:
         return
     told = ExtensionHandshake(
-        message_ids={UT_METADATA: OUR_UT_METADATA},
+        message_ids={UT_METADATA: OUR_MESSAGE_IDS[UT_METADATA]},
         client=torrent.context.client,
         port=torrent.context.port or None,
         request_queue=REQUEST_QUEUE,

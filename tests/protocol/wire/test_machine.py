@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from trio_swarm import piece_sets
-from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.errors import IdleTalkError, LocalProtocolError, RemoteProtocolError
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import OUR_RESERVED, encode_handshake
 from trio_swarm.protocol.wire.machine import PeerWire
@@ -442,6 +442,50 @@ def test_what_does_not_fit_the_torrent_is_a_fault_once_it_is_known(data: bytes) 
 def test_what_no_torrent_can_have_is_refused_before_the_size_is_known(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         open_wire(sized=False).receive(data)
+
+
+def test_pieces_taken_back_before_the_size_is_known_are_not_there_when_it_is() -> None:
+    """BEP 54: a piece that was told by a HAVE, or by any set, may be taken back."""
+    nothing = frame(99)
+    full = piece_sets.full_set(PIECES)
+    have = [frame(4, ints(piece)) for piece in range(PIECES)]
+    for told, gone, again, expected in (
+        (nothing, [3], nothing, []),
+        (frame(5, b"\xa0\0\x10"), [0], nothing, [m.HasPieces(0b100 | 1 << 19)]),
+        (frame(5, b"\xa0\0\x10"), [0, 0, 1], have[0], [m.HasPieces(0b101 | 1 << 19)]),
+        (have[3] + have[19], [3], nothing, [m.HasPieces(1 << 19)]),
+        (have[3], [3], nothing, [m.HasPieces(0)]),
+        (frame(0x0E), [3, 3, 5], nothing, [m.HasPieces(full & ~(1 << 3 | 1 << 5))]),
+        (frame(0x0E), [3, 5], have[3] + have[5], [m.HasAll(full)]),
+        (frame(0x0E), [3], frame(0x0E), [m.HasAll(full)]),
+        (frame(0x0F) + have[3], [3], nothing, [m.HasPieces(0)]),
+    ):
+        wire = open_wire(sized=False)
+        wire.receive(told)
+        assert [wire.take_back(piece) for piece in gone] == [False] * len(gone)
+        wire.receive(again)
+        assert wire.set_torrent(**SIZES) == expected
+        assert wire.take_back(2)
+
+
+def test_a_piece_taken_back_must_be_one_of_the_torrent() -> None:
+    with pytest.raises(RemoteProtocolError, match="piece index 20 of 20"):
+        open_wire().take_back(PIECES)
+    wire = open_wire(sized=False)
+    with pytest.raises(RemoteProtocolError, match="beyond any"):
+        wire.take_back(m.MAX_UNKNOWN_PIECES)
+    wire.take_back(PIECES)
+    with pytest.raises(RemoteProtocolError, match="claims piece 20"):
+        wire.set_torrent(**SIZES)
+
+
+def test_what_a_seeder_takes_back_before_the_size_is_known_is_limited() -> None:
+    wire = open_wire(sized=False)
+    wire.receive(frame(0x0E))
+    for piece in range(1024):
+        wire.take_back(piece)
+    with pytest.raises(IdleTalkError):
+        wire.take_back(1024)
 
 
 def test_hints_that_turn_out_to_be_outside_the_torrent_are_left_out() -> None:

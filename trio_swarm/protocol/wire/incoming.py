@@ -121,6 +121,18 @@ class WireMessages:
         self._allowed_to_us.update(e.piece for e in events if isinstance(e, m.AllowedFast))
         return events
 
+    def take_back(self, piece: int) -> bool:
+        """Note that the peer has a piece no longer (BEP 54): True if that is to be acted on now.
+
+        Before `set_torrent` it is kept with what the peer told of its pieces. Raises
+        RemoteProtocolError for a piece that is not of the torrent.
+        """
+        self._limits.check_index(piece)
+        if self._early is None:
+            return True
+        self._early.take_back(piece)
+        return False
+
     # One method for each message; the body excludes length and id, and its length is checked.
 
     # What libtorrent 2.1 and Transmission 4 ignore or reject is ignored or rejected here, too:
