@@ -1,16 +1,19 @@
-"""Any stream of Trio's as one to a peer: it cannot send files, nor be asked without waiting."""
+"""A stream in memory as one to a peer: it cannot send files, nor be asked without waiting."""
 
 from collections.abc import Sequence
 
 import trio
+from trio.testing import MemoryReceiveStream, MemorySendStream
 
 from trio_swarm.protocol.addresses import Address
 
+MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
+
 
 class TrioStream:
-    """A stream of Trio's, as of an in-memory pair."""
+    """One end of a pair of Trio's."""
 
-    def __init__(self, stream: trio.abc.Stream, remote: Address) -> None:
+    def __init__(self, stream: MemoryStream, remote: Address) -> None:
         self._stream = stream
         self.remote = remote
 
@@ -50,6 +53,5 @@ class TrioStream:
 
     def close(self) -> None:
         """Close at once, without any farewell."""
-        closer = getattr(self._stream, "close", None)
-        if closer is not None:
-            closer()
+        for half in (self._stream.send_stream, self._stream.receive_stream):
+            half.close()
