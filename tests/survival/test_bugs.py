@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 import trio
+from trio_swarm.peer.upload import Upload
 
 import trio_swarm.node
 from local_swarm import HOST, make_file, node, tracker
@@ -23,7 +24,6 @@ from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport import dialing
-from trio_swarm.peer.upload import Upload
 from trio_swarm.storage.content import TorrentFiles
 
 LIMIT = 10.0
