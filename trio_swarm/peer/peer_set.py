@@ -158,7 +158,7 @@ class PeerSet:
         if self.candidates.is_banned(address):
             connection.close("banned")
             return
-        connection.listen_address = address
+        connection.listens_at(address)
         self.candidates.add(address, trio.current_time())
         self.candidates.connected(address)
 
@@ -257,5 +257,4 @@ class PeerSet:
                 if now - connection.last_received > IDLE_LIMIT:
                     connection.close("it was silent for too long")
                 elif now - connection.last_sent > KEEP_ALIVE:
-                    connection.wire.send_keep_alive()
-                    connection.wakeup.set()
+                    connection.keep_alive()

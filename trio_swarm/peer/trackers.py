@@ -184,7 +184,7 @@ class Trackers:
             info_hash=info_hash,
             peer_id=torrent.context.peer_id,
             port=torrent.context.port,
-            uploaded=torrent.upload.uploaded,
+            uploaded=torrent.uploaded,
             downloaded=download.ledger.received_bytes if download is not None else 0,
             left=left,
             event=event,

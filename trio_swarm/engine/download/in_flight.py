@@ -54,6 +54,7 @@ class InFlight:
         late = source.write_off()
         source.asks = NO_ASKS
         source.in_flight = 0
+        source.forget_all_requests()
         source.stop_clock(now)
         for ask in asks:
             source.excuse(ask.piece, ask.blocks)
@@ -90,6 +91,7 @@ class InFlight:
         asked = source.take_asked(piece, blocks)
         late = source.take_late(piece, blocks)
         excused = source.take_excused(piece, blocks)
+        source.forget_requests(piece, blocks)
         if asked:
             if not source.choked:
                 # It refuses although it could: asking again at once would go on for ever.

@@ -351,6 +351,8 @@ class Ledger:
                     self._planner.ready[key] = source
                     if not in_flight:
                         source.stop_clock(now)
+                if source.joined:
+                    source.forget_requests(piece, blocks)
                 state.receive(source.identity, blocks)
                 return self._accept(state, length)
         blocks = self.lengths.blocks_between(piece, begin, length)
@@ -369,6 +371,14 @@ class Ledger:
             ask.piece == piece and ask.blocks & blocks == blocks for ask in self._sources[key].asks
         )
 
+    def was_asked(self, source: Source, piece: int, begin: int, length: int) -> bool:
+        """Whether all of this was asked of a peer and has not come yet, needed still or not."""
+        blocks = self.lengths.blocks_between(piece, begin, length)
+        asks = source.asks
+        if asks and asks[0].piece == piece and asks[0].blocks & blocks == blocks != 0:
+            return True
+        return blocks != 0 and not blocks & ~source.all_asked(piece)
+
     def _accept(self, state: OpenPiece, nbytes: int) -> BlockOutcome:
         self.received_bytes += nbytes
         self._states.remaining -= nbytes
@@ -383,6 +393,7 @@ class Ledger:
         """Do what `received` does for blocks that come late, out of order, twice or unasked."""
         ask = source.find_ask(piece, blocks)
         asked = source.take_asked(piece, blocks)
+        source.forget_requests(piece, blocks)
         late = source.take_late(piece, blocks)
         known = asked | late | source.take_excused(piece, blocks)
         if not blocks or known != blocks:
