@@ -20,7 +20,7 @@ To speak is level-triggered: what the other end should know by now is compared w
 told. So no queue of messages can overflow, and messages coalesce by themselves.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.engine.download.ledger import BlockOutcome, BlockRun, Ledger
@@ -407,6 +407,33 @@ class Conversation(Served):
         if talk is None:
             self._talk = talk = IdleTalk(self.joined_at)
         talk.spend(weight, now)
+
+    def heard(self, kind: int, content: Any, now: float) -> int:
+        """Act on a message; raises IdleTalkError as the method for its kind does."""
+        charged = 0
+        if kind == HAVE:
+            charged = self.heard_haves(content)
+        elif kind == CHOKE:
+            charged = self.heard_choke(bool(content), now)
+        elif kind == INTEREST:
+            charged = self.heard_interest(bool(content), now)
+        elif kind == REJECT:
+            piece, begin, length = content
+            charged = self.heard_reject(piece, begin, length, now)
+        elif kind == CANCEL:
+            charged = self.heard_cancel(content)
+        elif kind == PIECES:
+            charged = self.heard_pieces(content, now)
+        elif kind == ALLOWED:
+            charged = self.heard_allowed(content)
+        elif kind == SUGGEST:
+            charged = self.heard_suggested(content)
+        elif kind == ASK:
+            piece, begin, length, size = content
+            end = begin + length
+            for at in range(begin, end, size):
+                charged += self.heard_request(UploadRequest(piece, at, min(size, end - at)))
+        return charged
 
     def was_asked(self, piece: int, begin: int, length: int) -> bool:
         """Whether all of this was asked of the other end and has not come yet, needed or not."""

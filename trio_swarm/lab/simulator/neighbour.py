@@ -4,21 +4,10 @@ Messages are handed over without bytes. The wire's own rules (framing, limits, f
 here.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from trio_swarm.engine.conversation import Conversation
-from trio_swarm.engine.messages import (
-    ALLOWED,
-    ASK,
-    CANCEL,
-    CHOKE,
-    HAVE,
-    INTEREST,
-    PIECES,
-    REJECT,
-    SUGGEST,
-    Message,
-)
+from trio_swarm.engine.messages import ASK, Message
 from trio_swarm.errors import IdleTalkError
 from trio_swarm.lab.simulator.messages import BLOCK, CLOSED, REQUEST
 from trio_swarm.lab.simulator.pipes import Pipe
@@ -121,10 +110,10 @@ class Neighbour(Conversation):
                     peer.take_in(self, content, now)
                 elif kind == REQUEST:
                     charged += self.heard_request(content)
-                elif kind == HAVE:
-                    charged += self.heard_haves(content)
+                elif kind == CLOSED:
+                    peer.lose(self)
                 else:
-                    charged += self._hear_rare(kind, content, now)
+                    charged += self.heard(kind, content, now)
             if charged:
                 self.charge(charged, now)
         except IdleTalkError:
@@ -132,24 +121,3 @@ class Neighbour(Conversation):
             return
         if self.is_queue_unordered or self.has_answers:
             peer.swarm.wake(self)
-
-    def _hear_rare(self, kind: int, content: Any, now: float) -> int:
-        charged = 0
-        if kind == CHOKE:
-            charged = self.heard_choke(bool(content), now)
-        elif kind == INTEREST:
-            charged = self.heard_interest(bool(content), now)
-        elif kind == REJECT:
-            piece, begin, length = content
-            charged = self.heard_reject(piece, begin, length, now)
-        elif kind == CANCEL:
-            charged = self.heard_cancel(content)
-        elif kind == ALLOWED:
-            charged = self.heard_allowed(content)
-        elif kind == PIECES:
-            charged = self.heard_pieces(content, now)
-        elif kind == SUGGEST:
-            charged = self.heard_suggested(content)
-        elif kind == CLOSED:
-            self.peer.lose(self)
-        return charged
