@@ -1,9 +1,10 @@
-"""What every run of the tests needs: an up-to-date core, and Hypothesis' profiles.
+"""What every run of the tests needs: an up-to-date core, Hypothesis' profiles, signals that work.
 
 `default` is for every run, the others for `make nightly`.
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ for name, examples in {"nightly": 10_000, "nightly-models": 1_000}.items():
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# A shell starts jobs in the background with SIGINT ignored, and nohup with SIGHUP; programs that
+# tests start would inherit that, and could not be interrupted.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        is_interrupt = number is signal.SIGINT
+        signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
 def pytest_configure() -> None:

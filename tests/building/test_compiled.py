@@ -60,7 +60,13 @@ def test_all_that_is_listed_is_compiled_or_nothing_is() -> None:
 
 
 def test_strategies_stay_as_their_authors_can_read_them() -> None:
-    for name in ("rarest_first", "round_robin", "bandwidth_weighted", "spread", "tit_for_tat"):
+    for name in (
+        "rarest_first",
+        "round_robin",
+        "bandwidth_weighted",
+        "uploading.spread",
+        "choking.tit_for_tat",
+    ):
         spec = importlib.util.find_spec(f"trio_swarm.schedulers.{name}")
         assert spec is not None
         assert str(spec.origin).endswith(".py")

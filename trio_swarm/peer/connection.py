@@ -22,15 +22,14 @@ from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.download import Download
 from trio_swarm.peer.hearing import hear
 from trio_swarm.peer.metadata import MetadataExchange, MetadataRequests
+from trio_swarm.peer.transport.errors import PeerClosedError
 from trio_swarm.peer.transport.sending import send_segments
 from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.extensions.handshake import (
-    OUR_UT_METADATA,
     ExtensionHandshake,
-    allowed_fast_set,
     parse_extension_handshake,
 )
 from trio_swarm.protocol.extensions.metadata import (
@@ -38,9 +37,11 @@ from trio_swarm.protocol.extensions.metadata import (
     MetadataMessage,
     encode_metadata_message,
 )
+from trio_swarm.protocol.extensions.table import HANDSHAKE_ID, OUR_MESSAGE_IDS
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
 from trio_swarm.storage.content import TorrentFiles
@@ -54,10 +55,6 @@ HANDSHAKE_WEIGHT = 64
 
 METADATA_WEIGHT = 16
 """The same for asking for metadata that it was sent before: each answer has 16 KiB."""
-
-
-class PeerClosedError(Exception):
-    """The connection ended for a reason that is nobody's fault; `str` says which."""
 
 
 class PeersTorrent(Protocol):
@@ -396,10 +393,10 @@ class PeerConnection:
     def _extended(self, event: msg.ExtendedReceived) -> int:
         """Act on an extended message; returns what it is charged: at least 1, 1 for each KiB."""
         metadata = self._torrent.metadata
-        if event.message_id == 0:
+        if event.message_id == HANDSHAKE_ID:
             self._told(parse_extension_handshake(event.payload))
             return HANDSHAKE_WEIGHT
-        if event.message_id == OUR_UT_METADATA:
+        if event.message_id == OUR_MESSAGE_IDS[UT_METADATA]:
             requests = self._metadata_requests
             before = requests.heard
             metadata.message(self, requests, event.payload)

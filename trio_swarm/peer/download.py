@@ -18,7 +18,7 @@ from trio_swarm.peer.piece_buffers import MOST_IN_MEMORY, PieceBuffers
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo.torrent import Info
-from trio_swarm.protocol.wire.buffers import BlockPlace
+from trio_swarm.protocol.wire.block_place import BlockPlace
 from trio_swarm.protocol.wire.messages import BlockReceived
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.unfinished import Changes

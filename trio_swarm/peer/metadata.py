@@ -8,6 +8,7 @@ from typing import Protocol
 import trio
 
 from trio_swarm.errors import IdleTalkError
+from trio_swarm.identities import InfoHash
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.extensions.handshake import ExtensionHandshake
 from trio_swarm.protocol.extensions.metadata import (
@@ -81,7 +82,7 @@ class MetadataExchange:
 
     def __init__(
         self,
-        info_hash: bytes,
+        info_hash: InfoHash,
         v2_hash: bytes | None,
         *,
         info: Callable[[], Info | None],

@@ -6,11 +6,10 @@ from trio_swarm.engine import messages as say
 from trio_swarm.engine.conversation import REQUEST_QUEUE
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.protocol.extensions.handshake import (
-    OUR_UT_METADATA,
-    UT_METADATA,
     ExtensionHandshake,
     encode_extension_handshake,
 )
+from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.wire.machine import PeerWire
 
@@ -27,7 +26,7 @@ def greet(wire: PeerWire, info: Info | None, *, client: str, port: int, upload_o
     if not wire.extensions:
         return
     told = ExtensionHandshake(
-        message_ids={UT_METADATA: OUR_UT_METADATA},
+        message_ids=OUR_MESSAGE_IDS,
         client=client,
         port=port or None,
         request_queue=REQUEST_QUEUE,

@@ -13,14 +13,16 @@ from trio_swarm import events
 from trio_swarm.engine.download.ledger import Ledger
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
+from trio_swarm.identities import InfoHash
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.download import Download, lengths_of, open_pieces
 from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.metadata import MetadataExchange
-from trio_swarm.peer.peer_set import PeerSet, first_leaf
+from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
     QUIET_PEERS,
@@ -33,6 +35,7 @@ from trio_swarm.peer.standstill import (
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
+from trio_swarm.peer.transport.errors import first_leaf
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.addresses import Address
@@ -64,7 +67,7 @@ FINISH_TRIES = 10
 class TorrentPlan(Struct, frozen=True, kw_only=True):
     """What a torrent is to become; made by the node from a share or a fetch."""
 
-    info_hash: bytes
+    info_hash: InfoHash
     name: str
     """The name it is registered and asked for by; empty until the metadata tells one."""
     size: int | None
@@ -97,7 +100,7 @@ class Torrent:
         context: NodeContext,
         plan: TorrentPlan,
         *,
-        adopt_hash: Callable[["Torrent", bytes], bool] = lambda _torrent, _info_hash: True,
+        adopt_hash: Callable[["Torrent", InfoHash], bool] = lambda _torrent, _info_hash: True,
     ) -> None:
         self.context = context
         self.info_hash = plan.info_hash
@@ -267,6 +270,7 @@ class Torrent:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
+                nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
                 nursery.start_soon(self._trackers.watch_name, name=f"watch the name {self.name}")
                 nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:

@@ -18,6 +18,7 @@ from trio_swarm import events
 from trio_swarm.amounts import count_text
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.errors import TrackerError
+from trio_swarm.identities import InfoHash
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
@@ -173,7 +174,7 @@ class Trackers:
         """The name it is registered by."""
         return registrable_name(self._torrent.name)
 
-    def _request(self, info_hash: bytes, event: AnnounceEvent) -> AnnounceRequest:
+    def _request(self, info_hash: InfoHash, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
         download = torrent.download
         size = torrent.info.length if torrent.info is not None else torrent.expected_size

@@ -195,10 +195,10 @@ class Ledger:
         if pieces < 0 or pieces & ~self._states.every:
             raise LocalProtocolError("a peer was said to have pieces beyond the last")
         gone = source.pieces & ~pieces
-        if gone:
-            self._availability.remove(gone)
         self._availability.add(pieces & ~source.pieces)
         source.pieces = pieces
+        if gone:
+            self._lost_by(source, gone)
         self._planner.reconsider(source)
 
     def add_piece(self, key: int, piece: int) -> None:
@@ -211,6 +211,26 @@ class Ledger:
             source.pieces |= bit
             self._availability.add(bit)
             self._planner.gained_pieces(source, bit)
+
+    def take_piece_back(self, key: int, piece: int) -> None:
+        """Note that a peer has a piece no longer (BEP 54): others are asked for it."""
+        source = self._sources[key]
+        bit = 1 << piece
+        if source.pieces & bit:
+            source.pieces ^= bit
+            self._lost_by(source, bit)
+            self._planner.reconsider(source)
+
+    def _lost_by(self, source: Source, pieces: PieceSet) -> None:
+        """Expect nothing of pieces that a peer had, and has no longer."""
+        self._availability.remove(pieces)
+        source.suggested &= ~pieces
+        for piece, parole in self._paroles.items():
+            if parole.owner == source.key and pieces >> piece & 1:
+                parole.owner = None
+        self._in_flight.drop_pieces(source, pieces, self._now)
+        if self._paroles:
+            self._planner.reconsider_all()
 
     def add_have(self, source: Source, pieces: PieceSet) -> bool:
         """Note that a peer has more pieces, which exist: one HAVE or several.

@@ -186,11 +186,7 @@ class FirstCopies:
                     pool &= ~(1 << piece)
                     gifts.add(piece, view)
                     unsent += length
-            if keeping[index] or not (peer.interested and peer.unchoked):
-                continue  # Or it waits for a slot, or has not said yet that it wants anything.
-            if self._hides and not view.have & ~peer.revealed:
-                continue  # It may ask for anything already.
-            if view.now - gifts.asked_at > UNASKED and gifts.pieces.bit_count() >= MOST_UNASKED:
+            if keeping[index] or not self._takes_more(peer, view):
                 continue
             # What it would be given counts, too: a slow leecher is not given the last pieces only
             # because it has nothing. Measured: two pieces are better than one.
@@ -218,6 +214,18 @@ class FirstCopies:
             unsent += length
             more = length / gifts.speed(everywhere, view.now)
             heappush(loads, (load_seconds + more, index))
+
+    def _takes_more(self, peer: UploadPeerView, view: UploadView) -> bool:
+        """Whether a leecher would ask for more pieces if they were given to it."""
+        gifts = self._gifts[peer.key]
+        if peer.interested:
+            if not peer.unchoked:
+                return False  # It waits for a slot.
+        elif (peer.revealed | gifts.ever) & ~peer.pieces:
+            return False  # It does not want what it was shown, or has not said so yet.
+        if self._hides and not view.have & ~peer.revealed:
+            return False  # It may ask for anything already.
+        return view.now - gifts.asked_at <= UNASKED or gifts.pieces.bit_count() < MOST_UNASKED
 
     def _help(self, view: UploadView, leechers: Sequence[UploadPeerView], unsent: int) -> None:
         """Give a piece that one slow leecher holds alone to a fast one, too, while there are such.
