@@ -11,7 +11,7 @@ from trio_swarm.announcing.clients import TrackerClients
 from trio_swarm.announcing.names import find_name
 from trio_swarm.identities import InfoHash
 from trio_swarm.metainfo_files import read_torrent
-from trio_swarm.peer.torrent import TorrentPlan
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo

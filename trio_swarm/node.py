@@ -20,7 +20,8 @@ from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import open_disk_threads
 from trio_swarm.peer.places import Places
 from trio_swarm.peer.strategies import load_configured
-from trio_swarm.peer.torrent import Torrent, TorrentPlan
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.transport.accepting import IncomingPeers
 from trio_swarm.peer.transport.admission import Admission
 from trio_swarm.peer.transport.handshaking import Established

@@ -7,7 +7,7 @@ from trio_swarm import events
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.peer.torrent import TorrentPlan
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import no_progress

@@ -21,7 +21,8 @@ from strangers import (
     stranger,
 )
 from trio_swarm import Node, events
-from trio_swarm.peer.torrent import Torrent, TorrentPlan
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.piece_sets import full_set, to_bitfield
 from trio_swarm.protocol import bencode
 from trio_swarm.protocol.addresses import Address

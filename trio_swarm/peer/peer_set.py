@@ -1,7 +1,7 @@
 """The peers of one torrent: who is let in, who is supervised, who is banned."""
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
@@ -9,7 +9,8 @@ from trio_swarm import events
 from trio_swarm.engine.known_peers.candidates import Candidates
 from trio_swarm.engine.known_peers.crowding import is_given_up
 from trio_swarm.errors import IdleTalkError
-from trio_swarm.peer.connection import PeerConnection
+from trio_swarm.identities import InfoHash
+from trio_swarm.peer.connection import PeerConnection, PeersTorrent
 from trio_swarm.peer.standstill import Outcomes
 from trio_swarm.peer.transport.errors import LEAVING, PEER_ERRORS, describe, first_leaf
 from trio_swarm.peer.transport.handshaking import Established
@@ -18,9 +19,6 @@ from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.messages import WireEvent
-
-if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent
 
 KEEP_ALIVE = 80.0
 """Seconds of silence of ours after which a keep-alive goes out. BEP 3 lets peers close after 120,
@@ -37,10 +35,25 @@ STAY = 20.0
 us, but clients part with whoever moves nothing (aria2 1.36 after 30 s, Transmission 4 after 60)."""
 
 
+class PopulatedTorrent(PeersTorrent, Protocol):
+    """The torrent that the peers are of."""
+
+    @property
+    def info_hash(self) -> InfoHash:
+        """The info-hash that people know it by."""
+
+    @property
+    def name(self) -> str:
+        """The name it goes by."""
+
+    def peer_left(self, connection: PeerConnection) -> None:
+        """Take a gone peer out of everything that counts on it."""
+
+
 class PeerSet:
     """Owns the connections and candidate addresses; every peer is a task in its nursery."""
 
-    def __init__(self, torrent: "Torrent") -> None:
+    def __init__(self, torrent: PopulatedTorrent) -> None:
         self.connections: dict[int, PeerConnection] = {}
         self.candidates = Candidates()
         self.dial_wakeup = Wakeup()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
-from msgspec import Struct
 
 from trio_swarm import events
 from trio_swarm.engine.download.ledger import Ledger
@@ -33,6 +32,7 @@ from trio_swarm.peer.standstill import (
     standstill_of,
 )
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport.errors import first_leaf
@@ -62,34 +62,6 @@ about as long as a `get` waits for one. Who sends less holds nobody up by it."""
 
 FINISH_TRIES = 10
 """How often what others changed is fetched again before the last look, at most."""
-
-
-class TorrentPlan(Struct, frozen=True, kw_only=True):
-    """What a torrent is to become; made by the node from a share or a fetch."""
-
-    info_hash: InfoHash
-    name: str
-    """The name it is registered and asked for by; empty until the metadata tells one."""
-    size: int | None
-    metainfo: Metainfo | None
-    """None: fetched from peers (BEP 9)."""
-    open_files: Callable[[Info], TorrentFiles]
-    """Blocking; run in a thread."""
-    tiers: Sequence[Sequence[str]]
-    """Tiers of trackers: the torrent's own, then those a person named."""
-    own_tiers: Sequence[Sequence[str]] | None = None
-    """Those to keep to if the metadata turns out to be private (BEP 27); None: all of `tiers`."""
-    linked_peers: Sequence[Address] = ()
-    """Peers that a magnet link names beside those trackers."""
-    is_share: bool = False
-    """It was whole from the start: its completion is no news."""
-    peers: Sequence[Address] = ()
-    scheduler: str | None = None
-    scheduler_options: dict[str, object] | None = None
-    v2_hash: bytes | None = None
-    """All 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning (BEP 52)."""
-    record: Path | None = None
-    """The file to record the download to."""
 
 
 class Torrent:
