@@ -14,12 +14,10 @@ from trio_swarm.errors import (
     TrioSwarmError,
 )
 from trio_swarm.foreign_text import SHOWN_LENGTH, shown
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.addresses import parse_host_port
-from trio_swarm.protocol.extensions.handshake import (
-    parse_extension_handshake,
-    parse_metadata_message,
-)
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.extensions.handshake import parse_extension_handshake
+from trio_swarm.protocol.extensions.metadata import parse_metadata_message
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import parse_info
 from trio_swarm.protocol.peer_ids import MAX_CLIENT_NAME

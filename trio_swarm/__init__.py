@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trio_swarm.events import (
         Event,
     )
+    from trio_swarm.identities import InfoHash, PeerId
     from trio_swarm.metainfo_files import create_torrent, read_torrent
     from trio_swarm.node import (
         Node,
@@ -64,6 +65,7 @@ _HOME = {
     "DiskFullError": "trio_swarm.errors",
     "Event": "trio_swarm.events",
     "Info": "trio_swarm.protocol.metainfo.torrent",
+    "InfoHash": "trio_swarm.identities",
     "Magnet": "trio_swarm.protocol.metainfo.magnet",
     "Metainfo": "trio_swarm.protocol.metainfo.torrent",
     "MetainfoError": "trio_swarm.errors",
@@ -72,6 +74,7 @@ _HOME = {
     "NameUnknownError": "trio_swarm.errors",
     "Node": "trio_swarm.node",
     "NodeSettings": "trio_swarm.settings",
+    "PeerId": "trio_swarm.identities",
     "PeerProgress": "trio_swarm.progress",
     "Progress": "trio_swarm.progress",
     "SchedulerError": "trio_swarm.errors",
@@ -103,6 +106,7 @@ __all__ = [
     "DiskFullError",
     "Event",
     "Info",
+    "InfoHash",
     "Magnet",
     "Metainfo",
     "MetainfoError",
@@ -111,6 +115,7 @@ __all__ = [
     "NameUnknownError",
     "Node",
     "NodeSettings",
+    "PeerId",
     "PeerProgress",
     "Progress",
     "SchedulerError",

@@ -2,81 +2,57 @@
 
 import random
 import secrets
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import trio
-from msgspec import Struct
 
 from trio_swarm import events
 from trio_swarm._version import __version__
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
-from trio_swarm.announcing.names import find_name
-from trio_swarm.engine.known_peers.crowding import JOINING, host_of
 from trio_swarm.engine.token_bucket import TokenBucket
-from trio_swarm.errors import ConfigError, RemoteProtocolError, StorageError
-from trio_swarm.metainfo_files import read_torrent
-from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.errors import ConfigError
+from trio_swarm.fetch_plans import FetchTargets
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import open_disk_threads
 from trio_swarm.peer.places import Places
 from trio_swarm.peer.strategies import load_configured
-from trio_swarm.peer.torrent import Torrent, TorrentPlan
-from trio_swarm.peer.transport.dialing import HANDSHAKE_TIMEOUT, receive_handshake, send_pending
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.torrent_plan import TorrentPlan
+from trio_swarm.peer.transport.accepting import IncomingPeers
+from trio_swarm.peer.transport.admission import Admission
+from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.transport.listening import address_of, open_listeners
-from trio_swarm.peer.transport.streams import SocketStream
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
-from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
-from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.settings import NodeSettings, default_state_folder
-from trio_swarm.storage.content import TorrentFiles
-from trio_swarm.storage.hashing import no_progress
-from trio_swarm.storage.shares import LeftOut, hash_share
-from trio_swarm.wanted import (
-    Wanted,
-    WantedHash,
-    WantedMagnet,
-    WantedName,
-    WantedTorrent,
-    parse_wanted,
-)
-
-PENDING_HANDSHAKES = 128
-"""Incoming connections that may be in their handshake at once."""
-
-ADMISSIONS_PER_HOST = 16
-"""Peers of one host that may wait for admission at once; more are sent away. So one host cannot
-take all of `PENDING_HANDSHAKES`."""
-
-PLACE_PATIENCE = JOINING
-"""Seconds a peer waits for a place that another has to give up; its next dial would be later."""
-
-HURRIED_HANDSHAKE = 0.3
-"""Seconds a handshake may take while others wait to begin theirs; then the oldest gives way. Silent
-strangers must not keep peers out, and peers of a flash crowd must not push each other out."""
+from trio_swarm.share_plans import plan_share
 
 
 class Node:
     """A running node; made by `open_node`."""
 
     def __init__(
-        self, context: NodeContext, nursery: trio.Nursery, addresses: list[Address]
+        self, context: NodeContext, nursery: trio.Nursery, listeners: Sequence[trio.SocketListener]
     ) -> None:
         self._context = context
         self._nursery = nursery
-        self._torrents: dict[bytes, Torrent] = {}
-        self._handshakes: dict[trio.CancelScope, float] = {}
-        """When each began, oldest first."""
-        self._handshake_over = trio.Event()
-        self._waiting: Counter[str] = Counter()
-        """Peers that wait for admission, by host."""
-        self._told_troubles: set[tuple[type[events.Event], str]] = set()
-        self.addresses = addresses
+        self._torrents: dict[InfoHash, Torrent] = {}
+        """By every info-hash they are reached by; a hybrid torrent may have two."""
+        self._targets = FetchTargets(context.clients, context.emit)
+        self.addresses = [address_of(listener) for listener in listeners]
+        incoming = IncomingPeers(
+            peer_id=context.peer_id,
+            info_hashes=self._torrents,
+            admission=Admission(context.talkative, context.places.room_for),
+            admit=self._admit,
+            emit=context.emit,
+        )
+        for listener in listeners:
+            nursery.start_soon(incoming.accept, listener, name="accept peers")
 
     @property
     def port(self) -> int:
@@ -84,7 +60,7 @@ class Node:
         return self._context.port
 
     @property
-    def peer_id(self) -> bytes:
+    def peer_id(self) -> PeerId:
         """Our 20 bytes of identity (BEP 20)."""
         return self._context.peer_id
 
@@ -128,39 +104,19 @@ class Node:
         Raises StorageError (path missing, unreadable, changing), ConfigError (already shared).
         """
         root = Path(path)
-        state = self.state_folder
-        left_out: list[LeftOut] = []
-        state_problems: list[StorageError] = []
-        info = await run_stoppable(
-            lambda should_stop: hash_share(
-                root,
-                name=name.rsplit("/", 1)[-1] if name else None,
-                piece_length=piece_length,
-                state_folder=state,
-                on_progress=on_progress or no_progress,
-                on_left_out=left_out.append,
-                should_stop=should_stop,
-                on_state_problem=state_problems.append,
-            )
+        plan = await plan_share(
+            self._context,
+            root,
+            state_folder=self.state_folder,
+            name=name,
+            trackers=self.trackers if trackers is None else trackers,
+            piece_length=piece_length,
+            on_progress=on_progress,
         )
-        for each in left_out:
-            self._context.emit(files_left_out(root, each))
-        if state_problems:
-            self._context.tell_state_problem(state_problems[0], info.info_hash, info.name)
-        urls = self.trackers if trackers is None else tuple(trackers)
-        tiers = tuple((url,) for url in urls)
-        torrent = await self._start(
-            TorrentPlan(
-                info_hash=info.info_hash,
-                name=name or info.name,
-                size=info.length,
-                metainfo=Metainfo(info=info, announce_tiers=tiers),
-                open_files=lambda known: TorrentFiles.for_share(known, root, state),
-                tiers=tiers,
-                is_share=True,
-            )
-        )
+        torrent = await self._start(plan)
         await torrent.wait_complete()
+        info = torrent.info
+        assert info is not None
         self._context.emit(
             events.Sharing(
                 info_hash=info.info_hash.hex(),
@@ -196,80 +152,18 @@ class Node:
         """
         if scheduler is not None:  # known, or an installed package is imported for it: in a thread
             await trio.to_thread.run_sync(self._context.strategies.offer, "scheduler", scheduler)
-        wanted = await trio.to_thread.run_sync(parse_wanted, what)
         urls = self.trackers if trackers is None else tuple(trackers)
-        plan = await self._plan_fetch(wanted, urls, info_hash)
-        target = Path(folder)
-        state = self.state_folder
-
-        def open_files(info: Info) -> TorrentFiles:
-            return TorrentFiles.for_download(info, target, state)
-
+        target = await self._targets.find(what, urls, info_hash=info_hash)
         return await self._start(
-            TorrentPlan(
-                info_hash=plan.info_hash,
-                name=plan.name,
-                size=plan.size,
-                metainfo=plan.metainfo,
-                open_files=open_files,
-                tiers=plan.tiers,
-                own_tiers=plan.own_tiers,
+            target.plan(
+                folder=Path(folder),
+                state_folder=self.state_folder,
                 peers=peers,
-                linked_peers=plan.peers,
-                v2_hash=plan.v2_hash,
                 scheduler=scheduler,
-                scheduler_options=dict(scheduler_options) if scheduler_options else None,
+                scheduler_options=scheduler_options,
                 record=Path(record) if record is not None else None,
             )
         )
-
-    async def _plan_fetch(
-        self, wanted: Wanted, urls: Sequence[str], info_hash: bytes | None
-    ) -> "_Target":
-        own = tuple((url,) for url in urls)
-        match wanted:
-            case WantedTorrent(path):
-                metainfo = await trio.to_thread.run_sync(read_torrent, path)
-                return _Target(
-                    info_hash=metainfo.info.info_hash,
-                    name=metainfo.info.name,
-                    size=metainfo.info.length,
-                    metainfo=metainfo,
-                    tiers=_merge_tiers(metainfo.announce_tiers, own),
-                    own_tiers=metainfo.announce_tiers,
-                )
-            case WantedMagnet(uri):
-                magnet: Magnet = parse_magnet(uri, takes_v2=True)
-                return _Target(
-                    info_hash=magnet.info_hash,
-                    name=magnet.name or "",
-                    size=magnet.length,
-                    tiers=_merge_tiers(tuple((url,) for url in magnet.trackers), own),
-                    own_tiers=tuple((url,) for url in magnet.trackers) or None,
-                    peers=magnet.peers,
-                    v2_hash=magnet.v2_hash,
-                )
-            case WantedHash(digest, v2_hash):
-                return _Target(info_hash=digest, name="", size=None, tiers=own, v2_hash=v2_hash)
-            case WantedName(name):
-                match_ = await find_name(
-                    self.clients, urls, name, info_hash=info_hash, emit=self._emit_once
-                )
-                return _Target(
-                    info_hash=match_.info_hash,
-                    name=match_.name,
-                    size=match_.size or None,
-                    tiers=own,
-                )
-
-    def _emit_once(self, event: events.Event) -> None:
-        """Tell of a tracker's trouble once: who waits for a name asks again and again."""
-        if isinstance(event, events.TrackerSilent | events.TrackerFailed):
-            trouble = (type(event), event.tracker)
-            if trouble in self._told_troubles:
-                return
-            self._told_troubles.add(trouble)
-        self._context.emit(event)
 
     async def _start(self, plan: TorrentPlan) -> Torrent:
         present = self._torrents.get(plan.info_hash)
@@ -286,115 +180,20 @@ class Node:
         try:
             await torrent.run()
         finally:
-            self._torrents = {
-                info_hash: each for info_hash, each in self._torrents.items() if each is not torrent
-            }
+            for info_hash in [known for known, each in self._torrents.items() if each is torrent]:
+                del self._torrents[info_hash]
 
-    def _adopt_hash(self, torrent: Torrent, info_hash: bytes) -> bool:
+    def _adopt_hash(self, torrent: Torrent, info_hash: InfoHash) -> bool:
         """Let a torrent be reached by another info-hash, too; False if another torrent is."""
         return self._torrents.setdefault(info_hash, torrent) is torrent
 
-    # --- incoming peers ---------------------------------------------------------------------------
-
-    async def _accept(self, listener: trio.SocketListener) -> None:
-        """Accept peers at one socket, for ever; a peer's failure is that peer's."""
-        is_refused = False
-        async with trio.open_nursery() as nursery:
-            while True:
-                await self._wait_for_room()
-                try:
-                    stream = await listener.accept()
-                except OSError as error:
-                    # Out of descriptors (EMFILE) passes when a peer leaves; anything else too.
-                    if not is_refused:
-                        self._context.emit(
-                            events.Waiting(info_hash="", share_name="", reason=f"accept: {error}")
-                        )
-                    is_refused = True
-                    await trio.sleep(0.1)
-                    continue
-                is_refused = False
-                nursery.start_soon(self._welcome, stream)
-
-    async def _wait_for_room(self) -> None:
-        """Return when another handshake may begin; end one for that which takes long."""
-        while len(self._handshakes) >= PENDING_HANDSHAKES:
-            oldest, began = next(iter(self._handshakes.items()))
-            with trio.move_on_at(began + HURRIED_HANDSHAKE) as patience:
-                await self._handshake_over.wait()
-            if patience.cancelled_caught:
-                self._handshakes.pop(oldest, None)
-                oldest.cancel()
-
-    async def _welcome(self, accepted: trio.SocketStream) -> None:
-        try:
-            stream = SocketStream.from_trio(accepted.socket)
-        except OSError:
-            accepted.socket.close()
-            return
-        try:
-            with trio.move_on_after(HANDSHAKE_TIMEOUT) as scope:
-                self._handshakes[scope] = trio.current_time()
-                await self._shake_hands(stream)
-            if scope.cancelled_caught:
-                stream.close()
-        except (RemoteProtocolError, OSError, trio.BrokenResourceError):
-            stream.close()
-        except BaseException:
-            stream.close()
-            raise
-        finally:
-            self._handshakes.pop(scope, None)
-            self._handshake_over.set()
-            self._handshake_over = trio.Event()
-
-    async def _shake_hands(self, stream: SocketStream) -> None:
-        context = self._context
-        if not await self._wait_for_admission(stream.remote[0]):
-            stream.close()
-            return
-        wire = PeerWire(peer_id=context.peer_id, info_hash=None, is_initiator=False)
-        handshake, wire_events = await receive_handshake(stream, wire)
-        torrent = self._torrents.get(handshake.info_hash)
-        if torrent is None:
-            stream.close()
-            return
-        wire.send_handshake(handshake.info_hash)
-        await send_pending(stream, wire)
-        torrent.peer_set.admit(stream, wire, wire_events, is_outgoing=False)
-
-    async def _wait_for_admission(self, address: str) -> bool:
-        """Let a peer wait until it may shake hands; returns whether it may."""
-        now = trio.current_time()
-        host = host_of(address)
-        pause = self._context.talkative.arrive(host, now)
-        until = max(now + pause, self._context.places.room_for(address))
-        if until <= now:
-            return True
-        if until - now > PLACE_PATIENCE or self._waiting[host] >= ADMISSIONS_PER_HOST:
-            return False
-        self._waiting[host] += 1
-        try:
-            await trio.sleep_until(until)
-        finally:
-            self._waiting[host] -= 1
-            if not self._waiting[host]:
-                del self._waiting[host]
-        return True
-
-
-class _Target(Struct, frozen=True, kw_only=True):
-    """What a fetch comes down to."""
-
-    info_hash: bytes
-    name: str
-    size: int | None
-    tiers: Sequence[Sequence[str]]
-    own_tiers: Sequence[Sequence[str]] | None = None
-    """Those that the torrent or link itself names; None if it names none but might."""
-    metainfo: Metainfo | None = None
-    peers: Sequence[Address] = ()
-    v2_hash: bytes | None = None
+    def _admit(self, peer: Established) -> None:
+        """Let a peer in that dialled us and whose handshake is done."""
+        torrent = self._torrents.get(peer.info_hash)
+        if torrent is None:  # it was removed just now
+            peer.stream.close()
+        else:
+            torrent.peer_set.admit(peer, is_outgoing=False)
 
 
 @asynccontextmanager
@@ -433,10 +232,8 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
         body_error: Exception | None = None
         try:
             async with trio.open_nursery() as nursery:
-                node = Node(context, nursery, addresses)
-                for listener in listeners:
-                    nursery.start_soon(node._accept, listener, name="accept peers")  # noqa: SLF001 - its own module
-                for host, port in addresses:
+                node = Node(context, nursery, listeners)
+                for host, port in node.addresses:
                     settings.on_event(events.Listening(host=host, port=port))
                 try:
                     yield node
@@ -450,24 +247,3 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
                 listener.socket.close()
     if body_error is not None:
         raise body_error
-
-
-def files_left_out(path: Path, left_out: LeftOut) -> events.FilesLeftOut:
-    """Return the event that tells what of a folder is not shared."""
-    return events.FilesLeftOut(
-        path=str(path), links=left_out.links, special=left_out.special, padding=left_out.padding
-    )
-
-
-def _merge_tiers(
-    first: Sequence[Sequence[str]], second: Sequence[Sequence[str]]
-) -> tuple[tuple[str, ...], ...]:
-    """Return the tiers of both without repeating a tracker."""
-    seen: set[str] = set()
-    result: list[tuple[str, ...]] = []
-    for tier in (*first, *second):
-        fresh = tuple(url for url in tier if url not in seen)
-        seen.update(fresh)
-        if fresh:
-            result.append(fresh)
-    return tuple(result)

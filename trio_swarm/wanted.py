@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from trio_swarm.errors import StorageError
+from trio_swarm.identities import InfoHash
 from trio_swarm.named_paths import is_file, is_there
 
 
@@ -24,7 +25,7 @@ class WantedMagnet(Struct, frozen=True):
 class WantedHash(Struct, frozen=True):
     """An info-hash, 20 bytes; one of version 2 (BEP 52) is cut to that, and may be known whole."""
 
-    info_hash: bytes
+    info_hash: InfoHash
     v2_hash: bytes | None = None
     """All 32 bytes."""
 
@@ -43,10 +44,10 @@ def parse_wanted(text: str) -> Wanted:
     if text[:7].lower() == "magnet:":
         return WantedMagnet(text)
     if re.fullmatch(r"[0-9a-fA-F]{40}", text):
-        return WantedHash(bytes.fromhex(text))
+        return WantedHash(InfoHash(bytes.fromhex(text)))
     if re.fullmatch(r"[0-9a-fA-F]{64}", text):
         digest = bytes.fromhex(text)
-        return WantedHash(digest[:20], digest)
+        return WantedHash(InfoHash(digest[:20]), digest)
     if text.endswith(".torrent") or "/" in text:
         path = Path(text)
         try:

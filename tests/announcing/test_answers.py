@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tracker_scripts import HASH, REQUEST, connected_script, http_script, response, udp_script
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.errors import RemoteProtocolError, TrackerUnreachableError
-from trio_swarm.protocol.metainfo.bencode import encode
+from trio_swarm.protocol.bencode import encode
 from trio_swarm.protocol.trackers import http as http_tracker
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import ScrapeCounts

@@ -22,7 +22,7 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.metainfo.bencode import Value, encode
+from trio_swarm.protocol.bencode import Value, encode
 from trio_swarm.protocol.trackers import http as http_tracker
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import (

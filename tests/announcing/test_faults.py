@@ -18,7 +18,7 @@ from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.config.values import parse_tracker, parse_tracker_list
 from trio_swarm.errors import ConfigError, MetainfoError, TrackerError, TrackerUnreachableError
 from trio_swarm.protocol.addresses import host_fault
-from trio_swarm.protocol.metainfo.bencode import encode
+from trio_swarm.protocol.bencode import encode
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import usable_tracker_urls
 

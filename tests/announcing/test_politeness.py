@@ -22,7 +22,7 @@ from trio_swarm.announcing import politeness
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.errors import TrackerError, TrackerRefusedError, TrackerUnreachableError
-from trio_swarm.protocol.metainfo.bencode import encode
+from trio_swarm.protocol.bencode import encode
 from trio_swarm.protocol.trackers import http as http_tracker
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest

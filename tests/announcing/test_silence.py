@@ -29,7 +29,7 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.metainfo.bencode import encode
+from trio_swarm.protocol.bencode import encode
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import NameMatch
 

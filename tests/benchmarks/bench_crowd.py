@@ -18,9 +18,9 @@ from trio_swarm.peer.transport.streams import SocketStream, connect
 from trio_swarm.protocol.extensions.handshake import (
     ExtensionHandshake,
     encode_extension_handshake,
-    make_peer_id,
     parse_extension_handshake,
 )
+from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
 
@@ -98,7 +98,7 @@ class LightPeer:
         self._ahead -= len(data)
         self._missing[piece] -= len(data)
         if not self._missing[piece]:
-            self.wire.send_have(piece)
+            self.wire.send_haves(1 << piece)
 
     def _ask(self) -> None:
         while not self.wire.peer_choking and self._ahead < AHEAD and self._pieces:

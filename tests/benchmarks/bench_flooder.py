@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from trio_swarm import read_torrent
-from trio_swarm.protocol.extensions.handshake import OUR_UT_METADATA
+from trio_swarm.protocol.extensions.metadata import UT_METADATA
+from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import encode_handshake
@@ -68,7 +69,9 @@ FLOODS: dict[str, Callable[[Info], bytes]] = {
     "requests of a byte": lambda info: _ranges((Id.REQUEST,), info, 1),
     "requests out of range": lambda info: _ranges((Id.REQUEST,), info, 0xFFFFFFF),
     "extension handshakes": lambda _: _extended(0, _HANDSHAKE),
-    "metadata requests": lambda _: _extended(OUR_UT_METADATA, b"d8:msg_typei0e5:piecei0ee"),
+    "metadata requests": lambda _: _extended(
+        OUR_MESSAGE_IDS[UT_METADATA], b"d8:msg_typei0e5:piecei0ee"
+    ),
     "unknown extensions": lambda _: _extended(77, b"?"),
     "unknown messages": lambda _: _frame(99, b"?"),
     "long unknown messages": lambda _: _frame(99, bytes(100_000)),

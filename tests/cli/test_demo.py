@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from command_line import CommandLine
 from trio_swarm.cli.commands.demo import SCHEDULERS, SEEDER_RATES, Fetched, ideal_seconds, table
 from trio_swarm.engine.token_bucket import TokenBucket
-from trio_swarm.peer.hearing import OWN_MAX_BLOCK
+from trio_swarm.peer.saying import OWN_MAX_BLOCK
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from local_swarm import HOST, Recorder, contents, make_file, node, until
 from strangers import GONE, PEER_ID, Stranger, stranger
 from trio_swarm import events
 from trio_swarm.engine.known_peers import crowding
-from trio_swarm.peer.transport import dialing
+from trio_swarm.peer import dialing
 from trio_swarm.protocol.addresses import Address
 
 CROWD = 250

@@ -24,6 +24,7 @@ from strangers import GONE, ID, extended, frame
 from trio_swarm import Node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.piece_sets import full_set, to_bitfield
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.extensions.metadata import (
     METADATA_PIECE,
@@ -32,7 +33,6 @@ from trio_swarm.protocol.extensions.metadata import (
     MetadataRequest,
     encode_metadata_message,
 )
-from trio_swarm.protocol.metainfo import bencode
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.handshake import PROTOCOL_PREFIX

@@ -12,6 +12,7 @@ from local_swarm import make_file, node
 from trio_swarm.engine.known_peers.candidates import FIRST_RETRY
 from trio_swarm.peer.peer_set import HOUSEKEEPING, KEEP_ALIVE, STAY
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.wire.handshake import encode_handshake
@@ -70,7 +71,7 @@ async def meet(torrent: Torrent, stream: Leaver) -> None:
     wire.receive(encode_handshake(info_hash, b"A2-1-36-0-0123456789"))
     wire.data_to_send()
     typed: PeerStream = stream
-    assert peers.admit(typed, wire, [], is_outgoing=True) is None
+    assert peers.admit(Established(typed, wire, info_hash, []), is_outgoing=True) is None
     while peers.connections:  # noqa: ASYNC110 - the clock jumps
         await trio.sleep(0.1)
 

@@ -10,10 +10,10 @@ import trio.lowlevel
 
 import trio_swarm
 from local_swarm import Recorder, contents, make_file, node, until
+from packed_addresses import packed
 from tracker_scripts import connected_script, udp_script
 from trio_swarm import events
 from trio_swarm.metainfo_files import create_torrent
-from trio_swarm.protocol.addresses import pack_addresses
 from trio_swarm.protocol.metainfo.magnet import Magnet
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceEvent
@@ -36,7 +36,7 @@ class Told:
             return udp_tracker.error_answer(transaction, "no")
         self.events.append(int.from_bytes(request[80:84], "big"))
         self.data.append(udp_tracker.parse_options(request[98:]))
-        return udp_tracker.announce_answer(transaction, 1, 1, 1, pack_addresses(self.peers))
+        return udp_tracker.announce_answer(transaction, 1, 1, 1, packed(self.peers))
 
 
 @asynccontextmanager

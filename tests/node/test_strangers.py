@@ -21,16 +21,14 @@ from strangers import (
     stranger,
 )
 from trio_swarm import Node, events
-from trio_swarm.peer.torrent import Torrent, TorrentPlan
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.piece_sets import full_set, to_bitfield
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.extensions.handshake import (
-    MetadataRequest,
-    allowed_fast_set,
-    encode_metadata_message,
-)
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.extensions.metadata import MetadataRequest, encode_metadata_message
 from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.shares import hash_share
 

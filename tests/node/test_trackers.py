@@ -11,7 +11,7 @@ from tracker_scripts import http_script, response, silent_udp
 from trio_swarm import events
 from trio_swarm.metainfo_files import create_torrent
 from trio_swarm.peer.trackers import MAX_WARNINGS
-from trio_swarm.protocol.metainfo.bencode import encode
+from trio_swarm.protocol.bencode import encode
 
 INFO_HASH = bytes(range(20)).hex()
 

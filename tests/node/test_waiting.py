@@ -35,7 +35,7 @@ class SuperSeeder(ScriptedPeer):
 
     def show(self) -> None:
         if self.shown < self.info.piece_count:
-            self.wire.send_have(self.shown)
+            self.wire.send_haves(1 << self.shown)
             self.shown += 1
 
     def acts(self, event: msg.WireEvent) -> None:
@@ -146,7 +146,7 @@ class Leecher(ScriptedPeer):
                 self.queued -= 1
                 self.got |= 1 << piece
                 if self.tells:
-                    self.wire.send_have(piece)
+                    self.wire.send_haves(1 << piece)
                 if self.got == self.every:
                     self.complete_at = trio.current_time()
             case _:
@@ -245,7 +245,7 @@ class ShowsOneByOne(NeverAnswers):
     def begin(self) -> None:
         self.wire.send_bitfield(0)
         for piece in iterate(self.every):
-            self.wire.send_have(piece)
+            self.wire.send_haves(1 << piece)
         self.wire.send_unchoke()
 
 

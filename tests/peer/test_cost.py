@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from local_swarm import make_file, node, tracker
-from trio_swarm.peer import hearing, saying
+from trio_swarm.peer import saying
 
 MIB = 1024 * 1024
 FEW, MANY = 16, 80
@@ -96,7 +96,6 @@ async def test_long_blocks_cost_little_by_the_mebibyte(tmp_path: Path) -> None:
 async def test_short_blocks_are_read_parsed_and_sent_many_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hearing, "OWN_MAX_BLOCK", 16 * 1024)
     monkeypatch.setattr(saying, "OWN_MAX_BLOCK", 16 * 1024)
     calls, system_calls = await cost_of_a_mebibyte(tmp_path)
     assert 0 < calls < 2 * 1200

@@ -21,7 +21,7 @@ import trio
 
 import trio_swarm
 from simulated_link import MIB, LinkEnd, Watch, address_of, transfer
-from trio_swarm.peer import hearing, saying
+from trio_swarm.peer import saying
 from trio_swarm.peer.disk import PieceJob
 from trio_swarm.peer.piece_buffers import PieceBuffers
 from trio_swarm.protocol.wire.buffers import HEADER_READ, ReceiveBuffer
@@ -40,7 +40,6 @@ SHORT = 16 * 1024
 def are_long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Two trio-swarm peers, or two that ask for no more than foreign clients do."""
     if request.param == "short blocks":
-        monkeypatch.setattr(hearing, "OWN_MAX_BLOCK", SHORT)
         monkeypatch.setattr(saying, "OWN_MAX_BLOCK", SHORT)
     return request.param == "long blocks"
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage_samples import PIECE, Sample, folder, one_file, padded
+from trio_peer_stream import TrioStream
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.transport.sending import (
     BATCH_BUFFERS,
@@ -20,7 +21,7 @@ from trio_swarm.peer.transport.sending import (
     gather,
     send_segments,
 )
-from trio_swarm.peer.transport.streams import PeerStream, SocketStream, TrioStream
+from trio_swarm.peer.transport.streams import PeerStream, SocketStream
 from trio_swarm.protocol.wire.messages import FileBlock, Segment
 from trio_swarm.storage import TorrentFiles
 

@@ -145,7 +145,7 @@ async def test_what_is_uploaded_is_told(tmp_path: Path) -> None:
                 torrent.magnet(), folder=tmp_path / "out3", peers=[(HOST, two.port)]
             )
             await second.wait_complete()
-        uploaded = first.upload.uploaded
+        uploaded = first.uploaded
     recording = recording_of(tmp_path / "two.rec")
     sent = [event for event in recording.events if isinstance(event, ev.Sent)]
     assert sum(event.length for event in sent) == uploaded == SIZE

@@ -10,7 +10,7 @@ import pytest
 from command_line import CommandLine, run_here
 from trio_swarm.errors import StorageError
 from trio_swarm.metainfo_files import create_torrent
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 from trio_swarm.storage import TorrentFiles, hash_share
 from trio_swarm.storage.shares import LeftOut
 

@@ -13,6 +13,7 @@ from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
+from unusual_messages import send_block_data
 
 Behaviour = Callable[
     ["HostileSeeder", trio.SocketStream, PeerWire, msg.RequestReceived], Awaitable[None]
@@ -77,7 +78,7 @@ async def flush(stream: trio.SocketStream, wire: PeerWire) -> None:
 async def send_garbage(
     seeder: HostileSeeder, _stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
-    wire.send_block_data(request.piece, request.begin, bytes(len(seeder.block(request))))
+    send_block_data(wire, request.piece, request.begin, bytes(len(seeder.block(request))))
 
 
 async def stay_silent(
@@ -89,7 +90,7 @@ async def stay_silent(
 async def send_one_byte_a_second(
     seeder: HostileSeeder, stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
-    wire.send_block_data(request.piece, request.begin, seeder.block(request))
+    send_block_data(wire, request.piece, request.begin, seeder.block(request))
     for segment in wire.data_to_send():
         assert isinstance(segment, bytes)
         for byte in segment:

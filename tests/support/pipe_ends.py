@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from trio_swarm.lab.simulator import pipes
-from trio_swarm.lab.simulator.messages import Message
+from trio_swarm.engine import messages
+from trio_swarm.engine.messages import Message
 
 
 def _nothing() -> None:
     pass
 
 
-class End(pipes.End):
+class End(messages.End):
     """A receiver, a sender, or both."""
 
     def __init__(

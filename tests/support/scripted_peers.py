@@ -14,10 +14,12 @@ import trio
 from local_swarm import Recorder, make_file, node
 from simulated_link import LinkEnd, PromptDisk, Watch, _Direction, _hand_over
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
+from unusual_messages import send_block_data
 
 
 class ScriptedPeer:
@@ -40,7 +42,12 @@ class ScriptedPeer:
             piece_count=info.piece_count, piece_length=info.piece_length, length=info.length
         )
         theirs = LinkEnd((f"127.0.1.{number}", number), there, back)
-        assert torrent.peer_set.admit(theirs, incoming, [], is_outgoing=False) is None
+        assert (
+            torrent.peer_set.admit(
+                Established(theirs, incoming, info.info_hash, []), is_outgoing=False
+            )
+            is None
+        )
         self.heard: list[msg.WireEvent] = []
 
     @property
@@ -78,7 +85,9 @@ class ScriptedPeer:
     def serve(self, event: msg.RequestReceived) -> None:
         """Send a block."""
         start = event.piece * self.info.piece_length + event.begin
-        self.wire.send_block_data(event.piece, event.begin, self.data[start : start + event.length])
+        send_block_data(
+            self.wire, event.piece, event.begin, self.data[start : start + event.length]
+        )
 
 
 @dataclass

@@ -17,6 +17,7 @@ from local_swarm import make_file, node
 from trio_swarm import events
 from trio_swarm.peer.disk import DiskThreads, PieceJob
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.wire.machine import PeerWire
@@ -178,8 +179,14 @@ def join(seeding: Torrent, fetching: Torrent) -> tuple[LinkEnd, LinkEnd]:
     _hand_over(outgoing, incoming)
     incoming.send_handshake(info_hash)
     _hand_over(incoming, outgoing)
-    assert seeding.peer_set.admit(seeder_end, incoming, [], is_outgoing=False) is None
-    assert fetching.peer_set.admit(leecher_end, outgoing, [], is_outgoing=True) is None
+    assert (
+        seeding.peer_set.admit(Established(seeder_end, incoming, info_hash, []), is_outgoing=False)
+        is None
+    )
+    assert (
+        fetching.peer_set.admit(Established(leecher_end, outgoing, info_hash, []), is_outgoing=True)
+        is None
+    )
     return seeder_end, leecher_end
 
 

@@ -13,17 +13,18 @@ from typing import Any, NoReturn
 import pytest
 import trio
 
-import trio_swarm.node
 from local_swarm import HOST, make_file, node, tracker
+from trio_swarm import share_plans
 from trio_swarm.announcing.announcer import Announcer
+from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.download.ledger import Ledger
-from trio_swarm.peer import connection, disk
+from trio_swarm.engine.upload.uploads import Uploads
+from trio_swarm.peer import connection, dialing, disk
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.trackers import Trackers
-from trio_swarm.peer.transport import dialing
-from trio_swarm.peer.upload import Upload
+from trio_swarm.peer.transport import accepting
 from trio_swarm.storage.content import TorrentFiles
 
 LIMIT = 10.0
@@ -45,16 +46,16 @@ async def fail_later(*_args: object, **_options: object) -> NoReturn:
 
 PLACES: dict[str, tuple[object, str, Callable[..., Any]]] = {
     "reading from a peer": (PeerConnection, "_read", fail_later),
-    "taking a peer's message": (connection, "handle", fail),
+    "taking a peer's message": (connection, "hear", fail),
     "writing to a peer": (PeerConnection, "_write", fail_later),
-    "what to say to a peer": (connection, "prepare", fail),
-    "serving a peer": (Upload, "order", fail),
+    "what to say to a peer": (Conversation, "speak", fail),
+    "serving a peer": (Uploads, "order", fail),
     "dialling": (dialing, "connect", fail_later),
-    "hearing who dials": (trio_swarm.node, "receive_handshake", fail_later),
-    "hearing who was dialled": (dialing, "receive_handshake", fail_later),
+    "hearing who dials": (accepting, "answer_handshake", fail_later),
+    "hearing who was dialled": (dialing, "open_handshake", fail_later),
     "keeping house": (PeerSet, "_keep_house", fail_later),
     "losing a peer": (Torrent, "peer_left", fail),
-    "choking": (Upload, "_choke", fail),
+    "choking": (Uploads, "choke", fail),
     "planning": (Ledger, "plan", fail),
     "taking a block": (Ledger, "received", fail),
     "recording a piece": (Ledger, "verified", fail),
@@ -115,7 +116,7 @@ async def test_a_bug_in_hashing_comes_out_of_share_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = make_file(tmp_path / "x.bin", 3_000_000)
-    monkeypatch.setattr(trio_swarm.node, "hash_share", fail)
+    monkeypatch.setattr(share_plans, "hash_share", fail)
     with trio.fail_after(LIMIT):
         async with node(tmp_path / "s") as seeder:
             with pytest.raises(BugError):

@@ -11,7 +11,7 @@ import trio
 from mounts import mounted
 from swarm_processes import HOST, Processes, RunningCommand, digest, make_big_file, processes
 from trio_swarm.cli.app import run
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 
 MIB = 1 << 20
 

@@ -9,32 +9,33 @@ from pathlib import Path
 import pytest
 import trio
 
-import trio_swarm.node
 from hostile_peers import HostileSeeder, flush, hostile
 from local_swarm import HOST, Recorder, contents, make_file, node, until
 from swarm_processes import make_big_file, processes
 from trio_swarm import Node, events
 from trio_swarm.engine.lengths import BLOCK_LENGTH
+from trio_swarm.peer.transport import admission
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.extensions.handshake import (
-    OUR_UT_METADATA,
-    UT_METADATA,
     ExtensionHandshake,
     encode_extension_handshake,
     parse_extension_handshake,
 )
 from trio_swarm.protocol.extensions.metadata import (
     METADATA_PIECE,
+    UT_METADATA,
     MetadataData,
     MetadataRequest,
     encode_metadata_message,
     parse_metadata_message,
 )
+from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
 from trio_swarm.protocol.metainfo.torrent import Info, build_info
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.storage import hash_share
+from unusual_messages import send_block_data
 
 MIB = 1 << 20
 SIZE = 6_000_000
@@ -80,7 +81,7 @@ async def spoil_one_block(
     at = 2 * BLOCK_LENGTH - request.begin
     if 0 <= at < len(data):
         data[at] ^= 1
-    wire.send_block_data(request.piece, request.begin, data)
+    send_block_data(wire, request.piece, request.begin, data)
 
 
 async def test_who_spoils_one_block_among_good_peers_is_banned_and_nobody_else(
@@ -109,14 +110,14 @@ async def test_who_spoils_one_block_among_good_peers_is_banned_and_nobody_else(
 async def send_too_little(
     seeder: HostileSeeder, _stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
-    wire.send_block_data(request.piece, request.begin, seeder.block(request)[:-1])
+    send_block_data(wire, request.piece, request.begin, seeder.block(request)[:-1])
 
 
 async def send_elsewhere(
     seeder: HostileSeeder, _stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
     other = (request.piece + 5) % (seeder.info.piece_count - 1)
-    wire.send_block_data(other, request.begin, seeder.block(request))
+    send_block_data(wire, other, request.begin, seeder.block(request))
 
 
 async def send_too_much(
@@ -162,7 +163,7 @@ async def flood_with_blocks(
     with suppress(*CONNECTION_ERRORS):
         while True:
             for piece in range(seeder.info.piece_count - 1):
-                wire.send_block_data(piece, request.begin, bytes(BLOCK_LENGTH))
+                send_block_data(wire, piece, request.begin, bytes(BLOCK_LENGTH))
             await flush(stream, wire)
 
 
@@ -170,7 +171,7 @@ async def die(
     seeder: HostileSeeder, stream: trio.SocketStream, wire: PeerWire, request: msg.RequestReceived
 ) -> None:
     """Send the block, and leave."""
-    wire.send_block_data(request.piece, request.begin, seeder.block(request))
+    send_block_data(wire, request.piece, request.begin, seeder.block(request))
     await flush(stream, wire)
     await stream.aclose()
 
@@ -235,8 +236,8 @@ async def test_peers_of_a_flash_crowd_do_not_push_each_other_out(
     tmp_path: Path, original: Path, info: Info, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Only a slow machine takes longer for a handshake than this is by default.
-    monkeypatch.setattr(trio_swarm.node, "HURRIED_HANDSHAKE", 9.0)
-    crowd = 2 * trio_swarm.node.PENDING_HANDSHAKES + 1
+    monkeypatch.setattr(admission, "HURRIED_HANDSHAKE", 9.0)
+    crowd = 2 * admission.PENDING_HANDSHAKES + 1
     inside = 0
     everybody_in = trio.Event()
 
@@ -332,7 +333,9 @@ def _requests_and_cancels(info: Info) -> bytes:
 
 def _metadata_requests(_info: Info) -> bytes:
     payload = encode_metadata_message(MetadataRequest(0))
-    frame = msg.EXTENDED_FRAME.pack(2 + len(payload), msg.MessageId.EXTENDED, OUR_UT_METADATA)
+    frame = msg.EXTENDED_FRAME.pack(
+        2 + len(payload), msg.MessageId.EXTENDED, OUR_MESSAGE_IDS[UT_METADATA]
+    )
     # As many as are taken: 16 MiB of answers.
     return (frame + payload) * 1000
 
@@ -406,7 +409,8 @@ async def _lie(stream: trio.SocketStream, metadata: bytes) -> None:
                 if isinstance(event, msg.HandshakeReceived):
                     wire.send_handshake(event.info_hash)
                     told = ExtensionHandshake(
-                        message_ids={UT_METADATA: OUR_UT_METADATA}, metadata_size=len(metadata)
+                        message_ids={UT_METADATA: OUR_MESSAGE_IDS[UT_METADATA]},
+                        metadata_size=len(metadata),
                     )
                     wire.send_extended(0, encode_extension_handshake(told))
                     wire.send_bitfield(0)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packed_addresses import packed
 from trio_swarm.errors import ConfigError, RemoteProtocolError
-from trio_swarm.protocol.addresses import pack_address
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers import urls as tracker_urls
 from trio_swarm.protocol.trackers.announces import (
@@ -127,7 +127,7 @@ def test_an_announce_answer_comes_back_as_it_was(
         interval=interval,
         seeders=seeders,
         leechers=leechers,
-        peers=b"".join(map(pack_address, peers)),
+        peers=packed(peers),
     )
     assert len(data) <= udp_tracker.MAX_ANSWER
     assert udp_tracker.parse_answer_header(data) == (1, transaction)

@@ -7,6 +7,8 @@ peers say such things too (see `IDLE_BURST`), but never for long.
 
 from typing import Final, TypeVar
 
+from trio_swarm.errors import IdleTalkError
+
 _T = TypeVar("_T")
 
 IDLE_BURST: Final = 4096
@@ -63,6 +65,11 @@ class IdleTalk:
         self._at = now
         self.earned = 0
         return self._left >= 0.0
+
+    def spend(self, weight: int, now: float) -> None:
+        """Charge `weight` messages of no use; raises IdleTalkError if that is too many."""
+        if not self.charge(weight, now):
+            raise IdleTalkError("it says too much that is of no use")
 
 
 class TalkativeHosts:

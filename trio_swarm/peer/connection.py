@@ -1,54 +1,108 @@
 """One connected peer: a stream, its wire, and the two tasks that move bytes between them.
 
-The reading task turns what arrives into calls on the torrent's download and upload sides. The
-writing task is level-triggered: whenever it is woken it compares what the peer should know (haves,
-interest, choke, requests, blocks owed) with what it was told, and sends the difference. So no
-queue of messages can overflow, and messages coalesce by themselves.
+What is said and heard is the `Conversation`'s. The reading task has it hear what arrives; the
+writing task, whenever it is woken, has it speak, and sends that. Before the torrent's metadata is
+known and its files are open there is none: then only extended messages are exchanged (BEP 9, 10).
 """
 
-from collections import OrderedDict, deque
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
-from trio_swarm.engine.download.ledger import BlockRun
+from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.idle_talk import IdleTalk
 from trio_swarm.engine.known_peers.crowding import host_of
 from trio_swarm.engine.lengths import BLOCK_LENGTH
-from trio_swarm.engine.rates import RateEstimate
+from trio_swarm.engine.messages import Message
 from trio_swarm.engine.read_turn import ReadTurn
-from trio_swarm.errors import StorageError
-from trio_swarm.peer.hearing import handle
-from trio_swarm.peer.saying import greet, prepare
+from trio_swarm.engine.upload.serving import UPLOAD_BATCH
+from trio_swarm.errors import RemoteProtocolError, StorageError
+from trio_swarm.peer import saying
+from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.download import Download
+from trio_swarm.peer.hearing import hear
+from trio_swarm.peer.metadata import MetadataExchange, MetadataRequests
+from trio_swarm.peer.transport.errors import PeerClosedError
 from trio_swarm.peer.transport.sending import send_segments
 from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.addresses import Address, format_address
-from trio_swarm.protocol.extensions.handshake import ExtensionHandshake, allowed_fast_set
+from trio_swarm.protocol.extensions.dont_have import LT_DONTHAVE
+from trio_swarm.protocol.extensions.handshake import (
+    ExtensionHandshake,
+    parse_extension_handshake,
+)
+from trio_swarm.protocol.extensions.metadata import (
+    UT_METADATA,
+    MetadataMessage,
+    encode_metadata_message,
+)
+from trio_swarm.protocol.extensions.table import HANDSHAKE_ID, hear_extended
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.wire import messages as msg
+from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 from trio_swarm.protocol.wire.machine import PeerWire
-from trio_swarm.schedulers.api import UploadRequest
-
-if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent
+from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
+from trio_swarm.storage.content import TorrentFiles
 
 LIMITED_READ_SECONDS = 0.05
 """Under a download limit one read takes at most what the limit allows in this time."""
 
+HANDSHAKE_WEIGHT = 64
+"""What an extension handshake is charged, in messages of no use: as much time as reading one of
+16 KiB takes. Clients send one to three."""
 
-class PeerClosedError(Exception):
-    """The connection ended for a reason that is nobody's fault; `str` says which."""
+METADATA_WEIGHT = 16
+"""The same for asking for metadata that it was sent before: each answer has 16 KiB."""
+
+
+class PeersTorrent(Protocol):
+    """What a connection asks of the torrent that it is about, and tells it."""
+
+    @property
+    def context(self) -> NodeContext:
+        """What all torrents share."""
+
+    @property
+    def info(self) -> Info | None:
+        """The info dictionary, once known."""
+
+    @property
+    def files(self) -> TorrentFiles | None:
+        """The files, once open."""
+
+    @property
+    def download(self) -> Download | None:
+        """Where blocks go, once the files are open."""
+
+    @property
+    def metadata(self) -> MetadataExchange:
+        """Where extended messages about metadata go."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Every piece is verified and the data has its final name."""
+
+    def learned_listen_address(self, connection: "PeerConnection", address: Address) -> None:
+        """Note where a peer listens that came in."""
+
+    def part_useless(self) -> None:
+        """Look whether there are peers that are of no use any more."""
+
+    def file_changed(self, error: StorageError) -> None:
+        """Note that serving found a file changed, or could not read it."""
 
 
 class PeerConnection:
-    """One peer of one torrent. Its facts: what it was told, what it owes, what we owe it."""
+    """One peer of one torrent: how it came, what it called itself, and when something moved."""
 
-    def __init__(  # noqa: PLR0915 - one fact a line and no logic
+    def __init__(
         self,
-        torrent: "Torrent",
+        torrent: PeersTorrent,
         stream: PeerStream,
         wire: PeerWire,
         *,
@@ -56,8 +110,6 @@ class PeerConnection:
         is_outgoing: bool,
         now: float,
     ) -> None:
-        self.torrent = torrent
-        self.stream = stream
         self.wire = wire
         self.key = key
         self.is_outgoing = is_outgoing
@@ -66,48 +118,27 @@ class PeerConnection:
         self.extensions: ExtensionHandshake | None = None
         self.client = client_name(wire.peer_id or b"")
         self.identity = ""
+        """What a ban would name; empty before it joins the download."""
         self.host = host_of(self.remote[0])
         self.joined_at = now
-        self.moved_at = float("-inf")  # when a block last came or went
-        self.received_at: float | None = None  # when a block last came
+        self.moved_at = float("-inf")
+        """When a block last came or went."""
         self.last_received = now
         self.last_sent = now
-        self.is_attached = False
-        self.choke_heard = True
-        self.interest_heard = False
-        self.told = 0
-        self.is_told_any = False
-        self.offered: PieceSet | None = None  # None: all we have
-        self.offered_of = -1  # the pieces we had when that was decided
-        self.to_suggest: PieceSet = 0
-        self.suggested: PieceSet = 0
-        self.is_metadata_told = False
-        self.grants: deque[BlockRun] = deque()
-        self.asked: dict[tuple[int, int], int] = {}
-        self.cancels: list[BlockRun] = []
-        # A dict, so that a request is found and taken back at once. A plain one would walk over all
-        # that were served before it finds its first.
-        self.upload_queue: OrderedDict[UploadRequest, None] = OrderedDict()
-        self.is_queue_unordered = False
-        self.should_unchoke = False
-        self.unchoked_at: float | None = None
-        self.waiting_since: float | None = None
-        self.uploaded = 0
-        self.uploaded_since_unchoke = 0
         self.downloaded = 0
-        self.upload_rate = RateEstimate()
-        self.allowed_fast: frozenset[int] = frozenset()
-        self.allowed_fast_untold: frozenset[int] = frozenset()
-        self.refused = 0
-        self.unrequested = 0
-        self.metadata_requests: deque[int] = deque()
-        self.metadata_asked = 0
-        self.known_haves = 0  # HAVEs of pieces we know it has that it may still send
-        self.talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
-        self.max_request = BLOCK_LENGTH
+        """Bytes of blocks that were asked for and came."""
+        self.conversation: Conversation | None = None
+        """All that is said and heard, once it has joined the download."""
         self.wakeup = Wakeup()
-        self.upload_at = 0.0
-        self.ahead = 0  # bytes put out ahead of the link; 0 before the first
+        """To be set when there may be something to say."""
+        self._torrent = torrent
+        self._stream = stream
+        self._is_metadata_told = False
+        self._is_told_any = False
+        self._max_request = BLOCK_LENGTH
+        self._metadata_requests = MetadataRequests()
+        self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
+        self._upload_at = 0.0
         self._scope = trio.CancelScope()
         self._close_reason: str | None = None
 
@@ -121,10 +152,10 @@ class PeerConnection:
     @property
     def is_seeder(self) -> bool:
         """It has every piece."""
-        download = self.torrent.download
-        if download is not None and self.is_attached:
-            return download.ledger.pieces_of(self.key) == download.all_pieces
-        return False
+        conversation = self.conversation
+        if conversation is None:
+            return False
+        return conversation.source.pieces == conversation.torrent.every
 
     @property
     def wants_nothing(self) -> bool:
@@ -132,24 +163,9 @@ class PeerConnection:
         return self.is_seeder or (self.extensions is not None and self.extensions.upload_only)
 
     @property
-    def peer_interested(self) -> bool:
-        """It wants something of us."""
-        return self.wire.peer_interested
-
-    @property
-    def peer_choking(self) -> bool:
-        """It chokes us."""
-        return self.wire.peer_choking
-
-    @property
-    def am_choking(self) -> bool:
-        """It was told that we choke it."""
-        return self.wire.am_choking
-
-    @property
-    def takes_suggestions(self) -> bool:
-        """It speaks the Fast Extension (BEP 6)."""
-        return self.wire.fast
+    def uploaded(self) -> int:
+        """Bytes of blocks put out to it."""
+        return 0 if self.conversation is None else self.conversation.uploaded
 
     @property
     def is_closing(self) -> bool:
@@ -162,6 +178,17 @@ class PeerConnection:
             self._close_reason = reason
             self._scope.cancel()
 
+    def listens_at(self, address: Address) -> None:
+        """Note where the peer can be dialled."""
+        self.listen_address = address
+        if self.conversation is not None:
+            self.conversation.listens_at(self.address)
+
+    def keep_alive(self) -> None:
+        """Say something, so that the peer does not take us for dead (BEP 3)."""
+        self.wire.send_keep_alive()
+        self.wakeup.set()
+
     # --- tasks --------------------------------------------------------------------------------
 
     async def run(self, events: list[msg.WireEvent]) -> None:
@@ -173,21 +200,21 @@ class PeerConnection:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    greet(self)
-                    if self.torrent.download is not None:
-                        self.attach()
+                    self._greet()
+                    if self._torrent.download is not None:
+                        self._join(self._torrent.download)
                     nursery.start_soon(self._write, name=f"write to {self.address}")
-                    handle(self, events, trio.current_time())
+                    self._hear(events, trio.current_time())
                     await self._read()
             if self._close_reason is not None:
                 raise PeerClosedError(self._close_reason)
         finally:
-            self.stream.close()
+            self._stream.close()
 
     async def _read(self) -> None:
         wire = self.wire
-        stream = self.stream
-        bucket = self.torrent.context.download_bucket
+        stream = self._stream
+        bucket = self._torrent.context.download_bucket
         rate = bucket.rate
         most = None if rate is None else max(BLOCK_LENGTH, int(rate * LIMITED_READ_SECONDS))
         turn = ReadTurn()
@@ -196,7 +223,7 @@ class PeerConnection:
             if wire.is_behind:
                 # A peer that says a lot at once: the others are heard in between.
                 await trio.lowlevel.checkpoint()
-                handle(self, wire.parse_more(), trio.current_time())
+                self._hear(wire.parse_more(), trio.current_time())
                 goes_on = False
                 continue
             buffers = wire.receive_buffers()
@@ -214,7 +241,7 @@ class PeerConnection:
             events = wire.received(count)
             if count == 0:
                 raise PeerClosedError("it closed the connection")
-            handle(self, events, now)
+            self._hear(events, now)
             is_full = count == sum(map(len, buffers))
             goes_on = is_full and turn.goes_on(count, len(events), trio.current_time())
             if bucket.rate is not None:
@@ -228,77 +255,260 @@ class PeerConnection:
             # A reader that failed has cancelled us, and may have left things half told.
             await trio.lowlevel.checkpoint_if_cancelled()
             now = trio.current_time()
-            prepare(self, now)
+            self._speak(now)
             if self.wire.has_data_to_send:
                 self.last_sent = now
-                torrent = self.torrent
+                torrent = self._torrent
                 segments = self.wire.data_to_send()
                 buffers = torrent.context.batch_buffers
                 try:
-                    await send_segments(self.stream, torrent.files, segments, buffers)
+                    await send_segments(self._stream, torrent.files, segments, buffers)
                 except StorageError as error:
                     # Its file was changed by others. The peer was promised what cannot be sent.
-                    torrent.keeping.changed(error)
+                    torrent.file_changed(error)
                     raise PeerClosedError("a file of ours changed") from error
-                self.refused = 0
                 continue
-            if self.upload_queue and self.upload_at > now:
-                with trio.move_on_at(self.upload_at):
+            conversation = self.conversation
+            if conversation is not None and conversation.upload_queue and self._upload_at > now:
+                with trio.move_on_at(self._upload_at):
                     await self.wakeup.wait()
             else:
                 await self.wakeup.wait()
 
+    # --- saying ---------------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        torrent = self._torrent
+        context = torrent.context
+        self._is_metadata_told = torrent.info is not None
+        saying.greet(
+            self.wire,
+            torrent.info,
+            client=context.client,
+            port=context.port,
+            upload_only=torrent.is_complete,
+        )
+
+    def _speak(self, now: float) -> None:
+        """Put into the wire whatever the peer should know by now and was not told."""
+        wire, torrent = self.wire, self._torrent
+        if not self._is_metadata_told and torrent.info is not None:
+            self._greet()
+        if self._metadata_requests:
+            torrent.metadata.answer(self, self._metadata_requests)
+        conversation = self.conversation
+        if conversation is None:
+            if torrent.download is None:
+                if wire.fast and not self._is_told_any:
+                    # A Fast peer must hear of our pieces first (BEP 6); before the metadata is
+                    # here there are none.
+                    wire.send_bitfield(0)
+                    self._is_told_any = True
+                return
+            conversation = self._join(torrent.download)
+        self._put_out(conversation.speak(now))
+        if conversation.upload_queue and now >= self._upload_at:
+            self._serve(conversation, now)
+
+    def _put_out(self, messages: Iterable[Message]) -> None:
+        numbers = self.extensions.message_ids if self.extensions is not None else {}
+        saying.put_out(self.wire, messages, numbers)
+
+    def _serve(self, conversation: Conversation, now: float) -> None:
+        torrent = self._torrent
+        bucket = torrent.context.upload_bucket
+        before = conversation.ahead
+        served = conversation.serve(
+            now,
+            most=UPLOAD_BATCH if bucket.rate is None else 1,
+            # Nothing of a file that others changed, until it is verified again.
+            withheld=torrent.files.suspects if torrent.files is not None else 0,
+        )
+        if conversation.ahead != before:
+            self._stream.limit_unsent(conversation.ahead)
+        send_block = self.wire.send_block
+        sent = 0
+        for piece, begin, length in served:
+            send_block(piece, begin, length)
+            sent += length
+        if sent:
+            self.moved_at = now
+        self._upload_at = now + bucket.take(sent, now)
+
+    def take_back(self, pieces: PieceSet, *, for_good: bool) -> None:
+        """Serve nothing of some pieces, which we have no longer, `for_good` or until they are back.
+
+        A peer that would not hear of it (BEP 54) hears what is left when it comes again.
+        """
+        conversation = self.conversation
+        if conversation is None or not pieces:
+            return
+        conversation.drop_requests(pieces)
+        self._put_out(conversation.take_answers())
+        if conversation.will_tell_losses:
+            self.wakeup.set()
+        elif for_good and pieces & conversation.told & ~conversation.source.pieces:
+            self.close("a file of ours changed, and with it what we have")
+
+    # --- hearing --------------------------------------------------------------------------------
+
+    def _hear(self, events: list[msg.WireEvent], now: float) -> None:
+        """Act on what arrived; raises RemoteProtocolError for what the wire alone cannot judge."""
+        wire = self.wire
+        idle = wire.ignored
+        wire.ignored = 0
+        conversation = self.conversation
+        for event in events:
+            if type(event) is msg.BlockReceived:
+                self._take_in(event, now)
+            elif type(event) is msg.ExtendedReceived:
+                idle += self._extended(event)
+            elif conversation is not None:
+                idle += hear(conversation, event, now)
+            else:
+                idle += 1
+            if idle > MESSAGES_AT_ONCE:
+                # What costs much is not to wait for the end of a turn.
+                self._talk.spend(idle, now)
+                idle = 0
+        if idle:
+            self._talk.spend(idle, now)
+        if conversation is not None:
+            if conversation.has_answers:
+                self._put_out(conversation.take_answers())
+            if conversation.is_queue_unordered:
+                self.wakeup.set()
+        if wire.has_data_to_send:
+            self.wakeup.set()
+
+    def _take_in(self, event: msg.BlockReceived, now: float) -> None:
+        conversation, download = self.conversation, self._torrent.download
+        if conversation is None or download is None:
+            raise RemoteProtocolError("sent a block that was not asked for")
+        piece, begin, following = event.piece, event.begin, event.following
+        length = len(event.data)
+        if following is not None:
+            length += sum(map(len, following))
+            if not conversation.was_asked(piece, begin, length):
+                # Each for itself, so that one that nobody asked for spoils none of the others.
+                for data in (event.data, *following):
+                    self._take_in(msg.BlockReceived(piece, begin, data), now)
+                    begin += len(data)
+                return
+        if download.blocks_received(conversation, event, length, now):
+            self.downloaded += length
+            self.moved_at = now
+
+    def _extended(self, event: msg.ExtendedReceived) -> int:
+        """Act on an extended message; returns what it is charged."""
+        if event.message_id == HANDSHAKE_ID:
+            self._told(parse_extension_handshake(event.payload))
+            return HANDSHAKE_WEIGHT
+        return hear_extended(self, event.message_id, event.payload)
+
+    def metadata_told(self, message: MetadataMessage) -> int:
+        """Hand a message about metadata on; returns what it is charged."""
+        metadata, requests = self._torrent.metadata, self._metadata_requests
+        before = requests.heard
+        metadata.message(self, requests, message)
+        if requests.heard == before:
+            return 1
+        self.wakeup.set()
+        return METADATA_WEIGHT if requests.heard > metadata.piece_count > 0 else 1
+
+    def piece_taken_back(self, piece: int) -> int:
+        """Ask the peer for a piece no longer (BEP 54); returns what it is charged.
+
+        Raises RemoteProtocolError for a piece that the torrent has not.
+        """
+        if not self.wire.take_back(piece) or self.conversation is None:
+            return 1
+        return self.conversation.heard_losses(1 << piece, trio.current_time())
+
+    def _told(self, told: ExtensionHandshake) -> None:
+        """Act on an extension handshake, the first or a later one (BEP 10)."""
+        torrent = self._torrent
+        self.extensions = told if self.extensions is None else self.extensions.updated(told)
+        extensions, conversation = self.extensions, self.conversation
+        if extensions.client:
+            self.client = extensions.client
+        if extensions.port and self.listen_address is None:
+            torrent.learned_listen_address(self, (self.remote[0], extensions.port))
+        if extensions.max_block:
+            largest = min(saying.OWN_MAX_BLOCK, extensions.max_block)
+            self.wire.allow_requests_up_to(largest)
+            self.wire.expect_blocks_up_to(largest)
+            self._max_request = largest
+        if conversation is not None:
+            conversation.accept_requests_of(self._max_request)
+            conversation.set_only_uploads(extensions.upload_only)
+            conversation.tell_losses(LT_DONTHAVE in extensions.message_ids)
+            if extensions.request_queue:
+                conversation.torrent.ledger.set_queue_limit(self.key, extensions.request_queue)
+        torrent.metadata.peer_told(self)
+        if self.wants_nothing:
+            torrent.part_useless()
+
+    def send_metadata(self, message: MetadataMessage) -> None:
+        """Send a message about metadata, if the peer takes any (BEP 9)."""
+        number = None
+        if self.extensions is not None:
+            number = self.extensions.message_ids.get(UT_METADATA)
+        if number is not None:
+            self.wire.send_extended(number, encode_metadata_message(message))
+            self.wakeup.set()
+
     # --- joining the download ------------------------------------------------------------------
 
-    def attach(self) -> None:
+    def _join(self, download: Download) -> Conversation:
         """Join the torrent's download: its metadata is known and its files are open.
 
-        Raises RemoteProtocolError if what the peer told before does not fit: call it in its task.
+        Raises RemoteProtocolError if what the peer told before does not fit: to be called in its
+        tasks.
         """
-        download = self.torrent.download
-        info = self.torrent.info
-        assert download is not None
-        assert info is not None
-        self.is_attached = True
-        self.known_haves = info.piece_count
-        self.wire.place_block = partial(download.place_block, self.key)
-        self.identity = self.address
+        info, wire, extensions = download.info, self.wire, self.extensions
         now = trio.current_time()
-        download.ledger.add_peer(
+        self.identity = self.address
+        allowed: PieceSet = 0
+        if wire.fast and ":" not in self.remote[0]:
+            for piece in allowed_fast_set(self.remote[0], info.info_hash, info.piece_count):
+                allowed |= 1 << piece
+        exchange = download.exchange
+        conversation = Conversation(
+            exchange,
             self.key,
+            self.joined_at,
+            address=self.address,
+            fast=wire.fast,
+            allowed_fast=allowed,
+            wants_nothing=extensions is not None and extensions.upload_only,
+            is_told_any=self._is_told_any,
+            hears_losses=extensions is not None and LT_DONTHAVE in extensions.message_ids,
+            max_request=self._max_request,
+            talk=self._talk,
+        )
+        exchange.will_wake(self.key, self.wakeup)
+        exchange.join(
+            conversation,
             now,
             identity=self.identity,
-            labels=self.torrent.context.labels_of(self.identity),
+            labels=self._torrent.context.labels_of(self.identity),
+            queue_limit=(extensions.request_queue or None) if extensions is not None else None,
         )
-        self.torrent.upload.join(self)
-        self.limit_queue()
-        held_back = self.wire.set_torrent(
+        self.conversation = conversation
+        wire.place_block = partial(download.place_block, self.key)
+        held_back = wire.set_torrent(
             piece_count=info.piece_count, piece_length=info.piece_length, length=info.length
         )
-        if not self.wire.peer_choking:
-            download.ledger.set_choked(self.key, choked=False, fast=self.wire.fast)
-        handle(self, held_back, now)
-        if self.wire.fast and ":" not in self.remote[0]:
-            self.allowed_fast = self.allowed_fast_untold = frozenset(
-                allowed_fast_set(self.remote[0], info.info_hash, info.piece_count)
-            )
-        self.wakeup.set()
+        # What was heard before, and not kept.
+        if not wire.peer_choking:
+            conversation.heard_choke(choked=False, now=now)
+        if wire.peer_interested:
+            conversation.heard_interest(interested=True, now=now)
+        self._hear(held_back, now)
+        return conversation
 
-    def drop_requests(self, pieces: PieceSet) -> None:
-        """Serve nothing of some pieces, which we have no longer."""
-        if not pieces:
-            return
-        for request in list(self.upload_queue):
-            if pieces >> request.piece & 1:
-                del self.upload_queue[request]
-                if self.wire.fast:
-                    self.wire.send_reject(request.piece, request.begin, request.length)
-
-    def limit_queue(self) -> None:
-        """Keep to the queue length that the peer told (BEP 10, "reqq")."""
-        download = self.torrent.download
-        if download is None or not self.is_attached or self.extensions is None:
-            return
-        blocks = self.extensions.request_queue
-        if blocks:
-            download.ledger.set_queue_limit(self.key, blocks)
+    def leave(self, download: Download) -> None:
+        """Have the download forget the peer, which has gone."""
+        if self.conversation is not None:
+            download.peer_left(self.conversation, self.wire.give_up_place(), trio.current_time())

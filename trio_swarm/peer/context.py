@@ -11,6 +11,7 @@ from trio_swarm.engine.idle_talk import TalkativeHosts
 from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import StorageError
 from trio_swarm.events import Event
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.disk import DiskThreads
 from trio_swarm.peer.places import Places
 from trio_swarm.peer.transport.sending import BatchBuffers
@@ -22,7 +23,7 @@ class NodeContext(Struct, kw_only=True):
     """One per node, made by the node, read by its torrents."""
 
     settings: NodeSettings
-    peer_id: bytes
+    peer_id: PeerId
     """20 bytes, new for every node (BEP 20)."""
     client: str
     """What we call ourselves in the extension handshake."""
@@ -44,7 +45,7 @@ class NodeContext(Struct, kw_only=True):
     next_key: int = field(default=0)
     is_state_problem_told: bool = field(default=False)
 
-    def tell_state_problem(self, error: StorageError, info_hash: bytes, name: str) -> None:
+    def tell_state_problem(self, error: StorageError, info_hash: InfoHash, name: str) -> None:
         """Say, once for the node, that the state folder cannot be used."""
         if not self.is_state_problem_told:
             self.is_state_problem_told = True

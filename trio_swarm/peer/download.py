@@ -1,74 +1,61 @@
 """The download side of one torrent: blocks come in, grants go out, whole pieces go to disk."""
 
 import math
-import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import trio
 
-from trio_swarm import piece_sets
+from trio_swarm.engine.conversation import Conversation
+from trio_swarm.engine.download.block_source import BlockSource
 from trio_swarm.engine.download.ledger import BlockOutcome, Ledger
-from trio_swarm.engine.guard import GuardedScheduler
-from trio_swarm.engine.lazy_haves import LazyHaves
+from trio_swarm.engine.exchange import MIN_OPEN_LARGE_PIECES, MIN_OPEN_PIECES, open_piece_limit
 from trio_swarm.engine.lengths import Lengths
 from trio_swarm.engine.rates import RateEstimate
-from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.disk import DiskThreads, PieceJob, WriteTurn
+from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.piece_buffers import MOST_IN_MEMORY, PieceBuffers
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo.torrent import Info
-from trio_swarm.protocol.wire.buffers import BlockPlace
+from trio_swarm.protocol.wire.block_place import BlockPlace
 from trio_swarm.protocol.wire.messages import BlockReceived
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.unfinished import Changes
 
-MIN_OPEN_PIECES = 4
-"""Pieces that may be in flight however large they are: fewer would serialise peers."""
 
-MIN_OPEN_LARGE_PIECES = 2
-"""The same for pieces above MOST_IN_MEMORY: one arrives while one is verified."""
+def lengths_of(info: Info) -> Lengths:
+    """Return what the ledger of a torrent counts by."""
+    return Lengths(length=info.length, piece_length=info.piece_length)
 
-MAX_OPEN_PIECES = 4096
-"""Pieces in flight however small they are: beyond it bookkeeping outgrows the gain."""
+
+def open_pieces(info: Info, memory: int) -> int:
+    """Return how many pieces may be in flight, if their buffers are to take `memory` bytes."""
+    is_large = info.piece_length > MOST_IN_MEMORY
+    least = MIN_OPEN_LARGE_PIECES if is_large else MIN_OPEN_PIECES
+    return open_piece_limit(memory, info.piece_length, least=least)
 
 
 class Download:
-    """Owns the ledger and the piece buffers; `run` is the one task that plans.
+    """Owns the piece buffers; `run` is the one task that plans.
 
-    After completion the ledger stays: it knows what peers have.
+    After completion the exchange stays: its ledger knows what peers have.
     """
 
     def __init__(
         self,
         info: Info,
         files: TorrentFiles,
-        have: int,
+        exchange: PeerExchange,
         *,
-        scheduler: GuardedScheduler,
-        rng: random.Random,
-        piece_memory: int,
         disk: DiskThreads,
-        connections: Mapping[int, PeerConnection],
-        make_ledger: Callable[..., Ledger] = Ledger,
         piece_verified: Callable[[int], None],
         piece_failed: Callable[[int, Iterable[str]], None],
         peers_banned: Callable[[Iterable[str]], None],
         files_changed: Callable[[Changes], None] = lambda _changes: None,
     ) -> None:
         self.info = info
-        self.all_pieces = piece_sets.full_set(info.piece_count)
-        least = MIN_OPEN_LARGE_PIECES if info.piece_length > MOST_IN_MEMORY else MIN_OPEN_PIECES
-        limit = max(least, min(MAX_OPEN_PIECES, piece_memory // max(1, info.piece_length)))
-        self.ledger = make_ledger(
-            Lengths(length=info.length, piece_length=info.piece_length),
-            scheduler=scheduler,
-            rng=rng,
-            have=have,
-            open_piece_limit=limit,
-        )
-        self.wakeup = Wakeup()
+        self.exchange = exchange
         self.rate = RateEstimate()
         self.moved_at = -math.inf
         """When a block that was asked for came last."""
@@ -77,7 +64,6 @@ class Download:
         self._disk = disk
         self._write_turn = WriteTurn()
         self._buffers = PieceBuffers(info.piece_length, files.root.parent)
-        self._connections = connections
         self._piece_verified = piece_verified
         self._piece_failed = piece_failed
         self._peers_banned = peers_banned
@@ -85,8 +71,11 @@ class Download:
         self._finished_jobs: deque[PieceJob] = deque()
         self._jobs_pending = 0
         self._job_done = Wakeup()
-        self._lazy_haves = LazyHaves()
-        self._plans_at = math.inf  # when the planning task plans next if nobody wakes it
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is here, and what is asked of whom."""
+        return self.exchange.ledger
 
     # --- called by connections ------------------------------------------------------------------
 
@@ -99,41 +88,54 @@ class Download:
             return self._buffers.lend(piece, begin, length)
         return None
 
-    def blocks_received(self, connection: PeerConnection, event: BlockReceived, now: float) -> bool:
-        """Take adjacent blocks of one piece in, and send the piece to disk if that was all.
+    def blocks_received(
+        self, conversation: Conversation, event: BlockReceived, length: int, now: float
+    ) -> bool:
+        """Take adjacent blocks of one piece in, `length` bytes in all.
 
-        Returns whether they were ever asked for.
+        Returns whether they were ever asked for. Raises IdleTalkError if too many were not.
         """
-        piece, begin, place, following = event.piece, event.begin, event.place, event.following
-        length = len(event.data)
-        if following is not None:
-            length += sum(map(len, following))
-        ledger = self.ledger
-        outcome = ledger.received(connection.key, piece, begin, length, now)
-        if ledger.is_due(now) or ledger.next_deadline() < self._plans_at:
-            self.wakeup.set()
-        is_accepted = outcome is BlockOutcome.ACCEPTED or outcome is BlockOutcome.COMPLETED
+        place = event.place
         if place is not None:
             self._buffers.end_loan(place)
-        if is_accepted and (place is None or not place.is_lent):
-            self._buffers.write(piece, begin, event.data, following or ())
+        outcome = conversation.heard_blocks(event.piece, event.begin, length, now)
         if outcome is BlockOutcome.UNREQUESTED:
             return False
-        self.rate.add(length, now)
-        self.moved_at = now
-        connection.downloaded += length
-        connection.moved_at = connection.received_at = now
-        if is_accepted:
-            address = connection.address
-            self.sources[address] = self.sources.get(address, 0) + length
-            if outcome is BlockOutcome.COMPLETED:
-                self._submit(piece)
+        self._note(length, now)
+        if outcome is not BlockOutcome.DUPLICATE:
+            if place is None or not place.is_lent:
+                self._buffers.write(event.piece, event.begin, event.data, event.following or ())
+            self._keep(conversation, outcome, event.piece, length)
         return True
 
-    def peer_left(self, connection: PeerConnection) -> None:
-        """Forget a peer: what it was asked for is asked of others."""
-        self.ledger.remove_peer(connection.key)
-        place = connection.wire.give_up_place()
+    def source_gave(
+        self, source: BlockSource, piece: int, begin: int, data: memoryview, now: float
+    ) -> bool:
+        """Take in what a source gave that is no peer; False if it was not asked for that."""
+        length = len(data)
+        outcome = self.exchange.blocks_received(source.key, piece, begin, length, now)
+        if outcome is BlockOutcome.UNREQUESTED:
+            return False
+        self._note(length, now)
+        if outcome is not BlockOutcome.DUPLICATE:
+            self._buffers.write(piece, begin, data)
+            self._keep(source, outcome, piece, length)
+        return True
+
+    def _note(self, length: int, now: float) -> None:
+        self.rate.add(length, now)
+        self.moved_at = now
+
+    def _keep(self, source: BlockSource, outcome: BlockOutcome, piece: int, length: int) -> None:
+        """Count blocks that are in their piece's buffer, and send it to disk if it is whole."""
+        address = source.address
+        self.sources[address] = self.sources.get(address, 0) + length
+        if outcome is BlockOutcome.COMPLETED:
+            self._submit(piece)
+
+    def peer_left(self, conversation: Conversation, place: BlockPlace | None, now: float) -> None:
+        """Forget a peer; `place` is where it was about to put a block."""
+        self.exchange.leave(conversation, now)
         if place is not None:
             self._buffers.end_loan(place)
 
@@ -153,7 +155,7 @@ class Download:
 
     def _job_is_done(self, job: PieceJob) -> None:
         self._finished_jobs.append(job)
-        self.wakeup.set()
+        self.exchange.replan()
         self._job_done.set()
 
     # --- the planning task ------------------------------------------------------------------------
@@ -163,35 +165,19 @@ class Download:
 
         Raises StorageError (DiskFullError) when a piece cannot be written.
         """
+        exchange = self.exchange
         while True:
             self._collect_finished()
             if self.ledger.is_complete:
                 self._buffers.clear()
                 return
             now = trio.current_time()
-            self.ledger.expire(now)
-            self._hand_out(now)
-            if now >= self._lazy_haves.due_at:
-                self._tell_everybody()
-            self._plans_at = self.ledger.next_deadline()
-            with trio.move_on_at(min(self._plans_at, self._lazy_haves.due_at)):
-                await self.wakeup.wait()
-
-    def _hand_out(self, now: float) -> None:
-        woken: set[int] = set()
-        connections = self._connections
-        for grant in self.ledger.plan(now):
-            connections[grant.peer].grants.append(grant.run)
-            woken.add(grant.peer)
-        for grant in self.ledger.take_cancels():
-            connection = connections.get(grant.peer)
-            if connection is not None:
-                connection.cancels.append(grant.run)
-                woken.add(grant.peer)
-        for piece in self.ledger.take_abandoned():
-            self._buffers.release(piece)
-        for key in woken:
-            connections[key].wakeup.set()
+            for piece in exchange.plan(now):
+                self._buffers.release(piece)
+            if now >= exchange.tells_at:
+                exchange.tell_everybody()
+            with trio.move_on_at(min(exchange.plans_at, exchange.tells_at)):
+                await exchange.plan_wakeup.wait()
 
     def _collect_finished(self) -> None:
         verified: PieceSet = 0
@@ -214,7 +200,7 @@ class Download:
             if banned:
                 self._peers_banned(banned)
         if verified:
-            self._say_haves(verified)
+            self.exchange.tell_of(verified, trio.current_time())
         while self._files.changes:
             self._files_changed(self._files.changes.popleft())
         if self.ledger.is_complete:
@@ -226,30 +212,10 @@ class Download:
         lost = ledger.have & ~have
         if lost:
             ledger.lose(lost)
-            self.wakeup.set()
+            self.exchange.replan()
         elif self._files.is_complete and have & ~ledger.have:
             ledger.regain(have & ~ledger.have)
         return lost
-
-    def _say_haves(self, verified: PieceSet) -> None:
-        """Have the connections told of new pieces: those that lack one at once, others in time."""
-        ledger = self.ledger
-        is_due = self._lazy_haves.add(verified.bit_count(), trio.current_time())
-        if is_due or ledger.is_complete:
-            self._tell_everybody()
-            return
-        for connection in self._connections.values():
-            if not connection.is_attached:
-                connection.wakeup.set()
-                continue
-            source = ledger.source(connection.key)
-            if verified & ~source.pieces or ledger.may_show_more(source):
-                connection.wakeup.set()
-
-    def _tell_everybody(self) -> None:
-        self._lazy_haves.told()
-        for connection in self._connections.values():
-            connection.wakeup.set()
 
     def have_bytes(self) -> int:
         """Return the bytes of verified pieces."""
@@ -257,7 +223,7 @@ class Download:
 
     def missing_bytes(self) -> int:
         """Return the bytes of pieces not yet verified."""
-        missing = self.all_pieces & ~self.ledger.have
+        missing = self.exchange.every & ~self.ledger.have
         if not missing:
             return 0
         last = self.info.piece_count - 1

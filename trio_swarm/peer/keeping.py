@@ -7,21 +7,21 @@ person's, and nothing writes to them.
 """
 
 import math
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
 
 import trio
 
 from trio_swarm import events, piece_sets
 from trio_swarm.errors import FileChangedError, StorageError
+from trio_swarm.events import Event
 from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.peer.download import Download
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.rehashing import KEEPS_CHANGING
 from trio_swarm.storage.unfinished import Changes
-
-if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent
 
 VERIFY_PAUSE: Final = 1.0
 """Seconds between verifying again and the next time: a file may be written to all the time."""
@@ -34,11 +34,51 @@ SHOWN_FILES: Final = 5
 """Names of files in an event; there may be 100,000."""
 
 
-class Keeping:
-    """Verifies a torrent's files again when they were changed; `run` is the one task that does."""
+class KeptPeer(Protocol):
+    """A connected peer, which was told what we have."""
 
-    def __init__(self, torrent: "Torrent") -> None:
+    def take_back(self, pieces: PieceSet, *, for_good: bool) -> None:
+        """Serve nothing of these pieces any more."""
+
+
+class KeptTorrent(Protocol):
+    """The torrent whose files are looked after."""
+
+    @property
+    def info_hash(self) -> bytes:
+        """The info-hash people know it by."""
+
+    @property
+    def name(self) -> str:
+        """The name it goes by."""
+
+    @property
+    def download(self) -> Download | None:
+        """What knows which pieces are here, once the files are open."""
+
+    @property
+    def files(self) -> TorrentFiles | None:
+        """The files, once open."""
+
+
+class Keeping:
+    """Verifies a torrent's files again when they were changed; `run` is the one task that does.
+
+    `peers()` are those that are connected; `wake_peers` has all of them told what is new.
+    """
+
+    def __init__(
+        self,
+        torrent: KeptTorrent,
+        *,
+        emit: Callable[[Event], None],
+        peers: Callable[[], Collection[KeptPeer]],
+        wake_peers: Callable[[], None],
+    ) -> None:
         self._torrent = torrent
+        self._tell_people = emit
+        self._peers = peers
+        self._wake_peers = wake_peers
         self._wakeup = Wakeup()
         self._error: StorageError | None = None
 
@@ -82,14 +122,9 @@ class Keeping:
         if download is None or files is None:
             return
         lost = download.reconcile()
-        for connection in torrent.peer_set.connections.values():
-            connection.drop_requests(lost)
-            # A HAVE cannot be taken back; the peer hears what is left when it comes again.
-            if files.is_complete and connection.is_attached:
-                theirs = download.ledger.pieces_of(connection.key)
-                if lost & connection.told & ~theirs:
-                    connection.close("a file of ours changed, and with it what we have")
-        torrent.peer_set.wake()
+        for peer in self._peers():
+            peer.take_back(lost, for_good=files.is_complete)
+        self._wake_peers()
         if changes.files:
             self._emit(files, changes, lost)
 
@@ -97,7 +132,7 @@ class Keeping:
         torrent = self._torrent
         entries = files.info.files
         first = changes.files[0]
-        torrent.context.emit(
+        self._tell_people(
             events.FilesChanged(
                 info_hash=torrent.info_hash.hex(),
                 share_name=torrent.name,

@@ -1,40 +1,24 @@
 """The peers of one torrent: who is let in, who is supervised, who is banned."""
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Protocol
 
 import trio
 
 from trio_swarm import events
 from trio_swarm.engine.known_peers.candidates import Candidates
 from trio_swarm.engine.known_peers.crowding import is_given_up
-from trio_swarm.errors import BencodeError, IdleTalkError, RemoteProtocolError
-from trio_swarm.foreign_text import shown
-from trio_swarm.peer.connection import PeerClosedError, PeerConnection
+from trio_swarm.errors import IdleTalkError
+from trio_swarm.identities import InfoHash
+from trio_swarm.peer.connection import PeerConnection, PeersTorrent
 from trio_swarm.peer.standstill import Outcomes
-from trio_swarm.peer.transport.dialing import dial_peers
+from trio_swarm.peer.transport.errors import LEAVING, PEER_ERRORS, describe, first_leaf
+from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.messages import WireEvent
-
-if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent
-
-PEER_ERRORS: Final = (
-    RemoteProtocolError,
-    BencodeError,
-    PeerClosedError,
-    OSError,
-    trio.BrokenResourceError,
-    trio.TooSlowError,
-)
-"""What may end one peer; anything else is a bug, or the torrent's own failure."""
-
-LEAVING: Final = (PeerClosedError, OSError, trio.BrokenResourceError)
-"""Those of them that a peer may leave by without a fault: some close with our bytes unread, and
-then we hear of a reset."""
 
 KEEP_ALIVE = 80.0
 """Seconds of silence of ours after which a keep-alive goes out. BEP 3 lets peers close after 120,
@@ -51,10 +35,25 @@ STAY = 20.0
 us, but clients part with whoever moves nothing (aria2 1.36 after 30 s, Transmission 4 after 60)."""
 
 
+class PopulatedTorrent(PeersTorrent, Protocol):
+    """The torrent that the peers are of."""
+
+    @property
+    def info_hash(self) -> InfoHash:
+        """The info-hash that people know it by."""
+
+    @property
+    def name(self) -> str:
+        """The name it goes by."""
+
+    def peer_left(self, connection: PeerConnection) -> None:
+        """Take a gone peer out of everything that counts on it."""
+
+
 class PeerSet:
     """Owns the connections and candidate addresses; every peer is a task in its nursery."""
 
-    def __init__(self, torrent: "Torrent") -> None:
+    def __init__(self, torrent: PopulatedTorrent) -> None:
         self.connections: dict[int, PeerConnection] = {}
         self.candidates = Candidates()
         self.dial_wakeup = Wakeup()
@@ -75,13 +74,11 @@ class PeerSet:
         self.changed = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Dial, supervise and keep alive the peers until cancelled; then all are closed."""
+        """Supervise and keep alive the peers until cancelled; then all are closed."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
-                name = self._torrent.name
-                nursery.start_soon(dial_peers, self._torrent, name=f"dial for {name}")
-                nursery.start_soon(self._keep_house, name=f"keep house of {name}")
+                nursery.start_soon(self._keep_house, name=f"keep house of {self._torrent.name}")
                 task_status.started()
                 await trio.sleep_forever()
             finally:
@@ -95,19 +92,13 @@ class PeerSet:
 
     # --- letting in -----------------------------------------------------------------------------
 
-    def admit(
-        self,
-        stream: PeerStream,
-        wire: PeerWire,
-        wire_events: list[WireEvent],
-        *,
-        is_outgoing: bool,
-    ) -> str | None:
+    def admit(self, established: Established, *, is_outgoing: bool) -> str | None:
         """Let a peer in whose handshake is done; it lives in this set's nursery.
 
         Returns why not, if not; the stream is closed then.
         """
         now = trio.current_time()
+        stream, wire = established.stream, established.wire
         refusal = self._refusal(stream, wire, now, is_outgoing=is_outgoing)
         if refusal is not None or self._nursery is None:
             stream.close()
@@ -128,7 +119,7 @@ class PeerSet:
         if is_outgoing:
             self.outcomes.connected(stream.remote)
         self._nursery.start_soon(
-            self._supervise, connection, wire_events, name=f"peer {connection.address}"
+            self._supervise, connection, established.events, name=f"peer {connection.address}"
         )
         return None
 
@@ -180,7 +171,7 @@ class PeerSet:
         if self.candidates.is_banned(address):
             connection.close("banned")
             return
-        connection.listen_address = address
+        connection.listens_at(address)
         self.candidates.add(address, trio.current_time())
         self.candidates.connected(address)
 
@@ -279,23 +270,4 @@ class PeerSet:
                 if now - connection.last_received > IDLE_LIMIT:
                     connection.close("it was silent for too long")
                 elif now - connection.last_sent > KEEP_ALIVE:
-                    connection.wire.send_keep_alive()
-                    connection.wakeup.set()
-
-
-def first_leaf(group: BaseException) -> BaseException:
-    """Return the first exception inside nested groups."""
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
-
-
-def describe(error: BaseException) -> str:
-    """Return one line for people about what ended a peer."""
-    if isinstance(error, trio.TooSlowError):
-        return "it took too long"
-    if isinstance(error, OSError):
-        return shown(error.strerror or str(error))
-    if isinstance(error, trio.BrokenResourceError):
-        return "the connection broke"
-    return shown(str(error))
+                    connection.keep_alive()

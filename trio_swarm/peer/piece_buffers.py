@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from mmap import mmap
 from pathlib import Path
 
-from trio_swarm.protocol.wire.buffers import BlockPlace
+from trio_swarm.protocol.wire.block_place import BlockPlace
 from trio_swarm.storage.disk_memory import map_file
 
 MOST_IN_MEMORY = 32 * 1024 * 1024

@@ -1,10 +1,10 @@
 """The recording of one torrent, on its way to its file: one task, and threads only to write."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import trio
 
@@ -13,7 +13,6 @@ from trio_swarm._version import __version__
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.peer.upload import Upload
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.recording.format import Header, encode_header, seal
@@ -40,7 +39,6 @@ class TorrentRecording:
         recorder = Recorder(trio.current_time, self._wakeup.set, wall_clock=time.time)
         self.make_scheduler = partial(RecordedScheduler, recorder=recorder)
         self.make_ledger = partial(RecordedLedger, recorder=recorder)
-        self.make_upload = partial(RecordedUpload, recorder)
         self._recorder = recorder
         self._file: BinaryIO | None = None
         self._info_hash = ""
@@ -79,7 +77,7 @@ class TorrentRecording:
 
     def name(self, connection: PeerConnection) -> None:
         """Note which program a peer is, and which peer, if that is news."""
-        if connection.is_attached:
+        if connection.conversation is not None:
             peer_id = connection.wire.peer_id or b""
             # Before its extension handshake, if there is to be one, it has not said so either way.
             is_known = connection.is_seeder or connection.extensions is not None
@@ -89,6 +87,10 @@ class TorrentRecording:
                 peer_id.hex(),
                 uploads_only=connection.wants_nothing if is_known else None,
             )
+
+    def sent(self, key: int, request: UploadRequest) -> None:
+        """Note that a block was put out for a peer."""
+        self._recorder.sent(key, request.piece, request.begin, request.length)
 
     async def close(self) -> None:
         """Write what is left, and that this is the end."""
@@ -119,22 +121,6 @@ class TorrentRecording:
                 )
             )
             await trio.to_thread.run_sync(file.close)
-
-
-class RecordedUpload(Upload):
-    """An upload side that tells a recorder of what it puts out."""
-
-    def __init__(self, recorder: Recorder, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._recorder = recorder
-
-    def put_out(
-        self, connection: PeerConnection, blocks: Iterable[UploadRequest], now: float
-    ) -> None:
-        """Count blocks, and tell."""
-        super().put_out(connection, blocks, now)
-        for piece, begin, length in blocks:
-            self._recorder.sent(connection.key, piece, begin, length)
 
 
 def _begin_file(path: Path, start: bytes) -> BinaryIO:

@@ -1,14 +1,16 @@
 """What a download waits for while nothing comes, in words that change with what it tries."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol
 
 from msgspec import Struct
 
 from trio_swarm.amounts import count_text
+from trio_swarm.engine.known_peers.candidates import Candidates
+from trio_swarm.peer.connection import PeerConnection
+from trio_swarm.peer.download import Download
+from trio_swarm.progress import State
 from trio_swarm.protocol.addresses import Address, format_address
-
-if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent
 
 MAX_NAMED = 3
 """Peers, and trackers, that one line names: a swarm's list may hold hundreds."""
@@ -60,7 +62,54 @@ class Outcomes:
         return list(self._failures.items())[::-1]
 
 
-def standstill_of(torrent: "Torrent", now: float) -> Standstill:
+class KnownPeers(Protocol):
+    """The peers of a torrent, connected and not."""
+
+    @property
+    def connections(self) -> Mapping[int, PeerConnection]:
+        """Those that are connected."""
+
+    @property
+    def candidates(self) -> Candidates:
+        """Addresses to dial."""
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """How dialling went."""
+
+    @property
+    def alone_since(self) -> float:
+        """When the latest peer left."""
+
+    @property
+    def had_any(self) -> bool:
+        """Some peer was connected before."""
+
+
+class WaitingTorrent(Protocol):
+    """A torrent that may stand still."""
+
+    @property
+    def state(self) -> State:
+        """What it does."""
+
+    @property
+    def download(self) -> Download | None:
+        """What is here and what comes, once the files are open."""
+
+    @property
+    def moved_at(self) -> float:
+        """When something of use came last, or when it was first asked for."""
+
+    @property
+    def peer_set(self) -> KnownPeers:
+        """Its peers."""
+
+    def tracker_news(self) -> list[str]:
+        """Return what trackers said last."""
+
+
+def standstill_of(torrent: WaitingTorrent, now: float) -> Standstill:
     """Look at a torrent that downloads, or fetches its metadata; others stand still for 0 s."""
     if torrent.state not in ("metadata", "downloading"):
         return Standstill(seconds=0.0, alone=None, untried=0, reason="")
@@ -78,7 +127,7 @@ def standstill_of(torrent: "Torrent", now: float) -> Standstill:
     )
 
 
-def _dialled(torrent: "Torrent", now: float) -> list[str]:
+def _dialled(torrent: WaitingTorrent, now: float) -> list[str]:
     """Return what became of the peers that were dialled."""
     candidates = torrent.peer_set.candidates
     failures = torrent.peer_set.outcomes.latest()
@@ -96,7 +145,7 @@ def _dialled(torrent: "Torrent", now: float) -> list[str]:
     return told
 
 
-def _peers_text(torrent: "Torrent") -> str:
+def _peers_text(torrent: WaitingTorrent) -> str:
     """Return what the connected peers do instead of giving something."""
     connections = list(torrent.peer_set.connections.values())
     download = torrent.download
@@ -105,11 +154,11 @@ def _peers_text(torrent: "Torrent") -> str:
         if download is None:
             has = connection.extensions is not None and connection.extensions.metadata_size
             doing = "does not send the metadata" if has else "does not have the metadata"
-        elif not connection.is_attached:
+        elif connection.conversation is None:
             doing = "has not said what it has"
-        elif not download.ledger.pieces_of(connection.key) & ~download.ledger.have:
+        elif not download.ledger.is_interesting(connection.key):
             doing = "has nothing that is missing here"
-        elif connection.peer_choking:
+        elif connection.wire.peer_choking:
             doing = "chokes us"
         else:
             doing = "does not send what it was asked for"

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
-from msgspec import Struct
 
 from trio_swarm import events
 from trio_swarm.engine.download.ledger import Ledger
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
+from trio_swarm.identities import InfoHash
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.peer.download import Download
+from trio_swarm.peer.dialing import dial_peers
+from trio_swarm.peer.download import Download, lengths_of, open_pieces
+from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.metadata import MetadataExchange
-from trio_swarm.peer.peer_set import PeerSet, first_leaf
+from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
     QUIET_PEERS,
@@ -30,9 +32,11 @@ from trio_swarm.peer.standstill import (
     standstill_of,
 )
 from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
-from trio_swarm.peer.upload import Upload
+from trio_swarm.peer.transport.errors import first_leaf
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.info import version_2_hash
@@ -60,34 +64,6 @@ FINISH_TRIES = 10
 """How often what others changed is fetched again before the last look, at most."""
 
 
-class TorrentPlan(Struct, frozen=True, kw_only=True):
-    """What a torrent is to become; made by the node from a share or a fetch."""
-
-    info_hash: bytes
-    name: str
-    """The name it is registered and asked for by; empty until the metadata tells one."""
-    size: int | None
-    metainfo: Metainfo | None
-    """None: fetched from peers (BEP 9)."""
-    open_files: Callable[[Info], TorrentFiles]
-    """Blocking; run in a thread."""
-    tiers: Sequence[Sequence[str]]
-    """Tiers of trackers: the torrent's own, then those a person named."""
-    own_tiers: Sequence[Sequence[str]] | None = None
-    """Those to keep to if the metadata turns out to be private (BEP 27); None: all of `tiers`."""
-    linked_peers: Sequence[Address] = ()
-    """Peers that a magnet link names beside those trackers."""
-    is_share: bool = False
-    """It was whole from the start: its completion is no news."""
-    peers: Sequence[Address] = ()
-    scheduler: str | None = None
-    scheduler_options: dict[str, object] | None = None
-    v2_hash: bytes | None = None
-    """All 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning (BEP 52)."""
-    record: Path | None = None
-    """The file to record the download to."""
-
-
 class Torrent:
     """A swarm this node takes part in, as seeder or leecher; made by `Node.share`, `Node.fetch`."""
 
@@ -96,7 +72,7 @@ class Torrent:
         context: NodeContext,
         plan: TorrentPlan,
         *,
-        adopt_hash: Callable[["Torrent", bytes], bool] = lambda _torrent, _info_hash: True,
+        adopt_hash: Callable[["Torrent", InfoHash], bool] = lambda _torrent, _info_hash: True,
     ) -> None:
         self.context = context
         self.info_hash = plan.info_hash
@@ -113,21 +89,21 @@ class Torrent:
         self.files: TorrentFiles | None = None
         self.download: Download | None = None
         self.peer_set = PeerSet(self)
-        self.metadata = MetadataExchange(self)
-        self.keeping = Keeping(self)
+        connections = self.peer_set.connections
+        self.metadata = MetadataExchange(
+            plan.info_hash, plan.v2_hash, info=lambda: self.info, peers=connections
+        )
+        self._keeping = Keeping(
+            self, emit=context.emit, peers=connections.values, wake_peers=self.peer_set.wake
+        )
         self._plan = plan
         chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
         recording = None if plan.record is None else _recording(plan.record, context, chosen)
         self._recording = recording
         make_scheduler = recording.make_scheduler if recording else GuardedScheduler
         self._scheduler = scheduler_for(context, *chosen, make_scheduler)
-        self.upload = (recording.make_upload if recording else Upload)(
-            uploader=uploader_for(context),
-            choker=choker_for(context),
-            rng=context.rng,
-            slots=context.settings.upload_slots,
-            own_number=int.from_bytes(context.peer_id[-8:], "big"),
-        )
+        self._uploader = uploader_for(context)
+        self._choker = choker_for(context)
         self._trackers = Trackers(self, plan)
         self._started_at = self._began_at = trio.current_time()
         self._scope = trio.CancelScope()
@@ -196,7 +172,7 @@ class Torrent:
 
     def progress(self) -> Progress:
         """Return how far the torrent is."""
-        return progress_of(self, trio.current_time())
+        return progress_of(self, self.peer_set.connections.values(), trio.current_time())
 
     @property
     def moved_at(self) -> float:
@@ -212,6 +188,11 @@ class Torrent:
         latest = max((each.last_received for each in coming), default=whole)
         nbytes = sum(each.wire.bytes_within_block for each in coming)
         return max(whole, min(latest, whole + nbytes / LEAST_RATE))
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes of blocks put out so far, to anybody."""
+        return 0 if self.download is None else self.download.exchange.uploads.uploaded
 
     def standstill(self) -> Standstill:
         """Return for how long nothing has come, and what the download waits for."""
@@ -261,6 +242,7 @@ class Torrent:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
+                nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
                 nursery.start_soon(self._trackers.watch_name, name=f"watch the name {self.name}")
                 nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
@@ -274,13 +256,15 @@ class Torrent:
                     # First what is there, so that the first announce tells seeder from leecher.
                     await self._open()
                     nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
-                nursery.start_soon(self.upload.run, name=f"choke for {self.name}")
-                nursery.start_soon(self.upload.reveal, name=f"reveal for {self.name}")
+                assert self.download is not None
+                exchange = self.download.exchange
+                nursery.start_soon(exchange.choke_in_time, name=f"choke for {self.name}")
+                nursery.start_soon(exchange.reveal_in_time, name=f"reveal for {self.name}")
                 if self._recording is not None:
                     connections = self.peer_set.connections
                     nursery.start_soon(self._recording.run, connections, name=f"record {self.name}")
                 assert self.files is not None
-                nursery.start_soon(self.keeping.run, self.files, name=f"keep {self.name}")
+                nursery.start_soon(self._keeping.run, self.files, name=f"keep {self.name}")
                 await self._fetch()
         finally:
             with trio.move_on_after(STOP_DEADLINE, shield=True):
@@ -340,25 +324,40 @@ class Torrent:
         self.download = Download(
             info,
             files,
-            result.have,
-            scheduler=self._scheduler,
-            rng=self.context.rng,
-            piece_memory=self.context.settings.piece_memory,
+            self._make_exchange(info, result.have),
             disk=self.context.disk,
-            connections=self.peer_set.connections,
-            make_ledger=self._recording.make_ledger if self._recording is not None else Ledger,
             piece_verified=self._piece_verified,
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
-            files_changed=self.keeping.tell,
+            files_changed=self._keeping.tell,
         )
         if files.state_problem is not None:
             self.context.tell_state_problem(files.state_problem, self.info_hash, self.name)
-        self.upload.begin(self.download.ledger)
         if not self._plan.is_share:
             self._tell_checked(self.download, result)
         # Each joins in its own task, where a fault of a peer ends only that peer.
         self.peer_set.wake()
+
+    def _make_exchange(self, info: Info, have: PieceSet) -> PeerExchange:
+        context, recording = self.context, self._recording
+        settings = context.settings
+        make_ledger = Ledger if recording is None else recording.make_ledger
+        return PeerExchange(
+            make_ledger(
+                lengths_of(info),
+                scheduler=self._scheduler,
+                rng=context.rng,
+                have=have,
+                open_piece_limit=open_pieces(info, settings.piece_memory),
+            ),
+            uploader=self._uploader,
+            choker=self._choker,
+            rng=context.rng,
+            slots=settings.upload_slots,
+            own_number=int.from_bytes(context.peer_id[-8:], "big"),
+            part_useless=self.peer_set.part_seeders,
+            sent=None if recording is None else recording.sent,
+        )
 
     def _tell_renamed(self, renamed: Sequence[tuple[str, str]]) -> None:
         self.context.emit(
@@ -411,7 +410,8 @@ class Torrent:
             self._trackers.completed()
         if not self._plan.is_share:
             self._tell_completed(download, files.root, info.length)
-        self.upload.wakeup.set()
+        download.exchange.stop_fetching()
+        download.exchange.rechoke(trio.current_time())
         self.peer_set.part_seeders()
 
     async def _finish(self, files: TorrentFiles) -> bool:
@@ -424,7 +424,7 @@ class Torrent:
         except FileChangedError:
             is_whole = False
         while (changes := files.take_changes()) is not None:
-            self.keeping.tell(changes)
+            self._keeping.tell(changes)
         assert self.download is not None
         self.download.reconcile()
         return is_whole
@@ -479,16 +479,27 @@ class Torrent:
                 )
             )
 
+    # --- what its connections tell --------------------------------------------------------------
+
+    def learned_listen_address(self, connection: PeerConnection, address: Address) -> None:
+        """Note where a peer listens that came in."""
+        self.peer_set.learned_listen_address(connection, address)
+
+    def part_useless(self) -> None:
+        """Once everything is here, part with peers that want nothing."""
+        self.peer_set.part_seeders()
+
+    def file_changed(self, error: StorageError) -> None:
+        """Note that serving found a file changed, or could not read it."""
+        self._keeping.changed(error)
+
     def peer_left(self, connection: PeerConnection) -> None:
         """Take a gone peer out of everything that counts on it."""
         if self._recording is not None:
             self._recording.name(connection)
-        if self.download is not None and connection.is_attached:
-            self.download.peer_left(connection)
-            self.download.wakeup.set()
-            self.upload.leave(connection)
-        self.metadata.peer_left(connection)
-        self.upload.wakeup.set()
+        if self.download is not None:
+            connection.leave(self.download)
+        self.metadata.peer_left(connection.key)
         if not self.peer_set.connections and not self.is_complete:
             self._trackers.announce_now()
 

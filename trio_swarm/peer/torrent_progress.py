@@ -1,22 +1,56 @@
 """What a torrent tells about itself: progress, peers."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import Protocol
 
-from trio_swarm.progress import PeerProgress, Progress
+from trio_swarm.peer.connection import PeerConnection
+from trio_swarm.peer.download import Download
+from trio_swarm.progress import PeerProgress, Progress, State
+from trio_swarm.protocol.metainfo.torrent import Info
 
-if TYPE_CHECKING:
-    from trio_swarm.peer.connection import PeerConnection
-    from trio_swarm.peer.torrent import Torrent
+
+class ShownTorrent(Protocol):
+    """A torrent of which is told how far it is."""
+
+    @property
+    def state(self) -> State:
+        """What it does."""
+
+    @property
+    def info(self) -> Info | None:
+        """The info dictionary, once known."""
+
+    @property
+    def expected_size(self) -> int | None:
+        """Bytes that were told before it was known."""
+
+    @property
+    def bytes_checked(self) -> int:
+        """Bytes of files that were looked at, before they are open."""
+
+    @property
+    def download(self) -> Download | None:
+        """What is here and what comes, once the files are open."""
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes of blocks put out so far, to anybody."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Every piece is verified and the data has its final name."""
 
 
-def progress_of(torrent: "Torrent", now: float) -> Progress:
+def progress_of(
+    torrent: ShownTorrent, connections: Collection[PeerConnection], now: float
+) -> Progress:
     """Return how far a torrent is."""
     info = torrent.info
     download = torrent.download
     size = info.length if info is not None else (torrent.expected_size or 0)
     have = torrent.bytes_checked
     pieces_have = downloaded = duplicate = 0
-    rate = 0.0
+    rate = upload_rate = 0.0
     eta: float | None = None
     if download is not None:
         ledger = download.ledger
@@ -24,14 +58,15 @@ def progress_of(torrent: "Torrent", now: float) -> Progress:
         have = download.have_bytes()
         downloaded, duplicate = ledger.received_bytes, ledger.duplicate_bytes
         rate = 0.0 if torrent.is_complete else download.rate.rate(now)
+        upload_rate = download.exchange.uploads.rate.rate(now)
         if torrent.is_complete:
             eta = 0.0
         elif rate > 0:
             eta = ledger.remaining / rate
-    connections = torrent.peer_set.connections
     if not connections:  # the last one took its rate with it, which else would fade for seconds
-        rate, eta = 0.0, eta if torrent.is_complete else None
-    uploaded = torrent.upload.uploaded
+        rate = upload_rate = 0.0
+        eta = eta if torrent.is_complete else None
+    uploaded = torrent.uploaded
     return Progress(
         state=torrent.state,
         size=size,
@@ -39,35 +74,36 @@ def progress_of(torrent: "Torrent", now: float) -> Progress:
         pieces=info.piece_count if info is not None else 0,
         pieces_have=pieces_have,
         download_rate=rate,
-        upload_rate=torrent.upload.rate(now) if connections else 0.0,
+        upload_rate=upload_rate,
         eta=eta,
         downloaded=downloaded,
         uploaded=uploaded,
         duplicate=duplicate,
         peers=len(connections),
-        seeders=sum(c.wants_nothing for c in connections.values()),
+        seeders=sum(c.wants_nothing for c in connections),
         ratio=uploaded / max(1, downloaded, size),
     )
 
 
-def peer_progress_of(connection: "PeerConnection", now: float) -> PeerProgress:
+def peer_progress_of(connection: PeerConnection, now: float) -> PeerProgress:
     """Return what one peer gives and takes."""
-    download = connection.torrent.download if connection.is_attached else None
-    rate = share = 0.0
+    conversation = connection.conversation
+    rate = upload_rate = share = 0.0
     in_flight = 0
     snubbed = False
-    if download is not None:
-        stats = download.ledger.stats(connection.key)
+    if conversation is not None:
+        ledger = conversation.torrent.ledger
+        stats = ledger.stats(connection.key)
         rate, in_flight = stats.rate, stats.in_flight
-        snubbed = download.ledger.snubbed(connection.key, now)
-        pieces = download.ledger.pieces_of(connection.key)
-        share = pieces.bit_count() / max(1, download.info.piece_count)
+        snubbed = ledger.snubbed(connection.key, now)
+        share = conversation.source.pieces.bit_count() / max(1, ledger.lengths.piece_count)
+        upload_rate = conversation.upload_rate.rate(now)
     return PeerProgress(
         address=connection.address,
         client=connection.client,
         outgoing=connection.is_outgoing,
         download_rate=rate,
-        upload_rate=connection.upload_rate.rate(now),
+        upload_rate=upload_rate,
         downloaded=connection.downloaded,
         uploaded=connection.uploaded,
         share=share,

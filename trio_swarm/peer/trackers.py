@@ -10,7 +10,7 @@ that were told until then are told that we stopped.
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, Protocol
 
 import trio
 
@@ -18,13 +18,16 @@ from trio_swarm import events
 from trio_swarm.amounts import count_text
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.errors import TrackerError
+from trio_swarm.identities import InfoHash
+from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.download import Download
+from trio_swarm.peer.peer_set import PeerSet
+from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
 from trio_swarm.protocol.trackers.share_names import registrable_name
-
-if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent, TorrentPlan
 
 NAME_LOOK = 600.0
 """Seconds between questions to a tracker whether our name is still found there."""
@@ -36,10 +39,46 @@ MAX_WARNINGS = 3
 """Different warnings of one tracker that are told: it could make up a new one each time."""
 
 
+class AnnouncedTorrent(Protocol):
+    """The torrent that trackers are told of; its metadata may change its info-hash once."""
+
+    @property
+    def context(self) -> NodeContext:
+        """What all torrents share."""
+
+    @property
+    def info_hash(self) -> InfoHash:
+        """The info-hash whose swarm it takes part in."""
+
+    @property
+    def name(self) -> str:
+        """The name it goes by."""
+
+    @property
+    def info(self) -> Info | None:
+        """The info dictionary, once known."""
+
+    @property
+    def expected_size(self) -> int | None:
+        """Bytes that were told before it was known."""
+
+    @property
+    def download(self) -> Download | None:
+        """What is here and what comes, once the files are open."""
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes of blocks put out so far, to anybody."""
+
+    @property
+    def peer_set(self) -> PeerSet:
+        """Its peers, and whom else trackers named."""
+
+
 class Trackers:
     """The trackers of one torrent: they are kept told, and their peers become candidates."""
 
-    def __init__(self, torrent: "Torrent", plan: "TorrentPlan") -> None:
+    def __init__(self, torrent: AnnouncedTorrent, plan: TorrentPlan) -> None:
         self._torrent = torrent
         self._plan = plan
         self._key = torrent.context.rng.getrandbits(32)
@@ -173,7 +212,7 @@ class Trackers:
         """The name it is registered by."""
         return registrable_name(self._torrent.name)
 
-    def _request(self, info_hash: bytes, event: AnnounceEvent) -> AnnounceRequest:
+    def _request(self, info_hash: InfoHash, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
         download = torrent.download
         size = torrent.info.length if torrent.info is not None else torrent.expected_size
@@ -183,7 +222,7 @@ class Trackers:
             info_hash=info_hash,
             peer_id=torrent.context.peer_id,
             port=torrent.context.port,
-            uploaded=torrent.upload.uploaded,
+            uploaded=torrent.uploaded,
             downloaded=download.ledger.received_bytes if download is not None else 0,
             left=left,
             event=event,

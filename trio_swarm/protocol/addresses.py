@@ -1,12 +1,11 @@
-"""Addresses of peers: compact bytes (BEP 23, BEP 7) and text, both ways."""
+"""Addresses of peers: read from compact bytes (BEP 23, BEP 7), and text, both ways."""
 
 import re
 import struct
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
-from trio_swarm.errors import ConfigError, LocalProtocolError, RemoteProtocolError
+from trio_swarm.errors import ConfigError, RemoteProtocolError
 
 Address: TypeAlias = tuple[str, int]
 """IP address or host name as text, and port."""
@@ -19,30 +18,12 @@ IPV6_SIZE = 18
 MAX_HOST_LENGTH = 253
 """Characters of a host name in the DNS."""
 
-_PORT = struct.Struct("!H")
 _IPV4 = struct.Struct("!BBBBH")
 _IPV6 = struct.Struct("!16sH")
 _MAPPED = bytes(10) + b"\xff\xff"
 # International names are the resolver's to encode; what could be part of a URL or option is not.
 _HOST = re.compile(r"[^\s\x00-\x20\x7f-\x9f\ud800-\udfff/\\@#?%:\[\]\"'<>,;]+")
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
-
-
-def pack_address(address: Address) -> bytes:
-    """Return 6 bytes for an IPv4 address (BEP 23), 18 for an IPv6 one (BEP 7); scopes are dropped.
-
-    The host must be an IP address and the port within 0 … 65535: LocalProtocolError otherwise.
-    """
-    host, port = address
-    try:
-        return ip_address(host).packed + _PORT.pack(port)
-    except (ValueError, struct.error) as error:
-        raise LocalProtocolError(f"not an address to pack: {address!r}") from error
-
-
-def pack_addresses(addresses: Sequence[Address]) -> bytes:
-    """Return the packed `addresses`, joined; all must be of one family. As `pack_address`."""
-    return b"".join(map(pack_address, addresses))
 
 
 def unpack_addresses(data: bytes | memoryview, *, ipv6: bool) -> list[Address]:

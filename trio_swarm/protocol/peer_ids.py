@@ -3,6 +3,7 @@
 import random
 import string
 
+from trio_swarm.identities import PeerId
 from trio_swarm.protocol.wire.messages import PEER_ID_LENGTH
 
 PEER_ID_PREFIX = b"-tS0100-"
@@ -67,10 +68,10 @@ def is_foreign_client(peer_id: bytes) -> bool:
     )
 
 
-def make_peer_id(rng: random.Random) -> bytes:
+def make_peer_id(rng: random.Random) -> PeerId:
     """Return a new 20-byte peer id: our prefix and 12 random letters and digits."""
     tail = rng.choices(_RANDOM_CHARACTERS, k=PEER_ID_LENGTH - len(PEER_ID_PREFIX))
-    return PEER_ID_PREFIX + bytes(tail)
+    return PeerId(PEER_ID_PREFIX + bytes(tail))
 
 
 def client_name(peer_id: bytes) -> str:

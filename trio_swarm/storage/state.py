@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trio_swarm.errors import DiskFullError, StateFolderError, StorageError
+from trio_swarm.identities import InfoHash
 from trio_swarm.storage.disk_errors import storage_error
 
 
@@ -31,11 +32,11 @@ class StateFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def journal(self, root: Path, info_hash: bytes) -> Path:
+    def journal(self, root: Path, info_hash: InfoHash) -> Path:
         """Return the path of a download's journal; `root` is where the data ends up."""
         return self._resume() / f"{_key(root)}-{info_hash.hex()}.journal"
 
-    def share(self, root: Path, info_hash: bytes) -> Path:
+    def share(self, root: Path, info_hash: InfoHash) -> Path:
         """Return the path of a share's snapshot."""
         return self._resume() / f"{_key(root)}-{info_hash.hex()}.share"
 

@@ -182,6 +182,58 @@ def test_a_choke_with_fast_extension_waits_for_the_rejects() -> None:
     check(ledger)
 
 
+@pytest.mark.parametrize("replaces", [False, True], ids=["dont have", "bitfield"])
+def test_what_was_asked_of_a_piece_that_a_peer_has_no_longer_is_asked_of_others(
+    replaces: bool,  # noqa: FBT001 - a case
+) -> None:
+    """BEP 54: the piece is gone at the sender; BEP 3: a piece set replaces the one before."""
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 3), Assignment(0, 1, 2)]
+    ledger.plan(0.0)
+    take(ledger, 0, 0, 0, 0.1)
+    ledger.suggest(0, 0)
+    if replaces:
+        ledger.set_pieces(0, 0b1110)
+    else:
+        ledger.take_back(0, 1)
+        ledger.take_back(0, 1)  # again, which changes nothing
+    assert picture(ledger, 0) == "#..."
+    assert picture(ledger, 1) == "aa..", "it still has that"
+    assert list(ledger.rarity) == [0, 0b0001, 0b1110]
+    assert ledger.source(0).suggested == 0
+    script.next = [Assignment(0, 0), Assignment(1, 0)]
+    ledger.plan(0.2)
+    assert picture(ledger, 0) == "#bbb"
+    assert take(ledger, 0, 0, 1, 0.3) is ACCEPTED, "it was on its way"
+    assert ledger.rejected(0, 0, 2 * BLOCK, BLOCK, 0.3), "it may be refused as well (BEP 6)"
+    assert not ledger.source(0).paused
+    check(ledger)
+
+
+def test_late_blocks_of_a_piece_that_a_peer_has_no_longer_are_owed_no_more() -> None:
+    ledger, script = scripted(peers=2)
+    script.next = [Assignment(0, 0, 2)]
+    ledger.plan(0.0)
+    ledger.expire(60.0)
+    assert ledger.source(0).late
+    ledger.take_back(0, 1)
+    assert not ledger.source(0).late
+    assert ledger.open_pieces == 0
+    check(ledger)
+
+
+def test_another_takes_over_a_parole_whose_owner_has_the_piece_no_longer() -> None:
+    ledger, script = mixed_failure(peers=4)
+    script.next = [Assignment(2, 0, 2)]
+    ledger.plan(1.0)
+    ledger.take_back(2, 1)
+    assert picture(ledger, 0) == "...."
+    script.next = [Assignment(2, 0), Assignment(3, 0)]
+    ledger.plan(1.2)
+    assert picture(ledger, 0) == "dddd"
+    check(ledger)
+
+
 def test_a_peer_that_leaves_gives_everything_back() -> None:
     ledger, script = scripted(peers=2)
     script.next = [Assignment(0, 0, 2), Assignment(1, 0, 2)]

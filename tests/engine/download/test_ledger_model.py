@@ -96,6 +96,17 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.ledger.add_piece(key, piece)
         self.pieces[key] |= 1 << piece
 
+    @rule(key=peers, piece=st.integers(0, PIECES - 1))
+    def takes_back(self, key: int, piece: int) -> None:
+        self.ledger.take_back(key, 1 << piece)
+        self.pieces[key] &= ~(1 << piece)
+        assert not any(ask.piece == piece for ask in self.ledger.source(key).asks)
+
+    @rule(key=peers, pieces=st.integers(0, ALL))
+    def replaces_its_pieces(self, key: int, pieces: int) -> None:
+        self.ledger.set_pieces(key, pieces)
+        self.pieces[key] = pieces
+
     @rule(key=peers, choked=st.booleans(), fast=st.booleans())
     def chokes(self, key: int, choked: bool, fast: bool) -> None:  # noqa: FBT001  drawn
         self.ledger.set_choked(key, choked, fast=fast)

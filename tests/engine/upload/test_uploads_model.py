@@ -9,7 +9,7 @@ that hide more than they should.
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import pytest
@@ -101,17 +101,19 @@ class Habits:
     joins_at: float = 0.0
 
 
-@dataclass(eq=False)
 class Guest(Leecher):
     """One peer as it is served."""
 
-    habits: Habits = field(default_factory=lambda: Habits("honest"))
-    got: PieceSet = 0
-    """What it really has."""
-    asked: PieceSet = 0
-    credit: float = 0.0
-    passing: float = 0.0
-    complete_at: float | None = None
+    def __init__(self, key: int, habits: Habits, joined_at: float, address: str) -> None:
+        super().__init__(key, joined_at=joined_at, address=address)
+        self.peer_interested = False
+        self.habits = habits
+        self.got: PieceSet = 0
+        """What it really has."""
+        self.asked: PieceSet = 0
+        self.credit = 0.0
+        self.passing = 0.0
+        self.complete_at: float | None = None
 
 
 class Swarm:
@@ -166,10 +168,7 @@ class Swarm:
     def _let_in(self) -> None:
         while self.to_come and self.began_at + self.to_come[0].joins_at <= self.now:
             key = len(self.guests)
-            guest = Guest(
-                key, habits=self.to_come.pop(0), joined_at=self.now, address=f"10.0.0.{key}:1"
-            )
-            guest.peer_interested = False
+            guest = Guest(key, self.to_come.pop(0), self.now, f"10.0.0.{key}:1")
             self.guests.append(guest)
             self.ledger.add_peer(key, self.now, identity=guest.address)
             self.ledger.set_pieces(key, guest.habits.claims)
@@ -184,7 +183,7 @@ class Swarm:
         guest.told = offered
         guest.am_choking = not guest.should_unchoke
         if guest.am_choking:
-            guest.upload_queue = []
+            guest.upload_queue = {}
             guest.asked &= guest.got
 
     def _act(self, guest: Guest) -> None:
@@ -192,17 +191,16 @@ class Swarm:
         kind = guest.habits.kind
         is_interested = kind in {"idle", "liar"} or bool(wants)
         if is_interested != guest.peer_interested:
-            guest.peer_interested = is_interested
-            guest.waiting_since = self.now if is_interested else None
+            guest.set_interest(is_interested, self.now)
             self.uploads.times.note_change()
             self.chokes_at = self.now
         if guest.am_choking or kind in {"idle", "liar"}:
             return
-        queue = list(guest.upload_queue)
+        queue = dict(guest.upload_queue)
         for piece in iterate(wants & ~guest.asked):
             if len(queue) >= 8:
                 break
-            queue.append(UploadRequest(piece, 0, PIECE))
+            queue[UploadRequest(piece, 0, PIECE)] = None
             guest.asked |= 1 << piece
         guest.upload_queue = queue
 
@@ -216,19 +214,17 @@ class Swarm:
             guest.credit = min(guest.credit + guest.habits.speed * STEP, 4.0)
             queue = self.uploads.order(guest, self.now)
             if queue is not None:
-                guest.upload_queue = list(queue)
+                guest.upload_queue = dict.fromkeys(queue)
         while self.credit >= 1.0:
             ready = [each for each in self.guests if each.upload_queue and each.credit >= 1.0]
             if not ready:
                 return
             guest = max(ready, key=lambda each: each.credit)
-            request = guest.upload_queue[0]
-            guest.upload_queue = guest.upload_queue[1:]
+            request = next(iter(guest.upload_queue))
+            del guest.upload_queue[request]
             guest.credit -= 1.0
             self.credit -= 1.0
-            guest.uploaded += PIECE
-            guest.uploaded_since_unchoke += PIECE
-            guest.upload_rate.add(PIECE, self.now)
+            guest.note_sent(PIECE, self.now)
             self.uploads.put_out(guest, [request], self.now)
             self._get(guest, request.piece)
 

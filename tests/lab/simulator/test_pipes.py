@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipe_ends import End
-from trio_swarm.lab.simulator.messages import Message
+from trio_swarm.engine.messages import Message
 from trio_swarm.lab.simulator.pipes import Downlink, Pipe, Uplink
 from trio_swarm.lab.simulator.timeline import Timeline
 

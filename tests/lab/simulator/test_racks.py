@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from pipe_ends import End
 from shaped_links import MBIT
 from simulated_swarms import MIB
+from trio_swarm.engine.messages import Message
 from trio_swarm.lab.simulator import PeerSpec, Scenario, SimulatedSwarm, simulate, strategies
-from trio_swarm.lab.simulator.messages import Message
 from trio_swarm.lab.simulator.pipes import Downlink, Pipe, Receiving, Uplink
 from trio_swarm.lab.simulator.racks import Crossing, Trunk, labels_seen
 from trio_swarm.lab.simulator.scenario import CrossLink, Network

@@ -7,17 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.extensions.handshake import (
-    MAX_METADATA_SIZE,
-    OUR_MESSAGE_IDS,
     ExtensionHandshake,
-    allowed_fast_set,
-    encode_dont_have,
     encode_extension_handshake,
-    parse_dont_have,
     parse_extension_handshake,
 )
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol.extensions.metadata import MAX_METADATA_SIZE
+from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 
 names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=16)
 
@@ -142,19 +139,6 @@ def test_a_client_name_is_made_fit_to_print() -> None:
 def test_arbitrary_bytes_are_a_handshake_or_a_fault_of_the_peer(payload: bytes) -> None:
     with contextlib.suppress(RemoteProtocolError):
         parse_extension_handshake(payload)
-
-
-def test_our_numbers_are_distinct_and_not_the_handshakes() -> None:
-    numbers = list(OUR_MESSAGE_IDS.values())
-    assert len(set(numbers)) == len(numbers)
-    assert 0 not in numbers
-
-
-def test_dont_have_names_one_piece_of_the_torrent() -> None:
-    assert parse_dont_have(encode_dont_have(7), 8) == 7
-    for payload in (b"", b"\0\0\0", encode_dont_have(8), bytes(5)):
-        with pytest.raises(RemoteProtocolError):
-            parse_dont_have(payload, 8)
 
 
 def test_the_allowed_fast_sets_are_those_of_bep_6() -> None:

@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.protocol.extensions.handshake import (
+from trio_swarm.protocol.extensions.metadata import (
     MAX_METADATA_SIZE,
     METADATA_PIECE,
-    MetadataAsk,
-    MetadataAssembler,
     MetadataData,
     MetadataMessage,
     MetadataReject,
@@ -27,6 +25,8 @@ from trio_swarm.protocol.extensions.metadata_assembler import (
     PROBE_FIRST,
     PROBE_MOST,
     REQUEST_TIMEOUT,
+    MetadataAsk,
+    MetadataAssembler,
 )
 
 RAW = random.Random(9).randbytes(5 * METADATA_PIECE + 100)

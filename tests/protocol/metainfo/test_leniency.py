@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.errors import MetainfoError
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo, parse_info, parse_metainfo
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trio_swarm.errors import MetainfoError
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo, build_info, parse_metainfo
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from trio_swarm import piece_sets
-from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.errors import IdleTalkError, LocalProtocolError, RemoteProtocolError
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import OUR_RESERVED, encode_handshake
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.messages import FileBlock, WireEvent
 from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
+from unusual_messages import send_block_data
 
 HASH = bytes(range(20))
 PIECES = 20
@@ -383,7 +384,7 @@ def test_requests_are_bounded_by_what_was_agreed_on() -> None:
     assert right.receive(request) == [m.RequestReceived(0, 0, 1 << 20)]
     right.send_unchoke()
     right.data_to_send()
-    right.send_block_data(0, 0, b"z" * (1 << 20))
+    send_block_data(right, 0, 0, b"z" * (1 << 20))
     (event,) = left.receive(flush(right))
     assert isinstance(event, m.BlockReceived)
     assert event.data == b"z" * (1 << 20)
@@ -443,12 +444,55 @@ def test_what_no_torrent_can_have_is_refused_before_the_size_is_known(data: byte
         open_wire(sized=False).receive(data)
 
 
+def test_pieces_taken_back_before_the_size_is_known_are_not_there_when_it_is() -> None:
+    """BEP 54: a piece that was told by a HAVE, or by any set, may be taken back."""
+    nothing = frame(99)
+    full = piece_sets.full_set(PIECES)
+    have = [frame(4, ints(piece)) for piece in range(PIECES)]
+    for told, gone, again, expected in (
+        (nothing, [3], nothing, []),
+        (frame(5, b"\xa0\0\x10"), [0], nothing, [m.HasPieces(0b100 | 1 << 19)]),
+        (frame(5, b"\xa0\0\x10"), [0, 0, 1], have[0], [m.HasPieces(0b101 | 1 << 19)]),
+        (have[3] + have[19], [3], nothing, [m.HasPieces(1 << 19)]),
+        (have[3], [3], nothing, [m.HasPieces(0)]),
+        (frame(0x0E), [3, 3, 5], nothing, [m.HasPieces(full & ~(1 << 3 | 1 << 5))]),
+        (frame(0x0E), [3, 5], have[3] + have[5], [m.HasAll(full)]),
+        (frame(0x0E), [3], frame(0x0E), [m.HasAll(full)]),
+        (frame(0x0F) + have[3], [3], nothing, [m.HasPieces(0)]),
+    ):
+        wire = open_wire(sized=False)
+        wire.receive(told)
+        assert [wire.take_back(piece) for piece in gone] == [False] * len(gone)
+        wire.receive(again)
+        assert wire.set_torrent(**SIZES) == expected
+        assert wire.take_back(2)
+
+
+def test_a_piece_taken_back_must_be_one_of_the_torrent() -> None:
+    with pytest.raises(RemoteProtocolError, match="piece index 20 of 20"):
+        open_wire().take_back(PIECES)
+    wire = open_wire(sized=False)
+    with pytest.raises(RemoteProtocolError, match="beyond any"):
+        wire.take_back(m.MAX_UNKNOWN_PIECES)
+    wire.take_back(PIECES)
+    with pytest.raises(RemoteProtocolError, match="claims piece 20"):
+        wire.set_torrent(**SIZES)
+
+
+def test_what_a_seeder_takes_back_before_the_size_is_known_is_limited() -> None:
+    wire = open_wire(sized=False)
+    wire.receive(frame(0x0E))
+    for piece in range(1024):
+        wire.take_back(piece)
+    with pytest.raises(IdleTalkError):
+        wire.take_back(1024)
+
+
 def test_hints_that_turn_out_to_be_outside_the_torrent_are_left_out() -> None:
     wire = open_wire(sized=False)
     wire.receive(frame(0x11, ints(PIECES)) + frame(0x0D, ints(0xFFFFFFFF)) + frame(0x11, ints(2)))
     assert wire.ignored == 0
     assert wire.set_torrent(**SIZES) == [m.AllowedFast(2)]
-    assert not wire.is_allowed_fast(PIECES)
 
 
 def test_haves_before_the_size_is_known_are_counted_only_if_they_are_no_news() -> None:
@@ -496,7 +540,10 @@ def test_a_peer_cannot_allow_pieces_fast_without_end() -> None:
     wire.receive(handshake())
     events = wire.receive(b"".join(frame(0x11, ints(piece)) for piece in range(1000)))
     assert len(events) == 256
-    assert not wire.is_allowed_fast(999)
+    wire.send_interested()
+    wire.send_request(255, 0, 1)
+    with pytest.raises(LocalProtocolError, match="choked"):
+        wire.send_request(999, 0, 1)
 
 
 # Our own duties
@@ -511,7 +558,6 @@ def allowed_fast_wire() -> PeerWire:
 
 def test_an_allowed_fast_piece_may_be_asked_for_while_choked() -> None:
     wire = allowed_fast_wire()
-    assert wire.is_allowed_fast(3)
     wire.send_request(3, 0, 16384)
     with pytest.raises(LocalProtocolError, match="choked"):
         wire.send_request(4, 0, 16384)
@@ -540,8 +586,7 @@ ILLEGAL_SENDS: dict[str, Callable[[PeerWire], object]] = {
     "a second handshake": lambda w: w.send_handshake(HASH),
     "a request without interest": lambda w: w.send_request(0, 0, 16384),
     "a block while choking": lambda w: w.send_block(0, 0, 16384),
-    "block data while choking": lambda w: w.send_block_data(0, 0, b"x"),
-    "a have before the bitfield": lambda w: w.send_have(0),
+    "a have before the bitfield": lambda w: w.send_haves(1),
     "a piece set beyond the last": lambda w: w.send_bitfield(1 << PIECES),
     "a negative piece set": lambda w: w.send_bitfield(-1),
     "an allowed-fast piece beyond the last": lambda w: w.send_allowed_fast(PIECES),
@@ -549,7 +594,6 @@ ILLEGAL_SENDS: dict[str, Callable[[PeerWire], object]] = {
     "a cancel beyond the piece": lambda w: w.send_cancel(PIECES - 1, 0, 16384),
     "a cancel of nothing": lambda w: w.send_cancel(0, 0, 0),
     "a reject before the piece": lambda w: w.send_reject(0, -1, 1),
-    "a port that is none": lambda w: w.send_port(65536),
     "an extended id that is none": lambda w: w.send_extended(256, b""),
     "an extended payload too long": lambda w: w.send_extended(1, bytes(m.MAX_EXTENDED_LENGTH + 1)),
     "the torrent again": lambda w: w.set_torrent(**SIZES),
@@ -613,7 +657,7 @@ def test_pieces_are_told_once_and_before_the_size_is_known_only_as_none() -> Non
     wire.send_bitfield(0)
     assert flush(wire) == frame(0x0F)
     wire.set_torrent(**SIZES)
-    wire.send_have(3)
+    wire.send_haves(1 << 3)
     with pytest.raises(LocalProtocolError, match="already"):
         wire.send_bitfield(0)
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.wire import messages as m
-from trio_swarm.protocol.wire.buffers import HEADER_READ, BlockPlace
+from trio_swarm.protocol.wire.block_place import BlockPlace
+from trio_swarm.protocol.wire.buffers import HEADER_READ
 from trio_swarm.protocol.wire.handshake import encode_handshake
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.reader import LEAST_PLACED

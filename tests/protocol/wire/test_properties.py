@@ -14,6 +14,7 @@ from trio_swarm.protocol.wire.buffers import LARGEST_RECEIVE_BUFFER, RECEIVE_BUF
 from trio_swarm.protocol.wire.handshake import OUR_RESERVED, encode_handshake
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.messages import FileBlock, WireEvent
+from unusual_messages import send_block_data, send_port
 
 HASH = bytes(range(20))
 PIECES = 13
@@ -93,16 +94,19 @@ def block(piece: int, begin: int, length: int) -> Exchange:
 def block_data(piece: int, begin: int, length: int) -> Exchange:
     data = content(piece, begin, length)
     return (
-        lambda wire: wire.send_block_data(piece, begin, bytearray(data)),
+        lambda wire: send_block_data(wire, piece, begin, data),
         m.BlockReceived(piece, begin, memoryview(data)),
     )
 
 
 exchanges = st.one_of(
-    st.builds(lambda p: exchange("send_have", m.HasPiece, p), indices),
+    st.builds(lambda p: (lambda wire: wire.send_haves(1 << p), m.HasPiece(p)), indices),
     st.builds(lambda p: exchange("send_suggest", m.Suggested, p), indices),
     st.builds(lambda p: exchange("send_allowed_fast", m.AllowedFast, p), indices),
-    st.builds(lambda p: exchange("send_port", m.PortReceived, p), st.integers(1, 65535)),
+    st.builds(
+        lambda port: (lambda wire: send_port(wire, port), m.PortReceived(port)),
+        st.integers(1, 65535),
+    ),
     st.builds(lambda r: exchange("send_request", m.RequestReceived, *r), ranges()),
     st.builds(lambda r: exchange("send_cancel", m.CancelReceived, *r), ranges()),
     st.builds(lambda r: exchange("send_reject", m.RejectReceived, *r), ranges()),
@@ -189,7 +193,7 @@ def test_a_long_stream_through_the_buffer_in_place_loses_nothing() -> None:
     left, right = talking_pair()
     expected = []
     for number in range(100):
-        left.send_have(number % PIECES)
+        left.send_haves(1 << number % PIECES)
         left.send_block(number % 12, number, 16384)
         expected += [
             m.HasPiece(number % PIECES),
@@ -374,7 +378,7 @@ class TwoWires(RuleBasedStateMachine):
     @rule(side=st.integers(0, 1), where=ranges())
     def request(self, *, side: int, where: tuple[int, int, int]) -> None:
         wire = self.wires[side]
-        usable = not wire.peer_choking or wire.is_allowed_fast(where[0])
+        usable = not wire.peer_choking or where[0] in wire._allowed_to_us
         send, event = exchange("send_request", m.RequestReceived, *where)
         self._send(side, send, event, legal=wire.am_interested and usable)
 

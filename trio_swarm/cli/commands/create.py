@@ -28,8 +28,8 @@ from trio_swarm.config.values import parse_piece_length
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
-from trio_swarm.node import files_left_out
 from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.share_plans import files_left_out
 from trio_swarm.storage.shares import LeftOut, require_there
 
 

@@ -22,7 +22,7 @@ from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.values import parse_size
 from trio_swarm.engine.token_bucket import BURST_SECONDS
 from trio_swarm.errors import ConfigError, StorageError, TrioSwarmError
-from trio_swarm.peer.hearing import OWN_MAX_BLOCK
+from trio_swarm.peer.saying import OWN_MAX_BLOCK
 from trio_swarm.tracker.udp.server import TrackerHandle
 
 MIB = 1024 * 1024

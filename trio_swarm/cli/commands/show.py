@@ -16,6 +16,7 @@ from trio_swarm.cli.resolving import hash_beginning
 from trio_swarm.config.values import is_hash_prefix
 from trio_swarm.errors import NameUnknownError
 from trio_swarm.foreign_text import shown
+from trio_swarm.identities import InfoHash
 from trio_swarm.named_paths import is_there
 from trio_swarm.protocol.addresses import format_address
 
@@ -44,7 +45,7 @@ def show(what: str, /, *, tracker: Trackers = (), output: OutputOptions | None =
     if what[:7].lower() == "magnet:":
         event = describe_magnet(parse_magnet(what))
     elif re.fullmatch(r"[0-9a-fA-F]{40}", what) and not is_there(Path(what)):
-        event = describe_magnet(Magnet(info_hash=bytes.fromhex(what)))
+        event = describe_magnet(Magnet(info_hash=InfoHash(bytes.fromhex(what))))
     elif is_hash_prefix(what) and not is_there(Path(what)):
         event = describe_magnet(_known_to_trackers(what, tracker, reporter))
     else:
@@ -63,7 +64,7 @@ def _known_to_trackers(prefix: str, flags: Sequence[str], reporter: Reporter) ->
     if match is None:
         raise NameUnknownError(prefix, trackers)
     return Magnet(
-        info_hash=match.info_hash,
+        info_hash=InfoHash(match.info_hash),
         name=match.name,
         trackers=tuple(trackers),
         length=match.size or None,

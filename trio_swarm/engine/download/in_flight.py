@@ -11,6 +11,7 @@ from trio_swarm.engine.download.piece_states import PieceStates
 from trio_swarm.engine.download.planner import Planner
 from trio_swarm.engine.download.source import DEBT, LONGEST_WAIT, NO_ASKS, PATIENCE, Source
 from trio_swarm.engine.lengths import BlockSet
+from trio_swarm.piece_sets import PieceSet
 
 
 class InFlight:
@@ -53,6 +54,7 @@ class InFlight:
         late = source.write_off()
         source.asks = NO_ASKS
         source.in_flight = 0
+        source.forget_all_requests()
         source.stop_clock(now)
         for ask in asks:
             source.excuse(ask.piece, ask.blocks)
@@ -60,6 +62,22 @@ class InFlight:
         for piece, blocks in late.items():
             source.excuse(piece, blocks)
             self.close_if_idle(piece)
+
+    def drop_pieces(self, source: Source, pieces: PieceSet, now: float) -> None:
+        """Expect nothing more of some pieces from a peer; what is on its way is no fault."""
+        expected = dict.fromkeys(ask.piece for ask in source.asks)
+        expected.update(dict.fromkeys(source.late))
+        for piece in expected:
+            if not pieces >> piece & 1:
+                continue
+            every = self._states.lengths.all_blocks(piece)
+            asked, late = source.take_asked(piece, every), source.take_late(piece, every)
+            source.excuse(piece, asked | late)
+            if asked:
+                self.release(piece, asked)
+            if late:
+                self.close_if_idle(piece)
+        self.settle(source, now)
 
     def withdraw(self, source: Source, piece: int, blocks: BlockSet, now: float) -> None:
         """Take back what was never asked after all."""
@@ -73,6 +91,7 @@ class InFlight:
         asked = source.take_asked(piece, blocks)
         late = source.take_late(piece, blocks)
         excused = source.take_excused(piece, blocks)
+        source.forget_requests(piece, blocks)
         if asked:
             if not source.choked:
                 # It refuses although it could: asking again at once would go on for ever.

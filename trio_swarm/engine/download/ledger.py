@@ -195,10 +195,10 @@ class Ledger:
         if pieces < 0 or pieces & ~self._states.every:
             raise LocalProtocolError("a peer was said to have pieces beyond the last")
         gone = source.pieces & ~pieces
-        if gone:
-            self._availability.remove(gone)
         self._availability.add(pieces & ~source.pieces)
         source.pieces = pieces
+        if gone:
+            self._lost_by(source, gone)
         self._planner.reconsider(source)
 
     def add_piece(self, key: int, piece: int) -> None:
@@ -211,6 +211,26 @@ class Ledger:
             source.pieces |= bit
             self._availability.add(bit)
             self._planner.gained_pieces(source, bit)
+
+    def take_back(self, key: int, pieces: PieceSet) -> None:
+        """Note that a peer has some pieces no longer (BEP 54): others are asked for them."""
+        source = self._sources[key]
+        gone = source.pieces & pieces
+        if gone:
+            source.pieces ^= gone
+            self._lost_by(source, gone)
+            self._planner.reconsider(source)
+
+    def _lost_by(self, source: Source, pieces: PieceSet) -> None:
+        """Expect nothing of pieces that a peer had, and has no longer."""
+        self._availability.remove(pieces)
+        source.suggested &= ~pieces
+        for piece, parole in self._paroles.items():
+            if parole.owner == source.key and pieces >> piece & 1:
+                parole.owner = None
+        self._in_flight.drop_pieces(source, pieces, self._now)
+        if self._paroles:
+            self._planner.reconsider_all()
 
     def add_have(self, source: Source, pieces: PieceSet) -> bool:
         """Note that a peer has more pieces, which exist: one HAVE or several.
@@ -331,6 +351,8 @@ class Ledger:
                     self._planner.ready[key] = source
                     if not in_flight:
                         source.stop_clock(now)
+                if source.joined:
+                    source.forget_requests(piece, blocks)
                 state.receive(source.identity, blocks)
                 return self._accept(state, length)
         blocks = self.lengths.blocks_between(piece, begin, length)
@@ -349,6 +371,14 @@ class Ledger:
             ask.piece == piece and ask.blocks & blocks == blocks for ask in self._sources[key].asks
         )
 
+    def was_asked(self, source: Source, piece: int, begin: int, length: int) -> bool:
+        """Whether all of this was asked of a peer and has not come yet, needed still or not."""
+        blocks = self.lengths.blocks_between(piece, begin, length)
+        asks = source.asks
+        if asks and asks[0].piece == piece and asks[0].blocks & blocks == blocks != 0:
+            return True
+        return blocks != 0 and not blocks & ~source.all_asked(piece)
+
     def _accept(self, state: OpenPiece, nbytes: int) -> BlockOutcome:
         self.received_bytes += nbytes
         self._states.remaining -= nbytes
@@ -363,6 +393,7 @@ class Ledger:
         """Do what `received` does for blocks that come late, out of order, twice or unasked."""
         ask = source.find_ask(piece, blocks)
         asked = source.take_asked(piece, blocks)
+        source.forget_requests(piece, blocks)
         late = source.take_late(piece, blocks)
         known = asked | late | source.take_excused(piece, blocks)
         if not blocks or known != blocks:

@@ -7,16 +7,13 @@ its sender. A piece that one peer sent alone convicts that peer at once. (libtor
 and "parole" do the same.)
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from trio_swarm.engine.download.piece_states import PieceStates
 from trio_swarm.engine.download.source import Source
 from trio_swarm.engine.lengths import BlockSet
 from trio_swarm.piece_sets import PieceSet
-
-if TYPE_CHECKING:
-    from trio_swarm.engine.download.planner import Planner
 
 _ATTEMPTS: Final = 8
 """Failed attempts remembered for each piece, newest kept: the memory is 20 bytes a block each."""
@@ -61,20 +58,21 @@ class Parole:
 class Trials:
     """Who may be asked for pieces on parole: one peer at a time, suspects last.
 
-    It shares the planner's state.
+    It shares the planner's state. `take_back` is called with a peer, a piece and those blocks of it
+    that the peer need not send any more; they are out of flight then.
     """
 
     def __init__(
         self,
         states: PieceStates,
         sources: dict[int, Source],
-        planner: "Planner",
+        take_back: Callable[[Source, int, BlockSet], None],
     ) -> None:
         self.paroles: dict[int, Parole] = {}
         """Pieces that failed and are not verified yet."""
         self._states = states
         self._sources = sources
-        self._planner = planner
+        self._take_back = take_back
 
     def permitted(self, pieces: PieceSet, source: Source) -> PieceSet:
         """Return those of `pieces` that a peer may be asked for."""
@@ -101,8 +99,7 @@ class Trials:
                     self._states.release(piece, asked)
                 late = other.take_late(piece, state.full)
                 if asked | late:
-                    self._planner.cancel(other, piece, asked | late)
-                    self._planner.reconsider(other)
+                    self._take_back(other, piece, asked | late)
         tainted = source.identity in parole.suspects or not parole.suspects.isdisjoint(
             state.senders()
         )

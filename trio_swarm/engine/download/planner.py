@@ -70,7 +70,7 @@ class Planner:
         self._declining_since: float | None = None
         self._tail_at = -math.inf
         self._shares = BufferShares(states.open_limit, states.lengths.blocks_per_piece)
-        self._trials = Trials(states, sources, self)
+        self._trials = Trials(states, sources, self._take_back)
         self.paroles = self._trials.paroles
         """Pieces that failed and are not verified yet."""
 
@@ -340,6 +340,10 @@ class Planner:
         source.excuse(piece, blocks)
         key = source.key
         self.cancels.extend(Grant(key, run) for run in self._states.lengths.runs(piece, blocks))
+
+    def _take_back(self, source: Source, piece: int, blocks: BlockSet) -> None:
+        self.cancel(source, piece, blocks)
+        self.reconsider(source)
 
     # The tail
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trio_swarm.compiler_hints import mypyc_attr
-from trio_swarm.engine.lengths import BLOCK_LENGTH, BlockSet
+from trio_swarm.engine.lengths import BLOCK_LENGTH, BLOCK_SHIFT, BlockRun, BlockSet
 from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.piece_sets import PieceSet
 
@@ -117,6 +117,7 @@ class Source:
         "idle_seconds",
         "idle_since",
         "in_flight",
+        "joined",
         "key",
         "labels",
         "last_delivery",
@@ -191,6 +192,9 @@ class Source:
         """When they are written off."""
         self.excused = _NO_BLOCKS
         """Blocks it was asked and released from: their arrival is no fault."""
+        self.joined = _NO_BLOCKS
+        """Blocks that were asked in one request with the block before, piece → blocks: so it is
+        known which requests are out. There are some only where requests are longer than a block."""
         self.paused_until = 0.0
         self.pauses = 0
         self.rate = RateEstimate()
@@ -457,6 +461,54 @@ class Source:
             self.asks = [ask for ask in self.asks if ask.blocks] or NO_ASKS
         self.in_flight -= found.bit_count()
         return found
+
+    def join_requests(self, piece: int, begin: int, length: int, each: int) -> None:
+        """Note that bytes `begin` … were asked in requests of `each` bytes, the last shorter."""
+        joined = self.joined
+        if joined is _NO_BLOCKS:
+            self.joined = joined = {}
+        first = begin >> BLOCK_SHIFT
+        count = (length + BLOCK_LENGTH - 1) >> BLOCK_SHIFT
+        together = (1 << count) - 1
+        joins = together
+        for at in range(0, count, each >> BLOCK_SHIFT):
+            joins ^= 1 << at
+        joined[piece] = joined.get(piece, 0) & ~(together << first) | joins << first
+
+    def forget_requests(self, piece: int, blocks: BlockSet) -> None:
+        """Note that requests were answered, or are no longer to be."""
+        if _take_blocks(self.joined, piece, blocks) and not self.joined:
+            self.joined = _NO_BLOCKS
+
+    def forget_all_requests(self) -> None:
+        """Note that no request is to be answered."""
+        self.joined = _NO_BLOCKS
+
+    def requests_within(self, run: BlockRun) -> list[tuple[int, int]]:
+        """Return the begin and length of each request for nothing but blocks of `run`."""
+        begin, end = run.begin, run.begin + run.length
+        joins = self.joined.get(run.piece, 0) >> (begin >> BLOCK_SHIFT)
+        found = []
+        while begin < end:
+            blocks = 1
+            while joins >> blocks & 1:
+                blocks += 1
+            after = begin + (blocks << BLOCK_SHIFT)
+            size = min(after, end) - begin
+            # Not those that begin before it, or go on after it.
+            if not joins & 1 and (after <= end or after - end < BLOCK_LENGTH):
+                found.append((begin, size))
+            joins >>= blocks
+            begin = after
+        return found
+
+    def all_asked(self, piece: int) -> BlockSet:
+        """Return which blocks of a piece it may still send, needed or not."""
+        blocks = self.late.get(piece, 0) | self.excused.get(piece, 0)
+        for ask in self.asks:
+            if ask.piece == piece:
+                blocks |= ask.blocks
+        return blocks
 
     def find_ask(self, piece: int, blocks: BlockSet) -> Ask | None:
         """Return the oldest ask that holds some of `blocks`."""

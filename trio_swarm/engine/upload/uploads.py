@@ -5,14 +5,15 @@ and simulated ones have this in common: nothing here waits, and the time is told
 """
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Final, Generic, Protocol, TypeVar, overload
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Generic, TypeVar, overload
 
 from trio_swarm.engine.download.ledger import Ledger
 from trio_swarm.engine.guard import GuardedChoker, GuardedUploader
 from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.engine.upload.reveal_times import RevealTimes
 from trio_swarm.engine.upload.sent_bytes import SentBytes
+from trio_swarm.engine.upload.served import NEVER, Served
 from trio_swarm.engine.upload.serving import HIDING_LIMIT, PEER_VIEWS_AGE
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import (
@@ -24,83 +25,6 @@ from trio_swarm.schedulers.api import (
 )
 from trio_swarm.schedulers.uploading.waiting_time import WaitingTime
 
-_NEVER: Final = -1
-"""In the place of the pieces we had when something was decided."""
-
-
-class Served(Protocol):
-    """One connected peer as it is served. What is told here is changed by its connection."""
-
-    offered: PieceSet | None
-    """What it should know of; None: all we have."""
-    offered_of: PieceSet
-    """The pieces we had when that was decided for it alone; -1 before."""
-    to_suggest: PieceSet
-    """What is to be suggested to it next."""
-    should_unchoke: bool
-    unchoked_at: float | None
-    """When it was last to be unchoked, seconds; None: never."""
-    waiting_since: float | None
-    """Since when it is interested and choked; None if it is not."""
-    uploaded_since_unchoke: int
-
-    @property
-    def key(self) -> int:
-        """What the ledger calls it."""
-
-    @property
-    def address(self) -> str:
-        """`host:port` where it listens if that is known, else where it came from."""
-
-    @property
-    def joined_at(self) -> float:
-        """When it connected."""
-
-    @property
-    def wants_nothing(self) -> bool:
-        """It has every piece, or says that it only uploads (BEP 21)."""
-
-    @property
-    def peer_interested(self) -> bool:
-        """It wants something of us."""
-
-    @property
-    def peer_choking(self) -> bool:
-        """It chokes us."""
-
-    @property
-    def am_choking(self) -> bool:
-        """It was told that we choke it."""
-
-    @property
-    def takes_suggestions(self) -> bool:
-        """It speaks the Fast Extension (BEP 6)."""
-
-    @property
-    def told(self) -> PieceSet:
-        """Pieces it was told that we have."""
-
-    @property
-    def suggested(self) -> PieceSet:
-        """Pieces that were suggested to it."""
-
-    @property
-    def upload_queue(self) -> Collection[UploadRequest]:
-        """What it asked for and was not put out yet, in the order to serve it."""
-
-    @property
-    def uploaded(self) -> int:
-        """Bytes of blocks put out to it."""
-
-    @property
-    def upload_rate(self) -> RateEstimate:
-        """How fast they were."""
-
-    @property
-    def received_at(self) -> float | None:
-        """When it last gave us a block; None: it never did."""
-
-
 P = TypeVar("P", bound=Served)
 
 
@@ -108,7 +32,7 @@ class Uploads(Generic[P]):
     """Owns what was sent, and decides by the strategies; `peers` are those that are served.
 
     `changed(peer)` is called when there is something to tell a peer, `sooner()` when `times.due_at`
-    has become earlier: then is when to call `look`.
+    has become earlier: then is when to call `look`. `sent(key, request)` is told of each block.
     """
 
     def __init__(
@@ -122,6 +46,7 @@ class Uploads(Generic[P]):
         own_number: int,
         changed: Callable[[P], None],
         sooner: Callable[[], None],
+        sent: Callable[[int, UploadRequest], None] | None = None,
     ) -> None:
         self.sent = SentBytes(ledger.lengths.piece_count)
         self.uploaded = 0
@@ -135,12 +60,13 @@ class Uploads(Generic[P]):
         self._uploader = uploader
         self._choker = choker
         self._rng = rng
-        self._slots = slots
+        self.slots = slots
         self._own_number = own_number
         self._changed = changed
+        self._tell_sent = sent
         self._peer_views: _PeerViews | None = None
         self._view: UploadView | None = None
-        self._shown_of: PieceSet = _NEVER  # the pieces we had when all were last shown everything
+        self._shown_of: PieceSet = NEVER  # the pieces we had when all were last shown everything
         self._is_keeping = False  # somebody may be shown less
         self._waiting: dict[int, WaitingTime] = {}  # of those who were ever shown less
 
@@ -162,12 +88,12 @@ class Uploads(Generic[P]):
         """Whether `offer` is to be called before a peer is told of pieces."""
         have = self._ledger.have
         decided = peer.offered_of
-        return decided != have and (decided == _NEVER or self._shown_of != have)
+        return decided != have and (decided == NEVER or self._shown_of != have)
 
     def offer(self, peer: P, now: float) -> None:
         """Decide what to reveal to a peer that joined, or when we have new pieces."""
         self.offer_to_all((peer,), now)
-        peer.offered_of = self._ledger.have
+        peer.decided(self._ledger.have)
 
     def offer_to_all(self, peers: Collection[P], now: float) -> None:
         """Decide what to reveal to several peers, in a moment in which we have new pieces."""
@@ -200,18 +126,17 @@ class Uploads(Generic[P]):
         before, offered = peer.offered, uploader.offer(view, seen)
         if offered is not None and self._has_waited_too_long(seen, view.have & ~offered, view.now):
             offered = None
-        peer.offered, peer.offered_of = offered, view.have
+        peer.show(offered, view.have)
         if offered is not None:
             self._is_keeping = True
         if offered != before:
             self._changed(peer)
-        if not (uploader.suggests and seen.takes_suggestions):
+        if not (uploader.suggests and peer.fast):
             return offered is not None
         suggested = uploader.suggest(view, seen)
         if suggested is None:
             return offered is not None
-        peer.to_suggest = suggested & ~peer.suggested
-        if peer.to_suggest:
+        if peer.suggest(suggested):
             self._changed(peer)
         return offered is not None or bool(view.have & ~seen.pieces)
 
@@ -237,7 +162,7 @@ class Uploads(Generic[P]):
         self._is_keeping = False
         for peer in self.peers.values():
             if peer.offered is not None:
-                peer.offered = None
+                peer.show(None, peer.offered_of)
                 self._changed(peer)
 
     # --- what is put out --------------------------------------------------------------------------
@@ -255,12 +180,15 @@ class Uploads(Generic[P]):
             self._seen(now), _upload_view(peer, self._ledger, now), list(queue)
         )
 
-    def put_out(self, peer: P, blocks: Iterable[UploadRequest], now: float) -> None:
+    def put_out(self, peer: P, blocks: Sequence[UploadRequest], now: float) -> None:
         """Count blocks that were put out for a peer."""
         nbytes = self.sent.add(blocks)
         self.uploaded += nbytes
         self.rate.add(nbytes, now)
         self._view = None
+        if self._tell_sent is not None:
+            for request in blocks:
+                self._tell_sent(peer.key, request)
         times = self.times
         if times.is_steering:
             times.note_change()
@@ -276,7 +204,7 @@ class Uploads(Generic[P]):
         ledger = self._ledger
         view = ChokeView(
             peers=[_choke_view(peer, ledger, now) for peer in self.peers.values()],
-            slots=self._slots,
+            slots=self.slots,
             is_seeder=ledger.is_complete,
             now=now,
         )
@@ -285,13 +213,7 @@ class Uploads(Generic[P]):
             should = key in unchoked
             if should == peer.should_unchoke:
                 continue
-            peer.should_unchoke = should
-            if should:
-                peer.unchoked_at = now
-                peer.waiting_since = None
-                peer.uploaded_since_unchoke = 0
-            elif peer.peer_interested:
-                peer.waiting_since = now
+            peer.decide_choke(unchoke=should, now=now)
             self._changed(peer)
             self.times.note_change()
 
@@ -372,7 +294,7 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
         queued=len(queue) * next(iter(queue)).length if queue else 0,
         joined_at=peer.joined_at,
         address=peer.address,
-        takes_suggestions=peer.takes_suggestions,
+        takes_suggestions=peer.fast,
         suggested=peer.suggested,
     )
 

@@ -1,29 +1,17 @@
-"""What simulated peers tell each other."""
+"""What simulated peers tell each other besides what a conversation says (`engine/messages`)."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
+from trio_swarm.engine.conversation import Conversation
 from trio_swarm.piece_sets import PieceSet
 
-if TYPE_CHECKING:
-    from trio_swarm.lab.simulator.neighbour import Neighbour
-
-Message = tuple[int, Any]
-"""What one peer tells another: a kind, which tells the type of its content, and that."""
-
-
 # Each by itself, so that the compiler knows them as numbers.
-PIECES: Final = 0
-HAVE: Final = 1
-INTEREST: Final = 2
-CHOKE: Final = 3
-REQUEST: Final = 4
-CANCEL: Final = 5
-REJECT: Final = 6
-BLOCK: Final = 7
-ALLOWED: Final = 8
-SUGGEST: Final = 9
-CLOSED: Final = 10
-"""Kinds of messages: with a piece set, a truth, or an UploadRequest."""
+REQUEST: Final = 16
+"""One UploadRequest of those behind each other that were asked at a time."""
+BLOCK: Final = 17
+"""The block that answers an UploadRequest."""
+CLOSED: Final = 18
+"""The connection has ended."""
 
 
 class HeardHaves:
@@ -33,5 +21,5 @@ class HeardHaves:
 
     def __init__(self, when: float) -> None:
         self.when = when
-        self.ends: list[Neighbour] = []
+        self.ends: list[Conversation] = []
         self.pieces: list[PieceSet] = []

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from trio_swarm.compiler_hints import mypyc_attr
-from trio_swarm.lab.simulator.messages import Message
+from trio_swarm.engine.messages import End, Message
 from trio_swarm.lab.simulator.timeline import Timeline, TimelineEvent
 
 FREE_BACKLOG: Final = 0.05
@@ -32,21 +32,6 @@ ALONE: Final = 4
 
 _MOST_REMEMBERED: Final = 8
 """Pipes that a downlink remembers before it looks which of them have anything on its way."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class End:
-    """Whoever sends through a pipe, or hears what comes out of one."""
-
-    __slots__ = ()
-
-    def has_room(self) -> None:
-        """Go on: the socket has taken all it was given."""
-        raise NotImplementedError
-
-    def hear(self, messages: list[Message]) -> None:
-        """Act on what arrived."""
-        raise NotImplementedError
 
 
 class _Delivery(TimelineEvent):

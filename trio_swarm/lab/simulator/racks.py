@@ -11,8 +11,8 @@ fairness: within 1.5 % on the mean of 60 random networks and 33 % for the worst 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from trio_swarm.lab.simulator.messages import Message
-from trio_swarm.lab.simulator.pipes import BACKLOG, Downlink, End, Pipe, Uplink
+from trio_swarm.engine.messages import End, Message
+from trio_swarm.lab.simulator.pipes import BACKLOG, Downlink, Pipe, Uplink
 
 if TYPE_CHECKING:
     from trio_swarm.lab.simulator.scenario import CrossLink, PeerSpec

@@ -3,13 +3,13 @@
 import gc
 import math
 import random
-from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
+from trio_swarm.engine.messages import End
 from trio_swarm.lab.simulator.messages import HeardHaves
 from trio_swarm.lab.simulator.neighbour import Neighbour
 from trio_swarm.lab.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, SimulatedPeer
-from trio_swarm.lab.simulator.pipes import End, Pipe, Receiving
+from trio_swarm.lab.simulator.pipes import Pipe, Receiving
 from trio_swarm.lab.simulator.playback import PieceTimes
 from trio_swarm.lab.simulator.racks import Crossing, CrossingPipe, trunks
 from trio_swarm.lab.simulator.recording import PeerRecording, Recordings
@@ -77,8 +77,6 @@ class SimulatedSwarm:
         self._haves: dict[float, list[HeardHaves]] = {}
         """When → what will be heard of pieces then, one for each peer that hears."""
         self._requests: dict[tuple[int, int, int], UploadRequest] = {}
-        self.wake_later: Callable[[Neighbour], None] = self.wake
-        """`wake` as an object: one for all peers."""
         self._to_choke: list[SimulatedPeer] = []
         self._to_plan: list[SimulatedPeer] = []
         self._to_speak: list[Neighbour] = []
@@ -94,7 +92,7 @@ class SimulatedSwarm:
                 peer.up.on_sent = peer.sent
             self.timeline.at(spec.joins_at, self._join, peer)
             if spec.leaves_at < math.inf:
-                self.timeline.at(spec.leaves_at, peer.leave)
+                self.timeline.at(spec.leaves_at, peer.go)
             if spec.dies_at < math.inf:
                 self.timeline.at(spec.dies_at, peer.die)
 
@@ -254,9 +252,9 @@ class SimulatedSwarm:
 
     def _hear_haves(self) -> None:
         for haves in self._haves.pop(self.timeline.now):
-            peer = haves.ends[0].peer
+            peer = cast("Neighbour", haves.ends[0]).peer
             peer.to_hear.remove(haves)
-            peer.heard_haves(haves.ends, haves.pieces)
+            peer.note_haves(haves.ends, haves.pieces)
 
     # --- decisions of one moment ----------------------------------------------------------------
 
@@ -289,12 +287,12 @@ class SimulatedSwarm:
             elif self._to_plan:
                 planners, self._to_plan = self._to_plan, []
                 for peer in planners:
-                    peer.plan(now)
+                    peer.make_plan(now)
             elif self._to_speak:
                 speakers, self._to_speak = self._to_speak, []
                 for neighbour in speakers:
                     neighbour.is_to_speak = False
                     if neighbour.is_open and not neighbour.pipe.is_full:
-                        neighbour.speak(now)
+                        neighbour.talk(now)
             else:
                 return

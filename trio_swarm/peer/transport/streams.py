@@ -1,4 +1,4 @@
-"""Byte streams to peers: a plain socket with sendfile, or any Trio stream the slower way.
+"""Byte streams to peers: what a connection asks of one, and a plain socket with sendfile.
 
 The connection knows only `PeerStream`. Encryption (MSE) and uTP would be further classes here.
 """
@@ -174,54 +174,6 @@ class SocketStream:
 
 class TruncatedFileError(Exception):
     """A shared file ended before the bytes that were promised: it was cut while being served."""
-
-
-class TrioStream:
-    """Any `trio.abc.HalfCloseableStream`-like stream: tests, TLS, in-memory pairs."""
-
-    def __init__(self, stream: trio.abc.Stream, remote: Address) -> None:
-        self._stream = stream
-        self.remote = remote
-
-    async def receive_into(self, buffers: Sequence[memoryview]) -> int:
-        """Fill `buffers` from the first on; return the byte count, 0 at the end of the stream."""
-        first = buffers[0]
-        data = await self._stream.receive_some(len(first))
-        first[: len(data)] = data
-        return len(data)
-
-    def try_receive_into(self, buffers: Sequence[memoryview]) -> None:
-        """Return None: such a stream cannot be asked without waiting."""
-
-    async def send_all(self, data: bytes | memoryview, *, more: bool = False) -> None:  # noqa: ARG002 - a hint only sockets can use
-        """Send all of `data`."""
-        await self._stream.send_all(data)
-
-    async def send_parts(self, parts: list[bytes | memoryview]) -> None:
-        """Send all of several pieces of memory, none empty; the list is used up."""
-        await self._stream.send_all(b"".join(parts))
-
-    @property
-    def can_send_files(self) -> bool:
-        """False: the bytes go through memory."""
-        return False
-
-    def try_send_file(self, fd: int, offset: int, count: int) -> int:
-        """Not to be called."""
-        raise NotImplementedError
-
-    async def wait_writable(self) -> None:
-        """Return at once: `send_all` waits by itself."""
-        await trio.lowlevel.checkpoint()
-
-    def limit_unsent(self, length: int) -> None:
-        """Do nothing: such a stream has no such limit."""
-
-    def close(self) -> None:
-        """Close at once, without any farewell."""
-        closer = getattr(self._stream, "close", None)
-        if closer is not None:
-            closer()
 
 
 def plain_address(sockaddr: tuple[object, ...]) -> Address:

@@ -1,75 +1,17 @@
-"""Extensions of the peer wire: the BEP 10 handshake and what is negotiated in it.
+"""The extension handshake (BEP 10), and what is negotiated in it."""
 
-The metadata exchange (BEP 9) and peer ids (BEP 20) have modules of their own; their names are here
-as well, because this is where one looks for them.
-"""
-
-import hashlib
 import ipaddress
-import struct
 from collections.abc import Mapping
 from itertools import islice
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from trio_swarm.errors import BencodeError, LocalProtocolError, RemoteProtocolError
-from trio_swarm.protocol.extensions.metadata import (
-    MAX_METADATA_SIZE,
-    METADATA_PIECE,
-    UT_METADATA,
-    MetadataData,
-    MetadataMessage,
-    MetadataReject,
-    MetadataRequest,
-    encode_metadata_message,
-    parse_metadata_message,
-)
-from trio_swarm.protocol.extensions.metadata_assembler import MetadataAsk, MetadataAssembler
-from trio_swarm.protocol.metainfo import bencode
-from trio_swarm.protocol.peer_ids import client_name, make_peer_id, printable
+from trio_swarm.errors import BencodeError, RemoteProtocolError
+from trio_swarm.protocol import bencode
+from trio_swarm.protocol.extensions.metadata import MAX_METADATA_SIZE
+from trio_swarm.protocol.peer_ids import printable
 from trio_swarm.protocol.wire.messages import BLOCK_LENGTH, MAX_NEGOTIATED_BLOCK
-
-__all__ = [
-    "HANDSHAKE_ID",
-    "LT_DONTHAVE",
-    "MAX_METADATA_SIZE",
-    "METADATA_PIECE",
-    "OUR_LT_DONTHAVE",
-    "OUR_MESSAGE_IDS",
-    "OUR_UT_METADATA",
-    "UT_METADATA",
-    "ExtensionHandshake",
-    "MetadataAsk",
-    "MetadataAssembler",
-    "MetadataData",
-    "MetadataMessage",
-    "MetadataReject",
-    "MetadataRequest",
-    "allowed_fast_set",
-    "client_name",
-    "encode_dont_have",
-    "encode_extension_handshake",
-    "encode_metadata_message",
-    "make_peer_id",
-    "parse_dont_have",
-    "parse_extension_handshake",
-    "parse_metadata_message",
-]
-
-HANDSHAKE_ID = 0
-"""The extended message id of the handshake itself (BEP 10)."""
-
-LT_DONTHAVE = "lt_donthave"
-"""The extension by which a peer takes a HAVE back (BEP 54)."""
-
-OUR_UT_METADATA = 1
-OUR_LT_DONTHAVE = 2
-OUR_MESSAGE_IDS: Mapping[str, int] = {
-    UT_METADATA: OUR_UT_METADATA,
-    LT_DONTHAVE: OUR_LT_DONTHAVE,
-}
-"""Under which numbers a peer sends us extended messages."""
 
 MAX_BLOCK_KEY = "ts_max_block"
 """Our key: the longest block, bytes, that its sender lets the receiver ask for."""
@@ -90,8 +32,6 @@ _MAX_NAME_LENGTH = 64
 
 _MAX_REQUEST_QUEUE = 1_000_000
 """A `reqq` above this is taken as this; no pipeline is that deep."""
-
-_INDEX = struct.Struct(">I")
 
 
 class ExtensionHandshake(Struct, frozen=True, kw_only=True):
@@ -232,49 +172,3 @@ def _ip(value: bencode.Value | None) -> str | None:
     if not isinstance(value, bytes) or len(value) not in (4, 16):
         return None
     return str(ipaddress.ip_address(value))
-
-
-def encode_dont_have(piece: int) -> bytes:
-    """Return the payload that takes a HAVE back (BEP 54, "Protocol encoding")."""
-    return _INDEX.pack(piece)
-
-
-def parse_dont_have(payload: bytes, piece_count: int) -> int:
-    """Return the piece a peer no longer has (BEP 54).
-
-    Raises RemoteProtocolError unless it is one index inside the torrent.
-    """
-    if len(payload) != _INDEX.size:
-        raise RemoteProtocolError(f"lt_donthave of {len(payload)} bytes")
-    piece: int = _INDEX.unpack(payload)[0]
-    if piece >= piece_count:
-        raise RemoteProtocolError(f"lt_donthave of piece {piece} of {piece_count}")
-    return piece
-
-
-def allowed_fast_set(ip: str, info_hash: bytes, piece_count: int, k: int = 10) -> list[int]:
-    """Return the pieces to allow the peer at `ip` fast (BEP 6, "Allowed Fast Set Generation").
-
-    IPv6 peers get none: BEP 6 has no rule for them, and without one rule for all each address of a
-    /64 would get another set.
-    """
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError as error:
-        raise LocalProtocolError(f"{ip!r} is no IP address") from error
-    if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        if mapped is None:
-            return []
-        address = mapped
-    if piece_count <= k:
-        return list(range(piece_count))
-    allowed: list[int] = []
-    digest = address.packed[:3] + b"\0" + info_hash
-    while len(allowed) < k:
-        digest = hashlib.sha1(digest).digest()
-        for (number,) in _INDEX.iter_unpack(digest):
-            piece = number % piece_count
-            if piece not in allowed and len(allowed) < k:
-                allowed.append(piece)
-    return allowed

@@ -1,9 +1,11 @@
 """Fetching the info dictionary from peers: the ut_metadata messages (BEP 9)."""
 
+from typing import Protocol
+
 from msgspec import Struct
 
 from trio_swarm.errors import BencodeError, RemoteProtocolError
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 
 UT_METADATA = "ut_metadata"
 """The extension's name in the handshake's "m" (BEP 9, "extension header")."""
@@ -43,6 +45,20 @@ class MetadataReject(Struct, frozen=True):
 
 
 MetadataMessage = MetadataRequest | MetadataData | MetadataReject
+
+
+class MetadataListener(Protocol):
+    """A connection whose peer may ask for metadata and send some."""
+
+    def metadata_told(self, message: MetadataMessage) -> int:
+        """Act on a message; returns what it is charged. Raises RemoteProtocolError."""
+        ...
+
+
+def hear_metadata(listener: MetadataListener, payload: bytes) -> int:
+    """Act on a message of a peer; returns what it is charged. Raises RemoteProtocolError."""
+    message = parse_metadata_message(payload)
+    return 1 if message is None else listener.metadata_told(message)
 
 
 def metadata_piece_count(size: int) -> int:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.identities import InfoHash
 from trio_swarm.protocol.extensions.metadata import (
     MAX_METADATA_SIZE,
     MetadataData,
@@ -87,7 +88,7 @@ class MetadataAssembler:
     send what it asks for, and call it again at `next_deadline()`.
     """
 
-    def __init__(self, info_hash: bytes, *, v2_hash: bytes | None = None) -> None:
+    def __init__(self, info_hash: InfoHash, *, v2_hash: bytes | None = None) -> None:
         self._info_hash = info_hash
         self._v2_hash = v2_hash
         self._peers: dict[int, _Peer] = {}

@@ -16,7 +16,9 @@ from msgspec import Struct
 from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, MetainfoError
 from trio_swarm.foreign_text import shown
-from trio_swarm.protocol.metainfo import bencode, file_names
+from trio_swarm.identities import InfoHash
+from trio_swarm.protocol import bencode
+from trio_swarm.protocol.metainfo import file_names
 
 MAX_INFO_SIZE = 16 * 2**20
 """Bytes of an info dictionary: what peers will still send each other by BEP 9."""
@@ -74,7 +76,7 @@ class Info:
     `renamed` says which of them the torrent has otherwise: (its name, the name here).
     """
 
-    info_hash: bytes
+    info_hash: InfoHash
     name: str
     piece_length: int
     piece_hashes: bytes = field(repr=False)
@@ -190,7 +192,7 @@ def read_info(
         if key in _MATTERS:
             raise MetainfoError(f"says {key.decode()!r} twice, and not the same")
     _check_version(info)
-    info_hash = hashlib.sha1(raw).digest()
+    info_hash = InfoHash(hashlib.sha1(raw).digest())
     piece_length = _read_number(info, b"piece length")
     if not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH:
         raise MetainfoError(

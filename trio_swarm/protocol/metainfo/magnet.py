@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote
 from msgspec import Struct
 
 from trio_swarm.errors import ConfigError, MetainfoError
+from trio_swarm.identities import InfoHash
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
 from trio_swarm.protocol.metainfo.torrent import is_unicode, usable_tracker_urls
 
@@ -44,7 +45,7 @@ class Magnet(Struct, frozen=True):
     `length` bytes of content (`xl`).
     """
 
-    info_hash: bytes
+    info_hash: InfoHash
     name: str | None = None
     trackers: tuple[str, ...] = ()
     peers: tuple[Address, ...] = ()
@@ -98,7 +99,7 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
     topics = values.get("xt", [])
     v2_hash = _read_v2_topic(topics) if takes_v2 else None
     return Magnet(
-        info_hash=_read_topic(topics) if v2_hash is None else v2_hash[:20],
+        info_hash=_read_topic(topics) if v2_hash is None else InfoHash(v2_hash[:20]),
         name=name or None,
         trackers=tuple(usable_tracker_urls(values.get("tr", []))),
         peers=_read_peers(values.get("x.pe", [])),
@@ -107,7 +108,7 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
     )
 
 
-def parse_info_hash(text: str) -> bytes:
+def parse_info_hash(text: str) -> InfoHash:
     """Return the 20 bytes of an info-hash as people pass it on: 40 hex digits or 32 of base32.
 
     Raises MetainfoError.
@@ -115,9 +116,9 @@ def parse_info_hash(text: str) -> bytes:
     text = text.strip()
     try:
         if _HEX.fullmatch(text):
-            return bytes.fromhex(text)
+            return InfoHash(bytes.fromhex(text))
         if _BASE32.fullmatch(text):
-            return base64.b32decode(text, casefold=True)
+            return InfoHash(base64.b32decode(text, casefold=True))
     except (ValueError, binascii.Error) as error:
         raise MetainfoError(f"not an info-hash: {text!r}") from error
     raise MetainfoError(
@@ -135,10 +136,10 @@ def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
     return bytes.fromhex(found.pop()) if len(found) == 1 else None
 
 
-def _read_topic(topics: Iterable[str]) -> bytes:
+def _read_topic(topics: Iterable[str]) -> InfoHash:
     """Return the one version 1 info-hash among the exact topics of a link."""
     topics = list(topics)
-    hashes: set[bytes] = set()
+    hashes: set[InfoHash] = set()
     fault: MetainfoError | None = None
     for topic in topics:
         if topic.lower().startswith(_V1):

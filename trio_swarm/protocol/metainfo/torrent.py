@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, ConfigError, MetainfoError
-from trio_swarm.protocol.metainfo import bencode
+from trio_swarm.protocol import bencode
 from trio_swarm.protocol.metainfo.info import (
     MAX_INFO_SIZE,
     FileEntry,

@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.protocol.addresses import Address
 
 DEFAULT_NUM_WANT = 50
@@ -29,8 +30,8 @@ class AnnounceRequest(Struct, frozen=True, kw_only=True):
     (`trio_swarm.protocol.trackers.udp`); other trackers ignore them.
     """
 
-    info_hash: bytes
-    peer_id: bytes
+    info_hash: InfoHash
+    peer_id: PeerId
     port: int
     uploaded: int = 0
     downloaded: int = 0

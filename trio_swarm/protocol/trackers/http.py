@@ -23,7 +23,7 @@ from trio_swarm.protocol.addresses import (
     Address,
     unpack_addresses,
 )
-from trio_swarm.protocol.metainfo.bencode import Value, decode_leniently
+from trio_swarm.protocol.bencode import Value, decode_leniently
 from trio_swarm.protocol.trackers.announces import (
     NO_MESSAGE,
     AnnounceAnswer,

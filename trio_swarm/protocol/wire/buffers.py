@@ -1,7 +1,7 @@
 """The two buffers of a peer wire, and what it keeps while the torrent's size is unknown."""
 
 from trio_swarm import piece_sets
-from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.errors import IdleTalkError, RemoteProtocolError
 from trio_swarm.protocol.wire.messages import (
     MAX_UNKNOWN_PIECES,
     AllowedFast,
@@ -25,6 +25,10 @@ the turns of the event loop, and a fifth less processor time for a download."""
 HEADER_READ = 16 * 1024
 """Bytes read beyond a block that is received in its place, or before the next one: its header and
 what is said between blocks. What exceeds a header has to be copied, so it is little."""
+
+_MAX_EARLY_GONE = 1024
+"""Pieces taken back before the size is known by a peer that said it had all. A seeder whose files
+changed takes back those of the files; one that lost more had better come again."""
 
 _MAX_EARLY_HINTS = 64
 """Suggestions and allowed-fast pieces kept before the size is known; clients send about ten, they
@@ -81,33 +85,6 @@ class ReceiveBuffer:
         return self.view[self.end :] if most is None else self.view[self.end : self.end + most]
 
 
-class BlockPlace:
-    """Memory for one block, lent by its owner, that the rest of the block is received into.
-
-    `view` is as long as the block. The owner takes the memory back by `take_back`, in whatever
-    state it is; the block then goes on in memory of its own.
-    """
-
-    __slots__ = ("begin", "is_lent", "piece", "view")
-
-    def __init__(self, piece: int, begin: int, view: memoryview) -> None:
-        self.piece = piece
-        self.begin = begin
-        self.view = view
-        self.is_lent = True
-        """The owner has not taken the memory back."""
-
-    def overlaps(self, begin: int, end: int) -> bool:
-        """Whether it holds some of these bytes of its piece."""
-        return self.begin < end and begin < self.begin + len(self.view)
-
-    def take_back(self) -> None:
-        """Let go of the memory; what has arrived is copied out of it."""
-        if self.is_lent:
-            self.view = memoryview(bytearray(self.view))
-            self.is_lent = False
-
-
 class SendBuffer:
     """Outgoing segments in order; adjacent bytes become one bytes object when drained."""
 
@@ -150,6 +127,7 @@ class EarlyPieces:
         "_beyond",
         "_bitfield_length",
         "_bits",
+        "_gone",
         "_has_all",
         "_has_none",
         "_hints",
@@ -159,6 +137,7 @@ class EarlyPieces:
     def __init__(self) -> None:
         # Wire bit order, so that one HAVE sets one bit in place; an int would be copied each time.
         self._bits = bytearray()
+        self._gone: set[int] = set()
         self._bitfield_length: int | None = None
         self._has_all = False
         self._has_none = False
@@ -187,11 +166,11 @@ class EarlyPieces:
 
         Raises RemoteProtocolError for an index no torrent can have.
         """
-        if piece >= MAX_UNKNOWN_PIECES:
-            raise RemoteProtocolError(f"piece index {piece} is beyond any torrent's")
+        _check_any_index(piece)
         self._pieces_told = True
         self._beyond = max(self._beyond, piece + 1)
         self._has_none = False
+        self._gone.discard(piece)
         index = piece >> 3
         if index >= len(self._bits):
             self._bits.extend(bytes(index + 1 - len(self._bits)))
@@ -199,6 +178,27 @@ class EarlyPieces:
         is_news = not self._bits[index] & bit
         self._bits[index] |= bit
         return is_news
+
+    def take_back(self, piece: int) -> bool:
+        """Note that a HAVE, or a bit of what was told before, is true no longer (BEP 54).
+
+        Returns whether it is news. Raises RemoteProtocolError for an index no torrent can have.
+        """
+        _check_any_index(piece)
+        self._beyond = max(self._beyond, piece + 1)
+        if self._has_all:
+            if piece in self._gone:
+                return False
+            if len(self._gone) >= _MAX_EARLY_GONE:
+                raise IdleTalkError("it has everything, and then it has not")
+            self._gone.add(piece)
+            return True
+        index = piece >> 3
+        bit = 0x80 >> (piece & 7)
+        if index >= len(self._bits) or not self._bits[index] & bit:
+            return False
+        self._bits[index] ^= bit
+        return True
 
     def hint(self, hint: Suggested | AllowedFast) -> bool:
         """Keep a suggestion or an allowed-fast piece, as long as there are few; False: too many."""
@@ -222,7 +222,10 @@ class EarlyPieces:
             raise RemoteProtocolError(f"it claims piece {self._beyond - 1} of {piece_count} pieces")
         pieces = piece_sets.from_bitfield(self._bits) & piece_sets.full_set(piece_count)
         events: list[WireEvent] = []
-        if self._has_all:
+        if self._has_all and self._gone:
+            every = piece_sets.full_set(piece_count)
+            events.append(HasPieces(every & ~piece_sets.from_pieces(self._gone)))
+        elif self._has_all:
             events.append(HasAll(piece_sets.full_set(piece_count)))
         elif self._has_none:
             events.append(HasNone(0))
@@ -233,7 +236,13 @@ class EarlyPieces:
 
     def _replace(self, *, has_all: bool, has_none: bool) -> None:
         self._bits.clear()
+        self._gone.clear()
         self._bitfield_length = None
         self._pieces_told = True
         self._has_all = has_all
         self._has_none = has_none
+
+
+def _check_any_index(piece: int) -> None:
+    if piece >= MAX_UNKNOWN_PIECES:
+        raise RemoteProtocolError(f"piece index {piece} is beyond any torrent's")

@@ -1,6 +1,7 @@
 """The handshake that opens a peer connection (BEP 3, "peer protocol"), parsed as it trickles in."""
 
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.protocol.wire.messages import HANDSHAKE_LENGTH, PROTOCOL_PREFIX, HandshakeReceived
 
 _FAST_BYTE, _FAST_BIT = 7, 0x04
@@ -20,13 +21,13 @@ def supports_extensions(reserved: bytes) -> bool:
     return bool(reserved[_EXTENSION_BYTE] & _EXTENSION_BIT)
 
 
-def encode_handshake(info_hash: bytes, peer_id: bytes) -> bytes:
+def encode_handshake(info_hash: InfoHash, peer_id: PeerId) -> bytes:
     """Return our 68 bytes."""
     return PROTOCOL_PREFIX + OUR_RESERVED + info_hash + peer_id
 
 
 def parse_handshake(
-    data: memoryview, info_hash: bytes | None, twin_hash: bytes | None = None
+    data: memoryview, info_hash: InfoHash | None, twin_hash: bytes | None = None
 ) -> HandshakeReceived | None:
     """Return the handshake `data` starts with, or None while it is not all there.
 
@@ -47,5 +48,7 @@ def parse_handshake(
     if len(data) < HANDSHAKE_LENGTH:
         return None
     return HandshakeReceived(
-        info_hash=bytes(data[28:48]), peer_id=bytes(data[48:68]), reserved=bytes(data[20:28])
+        info_hash=InfoHash(bytes(data[28:48])),
+        peer_id=PeerId(bytes(data[48:68])),
+        reserved=bytes(data[20:28]),
     )

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.buffers import EarlyPieces, SendBuffer
 from trio_swarm.protocol.wire.limits import WireLimits
@@ -36,7 +37,7 @@ Parsed = WireEvent | Kept | None
 class WireMessages:
     """The facts a peer sets and a parser for each of its messages. Base of WireReader."""
 
-    def __init__(self, *, info_hash: bytes | None) -> None:
+    def __init__(self, *, info_hash: InfoHash | None) -> None:
         self._info_hash = info_hash
         self._outgoing = SendBuffer()
         self._handshake: m.HandshakeReceived | None = None
@@ -60,12 +61,12 @@ class WireMessages:
     # Facts
 
     @property
-    def peer_id(self) -> bytes | None:
+    def peer_id(self) -> PeerId | None:
         """The peer's id (20 bytes); None before its handshake. It may be our own: compare."""
         return self._handshake.peer_id if self._handshake else None
 
     @property
-    def info_hash(self) -> bytes | None:
+    def info_hash(self) -> InfoHash | None:
         """The info-hash of this connection, None while an incoming one has not named it."""
         return self._info_hash
 
@@ -94,20 +95,6 @@ class WireMessages:
         """Pieces of the torrent; None until `set_torrent`."""
         return self._limits.piece_count
 
-    @property
-    def max_request_length(self) -> int:
-        """Longest range the peer may ask for, bytes."""
-        return self._limits.max_request
-
-    @property
-    def max_block_length(self) -> int:
-        """Longest range we may ask for, bytes."""
-        return self._limits.max_block
-
-    def is_allowed_fast(self, piece: int) -> bool:
-        """Tell whether the peer serves this piece to us even while it chokes us."""
-        return piece in self._allowed_to_us
-
     # Limits and the torrent
 
     def allow_requests_up_to(self, length: int) -> None:
@@ -133,6 +120,18 @@ class WireMessages:
             raise
         self._allowed_to_us.update(e.piece for e in events if isinstance(e, m.AllowedFast))
         return events
+
+    def take_back(self, piece: int) -> bool:
+        """Note that the peer has a piece no longer (BEP 54): True if that is to be acted on now.
+
+        Before `set_torrent` it is kept with what the peer told of its pieces. Raises
+        RemoteProtocolError for a piece that is not of the torrent.
+        """
+        self._limits.check_index(piece)
+        if self._early is None:
+            return True
+        self._early.take_back(piece)
+        return False
 
     # One method for each message; the body excludes length and id, and its length is checked.
 

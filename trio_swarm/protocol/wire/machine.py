@@ -8,6 +8,7 @@ After the events of one read, look at `has_data_to_send`: the wire answers a few
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import LocalProtocolError
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import encode_handshake
@@ -47,8 +48,8 @@ class PeerWire(WireReader):
     def __init__(
         self,
         *,
-        peer_id: bytes,
-        info_hash: bytes | None,
+        peer_id: PeerId,
+        info_hash: InfoHash | None,
         is_initiator: bool,
         twin_hash: bytes | None = None,
         piece_count: int | None = None,
@@ -101,7 +102,7 @@ class PeerWire(WireReader):
 
     # Sending
 
-    def send_handshake(self, info_hash: bytes) -> None:
+    def send_handshake(self, info_hash: InfoHash) -> None:
         """Send our handshake: first on an outgoing connection, as the answer on an incoming one."""
         if self._handshake_sent:
             raise LocalProtocolError("the handshake is sent already")
@@ -175,11 +176,6 @@ class PeerWire(WireReader):
             self._outgoing.add(m.BARE_FRAME.pack(1 + len(bitfield), MessageId.BITFIELD))
             self._outgoing.add(bitfield)
 
-    def send_have(self, piece: int) -> None:
-        """Tell that we have got one more piece."""
-        self._check_piece(piece)
-        self.send_haves(1 << piece)
-
     def send_haves(self, pieces: PieceSet) -> None:
         """Tell that we have got more pieces, by a message each."""
         if not pieces:
@@ -229,14 +225,14 @@ class PeerWire(WireReader):
 
         Only while not choking the peer, or for a piece we allowed it fast.
         """
-        self._add_block_header(piece, begin, length)
+        if not self._is_usual_range(piece, begin, length):
+            self._check_sendable_range(piece, begin, length)
+        if length > self._limits.max_request:
+            raise LocalProtocolError(f"a block of {length} bytes was never granted")
+        if self._am_choking and piece not in self._allowed_to_peer:
+            raise LocalProtocolError("a block while choking")
+        self._outgoing.add(m.PIECE_FRAME.pack(9 + length, MessageId.PIECE, piece, begin))
         self._outgoing.add_block(FileBlock(piece, begin, length))
-
-    def send_block_data(self, piece: int, begin: int, data: bytes | bytearray | memoryview) -> None:
-        """Answer a request from memory; `data` is copied unless it is bytes."""
-        payload = bytes(data)
-        self._add_block_header(piece, begin, len(payload))
-        self._outgoing.add(payload)
 
     def send_suggest(self, piece: int) -> None:
         """Suggest a piece to fetch (Fast only)."""
@@ -250,13 +246,6 @@ class PeerWire(WireReader):
         self._check_piece(piece)
         self._allowed_to_peer.add(piece)
         self._outgoing.add(m.INDEX_FRAME.pack(5, MessageId.ALLOWED_FAST, piece))
-
-    def send_port(self, port: int) -> None:
-        """Tell the UDP port of a DHT node (BEP 5)."""
-        self._check_open()
-        if not 0 < port < 65536:
-            raise LocalProtocolError(f"{port} is no port")
-        self._outgoing.add(m.PORT_FRAME.pack(3, MessageId.PORT, port))
 
     def send_extended(self, message_id: int, payload: bytes) -> None:
         """Send an extended message under the number the peer gave; 0 is the handshake (BEP 10)."""
@@ -305,13 +294,3 @@ class PeerWire(WireReader):
         fault = self._limits.range_fault(piece, begin, length)
         if fault is not None:
             raise LocalProtocolError(fault)
-
-    def _add_block_header(self, piece: int, begin: int, length: int) -> None:
-        if not self._is_usual_range(piece, begin, length):
-            self._check_sendable_range(piece, begin, length)
-        if length > self._limits.max_request:
-            raise LocalProtocolError(f"a block of {length} bytes was never granted")
-        if self._am_choking and piece not in self._allowed_to_peer:
-            raise LocalProtocolError("a block while choking")
-        frame = m.PIECE_FRAME.pack(9 + length, MessageId.PIECE, piece, begin)
-        self._outgoing.add(frame)

@@ -6,14 +6,12 @@ which are the quickest to make: one is made for every block.
 
 import struct
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.piece_sets import PieceSet
-
-if TYPE_CHECKING:
-    from trio_swarm.protocol.wire.buffers import BlockPlace
+from trio_swarm.protocol.wire.block_place import BlockPlace
 
 PROTOCOL_PREFIX = b"\x13BitTorrent protocol"
 """Length byte and name that open the handshake (BEP 3, "peer protocol")."""
@@ -103,7 +101,6 @@ BARE_FRAME = struct.Struct(">IB")
 INDEX_FRAME = struct.Struct(">IBI")
 RANGE_FRAME = struct.Struct(">IBIII")
 PIECE_FRAME = struct.Struct(">IBII")
-PORT_FRAME = struct.Struct(">IBH")
 EXTENDED_FRAME = struct.Struct(">IBB")
 RANGE = struct.Struct(">III")
 INDEX = struct.Struct(">I")
@@ -115,8 +112,8 @@ KEEP_ALIVE_FRAME = bytes(4)
 class HandshakeReceived(Struct):
     """The peer's handshake; `reserved` is its 8 bytes of capabilities."""
 
-    info_hash: bytes
-    peer_id: bytes
+    info_hash: InfoHash
+    peer_id: PeerId
     reserved: bytes
 
 
@@ -180,7 +177,7 @@ class BlockReceived(Struct):
     piece: int
     begin: int
     data: memoryview
-    place: "BlockPlace | None" = None
+    place: BlockPlace | None = None
     following: list[memoryview] | None = None
     """The blocks right behind it that came at the same time: `data` of each."""
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.identities import InfoHash
 from trio_swarm.protocol.wire import messages as m
-from trio_swarm.protocol.wire.buffers import HEADER_READ, BlockPlace, ReceiveBuffer
+from trio_swarm.protocol.wire.block_place import BlockPlace
+from trio_swarm.protocol.wire.buffers import HEADER_READ, ReceiveBuffer
 from trio_swarm.protocol.wire.handshake import parse_handshake, supports_extensions, supports_fast
 from trio_swarm.protocol.wire.incoming import Kept, WireMessages
 from trio_swarm.protocol.wire.messages import WireEvent
@@ -26,7 +28,7 @@ class WireReader(WireMessages):
     are lost with it, and every later call raises it again: drop the peer.
     """
 
-    def __init__(self, *, info_hash: bytes | None, twin_hash: bytes | None) -> None:
+    def __init__(self, *, info_hash: InfoHash | None, twin_hash: bytes | None) -> None:
         super().__init__(info_hash=info_hash)
         self._twin_hash = twin_hash
         self._incoming = ReceiveBuffer()

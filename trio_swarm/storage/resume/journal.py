@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from trio_swarm.identities import InfoHash
 from trio_swarm.piece_sets import PieceSet, from_bitfield, to_bitfield
 
 MAGIC = b"TSresum2"
@@ -67,7 +68,7 @@ class Snapshot(Struct, frozen=True):
     somebody else may have written to unnoticed: they are hashed before they get their final names.
     """
 
-    info_hash: bytes
+    info_hash: InfoHash
     piece_count: int
     file_count: int
     durable: bool

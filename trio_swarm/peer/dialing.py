@@ -1,25 +1,19 @@
-"""Dialling the peers a torrent knows of, and the handshake of either direction."""
+"""Dialling the peers a torrent knows of."""
 
 import math
-import os
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
 from trio_swarm import events
 from trio_swarm.announcing.lookups import is_ip_address
-from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.foreign_text import shown
-from trio_swarm.peer.transport.streams import PeerStream, connect, look_up
+from trio_swarm.identities import InfoHash
+from trio_swarm.peer.context import NodeContext
+from trio_swarm.peer.peer_set import PeerSet
+from trio_swarm.peer.transport.errors import PEER_ERRORS, describe
+from trio_swarm.peer.transport.handshaking import Established, open_handshake
+from trio_swarm.peer.transport.streams import connect, look_up
 from trio_swarm.protocol.addresses import Address, format_address
-from trio_swarm.protocol.wire.machine import PeerWire
-from trio_swarm.protocol.wire.messages import HandshakeReceived, WireEvent
-
-if TYPE_CHECKING:
-    from trio_swarm.peer.torrent import Torrent
-
-HANDSHAKE_TIMEOUT = 10.0
-"""Seconds for a peer to send its 68 bytes: long for any link, short for whoever holds us up."""
 
 MAX_DIALLING = 50
 """Connections of one torrent being opened at once. Most addresses of a large swarm's list may lead
@@ -34,7 +28,20 @@ CONNECT_AGAIN = 10.0
 """The same from the second try on, when those that answer quickly have had their turn."""
 
 
-async def dial_peers(torrent: "Torrent") -> None:
+class DialledTorrent(Protocol):
+    """What dialling needs of a torrent; its info-hashes may change once its metadata is known."""
+
+    context: NodeContext
+    peer_set: PeerSet
+    info_hash: InfoHash
+
+    @property
+    def twin_hash(self) -> bytes | None:
+        """The other info-hash of a hybrid torrent (20 bytes); empty while it may have any."""
+        ...
+
+
+async def dial_peers(torrent: DialledTorrent) -> None:
     """Dial whoever is due, for as long as the torrent lives."""
     limit = trio.CapacityLimiter(MAX_DIALLING)
     peer_set = torrent.peer_set
@@ -63,7 +70,7 @@ async def dial_peers(torrent: "Torrent") -> None:
 
 
 async def _dial(
-    torrent: "Torrent", address: Address, limit: trio.CapacityLimiter, token: object
+    torrent: DialledTorrent, address: Address, limit: trio.CapacityLimiter, token: object
 ) -> None:
     context = torrent.context
     candidates = torrent.peer_set.candidates
@@ -79,9 +86,9 @@ async def _dial(
         finally:
             context.places.end_dial()
         if dialled is not None:
-            refusal = torrent.peer_set.admit(*dialled, is_outgoing=True)
-    except (OSError, trio.TooSlowError, RemoteProtocolError, trio.BrokenResourceError) as error:
-        refusal = shown(_describe(error))
+            refusal = torrent.peer_set.admit(dialled, is_outgoing=True)
+    except PEER_ERRORS as error:
+        refusal = describe(error)
     finally:
         limit.release_on_behalf_of(token)
         torrent.peer_set.dial_wakeup.set()
@@ -97,16 +104,7 @@ async def _dial(
         )
 
 
-def _describe(error: Exception) -> str:
-    if isinstance(error, trio.TooSlowError):
-        return "no answer"
-    if isinstance(error, OSError):
-        # Trio's own text names the address again.
-        return os.strerror(error.errno) if error.errno else str(error)
-    return str(error) or "the connection broke"
-
-
-async def _look_up(torrent: "Torrent", address: Address) -> None:
+async def _look_up(torrent: DialledTorrent, address: Address) -> None:
     """Put the IP addresses of a named peer in its place; the name is looked up again much later."""
     now = trio.current_time()
     for found in await look_up(address):
@@ -114,48 +112,16 @@ async def _look_up(torrent: "Torrent", address: Address) -> None:
     torrent.peer_set.candidates.lost(address, now, useless=True)
 
 
-async def _dial_once(
-    torrent: "Torrent", address: Address, patience: float
-) -> tuple[PeerStream, PeerWire, list[WireEvent]]:
+async def _dial_once(torrent: DialledTorrent, address: Address, patience: float) -> Established:
     context = torrent.context
     stream = await connect(address, patience, source_host=context.source_host)
     try:
-        wire = PeerWire(
+        return await open_handshake(
+            stream,
             peer_id=context.peer_id,
             info_hash=torrent.info_hash,
-            is_initiator=True,
             twin_hash=torrent.twin_hash,
         )
-        wire.send_handshake(torrent.info_hash)
-        with trio.fail_after(HANDSHAKE_TIMEOUT):
-            await send_pending(stream, wire)
-            _handshake, wire_events = await receive_handshake(stream, wire)
     except BaseException:
         stream.close()
         raise
-    return stream, wire, wire_events
-
-
-async def send_pending(stream: PeerStream, wire: PeerWire) -> None:
-    """Send what the wire has, which before the torrent is joined holds no file blocks."""
-    for segment in wire.data_to_send():
-        assert isinstance(segment, bytes)
-        await stream.send_all(segment)
-
-
-async def receive_handshake(
-    stream: PeerStream, wire: PeerWire
-) -> tuple[HandshakeReceived, list[WireEvent]]:
-    """Receive until the peer's handshake is there; return it and what came after it.
-
-    Raises RemoteProtocolError, OSError or trio.BrokenResourceError.
-    """
-    while True:
-        count = await stream.receive_into(wire.receive_buffers())
-        wire_events = wire.received(count)
-        if wire_events:
-            first = wire_events[0]
-            assert isinstance(first, HandshakeReceived)
-            return first, wire_events[1:]
-        if count == 0:
-            raise RemoteProtocolError("it closed the connection before its handshake")

@@ -153,19 +153,6 @@ def decode_leniently(data: bytes) -> Reading:
     return reading
 
 
-def raw_value(data: bytes, key: bytes) -> bytes:
-    """Return the exact bytes of the value under `key` in the dictionary that `data` consists of.
-
-    This is what an info-hash is the hash of (BEP 3, "info_hash"): decoding and encoding again
-    would change it for a torrent that is not canonical. Raises BencodeError, also for no such key.
-    """
-    spans: dict[bytes, slice] = {}
-    value, end = _decode_at(data, spans, None)
-    if end != len(data) or not isinstance(value, dict) or key not in spans:
-        raise BencodeError(f"no dictionary with a key {shown(key)}")
-    return data[spans[key]]
-
-
 def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of calls per value
     data: bytes, spans: dict[bytes, slice] | None, repeats: list[Repeat] | None
 ) -> tuple[Value, int]:

@@ -1,0 +1,28 @@
+"""What a download asks for blocks: a BitTorrent peer, or anything else that has them."""
+
+from typing import Protocol
+
+from trio_swarm.engine.lengths import BlockRun
+
+
+class BlockSource(Protocol):
+    """Something that the ledger knows by `key` and hands blocks out to.
+
+    Its owner tells the ledger what it has and whether it serves (`add_peer`, `set_pieces`,
+    `set_choked`, `set_queue_limit`), and what came of it: blocks (`received`), refusals
+    (`rejected`), and grants that were never asked after all (`withdraw`).
+    """
+
+    @property
+    def key(self) -> int:
+        """What the ledger calls it."""
+
+    @property
+    def address(self) -> str:
+        """How people call it."""
+
+    def grant(self, run: BlockRun) -> None:
+        """Ask for these blocks, soon."""
+
+    def cancel(self, run: BlockRun) -> None:
+        """Ask for these blocks no longer, or take the request back: they were granted before."""

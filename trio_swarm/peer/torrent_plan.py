@@ -1,0 +1,39 @@
+"""What a torrent is to become."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from trio_swarm.identities import InfoHash
+from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.storage.content import TorrentFiles
+
+
+class TorrentPlan(Struct, frozen=True, kw_only=True):
+    """Made by the node from a share or a fetch."""
+
+    info_hash: InfoHash
+    name: str
+    """The name it is registered and asked for by; empty until the metadata tells one."""
+    size: int | None
+    metainfo: Metainfo | None
+    """None: fetched from peers (BEP 9)."""
+    open_files: Callable[[Info], TorrentFiles]
+    """Blocking; run in a thread."""
+    tiers: Sequence[Sequence[str]]
+    """Tiers of trackers: the torrent's own, then those a person named."""
+    own_tiers: Sequence[Sequence[str]] | None = None
+    """Those to keep to if the metadata turns out to be private (BEP 27); None: all of `tiers`."""
+    linked_peers: Sequence[Address] = ()
+    """Peers that a magnet link names beside those trackers."""
+    is_share: bool = False
+    """It was whole from the start: its completion is no news."""
+    peers: Sequence[Address] = ()
+    scheduler: str | None = None
+    scheduler_options: dict[str, object] | None = None
+    v2_hash: bytes | None = None
+    """All 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning (BEP 52)."""
+    record: Path | None = None
+    """The file to record the download to."""
