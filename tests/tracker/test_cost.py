@@ -12,18 +12,19 @@ import pytest
 
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceRequest
+from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import SWEEP
-from trio_swarm.tracker.store.registry import RegistryLimits, TrackerRegistry
+from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.datagram_batch import BATCH, DatagramBatch
 from trio_swarm.tracker.udp.datagrams import DatagramTracker
 
 A = b"a" * 20
 LEASE = 75.0
-LIMITS = RegistryLimits(max_peers_per_host=10**6)
+SETTINGS = RegistrySettings(max_peers_per_host=10**6)
 
 
 def new_registry() -> TrackerRegistry:
-    return TrackerRegistry(lease=LEASE, rng=random.Random(1), limits=LIMITS)
+    return TrackerRegistry(SETTINGS, rng=random.Random(1))
 
 
 def calls_of(function: Callable[[], object]) -> int:

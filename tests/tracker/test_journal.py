@@ -12,10 +12,10 @@ from trio_swarm.events import Event, TrackerSummary
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest
 from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.journal import MOST_CHANGES, TrackerJournal
+from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.registry import (
     Change,
     RegistryCounts,
-    RegistryLimits,
     TrackerRegistry,
 )
 
@@ -27,7 +27,7 @@ NOTHING = RegistryCounts(0, 0, 0)
 def test_a_registry_tells_what_changes_and_never_of_heartbeats() -> None:
     seen: list[Change] = []
     registry = TrackerRegistry(
-        lease=75, rng=random.Random(1), limits=RegistryLimits(max_names=1), watch=seen.append
+        RegistrySettings(max_names=1), rng=random.Random(1), watch=seen.append
     )
     registry.announce(A, ONE, 0, 5, share=UrlShare("x.iso", 1))
     assert [(change.kind, change.name) for change in seen] == [

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, NameMatch, ScrapeCounts
 from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import CompactPeers
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.leases import MAX_LAPSED, Lapsed, LeaseRule
@@ -20,7 +21,6 @@ from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SW
 from trio_swarm.tracker.store.registry import (
     HOSTS_PER_NETWORK,
     AnnounceRefusedError,
-    RegistryLimits,
     TrackerRegistry,
 )
 
@@ -38,7 +38,7 @@ def v6(number: int, port: int = 1000) -> bytes:
 
 
 def new_registry(**limits: int) -> TrackerRegistry:
-    return TrackerRegistry(lease=LEASE, rng=random.Random(1), limits=RegistryLimits(**limits))
+    return TrackerRegistry(RegistrySettings(lease=LEASE, **limits), rng=random.Random(1))
 
 
 def split(peers: bytes | bytearray, stride: int = 6) -> list[bytes]:
@@ -476,11 +476,11 @@ def test_a_nasty_pattern_costs_no_more_than_a_pass_per_wildcard() -> None:
 class RegistryMachine(RuleBasedStateMachine):
     """Any sequence of announces and expiry agrees with a plain dictionary."""
 
-    limits = RegistryLimits()
+    settings = RegistrySettings()
 
     def __init__(self) -> None:
         super().__init__()
-        self.registry = TrackerRegistry(lease=LEASE, rng=random.Random(1), limits=self.limits)
+        self.registry = TrackerRegistry(self.settings, rng=random.Random(1))
         self.model = {}
         self.now = 0.0
 
@@ -538,7 +538,7 @@ class RegistryMachine(RuleBasedStateMachine):
         held = {(match.info_hash, match.name) for match in search(self.registry, "*")}
         lost = self.names() - held
         assert len(lost) <= (0 if share is None else 1)
-        assert not lost or len(held) == self.limits.max_names
+        assert not lost or len(held) == self.settings.max_names
         for key, (expires, left, name, _) in self.model.items():
             if (key[0], name) in lost:
                 self.model[key] = (expires, left, None, 0)
@@ -548,7 +548,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     def must_refuse(self, swarm: bytes, peer: bytes, share: UrlShare | None) -> bool:
         """Whether a limit is reached that this announce would exceed."""
-        limits = self.limits
+        limits = self.settings
         if share is not None and len(share.name) > limits.max_name_length:
             return True
         if (swarm, peer) in self.model:
@@ -592,7 +592,7 @@ TestRegistryMachine = RegistryMachine.TestCase
 class FullRegistryMachine(RegistryMachine):
     """So does a registry at its limits: who must be refused is, and nothing changes by it."""
 
-    limits = RegistryLimits(
+    settings = RegistrySettings(
         max_swarms=2,
         max_peers=7,
         max_peers_per_swarm=4,

@@ -20,7 +20,8 @@ from trio_swarm.errors import ConfigError, TrackerRefusedError
 from trio_swarm.events import Event, NameRefused, TrackerListening
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest, NameMatch
-from trio_swarm.tracker.store.registry import RegistryLimits, TrackerRegistry
+from trio_swarm.tracker.settings import RegistrySettings
+from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.connection_ids import ConnectionIds
 from trio_swarm.tracker.udp.datagram_batch import DatagramBatch
 from trio_swarm.tracker.udp.datagrams import DatagramTracker
@@ -44,7 +45,7 @@ def announce(**fields: object) -> AnnounceRequest:
 
 
 def new_tracker(**limits: int) -> tuple[DatagramTracker, TrackerRegistry]:
-    registry = TrackerRegistry(lease=75.0, rng=random.Random(1), limits=RegistryLimits(**limits))
+    registry = TrackerRegistry(RegistrySettings(**limits), rng=random.Random(1))
     tracker = DatagramTracker(registry, secret=b"s" * 32, interval=30, own_address=OWN.get)
     return tracker, registry
 

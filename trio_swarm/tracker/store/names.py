@@ -9,6 +9,7 @@ from fnmatch import translate
 
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.trackers.share_names import name_fault
+from trio_swarm.tracker.settings import RegistrySettings
 
 MAX_WILDCARDS = 16
 """Of one glob pattern: each costs another pass over every name."""
@@ -65,18 +66,14 @@ class NameTable:
 
     def __init__(
         self,
+        settings: RegistrySettings,
         *,
-        max_names: int,
-        max_names_per_host: int,
-        max_name_length: int,
         rng: random.Random,
         seeders_of: Callable[[bytes], int],
     ) -> None:
         self._seeders_of = seeders_of
         self._rng = rng
-        self._max_names = max_names
-        self._max_names_per_host = max_names_per_host
-        self._max_name_length = max_name_length
+        self._settings = settings
         self._by_name: dict[str, dict[bytes, SharedName]] = {}
         self._by_hash: dict[bytes, dict[str, SharedName]] = {}
         self._by_host: Counter[bytes] = Counter()
@@ -89,7 +86,7 @@ class NameTable:
 
     def fault(self, name: str) -> str | None:
         """Return why nobody may hold `name`, None if it may be held."""
-        return name_fault(name, max_bytes=self._max_name_length)
+        return name_fault(name, max_bytes=self._settings.max_name_length)
 
     def place(
         self, name: str, info_hash: bytes, host: bytes
@@ -100,8 +97,9 @@ class NameTable:
             return None, None
         if fault := self.fault(name):
             return fault, None
-        if self._by_host[host] >= self._max_names_per_host:
-            return f"this address has {self._max_names_per_host} names already", None
+        per_host = self._settings.max_names_per_host
+        if self._by_host[host] >= per_host:
+            return f"this address has {per_host} names already", None
         names = self._by_hash.get(info_hash, {})
         among: Iterable[SharedName]
         if len(holders) >= MAX_HOLDERS_OF_NAME:
@@ -111,7 +109,7 @@ class NameTable:
             )
         elif len(names) >= MAX_NAMES_PER_SWARM:
             full, among = f"the torrent has {MAX_NAMES_PER_SWARM} names already", names.values()
-        elif self._count >= self._max_names:
+        elif self._count >= self._settings.max_names:
             full, among = "the tracker has no room for another name", self._sample()
         else:
             return None, None

@@ -2,7 +2,7 @@
 
 Pure: time (`now`, monotonic seconds) and randomness come from the caller. A peer is an address and
 port within a swarm; it is listed from its announce until it stops or its lease ends: never shorter,
-and seldom a second longer. How long a lease is, `tracker_leases` says.
+and seldom a second longer. How long a lease is, `leases` says.
 
 Nobody can fill it for others: the fuller it is, the fewer peers a host may add, so what is left
 stays open to hosts that have few. When nothing is left, newcomers are refused with a message and
@@ -12,7 +12,6 @@ that nobody may have is refused together with its peer.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from trio_swarm.errors import TrioSwarmError
@@ -23,9 +22,9 @@ from trio_swarm.protocol.trackers.announces import (
     NameMatch,
     ScrapeCounts,
 )
-from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
 from trio_swarm.protocol.trackers.udp import MAX_PEERS, MAX_PEERS6
 from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import CompactPeers, is_loopback
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
@@ -51,27 +50,6 @@ _LONGEST_PAUSE = 1.0
 
 class AnnounceRefusedError(TrioSwarmError):
     """The registry does not take this announce; the text goes to the peer. Nothing changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryLimits:
-    """How much strangers may make the tracker remember.
-
-    A peer costs 30 to 180 bytes, most in a swarm of thousands, and a swarm 500.
-    """
-
-    max_swarms: int = 100_000
-    max_peers: int = 500_000
-    """In all swarms."""
-    max_peers_per_swarm: int = 50_000
-    max_peers_per_host: int = 20_000
-    """Ports in swarms of one IPv4 address or IPv6 /64 while the registry is empty. Of what is full
-    to nine tenths (peers, swarms, or the one swarm), a host may have a tenth of that."""
-    max_names: int = 50_000
-    max_names_per_host: int = 10_000
-    """Names that one IPv4 address or IPv6 /64 (a whole LAN) was the first to announce."""
-    max_name_length: int = MAX_NAME_BYTES
-    """Bytes of UTF-8."""
 
 
 class RegistryCounts(NamedTuple):
@@ -100,40 +78,29 @@ SwarmAnswer: TypeAlias = tuple[int, int, bytes | bytearray]
 class TrackerRegistry:
     """All swarms, peers and names of a tracker.
 
-    `lease` (of a peer that comes back when it is asked to) and `interval` (how often all are asked
-    to; by default so often that one announce may be lost) in seconds. `watch` gets what changes.
+    `watch` gets what changes.
     """
 
     def __init__(
         self,
+        settings: RegistrySettings,
         *,
-        lease: float,
         rng: random.Random,
-        limits: RegistryLimits | None = None,
-        interval: float | None = None,
         watch: Callable[[Change], None] | None = None,
     ) -> None:
-        self._leases = LeaseRule(
-            lease=lease, interval=lease / 2.5 if interval is None else interval
-        )
+        self._settings = settings
+        self._leases = LeaseRule(lease=settings.lease_seconds, interval=settings.interval)
         self._lengths, self._fresh = self._leases.lengths, self._leases.fresh
         self._lapsed = Lapsed(FOREIGN_GAP)
         self._random = rng.random
         self._watch = watch
-        self._limits = limits = limits or RegistryLimits()
         self._swarms: dict[bytes, TrackedSwarm] = {}
-        self._names = NameTable(
-            max_names=limits.max_names,
-            max_names_per_host=limits.max_names_per_host,
-            max_name_length=limits.max_name_length,
-            rng=rng,
-            seeders_of=self._seeders_of,
-        )
+        self._names = NameTable(settings, rng=rng, seeders_of=self._seeders_of)
         self._calendar = ExpiryCalendar()
         self._peer_count = 0
-        self._hosts4 = HostCounts(4, limits.max_peers)
-        self._hosts6 = HostCounts(8, limits.max_peers)
-        self._networks6 = HostCounts(6, limits.max_peers)
+        self._hosts4 = HostCounts(4, settings.max_peers)
+        self._hosts6 = HostCounts(8, settings.max_peers)
+        self._networks6 = HostCounts(6, settings.max_peers)
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
@@ -371,18 +338,18 @@ class TrackerRegistry:
 
     def _admit(self, swarm: TrackedSwarm | None, address: bytes) -> None:
         """Count a peer that is to be listed, or refuse it."""
-        limits = self._limits
+        settings = self._settings
         hosts, host = self._host_of(address)
-        if self._peer_count >= limits.max_peers:
+        if self._peer_count >= settings.max_peers:
             raise AnnounceRefusedError("the tracker has no room for another peer")
-        share = self._share(self._peer_count, limits.max_peers)
+        share = self._share(self._peer_count, settings.max_peers)
         if swarm is None:
-            if len(self._swarms) >= limits.max_swarms:
+            if len(self._swarms) >= settings.max_swarms:
                 raise AnnounceRefusedError("the tracker has no room for another torrent")
             # Who opened so many has as many peers at least.
-            share = min(share, self._share(len(self._swarms), limits.max_swarms))
+            share = min(share, self._share(len(self._swarms), settings.max_swarms))
         else:
-            most = limits.max_peers_per_swarm
+            most = settings.max_peers_per_swarm
             if len(swarm) >= most:
                 raise AnnounceRefusedError(
                     "the tracker has no room for another peer of this torrent"
@@ -404,7 +371,7 @@ class TrackerRegistry:
 
     def _share(self, used: int, most: int) -> float:
         """Return how many a host may have of what is used so far and there are at most so many."""
-        per_host = self._limits.max_peers_per_host
+        per_host = self._settings.max_peers_per_host
         # A quarter, so that a limit set low is not one host's either.
         return min(per_host, max(LEAST_SHARE, min(per_host, most / 4) * (1 - used / most)))
 

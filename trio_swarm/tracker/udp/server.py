@@ -72,13 +72,7 @@ async def serve_tracker(
     settings.check()
     journal = TrackerJournal(on_event) if on_event is not None else None
     watch = journal.note if journal is not None else None
-    registry = TrackerRegistry(
-        lease=settings.lease_seconds,
-        interval=settings.interval,
-        rng=rng or random.Random(),
-        limits=settings.limits(),
-        watch=watch,
-    )
+    registry = TrackerRegistry(settings, rng=rng or random.Random(), watch=watch)
     datagrams = DatagramTracker(
         registry,
         secret=secrets.token_bytes(32),
