@@ -15,7 +15,7 @@ from trio_swarm.protocol.trackers.announces import AnnounceRequest
 from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import SWEEP
 from trio_swarm.tracker.store.registry import TrackerRegistry
-from trio_swarm.tracker.udp.datagram_batch import BATCH, DatagramBatch
+from trio_swarm.tracker.udp.batch import BATCH, DatagramBatch
 from trio_swarm.tracker.udp.datagrams import DatagramTracker
 
 A = b"a" * 20

@@ -22,8 +22,8 @@ from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest, NameMatch
 from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.registry import TrackerRegistry
+from trio_swarm.tracker.udp.batch import DatagramBatch
 from trio_swarm.tracker.udp.connection_ids import ConnectionIds
-from trio_swarm.tracker.udp.datagram_batch import DatagramBatch
 from trio_swarm.tracker.udp.datagrams import DatagramTracker
 from trio_swarm.tracker.udp.name_searches import PendingSearch
 from trio_swarm.tracker.udp.own_addresses import OwnAddresses

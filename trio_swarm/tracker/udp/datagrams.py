@@ -26,8 +26,8 @@ from trio_swarm.protocol.trackers.udp import (
 from trio_swarm.protocol.trackers.urls import UrlShare, parse_url_data
 from trio_swarm.tracker.store.compact_peers import is_loopback
 from trio_swarm.tracker.store.registry import AnnounceRefusedError, Change, TrackerRegistry
+from trio_swarm.tracker.udp.batch import MAX_DATAGRAM, DatagramBatch, SocketAddress
 from trio_swarm.tracker.udp.connection_ids import SLOT, ConnectionIds
-from trio_swarm.tracker.udp.datagram_batch import MAX_DATAGRAM, DatagramBatch, SocketAddress
 from trio_swarm.tracker.udp.name_searches import PendingSearch
 from trio_swarm.tracker.udp.own_addresses import has_loopback, replace_loopback
 

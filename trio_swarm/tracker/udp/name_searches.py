@@ -6,7 +6,7 @@ from typing import NamedTuple
 from trio_swarm.protocol.trackers.udp import NameQuery, name_answer
 from trio_swarm.tracker.store.names import NameSearch, SharedName
 from trio_swarm.tracker.store.registry import TrackerRegistry
-from trio_swarm.tracker.udp.datagram_batch import SocketAddress
+from trio_swarm.tracker.udp.batch import SocketAddress
 
 SLICE = 200
 """Names looked at before others get their turn: about 0.1 ms, a few ms for the worst pattern."""

@@ -8,7 +8,7 @@ import socket
 from collections import OrderedDict
 
 from trio_swarm.tracker.store.compact_peers import LOOPBACK6, is_loopback
-from trio_swarm.tracker.udp.datagram_batch import SocketAddress
+from trio_swarm.tracker.udp.batch import SocketAddress
 
 _CACHE_SIZE = 1024
 """Askers remembered; a miss costs three system calls."""

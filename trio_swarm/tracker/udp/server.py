@@ -15,12 +15,12 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.tracker.journal import SUMMARY_SECONDS, TrackerJournal
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.registry import RegistryCounts, TrackerRegistry
+from trio_swarm.tracker.udp.batch import BATCH, SocketAddress
 from trio_swarm.tracker.udp.binding import bind_sockets
-from trio_swarm.tracker.udp.datagram_batch import BATCH, SocketAddress
-from trio_swarm.tracker.udp.datagram_sockets import open_batches, send_datagram
 from trio_swarm.tracker.udp.datagrams import DatagramTracker
 from trio_swarm.tracker.udp.name_searches import NameSearches, PendingSearch
 from trio_swarm.tracker.udp.own_addresses import OwnAddresses
+from trio_swarm.tracker.udp.sockets import open_batches, send_datagram
 
 __all__ = ["TrackerHandle", "TrackerSettings", "serve_tracker"]
 

@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from trio_swarm.protocol.trackers.udp import MAX_ANSWER
-from trio_swarm.tracker.udp.datagram_batch import (
+from trio_swarm.tracker.udp.batch import (
     BATCH,
     MAX_DATAGRAM,
     DatagramBatch,
