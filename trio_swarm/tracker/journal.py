@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from trio_swarm.events import Event, TrackerChange, TrackerSummary
 from trio_swarm.protocol.addresses import format_address, unpack_addresses
-from trio_swarm.tracker.store.registry import Change, RegistryCounts
+from trio_swarm.tracker.store.interface import Change, StoreCounts
 
 SUMMARY_SECONDS = 10.0
 """Between two sums; there is none if nothing happened."""
@@ -44,7 +44,7 @@ class TrackerJournal:
             self._untold += 1
         self._counts[change.kind] += 1
 
-    def sum_up(self, announces: int, counts: RegistryCounts) -> None:
+    def sum_up(self, announces: int, counts: StoreCounts) -> None:
         """Tell the sum of what happened since the latest one, if anything did.
 
         `announces`: how many there were since the tracker started; `counts` what it holds now.

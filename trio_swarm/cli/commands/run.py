@@ -32,7 +32,7 @@ from trio_swarm.errors import ConfigError
 from trio_swarm.named_paths import is_file
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import DEFAULT_TRACKER
-from trio_swarm.tracker.udp.server import TrackerHandle
+from trio_swarm.tracker.server import TrackerHandle
 
 INTERRUPTED = 0
 """Being told to stop is the normal end of a peer, once its shares are hashed and offered, and

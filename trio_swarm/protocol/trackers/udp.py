@@ -63,7 +63,7 @@ from trio_swarm.protocol.trackers.announces import (
     NameMatch,
     ScrapeCounts,
 )
-from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES, name_fault
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES, check_glob, name_fault
 
 __all__ = [
     "MAX_ANSWER",
@@ -275,7 +275,10 @@ def parse_name_request(data: bytes) -> NameQuery:
         raise RemoteProtocolError(f"a name asked for is 1 to {MAX_NAME_BYTES} bytes")
     if flags & ~_GLOB_FLAG:
         raise RemoteProtocolError("unknown flags in a name request")
-    return NameQuery(transaction_id, offset, bool(flags & _GLOB_FLAG), _decode_name(text))
+    pattern, is_glob = _decode_name(text), bool(flags & _GLOB_FLAG)
+    if is_glob:
+        check_glob(pattern)
+    return NameQuery(transaction_id, offset, is_glob, pattern)
 
 
 def is_claim(data: bytes) -> bool:

@@ -7,12 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 
-from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.protocol.trackers.share_names import name_fault
+from trio_swarm.protocol.trackers.share_names import name_fault, simple_glob
 from trio_swarm.tracker.settings import RegistrySettings
-
-MAX_WILDCARDS = 16
-"""Of one glob pattern: each costs another pass over every name."""
 
 MAX_NAMES_PER_SWARM = 16
 """Names one info-hash may hold: honest peers agree on one or two."""
@@ -203,7 +199,7 @@ class NameTable:
         return [held for held in holders.values() if held is not shared]
 
     def search(self, pattern: str) -> "NameSearch":
-        """Begin a search for a glob pattern; RemoteProtocolError if the pattern is too much."""
+        """Begin a search for a glob pattern; `check_glob` tells whether one is too much."""
         return NameSearch(self, pattern)
 
     def names_after(self, name: str | None, prefix: str, count: int) -> list[str]:
@@ -223,9 +219,7 @@ class NameSearch:
     """
 
     def __init__(self, names: NameTable, pattern: str) -> None:
-        pattern = re.sub(r"\*{2,}", "*", pattern)
-        if sum(map(pattern.count, "*?[")) > MAX_WILDCARDS:
-            raise RemoteProtocolError(f"a pattern may hold {MAX_WILDCARDS} wildcards (* ? [)")
+        pattern = simple_glob(pattern)
         self._names = names
         self._prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
         # translate() makes each "*" match as little as it can and never try again, so a match

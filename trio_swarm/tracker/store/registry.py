@@ -12,9 +12,7 @@ that nobody may have is refused together with its peer.
 
 import random
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
 
-from trio_swarm.errors import TrioSwarmError
 from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
 from trio_swarm.protocol.trackers.announces import (
     DEFAULT_NUM_WANT,
@@ -28,6 +26,12 @@ from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import CompactPeers, is_loopback
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
+from trio_swarm.tracker.store.interface import (
+    AnnounceRefusedError,
+    Change,
+    StoreCounts,
+    SwarmAnswer,
+)
 from trio_swarm.tracker.store.leases import FOREIGN_GAP, PROMPT, Lapsed, LeaseRule
 from trio_swarm.tracker.store.names import NameSearch, NameTable, SharedName
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
@@ -46,33 +50,6 @@ _SWEPT_PER_SECOND = 65_536
 
 _LONGEST_PAUSE = 1.0
 """Seconds between two looks at a huge swarm whose leases end: so late a peer may be taken out."""
-
-
-class AnnounceRefusedError(TrioSwarmError):
-    """The registry does not take this announce; the text goes to the peer. Nothing changed."""
-
-
-class RegistryCounts(NamedTuple):
-    """How much the registry holds now."""
-
-    swarms: int
-    peers: int
-    names: int
-
-
-class Change(NamedTuple):
-    """Something that changed, or was refused, for those who watch; see `events.TrackerChange`."""
-
-    kind: str
-    info_hash: bytes
-    address: bytes
-    """Compact, of the peer."""
-    name: str = ""
-    reason: str = ""
-
-
-SwarmAnswer: TypeAlias = tuple[int, int, bytes | bytearray]
-"""What an announce gets: the swarm's seeders and leechers, and others' compact addresses."""
 
 
 class TrackerRegistry:
@@ -244,9 +221,9 @@ class TrackerRegistry:
                 calendar.schedule(peers, max(ends, now + pause))
         return calendar.next_time()
 
-    def counts(self) -> RegistryCounts:
+    def counts(self) -> StoreCounts:
         """Return how much the registry holds."""
-        return RegistryCounts(len(self._swarms), self._peer_count, len(self._names))
+        return StoreCounts(len(self._swarms), self._peer_count, len(self._names))
 
     def _seeders_of(self, info_hash: bytes) -> int:
         swarm = self._swarms.get(info_hash)
