@@ -49,7 +49,7 @@ async def serve_tracker(
     """Serve until cancelled; `task_status` is given a TrackerHandle once datagrams are taken.
 
     ConfigError if a setting is impossible or the port is taken. No datagram and no network error
-    ends it. It holds no files: peers fill a new tracker with their next heartbeats. `on_event` gets
+    ends it. It keeps no files: peers fill a new tracker with their next heartbeats. `on_event` gets
     one TrackerListening per address, then changes and sums of them (see `tracker.journal`).
     """
     settings.check()
@@ -105,6 +105,6 @@ async def _end_leases(store: TrackerStore, lease: float) -> NoReturn:
     """Take peers out when their lease ends, also while no datagram comes."""
     while True:
         due = await store.end_leases(trio.current_time(), ENDED_PER_WAKE_UP)
-        # Nobody who announces from now on can be due before a lease has passed.
+        # A peer that announces from now on is not due before a lease has passed.
         latest = trio.current_time() + lease
         await trio.sleep_until(latest if due is None else min(due, latest))

@@ -35,7 +35,7 @@ def name_fault(name: str, *, max_bytes: int = MAX_NAME_BYTES) -> str | None:
 
 
 def registrable_name(name: str) -> str:
-    """Return `name` as it can be registered: without what `name_fault` finds fault with.
+    """Return `name` as it can be registered: each character not allowed becomes "_".
 
     A file may be called anything, and must not be lost to a tracker that refuses its name.
     """

@@ -118,7 +118,7 @@ MAX_ERROR_TEXT: Final = 200
 
 
 class Action(IntEnum):
-    """What a datagram is about."""
+    """What a datagram asks or answers: its field of that name."""
 
     CONNECT = 0
     ANNOUNCE = 1
@@ -164,7 +164,7 @@ _NAME_ANSWER = struct.Struct(">IIHH")
 _NAME_MATCH = struct.Struct(">20sQIIH")
 
 ANNOUNCE_SIZE: Final = _ANNOUNCE_REQUEST.size
-"""Bytes of an announce request without options; `trio_swarm.tracker.udp.datagrams` reads them."""
+"""Bytes of an announce request without options; `trio_swarm.tracker.udp.requests` reads them."""
 MAX_PEERS: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 6
 """IPv4 peers that fit MAX_ANSWER: 196, of 6 bytes each (BEP 23)."""
 MAX_PEERS6: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 18
@@ -266,7 +266,7 @@ def parse_scrape_request(data: bytes) -> list[bytes]:
 
 
 def parse_name_request(data: bytes) -> NameQuery:
-    """Return what a name request asks."""
+    """Return the name or pattern that a name request asks for."""
     if len(data) < _NAME_REQUEST.size:
         raise RemoteProtocolError("name request too short")
     _, _, transaction_id, offset, flags, length = _NAME_REQUEST.unpack_from(data)
@@ -287,7 +287,7 @@ def is_claim(data: bytes) -> bool:
 
 
 def parse_claim_request(data: bytes) -> NameClaim:
-    """Return what a name request asks of one info-hash."""
+    """Return the claim of a name request with an info-hash."""
     _, _, transaction_id, _, _, length = _NAME_REQUEST.unpack_from(data)
     text = data[_NAME_REQUEST.size : _NAME_REQUEST.size + length]
     info_hash = data[_NAME_REQUEST.size + length :][:20]
@@ -344,7 +344,7 @@ def name_answer(transaction_id: int, total: int, matches: Iterable[NameMatch]) -
 
 
 def claim_answer(transaction_id: int, match: NameMatch | None, reason: str) -> bytes:
-    """Return an answer to a claim: what holds the name, or None and why it does not."""
+    """Return an answer to a claim: the match, or why there is none."""
     if match is not None:
         return name_answer(transaction_id, 1, [match])
     text = reason.encode("utf-8", "replace")[:MAX_ERROR_TEXT]
@@ -429,7 +429,7 @@ def parse_name_answer(data: bytes) -> NamePage:
         at += length
         if len(text) != length:
             return NamePage(total, tuple(matches), listed)
-        name = text.decode(errors="surrogateescape")  # what that makes is no name
+        name = text.decode(errors="surrogateescape")  # surrogates are no name
         if name_fault(name, max_bytes=MAX_ANSWER) is None:
             matches.append(NameMatch(info_hash, size, seeders, leechers, name))
     return NamePage(total, tuple(matches), count)

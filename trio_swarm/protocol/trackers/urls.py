@@ -1,4 +1,4 @@
-"""Tracker URLs, and what a UDP tracker is told of them (BEP 41 URLData).
+"""Tracker URLs, and the part of them that a UDP tracker is told (BEP 41, URLData).
 
 The URL of a tracker may name what is shared: `udp://host:port/announce?name=NAME&size=BYTES`, the
 name as percent-encoded UTF-8. A "+" in it is a plus, not a space: people write `name=c++.iso`.
@@ -53,14 +53,14 @@ class TrackerUrl(Struct, frozen=True):
 
 
 class UrlShare(NamedTuple):
-    """What the query of a tracker URL says is shared; `size` in bytes, 0 when it does not say."""
+    """The name and size in the query of a tracker URL; `size` in bytes, 0 if it says none."""
 
     name: str
     size: int
 
 
 def what_to_check(scheme: str) -> str:
-    """Return what a person can check when a tracker of this scheme does not answer."""
+    """Return advice for people when a tracker of this scheme does not answer."""
     carrier = "UDP" if scheme == "udp" else "TCP"
     return f"does it run at this port, and does every firewall on the way let {carrier} through?"
 
@@ -80,7 +80,7 @@ def parse_tracker_url(url: str) -> TrackerUrl:
 
 
 def _probably_meant(url: str) -> str | None:
-    """Return a tracker's URL that somebody wrote nearly like `url`, if there is one."""
+    """Return the tracker URL that `url` is most likely a misspelling of, if there is one."""
     if len(url) > MAX_URL_LENGTH:
         return None
     found = _NEARLY_A_URL.fullmatch(url)
@@ -121,7 +121,7 @@ def _split(url: str) -> TrackerUrl:
         ) from None
     if parts.scheme not in {"udp", "http", "https"}:
         raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
-    # Blanks, and what bytes that are no UTF-8 become.
+    # Blanks, and surrogates, which bytes that are no UTF-8 become.
     if not host or any(
         each <= " " or each.isspace() or "\ud800" <= each <= "\udfff" for each in url
     ):
@@ -143,7 +143,7 @@ def supports_names(url: str) -> bool:
 
 
 def url_data(request: str, *, share_name: str | None = None, size: int | None = None) -> bytes:
-    """Return what a UDP tracker is told of its URL: path and query (BEP 41, "URLData").
+    """Return the URLData that a UDP tracker is told: path and query of its URL (BEP 41).
 
     `request` is `TrackerUrl.request`. With `share_name`, the query's `name` becomes that (and its
     `size` becomes `size`, if given). ConfigError if the result is too long for a datagram.

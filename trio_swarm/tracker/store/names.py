@@ -17,7 +17,8 @@ MAX_HOLDERS_OF_NAME = 64
 """Info-hashes one name may stand for: they are sorted at once for an answer."""
 
 _SAMPLE = 32
-"""Names looked at for one to make room: who holds a tenth of all is missed once in thirty times."""
+"""Names compared when one must make room: a host that holds a tenth of all is missed once in thirty
+times."""
 
 
 class SharedName:
@@ -29,14 +30,14 @@ class SharedName:
         self.name = name
         self.info_hash = info_hash
         self.size = size
-        """Bytes; 0: nobody said."""
+        """Bytes; 0: unknown."""
         self.age = age
         """Counts up: less is older."""
         self.announcers = 0
         self.host = host
-        """Whose share of the table it counts for: the first who announced it."""
+        """The host that announced it first: the name counts for its share of the table."""
         self.twins: dict[bytes, int] | None = None
-        """Of its announcers, how many announce the same name for other info-hashes, by those."""
+        """By other info-hash: how many of its announcers announce the same name for that one."""
 
     def pair(self, info_hash: bytes, change: int) -> None:
         """Count announcers that also announce the name for `info_hash`."""
@@ -47,7 +48,7 @@ class SharedName:
         self.twins = twins or None
 
     def is_twin_of(self, other: "SharedName") -> bool:
-        """Whether all who announce it announce `other`, too."""
+        """Whether all its announcers announce `other`, too."""
         return self.twins is not None and self.twins.get(other.info_hash) == self.announcers
 
 
@@ -149,9 +150,9 @@ class NameTable:
             self.drop(shared)
 
     def drop(self, shared: SharedName) -> None:
-        """Take a name from all who announce it; each of them is still to be released.
+        """Take a name from all its announcers; each of them is still to be released.
 
-        Its text becomes "", so nobody's next announce finds that it keeps the name.
+        Its text becomes "", so the next announce of each finds that the name is lost.
         """
         name, shared.name = shared.name, ""
         self._count -= 1
@@ -174,12 +175,12 @@ class NameTable:
             del self._by_hash[shared.info_hash]
 
     def holders(self, name: str) -> list[SharedName]:
-        """Return who holds exactly `name`: most seeders first, then oldest.
+        """Return the holders of exactly `name`: most seeders first, then oldest.
 
-        libtorrent announces both info-hashes of a hybrid torrent (BEP 52). Where all who announce
-        the name for one of them announce it for another that comes first, they are one torrent, and
-        the first stands for both. Nobody can hide a torrent of others in this way: their announces
-        count, and a peer is known by its address and its secret key.
+        libtorrent announces both info-hashes of a hybrid torrent (BEP 52). If all announcers of the
+        name for one info-hash announce it for an earlier one, too, both are one torrent, and the
+        earlier one stands for it. A stranger cannot hide a torrent so: the announces of its other
+        peers count, and a peer is known by its address and its secret key.
         """
         holders = self._by_name.get(name)
         if holders is None:
@@ -194,7 +195,7 @@ class NameTable:
         return found
 
     def others(self, shared: SharedName) -> list[SharedName]:
-        """Return who else holds the same name."""
+        """Return the other holders of the same name."""
         holders = self._by_name.get(shared.name, {})
         return [held for held in holders.values() if held is not shared]
 
@@ -212,7 +213,7 @@ class NameTable:
 
 
 class NameSearch:
-    """A glob search in steps, so that a large table or a nasty pattern holds nobody else up.
+    """A glob search in steps: a large table or a slow pattern must not hold up announces.
 
     Case-sensitive; `*`, `?`, `[abc]` and `[!abc]` as in fnmatch. Names that come or go while it
     runs may or may not be found.

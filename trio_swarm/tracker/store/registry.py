@@ -1,13 +1,13 @@
-"""Who is in which swarm, for how long, and under which names: the tracker's only state.
+"""Swarms, their peers and their names: the whole state of a tracker.
 
 Pure: time (`now`, monotonic seconds) and randomness come from the caller. A peer is an address and
-port within a swarm; it is listed from its announce until it stops or its lease ends: never shorter,
-and seldom a second longer. How long a lease is, `leases` says.
+port within a swarm. It is listed from its announce until it stops or its lease ends: never shorter,
+and seldom a second longer. `leases` decides how long a lease is.
 
-Nobody can fill it for others: the fuller it is, the fewer peers a host may add, so what is left
-stays open to hosts that have few. When nothing is left, newcomers are refused with a message and
-nobody who is listed is put out. A peer for whose name there is no room is listed without it; a name
-that nobody may have is refused together with its peer.
+One host cannot fill the registry for others: the fuller it is, the fewer peers a host may add, so
+the rest stays open to hosts that have few. A full registry refuses newcomers with a message and
+keeps every listed peer. A peer whose name finds no room is listed without it. A name that is not
+allowed is refused, and its peer with it.
 """
 
 import random
@@ -40,22 +40,23 @@ _STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
 _STARTED = int(AnnounceEvent.STARTED)
 
 HOSTS_PER_NETWORK = 4
-"""Shares of a host that an IPv6 /48 has: whoever rents one has 65,536 /64s."""
+"""Shares of a host that an IPv6 /48 has: a rented one holds 65,536 /64s."""
 
 LEAST_SHARE = 64
-"""Peers a host may have as long as there is any room: those of a household behind one address."""
+"""Peers a host may have as long as there is any room: a household's, behind one address."""
 
 _SWEPT_PER_SECOND = 65_536
-"""Of one swarm, so that a huge one with a peer lost every moment is not looked through all day."""
+"""Leases of one swarm looked at: a huge swarm that loses a peer every moment must not take all the
+time."""
 
 _LONGEST_PAUSE = 1.0
-"""Seconds between two looks at a huge swarm whose leases end: so late a peer may be taken out."""
+"""Seconds between two looks at a huge swarm, at most: so late is a peer taken out."""
 
 
 class TrackerRegistry:
     """All swarms, peers and names of a tracker.
 
-    `watch` gets what changes.
+    `watch` gets each change.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class TrackerRegistry:
         if peers is None:
             position = -1
         elif peers.index is None:
-            # Nearly all need no more than this of what `find` does, and no call for it.
+            # The beginning of `find`, which is nearly always enough, without its call.
             at = peers.packed.find(address)
             position = peers.find(address) if at % stride else at // stride
         else:
@@ -159,7 +160,7 @@ class TrackerRegistry:
         if not 0 <= num_want <= most:
             num_want = most if num_want > 0 else DEFAULT_NUM_WANT
         # A client with a magnet link may say that nothing is left because it does not know the size
-        # yet (aria2 does), and then needs seeders. Whoever gives a name is no such client.
+        # yet (aria2 does), and then needs seeders. A client that gives a name knows the size.
         first = peers.seeders if left == 0 and share is not None else 0
         return seeders, leechers, peers.choose(num_want, self._random, position, first)
 
@@ -174,7 +175,7 @@ class TrackerRegistry:
         )
 
     def resolve(self, name: str) -> list[NameMatch]:
-        """Return who holds exactly `name`: most seeders first, then oldest."""
+        """Return the holders of exactly `name`: most seeders first, then oldest."""
         return self.matches(self._names.holders(name))
 
     def search(self, pattern: str) -> NameSearch:
@@ -182,7 +183,7 @@ class TrackerRegistry:
         return self._names.search(pattern)
 
     def matches(self, found: Sequence[SharedName]) -> list[NameMatch]:
-        """Return what a search found, with the counts of the swarms as of now."""
+        """Return the matches of a search, with the counts of the swarms as of now."""
         matches = []
         for shared in found:
             if not shared.name:
@@ -198,8 +199,9 @@ class TrackerRegistry:
     def expire(self, now: float, limit: int) -> float | None:
         """Take out up to `limit` peers whose lease ended; return when to call it again.
 
-        None: when somebody's lease can have ended. Bounded, so that a mass death is no pause; what
-        it returns has passed already if there is more to do. Looking and finding nobody counts too.
+        None: when a new lease can have ended. The bound keeps a mass death from being a pause; a
+        look at leases that finds none ended counts as one peer. If there is more to do, the time
+        returned has passed.
         """
         calendar = self._calendar
         while (peers := calendar.take_due(now)) is not None:
@@ -347,13 +349,13 @@ class TrackerRegistry:
             self._networks6.add(host[:6], change)
 
     def _share(self, used: int, most: int) -> float:
-        """Return how many a host may have of what is used so far and there are at most so many."""
+        """Return how many places a host may have while `used` of at most `most` are taken."""
         per_host = self._settings.max_peers_per_host
         # A quarter, so that a limit set low is not one host's either.
         return min(per_host, max(LEAST_SHARE, min(per_host, most / 4) * (1 - used / most)))
 
     def _forget(self, info_hash: bytes, address: bytes) -> None:
-        """Undo what was done for a peer outside of the list it is no longer in."""
+        """Stop counting a peer that was taken from its list, and release its name."""
         self._peer_count -= 1
         hosts, host = self._host_of(address)
         self._count(hosts, host, -1)
@@ -363,7 +365,10 @@ class TrackerRegistry:
             self._release_name(sharing, address)
 
     def _host_of(self, address: bytes) -> tuple[HostCounts, bytes]:
-        """Return whom a peer counts for. Who has one IPv6 address has its /64 (2**64 of them)."""
+        """Return the host that a peer counts for: an IPv4 address, or an IPv6 /64.
+
+        A network that has one IPv6 address has all 2**64 of its /64.
+        """
         return (self._hosts4, address[:4]) if len(address) == 6 else (self._hosts6, address[:8])
 
     def _drop_if_empty(self, peers: CompactPeers) -> None:
@@ -380,7 +385,7 @@ class TrackerRegistry:
             del self._swarms[peers.info_hash]
 
     def name_refusal(self, name: str, info_hash: bytes, address: bytes) -> str | None:
-        """Return why `info_hash` does not hold `name`, and what a peer at `address` would be told.
+        """Return why `info_hash` does not hold `name`, as a peer at `address` would be told.
 
         None: it does, or would as soon as that peer announces it. `address` is a packed IP address,
         or a compact one.
@@ -412,7 +417,7 @@ class TrackerRegistry:
         return None
 
     def _pair(self, sharing: Sharing, address: bytes, change: int) -> None:
-        """Count what a peer announces as one with the same name that it has in other swarms."""
+        """Pair a peer's name here with the same name that the peer announces in other swarms."""
         shared = sharing.shared
         if not sharing.key or not shared.name:
             return
@@ -423,7 +428,7 @@ class TrackerRegistry:
                 other.pair(shared.info_hash, change)
 
     def _release_name(self, sharing: Sharing, address: bytes) -> None:
-        """Let a peer hold a name no longer that it no longer has in its swarm."""
+        """Let go of a name that a peer announced and that its swarm no longer has of it."""
         self._pair(sharing, address, -1)
         self._names.release(sharing.shared)
 
@@ -439,7 +444,7 @@ class TrackerRegistry:
         is_new: bool,
         key: int,
     ) -> None:
-        """Let a peer hold the name it announces; one it no longer announces ends with its lease."""
+        """Give a peer the name it announces; a name it announces no more ends with its lease."""
         if self._keeps_name(swarm, address, share, now, expires):
             return
         before = swarm.unshare(address)
@@ -447,7 +452,7 @@ class TrackerRegistry:
             self._release_name(before, address)
         if share is not None:
             refusal = self._take_name(swarm, info_hash, address, share, expires=expires, key=key)
-            # What is tried with each heartbeat is told once.
+            # A heartbeat tries again each time; it is told once.
             if refusal is None or is_new or before is not None:
                 kind = "name_taken" if refusal is None else "name_refused"
                 self._tell(kind, info_hash, address, share.name, refusal or "")
@@ -474,5 +479,5 @@ class TrackerRegistry:
 
 
 def _prefix(address: bytes) -> bytes:
-    """Return what names count for: an IPv4 address, an IPv6 /64."""
+    """Return the host that a name counts for: an IPv4 address, or an IPv6 /64."""
     return address[:4] if len(address) in {4, 6} else address[:8]

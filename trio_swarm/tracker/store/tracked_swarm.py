@@ -1,4 +1,4 @@
-"""One swarm as the tracker keeps it: its peers of both address families, and who names it."""
+"""One swarm as the tracker keeps it: its peers of both address families, and its names."""
 
 from trio_swarm.tracker.store.compact_peers import CompactPeers
 from trio_swarm.tracker.store.names import SharedName
@@ -17,7 +17,7 @@ class Sharing:
 
 
 class TrackedSwarm:
-    """A swarm. What most swarms do not have takes no memory: None stands for it."""
+    """A swarm. None stands for whatever it does not have, and takes no memory."""
 
     __slots__ = ("completed", "names", "peers4", "peers6")
 
@@ -44,8 +44,8 @@ class TrackedSwarm:
     def peers_of(self, host: bytes) -> int:
         """Return about how many peers a host has here: an IPv4 address, or an IPv6 /64.
 
-        Looks through all of a family, 0.1 ms for 25,000 peers; what lies across two addresses and
-        looks like the host's is counted, too.
+        It looks through all peers of a family, 0.1 ms for 25,000. The end of one address and the
+        beginning of the next are counted, too, if they look like the host.
         """
         peers = self.peers4 if len(host) == 4 else self.peers6
         return 0 if peers is None else peers.packed.count(host)
@@ -60,7 +60,7 @@ class TrackedSwarm:
         return peers
 
     def sharing(self, address: bytes) -> Sharing | None:
-        """Return what name a peer announces."""
+        """Return the name that a peer announces, None if it announces none."""
         return None if self.names is None else self.names.get(address)
 
     def share(self, address: bytes, sharing: Sharing) -> None:
@@ -70,7 +70,7 @@ class TrackedSwarm:
         self.names[address] = sharing
 
     def unshare(self, address: bytes) -> Sharing | None:
-        """Let a peer announce no name; return what it did announce."""
+        """Let a peer announce no name; return the name it announced."""
         if self.names is None:
             return None
         sharing = self.names.pop(address, None)

@@ -28,7 +28,7 @@ _MAX_SEARCHES_PER_HOST = 8
 
 
 async def serve_socket(bound: socket.socket, tracker: DatagramTracker, store: TrackerStore) -> None:
-    """Answer what comes in at a socket."""
+    """Answer the datagrams of a bound, non-blocking socket until cancelled."""
     to_search, searches = trio.open_memory_channel[SearchRequest](_MAX_SEARCHES)
     waiting: Counter[bytes] = Counter()
     async with trio.open_nursery() as nursery:
