@@ -113,6 +113,9 @@ MAX_ANSWER: Final = 1200
 MAX_SCRAPE: Final = 74
 """Info-hashes in one scrape (BEP 15, "Scrape")."""
 
+MAX_OPTIONS: Final = 64
+"""BEP 41 options read of an announce: a URL as long as we accept fits nine."""
+
 MAX_ERROR_TEXT: Final = 200
 """Bytes of an error message sent, and characters of one believed."""
 
@@ -241,7 +244,9 @@ def parse_options(options: bytes) -> bytes:
     """Return the URLData among what follows an announce request, concatenated (BEP 41)."""
     chunks: list[bytes] = []
     at, end = 0, len(options)
-    while at < end:
+    for _ in range(MAX_OPTIONS):
+        if at == end:
+            break
         kind = options[at]
         at += 1
         if kind == _END_OF_OPTIONS:
@@ -254,6 +259,9 @@ def parse_options(options: bytes) -> bytes:
         if kind == _URL_DATA:
             chunks.append(options[at + 1 : at + 1 + length])
         at += 1 + length
+    else:
+        if at < end:
+            raise RemoteProtocolError(f"more than {MAX_OPTIONS} BEP 41 options")
     return b"".join(chunks)
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from trio_swarm import foreign_text
 from trio_swarm.errors import ConfigError, RemoteProtocolError
 from trio_swarm.protocol.addresses import parse_host_port
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
 
 MAX_URL_LENGTH = 2048
 """Characters. Longer ones come from broken or hostile metainfo files."""
@@ -26,6 +27,10 @@ CUT_AT = 255
 MAX_SIZE = 2**63 - 1
 """Bytes; the largest `size=` believed."""
 
+# Items of a query. Strangers choose their number, so no Python code looks at each. 19 digits: int()
+# of a long text is slow.
+_NAME_ITEM = re.compile(rb"(?:\A|&)name(?:=(?P<value>[^&]*))?(?=&|\Z)")
+_SIZE_ITEM = re.compile(rb"(?:\A|&)size=(?P<value>[0-9]{1,19})(?=&|\Z)")
 _CUT_ESCAPE = re.compile(rb"%[0-9A-Fa-f]?\Z")
 _DEFAULT_PATH = "/announce"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -171,21 +176,20 @@ def parse_url_data(data: bytes) -> UrlShare | None:
     ends with the one before.
     """
     query = data.partition(b"?")[2]
-    if b"name=" not in query:
+    found = _NAME_ITEM.search(query)
+    if found is None:
         return None
-    name: str | None = None
-    size: int | None = None
-    for item in query.split(b"&"):
-        key, _, value = item.partition(b"=")
-        if key == b"name" and name is None:
-            name = _decode_name(value, is_cut=len(data) == CUT_AT and query.endswith(item))
-        # The length limit comes first: int() of a long text is slow, or refused.
-        elif key == b"size" and size is None and len(value) <= 19 and value.isdigit():
-            size = min(int(value), MAX_SIZE)
-    return UrlShare(name, size or 0) if name else None
+    is_cut = len(data) == CUT_AT and found.end() == len(query)
+    name = _decode_name(found["value"] or b"", is_cut=is_cut)
+    if not name:
+        return None
+    size = _SIZE_ITEM.search(query)
+    return UrlShare(name, 0 if size is None else min(int(size["value"]), MAX_SIZE))
 
 
 def _decode_name(value: bytes, *, is_cut: bool) -> str:
+    if len(value) > 3 * MAX_NAME_BYTES:
+        raise RemoteProtocolError(f"the name is longer than {MAX_NAME_BYTES} bytes")
     if is_cut:
         value = _CUT_ESCAPE.sub(b"", value)
     text = unquote_to_bytes(value)
