@@ -6,14 +6,18 @@ import socket
 import sys
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import pytest
 
 from tracker_stores import at_once, new_store
+from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceRequest
+from trio_swarm.protocol.trackers.urls import UrlShare, parse_url_data
 from trio_swarm.tracker.store.compact_peers import SWEEP
+from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_TWINS
 from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.answering import DatagramTracker
 from trio_swarm.tracker.udp.batch import BATCH, DatagramBatch
@@ -85,7 +89,7 @@ def test_a_heartbeat_takes_as_few_calls_in_a_small_swarm_as_in_a_large_one(
         answers, _ = at_once(tracker.answers(batch, 1.0))
     assert len(answers) == BATCH
     # Once a batch: driving it, reading, asking the store and how many peers are near, encoding.
-    once = 8
+    once = 7
     assert calls_of(lambda: at_once(tracker.answers(batch, 2.0))) == once + calls * BATCH
 
 
@@ -125,6 +129,72 @@ def test_looking_through_a_huge_swarm_that_lost_nobody_is_done_in_bounded_steps(
     # 40 looks at SWEEP leases each, none of which has ended.
     assert steps_until_done(registry, LEASE + 1, limit=3) == 14
     assert registry.counts().peers == len(peers)
+
+
+def registry_of_one_name(peers_of: Callable[[int], range]) -> TrackerRegistry:
+    """Return a registry where a name has as many holders as it may, each with its announcers."""
+    registry = new_registry()
+    for holder in range(MAX_HOLDERS_OF_NAME):
+        for peer in peers_of(holder):
+            address = bytes((10, 0, 0, peer, 1, 1))
+            share = UrlShare("x.iso", 0)
+            registry.announce(bytes((holder,)) * 20, address, 0.0, 5, share=share, key=9)
+    return registry
+
+
+@pytest.mark.parametrize(
+    "peers_of",
+    [
+        lambda holder: range(holder, holder + 1),
+        # One peer announces it for all torrents, as a hybrid's does, ...
+        lambda _holder: range(1),
+        # ... or the first for one, the second for that and the next, and so on: none is hidden.
+        lambda holder: range(holder + 1),
+    ],
+)
+def test_to_ask_for_a_name_costs_little_however_strangers_announce_it(
+    peers_of: Callable[[int], range],
+) -> None:
+    registry = registry_of_one_name(peers_of)
+    # Its rank (three calls) and its twins (two) for each, the counts and a match for a page of 31.
+    assert calls_of(lambda: registry.resolve("x.iso", 0, 31)) <= 500
+    holders = registry._names._by_name["x.iso"].values()
+    assert all(len(holder.twins or ()) <= MAX_TWINS for holder in holders)
+
+
+def library_calls_of(function: Callable[[], object]) -> int:
+    """Return how many calls of functions not written in Python one call causes."""
+    count = 0
+
+    def event(_frame: FrameType, kind: str, _argument: object) -> None:
+        nonlocal count
+        count += kind == "c_call"
+
+    sys.setprofile(event)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "parse",
+    [
+        lambda: parse_url_data(b"/announce?" + 1_900 * b"&" + b"name=x"),
+        lambda: parse_url_data(b"/announce?" + 300 * b"size=&" + b"name=x"),
+        lambda: parse_url_data(b"/announce?name=" + 600 * b"%41"),
+        lambda: udp_tracker.parse_options(950 * b"\2\0"),
+    ],
+)
+def test_the_options_of_an_announce_cost_little_however_many_they_are(
+    parse: Callable[[], object],
+) -> None:
+    def read() -> None:
+        with suppress(RemoteProtocolError):
+            parse()
+
+    assert library_calls_of(read) <= 200
 
 
 @pytest.mark.parametrize("limit", [1, 100, 1000])

@@ -263,12 +263,12 @@ def test_a_name_is_known_while_a_live_peer_announces_it() -> None:
     registry = new_registry()
     registry.announce(A, v4(1), 0, left=0, share=UrlShare("x.iso", 7))
     registry.announce(A, v4(2), 50, left=9, share=UrlShare("x.iso", 0))
-    (match,) = registry.resolve("x.iso")
+    (match,) = registry.resolve("x.iso").matches
     assert (match.info_hash, match.size, match.seeders, match.leechers) == (A, 7, 1, 1)
     registry.expire(80, 100)
-    assert registry.resolve("x.iso")[0].seeders == 0
+    assert registry.resolve("x.iso").matches[0].seeders == 0
     registry.announce(A, v4(2), 81, left=9, event=AnnounceEvent.STOPPED)
-    assert registry.resolve("x.iso") == []
+    assert registry.resolve("x.iso").matches == []
     assert registry.counts().names == 0
 
 
@@ -276,8 +276,8 @@ def test_a_peer_that_changes_its_mind_moves_its_name() -> None:
     registry = new_registry()
     registry.announce(A, v4(1), 0, left=0, share=UrlShare("old", 7))
     registry.announce(A, v4(1), 1, left=0, share=UrlShare("new", 7))
-    assert registry.resolve("old") == []
-    assert len(registry.resolve("new")) == 1
+    assert registry.resolve("old").matches == []
+    assert len(registry.resolve("new").matches) == 1
 
 
 def test_a_heartbeat_without_the_name_lets_it_end_with_its_lease() -> None:
@@ -285,9 +285,9 @@ def test_a_heartbeat_without_the_name_lets_it_end_with_its_lease() -> None:
     registry.announce(A, v4(1), 0, left=0, share=UrlShare("x", 7))
     registry.announce(A, v4(1), 30, left=0)
     registry.announce(A, v4(1), 60, left=0)
-    assert registry.resolve("x")
+    assert registry.resolve("x").matches
     registry.announce(A, v4(1), 90, left=0)
-    assert registry.resolve("x") == []
+    assert registry.resolve("x").matches == []
     assert registry.counts() == (1, 1, 0)
 
 
@@ -297,7 +297,7 @@ def test_of_torrents_with_one_name_most_seeders_come_first_then_the_oldest() -> 
     for number, info_hash in enumerate(hashes):
         registry.announce(info_hash, v4(number), 0, left=0, share=UrlShare("x", 7))
     registry.announce(hashes[2], v4(9), 0, left=0)
-    assert [match.info_hash[0] for match in registry.resolve("x")] == [2, 0, 1, 3]
+    assert [match.info_hash[0] for match in registry.resolve("x").matches] == [2, 0, 1, 3]
     assert [match.info_hash[0] for match in search(registry, "x*")] == [2, 0, 1, 3]
 
 
@@ -402,14 +402,14 @@ def test_one_torrent_cannot_hold_all_names_nor_one_name_all_torrents() -> None:
     for number in range(MAX_NAMES_PER_SWARM):
         registry.announce(A, v4(number), 0, left=0, share=UrlShare(f"n{number}", 7))
     registry.announce(A, v4(999), 0, left=0, share=UrlShare("one more", 7))
-    assert registry.resolve("one more") == []
+    assert registry.resolve("one more").matches == []
     assert "names already" in (registry.name_refusal("one more", A, v4(999)) or "")
     registry = new_registry()
     for number in range(MAX_HOLDERS_OF_NAME):
         swarm = number.to_bytes(20, "big")
         registry.announce(swarm, v4(number), 0, left=0, share=UrlShare("x", 7))
     registry.announce(B, v4(999), 0, left=0, share=UrlShare("x", 7))
-    assert len(registry.resolve("x")) == MAX_HOLDERS_OF_NAME
+    assert len(registry.resolve("x").matches) == MAX_HOLDERS_OF_NAME
     assert "torrents already" in (registry.name_refusal("x", B, v4(999)) or "")
     assert registry.scrape(B).seeders == 1
 
@@ -420,11 +420,11 @@ def test_a_host_that_holds_all_of_a_name_or_of_a_torrent_makes_room_there() -> N
         swarm = number.to_bytes(20, "big")
         registry.announce(swarm, v4(1, number + 1), 0, left=0, share=UrlShare("ubuntu.iso", 7))
     registry.announce(B, v4(2), 0, left=0, share=UrlShare("ubuntu.iso", 7))
-    assert B in [match.info_hash for match in registry.resolve("ubuntu.iso")]
+    assert B in [match.info_hash for match in registry.resolve("ubuntu.iso").matches]
     for number in range(MAX_NAMES_PER_SWARM):
         registry.announce(A, v4(3, number + 1), 0, left=0, share=UrlShare(f"bad {number}", 7))
     registry.announce(A, v4(4), 0, left=0, share=UrlShare("good", 7))
-    assert [match.info_hash for match in registry.resolve("good")] == [A]
+    assert [match.info_hash for match in registry.resolve("good").matches] == [A]
 
 
 @pytest.mark.parametrize(
@@ -705,7 +705,7 @@ def test_a_name_lives_as_long_as_the_peer_that_announces_it() -> None:
     for announce in range(3):
         registry.announce(A, v4(1), announce * 300, 0, share=UrlShare("x", 1), peer_id=LIBTORRENT)
         assert listed(registry, announce * 300 + 299) == 1
-        assert [match.name for match in registry.resolve("x")] == ["x"]
+        assert [match.name for match in registry.resolve("x").matches] == ["x"]
     assert listed(registry, 1200) == 0
     assert registry.counts().names == 0
 
@@ -763,7 +763,7 @@ X = UrlShare("x", 7)
 
 
 def hashes_of(registry: TrackerRegistry, name: str = "x") -> list[bytes]:
-    found = [match.info_hash for match in registry.resolve(name)]
+    found = [match.info_hash for match in registry.resolve(name).matches]
     assert sorted(found) == sorted(match.info_hash for match in search(registry, "*"))
     return found
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from trio_swarm.protocol.trackers.announces import NameMatch, ScrapeCounts
+from trio_swarm.protocol.trackers.announces import ScrapeCounts
 from trio_swarm.tracker.store.interface import (
     Announce,
     AnnounceRefusedError,
     Claim,
     ClaimAnswer,
-    SearchPage,
+    MatchPage,
+    NameQuestion,
     StoreCounts,
     SwarmAnswer,
 )
@@ -54,9 +55,9 @@ class InMemoryStore:
         """As TrackerStore."""
         return [self._registry.scrape(info_hash) for info_hash in info_hashes]
 
-    async def resolve(self, names: Sequence[str]) -> list[list[NameMatch]]:
+    async def resolve(self, questions: Sequence[NameQuestion]) -> list[MatchPage]:
         """As TrackerStore."""
-        return [self._registry.resolve(name) for name in names]
+        return [self._registry.resolve(*question) for question in questions]
 
     async def claim(self, claims: Sequence[Claim]) -> list[ClaimAnswer]:
         """As TrackerStore."""
@@ -66,9 +67,9 @@ class InMemoryStore:
             for claim in claims
         ]
 
-    async def search(self, pattern: str, offset: int, count: int, now: float) -> SearchPage:
+    async def search(self, question: NameQuestion, now: float) -> MatchPage:
         """As TrackerStore."""
-        return await self._searches.page(pattern, offset, count, now)
+        return await self._searches.page(question, now)
 
     async def end_leases(self, now: float, limit: int) -> float | None:
         """As TrackerStore."""

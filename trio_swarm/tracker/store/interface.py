@@ -21,6 +21,14 @@ SwarmAnswer: TypeAlias = tuple[int, int, bytes | bytearray]
 """What an announce gets: the swarm's seeders and leechers, and others' compact addresses."""
 
 
+class NameQuestion(NamedTuple):
+    """A question for matches of a name or pattern: `most` of them, after the first `offset`."""
+
+    name: str
+    offset: int
+    most: int
+
+
 class Claim(NamedTuple):
     """A question whether `info_hash` holds `name`, or would if a peer at `host` announced it."""
 
@@ -37,8 +45,8 @@ class ClaimAnswer(NamedTuple):
     counts: ScrapeCounts
 
 
-class SearchPage(NamedTuple):
-    """Some of the `total` matches of a search."""
+class MatchPage(NamedTuple):
+    """Some of the `total` matches of a name or a search."""
 
     total: int
     matches: Sequence[NameMatch]
@@ -89,17 +97,17 @@ class TrackerStore(Protocol):
     async def scrape(self, info_hashes: Sequence[bytes]) -> Sequence[ScrapeCounts]:
         """Return the counts of swarms, zeros for one that is unknown."""
 
-    async def resolve(self, names: Sequence[str]) -> Sequence[Sequence[NameMatch]]:
-        """Return who holds exactly each name: most seeders first, then oldest."""
+    async def resolve(self, questions: Sequence[NameQuestion]) -> Sequence[MatchPage]:
+        """Return the holders of exactly each name: most seeders first, then oldest."""
 
     async def claim(self, claims: Sequence[Claim]) -> Sequence[ClaimAnswer]:
         """Say of each claim whether it would be refused. Nothing changes."""
 
-    async def search(self, pattern: str, offset: int, count: int, now: float) -> SearchPage:
-        """Return up to `count` matches of a glob pattern that `check_glob` found no fault with.
+    async def search(self, question: NameQuestion, now: float) -> MatchPage:
+        """Return the matches of a glob pattern that `check_glob` found no fault with.
 
-        They are sorted by name, then most seeders first, then oldest; `offset` are skipped. This
-        may take long: a task of its own asks.
+        They are sorted by name, then most seeders first, then oldest. This may take long: a task of
+        its own asks.
         """
 
     async def end_leases(self, now: float, limit: int) -> float | None:

@@ -16,6 +16,10 @@ MAX_NAMES_PER_SWARM = 16
 MAX_HOLDERS_OF_NAME = 64
 """Info-hashes one name may stand for: they are sorted at once for an answer."""
 
+MAX_TWINS = 8
+"""Other info-hashes that the announcers of a name are counted for. A hybrid torrent has one, and a
+request for the name looks at all of them."""
+
 _SAMPLE = 32
 """Names compared when one must make room: a host that holds a tenth of all is missed once in thirty
 times."""
@@ -42,14 +46,17 @@ class SharedName:
     def pair(self, info_hash: bytes, change: int) -> None:
         """Count announcers that also announce the name for `info_hash`."""
         twins = {} if self.twins is None else self.twins
-        twins[info_hash] = twins.get(info_hash, 0) + change
-        if not twins[info_hash]:
-            del twins[info_hash]
+        count = twins.get(info_hash, 0) + change
+        if count <= 0:
+            twins.pop(info_hash, None)
+        elif info_hash in twins or len(twins) < MAX_TWINS:
+            twins[info_hash] = count
         self.twins = twins or None
 
-    def is_twin_of(self, other: "SharedName") -> bool:
-        """Whether all its announcers announce `other`, too."""
-        return self.twins is not None and self.twins.get(other.info_hash) == self.announcers
+    def twin_hashes(self) -> list[bytes]:
+        """Return the info-hashes for which all its announcers announce the same name, too."""
+        counts = self.twins or {}
+        return [info_hash for info_hash, count in counts.items() if count == self.announcers]
 
 
 class NameTable:
@@ -115,8 +122,13 @@ class NameTable:
 
     def _sample(self) -> list[SharedName]:
         """Return some names, one holder of each."""
-        names = self._rng.sample(self._sorted, min(_SAMPLE, len(self._sorted)))
-        return [self._rng.choice(list(self._by_name[name].values())) for name in names]
+        names, number = self._sorted, self._rng.random
+        chosen = (names[int(number() * len(names))] for _ in range(min(_SAMPLE, len(names))))
+        return [self._any_holder(name) for name in chosen]
+
+    def _any_holder(self, name: str) -> SharedName:
+        holders = list(self._by_name[name].values())
+        return holders[int(self._rng.random() * len(holders))]
 
     def _crowder(self, among: Iterable[SharedName], host: bytes) -> SharedName | None:
         """Return the youngest name of the host that has most, if that is more than `host` has."""
@@ -188,11 +200,11 @@ class NameTable:
         ranked = sorted(
             holders.values(), key=lambda held: (-self._seeders_of(held.info_hash), held.age)
         )
-        found: list[SharedName] = []
+        found: dict[bytes, SharedName] = {}
         for held in ranked:
-            if held.twins is None or not any(map(held.is_twin_of, found)):
-                found.append(held)
-        return found
+            if held.twins is None or found.keys().isdisjoint(held.twin_hashes()):
+                found[held.info_hash] = held
+        return list(found.values())
 
     def others(self, shared: SharedName) -> list[SharedName]:
         """Return the other holders of the same name."""

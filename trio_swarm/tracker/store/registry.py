@@ -29,11 +29,12 @@ from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.interface import (
     AnnounceRefusedError,
     Change,
+    MatchPage,
     StoreCounts,
     SwarmAnswer,
 )
 from trio_swarm.tracker.store.leases import FOREIGN_GAP, PROMPT, Lapsed, LeaseRule
-from trio_swarm.tracker.store.names import NameSearch, NameTable, SharedName
+from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, NameSearch, NameTable, SharedName
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
 
 _STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
@@ -174,9 +175,10 @@ class TrackerRegistry:
             seeders=seeders, completed=swarm.completed, leechers=len(swarm) - seeders
         )
 
-    def resolve(self, name: str) -> list[NameMatch]:
-        """Return the holders of exactly `name`: most seeders first, then oldest."""
-        return self.matches(self._names.holders(name))
+    def resolve(self, name: str, offset: int = 0, most: int = MAX_HOLDERS_OF_NAME) -> MatchPage:
+        """Return holders of exactly `name`, after `offset`: most seeders first, then oldest."""
+        holders = self._names.holders(name)
+        return MatchPage(len(holders), self.matches(holders[offset : offset + most]))
 
     def search(self, pattern: str) -> NameSearch:
         """Begin a glob search; show what it found with `matches`."""

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from trio_swarm.tracker.store.interface import SearchPage
+from trio_swarm.tracker.store.interface import MatchPage, NameQuestion
 from trio_swarm.tracker.store.names import SharedName
 from trio_swarm.tracker.store.registry import TrackerRegistry
 
@@ -26,11 +26,12 @@ class NameSearches:
         self._results: OrderedDict[str, tuple[float, list[SharedName]]] = OrderedDict()
         """By pattern, oldest first: when it was asked for, and what was found."""
 
-    async def page(self, pattern: str, offset: int, count: int, now: float) -> SearchPage:
-        """Return up to `count` matches from number `offset` on, with the counts as of then.
+    async def page(self, question: NameQuestion, now: float) -> MatchPage:
+        """Return a page of a search, with the counts of the swarms as of now.
 
         A first page begins a search: who asks again wants to know what has changed.
         """
+        pattern, offset, most = question
         while self._results and now - next(iter(self._results.values()))[0] >= RESULT_LIFE:
             self._results.popitem(last=False)
         if offset == 0 or pattern not in self._results:
@@ -41,7 +42,7 @@ class NameSearches:
             self._results[pattern] = (now, found)
         else:
             found = self._results[pattern][1]
-        return SearchPage(len(found), self._registry.matches(found[offset : offset + count]))
+        return MatchPage(len(found), self._registry.matches(found[offset : offset + most]))
 
     async def _search(self, pattern: str) -> list[SharedName]:
         search = self._registry.search(pattern)

@@ -35,7 +35,10 @@ class TrackedSwarm:
     @property
     def seeders(self) -> int:
         """Peers of both families that have everything."""
-        return sum(peers.seeders for peers in (self.peers4, self.peers6) if peers is not None)
+        peers4, peers6 = self.peers4, self.peers6
+        return (peers4.seeders if peers4 is not None else 0) + (
+            peers6.seeders if peers6 is not None else 0
+        )
 
     def peers_like(self, address: bytes) -> CompactPeers | None:
         """Return the peers of the family of a compact address."""

@@ -1,9 +1,11 @@
 """How a batch of datagrams is answered: read, ask the store, encode. No socket."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from trio_swarm.protocol.trackers.announces import NameMatch
 from trio_swarm.protocol.trackers.udp import (
+    NameQuery,
     announce_answer,
     claim_answer,
     error_answer,
@@ -14,12 +16,20 @@ from trio_swarm.tracker.store.compact_peers import LOOPBACK6
 from trio_swarm.tracker.store.interface import (
     AnnounceRefusedError,
     Change,
+    ClaimAnswer,
+    NameQuestion,
     SwarmAnswer,
     TrackerStore,
 )
 from trio_swarm.tracker.udp.batch import DatagramBatch, SocketAddress
 from trio_swarm.tracker.udp.own_addresses import has_loopback, replace_loopback
-from trio_swarm.tracker.udp.requests import RequestReader, Requests, SearchRequest
+from trio_swarm.tracker.udp.requests import (
+    ClaimRequest,
+    RequestReader,
+    Requests,
+    ScrapeRequest,
+    SearchRequest,
+)
 
 _MATCHES_PER_PAGE = 31
 """More than fit one answer: a match takes at least 39 bytes of 1,200."""
@@ -61,46 +71,55 @@ class DatagramTracker:
         taken: Sequence[SwarmAnswer | AnnounceRefusedError] = ()
         if requests.announces:
             taken = await self._store.announce(requests.announces, now)
-        await self._answer_questions(requests)
-        self.announces += len(taken) + len(requests.refused)
-        if self._watch is not None:
+        if requests.questions:
+            await self._answer_questions(requests)
+        if requests.refused and self._watch is not None:
             for refused in requests.refused:
                 self._watch(refused)
+        self.announces += len(taken) + len(requests.refused)
         answers = self._encode(batch, requests, taken)
-        # Each finds its place, as those before it are there already.
-        for index in sorted(requests.answered):
-            answers.insert(index, requests.answered[index])
+        if requests.answered:
+            # Each finds its place, as those before it are there already.
+            for index in sorted(requests.answered):
+                answers.insert(index, requests.answered[index])
         return answers, requests.searches
 
     async def search(self, search: SearchRequest, now: float) -> bytes:
         """Return the answer to a search; this may take long."""
-        number, offset, _, pattern = search.query
-        page = await self._store.search(pattern, offset, _MATCHES_PER_PAGE, now)
-        return name_answer(number, page.total, page.matches)
+        page = await self._store.search(_question(search.query), now)
+        return name_answer(search.query.transaction_id, page.total, page.matches)
 
     async def _answer_questions(self, requests: Requests) -> None:
-        """Answer what is neither an announce nor a search."""
-        answered = requests.answered
-        if scrapes := requests.scrapes:
-            hashes = [each for scrape in scrapes.values() for each in scrape.info_hashes]
-            counts = iter(await self._store.scrape(hashes))
-            for index, scrape in scrapes.items():
-                own = [next(counts) for _ in scrape.info_hashes]
-                answered[index] = scrape_answer(scrape.transaction_id, own)
-        if names := requests.names:
-            found = await self._store.resolve([query.pattern for query in names.values()])
-            for (index, query), matches in zip(names.items(), found, strict=True):
-                page = matches[query.offset :]
-                answered[index] = name_answer(query.transaction_id, len(matches), page)
-        if claims := requests.claims:
-            said = await self._store.claim([request.claim for request in claims.values()])
-            for (index, (number, claim)), (refusal, counts_) in zip(
-                claims.items(), said, strict=True
-            ):
-                match = NameMatch(claim.info_hash, 0, counts_.seeders, counts_.leechers, claim.name)
-                answered[index] = claim_answer(
-                    number, match if refusal is None else None, refusal or ""
-                )
+        """Answer all but announces and searches."""
+        questions = requests.questions.items()
+        if scrapes := {at: asked for at, asked in questions if isinstance(asked, ScrapeRequest)}:
+            requests.answered |= await self._scrape(scrapes)
+        if names := {at: asked for at, asked in questions if isinstance(asked, NameQuery)}:
+            requests.answered |= await self._resolve(names)
+        if claims := {at: asked for at, asked in questions if isinstance(asked, ClaimRequest)}:
+            requests.answered |= await self._judge(claims)
+
+    async def _scrape(self, scrapes: dict[int, ScrapeRequest]) -> dict[int, bytes]:
+        hashes = [each for scrape in scrapes.values() for each in scrape.info_hashes]
+        counts = iter(await self._store.scrape(hashes))
+        return {
+            index: scrape_answer(transaction_id, islice(counts, len(own)))
+            for index, (transaction_id, own) in scrapes.items()
+        }
+
+    async def _resolve(self, names: dict[int, NameQuery]) -> dict[int, bytes]:
+        pages = await self._store.resolve([_question(query) for query in names.values()])
+        return {
+            index: name_answer(query.transaction_id, page.total, page.matches)
+            for (index, query), page in zip(names.items(), pages, strict=True)
+        }
+
+    async def _judge(self, claims: dict[int, ClaimRequest]) -> dict[int, bytes]:
+        judged = await self._store.claim([request.claim for request in claims.values()])
+        return {
+            index: _claim_answer(request, said)
+            for (index, request), said in zip(claims.items(), judged, strict=True)
+        }
 
     def _encode(
         self,
@@ -109,7 +128,8 @@ class DatagramTracker:
         taken: Sequence[SwarmAnswer | AnnounceRefusedError],
     ) -> list[bytes]:
         """Return the answers to the announces of a batch."""
-        interval, loopback_peers = self._interval, self._store.loopback_peers
+        interval = self._interval
+        has_far = self._store.loopback_peers and not batch.is_from_loopback()
         near = b"\x7f" if batch.is_v4 else LOOPBACK6
         answers: list[bytes] = []
         for transaction_id, announce, answer in zip(
@@ -121,7 +141,7 @@ class DatagramTracker:
                     self._watch(Change("refused", announce[0], announce[1], reason=str(answer)))
                 continue
             seeders, leechers, peers = answer
-            if loopback_peers and not announce[1].startswith(near):
+            if has_far and not announce[1].startswith(near):
                 peers = self._without_loopback(peers, batch, requests, len(answers))
             # By position: keywords take longer.
             answers.append(announce_answer(transaction_id, interval, seeders, leechers, peers))
@@ -139,3 +159,16 @@ class DatagramTracker:
             return peers
         own = self._own_address(batch.source(requests.index_of(number)))
         return replace_loopback(peers, own, ipv6=ipv6)
+
+
+def _question(query: NameQuery) -> NameQuestion:
+    return NameQuestion(query.pattern, query.offset, _MATCHES_PER_PAGE)
+
+
+def _claim_answer(request: ClaimRequest, said: ClaimAnswer) -> bytes:
+    number, claim = request
+    if said.refusal is not None:
+        return claim_answer(number, None, said.refusal)
+    counts = said.counts
+    match = NameMatch(claim.info_hash, 0, counts.seeders, counts.leechers, claim.name)
+    return claim_answer(number, match, "")

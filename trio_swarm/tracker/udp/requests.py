@@ -6,7 +6,7 @@ what is sent to its address. Without that it gets no more bytes than it sent.
 
 import struct
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.trackers.udp import (
@@ -73,13 +73,13 @@ class SearchRequest(NamedTuple):
     """The pktinfo of the question (`DatagramBatch.destination`)."""
 
 
+Question: TypeAlias = ScrapeRequest | NameQuery | ClaimRequest
+
+
 class Requests:
     """What a batch asks. Lists are in its order, dictionaries by the index of a datagram."""
 
-    __slots__ = (
-        "announces", "answered", "claims", "names", "refused", "scrapes", "searches",
-        "transaction_ids",
-    )  # fmt: skip
+    __slots__ = ("announces", "answered", "questions", "refused", "searches", "transaction_ids")
 
     def __init__(self) -> None:
         self.announces: list[Announce] = []
@@ -87,10 +87,10 @@ class Requests:
         """Of `announces`."""
         self.answered: dict[int, bytes] = {}
         """Answers that need no store, b"" for silence."""
-        self.scrapes: dict[int, ScrapeRequest] = {}
-        self.names: dict[int, NameQuery] = {}
-        self.claims: dict[int, ClaimRequest] = {}
+        self.questions: dict[int, Question] = {}
+        """Rare, and quick to answer."""
         self.searches: list[SearchRequest] = []
+        """Answered later than their batch; here they are `answered` with silence."""
         self.refused: list[Change] = []
         """Announces whose options make no sense; they are `answered`, too."""
 
@@ -191,13 +191,13 @@ def _read_question(requests: Requests, batch: DatagramBatch, index: int, data: b
     """Add a question of a sender with a valid connection id; RemoteProtocolError if it is none."""
     match int.from_bytes(data[8:12], "big"):
         case Action.SCRAPE:
-            requests.scrapes[index] = ScrapeRequest(
+            requests.questions[index] = ScrapeRequest(
                 _transaction_id(data), parse_scrape_request(data)
             )
         case Action.NAME if is_claim(data):
             transaction_id, name, info_hash = parse_claim_request(data)
             claim = Claim(name, info_hash, batch.host(index))
-            requests.claims[index] = ClaimRequest(transaction_id, claim)
+            requests.questions[index] = ClaimRequest(transaction_id, claim)
         case Action.NAME:
             query = parse_name_request(data)
             if query.is_glob:
@@ -205,7 +205,7 @@ def _read_question(requests: Requests, batch: DatagramBatch, index: int, data: b
                 requests.searches.append(SearchRequest(query, source, destination))
                 requests.answered[index] = b""
             else:
-                requests.names[index] = query
+                requests.questions[index] = query
         case Action.ANNOUNCE:
             raise RemoteProtocolError(
                 f"an announce is {ANNOUNCE_SIZE} bytes or more, not {len(data)}"
