@@ -129,7 +129,7 @@ class DatagramTracker:
     ) -> list[bytes]:
         """Return the answers to the announces of a batch."""
         interval = self._interval
-        has_far = self._store.loopback_peers and not batch.is_from_loopback()
+        has_far = requests.has_far and self._store.loopback_peers
         near = b"\x7f" if batch.is_v4 else LOOPBACK6
         answers: list[bytes] = []
         for transaction_id, announce, answer in zip(

@@ -13,8 +13,6 @@ import struct
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from trio_swarm.tracker.store.compact_peers import LOOPBACK6
-
 MAX_DATAGRAM = 2048
 """Bytes read of one datagram: longer than any request we know."""
 
@@ -111,15 +109,6 @@ class DatagramBatch:
         """Return the packed IP address of a datagram's sender."""
         at = index * self.slot_size + (4 if self.is_v4 else 8)
         return bytes(self.memory[at : at + (4 if self.is_v4 else 16)])
-
-    def is_from_loopback(self) -> bool:
-        """Whether all senders are on this machine."""
-        at, first = (4, 0x7F) if self.is_v4 else (8, 0)
-        count, size = len(self.lengths), self.slot_size
-        # The first bytes of all addresses at once: they nearly always tell.
-        if self.memory[at : at + count * size : size].count(first) != count:
-            return False
-        return self.is_v4 or all(self.host(index) == LOOPBACK6 for index in range(count))
 
     def destination(self, index: int) -> bytes:
         """Return the pktinfo of a datagram, by which to answer it; b"" if there is none."""

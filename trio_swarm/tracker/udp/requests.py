@@ -23,6 +23,7 @@ from trio_swarm.protocol.trackers.udp import (
     parse_scrape_request,
 )
 from trio_swarm.protocol.trackers.urls import UrlShare, parse_url_data
+from trio_swarm.tracker.store.compact_peers import is_loopback
 from trio_swarm.tracker.store.interface import Announce, Change, Claim
 from trio_swarm.tracker.udp.batch import MAX_DATAGRAM, DatagramBatch, SocketAddress
 from trio_swarm.tracker.udp.connection_ids import SLOT, ConnectionIds
@@ -79,12 +80,16 @@ Question: TypeAlias = ScrapeRequest | NameQuery | ClaimRequest
 class Requests:
     """What a batch asks. Lists are in its order, dictionaries by the index of a datagram."""
 
-    __slots__ = ("announces", "answered", "questions", "refused", "searches", "transaction_ids")
+    __slots__ = (
+        "announces", "answered", "has_far", "questions", "refused", "searches", "transaction_ids",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.announces: list[Announce] = []
         self.transaction_ids: list[int] = []
         """Of `announces`."""
+        self.has_far = False
+        """Whether any of them is from another machine."""
         self.answered: dict[int, bytes] = {}
         """Answers that need no store, b"" for silence."""
         self.questions: dict[int, Question] = {}
@@ -109,8 +114,9 @@ class RequestReader:
     def __init__(self, secret: bytes) -> None:
         self._connection_ids = ConnectionIds(secret)
         self._parse_share = lru_cache(_OPTIONS_REMEMBERED)(_parse_share)
-        self._proofs: dict[bytes, bytes] = {}
-        """What was found valid in this slot of time, and the IP address of its sender."""
+        self._proofs: dict[bytes, tuple[bytes, bool]] = {}
+        """What was found valid in this slot of time: its sender's IP address, and whether that is
+        loopback."""
         self._proofs_end = 0.0
 
     def read(self, batch: DatagramBatch, now: float) -> Requests:
@@ -120,7 +126,7 @@ class RequestReader:
             self._proofs_end = (now // SLOT + 1) * SLOT
         requests = Requests()
         announces, transaction_ids = requests.announces, requests.transaction_ids
-        answered, find_proof = requests.answered, self._proofs.get
+        answered, find_proof, has_far = requests.answered, self._proofs.get, False
         slots = _ANNOUNCE_SLOT4 if batch.is_v4 else _ANNOUNCE_SLOT6
         # Nearly all datagrams are announces, so all are read as such before it is known; what a
         # shorter one seems to hold is left from others.
@@ -128,12 +134,15 @@ class RequestReader:
             length,
             (proof, transaction_id, info_hash, peer_id, left, event, key, num_want, port),
         ) in enumerate(zip(batch.lengths, slots.iter_unpack(batch.memory), strict=False)):
-            host = find_proof(proof)
-            if host is None or length < ANNOUNCE_SIZE:
-                host = self._prove(batch, index, proof, now)
-                if host is None:
+            proved = find_proof(proof)
+            if proved is None or length < ANNOUNCE_SIZE:
+                proved = self._prove(batch, index, proof, now)
+                if proved is None:
                     self._read_other(requests, batch, index, now)
                     continue
+            host, is_near = proved
+            if not is_near:
+                has_far = True
             share = None
             if length > ANNOUNCE_SIZE:
                 try:
@@ -146,10 +155,13 @@ class RequestReader:
                     continue
             announces.append((info_hash, host + port, left, event, num_want, share, peer_id, key))
             transaction_ids.append(transaction_id)
+        requests.has_far = has_far
         return requests
 
-    def _prove(self, batch: DatagramBatch, index: int, proof: bytes, now: float) -> bytes | None:
-        """Return the IP address that sends an announce with a valid connection id.
+    def _prove(
+        self, batch: DatagramBatch, index: int, proof: bytes, now: float
+    ) -> tuple[bytes, bool] | None:
+        """Return the sender of an announce with a valid connection id, as `_proofs` has it.
 
         None: it is anything else.
         """
@@ -160,8 +172,8 @@ class RequestReader:
             return None
         if len(self._proofs) >= _PROOFS_REMEMBERED:
             self._proofs.clear()
-        self._proofs[proof] = host
-        return host
+        proved = self._proofs[proof] = host, is_loopback(host)
+        return proved
 
     def _read_other(self, requests: Requests, batch: DatagramBatch, index: int, now: float) -> None:
         """Read a datagram that is no announce, or none with a valid connection id."""
