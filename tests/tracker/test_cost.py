@@ -17,6 +17,7 @@ from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceRequest
 from trio_swarm.protocol.trackers.urls import UrlShare, parse_url_data
 from trio_swarm.tracker.store.compact_peers import SWEEP
+from trio_swarm.tracker.store.interface import AnnounceRefusedError
 from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_TWINS
 from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.answering import DatagramTracker
@@ -160,6 +161,43 @@ def test_to_ask_for_a_name_costs_little_however_strangers_announce_it(
     assert calls_of(lambda: registry.resolve("x.iso", 0, 31)) <= 500
     holders = registry._names._by_name["x.iso"].values()
     assert all(len(holder.twins or ()) <= MAX_TWINS for holder in holders)
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_announce_to_a_crowded_swarm_costs_little_whoever_crowds_it(is_listed: bool) -> None:  # noqa: FBT001
+    registry, _ = new_store(max_peers_per_swarm=8_000, max_peers_per_host=6_000)[::-1]
+    for host in range(5):
+        for port in range(1, 1001):
+            with suppress(AnnounceRefusedError):
+                registry.announce(A, bytes((10, 0, 0, host)) + port.to_bytes(2, "big"), 0.0, 5)
+    host = bytes((10, 0, 0, 0 if is_listed else 9))
+
+    def announce(port: bytes) -> None:
+        with suppress(AnnounceRefusedError):
+            registry.announce(A, host + port, 0.0, 5)
+
+    announce(b"\7\7")  # hosts are counted once, if that is needed
+    assert calls_of(lambda: announce(b"\7\10")) <= 40
+
+
+def test_the_hosts_of_a_crowded_swarm_are_counted_until_it_is_crowded_no_longer() -> None:
+    registry = new_store(max_peers_per_swarm=8_000, max_peers_per_host=6_000)[1]
+    peers = [
+        bytes((10, 0, 0, host)) + port.to_bytes(2, "big")
+        for host in range(5)
+        for port in range(1, 1001)
+    ]
+    for peer in peers:
+        with suppress(AnnounceRefusedError):
+            registry.announce(A, peer, 0.0, 5)
+    swarm = registry._swarms[A]
+    assert swarm.hosts is not None
+    for peer in peers[:500]:
+        registry.announce(A, peer, 0.0, 5, 3)
+    assert swarm.peers_of(peers[0][:4]) == 500
+    for peer in peers[:3000]:
+        registry.announce(A, peer, 0.0, 5, 3)
+    assert swarm.hosts is None
 
 
 def library_calls_of(function: Callable[[], object]) -> int:

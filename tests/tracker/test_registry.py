@@ -584,6 +584,18 @@ class RegistryMachine(RuleBasedStateMachine):
             len({key[0] for key in self.model}), len(self.model), len(names)
         )  # fmt: skip
 
+    @invariant()
+    def counted_hosts_of_swarms_have_as_many_peers_as_are_listed(self) -> None:
+        for swarm in self.registry._swarms.values():
+            for counts, peers, size in zip(
+                swarm.hosts or (), (swarm.peers4, swarm.peers6), (4, 8), strict=False
+            ):
+                addresses = split(peers.packed, size + 2 if size == 4 else 18) if peers else []
+                hosts = Counter(address[:size] for address in addresses)
+                for number in range(4):
+                    host = (v4 if size == 4 else v6)(number)[:size]
+                    assert counts[host] == hosts[host]
+
 
 TestRegistryMachine = RegistryMachine.TestCase
 

@@ -335,7 +335,13 @@ class TrackerRegistry:
                 raise AnnounceRefusedError(
                     "the tracker has no room for another peer of this torrent"
                 )
-            if 2 * len(swarm) > most and swarm.peers_of(host) >= self._share(len(swarm), most):
+            of_swarm = self._share(len(swarm), most)
+            # Only of a host with so many peers in all swarms may there be too many in this one.
+            if (
+                2 * len(swarm) > most
+                and hosts[host] >= of_swarm
+                and swarm.peers_of(host) >= of_swarm
+            ):
                 raise AnnounceRefusedError("too many announces of this torrent from this address")
         if hosts[host] >= share or (
             len(host) == 8 and self._networks6[host[:6]] >= HOSTS_PER_NETWORK * share
@@ -343,6 +349,8 @@ class TrackerRegistry:
             raise AnnounceRefusedError("too many announces from this address")
         self._peer_count += 1
         self._count(hosts, host, 1)
+        if swarm is not None:
+            swarm.count_host(host, 1)
         self.loopback_peers += is_loopback(address[:-2])
 
     def _count(self, hosts: HostCounts, host: bytes, change: int) -> None:
@@ -362,7 +370,11 @@ class TrackerRegistry:
         hosts, host = self._host_of(address)
         self._count(hosts, host, -1)
         self.loopback_peers -= is_loopback(address[:-2])
-        sharing = self._swarms[info_hash].unshare(address)
+        swarm = self._swarms[info_hash]
+        swarm.count_host(host, -1)
+        if 4 * len(swarm) < self._settings.max_peers_per_swarm:
+            swarm.hosts = None
+        sharing = swarm.unshare(address)
         if sharing is not None:
             self._release_name(sharing, address)
 
