@@ -52,7 +52,8 @@ if TYPE_CHECKING:
         NodeSettings,
         default_state_folder,
     )
-    from trio_swarm.tracker.udp.server import TrackerHandle, TrackerSettings, serve_tracker
+    from trio_swarm.tracker.server import TrackerHandle, serve_tracker
+    from trio_swarm.tracker.settings import TrackerSettings
     from trio_swarm.wanted import (
         parse_wanted,
     )
@@ -81,9 +82,9 @@ _HOME = {
     "StorageError": "trio_swarm.errors",
     "Torrent": "trio_swarm.peer.torrent",
     "TrackerError": "trio_swarm.errors",
-    "TrackerHandle": "trio_swarm.tracker.udp.server",
+    "TrackerHandle": "trio_swarm.tracker.server",
     "TrackerRefusedError": "trio_swarm.errors",
-    "TrackerSettings": "trio_swarm.tracker.udp.server",
+    "TrackerSettings": "trio_swarm.tracker.settings",
     "TrackerUnreachableError": "trio_swarm.errors",
     "TrioSwarmError": "trio_swarm.errors",
     "create_torrent": "trio_swarm.metainfo_files",
@@ -94,7 +95,7 @@ _HOME = {
     "read_torrent": "trio_swarm.metainfo_files",
     "run_stoppable": "trio_swarm.peer.blocking",
     "search_names": "trio_swarm.announcing.names",
-    "serve_tracker": "trio_swarm.tracker.udp.server",
+    "serve_tracker": "trio_swarm.tracker.server",
 }
 
 

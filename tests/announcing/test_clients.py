@@ -31,7 +31,8 @@ from trio_swarm.protocol.trackers.announces import (
     AnnounceRequest,
     ScrapeCounts,
 )
-from trio_swarm.tracker.udp.server import TrackerSettings, serve_tracker
+from trio_swarm.tracker.server import serve_tracker
+from trio_swarm.tracker.settings import TrackerSettings
 
 HASH = bytes(range(20))
 REQUEST = AnnounceRequest(

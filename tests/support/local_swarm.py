@@ -11,7 +11,8 @@ import trio
 import trio_swarm
 from trio_swarm import events
 from trio_swarm.protocol.addresses import format_address
-from trio_swarm.tracker.udp.server import TrackerSettings, serve_tracker
+from trio_swarm.tracker.server import serve_tracker
+from trio_swarm.tracker.settings import TrackerSettings
 
 HOST = "127.0.0.1"
 

@@ -22,16 +22,14 @@ from trio_swarm.config.values import (
     parse_tracker,
 )
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
 from trio_swarm.settings import NodeSettings
-from trio_swarm.tracker.settings import MAX_INTERVAL, MIN_INTERVAL, TrackerSettings
+from trio_swarm.tracker.settings import RegistrySettings, TrackerSettings
 
 PATH_PLACEHOLDER = "PATH"
 NAME_PLACEHOLDER = "NAME"
 """What `trio-swarm init` writes to be replaced; whoever leaves it there is told so."""
 
 _NODE = NodeSettings()
-_TRACKER = TrackerSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,6 @@ InfoHash = Annotated[bytes | str, Parsed(parse_hash_or_prefix)]
 FilePath = Annotated[Path, RelativePath()]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
-Bound = Annotated[int, Meta(ge=1, le=100_000_000)]
 Options = dict[str, Any]
 """Whatever the strategy takes; checked by building the strategy with it."""
 
@@ -91,22 +88,16 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Bytes of pieces in flight, per download."""
 
 
-class TrackerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[tracker]`: its presence runs a tracker; `max_…` bound what strangers make it remember."""
+class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tracker]`: its presence runs a tracker; all other keys are those of RegistrySettings."""
 
-    listen: Listen = ("", _TRACKER.port)
-    interval: Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)] = _TRACKER.interval
-    """Seconds between the heartbeats it asks of peers."""
-    lease: Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)] | None = None
-    """Seconds after which a peer without a heartbeat is forgotten; None: 2.5 intervals."""
-    max_swarms: Bound = _TRACKER.max_swarms
-    max_peers: Bound = _TRACKER.max_peers
-    max_peers_per_swarm: Bound = _TRACKER.max_peers_per_swarm
-    max_peers_per_host: Bound = _TRACKER.max_peers_per_host
-    max_names: Annotated[int, Meta(ge=0, le=100_000_000)] = _TRACKER.max_names
-    max_names_per_host: Annotated[int, Meta(ge=0, le=100_000_000)] = _TRACKER.max_names_per_host
-    max_name_length: Annotated[int, Meta(ge=1, le=MAX_NAME_BYTES)] = _TRACKER.max_name_length
-    """Bytes of UTF-8."""
+    listen: Listen = ("", TrackerSettings().port)
+
+    def settings(self) -> TrackerSettings:
+        """Return how to run this tracker."""
+        host, port = self.listen
+        rest = {name: getattr(self, name) for name in RegistrySettings.__struct_fields__}
+        return TrackerSettings(host=host, port=port, **rest)
 
 
 class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

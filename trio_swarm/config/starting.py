@@ -17,7 +17,7 @@ from trio_swarm.config.model import (
     as_strategy,
 )
 from trio_swarm.settings import DEFAULT_TRACKER
-from trio_swarm.tracker.settings import LEASE_INTERVALS
+from trio_swarm.tracker.settings import LEASE_INTERVALS, bounds
 
 Role = Literal["tracker", "seeder", "leecher"]
 
@@ -87,13 +87,7 @@ def _tracker(*, is_example: bool) -> str:
                 "Seconds after its last heartbeat a peer is forgotten; 2.5 intervals if left out.",
                 is_example=True,
             ),
-            _Key("max_swarms", default.max_swarms, "What strangers can make it remember, at most."),
-            _Key("max_peers", default.max_peers, "In all swarms."),
-            _Key("max_peers_per_swarm", default.max_peers_per_swarm, "In one."),
-            _Key("max_peers_per_host", default.max_peers_per_host, "Of one address."),
-            _Key("max_names", default.max_names, "Names registered at once."),
-            _Key("max_names_per_host", default.max_names_per_host, "Of one address."),
-            _Key("max_name_length", default.max_name_length, "Bytes of UTF-8."),
+            *(_Key(bound.name, bound.default, bound.description) for bound in bounds()),
         ],
         is_example=is_example,
     )

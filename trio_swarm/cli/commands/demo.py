@@ -23,7 +23,7 @@ from trio_swarm.config.values import parse_size
 from trio_swarm.engine.token_bucket import BURST_SECONDS
 from trio_swarm.errors import ConfigError, StorageError, TrioSwarmError
 from trio_swarm.peer.saying import OWN_MAX_BLOCK
-from trio_swarm.tracker.udp.server import TrackerHandle
+from trio_swarm.tracker.server import TrackerHandle
 
 MIB = 1024 * 1024
 SEEDER_RATES = (60 * MIB, 20 * MIB, 10 * MIB, 5 * MIB)

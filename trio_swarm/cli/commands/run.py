@@ -32,7 +32,7 @@ from trio_swarm.errors import ConfigError
 from trio_swarm.named_paths import is_file
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import DEFAULT_TRACKER
-from trio_swarm.tracker.udp.server import TrackerHandle
+from trio_swarm.tracker.server import TrackerHandle
 
 INTERRUPTED = 0
 """Being told to stop is the normal end of a peer, once its shares are hashed and offered, and
@@ -97,22 +97,9 @@ class _Peer:
     ) -> None:
         config = self.config.tracker
         assert config is not None
-        settings = trio_swarm.TrackerSettings(
-            host=config.listen[0],
-            port=config.listen[1],
-            interval=config.interval,
-            lease=config.lease,
-            max_swarms=config.max_swarms,
-            max_peers=config.max_peers,
-            max_peers_per_swarm=config.max_peers_per_swarm,
-            max_peers_per_host=config.max_peers_per_host,
-            max_names=config.max_names,
-            max_names_per_host=config.max_names_per_host,
-            max_name_length=config.max_name_length,
-        )
         try:
             await trio_swarm.serve_tracker(
-                settings, on_event=self.reporter.event, task_status=task_status
+                config.settings(), on_event=self.reporter.event, task_status=task_status
             )
         except ConfigError as error:
             raise ConfigError(str(error), file=self.file, key="tracker") from error
