@@ -28,6 +28,12 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
+@pytest.fixture
+def endless_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who connects and says nothing holds its place until another needs it."""
+    monkeypatch.setattr("trio_swarm.node.HANDSHAKE_TIMEOUT", 1000.0)
+
+
 def pytest_configure() -> None:
     """Refuse to test a compiled module in the place of a source that was changed since."""
     package = Path(__file__).parent.parent / "trio_swarm"
