@@ -1,8 +1,10 @@
 """Full disks, changed and deleted files, folders that cannot be written: one line, nothing lost."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -253,27 +255,54 @@ def _overwrite_what_is_there(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-@pytest.mark.parametrize("then", ["goes on", "is stopped", "is killed"])
-@pytest.mark.parametrize("harm", [_cut, _cut_and_extend, _overwrite_what_is_there])
-async def test_an_unfinished_file_that_others_change_never_comes_out_wrong(
-    tmp_path: Path, harm: Callable[[Path], None], then: str
+HARMS = {"cut": _cut, "cut and extended": _cut_and_extend, "overwritten": _overwrite_what_is_there}
+ENDS = ("goes on", "is stopped", "is killed")
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
+    """The digest of what comes of each harmed download, and of what they all fetch.
+
+    They run beside each other, and mostly wait: each is so slow that it is harmed before its end.
+    """
+    folder = tmp_path_factory.mktemp("harmed")
+    original = make_big_file(folder / "in" / "x.bin", 4 * MIB)
+    made = {("original", ""): digest(original)}
+
+    async def harmed(start: Processes, url: str, what: str, then: str) -> None:
+        state = f"{what} {then}".replace(" ", "-")
+        out = folder / state
+        flags = ["--no-seed", "--download-limit", "1MiB"]
+        fetch = partial(start.get, "x.bin", out, tracker=url, state=state, flags=flags)
+        leecher = await fetch()
+        await leecher.wait_for_share(0.4)
+        HARMS[what](out / "x.bin.part")
+        if then != "goes on":
+            await (leecher.kill() if then == "is killed" else leecher.stop())
+            leecher = await fetch()
+        code = await leecher.wait()
+        assert (code, leecher.of("torrent_failed")) == (0, []), (what, then, leecher.stderr)
+        made[what, then] = digest(out / "x.bin")
+
+    async def run_all() -> None:
+        with trio.fail_after(100):
+            async with processes(folder) as start:
+                _, url = await start.tracker()
+                await start.seed(original, tracker=url, state="s")
+                async with trio.open_nursery() as nursery:
+                    for what, then in itertools.product(HARMS, ENDS):
+                        nursery.start_soon(harmed, start, url, what, then)
+
+    trio.run(run_all)
+    return made
+
+
+@pytest.mark.parametrize("then", ENDS)
+@pytest.mark.parametrize("what", HARMS)
+def test_an_unfinished_file_that_others_change_never_comes_out_wrong(
+    copies: dict[tuple[str, str], str], what: str, then: str
 ) -> None:
-    original = make_big_file(tmp_path / "in" / "x.bin", 12 * MIB)
-    out = tmp_path / "out"
-    with trio.fail_after(100):
-        async with processes(tmp_path) as start:
-            _, url = await start.tracker()
-            await start.seed(original, tracker=url, state="s", flags=["--upload-limit", "6MiB"])
-            flags = ["--no-seed"]
-            leecher = await start.get("x.bin", out, tracker=url, state="l", flags=flags)
-            await leecher.wait_for_share(0.4)
-            harm(out / "x.bin.part")
-            if then != "goes on":
-                await (leecher.kill() if then == "is killed" else leecher.stop())
-                leecher = await start.get("x.bin", out, tracker=url, state="l", flags=flags)
-            assert await leecher.wait() == 0
-            assert not leecher.of("torrent_failed")
-    assert digest(out / "x.bin") == digest(original)
+    assert copies[what, then] == copies["original", ""]
 
 
 async def _fails(start: Processes, url: str, folder: Path) -> str:

@@ -16,8 +16,8 @@ MIB = 1 << 20
 PIECE = 16 << 10
 """Bytes of a piece of what is shared here."""
 LIMIT = 18.0
-"""Seconds in which a command ends on any machine, as it gives itself 2.5 (STOP_DEADLINE) for what it
-still has to do: less than a silent tracker gets otherwise (20 over HTTP, 30 over UDP)."""
+"""Seconds in which a command ends on any machine, as it gives itself 2.5 (STOP_DEADLINE) for what
+it still has to do: less than a silent tracker gets otherwise (20 over HTTP, 30 over UDP)."""
 SIGNALS = (SIGINT, SIGTERM)
 
 
