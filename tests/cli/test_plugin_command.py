@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from authors_pytest import run_pytest
+from authors_pytest import QUICK, run_pytest
 from command_line import run_here
 from trio_swarm.cli.command_table import GROUPS
 from trio_swarm.cli.lab import plugin
@@ -27,13 +27,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 FEW = ("--examples", 4)
 """What is said of examples is tested here, and by how many a strategy is judged elsewhere."""
-
-
-FEW_EXAMPLES = """
-from hypothesis import settings
-settings.register_profile("few", max_examples=8)
-settings.load_profile("few")
-"""
 
 
 @pytest.fixture
@@ -62,7 +55,7 @@ def test_a_new_package_offers_its_strategy_and_passes_its_own_test(
     offer = load_strategies([package / "trio_swarm_near_first"]).offer(axis, "near-first")
     assert offer.summary.endswith(".")
     assert [option for option in offer.options if option.doc]
-    (package / "conftest.py").write_text(FEW_EXAMPLES)
+    (package / "conftest.py").write_text(QUICK)
     done = run_pytest(cwd=package, path=package)
     assert done.returncode == 0, done.stdout[-3000:]
     assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
