@@ -12,9 +12,10 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 ARGS ?=
 # How often each benchmark is repeated.
 REPEATS ?= 5
-# One pytest worker per core. A file's tests stay together (--dist loadfile), for some share a costly
-# set-up: the foreign clients' network is one.
-WORKERS ?= auto
+# One pytest worker more than cores, for some tests wait for clocks and other processes. A file's tests
+# stay together (loadfile), for many share a costly set-up. Which files go first: tests/conftest.py.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Foreign clients that tests/foreign runs, by their commands and Debian packages.
 FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip
@@ -65,7 +66,7 @@ demo: $(INSTALLED)  ## run the whole system in a scratch folder and compare the 
 	$(BIN)/trio-swarm demo $(ARGS)
 
 test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 # What is compiled behaves as its sources do: the tests of it run against a wheel in an environment of
 # its own, which borrows everything else from this one. Strategies themselves are interpreted there, too.
@@ -77,8 +78,7 @@ COMPILED_TESTS := $(wildcard $(addprefix tests/,building/test_compiled.py engine
 	schedulers/test_ch*.py schedulers/test_spread.py))
 
 test-compiled: $(COMPILED)/.installed  ## run the tests of the compiled modules against a compiled wheel
-	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) \
-		$(COMPILED_TESTS)
+	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python $(PYTEST) $(ARGS) $(COMPILED_TESTS)
 
 $(COMPILED)/.installed: pyproject.toml $(shell find trio_swarm -name '*.py') | $(INSTALLED) compiler
 	@rm -rf $(COMPILED)
