@@ -7,7 +7,7 @@ import pytest
 import trio
 
 import trio_swarm
-from local_swarm import HOST, Recorder, contents, make_file, node, until
+from local_swarm import HOST, Recorder, contents, make_file, node, torrent_file, until
 from strangers import (
     FAST,
     GONE,
@@ -57,12 +57,8 @@ async def complete(torrent: Torrent, seeder: Node, original: Path) -> None:
     assert contents(path) == contents(original)
 
 
-async def torrent_file(seeder: Node, original: Path, folder: Path) -> Path:
-    shared = await seeder.share(original, piece_length=PIECE)
-    assert shared.metainfo is not None
-    file = folder / "x.torrent"
-    file.write_bytes(shared.metainfo.to_bytes())
-    return file
+async def shared_file(seeder: Node, original: Path, folder: Path) -> Path:
+    return torrent_file(await seeder.share(original, piece_length=PIECE), folder)
 
 
 # --- messages that do not fit the moment ---
@@ -121,7 +117,7 @@ async def test_a_peer_may_take_back_its_offer_at_any_moment(
     reserved, offer, withdrawal = RETREATS[retreat]
     with trio.fail_after(30):
         async with node(tmp_path / "s") as seeder, node(tmp_path / "l") as leecher:
-            file = await torrent_file(seeder, original, tmp_path)
+            file = await shared_file(seeder, original, tmp_path)
             torrent = await leecher.fetch(str(file), folder=tmp_path / "out")
             for turns in range(12):
                 for _ in range(4):
@@ -200,7 +196,7 @@ async def test_who_goes_on_sending_what_nobody_asked_for_is_dropped(
             node(tmp_path / "s") as seeder,
             node(tmp_path / "l", recorder=recorder) as opened,
         ):
-            file = await torrent_file(seeder, original, tmp_path)
+            file = await shared_file(seeder, original, tmp_path)
             torrent = await opened.fetch(str(file), folder=tmp_path / "out")
             await until(lambda: torrent.state == "downloading")
             async with stranger((HOST, opened.port)) as generous:
@@ -243,7 +239,7 @@ async def test_a_copied_peer_id_does_not_end_the_connection_of_its_owner(
 async def test_a_copied_peer_id_does_not_keep_its_owner_out(tmp_path: Path, original: Path) -> None:
     with trio.fail_after(60):
         async with node(tmp_path / "s") as seeder, node(tmp_path / "l") as leecher:
-            file = await torrent_file(seeder, original, tmp_path)
+            file = await shared_file(seeder, original, tmp_path)
             torrent = await leecher.fetch(str(file), folder=tmp_path / "out")
             async with stranger((HOST, leecher.port)) as thief:
                 await thief.shake_hands(torrent.info_hash, peer_id=seeder.peer_id)
@@ -340,7 +336,7 @@ async def test_a_peer_named_by_nonsense_is_a_peer_that_cannot_be_reached(
             node(tmp_path / "s") as seeder,
             node(tmp_path / "l", recorder=recorder) as opened,
         ):
-            file = await torrent_file(seeder, original, tmp_path)
+            file = await shared_file(seeder, original, tmp_path)
             torrent = await opened.fetch(str(file), folder=tmp_path / "out", peers=[(host, 80)])
             await recorder.wait_for(events.PeerLost)
             await complete(torrent, seeder, original)
@@ -395,7 +391,7 @@ async def test_a_torrent_can_be_removed_in_any_state_and_fetched_again(
             node(tmp_path / "s", upload_rate=2_000_000) as seeder,
             node(tmp_path / "l") as leecher,
         ):
-            file = await torrent_file(seeder, original, tmp_path)
+            file = await shared_file(seeder, original, tmp_path)
             info_hash = seeder.torrents[0].info_hash
             peers = [] if state in ("metadata", "checking") else [(HOST, seeder.port)]
             what = info_hash.hex() if state == "metadata" else str(file)

@@ -15,12 +15,11 @@ from typing import Any
 
 import trio
 
-from local_swarm import make_file, node
+from local_swarm import make_file, node, torrent_file
 from trio_swarm import events
 from trio_swarm.peer.disk import DiskThreads, PieceJob
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.storage.hashing import verify_piece
 
@@ -234,11 +233,9 @@ async def transfer(
         node(folder / "l", recorder=on_event) as leecher,  # type: ignore[arg-type]
     ):
         shared = await seeder.share(original, piece_length=piece_length)
-        torrent_file = folder / "x.torrent"
-        assert shared.info is not None
-        torrent_file.write_bytes(Metainfo(info=shared.info).to_bytes())
+        file = torrent_file(shared, folder)
         leecher._context.disk = PromptDisk(watch.submitted)
-        torrent = await leecher.fetch(str(torrent_file), folder=folder / "out")
+        torrent = await leecher.fetch(str(file), folder=folder / "out")
         while torrent.state != "downloading":  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(0.001)
         clock.rate = 0.0
@@ -282,14 +279,12 @@ async def meeting(
     async with AsyncExitStack() as stack:
         sharing = await stack.enter_async_context(node(folder / "s", **(seeder or {})))
         shared = await sharing.share(original)
-        assert shared.info is not None
-        torrent_file = folder / "x.torrent"
-        torrent_file.write_bytes(Metainfo(info=shared.info).to_bytes())
+        file = torrent_file(shared, folder)
         fetching = []
         for number in range(leechers):
             one = await stack.enter_async_context(node(folder / f"l{number}", **(leecher or {})))
             one._context.disk = PromptDisk(lambda _job: None)
-            fetching.append(await one.fetch(str(torrent_file), folder=folder / f"out{number}"))
+            fetching.append(await one.fetch(str(file), folder=folder / f"out{number}"))
         while {each.state for each in fetching} != {"downloading"}:  # noqa: ASYNC110 - no event
             await trio.sleep(0.001)
         clock.rate = 0.0

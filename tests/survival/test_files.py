@@ -3,25 +3,18 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
-from mounts import mounted
+from mounts import in_memory
 from swarm_processes import HOST, Processes, RunningCommand, digest, make_big_file, processes
 from trio_swarm.cli.app import run
 from trio_swarm.protocol.metainfo import bencode
 
 MIB = 1 << 20
-
-
-def in_memory(folder: Path, options: str) -> AbstractContextManager[Path]:
-    """A small file system in memory, where mounting is allowed."""
-    folder.mkdir()
-    return mounted(folder, ["mount", "-t", "tmpfs", "-o", options, "trio-swarm-test", str(folder)])
 
 
 @pytest.fixture
