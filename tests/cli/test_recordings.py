@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from command_line import CommandLine, run_here
+from commands_at_work import LOCAL, seeding
 from recording_samples import STORY_HEADER, file_of, told_story
 from trio_swarm.cli.commands.get import _unused
 from trio_swarm.cli.lab.explained_summary import summary_lines
@@ -21,7 +22,6 @@ from trio_swarm.recording import Header, read_recording
 from trio_swarm.recording import records as ev
 from trio_swarm.recording.story.summary import summarize
 
-LOCAL = ("--listen", "127.0.0.1:0")
 SIZE = 3_000_000
 
 ASKED = """\
@@ -49,15 +49,12 @@ def story(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def swarm(line: CommandLine) -> Iterator[str]:
+def swarm(line: CommandLine, tracker: str) -> Iterator[str]:
     """A tracker, and a seeder of `film.mkv`; the tracker's URL."""
     film = line.folder / "film.mkv"
     film.write_bytes(bytes(range(256)) * (SIZE // 256))
-    with line.start("tracker", *LOCAL) as tracker:
-        url = f"udp://127.0.0.1:{tracker.wait_for('tracker_listening')['port']}"
-        with line.start("seed", film, "--tracker", url, *LOCAL) as seeder:
-            seeder.wait_for("announced")
-            yield url
+    with seeding(line, tracker, film):
+        yield tracker
 
 
 # get --record

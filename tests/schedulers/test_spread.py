@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from few_examples import one_example_in
 from trio_swarm.lab.testing import uploader_contract
 from trio_swarm.lab.testing.seedings import PIECE, STEP, Leecher, Seeding, Transfer
 from trio_swarm.piece_sets import PieceSet
@@ -13,7 +14,8 @@ from trio_swarm.schedulers.uploading import first_copies, first_copies_tempo, wa
 from trio_swarm.schedulers.uploading.spread import Spread
 
 TestSpread = uploader_contract(Spread)
-TestSpreadWithoutHiding = uploader_contract(partial(Spread, hide=False))
+with one_example_in(4):
+    TestSpreadWithoutHiding = uploader_contract(partial(Spread, hide=False))
 
 
 def test_every_leecher_is_shown_something_else_at_once() -> None:

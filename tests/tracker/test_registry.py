@@ -681,12 +681,15 @@ def test_an_unknown_client_that_comes_again_after_its_lease_is_listed_from_then_
         assert listed(registry, announce * 300 + 299) == 1
 
 
-@pytest.mark.parametrize("early", [1.0, 20.0, 100.0, 290.0])
-@pytest.mark.parametrize("event", [AnnounceEvent.NONE, AnnounceEvent.COMPLETED])
+@pytest.mark.parametrize(
+    ("event", "early"),
+    [
+        *((AnnounceEvent.NONE, early) for early in (1.0, 100.0, 290.0)),
+        *((AnnounceEvent.COMPLETED, early) for early in (1.0, 20.0, 100.0, 290.0)),
+    ],
+)
 def test_one_announce_between_two_shortens_no_lease(early: float, event: AnnounceEvent) -> None:
     """A completed download and "force reannounce" come when they like; then 300 s pass again."""
-    if event is AnnounceEvent.NONE and early == 20.0:
-        pytest.skip("looks as if it came back when it was asked to")
     registry = new_registry()
     times = [0.0, 300.0, 600.0, 600.0 + early, 900.0 + early, 1200.0 + early]
     events = [AnnounceEvent.STARTED, *[AnnounceEvent.NONE] * 2, event, *[AnnounceEvent.NONE] * 2]
@@ -694,6 +697,18 @@ def test_one_announce_between_two_shortens_no_lease(early: float, event: Announc
         registry.announce(A, v4(1), now, int(number < 3), told, peer_id=LIBTORRENT)
         until = times[number + 1] if number + 1 < len(times) else now
         assert listed(registry, until) == 1, now
+
+
+@pytest.mark.parametrize("early", [15.0, 20.0, 45.0])
+def test_one_announce_between_two_that_comes_as_asked_for_begins_the_plain_lease(
+    early: float,
+) -> None:
+    """All are asked to come after 30 s: "force reannounce" cannot be told from that."""
+    registry = new_registry()
+    for now in (0.0, 300.0, 600.0, 600.0 + early):
+        registry.announce(A, v4(1), now, 0, peer_id=LIBTORRENT)
+    assert listed(registry, 600.0 + early + LEASE - 0.1) == 1
+    assert listed(registry, 600.0 + early + LEASE) == 0
 
 
 @pytest.mark.parametrize("gap", [60.0, 120.0, 200.0])
