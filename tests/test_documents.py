@@ -52,8 +52,10 @@ async def test_the_embedding_example_runs_as_printed(tmp_path: Path) -> None:
                 capture_stdout=True,
                 env={"XDG_STATE_HOME": str(tmp_path / "state")},
             )
-    assert b"300000 bytes were fetched" in result.stdout
-    assert b"300000 bytes came from 127.0.0.1:" in result.stdout
+    # Both ends may dial at once, and the last blocks may come twice.
+    told = result.stdout.decode()
+    assert sum(map(int, re.findall(r"(\d+) bytes came from 127.0.0.1:", told))) >= 300_000
+    assert sum(map(int, re.findall(r"(\d+) bytes were fetched", told))) >= 300_000
     assert contents(tmp_path / "out" / "data.bin") == contents(source)
 
 
