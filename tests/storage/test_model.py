@@ -203,7 +203,7 @@ class ChangedDownload(RuleBasedStateMachine):
         if files is None:
             return
         # A file that somebody wrote to while we did has our own stamp: nothing tells before the
-        # end, see the README. What is served is tested where nobody writes in that moment.
+        # end, see docs/operating.md. What is served is tested where nobody writes in that moment.
         if self.is_hidden and not files.is_complete:
             return
         for piece in iterate(files.have & ~files.suspects):
