@@ -43,7 +43,7 @@ def test_everybody_gets_everything_and_nothing_goes_out_twice_before_all_went_ou
     while not transfer.step():
         given = 0
         for key in seeding.leechers:
-            given |= firsts.given_to(key)
+            given |= firsts.revealed_to(key)
         # While what is given is still being sent, nobody waits for it if all have long to go.
         is_far = min(passes[:leechers]) < 1.0 and given == seeding.have
         if not is_far and len(seeding.sent) < count - settled - 1:
