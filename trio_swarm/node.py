@@ -195,7 +195,7 @@ class Node:
         ConfigError (unknown scheduler, already in this node).
         """
         if scheduler is not None:  # known, or an installed package is imported for it: in a thread
-            await trio.to_thread.run_sync(self._context.strategies.offer, "scheduler", scheduler)
+            await trio.to_thread.run_sync(self._context.strategies.entry, "scheduler", scheduler)
         wanted = await trio.to_thread.run_sync(parse_wanted, what)
         urls = self.trackers if trackers is None else tuple(trackers)
         plan = await self._plan_fetch(wanted, urls, info_hash)

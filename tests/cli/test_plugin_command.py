@@ -34,9 +34,9 @@ def test_a_new_package_offers_its_strategy_and_passes_its_own_test(
     assert project["project"]["entry-points"]["trio_swarm"] == {
         "near-first": "trio_swarm_near_first"
     }
-    offer = load_strategies([package / "trio_swarm_near_first"]).offer(axis, "near-first")
-    assert offer.summary.endswith(".")
-    assert [option for option in offer.options if option.doc]
+    entry = load_strategies([package / "trio_swarm_near_first"]).entry(axis, "near-first")
+    assert entry.summary.endswith(".")
+    assert [option for option in entry.options if option.doc]
     done = run_pytest(cwd=package, path=package)
     assert done.returncode == 0, done.stdout[-3000:]
     assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout

@@ -160,7 +160,7 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
-    """Offer the strategy by its name."""
+    """Return the strategy under its name."""
     return {"@name@": @Class@}
 
 
@@ -210,7 +210,7 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:
-    """Offer the strategy by its name."""
+    """Return the strategy under its name."""
     return {"@name@": @Class@}
 
 
@@ -264,7 +264,7 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_chokers() -> Mapping[str, ChokerFactory]:
-    """Offer the strategy by its name."""
+    """Return the strategy under its name."""
     return {"@name@": @Class@}
 
 
