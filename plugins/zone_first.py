@@ -41,7 +41,7 @@ BYTES_PER_MBIT = 125_000
 
 @hookimpl
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
-    """Offer the strategy."""
+    """Return the strategy by its name."""
     return {"zone-first": ZoneFirst}
 
 

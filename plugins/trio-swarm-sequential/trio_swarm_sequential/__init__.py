@@ -14,7 +14,7 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
-    """Offer the strategy."""
+    """Return the strategy by its name."""
     return {"sequential": Sequential}
 
 
