@@ -1,7 +1,7 @@
-"""What one peer of a torrent serves: what is revealed to whom, in which order, and who is unchoked.
+"""The uploads of one torrent: pieces revealed to each peer, order of requests, unchoked peers.
 
-The strategies decide; here is what they are shown, and what becomes of their decisions. Real peers
-and simulated ones have this in common: nothing here waits, and the time is told.
+The strategies decide; this module makes their views and carries out their decisions. Real and
+simulated peers share it: no method waits, and time is a parameter.
 """
 
 import random
@@ -25,36 +25,36 @@ from trio_swarm.schedulers.api import (
 from trio_swarm.schedulers.uploading.waiting_time import WaitingTime
 
 _NEVER: Final = -1
-"""In the place of the pieces we had when something was decided."""
+"""Stands for the set of pieces we had, if no decision was made yet."""
 
 
 class Served(Protocol):
-    """One connected peer as it is served. What is told here is changed by its connection."""
+    """One connected peer, as uploads need it; its connection changes these facts."""
 
     offered: PieceSet | None
-    """What it should know of; None: all we have."""
+    """Pieces that are revealed to it; None: all pieces we have."""
     offered_of: PieceSet
-    """The pieces we had when that was decided for it alone; -1 before."""
+    """Pieces we had at the latest decision for this peer alone; -1 before the first."""
     to_suggest: PieceSet
-    """What is to be suggested to it next."""
+    """Pieces to suggest to it next (BEP 6, "Suggest Piece")."""
     should_unchoke: bool
     unchoked_at: float | None
     """When it was last to be unchoked, seconds; None: never."""
     waiting_since: float | None
-    """Since when it is interested and choked; None if it is not."""
+    """Since when it has been both interested and choked, seconds; None if it is not."""
     uploaded_since_unchoke: int
 
     @property
     def key(self) -> int:
-        """What the ledger calls it."""
+        """The ledger's key of the peer."""
 
     @property
     def address(self) -> str:
-        """`host:port` where it listens if that is known, else where it came from."""
+        """`host:port` where it accepts connections, if known; else where it connected from."""
 
     @property
     def joined_at(self) -> float:
-        """When it connected."""
+        """When it connected, seconds."""
 
     @property
     def wants_nothing(self) -> bool:
@@ -62,11 +62,11 @@ class Served(Protocol):
 
     @property
     def peer_interested(self) -> bool:
-        """It wants something of us."""
+        """It is interested in our pieces (BEP 3, "interested")."""
 
     @property
     def peer_choking(self) -> bool:
-        """It chokes us."""
+        """It chokes us (BEP 3, "choke")."""
 
     @property
     def am_choking(self) -> bool:
@@ -78,37 +78,37 @@ class Served(Protocol):
 
     @property
     def told(self) -> PieceSet:
-        """Pieces it was told that we have."""
+        """Pieces it was told that we have, by HAVE or bitfield."""
 
     @property
     def suggested(self) -> PieceSet:
-        """Pieces that were suggested to it."""
+        """Pieces that were suggested to it so far."""
 
     @property
     def upload_queue(self) -> Collection[UploadRequest]:
-        """What it asked for and was not put out yet, in the order to serve it."""
+        """Its requests that we have not sent yet, in the order to serve them."""
 
     @property
     def uploaded(self) -> int:
-        """Bytes of blocks put out to it."""
+        """Bytes of blocks sent to it."""
 
     @property
     def upload_rate(self) -> RateEstimate:
-        """How fast they were."""
+        """The rate of the blocks sent to it."""
 
     @property
     def received_at(self) -> float | None:
-        """When it last gave us a block; None: it never did."""
+        """When the latest block from it arrived, seconds; None if none did."""
 
 
 P = TypeVar("P", bound=Served)
 
 
 class Uploads(Generic[P]):
-    """Owns what was sent, and decides by the strategies; `peers` are those that are served.
+    """Counts the bytes sent, and applies the strategies to the connected `peers`.
 
-    `changed(peer)` is called when there is something to tell a peer, `sooner()` when `times.due_at`
-    has become earlier: then is when to call `look`.
+    `changed(peer)` is called when a peer must be sent a message. `sooner()` is called when
+    `times.due_at` has become earlier; at that time call `look`.
     """
 
     def __init__(
@@ -125,11 +125,11 @@ class Uploads(Generic[P]):
     ) -> None:
         self.sent = SentBytes(ledger.lengths.piece_count)
         self.uploaded = 0
-        """Bytes of blocks put out."""
+        """Bytes of blocks sent to all peers."""
         self.rate = RateEstimate()
-        """Of what was put out, bytes/s."""
+        """The rate of the blocks sent to all peers."""
         self.peers: dict[int, P] = {}
-        """By their keys, in the order they joined."""
+        """Connected peers by key, in the order they joined."""
         self.times = RevealTimes(sooner)
         self._ledger = ledger
         self._uploader = uploader
@@ -140,69 +140,69 @@ class Uploads(Generic[P]):
         self._changed = changed
         self._peer_views: _PeerViews | None = None
         self._view: UploadView | None = None
-        self._shown_of: PieceSet = _NEVER  # the pieces we had when all were last shown everything
-        self._is_keeping = False  # somebody may be shown less
-        self._waiting: dict[int, WaitingTime] = {}  # of those who were ever shown less
+        self._revealed_of: PieceSet = _NEVER  # pieces we had when all were last revealed to all
+        self._is_hiding = False  # pieces may be hidden from some peer
+        self._waiting: dict[int, WaitingTime] = {}  # of peers that pieces were ever hidden from
 
     def join(self, peer: P) -> None:
-        """Serve a peer, which the ledger knows."""
+        """Serve a peer, which the ledger knows already."""
         self.peers[peer.key] = peer
         self._peer_views = self._view = None
 
     def leave(self, key: int) -> None:
-        """Serve a peer no longer."""
+        """Forget a peer that left."""
         del self.peers[key]
         self._waiting.pop(key, None)
         self._peer_views = self._view = None
         self.times.note_change()
 
-    # --- what to reveal ---------------------------------------------------------------------------
+    # --- which pieces to reveal -------------------------------------------------------------------
 
     def is_undecided(self, peer: P) -> bool:
-        """Whether `offer` is to be called before a peer is told of pieces."""
+        """Whether `offer` must be called before a peer is sent a HAVE or bitfield."""
         have = self._ledger.have
         decided = peer.offered_of
-        return decided != have and (decided == _NEVER or self._shown_of != have)
+        return decided != have and (decided == _NEVER or self._revealed_of != have)
 
     def offer(self, peer: P, now: float) -> None:
-        """Decide what to reveal to a peer that joined, or when we have new pieces."""
+        """Decide what to reveal to a peer that joined, or after we got new pieces."""
         self.offer_to_all((peer,), now)
         peer.offered_of = self._ledger.have
 
     def offer_to_all(self, peers: Collection[P], now: float) -> None:
-        """Decide what to reveal to several peers, in a moment in which we have new pieces."""
+        """Decide what to reveal to several peers after we got new pieces."""
         view = self._seen(now)
         if not self._uploader.steers(view):
-            self._show_all(view.have)
-            self._peer_views = self._view = None  # nobody looks at them soon again
+            self._reveal_all(view.have)
+            self._peer_views = self._view = None  # they are not needed again soon
             return
         is_steering = False
         for peer in peers:
-            is_steering |= self._offer(peer, view, _upload_view(peer, self._ledger, now))
+            is_steering |= self._reveal_to(peer, view, _upload_view(peer, self._ledger, now))
         if is_steering:
             self.times.steer()
 
     def look(self, now: float) -> None:
-        """Reveal more to those from whom something is kept."""
+        """Decide again for all peers what to reveal, if pieces are hidden from any."""
         self._peer_views = self._view = None
         view = self._seen(now)
         is_steering = False
         if self._uploader.steers(view):
             for peer, seen in zip(self.peers.values(), view.peers, strict=True):
-                is_steering |= self._offer(peer, view, seen)
+                is_steering |= self._reveal_to(peer, view, seen)
         else:
-            self._show_all(view.have)
+            self._reveal_all(view.have)
         self.times.looked(now, is_steering=is_steering)
 
-    def _offer(self, peer: P, view: UploadView, seen: UploadPeerView) -> bool:
-        """Decide what one peer should know; returns whether to look at it again."""
+    def _reveal_to(self, peer: P, view: UploadView, seen: UploadPeerView) -> bool:
+        """Decide what to reveal to one peer; return whether to decide again later."""
         uploader = self._uploader
         before, offered = peer.offered, uploader.offer(view, seen)
         if offered is not None and self._has_waited_too_long(seen, view.have & ~offered, view.now):
             offered = None
         peer.offered, peer.offered_of = offered, view.have
         if offered is not None:
-            self._is_keeping = True
+            self._is_hiding = True
         if offered != before:
             self._changed(peer)
         if not (uploader.suggests and seen.takes_suggestions):
@@ -216,9 +216,9 @@ class Uploads(Generic[P]):
         return offered is not None or bool(view.have & ~seen.pieces)
 
     def _has_waited_too_long(self, seen: UploadPeerView, hidden: PieceSet, now: float) -> bool:
-        """Whether pieces were kept for too long from a peer that had nothing to ask for.
+        """Whether a peer had nothing to request for too long while pieces were hidden from it.
 
-        It is so for good then: the strategy would go on as before.
+        This is final for the peer: the strategy would hide pieces again.
         """
         waiting = self._waiting.get(seen.key)
         if waiting is None:
@@ -229,23 +229,23 @@ class Uploads(Generic[P]):
             waiting.note(seen, now)
         return waiting.seconds > HIDING_LIMIT
 
-    def _show_all(self, have: PieceSet) -> None:
-        """Note that nothing is kept from anybody, so that nobody need be asked about."""
-        self._shown_of = have
-        if not self._is_keeping:
+    def _reveal_all(self, have: PieceSet) -> None:
+        """Reveal all pieces to all peers, so that no decision is needed for any of them."""
+        self._revealed_of = have
+        if not self._is_hiding:
             return
-        self._is_keeping = False
+        self._is_hiding = False
         for peer in self.peers.values():
             if peer.offered is not None:
                 peer.offered = None
                 self._changed(peer)
 
-    # --- what is put out --------------------------------------------------------------------------
+    # --- which blocks are sent --------------------------------------------------------------------
 
     def order(self, peer: P, now: float) -> Sequence[UploadRequest] | None:
-        """Return a peer's requests in the order to serve them; None: as they came."""
+        """Return a peer's requests in the order to serve them; None: the order they arrived in."""
         queue = peer.upload_queue
-        # With one peer the order makes no difference to anybody, and costs.
+        # With one peer the order makes no difference, but deciding it takes time.
         if len(queue) < 2 or len(self.peers) < 2:
             return None
         first = next(iter(queue)).piece
@@ -256,7 +256,7 @@ class Uploads(Generic[P]):
         )
 
     def put_out(self, peer: P, blocks: Iterable[UploadRequest], now: float) -> None:
-        """Count blocks that were put out for a peer."""
+        """Count blocks that were sent to a peer."""
         nbytes = self.sent.add(blocks)
         self.uploaded += nbytes
         self.rate.add(nbytes, now)
@@ -269,10 +269,10 @@ class Uploads(Generic[P]):
             ):
                 times.run_dry()
 
-    # --- whom -------------------------------------------------------------------------------------
+    # --- which peers to unchoke -------------------------------------------------------------------
 
     def choke(self, now: float) -> None:
-        """Decide who is unchoked from now on."""
+        """Decide which peers are unchoked from now on."""
         ledger = self._ledger
         view = ChokeView(
             peers=[_choke_view(peer, ledger, now) for peer in self.peers.values()],
@@ -295,7 +295,7 @@ class Uploads(Generic[P]):
             self._changed(peer)
             self.times.note_change()
 
-    # --- what strategies see ----------------------------------------------------------------------
+    # --- the views of strategies ------------------------------------------------------------------
 
     def _seen(self, now: float) -> UploadView:
         ledger = self._ledger
@@ -325,7 +325,7 @@ class Uploads(Generic[P]):
 
 
 class _PeerViews(Sequence[UploadPeerView]):
-    """All peers as an uploader sees them; made when it looks, for most look at one peer only."""
+    """The views of all peers for an uploader, made when it reads them: most read one peer only."""
 
     __slots__ = ("_ledger", "_peers", "_views", "now")
 
@@ -368,7 +368,7 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
         uploaded=peer.uploaded,
         rate=peer.upload_rate.rate(now),
         revealed=peer.told,
-        # Nearly always all are of one length, and there may be a thousand.
+        # Nearly always all requests have the same length, and there can be a thousand.
         queued=len(queue) * next(iter(queue)).length if queue else 0,
         joined_at=peer.joined_at,
         address=peer.address,
