@@ -139,7 +139,7 @@ def _check_sets(subject: Subject, view: UploadView, method: str) -> None:
             continue
         if type(pieces) is not int or pieces < 0:
             raise subject.broke(
-                f"returned {pieces!r:.80} in {method}(), which is no piece set", describe(view)
+                f"returned {pieces!r:.80} in {method}(), which is not a piece set", describe(view)
             )
         if pieces & ~view.have:
             raise subject.broke(
