@@ -329,7 +329,7 @@ class GuardedUploader(_Guarded):
         def decide() -> Sequence[UploadRequest]:
             ordered = self._strategy.order(view, peer, tuple(requests))
             if not isinstance(ordered, (list, tuple)):
-                raise _BreachError("order", f"returned {type(ordered).__name__} instead of a sequence")
+                raise _BreachError("order", f"returned a {type(ordered).__name__}, not a sequence")
             if not _is_permutation(ordered, requests):
                 raise _BreachError("order", "returned other requests than it got")
             return ordered
