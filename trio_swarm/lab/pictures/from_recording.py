@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from trio_swarm.errors import RecordingError
 from trio_swarm.lab.pictures.course import Course, CoursePeer
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
-from trio_swarm.recording import Recording, unpack
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Recording, records, unpack
 
 OWN_NAME = "this peer"
 
@@ -20,7 +19,7 @@ def course_of(recording: Recording, title: str) -> Course:
 
     What it sent is left out. RecordingError if it is too much for a picture.
     """
-    connections = sum(isinstance(event, ev.Joined) for event in recording.events)
+    connections = sum(isinstance(event, records.Joined) for event in recording.events)
     pieces = recording.header.piece_count
     if (connections + 1) * pieces > MOST_CELLS:
         raise RecordingError(
@@ -51,7 +50,7 @@ class Seeders:
             self._told.add(number)
             self._found.add(number)
 
-    def named(self, number: int, event: ev.Named) -> bool:
+    def named(self, number: int, event: records.Named) -> bool:
         """Take note of what a peer says it is; return whether it has become complete just now."""
         if event.uploads_only is None or number in self._found:
             return False
@@ -89,30 +88,30 @@ class _Seen:
         """Tell the seeders, after the last event."""
         self._seeders.mark(self.course, self._held)
 
-    def apply(self, event: ev.Record) -> None:
+    def apply(self, event: records.Record) -> None:
         course = self.course
         at = event.at / 1e6
         match event:
-            case ev.Began():
+            case records.Began():
                 course.peers[0].had = self._held[0] = unpack(event.have, course.pieces)
-            case ev.Joined():
+            case records.Joined():
                 self._numbers[event.peer] = len(course.peers)
                 course.peers.append(CoursePeer(name=event.address, role="leecher", joined=at))
                 self._held.append(0)
                 self._seeders.joined(self._numbers[event.peer], event.address)
-            case ev.Named():
+            case records.Named():
                 number = self._numbers[event.peer]
                 if self._seeders.named(number, event):
                     self._gained(at, number, full_set(course.pieces))
-            case ev.Left():
+            case records.Left():
                 course.peers[self._numbers[event.peer]].left = at
-            case ev.Held():
+            case records.Held():
                 self._gained(at, self._numbers[event.peer], unpack(event.pieces, course.pieces))
-            case ev.Gained():
+            case records.Gained():
                 self._gained(at, self._numbers[event.peer], 1 << event.piece)
-            case ev.Verified():
+            case records.Verified():
                 self._gained(at, 0, 1 << event.piece)
-            case ev.Arrived():
+            case records.Arrived():
                 number = self._numbers[event.peer]
                 course.blocks.add(at, number, 0, event.piece, event.length)
             case _:

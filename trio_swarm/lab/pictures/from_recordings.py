@@ -16,8 +16,7 @@ from trio_swarm.errors import RecordingError
 from trio_swarm.lab.pictures.course import Course, CoursePeer
 from trio_swarm.lab.pictures.from_recording import MOST_CELLS, Seeders
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
-from trio_swarm.recording import Recording, unpack
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Recording, records, unpack
 
 
 class SeenPeer(Struct):
@@ -104,7 +103,7 @@ def _starts(recordings: Sequence[tuple[str, Recording]]) -> list[int]:
     clocks = [0] if is_simulated else []
     for name, recording in recordings:
         began, started = recording.events[0], recording.header.started
-        if isinstance(began, ev.Began) and (began.clock or is_simulated):
+        if isinstance(began, records.Began) and (began.clock or is_simulated):
             clocks.append(began.clock)
         elif 0 < started < _LATEST:  # older programs told only this
             clocks.append(int(started * 1e6))
@@ -133,9 +132,9 @@ def _meet(
         clients: dict[int, str] = {}
         identities: dict[int, str] = {}
         for event in recording.events:
-            if isinstance(event, ev.Joined):
+            if isinstance(event, records.Joined):
                 addresses[event.peer] = identities[event.peer] = event.address
-            elif isinstance(event, ev.Named):
+            elif isinstance(event, records.Named):
                 clients[event.peer] = event.client or clients.get(event.peer, "")
                 identities[event.peer] = event.peer_id or identities[event.peer]
         numbers.append({})
@@ -155,7 +154,7 @@ def _meet(
 
 def _shifted(
     number: int, recording: Recording, start: int
-) -> Iterator[tuple[int, int, int, ev.Record]]:
+) -> Iterator[tuple[int, int, int, records.Record]]:
     """Yield (time by the common clock, recording, place in it, event)."""
     for place, event in enumerate(recording.events):
         yield start + event.at, number, place, event
@@ -209,39 +208,39 @@ class _Telling:
         """Tell the seeders, after the last event."""
         self._seeders.mark(self.course, self._held)
 
-    def apply(self, microseconds: int, number: int, place: int, event: ev.Record) -> None:
+    def apply(self, microseconds: int, number: int, place: int, event: records.Record) -> None:
         at = microseconds / 1e6
         key: int | None = getattr(event, "peer", None)
         if key is not None:
             self._of_peer(at, number, self._numbers[number][key], event)
-        elif isinstance(event, ev.Began):
+        elif isinstance(event, records.Began):
             had = unpack(event.have, self.course.pieces)
             self.course.peers[number].had = self._held[number] = had
             if had == full_set(self.course.pieces):
                 self.course.peers[number].role = "seeder"
-        elif isinstance(event, ev.Verified):
+        elif isinstance(event, records.Verified):
             self._gained(at, number, 1 << event.piece)
         if place == self._lasts[number]:
             self._lost_sight(at, number)
 
-    def _of_peer(self, at: float, by: int, number: int, event: ev.Record) -> None:
+    def _of_peer(self, at: float, by: int, number: int, event: records.Record) -> None:
         blocks = self.course.blocks
         match event:
-            case ev.Arrived():
+            case records.Arrived():
                 blocks.add(at, number, by, event.piece, event.length)
-            case ev.Sent() if number >= self._own:  # who records tells itself what arrived
+            case records.Sent() if number >= self._own:  # who records tells itself what arrived
                 blocks.add(at, by, number, event.piece, event.length)
             case _ if number < self._own:
                 pass  # it tells itself
-            case ev.Joined():
+            case records.Joined():
                 self._came(at, number, (by, event.peer))
                 self._seeders.joined(number, event.address)
-            case ev.Named():
+            case records.Named():
                 if self._seeders.named(number, event):
                     self._gained(at, number, full_set(self.course.pieces))
-            case ev.Left():
+            case records.Left():
                 self._went(at, number, (by, event.peer))
-            case ev.Held():
+            case records.Held():
                 pieces = unpack(event.pieces, self.course.pieces)
                 if not self._held[number] and pieces == full_set(self.course.pieces):
                     peer = self.course.peers[number]
@@ -249,7 +248,7 @@ class _Telling:
                     peer.had = self._held[number] = pieces
                 else:
                     self._gained(at, number, pieces)
-            case ev.Gained():
+            case records.Gained():
                 self._gained(at, number, 1 << event.piece)
             case _:
                 pass
