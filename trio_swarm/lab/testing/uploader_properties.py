@@ -43,8 +43,8 @@ def uploader_properties(*, suggests: bool) -> list[Property]:
         ),
         Property(
             "lets_everybody_have_everything_in_the_end",
-            "A leecher that joins and stays is complete in the end, whether others pass pieces on or "
-            "not, and whoever leaves.",
+            "A leecher that joins and stays is complete in the end, even if others pass nothing on "
+            "and some leave.",
             lets_everybody_have_everything_in_the_end,
             {"plan": seeding_plans()},
             is_long=True,
