@@ -65,8 +65,8 @@ def scheduler_properties(*, fills_room: bool, uniform_ties: bool) -> list[Proper
         *common_properties(st.lists(calls, min_size=1, max_size=3)),
         Property(
             "finishes_every_download_that_can_finish",
-            "Peers may join, choke, fall silent and leave. If the peers that stay together have every "
-            "piece, the download finishes, and the host need not assign.",
+            "Peers may join, choke, fall silent and leave. If the others together have "
+            "every piece, the download finishes, and the host need not assign.",
             finishes_every_download_that_can_finish,
             {"download": downloads()},
             is_long=True,
