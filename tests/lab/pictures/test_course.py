@@ -21,7 +21,7 @@ from trio_swarm.lab.pictures.course import (
     WAITS,
     Course,
     CoursePeer,
-    Source,
+    SenderGroup,
     availability,
     completion,
     finish_times,
@@ -140,9 +140,9 @@ def test_sources_beyond_the_colours_are_one_and_leechers_are_one() -> None:
         "4 others",
     ]
     course.blocks.add(0.5, 10, 11, 0, 50)
-    assert sources(course)[-1] == Source("L0", frozenset({10}), are_leechers=True)
+    assert sources(course)[-1] == SenderGroup("L0", frozenset({10}), are_leechers=True)
     course.blocks.add(0.5, 12, 11, 0, 50)
-    assert sources(course)[-1] == Source("2 leechers", frozenset({10, 12}), are_leechers=True)
+    assert sources(course)[-1] == SenderGroup("2 leechers", frozenset({10, 12}), are_leechers=True)
 
 
 def test_of_few_peers_each_is_a_source_in_the_order_of_the_peers() -> None:
