@@ -212,12 +212,12 @@ class _Reading:
             return "blocks", f"assigned {blocks!r:.50} blocks of piece {piece}"
         peer = self._peers.get(key)
         if peer is None:
-            return "peer", f"assigned piece {piece} to {key}, which is no peer with room"
+            return "peer", f"assigned piece {piece} to {key}, which is not a peer with room"
         view = self._view
         if not 0 <= piece < view.piece_count:
             return "piece", f"assigned piece {piece} of {view.piece_count} to peer {key}"
         if not view.wanted >> piece & 1:
-            return "unwanted", f"assigned piece {piece}, which has no block to give out"
+            return "unwanted", f"assigned piece {piece}, which has no free block"
         return "lacking", f"assigned piece {piece} to peer {key}, which cannot be asked for it"
 
 

@@ -52,7 +52,7 @@ BROKEN: list[tuple[type, list[Property], set[str], str]] = [
         bad_strategies.GivesBlocksTwice,
         SCHEDULER,
         {"respects_room_and_free_blocks"},
-        r"and the piece 0 left to give out",
+        r"and the piece 0 free blocks",
     ),
     (
         bad_strategies.AnswersEndlessly,

@@ -62,7 +62,7 @@ def _upload_lines(view: UploadView) -> Iterable[str]:
     for peer in view.peers:
         facts = [
             f"has {pieces_text(peer.pieces)}",
-            f"was shown {pieces_text(peer.revealed)}",
+            f"was revealed {pieces_text(peer.revealed)}",
             f"was sent {peer.uploaded} B",
             "is a seeder" if peer.is_seeder else "",
             "" if peer.interested else "not interested",

@@ -184,7 +184,7 @@ def respects_room_and_free_blocks(subject: Subject, view: SwarmView, seed: int) 
                 many = "blocks=None" if blocks is None else f"{blocks} blocks"
                 raise subject.broke(
                     f"gave {many} of piece {piece} to peer {key}, when the peer had room for "
-                    f"{room[key]} more and the piece {free[piece]} left to give out",
+                    f"{room[key]} more and the piece {free[piece]} free blocks",
                     describe(view),
                 )
             room[key] -= taken

@@ -256,7 +256,7 @@ def lets_everybody_have_everything_in_the_end(subject: Subject, plan: SeedingPla
         return
     left = {key: _missing(seeding, each) for key, each in seeding.leechers.items()}
     never = "; ".join(
-        f"leecher {key} lacks {pieces_text(missing)} and was shown "
+        f"leecher {key} lacks {pieces_text(missing)} and was revealed "
         f"{pieces_text(seeding.leechers[key].revealed)}"
         for key, missing in left.items()
         if missing
