@@ -1,12 +1,12 @@
-"""The state folder: what is remembered between runs, and who is downloading where.
+"""The state folder: the facts kept between runs, and the locks of running downloads.
 
     resume/<root>-<info-hash>.journal    a download's journal
-    resume/<root>-<info-hash>.share      one snapshot: what was verified of a share
+    resume/<root>-<info-hash>.share      one snapshot: the verified state of a share
     resume/<root>.lock                   held while a download writes at that path
     hashes/<share>                       the info dictionary of a share hashed before
 
 `<root>` is the SHA-1 of the absolute path of the finished data, so that one torrent in two folders,
-or two torrents in one, never meet. Files are small, and written in one step each.
+or two torrents in one, never share a file. Files are small, and each is written in one step.
 """
 
 import fcntl

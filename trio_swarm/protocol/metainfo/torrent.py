@@ -89,7 +89,7 @@ class Metainfo(Struct, frozen=True):
         after: dict[str, bencode.Encodable] = {}
         if self.web_seeds:
             after["url-list"] = self.web_seeds
-        # The keys are sorted: those before sort before `info`, and `url-list` after it.
+        # The keys are sorted: those in `before` sort before `info`, and `url-list` sorts after it.
         inner = (bencode.encode(before)[1:-1], b"4:info", self.info.raw, bencode.encode(after)[1:])
         return b"d" + b"".join(inner)
 
