@@ -70,7 +70,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_what_is_no_name_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     code, out, err = run_here("plugin", "new", name)
     assert (code, out) == (2, "")
-    assert "is no name for a strategy" in err
+    assert "is not a name for a strategy" in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
