@@ -1,7 +1,7 @@
 """trio-swarm: peer-to-peer file sharing over the BitTorrent protocol, on Trio.
 
-The names below are the public interface; each is imported when first used, so that
-`import trio_swarm` costs nothing.
+The names in `__all__` are the public interface. Each is imported at its first use, so that
+`import trio_swarm` stays fast.
 """
 
 from importlib import import_module

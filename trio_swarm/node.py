@@ -151,7 +151,7 @@ class Node:
         ConfigError (unknown scheduler, already in this node).
         """
         if scheduler is not None:  # known, or an installed package is imported for it: in a thread
-            await trio.to_thread.run_sync(self._context.strategies.offer, "scheduler", scheduler)
+            await trio.to_thread.run_sync(self._context.strategies.entry, "scheduler", scheduler)
         urls = self.trackers if trackers is None else tuple(trackers)
         target = await self._targets.find(what, urls, info_hash=info_hash)
         return await self._start(

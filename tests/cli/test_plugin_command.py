@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS
 
 from authors_pytest import QUICK, run_pytest
 from command_line import run_here
@@ -16,7 +17,6 @@ from trio_swarm.cli.lab import plugin
 from trio_swarm.cli.lab.plugin_files import MOST_LETTERS, package_files
 from trio_swarm.errors import ConfigError
 from trio_swarm.lab.testing.cards import report_card
-from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS
 from trio_swarm.schedulers.loading import AXES, Axis, load_strategies
 
 
@@ -52,9 +52,9 @@ def test_a_new_package_offers_its_strategy_and_passes_its_own_test(
     assert project["project"]["entry-points"]["trio_swarm"] == {
         "near-first": "trio_swarm_near_first"
     }
-    offer = load_strategies([package / "trio_swarm_near_first"]).offer(axis, "near-first")
-    assert offer.summary.endswith(".")
-    assert [option for option in offer.options if option.doc]
+    entry = load_strategies([package / "trio_swarm_near_first"]).entry(axis, "near-first")
+    assert entry.summary.endswith(".")
+    assert [option for option in entry.options if option.doc]
     (package / "conftest.py").write_text(QUICK)
     done = run_pytest(cwd=package, path=package)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -89,7 +89,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_what_is_no_name_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     code, out, err = run_here("plugin", "new", name)
     assert (code, out) == (2, "")
-    assert "is no name for a strategy" in err
+    assert "is not a name for a strategy" in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

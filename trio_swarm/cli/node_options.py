@@ -30,7 +30,7 @@ class NodeOptions:
     max_connections: int = 250
     """Most peers connected at once."""
     uploader: str = "spread"
-    """Strategy for what to offer, see `trio-swarm schedulers`."""
+    """Strategy for what to reveal, see `trio-swarm schedulers`."""
     choker: str = "tit-for-tat"
     """Strategy for whom to serve."""
     plugin: Words = ()
@@ -46,9 +46,9 @@ def strategy_options(
 ) -> Mapping[str, object]:
     """Return the values of `--option KEY=VALUE` flags, converted to the strategy's own types."""
     pairs = [flagged("--option", lambda text: parse_option(str(text)), each) for each in typed]
-    offer = strategies.offer(axis, name)
+    entry = strategies.entry(axis, name)
     where = f"{axis} {name!r}"
-    return convert_options(offer.options, dict(pairs), text_values=True, where=where)
+    return convert_options(entry.options, dict(pairs), text_values=True, where=where)
 
 
 def node_settings(
@@ -67,8 +67,8 @@ def node_settings(
     positive("--max-connections", node.max_connections)
     paths = plugin_paths(node.plugin)
     strategies = load_strategies(paths)
-    strategies.offer("uploader", node.uploader)
-    strategies.offer("choker", node.choker)
+    strategies.entry("uploader", node.uploader)
+    strategies.entry("choker", node.choker)
     scheduler_options = strategy_options(strategies, "scheduler", scheduler, options)
     return NodeSettings(
         listen_host=host,

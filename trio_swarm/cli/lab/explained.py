@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from trio_swarm.cli.output.text import columns, count_text, duration_text, rate_text
 from trio_swarm.recording import Header
-from trio_swarm.recording.story.explaining import Choice, Decision, Option
+from trio_swarm.recording.story.explaining import Choice, Decision, PeerOption
 from trio_swarm.recording.story.telling import Moment
 
 MOST_TOLD = 60
@@ -110,7 +110,7 @@ def _listed(items: Sequence[str]) -> str:
     return shown if len(items) <= FEW else f"{shown} and {len(items) - FEW} more"
 
 
-def _could(option: Option) -> str:
+def _could(option: PeerOption) -> str:
     rate = f"at {rate_text(option.rate)}" if option.rate >= 1 else "at a rate not yet known"
     return f"had room for {count_text(option.room, 'block')}, {option.in_flight} in flight, {rate}"
 

@@ -45,8 +45,8 @@ def read_variant(
     flag = f"--{axis}"
     name, _, inline = typed.partition(":")
     name = name.strip()
-    offer = strategies.offer(axis, name)
-    by_name = {option.name: option for option in offer.options}
+    entry = strategies.entry(axis, name)
+    by_name = {option.name: option for option in entry.options}
     where = f"{axis} {quoted(name)}"
     texts = dict(_pair("--option", each) for each in extra)
     if inline.strip():
@@ -55,7 +55,7 @@ def read_variant(
     for key, text in texts.items():
         option = by_name.get(key)
         if option is None:  # says that there is none, and which there are
-            convert_options(offer.options, {key: text}, text_values=True, where=where)
+            convert_options(entry.options, {key: text}, text_values=True, where=where)
         else:
             options[key] = _value(option, text, where)
     make = {

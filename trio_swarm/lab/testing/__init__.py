@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     )
     from trio_swarm.lab.testing.properties import ContractError
     from trio_swarm.lab.testing.random_downloads import downloads
-    from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS
+    from trio_swarm.lab.testing.standard_scenarios import STANDARD_SCENARIOS
     from trio_swarm.lab.testing.views import choke_views, swarm_views, upload_views
 
 _HOME = {
     "ContractError": "properties",
-    "STANDARD_SCENARIOS": "scenarios",
+    "STANDARD_SCENARIOS": "standard_scenarios",
     "choke_views": "views",
     "choker_contract": "contracts",
     "downloads": "random_downloads",
