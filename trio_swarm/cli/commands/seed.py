@@ -11,7 +11,6 @@ from cyclopts import Parameter
 import trio_swarm
 from trio_swarm import events
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.metainfo_files import check_place, created_event, write_new_file
 from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
     OutputOptions,
@@ -27,6 +26,7 @@ from trio_swarm.cli.output.elsewhere import (
     warning,
 )
 from trio_swarm.cli.output.json_events import Created, ReachedHereOnly
+from trio_swarm.cli.output.new_files import check_place, created_event, write_new_file
 from trio_swarm.cli.output.reporting import JsonReporter, Reporter, make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text
 from trio_swarm.cli.prompts import ask_paths, can_ask

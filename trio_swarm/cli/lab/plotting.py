@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trio_swarm.cli.metainfo_files import write_new_file
 from trio_swarm.cli.output.json_events import Written
+from trio_swarm.cli.output.new_files import write_new_file
 from trio_swarm.cli.output.reporting import JsonReporter, Reporter
 from trio_swarm.errors import ConfigError
 from trio_swarm.lab.pictures.course import Course

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from trio_swarm._version import __version__
 from trio_swarm.cli.lab.variants import Variant
-from trio_swarm.cli.metainfo_files import write_new_file
 from trio_swarm.cli.options import expanded
+from trio_swarm.cli.output.new_files import write_new_file
 from trio_swarm.errors import ConfigError
 from trio_swarm.lab.simulator import Scenario
 from trio_swarm.recording import Header

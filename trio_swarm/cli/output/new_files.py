@@ -1,4 +1,4 @@
-"""Writing .torrent files, and telling about them."""
+"""Files that a command writes for a person: never over another, unless that was asked for."""
 
 import os
 from pathlib import Path
