@@ -27,13 +27,14 @@ from trio_swarm.config.model import (
     StrategyConfig,
     TrackerConfig,
     as_strategy,
+    keys_of,
 )
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.foreign_text import error_words, quoted
 from trio_swarm.named_paths import is_there, read_whole
 from trio_swarm.schedulers.loading import Axis, load_strategies
-from trio_swarm.tracker.settings import LEAST_LEASE
+from trio_swarm.tracker.settings import LEASE_INTERVALS, LEAST_LEASE
 
 MAX_FILE_SIZE = 1024 * 1024
 """Bytes: far above any peer's file, far below what parsing could choke on."""
@@ -249,7 +250,7 @@ class _Reader:
     def table(self, struct: type[msgspec.Struct], raw: object, key: str) -> Any:
         if not isinstance(raw, dict):
             return self.fail(key, f"expected a table, got {_describe(raw)}")
-        hints = typing.get_type_hints(struct, include_extras=True)
+        hints = {name: hint for name, (hint, _key) in keys_of(struct).items()}
         before = len(self.problems)
         for name in raw:
             if name not in hints:
@@ -361,7 +362,7 @@ class _Reader:
                     f"{key}.lease",
                     f"must be at least {LEAST_LEASE * interval:g}, a tenth more than "
                     f"tracker.interval ({interval:g}), got {lease:g}: peers would be forgotten "
-                    "between heartbeats; leave it out for 2.5 intervals",
+                    f"between heartbeats; leave it out for {LEASE_INTERVALS:g} intervals",
                 )
             case ShareConfig():
                 self.shares.append((f"{key}.path", table))

@@ -8,7 +8,7 @@ import re
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.foreign_text import quoted
-from trio_swarm.protocol.addresses import Address, parse_host_port
+from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
 from trio_swarm.protocol.trackers.urls import parse_tracker_url
 
 _NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*", re.ASCII)
@@ -40,6 +40,16 @@ def parse_size(value: object) -> int:
     return _scaled(value, _BYTES_PER_UNIT, "a size such as 10MiB, 500k or 1048576")
 
 
+def write_size(size: int) -> str:
+    """Return bytes as the shortest text that `parse_size` reads as exactly so many: `32MiB`."""
+    unit = 1
+    for name in ("", "KiB", "MiB", "GiB"):
+        if not size or size % (1024 * unit):
+            return f"{size // unit}{name}"
+        unit *= 1024
+    return f"{size // unit}TiB"
+
+
 def parse_piece_length(value: object) -> int:
     """Return bytes of a piece from a size: a power of two, 16 KiB to 64 MiB."""
     length = parse_size(value)
@@ -56,6 +66,11 @@ def parse_rate(value: object) -> int | None:
             return None
     expected = f"a rate such as 10MiB, 500k/s, 20Mbit or {UNLIMITED}"
     return _scaled(value, _BYTES_PER_RATE_UNIT, expected) or None
+
+
+def write_rate(rate: int | None) -> str:
+    """Return what `parse_rate` reads as `rate` bytes/s."""
+    return UNLIMITED if rate is None else write_size(rate)
 
 
 def _scaled(value: object, factors: dict[str, float], expected: str) -> int:
@@ -89,6 +104,11 @@ def parse_listen(value: object) -> Address:
     except ConfigError as error:
         raise ConfigError(f"expected {expected}, got {quoted(value)}") from error
     return ("" if host == "*" else host), port
+
+
+def write_listen(address: Address) -> str:
+    """Return what `parse_listen` reads as `address`."""
+    return format_address(address)
 
 
 def parse_peer(value: object) -> Address:
