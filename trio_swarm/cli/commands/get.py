@@ -126,7 +126,7 @@ async def get(
     peers = [flagged("--peer", parse_peer, each) for each in peer]
     given = trackers_given(tracker)
     trackers = trackers_for(what, given, has_peers=bool(peers))
-    default = DefaultTracker(reporter, is_used=bool(trackers) and not given)
+    default = DefaultTracker(is_used=bool(trackers) and not given)
     settings = node_settings(
         node,
         trackers=trackers,

@@ -48,7 +48,7 @@ async def ls(
     reporter = make_reporter(output or OutputOptions())
     given = trackers_given(tracker)
     trackers = given or (DEFAULT_TRACKER,)
-    default = DefaultTracker(reporter, is_used=not given)
+    default = DefaultTracker(is_used=not given)
 
     async def body() -> int:
         asked = trio_swarm.search_names(trackers, pattern, on_event=reporter.event)

@@ -8,7 +8,7 @@ import trio
 
 import trio_swarm
 from trio_swarm import events
-from trio_swarm.cli.failures import FAILED, is_explained, leaves_of
+from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.fetching import (
     complete_when_room,
     fetch_when_known,
@@ -28,7 +28,7 @@ from trio_swarm.config.reading import (
     require_own_words,
     require_task,
 )
-from trio_swarm.errors import ConfigError
+from trio_swarm.errors import ConfigError, is_explained, leaves_of
 from trio_swarm.named_paths import is_file
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import DEFAULT_TRACKER
@@ -121,7 +121,7 @@ class _Peer:
         settings = node_settings_of(
             self.config,
             trackers=trackers or (DEFAULT_TRACKER,),
-            on_event=DefaultTracker(self.reporter, is_used=not trackers).after(self._on_event),
+            on_event=DefaultTracker(is_used=not trackers).after(self._on_event),
         )
         async with trio_swarm.open_node(settings) as node, trio.open_nursery() as nursery:
             nursery.start_soon(self.reporter.follow, lambda: node.torrents)

@@ -90,7 +90,7 @@ async def seed(
 
     given = trackers_given(tracker)
     trackers = given or (DEFAULT_TRACKER,)
-    default = DefaultTracker(reporter, is_used=not given)
+    default = DefaultTracker(is_used=not given)
     settings = node_settings(node, trackers=trackers, on_event=default.after(on_event))
     torrents: list[trio_swarm.Torrent] = []
     is_shared = False

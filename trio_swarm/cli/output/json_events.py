@@ -13,13 +13,15 @@ case (`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata
 (schedulers), `problem` and `config_checked` (check), `written` (init, plot, simulate --plot, plugin
 new), `demo_result` (demo), `simulated` once for each run (simulate), `recording_summary`,
 `explained_moment` and `explained_decision` (explain), `replayed` once for each run (replay),
-`promise_examined`, `strategy_compared` and `decision_timed` (plugin check), and in every command
-`error`, whose message is also the line on stderr.
+`promise_examined`, `strategy_compared` and `decision_timed` (plugin check), in every command that
+waits for others `logged` (see `trio_swarm.logs`), and in every command `error`, whose message is
+also the line on stderr.
 
 Each line begins with `event` and `time`: when it was, in seconds since 1970 (UTC), to the
 millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes,
-rates bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds
-nothing: every event is printed; `--quiet` leaves only warnings, errors and what was asked for.
+rates bytes/s, times seconds. Lines are ASCII: other characters are escaped. Every event is printed:
+`--verbose` adds only `logged` lines of severity `debug`; `--quiet` leaves warnings, errors and what
+was asked for.
 """
 
 import json
@@ -311,6 +313,16 @@ class DecisionTimed(Event, frozen=True, kw_only=True):
     strategy: str
     decision_seconds: float | None
     """None: it fails there."""
+
+
+class Logged(Event, frozen=True, kw_only=True):
+    """A log line of this program or of a library."""
+
+    severity: str
+    """`debug`, `info`, `warning`; `error` and `critical` of libraries only."""
+    logger: str
+    """Its module, such as `trio_swarm.service.waiting`."""
+    message: str
 
 
 class Failure(Event, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trio_swarm.cli.options import OutputOptions
+from trio_swarm.cli.output.journal import INFO
 from trio_swarm.cli.output.redrawing import Redrawn, size_of
 from trio_swarm.cli.output.reporting import Followed, HashingProgress, Reporter
 from trio_swarm.cli.output.streams import OutputError
@@ -67,14 +68,13 @@ class LiveReporter(Reporter):
             if self.failure is None:
                 redrawn.close()
 
-    def _write(self, text: str, stream: TextIO | None = None) -> None:
-        safe = safe_text(text)
+    def _write(self, text: str, stream: TextIO | None = None, *, priority: int = INFO) -> None:
         stream = stream or sys.stdout
         if self._redrawn is None or not stream.isatty():
-            self._write_raw(safe, stream)
+            super()._write(text, stream, priority=priority)
         elif self.failure is None:
             try:
-                self._redrawn.print_above(safe)
+                self._redrawn.print_above(safe_text(text))
             except OutputError as error:
                 self._fail(error)
 

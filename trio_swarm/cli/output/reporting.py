@@ -13,15 +13,18 @@ from typing import NoReturn, Protocol, TextIO
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.output import json_events
 from trio_swarm.cli.output.describe import describe
-from trio_swarm.cli.output.json_events import Hashing, json_line
+from trio_swarm.cli.output.journal import DEBUG, INFO, WARNING, marked
+from trio_swarm.cli.output.json_events import Hashing, Logged, json_line
 from trio_swarm.cli.output.progress_lines import aligned, progress_event, progress_line, shares_line
 from trio_swarm.cli.output.streams import OutputError
-from trio_swarm.cli.output.text import percent_text, safe_text, size_text
+from trio_swarm.cli.output.text import MESSAGE_LENGTH, percent_text, safe_text, size_text
 from trio_swarm.cli.output.tracker_news import TrackerNews
 from trio_swarm.events import Announced, Event, Listening, TrackerFailed, TrackerSilent
 from trio_swarm.foreign_text import shown
 from trio_swarm.progress import PeerProgress, Progress
 
+UNIMPORTANT = {"debug": DEBUG, "info": INFO}
+"""Levels of events and log lines that --quiet leaves out, and their priorities in the journal."""
 JSON_SECONDS = 1.0
 LINE_SECONDS = 10.0
 MOST_SHARE_LINES = 5
@@ -106,7 +109,7 @@ class Reporter:
         elif not self.quiet and (event.level == "info" or self.verbose):
             text = describe(event)
             if text:
-                self._write(text)
+                self._write(text, priority=UNIMPORTANT[event.level])
 
     def flush(self) -> None:
         """Write what was put off, if anything."""
@@ -118,7 +121,17 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """Tell a person something on stderr, even with --quiet."""
-        self._write(f"trio-swarm: {text}", sys.stderr)
+        self._write(f"trio-swarm: {text}", sys.stderr, priority=WARNING)
+
+    def logged(self, severity: str, logger: str, text: str) -> None:
+        """Tell a log line; `severity` is one of `logging`'s in lower case."""
+        text = shown(text, MESSAGE_LENGTH)
+        if logger.partition(".")[0] != "trio_swarm":
+            text = f"{logger}: {text}"
+        if severity not in UNIMPORTANT:
+            self.warn(text)
+        elif not self.quiet:
+            self._write(text, priority=UNIMPORTANT[severity])
 
     def answer(self, event: Event, text: str) -> None:
         """Print what was asked for: `event` in JSON, or `text` (lines) for people."""
@@ -171,8 +184,9 @@ class Reporter:
         self._hashing = [each for each in self._hashing if each.is_running or not each.total]
         return changed
 
-    def _write(self, text: str, stream: TextIO | None = None) -> None:
-        self._write_raw(safe_text(text), stream or sys.stdout)
+    def _write(self, text: str, stream: TextIO | None = None, *, priority: int = INFO) -> None:
+        stream = stream or sys.stdout
+        self._write_raw(marked(safe_text(text), priority, stream), stream)
 
     def _write_raw(self, line: str, stream: TextIO) -> None:
         if self.failure is not None:
@@ -224,7 +238,14 @@ class JsonReporter(Reporter):
 
     def warn(self, text: str) -> None:
         """Print the warning on stderr, where it is out of the way."""
-        self._write(f"trio-swarm: {text}", sys.stderr)
+        self._write(f"trio-swarm: {text}", sys.stderr, priority=WARNING)
+
+    def logged(self, severity: str, logger: str, text: str) -> None:
+        """Print a `logged` event; with --quiet only warnings."""
+        if not self.quiet or severity not in UNIMPORTANT:
+            text = shown(text, MESSAGE_LENGTH)
+            self._put_off.append(json_line(Logged(severity=severity, logger=logger, message=text)))
+            self.flush()
 
     def heading(self, text: str) -> None:
         """Print nothing: this is for people."""

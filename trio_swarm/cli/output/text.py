@@ -8,6 +8,9 @@ from trio_swarm.amounts import count_text as count_text  # noqa: PLC0414 - with 
 from trio_swarm.amounts import size_text as size_text  # noqa: PLC0414 - the same
 from trio_swarm.foreign_text import shown
 
+MESSAGE_LENGTH = 4_000
+"""Characters of an error or a log line; a list of torrents to choose from has some thousand."""
+
 _JOINERS_AND_SELECTORS = dict.fromkeys(map(ord, "\u200c\u200d\ufe0e\ufe0f"))
 """They change how wide the characters beside them are, in some terminals and not in others."""
 _MOST_MARKS = 3
