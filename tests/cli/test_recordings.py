@@ -12,7 +12,6 @@ import pytest
 
 from command_line import CommandLine, run_here
 from recording_samples import STORY_HEADER, file_of, told_story
-from trio_swarm.cli.commands.get import _unused
 from trio_swarm.cli.lab.explained_summary import summary_lines
 from trio_swarm.cli.output.text import size_text
 from trio_swarm.lab.pictures.course import completed, matrix
@@ -20,6 +19,7 @@ from trio_swarm.lab.pictures.from_recordings import swarm_of
 from trio_swarm.recording import Header, read_recording
 from trio_swarm.recording import records as ev
 from trio_swarm.recording.story.summary import summarize
+from trio_swarm.service.fetches import _unused
 
 LOCAL = ("--listen", "127.0.0.1:0")
 SIZE = 3_000_000

@@ -10,8 +10,8 @@ from trio_swarm.cli.output.json_events import Listed
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.cli.output.tables import widest, width_of_terminal
 from trio_swarm.cli.output.text import cell_width, cells_text, columns, size_text
-from trio_swarm.cli.resolving import names_near
 from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.service.naming import names_near
 from trio_swarm.settings import DEFAULT_TRACKER
 
 _NAME_CELLS = 80

@@ -12,12 +12,12 @@ from trio_swarm.cli.output.elsewhere import is_here_only
 from trio_swarm.cli.output.json_events import Described
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text
-from trio_swarm.cli.resolving import hash_beginning
 from trio_swarm.config.values import is_hash_prefix
 from trio_swarm.errors import NameUnknownError
 from trio_swarm.foreign_text import shown
 from trio_swarm.named_paths import is_there
 from trio_swarm.protocol.addresses import format_address
+from trio_swarm.service.naming import hash_beginning
 
 COMMENT_LENGTH = 1_000
 """Characters of a comment that a person is shown."""
