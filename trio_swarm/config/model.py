@@ -1,4 +1,4 @@
-"""What a configuration file may hold: one struct per table, with types, limits and words.
+"""The tables and keys of a configuration file: one struct per table, with types, limits and words.
 
 A file describes one whole peer: a tracker to run, shares, fetches, and how to do it. A new key is
 two edits: the setting with its default (in `trio_swarm.settings` or `trio_swarm.tracker.settings`),
@@ -39,7 +39,7 @@ from trio_swarm.tracker.settings import (
 
 PATH_PLACEHOLDER = "PATH"
 NAME_PLACEHOLDER = "NAME"
-"""What `trio-swarm init` writes to be replaced; a file that still has it is told so."""
+"""Values that `trio-swarm init` writes to be replaced; it is an error to leave them."""
 
 _NODE = NodeSettings()
 _TRACKER = TrackerSettings()
@@ -65,11 +65,11 @@ class RelativePath:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Marks a key with what the starting file says of it, and with the setting it becomes."""
+    """Marks a key with its words in the starting file, and with the setting that it sets."""
 
     comment: str
     example: object = None
-    """What the starting file shows, commented out, in place of the default."""
+    """A value that the starting file shows, commented out, in place of the default."""
     sets: str | tuple[str, str] | None = ""
     """The setting, where it has another name than the key; two of them for an address (host, port)
     or a strategy (name, options); None: the key is no setting by itself."""
@@ -92,7 +92,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1e9)]
 PieceMemory = Annotated[int, Parsed(parse_size, at_least=1024 * 1024, write=write_size)]
 PieceLength = Annotated[int, Parsed(parse_piece_length)]
 Options = dict[str, Any]
-"""What the strategy takes; checked by building the strategy with it."""
+"""Options of a strategy; checked by building the strategy with them."""
 
 
 class StrategyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -309,12 +309,18 @@ def keys_of(struct: type[Struct]) -> Mapping[str, tuple[Any, Key]]:
 
 
 def _apart(hint: Any) -> tuple[Any, Key]:
-    """Return a type and the `Key` that marks it; an empty one if none does."""
+    """Return a type and the `Key` that marks it.
+
+    A table may have its keys from settings that know no `Key`: then it is the description there.
+    """
     if typing.get_origin(hint) is not Annotated:
         return hint, Key("")
-    keys = [mark for mark in hint.__metadata__ if isinstance(mark, Key)]
     others = tuple(mark for mark in hint.__metadata__ if not isinstance(mark, Key))
     inner = hint.__origin__
+    keys = [mark for mark in hint.__metadata__ if isinstance(mark, Key)]
+    keys += [
+        Key(mark.description) for mark in others if isinstance(mark, Meta) and mark.description
+    ]
     return Annotated[(inner, *others)] if others else inner, keys[0] if keys else Key("")
 
 
