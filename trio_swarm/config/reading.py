@@ -37,7 +37,7 @@ from trio_swarm.schedulers.loading import Axis, load_strategies
 from trio_swarm.tracker.settings import LEASE_INTERVALS, LEAST_LEASE
 
 MAX_FILE_SIZE = 1024 * 1024
-"""Bytes: far above any peer's file, far below what parsing could choke on."""
+"""Bytes: far above any peer's file, far below a size that is slow to parse."""
 _NAMES = {
     "int": "a whole number",
     "float": "a number",
@@ -55,7 +55,7 @@ _Choice = tuple[Axis, StrategyConfig | str, str]
 
 
 def read_config(file: Path) -> PeerConfig:
-    """Return what `file` holds; every `Path` in it starts at the file's folder or is absolute.
+    """Return the configuration in `file`; each `Path` starts at its folder or is absolute.
 
     Raises `ConfigProblems` (a `ConfigError`) that lists everything wrong with its keys and values,
     or `ConfigError` when it cannot be read or is no TOML.
@@ -104,7 +104,7 @@ def _no_task(file: Path) -> ConfigError:
 
 
 def require_own_words(config: PeerConfig, *, file: Path) -> None:
-    """Raise `ConfigProblems` for what `trio-swarm init` wrote to be replaced and was not."""
+    """Raise `ConfigProblems` for placeholders of `trio-swarm init` that were not replaced."""
     shares = [(f"share[{index}].path", share) for index, share in enumerate(config.share)]
     fetches = [(f"fetch[{index}].what", fetch) for index, fetch in enumerate(config.fetch)]
     problems = _placeholders(shares, fetches, file)
@@ -126,7 +126,7 @@ def _placeholders(
 
 
 def find_problems(file: Path) -> Sequence[ConfigError]:
-    """Return all that is wrong with `file`, as `trio-swarm check` shows it; empty when it is good.
+    """Return all problems of `file`, as `trio-swarm check` shows them; empty when it is good.
 
     Besides what `read_config` finds: strategies and their options, plugins, and paths to share
     that are not there.
@@ -163,7 +163,7 @@ def _content(file: Path) -> bytes:
 
 
 def read_table(file: Path, struct: type[_Table]) -> _Table:
-    """Return what `file` holds as a `struct`; as `read_config`, for files of other kinds."""
+    """Return the contents of `file` as a `struct`; like `read_config`, for other kinds of files."""
     reader = _read(_content(file), file, struct)
     if reader.problems:
         raise ConfigProblems(reader.problems)
@@ -382,7 +382,7 @@ def _is_struct(hint: object) -> TypeGuard[type[msgspec.Struct]]:
 
 
 def _without_missing(value: Any) -> Any:
-    """Return `value`, and of a list those items that are right."""
+    """Return `value`, a list without the items that are wrong."""
     if not isinstance(value, tuple):
         return value
     return tuple(item for item in value if item is not _MISSING)

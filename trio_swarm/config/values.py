@@ -1,7 +1,7 @@
 """The values people type, in TOML and on the command line: sizes, rates, addresses, URLs.
 
-Every function takes what was typed and raises `ConfigError` with what would be right; the caller
-adds the file and key, or the flag.
+Each function takes a typed value and raises `ConfigError` that says which values are right; the
+caller adds the file and key, or the flag.
 """
 
 import re
@@ -27,7 +27,7 @@ _BYTES_PER_RATE_UNIT = _BYTES_PER_UNIT | {
     f"{letter}bit": 1000**power / 8 for power, letter in enumerate("kmgt", 1)
 }
 MAX_SIZE = 2**62
-"""Above any file; below what a 64-bit integer holds."""
+"""Above any file; below the limit of a 64-bit integer."""
 MAX_PIECE_LENGTH = 64 * 1024**2
 """Of torrents made here; larger pieces are read, but many clients do not read them."""
 MIN_PIECE_LENGTH = 16 * 1024
@@ -69,7 +69,7 @@ def parse_rate(value: object) -> int | None:
 
 
 def write_rate(rate: int | None) -> str:
-    """Return what `parse_rate` reads as `rate` bytes/s."""
+    """Return a text that `parse_rate` reads as `rate` bytes/s."""
     return UNLIMITED if rate is None else write_size(rate)
 
 
@@ -107,7 +107,7 @@ def parse_listen(value: object) -> Address:
 
 
 def write_listen(address: Address) -> str:
-    """Return what `parse_listen` reads as `address`."""
+    """Return a text that `parse_listen` reads as `address`."""
     return format_address(address)
 
 
