@@ -2,7 +2,8 @@
 
 A program that embeds a node gets them through `NodeSettings.on_event`; `--json` prints each as one
 line. Field names are stable: fields may be added, never renamed. Info-hashes are 40 hex digits,
-sizes bytes, rates bytes/s, times seconds.
+sizes bytes, rates bytes/s, times seconds. Free words for an operator, such as why something is
+tried again, are no events but log lines: see `trio_swarm.logs`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a node, a share and a fetch are told, with the default of every setting: its only place."""
+"""Settings of a node, a share and a fetch. The default of each setting is written here only."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -19,7 +19,7 @@ _FEW_FILES = "too few files may be open at once: allow more, as by `ulimit -n 10
 
 
 def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
-    """Print what ended the command and return its exit code; None for a bug, which is not ours.
+    """Print the error that ended the command and return its exit code; None for a bug.
 
     A group of errors is explained when each of its leaves is. Notes of an error (what to do now)
     follow it as further lines on stderr.
@@ -48,7 +48,7 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
 
 
 def complain(message: str, *, exit_code: int, as_json: bool) -> None:
-    """Print one line of what went wrong on stderr, and with `--json` as an event on stdout."""
+    """Print one line about a failure on stderr, and with `--json` an event on stdout."""
     message = message if len(message) <= MESSAGE_LENGTH else f"{message[:MESSAGE_LENGTH]}…"
     if as_json:
         try:

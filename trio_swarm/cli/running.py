@@ -26,7 +26,8 @@ async def run_until_interrupted(
     """Run `body` and return its exit code, or `interrupted()` when a signal ended it.
 
     SIGINT, SIGTERM and SIGHUP cancel the body, which announces `stopped` and saves on its way out;
-    the second of them ends the process at once. Raises what the body raises, and OutputError.
+    a second signal ends the process at once. Log lines are printed meanwhile. Raises the errors of
+    the body, and OutputError.
     """
     # All that is needed is imported: those objects stay, and need not be looked through again.
     gc.freeze()

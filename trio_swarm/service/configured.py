@@ -28,8 +28,8 @@ HashingProgress = Callable[[int, int], None]
 class ConfiguredPeer:
     """Everything that one configuration file describes, running.
 
-    `trackers` are those to use where the file names none and runs none. `on_hashing` returns, for
-    the path of a share, what to call while that is hashed.
+    `trackers` are used where the file names none and runs none. `on_hashing` returns, for the path
+    of a share, a callable for (done, total) bytes while the share is hashed.
     """
 
     def __init__(

@@ -101,7 +101,7 @@ class Fetch(Supervised):
         self._emit(event)
 
     async def _start(self) -> Torrent:
-        """Begin to fetch what is meant; raises NameUnknownError, NameAmbiguousError and others."""
+        """Begin to fetch the torrent that is meant; raises the errors of `Node.fetch`."""
         settings = self.settings
         what, asked = settings.what, self._urls or self._given
         try:
@@ -132,7 +132,7 @@ class Fetch(Supervised):
 
 
 def _unused(record: Path | None) -> Path | None:
-    """Return where to record to: after a wait for room the download is another, and begins anew."""
+    """Return the file to record to; after a wait for room a new download begins, and a new file."""
     number = 1
     path = record
     while path is not None and record is not None and is_there(path):

@@ -10,7 +10,7 @@ from trio_swarm.errors import ConfigError, NameUnknownError, TrackerError
 from trio_swarm.foreign_text import shown
 
 ADVICE_SECONDS = 3.0
-"""What is advice only is not waited for any longer."""
+"""Advice is not waited for any longer."""
 MAX_LISTED = 10
 """Matches in one message; `ls` lists all of them."""
 

@@ -11,8 +11,7 @@ RATIO_LOOK = 1.0
 async def seed_until(torrent: Torrent, *, seconds: float | None, ratio: float | None) -> str:
     """Wait until it was seeded for `seconds` or to `ratio`; return in words which limit it was.
 
-    None is no limit; with neither it never returns by itself. Returns "" where the torrent was
-    removed before, and raises what ended it.
+    None is no limit. Returns "" if the torrent was removed before; raises its error if it failed.
     """
     reached = ""
     async with trio.open_nursery() as nursery:

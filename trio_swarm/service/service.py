@@ -22,8 +22,8 @@ _One = TypeVar("_One", bound=Supervised)
 class Service:
     """Keeps shares and fetches running; made by `open_service`.
 
-    Each is a task with a cancel scope and a state of its own, so one that fails or is removed ends
-    no other. `share` and `fetch` return at once.
+    Each is a task with a cancel scope and a state of its own; its failure or removal ends no
+    other. `share` and `fetch` return at once.
     """
 
     def __init__(self, node: Node, nursery: trio.Nursery, settings: NodeSettings) -> None:
@@ -133,9 +133,9 @@ async def open_service(settings: NodeSettings) -> AsyncIterator[Service]:
 
 
 def _without_failures(on_event: Callable[[events.Event], None]) -> Callable[[events.Event], None]:
-    """Return what tells everything but failures of torrents: a full disk may be waited out.
+    """Return a function that tells every event but failures of torrents.
 
-    Whoever supervises the torrent tells that it failed.
+    A full disk may be waited out; a failure that ends a share or fetch is told by itself.
     """
 
     def tell(event: events.Event) -> None:

@@ -20,18 +20,18 @@ the disk) to `fetching`, `seeding` and `done`. Either may end as `failed` or `re
 
 
 class Supervised(ABC):
-    """What shares and fetches have in common; made and run by `Service`."""
+    """A share or a fetch, apart from its work; made and run by `Service`."""
 
     def __init__(
         self, name: str, state: State, node: Node, emit: Callable[[events.Event], None]
     ) -> None:
         self.name = name
-        """What a person called it."""
+        """The name that a person gave it."""
         self.state: State = state
         self.torrent: Torrent | None = None
         """The torrent it became; None until that is known."""
         self.error: TrioSwarmError | None = None
-        """What it failed with, or that it was removed; None while it runs, and when it is done."""
+        """Its failure, or its removal; None while it runs, and when it is done."""
         self._node = node
         self._emit = emit
         self._scope = trio.CancelScope()
@@ -45,12 +45,12 @@ class Supervised(ABC):
         return self._over.is_set()
 
     async def wait_known(self) -> Torrent:
-        """Wait until it is a torrent of the node; raises what ended it before."""
+        """Wait until it is a torrent of the node; raises `error` if it ended before."""
         await self._known.wait()
         return self._torrent_or_error()
 
     async def wait_complete(self) -> Torrent:
-        """Wait until all of it is here and offered to others; raises what ended it before."""
+        """Wait until all of it is here and offered to others; raises `error` if it ended before."""
         await self._complete.wait()
         return self._torrent_or_error()
 
@@ -64,10 +64,7 @@ class Supervised(ABC):
         await self._over.wait()
 
     async def run(self) -> None:
-        """Do all of it. A failure that says what is wrong is told, and raised only to waiters.
-
-        A bug of ours is raised.
-        """
+        """Do all its work; a failure is told, and raised to waiters only; a bug is raised."""
         try:
             with self._scope:
                 await self._keep()
@@ -83,7 +80,7 @@ class Supervised(ABC):
 
     @abstractmethod
     async def _keep(self) -> None:
-        """Bring it from its first state to its last; raises what ends it."""
+        """Bring it from its first state to its last; raises the failure that ends it."""
 
     async def _fail(self, error: Exception) -> None:
         leaves = list(leaves_of(error))

@@ -9,7 +9,7 @@ from trio_swarm.wanted import WantedHash, WantedMagnet, WantedName, WantedTorren
 
 
 def trackers_for(what: str, given: Sequence[str], *, has_peers: bool) -> tuple[str, ...]:
-    """Return the trackers to ask beside those that `what` itself names. Blocking.
+    """Return the trackers to ask beside the ones that `what` itself names. Blocking.
 
     These are the `given` ones. `DEFAULT_TRACKER` takes their place only where nothing else is known
     to begin with: no tracker, and no peer (`has_peers`: some were given). Raises MetainfoError.

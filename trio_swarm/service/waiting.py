@@ -1,4 +1,4 @@
-"""Waiting for what may still come: the name, peers that give something, room on the disk."""
+"""Waiting for a name, for peers that give something, and for room on the disk."""
 
 import math
 import shutil
@@ -39,7 +39,7 @@ ALONE_PATIENCE = 30.0
 to wait: a peer whose heartbeat was lost is back by then, and a restarted one as well."""
 
 ALONE_LEAST = 5.0
-"""Seconds of those for which there must have been no peer: one that comes and goes is none."""
+"""Of these seconds, the last ones without a peer: a peer that comes and goes counts as none."""
 
 PEERS_PATIENCE = 120.0
 """The same with peers that give nothing. Slots go round every 10 to 30 s (BEP 3, "choking"), so
@@ -84,7 +84,7 @@ class Patience(NamedTuple):
 
     @classmethod
     def of(cls, timeout: float | None, *, waits: bool) -> "Patience":
-        """Return what was asked for: so many seconds, for ever, or the default."""
+        """Return the patience of a fetch: `timeout` seconds, endless if it waits, or the usual."""
         if timeout is not None:
             return cls(timeout, timeout)
         return cls(math.inf, math.inf) if waits else cls(ALONE_PATIENCE, PEERS_PATIENCE)
@@ -141,7 +141,7 @@ async def _is_settled(torrent: Torrent, changed: trio.Event, *, within: float) -
 
 
 def _stalled(torrent: Torrent) -> str:
-    """Return what a person wants to know of a download that is given up, in one line."""
+    """Return the line about a download that is given up: why, and how much of it is kept."""
     standstill, progress = torrent.standstill(), torrent.progress()
     name = torrent.name or torrent.info_hash.hex()
     kept = ""
@@ -160,8 +160,8 @@ async def complete_when_room(
 ) -> Torrent:
     """Return the torrent once it is complete; a full disk makes it pause, not fail.
 
-    Calls `restart` when the disk has room again, and nothing that was verified is fetched again;
-    what that returns is the torrent from then on. Raises what else ends the download.
+    Calls `restart` when the disk has room again, and goes on with the torrent that it returns;
+    verified pieces are not fetched again. Raises any other error that ends the download.
     """
     delay = DISK_LOOK
     while True:

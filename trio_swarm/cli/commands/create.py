@@ -150,5 +150,5 @@ async def create(
 
 
 def _default_file(path: Path, name: str | None) -> Path:
-    """Return what is written without --out; a link's own name counts, as when it is shared."""
+    """Return the file to write without --out; a link keeps its own name, as when it is shared."""
     return Path(f"{name or Path(os.path.abspath(path)).name}.torrent")  # noqa: PTH100 - follows no link

@@ -173,9 +173,9 @@ async def get(
 
 
 def _without_failures(reporter: Reporter, *, is_json: bool) -> Callable[[events.Event], None]:
-    """Return what tells everything but what ends the command, which is told at the end.
+    """Return a function that tells every event but a failure, which is told as the command ends.
 
-    Programs get what ended the torrent as well, if there was one.
+    Programs get the failure of a torrent as an event as well.
     """
 
     def on_event(event: events.Event) -> None:
@@ -199,7 +199,7 @@ def _new_file(record: Path | None) -> Path | None:
 
 
 async def _ask_what(output: OutputOptions) -> str:
-    """Return what a person at the terminal wants; ConfigError if there is none, or nothing."""
+    """Ask a person at the terminal what to fetch; ConfigError without a person or an answer."""
     if can_ask(output):
         question = "What to fetch: a name, a .torrent file, a magnet link or an info-hash? "
         what = ((await ask_line(question)) or "").strip().strip("'\"")
@@ -209,7 +209,7 @@ async def _ask_what(output: OutputOptions) -> str:
 
 
 def _kept(torrent: trio_swarm.Torrent | None, folder: Path) -> str:
-    """Return what a person who stopped a download should know."""
+    """Return the line for a person who stopped a download: how much is kept, and how to go on."""
     again = f"the same command goes on: {shlex.join(['trio-swarm', *sys.argv[1:]])}"
     progress = torrent.progress() if torrent is not None else None
     if torrent is None or progress is None or not progress.have or progress.state == "checking":

@@ -18,7 +18,7 @@ _NAME_CELLS = 80
 """Of a name in the table; longer ones are cut there, and whole in --json."""
 
 _LEAST_NAME_CELLS = 20
-"""Of a name where the terminal has no room for more: what is less tells none from another."""
+"""Of a name where the terminal has no room for more: shorter ones would look alike."""
 
 _SHORT_HASH = 12
 """Digits of an info-hash where the terminal has no room for 40."""
@@ -62,7 +62,7 @@ async def ls(
 
 
 async def _nothing(pattern: str, trackers: Sequence[str]) -> str:
-    """Return what to say where no name matches; with the names that nearly do."""
+    """Return the line for a pattern that no name matches; it tells names that nearly do."""
     if pattern == "*":
         return f"nothing is shared at {' or '.join(trackers)}"
     near = await names_near(pattern.replace("*", ""), trackers)

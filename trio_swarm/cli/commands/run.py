@@ -25,9 +25,9 @@ something failed. A fetch waits without end and goes on at the next start: it is
 async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
     """Run what a configuration file describes: a tracker, shares and fetches, all at once.
 
-    One that fails does not end the others. Runs until stopped, or until everything has ended; the
-    exit code is 1 if anything failed, or was still being hashed. A fetch that was not complete goes
-    on at the next start. The file is never written to.
+    A share or fetch that fails ends no other. Runs until stopped, or until everything has ended;
+    the exit code is 1 if anything failed, or was still being hashed. A fetch that was not complete
+    goes on at the next start. The file is never written to.
 
     Parameters
     ----------

@@ -133,7 +133,7 @@ async def seed(
 
 
 def _check_places(paths: Sequence[Path], torrent_out: Path | None) -> None:
-    """Raise StorageError for what would fail after hours of hashing."""
+    """Raise StorageError for a path that would fail only after hours of hashing."""
     for path in paths:
         require_there(path)
     if torrent_out is not None:
@@ -154,7 +154,7 @@ def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) 
 def _tell_share(
     reporter: Reporter, event: events.Sharing, trackers: Sequence[str], address: str | None
 ) -> None:
-    """Print what a person needs to fetch the share from somewhere else."""
+    """Print the lines a person needs to fetch the share on another machine."""
     has_names = any(map(supports_names, trackers))
     what = (_typeable(event.share_name) if has_names else None) or event.info_hash
     urls = [url_elsewhere(url, address) or "udp://HOST:6969" for url in trackers]

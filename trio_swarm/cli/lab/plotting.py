@@ -1,4 +1,4 @@
-"""Pictures as files: what `--plot` and `trio-swarm plot` write, and what terminals can show."""
+"""Pictures as files, as `--plot` and `trio-swarm plot` write them, and as lines in a terminal."""
 
 import os
 import sys

@@ -157,7 +157,7 @@ def _find(loaded: Strategies, name: str, axis: Axis | None) -> Offer:
 
 
 def _factory(loaded: Strategies, offer: Offer, given: Words) -> Callable[[], Any]:
-    """Return what makes the strategy with its options; ConfigError if it cannot be made."""
+    """Return a function that makes the strategy with its options; ConfigError if that fails."""
     options = strategy_options(loaded, offer.axis, offer.name, given)
     make = {"scheduler": loaded.scheduler, "uploader": loaded.uploader, "choker": loaded.choker}
     make[offer.axis](offer.name, options)

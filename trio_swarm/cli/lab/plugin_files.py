@@ -25,7 +25,7 @@ _TAKEN = frozenset(
         *("UploaderFactory", "UploadPeerView", "UploadRequest", "UploadView"),
     }
 )
-"""What the modules below import."""
+"""The imports of the modules below."""
 
 
 def package_files(axis: Axis, name: str) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ ADVICE_ANSWERED = (
     f"no tracker was named, so it was the one of this machine ({DEFAULT_TRACKER}) that was asked: "
     "name another with --tracker udp://HOST:6969 or TRIO_SWARM_TRACKER"
 )
-"""The same where that tracker is there, and knows nothing of what was asked."""
+"""The same where that tracker answered, and does not know the name."""
 
 
 class DefaultTracker:

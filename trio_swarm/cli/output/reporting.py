@@ -32,7 +32,7 @@ MOST_SHARE_LINES = 5
 
 
 class Followed(Protocol):
-    """What a reporter needs of a torrent; `trio_swarm.Torrent` is one."""
+    """The part of a torrent that a reporter reads; `trio_swarm.Torrent` has it."""
 
     @property
     def info_hash(self) -> bytes:
@@ -54,7 +54,7 @@ class Followed(Protocol):
 
 
 class HashingProgress:
-    """How far the hashing of one path is; called from whatever thread hashes."""
+    """How far the hashing of one path is; called from the thread that hashes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,7 +73,7 @@ class HashingProgress:
 
 
 class Reporter:
-    """What all three have in common; itself the one that prints plain lines now and then.
+    """Prints plain lines now and then; the base of the two others.
 
     Trio is imported only where something waits: `simulate` and others do not, and it takes a tenth
     of a second and six MiB.
@@ -112,7 +112,7 @@ class Reporter:
                 self._write(text, priority=UNIMPORTANT[event.level])
 
     def flush(self) -> None:
-        """Write what was put off, if anything."""
+        """Write the lines that were put off, if there are any."""
 
     def say(self, text: str) -> None:
         """Tell a person something that only helps; programs and --quiet do not get it."""
@@ -134,7 +134,7 @@ class Reporter:
             self._write(text, priority=UNIMPORTANT[severity])
 
     def answer(self, event: Event, text: str) -> None:
-        """Print what was asked for: `event` in JSON, or `text` (lines) for people."""
+        """Print an answer: `event` in JSON, or `text` (lines) for people."""
         del event
         for line in text.splitlines():
             self._write(line)
@@ -144,7 +144,7 @@ class Reporter:
         self._write(text)
 
     def hashing(self, path: Path) -> HashingProgress:
-        """Return what to call with (done, total) while `path` is hashed; `follow` shows it."""
+        """Return a callable for (done, total) while `path` is hashed; `follow` shows it."""
         progress = HashingProgress(path)
         self._hashing.append(progress)
         return progress
@@ -197,7 +197,7 @@ class Reporter:
             self._fail(error)
 
     def _fail(self, error: OutputError) -> None:
-        """Take note that output is over; what runs is stopped, or `error` raised."""
+        """Note that output is over; stop the command, or raise `error`."""
         self.failure = error
         if self.stop is None:
             raise error
