@@ -1,7 +1,7 @@
 """Each default is written once, beside its setting, and each key of a file becomes a setting."""
 
 import ast
-import dataclasses
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +31,7 @@ WHERE_DEFAULTS_ARE_USED = ("cli/commands", "cli", "config", "service")
 
 def names_of_settings() -> set[str]:
     """Return what settings are called, there and as keys of a file."""
-    names = {each.name for kind in SETTINGS for each in dataclasses.fields(kind)}
+    names = {name for kind in SETTINGS for name in inspect.signature(kind).parameters}
     tables = (PeerConfig, TrackerConfig, ShareConfig, FetchConfig)
     for table in tables:
         names |= {name for name, (_, key) in keys_of(table).items() if key.sets is not None}
@@ -91,7 +91,7 @@ def test_numbers_and_words_of_defaults_are_not_written_a_second_time() -> None:
 def test_every_key_becomes_a_setting_and_every_setting_of_a_node_has_a_key() -> None:
     of_a_node = settings_in(PeerConfig())
     assert NodeSettings(**of_a_node) == NodeSettings()
-    every = {each.name for each in dataclasses.fields(NodeSettings)}
+    every = set(inspect.signature(NodeSettings).parameters)
     assert every - of_a_node.keys() == {"on_event"}
     assert TrackerSettings(**settings_in(TrackerConfig())).check() is None
     settings_of_share = settings_in(ShareConfig(path=Path("a")))

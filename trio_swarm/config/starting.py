@@ -6,12 +6,13 @@ values are those of `model.py`.
 
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import tomli_w
+from msgspec.structs import FieldInfo
 
 from trio_swarm.config.model import (
     NAME_PLACEHOLDER,
@@ -65,13 +66,19 @@ def _tables(role: Role) -> Iterator[str]:
 
 def _table(heading: str, comment: str, struct: type[msgspec.Struct], *, is_example: bool) -> str:
     parts = [_text(heading, comment, is_example=is_example)]
-    for info in msgspec.structs.fields(struct):
+    for info in sorted(msgspec.structs.fields(struct), key=_own_first(struct)):
         hint, key = keys_of(struct)[info.name]
         value = _PLACEHOLDERS.get(info.name) if info.required else _written(info.default, hint)
         shown = value if key.example is None else key.example
         is_commented = is_example or key.example is not None
         parts.append(_text(_pair(info.name, shown), key.comment, is_example=is_commented))
     return "".join(parts)
+
+
+def _own_first(struct: type[msgspec.Struct]) -> Callable[[FieldInfo], int]:
+    """Return an order: the keys that a table names itself come before the ones it inherits."""
+    own = list(struct.__annotations__)
+    return lambda info: own.index(info.name) if info.name in own else len(own)
 
 
 def _strategy(axis: str, key: Key) -> Iterator[str]:
