@@ -40,7 +40,7 @@ class OutputOptions:
     quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"))] = False
     """Print only warnings, errors and what was asked for."""
     verbose: Annotated[Flag, Parameter(name=("--verbose", "-v"))] = False
-    """Print everything that happens, peers coming and going included."""
+    """Print everything: peers that come and go, and each step of waiting, too."""
 
 
 def flagged(flag: str, parse: Callable[[object], _Value], value: object) -> _Value:
