@@ -26,3 +26,10 @@ def count_text(count: int, noun: str) -> str:
         return f"1 {noun}"
     many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
     return f"{count:,} {many}"
+
+
+def percent_text(part: float, whole: float) -> str:
+    """Return `37 %`, and never `100 %` before all is there."""
+    if whole <= 0:
+        return "0 %"
+    return "100 %" if part >= whole else f"{min(99.0, int(1000 * part / whole) / 10):g} %"

@@ -5,7 +5,7 @@ datagram. `LocalProtocolError` is a bug of ours and is never caught. Every other
 line for a person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -159,3 +159,20 @@ class NameAmbiguousError(TrioSwarmError):
         )
         self.name = name
         self.info_hashes = tuple(info_hashes)
+
+
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in a group and in the groups in it; an error that is no group is itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from leaves_of(each)
+    else:
+        yield error
+
+
+def is_explained(error: BaseException) -> bool:
+    """Whether `error`, or everything in a group, says in one line what is wrong; a bug does not."""
+    return all(
+        isinstance(leaf, TrioSwarmError) and not isinstance(leaf, LocalProtocolError)
+        for leaf in leaves_of(error)
+    )

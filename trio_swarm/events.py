@@ -2,7 +2,8 @@
 
 A program that embeds a node receives them through `NodeSettings.on_event`; `--json` prints each one
 as a line. Field names are stable: a field may be added, but none is renamed. Info-hashes are 40 hex
-digits, sizes are bytes, rates bytes per second, times seconds.
+digits, sizes are bytes, rates bytes per second, times seconds. Free words for an operator, such as
+why something is tried again, are not events but log lines: see `trio_swarm.logs`.
 """
 
 import re

@@ -13,13 +13,13 @@ import pytest
 from command_line import CommandLine, run_here
 from commands_at_work import LOCAL, seeding
 from recording_samples import STORY_HEADER, file_of, told_story
-from trio_swarm.cli.commands.get import _unused
 from trio_swarm.cli.lab.explained_summary import summary_lines
 from trio_swarm.cli.output.text import size_text
 from trio_swarm.lab.pictures.course import completed, matrix
 from trio_swarm.lab.pictures.from_recordings import swarm_of
 from trio_swarm.recording import Header, read_recording, records
 from trio_swarm.recording.story.summary import summarize
+from trio_swarm.service.fetches import _unused
 
 SIZE = 3_000_000
 

@@ -14,6 +14,7 @@ from trio_swarm.schedulers.options import convert_options
 from trio_swarm.settings import NodeSettings
 
 NODE = Group("Node", sort_key=20)
+_DEFAULT = NodeSettings()
 
 
 @Parameter(name="*", group=NODE)
@@ -27,11 +28,11 @@ class NodeOptions:
     """Most bytes/s to send in all: 10MiB, 500k, 20Mbit."""
     download_limit: str | None = None
     """Most bytes/s to receive in all."""
-    max_connections: int = 250
+    max_connections: int = _DEFAULT.max_connections
     """Most peers connected at once."""
-    uploader: str = "spread"
+    uploader: str = _DEFAULT.uploader
     """Strategy for what to reveal, see `trio-swarm schedulers`."""
-    choker: str = "tit-for-tat"
+    choker: str = _DEFAULT.choker
     """Strategy for whom to serve."""
     plugin: Words = ()
     """A Python file or folder with strategies of your own."""
@@ -56,7 +57,7 @@ def node_settings(
     *,
     trackers: Sequence[str],
     on_event: Callable[[Event], None],
-    scheduler: str = "rarest-first",
+    scheduler: str = _DEFAULT.scheduler,
     options: Sequence[str] = (),
 ) -> NodeSettings:
     """Return the settings that the flags of `get` or `seed` ask for.

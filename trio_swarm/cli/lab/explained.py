@@ -1,4 +1,4 @@
-"""What a recording tells of pieces, peers and decisions, in plain words."""
+"""Pieces, peers and decisions of a recording, in plain words."""
 
 from collections.abc import Iterator, Sequence
 
@@ -158,7 +158,7 @@ def _happening(moment: Moment, *, is_piece: bool) -> str:  # noqa: PLR0911, PLR0
 
 
 def decision_lines(decision: Decision, header: Header) -> Iterator[str]:
-    """Yield the lines that tell what was decided at one time, and a table of what was asked."""
+    """Yield the lines about one decision, and a table of its requests."""
     took = f", in {decision.took * 1e6:.0f} µs" if decision.took else ""
     asked = count_text(len(decision.choices), "request")
     yield f"{_time(decision.at)}  {_who(decision, header)} made {asked}{took}"

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trio_swarm.cli.lab.plugin_files import package_files, package_name
-from trio_swarm.cli.metainfo_files import write_new_file
 from trio_swarm.cli.node_options import strategy_options
 from trio_swarm.cli.options import (
     MOST_SEEDS,
@@ -27,6 +26,7 @@ from trio_swarm.cli.output.json_events import (
     StrategyCompared,
     Written,
 )
+from trio_swarm.cli.output.new_files import write_new_file
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.cli.output.tables import width_of_terminal, wrapped
 from trio_swarm.cli.output.text import count_text
@@ -157,7 +157,7 @@ def _find(loaded: Strategies, name: str, axis: Axis | None) -> StrategyEntry:
 
 
 def _factory(loaded: Strategies, entry: StrategyEntry, given: Words) -> Callable[[], Any]:
-    """Return what makes the strategy with its options; ConfigError if it cannot be made."""
+    """Return a function that makes the strategy with its options; ConfigError if that fails."""
     options = strategy_options(loaded, entry.axis, entry.name, given)
     make = {"scheduler": loaded.scheduler, "uploader": loaded.uploader, "choker": loaded.choker}
     make[entry.axis](entry.name, options)

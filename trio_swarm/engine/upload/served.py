@@ -1,7 +1,7 @@
-"""One connected peer as it is served: what was revealed to it, what it is owed, whether it is unchoked.
+"""One connected peer as it is served: what was revealed to it, what it asked for, who is unchoked.
 
-`Uploads` decides what to reveal and whom to unchoke, by the strategies; the peer's conversation tells
-it, and takes in what the peer asks for.
+`Uploads` decides what to reveal and whom to unchoke, by the strategies. The peer's conversation
+tells it, and takes in what it asks for.
 """
 
 from typing import Final
