@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_swarm.engine.conversation import REFUSED_LIMIT, REQUEST_QUEUE, UNREQUESTED_LIMIT
+from trio_swarm.engine.conversation import (
+    LOSS_WEIGHT,
+    LOSSES_TOLD,
+    REFUSED_LIMIT,
+    REQUEST_QUEUE,
+    UNREQUESTED_LIMIT,
+)
 from trio_swarm.engine.download.ledger import BlockOutcome
 from trio_swarm.engine.lengths import BLOCK_LENGTH, BlockRun
 from trio_swarm.engine.messages import (
@@ -19,6 +25,7 @@ from trio_swarm.engine.messages import (
     CHOKE,
     HAVE,
     INTEREST,
+    LOST,
     PIECES,
     REJECT,
 )
@@ -52,13 +59,14 @@ def block(piece: int, number: int = 0) -> UploadRequest:
     manners=st.fixed_dictionaries(
         {
             "fast": st.booleans(),
+            "hears_losses": st.booleans(),
             "max_request": st.sampled_from([BLOCK_LENGTH, 2 * BLOCK_LENGTH, PIECE]),
             "allowed_fast": st.integers(0, EVERY),
         }
     ),
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["settle", "deliver", "choke", "unchoke", "wait", "drop"]),
+            st.sampled_from(["settle", "deliver", "choke", "unchoke", "wait", "drop", "lose"]),
             st.integers(0, 1),
             st.integers(1, 8),
         ),
@@ -82,6 +90,9 @@ def test_two_that_talk_are_both_complete_in_the_end_whatever_order_things_happen
         elif step == "drop":
             # What others changed is taken back, and is right again soon.
             end.conversation.drop_requests(1 << amount % COUNT)
+        elif step == "lose":
+            # Of what both have, or nobody might have it any more.
+            both.lose(index, both.ends[1 - index].side.ledger.have & 1 << amount % COUNT)
         elif end.conversation.should_unchoke != (step == "unchoke"):
             end.conversation.decide_choke(unchoke=step == "unchoke", now=both.now)
             end.side.wake(end.conversation)
@@ -95,7 +106,8 @@ def test_two_that_talk_are_both_complete_in_the_end_whatever_order_things_happen
         # Nothing is asked of an end that lacks it or serves nothing, and nothing is told twice.
         assert sum(kind == PIECES for kind, _ in end.all_said) <= 1
         told = [content for kind, content in end.all_said if kind in {PIECES, HAVE}]
-        assert sum(told) == conversation.told
+        lost = [content for kind, content in end.all_said if kind == LOST]
+        assert sum(told) - sum(lost) == conversation.told
 
 
 def test_a_seeder_is_asked_once_for_each_block_and_each_is_sent_once() -> None:
@@ -302,3 +314,126 @@ def test_a_choke_with_fast_leaves_what_was_asked_and_gives_back_what_was_not() -
     (run, *_) = ledger.lengths.runs(piece, blocks)
     assert leecher.conversation.heard_reject(*run, both.now) == 0
     assert leecher.conversation.heard_reject(*run, both.now) == 1
+
+
+# --- what is lost (BEP 54) -----------------------------------------------------------------------
+
+
+def test_a_lost_piece_is_taken_back_once_and_told_again_when_it_is_back() -> None:
+    both, seeder, _ = seeder_and_leecher(hears_losses=True)
+    both.run(0.05)
+    seeder.all_said.clear()
+    both.lose(0, 0b101)
+    both.settle(0)
+    both.settle(0)
+    assert [content for kind, content in seeder.all_said if kind == LOST] == [0b101]
+    assert seeder.conversation.told == EVERY & ~0b101
+    seeder.side.ledger.regain(0b101)
+    seeder.all_said.clear()
+    seeder.speak(both.now)
+    assert [content for kind, content in seeder.all_said if kind == HAVE] == [0b101]
+
+
+def test_who_does_not_listen_to_it_is_told_of_no_loss() -> None:
+    both, seeder, _ = seeder_and_leecher()
+    both.run(0.05)
+    both.lose(0, 0b1)
+    both.settle(0)
+    assert LOST not in kinds(seeder)
+    assert seeder.conversation.told == EVERY
+    assert not seeder.conversation.will_tell_losses
+
+
+def test_a_piece_that_was_never_told_is_not_taken_back() -> None:
+    both, seeder, _ = seeder_and_leecher(hears_losses=True)
+    seeder.side.ledger.lose(0b1)
+    both.run(0.05)
+    assert LOST not in kinds(seeder)
+
+
+def test_who_loses_more_than_a_few_pieces_tells_of_none() -> None:
+    both = TwoEnds(LOSSES_TOLD + 1, (full_set(LOSSES_TOLD + 1), 0), hears_losses=True)
+    seeder = both.ends[0]
+    both.run(0.05)
+    seeder.conversation.told = full_set(LOSSES_TOLD + 1)
+    both.lose(0, full_set(LOSSES_TOLD + 1))
+    both.settle(0)
+    assert LOST not in kinds(seeder)
+    assert not seeder.conversation.will_tell_losses
+    seeder.side.ledger.regain(0b1)
+    seeder.speak(both.now)
+    assert seeder.all_said[-1] == (LOST, full_set(LOSSES_TOLD + 1) & ~0b1)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_requests_for_a_lost_piece_are_rejected_and_without_fast_dropped(*, fast: bool) -> None:
+    """BEP 54, "Sender operation"."""
+    both, seeder, leecher = seeder_and_leecher(hears_losses=True, fast=fast)
+    both.run(0.05)
+    seeder.conversation.peer_interested = True
+    seeder.conversation.am_choking = False
+    seeder.conversation.upload_queue = dict.fromkeys([block(0), block(1), block(0, 1)])
+    seeder.conversation.drop_requests(0b1)
+    assert list(seeder.conversation.upload_queue) == [block(1)]
+    rejected = [content for kind, content in seeder.conversation.take_answers() if kind == REJECT]
+    assert rejected == ([block(0), block(0, 1)] if fast else [])
+    del leecher
+
+
+def test_what_was_asked_of_a_piece_that_the_other_end_lost_is_given_back() -> None:
+    """BEP 54, "Receiver operation"; a block or reject that is on its way is no fault."""
+    both, leecher = asking()
+    conversation, ledger = leecher.conversation, leecher.side.ledger
+    source = conversation.source
+    pieces = {ask.piece for ask in source.asks}
+    lost = min(pieces)
+    last = 3 * BLOCK_LENGTH
+    conversation.grant(BlockRun(lost, last, BLOCK_LENGTH))
+    charged = conversation.heard_losses(1 << lost, both.now)
+    assert charged > 1
+    assert not source.pieces >> lost & 1
+    assert lost not in {ask.piece for ask in source.asks}
+    assert conversation.grants is None
+    leecher.side.settle(both.now)
+    leecher.all_said.clear()
+    leecher.speak(both.now)
+    assert lost not in {content[0] for kind, content in leecher.all_said if kind == ASK}
+    assert conversation.heard_losses(1 << lost, both.now) == 1
+    assert ledger.rejected(conversation.key, lost, 0, BLOCK_LENGTH, both.now)
+
+
+def test_interest_ends_with_the_only_piece_and_begins_with_the_next_have() -> None:
+    both = TwoEnds(COUNT, (0b1, 0), hears_losses=True)
+    leecher = both.ends[1]
+    both.run(0.02)
+    assert leecher.conversation.am_interested
+    leecher.conversation.heard_losses(0b1, both.now)
+    leecher.speak(both.now)
+    assert not leecher.conversation.am_interested
+    assert leecher.conversation.heard_haves(0b1) == 0
+    leecher.speak(both.now)
+    assert leecher.conversation.am_interested
+
+
+def test_a_seeder_that_takes_a_piece_back_is_one_no_longer() -> None:
+    both, _, leecher = seeder_and_leecher()
+    conversation = leecher.conversation
+    conversation.heard_pieces(EVERY, both.now)
+    assert conversation.wants_nothing
+    conversation.heard_losses(0b1, both.now)
+    assert not conversation.wants_nothing
+    conversation.heard_haves(0b1)
+    assert conversation.wants_nothing
+
+
+def test_who_has_and_has_not_in_turns_is_ended() -> None:
+    both, _, leecher = seeder_and_leecher()
+    conversation = leecher.conversation
+    conversation.heard_pieces(EVERY, both.now)
+    charged = 0
+    for _ in range(1000):
+        charged += conversation.heard_losses(0b1, both.now) + conversation.heard_haves(0b1)
+    assert charged == 1000 * LOSS_WEIGHT
+    conversation.charge(charged, both.now)
+    with pytest.raises(IdleTalkError):
+        conversation.charge(charged, both.now)

@@ -116,6 +116,7 @@ class TwoEnds:
         haves: tuple[PieceSet, PieceSet],
         *,
         fast: bool = True,
+        hears_losses: bool = False,
         max_request: int = BLOCK_LENGTH,
         allowed_fast: PieceSet = 0,
     ) -> None:
@@ -124,6 +125,7 @@ class TwoEnds:
             self._end,
             count,
             fast=fast,
+            hears_losses=hears_losses,
             max_request=max_request,
             allowed_fast=allowed_fast if fast else 0,
         )
@@ -140,6 +142,14 @@ class TwoEnds:
         said = self.ends[index].said
         for _ in range(min(count, len(said))):
             self.ends[1 - index].hear(said.popleft(), self.now)
+
+    def lose(self, index: int, pieces: PieceSet) -> None:
+        """Have one end find that it has some pieces no longer."""
+        end = self.ends[index]
+        end.side.ledger.lose(pieces & end.side.ledger.have)
+        end.side.replan()
+        end.conversation.drop_requests(pieces)
+        end.side.wake(end.conversation)
 
     def settle(self, index: int) -> None:
         """Have one end decide and speak."""

@@ -16,10 +16,11 @@ import trio
 from local_swarm import HOST, make_file, node, tracker
 from trio_swarm import share_plans
 from trio_swarm.announcing.announcer import Announcer
+from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.download.ledger import Ledger
-from trio_swarm.peer import connection, dialing, disk, saying
+from trio_swarm.engine.upload.uploads import Uploads
+from trio_swarm.peer import connection, dialing, disk
 from trio_swarm.peer.connection import PeerConnection
-from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.trackers import Trackers
@@ -47,14 +48,14 @@ PLACES: dict[str, tuple[object, str, Callable[..., Any]]] = {
     "reading from a peer": (PeerConnection, "_read", fail_later),
     "taking a peer's message": (connection, "hear", fail),
     "writing to a peer": (PeerConnection, "_write", fail_later),
-    "what to say to a peer": (saying, "put_out", fail),
-    "serving a peer": (PeerConnection, "_serve", fail),
+    "what to say to a peer": (Conversation, "speak", fail),
+    "serving a peer": (Uploads, "order", fail),
     "dialling": (dialing, "connect", fail_later),
     "hearing who dials": (accepting, "answer_handshake", fail_later),
     "hearing who was dialled": (dialing, "open_handshake", fail_later),
     "keeping house": (PeerSet, "_keep_house", fail_later),
     "losing a peer": (Torrent, "peer_left", fail),
-    "choking": (PeerExchange, "choke", fail),
+    "choking": (Uploads, "choke", fail),
     "planning": (Ledger, "plan", fail),
     "taking a block": (Ledger, "received", fail),
     "recording a piece": (Ledger, "verified", fail),

@@ -34,6 +34,7 @@ from trio_swarm.engine.messages import (
     CHOKE,
     HAVE,
     INTEREST,
+    LOST,
     PIECES,
     REJECT,
     SUGGEST,
@@ -60,6 +61,13 @@ REPLACED_WEIGHT: Final = 64
 """What a piece set is charged that lacks pieces of the one before, in messages of no use:
 everything that was asked is looked at again. One that only adds pieces, as aria2 sends them, is
 free while each KiB adds one."""
+
+LOSS_WEIGHT: Final = 4
+"""The same for a piece that the other end takes back (BEP 54): what was asked of it is looked at
+again, and the next HAVE of it is news. With 4,096 in hand it may take back a thousand at once."""
+
+LOSSES_TOLD: Final = 512
+"""Pieces that we take back at once. Who loses more had better come again and tell what is left."""
 
 UNREQUESTED_LIMIT: Final = 256
 """Blocks nobody asked for that are taken from a peer, 4 MiB: those it was asked once and need not
@@ -136,6 +144,7 @@ class Conversation(Served):
         "am_interested",
         "cancels",
         "grants",
+        "hears_losses",
         "is_open",
         "is_queue_unordered",
         "is_told_any",
@@ -159,6 +168,7 @@ class Conversation(Served):
         allowed_fast: PieceSet = 0,
         wants_nothing: bool = False,
         is_told_any: bool = False,
+        hears_losses: bool = False,
         max_request: int = BLOCK_LENGTH,
         talk: IdleTalk | None = None,
     ) -> None:
@@ -170,6 +180,8 @@ class Conversation(Served):
         """It was told that we want something of it."""
         self.is_told_any = is_told_any
         """It was told which pieces we have, or that there are none."""
+        self.hears_losses = hears_losses
+        """It wants to be told of pieces that we have no longer (BEP 54)."""
         self._allowed_untold = allowed_fast != 0
         self._only_uploads = wants_nothing
         self.is_queue_unordered = False
@@ -265,6 +277,8 @@ class Conversation(Served):
         self._refused = 0
         messages = self.take_answers()
         have = ledger.have
+        if self.hears_losses:
+            self._tell_losses(have, messages)
         if have & ~self.told or self.to_suggest or self._allowed_untold or not self.is_told_any:
             self._tell_pieces(have, messages, now)
         interested = torrent.is_fetching and self.source.pieces & ledger.wanted != 0
@@ -289,6 +303,22 @@ class Conversation(Served):
                 else:
                     self._ask(run, messages)
         return messages
+
+    @property
+    def will_tell_losses(self) -> bool:
+        """Whether `speak` takes back what the other end was told of and we have no longer."""
+        lost = self.told & ~self.torrent.ledger.have
+        return self.hears_losses and lost.bit_count() <= LOSSES_TOLD
+
+    def _tell_losses(self, have: PieceSet, messages: list[Message]) -> None:
+        lost = self.told & ~have
+        if lost and self.will_tell_losses:
+            self.told ^= lost
+            self.suggested &= ~lost
+            messages.append((LOST, lost))
+            if self._talk is not None:
+                # Each may end its interest, and the HAVE that comes later may make it interested.
+                self._talk.earned += 2 * lost.bit_count()
 
     def _tell_pieces(self, have: PieceSet, messages: list[Message], now: float) -> None:
         if not self.is_told_any:
@@ -351,7 +381,8 @@ class Conversation(Served):
         messages.append((ASK, (piece, begin, length, size)))
 
     def drop_requests(self, pieces: PieceSet) -> None:
-        """Serve nothing of some pieces, which we have no longer."""
+        """Serve and suggest nothing of some pieces, which we have no longer."""
+        self.to_suggest &= ~pieces
         for request in list(self.upload_queue):
             if pieces >> request.piece & 1:
                 self._take_back(request)
@@ -428,6 +459,8 @@ class Conversation(Served):
             charged = self.heard_allowed(content)
         elif kind == SUGGEST:
             charged = self.heard_suggested(content)
+        elif kind == LOST:
+            charged = self.heard_losses(content, now)
         elif kind == ASK:
             piece, begin, length, size = content
             end = begin + length
@@ -542,14 +575,26 @@ class Conversation(Served):
         weight = 1 + (ledger.lengths.piece_count >> 13)
         if pieces == before:
             return weight
-        ledger.set_pieces(self.key, pieces)
         lost = before & ~pieces
         if lost:
             # What it lacks now must not be asked of it.
             self._withdraw_grants(now)
+        ledger.set_pieces(self.key, pieces)
         self._review_wants()
         self.torrent.pieces_changed(self)
         return weight + REPLACED_WEIGHT if lost else max(0, weight - (pieces ^ before).bit_count())
+
+    def heard_losses(self, pieces: PieceSet, now: float) -> int:
+        """Take in which pieces the other end has no longer (BEP 54); each is charged."""
+        charged = pieces.bit_count()
+        lost = pieces & self.source.pieces
+        if lost:
+            self._withdraw_grants(now)
+            self.torrent.ledger.take_back(self.key, lost)
+            self._review_wants()
+            self.torrent.pieces_changed(self)
+            charged += (LOSS_WEIGHT - 1) * lost.bit_count()
+        return charged
 
     def heard_reject(self, piece: int, begin: int, length: int, now: float) -> int:
         """Take in that a request will not be answered (BEP 6)."""
@@ -600,6 +645,10 @@ class Conversation(Served):
 
     def _review_wants(self) -> None:
         self.wants_nothing = self._only_uploads or self.source.pieces == self.torrent.every
+
+    def tell_losses(self, heard: bool) -> None:  # noqa: FBT001  the fact itself
+        """Tell it, or do not, of pieces that we have no longer (BEP 54)."""
+        self.hears_losses = heard
 
     def accept_requests_of(self, most: int) -> None:
         """Ask for up to so many bytes at once from now on."""

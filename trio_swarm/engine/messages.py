@@ -30,6 +30,8 @@ ALLOWED: Final = 7
 """Pieces that it serves even while it chokes (BEP 6): a piece set."""
 SUGGEST: Final = 8
 """Pieces that it would like the other to fetch (BEP 6): a piece set."""
+LOST: Final = 9
+"""Pieces that it had, and has no longer (BEP 54): a piece set. Said to whoever listens to that."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -5,6 +5,7 @@ writing task, whenever it is woken, has it speak, and sends that. Before the tor
 known and its files are open there is none: then only extended messages are exchanged (BEP 9, 10).
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.idle_talk import IdleTalk
 from trio_swarm.engine.known_peers.crowding import host_of
 from trio_swarm.engine.lengths import BLOCK_LENGTH
+from trio_swarm.engine.messages import Message
 from trio_swarm.engine.read_turn import ReadTurn
 from trio_swarm.engine.upload.serving import UPLOAD_BATCH
 from trio_swarm.errors import RemoteProtocolError, StorageError
@@ -28,6 +30,7 @@ from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.addresses import Address, format_address
+from trio_swarm.protocol.extensions.dont_have import LT_DONTHAVE
 from trio_swarm.protocol.extensions.handshake import (
     ExtensionHandshake,
     parse_extension_handshake,
@@ -37,7 +40,7 @@ from trio_swarm.protocol.extensions.metadata import (
     MetadataMessage,
     encode_metadata_message,
 )
-from trio_swarm.protocol.extensions.table import HANDSHAKE_ID, OUR_MESSAGE_IDS
+from trio_swarm.protocol.extensions.table import HANDSHAKE_ID, hear_extended
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.peer_ids import client_name
 from trio_swarm.protocol.wire import messages as msg
@@ -303,9 +306,13 @@ class PeerConnection:
                     self._is_told_any = True
                 return
             conversation = self._join(torrent.download)
-        saying.put_out(wire, conversation.speak(now))
+        self._put_out(conversation.speak(now))
         if conversation.upload_queue and now >= self._upload_at:
             self._serve(conversation, now)
+
+    def _put_out(self, messages: Iterable[Message]) -> None:
+        numbers = self.extensions.message_ids if self.extensions is not None else {}
+        saying.put_out(self.wire, messages, numbers)
 
     def _serve(self, conversation: Conversation, now: float) -> None:
         torrent = self._torrent
@@ -331,14 +338,16 @@ class PeerConnection:
     def take_back(self, pieces: PieceSet, *, for_good: bool) -> None:
         """Serve nothing of some pieces, which we have no longer, `for_good` or until they are back.
 
-        A HAVE cannot be taken back; the peer hears what is left when it comes again.
+        A peer that would not hear of it (BEP 54) hears what is left when it comes again.
         """
         conversation = self.conversation
         if conversation is None or not pieces:
             return
         conversation.drop_requests(pieces)
-        saying.put_out(self.wire, conversation.take_answers())
-        if for_good and pieces & conversation.told & ~conversation.source.pieces:
+        self._put_out(conversation.take_answers())
+        if conversation.will_tell_losses:
+            self.wakeup.set()
+        elif for_good and pieces & conversation.told & ~conversation.source.pieces:
             self.close("a file of ours changed, and with it what we have")
 
     # --- hearing --------------------------------------------------------------------------------
@@ -366,7 +375,7 @@ class PeerConnection:
             self._talk.spend(idle, now)
         if conversation is not None:
             if conversation.has_answers:
-                saying.put_out(wire, conversation.take_answers())
+                self._put_out(conversation.take_answers())
             if conversation.is_queue_unordered:
                 self.wakeup.set()
         if wire.has_data_to_send:
@@ -391,20 +400,30 @@ class PeerConnection:
             self.moved_at = now
 
     def _extended(self, event: msg.ExtendedReceived) -> int:
-        """Act on an extended message; returns what it is charged: at least 1, 1 for each KiB."""
-        metadata = self._torrent.metadata
+        """Act on an extended message; returns what it is charged."""
         if event.message_id == HANDSHAKE_ID:
             self._told(parse_extension_handshake(event.payload))
             return HANDSHAKE_WEIGHT
-        if event.message_id == OUR_MESSAGE_IDS[UT_METADATA]:
-            requests = self._metadata_requests
-            before = requests.heard
-            metadata.message(self, requests, event.payload)
-            if requests.heard != before:
-                self.wakeup.set()
-                if requests.heard > metadata.piece_count > 0:
-                    return METADATA_WEIGHT
-        return 1 + (len(event.payload) >> 10)
+        return hear_extended(self, event.message_id, event.payload)
+
+    def metadata_told(self, message: MetadataMessage) -> int:
+        """Hand a message about metadata on; returns what it is charged."""
+        metadata, requests = self._torrent.metadata, self._metadata_requests
+        before = requests.heard
+        metadata.message(self, requests, message)
+        if requests.heard == before:
+            return 1
+        self.wakeup.set()
+        return METADATA_WEIGHT if requests.heard > metadata.piece_count > 0 else 1
+
+    def piece_taken_back(self, piece: int) -> int:
+        """Ask the peer for a piece no longer (BEP 54); returns what it is charged.
+
+        Raises RemoteProtocolError for a piece that the torrent has not.
+        """
+        if not self.wire.take_back(piece) or self.conversation is None:
+            return 1
+        return self.conversation.heard_losses(1 << piece, trio.current_time())
 
     def _told(self, told: ExtensionHandshake) -> None:
         """Act on an extension handshake, the first or a later one (BEP 10)."""
@@ -423,6 +442,7 @@ class PeerConnection:
         if conversation is not None:
             conversation.accept_requests_of(self._max_request)
             conversation.set_only_uploads(extensions.upload_only)
+            conversation.tell_losses(LT_DONTHAVE in extensions.message_ids)
             if extensions.request_queue:
                 conversation.torrent.ledger.set_queue_limit(self.key, extensions.request_queue)
         torrent.metadata.peer_told(self)
@@ -463,6 +483,7 @@ class PeerConnection:
             allowed_fast=allowed,
             wants_nothing=extensions is not None and extensions.upload_only,
             is_told_any=self._is_told_any,
+            hears_losses=extensions is not None and LT_DONTHAVE in extensions.message_ids,
             max_request=self._max_request,
             talk=self._talk,
         )

@@ -19,7 +19,6 @@ from trio_swarm.protocol.extensions.metadata import (
     MetadataReject,
     MetadataRequest,
     metadata_piece_count,
-    parse_metadata_message,
 )
 from trio_swarm.protocol.extensions.metadata_assembler import MetadataAssembler
 from trio_swarm.protocol.metainfo.torrent import Info, parse_info
@@ -132,12 +131,14 @@ class MetadataExchange:
         info = self._info()
         return 0 if info is None else metadata_piece_count(len(info.raw))
 
-    def message(self, peer: MetadataPeer, requests: MetadataRequests, payload: bytes) -> None:
+    def message(
+        self, peer: MetadataPeer, requests: MetadataRequests, message: MetadataMessage
+    ) -> None:
         """Act on a ut_metadata message; what it asks for is added to the peer's `requests`.
 
-        Raises RemoteProtocolError if it is wrong.
+        Raises IdleTalkError if that is more than it takes.
         """
-        match parse_metadata_message(payload):
+        match message:
             case MetadataRequest(piece):
                 requests.add(piece)
             case MetadataData() as data if self._info() is None:
@@ -151,7 +152,7 @@ class MetadataExchange:
                 self._assembler.rejected(peer.key, piece, trio.current_time())
                 self._wakeup.set()
             case _:
-                pass  # Late answers after the metadata is whole, and kinds we do not know.
+                pass  # Late answers after the metadata is whole.
 
     def answer(self, peer: MetadataPeer, requests: MetadataRequests) -> None:
         """Answer some of a peer's requests; its writing task calls again when they are sent."""

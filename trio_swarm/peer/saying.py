@@ -1,10 +1,11 @@
 """What a conversation says, as frames of the peer wire; and our extension handshake."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from trio_swarm.engine import messages as say
 from trio_swarm.engine.conversation import REQUEST_QUEUE
 from trio_swarm.piece_sets import PieceSet, iterate
+from trio_swarm.protocol.extensions.dont_have import LT_DONTHAVE, encode_dont_have
 from trio_swarm.protocol.extensions.handshake import (
     ExtensionHandshake,
     encode_extension_handshake,
@@ -37,8 +38,13 @@ def greet(wire: PeerWire, info: Info | None, *, client: str, port: int, upload_o
     wire.send_extended(0, encode_extension_handshake(told))
 
 
-def put_out(wire: PeerWire, messages: Iterable[say.Message]) -> None:
-    """Put messages into a wire on which both ends have shaken hands."""
+def put_out(
+    wire: PeerWire, messages: Iterable[say.Message], message_ids: Mapping[str, int]
+) -> None:
+    """Put messages into a wire on which both ends have shaken hands.
+
+    `message_ids` are the numbers under which the peer takes extended messages (BEP 10).
+    """
     for kind, content in messages:
         if kind == say.ASK:
             piece, begin, length, each = content
@@ -51,6 +57,9 @@ def put_out(wire: PeerWire, messages: Iterable[say.Message]) -> None:
             wire.send_cancel(*content)
         elif kind in {say.INTEREST, say.CHOKE}:
             _put_out_state(wire, kind, is_so=content)
+        elif kind == say.LOST:
+            for lost in iterate(content):
+                wire.send_extended(message_ids[LT_DONTHAVE], encode_dont_have(lost))
         else:
             _put_out_pieces(wire, kind, content)
 

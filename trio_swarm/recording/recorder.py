@@ -263,6 +263,14 @@ class RecordedLedger(Ledger):
         super().set_pieces(key, pieces)
         self._recorder.add(Held(self._at(), key, pack(pieces)))
 
+    def take_back(self, key: int, pieces: PieceSet) -> None:
+        """Note what a peer has no longer, and tell what is left."""
+        before = self.pieces_of(key)
+        super().take_back(key, pieces)
+        left = self.pieces_of(key)
+        if left != before:
+            self._recorder.add(Held(self._at(), key, pack(left)))
+
     def add_piece(self, key: int, piece: int) -> None:
         """Note one more piece of a peer, and tell."""
         before = self.pieces_of(key)

@@ -195,8 +195,8 @@ def test_what_was_asked_of_a_piece_that_a_peer_has_no_longer_is_asked_of_others(
     if replaces:
         ledger.set_pieces(0, 0b1110)
     else:
-        ledger.take_piece_back(0, 0)
-        ledger.take_piece_back(0, 0)  # again, which changes nothing
+        ledger.take_back(0, 1)
+        ledger.take_back(0, 1)  # again, which changes nothing
     assert picture(ledger, 0) == "#..."
     assert picture(ledger, 1) == "aa..", "it still has that"
     assert list(ledger.rarity) == [0, 0b0001, 0b1110]
@@ -216,7 +216,7 @@ def test_late_blocks_of_a_piece_that_a_peer_has_no_longer_are_owed_no_more() -> 
     ledger.plan(0.0)
     ledger.expire(60.0)
     assert ledger.source(0).late
-    ledger.take_piece_back(0, 0)
+    ledger.take_back(0, 1)
     assert not ledger.source(0).late
     assert ledger.open_pieces == 0
     check(ledger)
@@ -226,7 +226,7 @@ def test_another_takes_over_a_parole_whose_owner_has_the_piece_no_longer() -> No
     ledger, script = mixed_failure(peers=4)
     script.next = [Assignment(2, 0, 2)]
     ledger.plan(1.0)
-    ledger.take_piece_back(2, 0)
+    ledger.take_back(2, 1)
     assert picture(ledger, 0) == "...."
     script.next = [Assignment(2, 0), Assignment(3, 0)]
     ledger.plan(1.2)

@@ -98,7 +98,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
 
     @rule(key=peers, piece=st.integers(0, PIECES - 1))
     def takes_back(self, key: int, piece: int) -> None:
-        self.ledger.take_piece_back(key, piece)
+        self.ledger.take_back(key, 1 << piece)
         self.pieces[key] &= ~(1 << piece)
         assert not any(ask.piece == piece for ask in self.ledger.source(key).asks)
 

@@ -212,13 +212,13 @@ class Ledger:
             self._availability.add(bit)
             self._planner.gained_pieces(source, bit)
 
-    def take_piece_back(self, key: int, piece: int) -> None:
-        """Note that a peer has a piece no longer (BEP 54): others are asked for it."""
+    def take_back(self, key: int, pieces: PieceSet) -> None:
+        """Note that a peer has some pieces no longer (BEP 54): others are asked for them."""
         source = self._sources[key]
-        bit = 1 << piece
-        if source.pieces & bit:
-            source.pieces ^= bit
-            self._lost_by(source, bit)
+        gone = source.pieces & pieces
+        if gone:
+            source.pieces ^= gone
+            self._lost_by(source, gone)
             self._planner.reconsider(source)
 
     def _lost_by(self, source: Source, pieces: PieceSet) -> None:
