@@ -74,12 +74,12 @@ class Change(NamedTuple):
 class TrackerStore(Protocol):
     """The swarms, peers and names of a tracker: of this process, or of several.
 
-    Questions of one kind come together, as many as there are in a batch of datagrams, and each list
-    of answers is in their order. So an answer from memory costs one `await` a batch that never
-    suspends, and a question to another process one exchange a batch. Who asks waits, and takes no
-    further questions from the same socket meanwhile: a store that asks others must set itself a
-    deadline of much less than the seconds after which clients ask again, and answer then from what
-    it has. Times (`now`) are monotonic, in seconds. No method raises.
+    Questions of one kind come together, as many as there are in a batch of datagrams, and the
+    answers are in their order. So answers from memory cost one `await` a batch, which never
+    suspends, and a question to another process costs one exchange a batch. The asker waits, and
+    takes no further datagrams of the same socket meanwhile: a store that asks other processes must
+    set itself a deadline far below the seconds after which clients ask again, and then answer from
+    its own memory. Times (`now`) are monotonic, in seconds. No method raises.
     """
 
     @property
@@ -113,5 +113,5 @@ class TrackerStore(Protocol):
     async def end_leases(self, now: float, limit: int) -> float | None:
         """Take out up to `limit` peers whose lease ended; return when to call it again.
 
-        None: when a lease can have ended. What it returns has passed if there is more to do.
+        None: when a new lease can have ended. If there is more to do, the time returned has passed.
         """
