@@ -221,8 +221,8 @@ class FirstCopies:
         if peer.interested:
             if not peer.unchoked:
                 return False  # It waits for a slot.
-        elif (peer.revealed | gifts.ever) & ~peer.pieces:
-            return False  # It does not want what it was shown, or has not said so yet.
+        elif (peer.revealed | gifts.ever) & ~peer.pieces and not gifts.is_newcomer(view.now):
+            return False  # It does not want what it was shown.
         if self._hides and not view.have & ~peer.revealed:
             return False  # It may ask for anything already.
         return view.now - gifts.asked_at <= UNASKED or gifts.pieces.bit_count() < MOST_UNASKED
@@ -338,6 +338,10 @@ class _Gifts:
         if peer.uploaded != self._uploaded or peer.queued:
             self._uploaded = peer.uploaded
             self.asked_at = view.now
+
+    def is_newcomer(self, now: float) -> bool:
+        """Whether it may not have had the time to say that it wants what it was shown."""
+        return now - self._joined_at <= UNASKED
 
     def passed_on(self, everywhere: PieceSet) -> int:
         """Return how many of its first copies somebody else has by now."""
