@@ -133,6 +133,9 @@ async def test_libtorrent_learns_that_a_file_of_ours_changed_and_stays(
                     return [bool(each) for peer in handle.get_peer_info() for each in peer.pieces]
 
                 await until(lambda: told() == [True] * PIECES)
+                # It must not find the change itself.
+                free = len(allowed_fast_set(THEIRS, info_hash, PIECES))
+                await until(lambda: handle.status().num_pieces == free)
                 (before,) = handle.get_peer_info()
                 with original.open("r+b") as file:
                     file.seek(lost * PIECE)

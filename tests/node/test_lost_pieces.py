@@ -75,6 +75,11 @@ async def test_what_a_peer_takes_back_is_asked_of_another_at_once(
         began = trio.current_time()
         forgetful = swarm.join(Forgetful)
         await until(lambda: swarm.torrent.progress().pieces_have == 39)
+        (connection,) = swarm.torrent.peer_set.connections.values()
+        assert connection.conversation is not None
+        source = connection.conversation.source
+        assert source.pieces == forgetful.every & ~(1 << forgetful.gone)
+        assert not source.in_flight
         asked = len(forgetful.heard)
         swarm.join(Seeder)
         with trio.fail_after(1000):
