@@ -10,6 +10,11 @@ from trio_swarm.engine.lengths import BLOCK_LENGTH
 CHOKE_ROUND: Final = 10.0
 """Seconds between choke rounds (BEP 3, "choking"); free slots are also filled at once."""
 
+CHOKE_PAUSE: Final = 0.5
+"""Seconds between two decisions whom to unchoke for nothing but a change of interest, unless a slot
+is free for a peer that waits: that is not kept waiting. A peer whose interest comes and goes costs
+little then, and in a swarm such decisions were a quarter of the work."""
+
 PEER_VIEWS_AGE: Final = 0.5
 """Seconds for which an uploader that only orders requests gets the same views of the peers: making
 them takes time for each peer."""
