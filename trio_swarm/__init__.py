@@ -46,9 +46,12 @@ if TYPE_CHECKING:
     from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
     from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
     from trio_swarm.protocol.trackers.announces import AnnounceAnswer, NameMatch
+    from trio_swarm.service.service import Service, open_service
     from trio_swarm.settings import (
         DEFAULT_TRACKER,
+        FetchSettings,
         NodeSettings,
+        ShareSettings,
         default_state_folder,
     )
     from trio_swarm.tracker.udp.server import TrackerHandle, TrackerSettings, serve_tracker
@@ -63,6 +66,7 @@ _HOME = {
     "DEFAULT_TRACKER": "trio_swarm.settings",
     "DiskFullError": "trio_swarm.errors",
     "Event": "trio_swarm.events",
+    "FetchSettings": "trio_swarm.settings",
     "Info": "trio_swarm.protocol.metainfo.torrent",
     "Magnet": "trio_swarm.protocol.metainfo.magnet",
     "Metainfo": "trio_swarm.protocol.metainfo.torrent",
@@ -75,6 +79,8 @@ _HOME = {
     "PeerProgress": "trio_swarm.progress",
     "Progress": "trio_swarm.progress",
     "SchedulerError": "trio_swarm.errors",
+    "Service": "trio_swarm.service.service",
+    "ShareSettings": "trio_swarm.settings",
     "StorageError": "trio_swarm.errors",
     "Torrent": "trio_swarm.peer.torrent",
     "TrackerError": "trio_swarm.errors",
@@ -86,6 +92,7 @@ _HOME = {
     "create_torrent": "trio_swarm.metainfo_files",
     "default_state_folder": "trio_swarm.settings",
     "open_node": "trio_swarm.node",
+    "open_service": "trio_swarm.service.service",
     "parse_magnet": "trio_swarm.protocol.metainfo.magnet",
     "parse_wanted": "trio_swarm.wanted",
     "read_torrent": "trio_swarm.metainfo_files",
@@ -102,6 +109,7 @@ __all__ = [
     "ConfigError",
     "DiskFullError",
     "Event",
+    "FetchSettings",
     "Info",
     "Magnet",
     "Metainfo",
@@ -114,6 +122,8 @@ __all__ = [
     "PeerProgress",
     "Progress",
     "SchedulerError",
+    "Service",
+    "ShareSettings",
     "StorageError",
     "Torrent",
     "TrackerError",
@@ -126,6 +136,7 @@ __all__ = [
     "create_torrent",
     "default_state_folder",
     "open_node",
+    "open_service",
     "parse_magnet",
     "parse_wanted",
     "read_torrent",
