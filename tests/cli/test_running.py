@@ -162,17 +162,6 @@ def test_an_unfinished_download_that_is_interrupted_fails(line: CommandLine, tra
             assert leecher.end(number) == (1, "")
 
 
-def test_a_download_that_is_given_up_says_why_and_how_to_go_on(
-    line: CommandLine, tracker: str
-) -> None:
-    unknown = "magnet:?xt=urn:btih:" + "ab" * 20
-    done = line.run("get", unknown, "--tracker", tracker, "--timeout", "0.3", *LOCAL)
-    assert done.returncode == 1
-    why, how = done.stderr.splitlines()
-    assert why.startswith("trio-swarm: " + "ab" * 20 + ": given up: no peer yet")
-    assert how.startswith("trio-swarm: the same command goes on where this one was")
-
-
 def test_a_name_of_two_torrents_needs_an_info_hash(line: CommandLine, tracker: str) -> None:
     one = make_file(line.folder / "1/film.mkv")
     two = make_file(line.folder / "2/film.mkv")
