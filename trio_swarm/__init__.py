@@ -47,9 +47,12 @@ if TYPE_CHECKING:
     from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
     from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
     from trio_swarm.protocol.trackers.announces import AnnounceAnswer, NameMatch
+    from trio_swarm.service.service import Service, open_service
     from trio_swarm.settings import (
         DEFAULT_TRACKER,
+        FetchSettings,
         NodeSettings,
+        ShareSettings,
         default_state_folder,
     )
     from trio_swarm.tracker.server import TrackerHandle, serve_tracker
@@ -65,6 +68,7 @@ _HOME = {
     "DEFAULT_TRACKER": "trio_swarm.settings",
     "DiskFullError": "trio_swarm.errors",
     "Event": "trio_swarm.events",
+    "FetchSettings": "trio_swarm.settings",
     "Info": "trio_swarm.protocol.metainfo.torrent",
     "InfoHash": "trio_swarm.identities",
     "Magnet": "trio_swarm.protocol.metainfo.magnet",
@@ -79,6 +83,8 @@ _HOME = {
     "PeerProgress": "trio_swarm.progress",
     "Progress": "trio_swarm.progress",
     "SchedulerError": "trio_swarm.errors",
+    "Service": "trio_swarm.service.service",
+    "ShareSettings": "trio_swarm.settings",
     "StorageError": "trio_swarm.errors",
     "Torrent": "trio_swarm.peer.torrent",
     "TrackerError": "trio_swarm.errors",
@@ -90,6 +96,7 @@ _HOME = {
     "create_torrent": "trio_swarm.metainfo_files",
     "default_state_folder": "trio_swarm.settings",
     "open_node": "trio_swarm.node",
+    "open_service": "trio_swarm.service.service",
     "parse_magnet": "trio_swarm.protocol.metainfo.magnet",
     "parse_wanted": "trio_swarm.wanted",
     "read_torrent": "trio_swarm.metainfo_files",
@@ -106,6 +113,7 @@ __all__ = [
     "ConfigError",
     "DiskFullError",
     "Event",
+    "FetchSettings",
     "Info",
     "InfoHash",
     "Magnet",
@@ -120,6 +128,8 @@ __all__ = [
     "PeerProgress",
     "Progress",
     "SchedulerError",
+    "Service",
+    "ShareSettings",
     "StorageError",
     "Torrent",
     "TrackerError",
@@ -132,6 +142,7 @@ __all__ = [
     "create_torrent",
     "default_state_folder",
     "open_node",
+    "open_service",
     "parse_magnet",
     "parse_wanted",
     "read_torrent",

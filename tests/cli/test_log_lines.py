@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -11,6 +12,7 @@ import warnings
 import pytest
 
 from command_line import CommandLine
+from commands_at_work import LOCAL, url_of
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.output.journal import is_journal, marked
 from trio_swarm.cli.output.log_lines import logging_to
@@ -146,3 +148,12 @@ def test_a_stream_that_the_journal_does_not_read_has_none(
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")
     assert marked("a line", 4, sys.__stdout__ or sys.stdout) == "a line"
     assert not is_journal(io.StringIO())
+
+
+def test_a_daemon_tells_which_signal_ends_it(line: CommandLine) -> None:
+    with line.start("tracker", *LOCAL) as program:
+        url_of(program)
+        assert program.end(signal.SIGTERM) == (0, "")
+    (logged,) = program.events("logged")
+    assert logged["severity"] == "info"
+    assert logged["message"].startswith("stopping on SIGTERM")

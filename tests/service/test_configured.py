@@ -7,12 +7,10 @@ import pytest
 import trio
 
 from local_swarm import HOST, Recorder, contents, make_file, tracker, until
-from trio_swarm import events
+from trio_swarm import FetchSettings, NodeSettings, ShareSettings, events, open_service
 from trio_swarm.config.reading import parse_config
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.service.configured import ConfiguredPeer
-from trio_swarm.service.service import open_service
-from trio_swarm.settings import FetchSettings, NodeSettings, ShareSettings
 from trio_swarm.storage.content import TorrentFiles
 
 LIMIT = 30.0
