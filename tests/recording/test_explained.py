@@ -224,7 +224,9 @@ def test_a_replayed_peer_sends_in_order_what_is_neither_cancelled_nor_dropped() 
         chunk=BLOCK,
         is_guess=False,
     )
-    peer = playing._Peer(source, timeline, lambda _, run: arrived.append((timeline.now, run)))
+    peer = playing._ReplayedPeer(
+        source, timeline, lambda _, run: arrived.append((timeline.now, run))
+    )
     peer.ask(BlockRun(0, 0, 4 * BLOCK))
     timeline.at(1.0, peer.cancel, BlockRun(0, 2 * BLOCK, 2 * BLOCK))
     timeline.at(1.0, peer.ask, BlockRun(7, 0, 3 * BLOCK))
