@@ -33,7 +33,7 @@ from trio_swarm.share_plans import plan_share
 
 
 class Node:
-    """A running node; made by `open_node`."""
+    """A running node, made by `open_node`: it shares and fetches torrents until it is closed."""
 
     def __init__(
         self, context: NodeContext, nursery: trio.Nursery, listeners: Sequence[trio.SocketListener]
@@ -56,12 +56,12 @@ class Node:
 
     @property
     def port(self) -> int:
-        """TCP port peers reach us at."""
+        """The TCP port where peers can reach us."""
         return self._context.port
 
     @property
     def peer_id(self) -> PeerId:
-        """Our 20 bytes of identity (BEP 20)."""
+        """Our own peer id, 20 bytes (BEP 20)."""
         return self._context.peer_id
 
     @property
@@ -71,17 +71,17 @@ class Node:
 
     @property
     def trackers(self) -> tuple[str, ...]:
-        """The trackers a share or fetch uses when it names none."""
+        """URLs of the trackers that a share or fetch uses if it names none."""
         return self._context.settings.trackers
 
     @property
     def clients(self) -> TrackerClients:
-        """The tracker clients, for questions beside the torrents'."""
+        """The tracker clients, for requests that belong to no torrent."""
         return self._context.clients
 
     @property
     def state_folder(self) -> Path:
-        """Where resume state and hash caches are."""
+        """The folder with the resume state and the stored hashes."""
         folder = self._context.settings.state_folder
         assert folder is not None  # `open_node` saw to it
         return folder
@@ -95,13 +95,15 @@ class Node:
         piece_length: int | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Torrent:
-        """Share a file or folder; return once it is hashed and offered.
+        """Share a file or folder; returns once it is hashed and announced.
 
-        `name` is what it is registered and found by; its last component is also the torrent's own
-        name (default: the path's). What was hashed before and has not changed is not hashed again.
-        `on_progress(done, total)` is called from threads, in bytes.
+        `name` is the name under which trackers list it; its last component is also the torrent's
+        own name (default: the last part of `path`). Files that were hashed before and have not
+        changed are not hashed again. `on_progress(done, total)` is called from other threads, with
+        bytes.
 
-        Raises StorageError (path missing, unreadable, changing), ConfigError (already shared).
+        Raises StorageError (`path` is missing, unreadable or changing) and ConfigError (the torrent
+        is in this node already).
         """
         root = Path(path)
         plan = await plan_share(
@@ -141,14 +143,14 @@ class Node:
         scheduler_options: Mapping[str, object] | None = None,
         record: Path | str | None = None,
     ) -> Torrent:
-        """Start to fetch `what`: a name, a .torrent file, a magnet link, or an info-hash in hex.
+        """Start a download of `what`: a name, a .torrent file, a magnet link, or a hex info-hash.
 
-        Returns at once (a name is resolved first); await `wait_complete()` of the result.
-        `info_hash` chooses among several torrents of one name. `record` names a new file, to which
-        is written what happens (see `trio_swarm.recording`).
+        Returns as soon as a name is resolved and the download has started; await `wait_complete()`
+        of the result. `info_hash` chooses among several torrents with one name. `record` is the
+        path of a new file in which the download is recorded (see `trio_swarm.recording`).
 
-        Raises NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError,
-        ConfigError (unknown scheduler, already in this node).
+        Raises NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError, and
+        ConfigError (the scheduler is unknown, or the torrent is in this node already).
         """
         if scheduler is not None:  # known, or an installed package is imported for it: in a thread
             await trio.to_thread.run_sync(self._context.strategies.entry, "scheduler", scheduler)
@@ -200,9 +202,10 @@ class Node:
 async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]:
     """Run a node for as long as the context is open.
 
-    On the way in: loads the strategies and listens (ConfigError if a name or option is wrong, or
-    the port is taken). On the way out: announces `stopped`, saves resume state, closes everything,
-    within 4 seconds. A bug in any task comes out of the `async with`, wrapped in a group.
+    Entering loads the strategies and opens the listening sockets; it raises ConfigError if a name
+    or an option is wrong, or the port is taken. Leaving announces `stopped`, saves the resume state
+    and closes everything, within 4 seconds. An exception of any task is raised out of the
+    `async with`, wrapped in an exception group.
     """
     settings = settings or NodeSettings()
     if settings.state_folder is None:

@@ -65,7 +65,7 @@ FINISH_TRIES = 10
 
 
 class Torrent:
-    """A swarm this node takes part in, as seeder or leecher; made by `Node.share`, `Node.fetch`."""
+    """A swarm that this node is in, as seeder or leecher; made by `Node.share` and `Node.fetch`."""
 
     def __init__(
         self,
@@ -117,12 +117,12 @@ class Torrent:
 
     @property
     def info(self) -> Info | None:
-        """The info dictionary, once known."""
+        """The info dictionary; None until the metadata is known."""
         return self.metainfo.info if self.metainfo is not None else None
 
     @property
     def twin_hash(self) -> bytes | None:
-        """The other info-hash of a hybrid torrent (20 bytes); empty while it may have any."""
+        """The other info-hash of a hybrid torrent, 20 bytes; empty while it is not known."""
         info = self.info
         if info is None:
             return b""
@@ -132,18 +132,18 @@ class Torrent:
 
     @property
     def is_complete(self) -> bool:
-        """Every piece is verified and the data has its final name."""
+        """Whether every piece is verified and the data has its final name."""
         return self._complete.is_set() and self.error is None
 
     @property
     def path(self) -> Path | None:
-        """Where the data is now; None until the metadata is known."""
+        """The path of the data now; None until the metadata is known."""
         return self.files.root if self.files is not None else None
 
     async def wait_complete(self) -> Path:
-        """Wait until every piece is verified, synced and under its final name; return its path.
+        """Wait until every piece is verified and synced, and return the final path of the data.
 
-        Raises what ended the torrent: StorageError (DiskFullError), MetainfoError; or
+        Raises the error that ended the torrent: StorageError (DiskFullError) or MetainfoError; or
         TrioSwarmError if it was removed first.
         """
         await self._complete.wait()
@@ -153,7 +153,7 @@ class Torrent:
         return self.files.root
 
     async def wait_started(self) -> None:
-        """Wait until peers are let in, or the torrent is over."""
+        """Wait until peers can connect to the torrent, or until it has ended."""
         await self._started.wait()
 
     async def wait_over(self) -> None:
@@ -171,12 +171,12 @@ class Torrent:
         ).to_uri()
 
     def progress(self) -> Progress:
-        """Return how far the torrent is."""
+        """Return the progress of the torrent at this moment."""
         return progress_of(self, self.peer_set.connections.values(), trio.current_time())
 
     @property
     def moved_at(self) -> float:
-        """When something of use came last, or when it was first asked for."""
+        """The time when the last needed byte arrived, or when the download started; seconds."""
         blocks = -math.inf if self.download is None else self.download.moved_at
         whole = max(self._began_at, self.metadata.moved_at, blocks)
         # On a slow link a long block takes minutes, and every byte of it is one that came.
@@ -195,16 +195,19 @@ class Torrent:
         return 0 if self.download is None else self.download.exchange.uploads.uploaded
 
     def standstill(self) -> Standstill:
-        """Return for how long nothing has come, and what the download waits for."""
+        """Return how long no needed byte has arrived, and what the download waits for."""
         return standstill_of(self, trio.current_time())
 
     @property
     def peers_changed(self) -> trio.Event:
-        """What is set once a peer left or an address was dialled: take it before `standstill`."""
+        """An event that is set after a peer left or an address was dialled.
+
+        Read it before `standstill`.
+        """
         return self.peer_set.changed
 
     def tracker_news(self) -> list[str]:
-        """Return what trackers said last, of a few of them."""
+        """Return the latest news of some trackers, a line for each."""
         news = self._trackers.news.items()
         return [f"{tracker} {said}" for tracker, said in islice(news, MAX_NAMED)]
 
@@ -214,7 +217,7 @@ class Torrent:
         return [peer_progress_of(c, now) for c in self.peer_set.connections.values()]
 
     async def remove(self) -> None:
-        """Leave the swarm: announce `stopped`, save, close. The data stays where it is."""
+        """Leave the swarm: announce `stopped`, save the state, close the files; data is kept."""
         self._scope.cancel()
         await self._over.wait()
 
