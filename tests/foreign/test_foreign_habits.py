@@ -37,4 +37,4 @@ async def test_aria2_that_tells_its_pieces_by_bitfields_stays_connected(
     except BaseException as error:
         error.add_note(last_output(tmp_path))
         raise
-    assert not [reason for reason in reasons if "over and over" in reason]
+    assert not [reason for reason in reasons if "again and again" in reason]

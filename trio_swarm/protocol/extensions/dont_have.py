@@ -1,4 +1,4 @@
-"""Taking a HAVE back: the lt_donthave message (BEP 54)."""
+"""The lt_donthave message: a peer takes a HAVE back (BEP 54)."""
 
 import struct
 from typing import Protocol
@@ -15,15 +15,18 @@ class DontHaveListener(Protocol):
     """A connection whose peer may take HAVEs back."""
 
     def piece_taken_back(self, piece: int) -> int:
-        """Act on a piece that the peer has no longer; returns what that is charged.
+        """Note that the peer no longer has a piece; return how many useless messages it counts as.
 
-        Raises RemoteProtocolError for a piece that no torrent has, or this one has not.
+        Raises RemoteProtocolError for a piece that the torrent does not have.
         """
         ...
 
 
 def hear_dont_have(listener: DontHaveListener, payload: bytes) -> int:
-    """Act on a message of a peer; returns what it is charged. Raises RemoteProtocolError."""
+    """Handle the message; return how many useless messages it counts as.
+
+    Raises RemoteProtocolError for a message that is not valid.
+    """
     return listener.piece_taken_back(parse_dont_have(payload))
 
 
@@ -33,7 +36,7 @@ def encode_dont_have(piece: int) -> bytes:
 
 
 def parse_dont_have(payload: bytes) -> int:
-    """Return the piece that a peer has no longer; raises RemoteProtocolError for another length."""
+    """Return the piece that a peer no longer has; raises RemoteProtocolError if it is invalid."""
     if len(payload) != _INDEX.size:
         raise RemoteProtocolError(f"lt_donthave of {len(payload)} bytes")
     piece: int = _INDEX.unpack(payload)[0]

@@ -1,4 +1,4 @@
-"""The extension handshake (BEP 10), and what is negotiated in it."""
+"""The extension handshake (BEP 10, "handshake message"), and the values negotiated in it."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -14,52 +14,53 @@ from trio_swarm.protocol.peer_ids import printable
 from trio_swarm.protocol.wire.messages import BLOCK_LENGTH, MAX_NEGOTIATED_BLOCK
 
 MAX_BLOCK_KEY = "ts_max_block"
-"""Our key: the longest block, bytes, that its sender lets the receiver ask for."""
+"""Our own key: the longest block in bytes that its sender lets the receiver request."""
 
 UPLOAD_ONLY_KEY = "ts_upload_only"
-"""Our key for BEP 21's `upload_only`. Under that name libtorrent 2.1 leaves whoever shows it
-nothing that it lacks at the moment ("uninteresting upload-only peer"), as a seeder does that shows
-its pieces bit by bit. To whom all is shown, it says nothing new."""
+"""Our own key for BEP 21's `upload_only`. Under the standard name, libtorrent 2.1 disconnects a
+peer that has no piece for it at the moment ("uninteresting upload-only peer"), as a seeder does
+that reveals its pieces one by one. A peer to which all pieces are revealed learns nothing new from
+it."""
 
 _MAX_HANDSHAKE = 16 * 1024
-"""Bytes of a handshake; clients send some 200."""
+"""Most bytes of an extension handshake; clients send about 200."""
 
 _MAX_NAMES = 64
-"""Extensions of one peer that are remembered; clients have about ten."""
+"""Most extensions of one peer that are remembered; clients have about ten."""
 
 _MAX_NAME_LENGTH = 64
-"""Bytes of an extension's name that is remembered; the longest in use has 16."""
+"""Most bytes of an extension's name; the longest in use has 16."""
 
 _MAX_REQUEST_QUEUE = 1_000_000
-"""A `reqq` above this is taken as this; no pipeline is that deep."""
+"""The highest `reqq`: a higher value counts as this one; no pipeline is that deep."""
 
 
 class ExtensionHandshake(Struct, frozen=True, kw_only=True):
-    """What one end tells of itself (BEP 10, "handshake message"); None: not told.
+    """The facts one end tells about itself (BEP 10, "handshake message"); None: not told.
 
-    `message_ids` maps extension names to the number (1 to 255) under which that end wants them.
+    `message_ids` maps the names of extensions to the number (1 to 255) that this end has for them.
     """
 
     message_ids: Mapping[str, int] = field(default_factory=dict)
     disabled: frozenset[str] = frozenset()
-    """Names that were given number 0: switched off."""
+    """Names of extensions with number 0: switched off."""
     client: str = ""
-    """Name and version, fit to print."""
+    """Name and version of the client, printable."""
     port: int | None = None
-    """Where it listens."""
+    """TCP port where it accepts connections."""
     request_queue: int | None = None
-    """`reqq`: requests it queues before it drops any."""
+    """`reqq`: requests that it queues; it may drop more."""
     metadata_size: int | None = None
-    """Bytes of the info dictionary (BEP 9), if it has it and it is not above our limit."""
+    """Bytes of the info dictionary (BEP 9), if it has one within our limit."""
     upload_only: bool = False
-    """It downloads nothing (BEP 21). Told under a key of our own, heard under either."""
+    """It only uploads (BEP 21). Sent under a key of our own, accepted under both."""
     max_block: int | None = None
-    """Longest block, bytes, one may ask of it: a power of two from 16 KiB to 1 MiB."""
+    """Longest block in bytes that may be requested from it: a power of two, 16 KiB to 1 MiB."""
     your_ip: str | None = None
-    """The receiver's address as the sender sees it."""
+    """The receiver's address as the sender sees it ("yourip")."""
 
     def updated(self, later: "ExtensionHandshake") -> "ExtensionHandshake":
-        """Return what holds after a further handshake: "m" is additive, the rest replaces."""
+        """Return the facts after a further handshake: "m" is merged, all else is replaced."""
         message_ids = {
             name: number
             for name, number in (*self.message_ids.items(), *later.message_ids.items())
@@ -104,16 +105,16 @@ def encode_extension_handshake(handshake: ExtensionHandshake) -> bytes:
 
 
 def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
-    """Return what a peer tells of itself.
+    """Return the facts a peer tells about itself.
 
-    Raises RemoteProtocolError only for one that is too big. What is no dictionary tells nothing, as
-    for libtorrent 2.1, and a single fact that makes no sense is as if it was not told: clients send
-    zeros where they have nothing to say.
+    Raises RemoteProtocolError only for a payload that is too long. A payload that is not a
+    dictionary tells nothing, as for libtorrent 2.1, and a value that is not valid counts as not
+    told: clients send zeros for unknown values.
     """
     if len(payload) > _MAX_HANDSHAKE:
         raise RemoteProtocolError(f"an extension handshake of {len(payload)} bytes")
     try:
-        # Bytes after the dictionary are harmless, as they are in the metadata messages.
+        # Bytes after the dictionary are ignored, as in the metadata messages.
         fields, _end = bencode.decode_prefix(payload)
     except BencodeError:
         return ExtensionHandshake()
@@ -139,7 +140,7 @@ def _parse_message_ids(names: bencode.Value) -> tuple[dict[str, int], frozenset[
         return {}, frozenset()
     message_ids: dict[str, int] = {}
     disabled: set[str] = set()
-    # Of more than so many the first are taken.
+    # Only the first names are read.
     for raw_name, number in islice(names.items(), _MAX_NAMES):
         if len(raw_name) > _MAX_NAME_LENGTH or not isinstance(number, int):
             continue
@@ -162,7 +163,7 @@ def _request_queue(value: bencode.Value | None) -> int | None:
 
 
 def _block_length(value: bencode.Value | None) -> int | None:
-    """Round what the peer offers down to a block length two peers may agree on."""
+    """Return the peer's block length rounded down to one that two peers may agree on."""
     if not isinstance(value, int) or value < BLOCK_LENGTH:
         return None
     return 1 << (min(value, MAX_NEGOTIATED_BLOCK).bit_length() - 1)

@@ -14,24 +14,24 @@ METADATA_PIECE = 16 * 1024
 """Bytes of every metadata piece but the last (BEP 9, "metadata")."""
 
 MAX_METADATA_SIZE = 16 * 1024 * 1024
-"""Largest metadata fetched. 20 bytes a piece hash: 838,860 pieces, which is 13 TiB in pieces of
-16 MiB. The size is a stranger's word until all of it is here and hashed, so it must be one that may
-be held in memory for each of a few claims."""
+"""Largest metadata fetched, bytes: at 20 bytes for each piece hash, 838,860 pieces, which is 13 TiB
+in pieces of 16 MiB. Until all of it has arrived and its hash is checked, the size is only claimed
+by a stranger, so memory must suffice for a few such claims."""
 
 _MAX_DICTIONARY = 4096
-"""Bytes of bencode before a data message's payload; clients send about 50."""
+"""Most bytes of bencode before a data message's payload; clients send about 50."""
 
 _REQUEST, _DATA, _REJECT = range(3)
 
 
 class MetadataRequest(Struct, frozen=True):
-    """The peer asks for a metadata piece."""
+    """The peer requests a metadata piece (BEP 9, "request")."""
 
     piece: int
 
 
 class MetadataData(Struct, frozen=True):
-    """A metadata piece; `total_size` is the size of all metadata, bytes, None if not told."""
+    """A metadata piece (BEP 9, "data"); `total_size` is that of all metadata in bytes, or None."""
 
     piece: int
     total_size: int | None
@@ -39,7 +39,7 @@ class MetadataData(Struct, frozen=True):
 
 
 class MetadataReject(Struct, frozen=True):
-    """The peer has not got, or will not send, a metadata piece."""
+    """The peer does not have a metadata piece, or does not send it (BEP 9, "reject")."""
 
     piece: int
 
@@ -62,12 +62,12 @@ def hear_metadata(listener: MetadataListener, payload: bytes) -> int:
 
 
 def metadata_piece_count(size: int) -> int:
-    """Return how many pieces metadata of `size` bytes has."""
+    """Return the number of pieces of metadata of `size` bytes."""
     return -(-size // METADATA_PIECE)
 
 
 def metadata_piece_length(size: int, piece: int) -> int:
-    """Return the bytes of one piece of metadata of `size` bytes."""
+    """Return the length in bytes of one piece of metadata of `size` bytes."""
     return min(METADATA_PIECE, size - piece * METADATA_PIECE)
 
 
@@ -86,9 +86,9 @@ def encode_metadata_message(message: MetadataMessage) -> bytes:
 
 
 def parse_metadata_message(payload: bytes) -> MetadataMessage | None:
-    """Return the message in an extended payload; None for a type we do not know.
+    """Return the message in an extended payload; None for an unknown type.
 
-    Raises RemoteProtocolError for what BEP 9 does not allow.
+    Raises RemoteProtocolError for a message that BEP 9 does not allow.
     """
     try:
         fields, end = bencode.decode_prefix(payload[:_MAX_DICTIONARY])

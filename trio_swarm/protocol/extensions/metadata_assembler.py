@@ -1,4 +1,4 @@
-"""Which metadata piece to ask of which peer, until all of it has the right hash (BEP 9)."""
+"""Which metadata piece to request from which peer, until the whole has the right hash (BEP 9)."""
 
 import hashlib
 import math
@@ -17,43 +17,44 @@ from trio_swarm.protocol.extensions.metadata import (
 )
 
 REQUEST_TIMEOUT = 10.0
-"""Seconds a peer has for a piece of 16 KiB before another is asked."""
+"""Seconds a peer has for a piece of 16 KiB before another peer is asked."""
 
 _REQUESTS_PER_PEER = 8
-"""Requests in flight to a peer: 128 KiB a round trip, below where clients begin to reject."""
+"""Most requests in flight to a peer: 128 KiB in a round trip, below the limit at which clients
+begin to reject."""
 
 _RETRY_FIRST, _RETRY_MOST = 2.0, 60.0
-"""Seconds a peer that rejected or was late is left alone; doubles with each in a row. It may not
-have the metadata yet, or be guarding itself against floods (BEP 9, "reject")."""
+"""Seconds for which a peer that rejected or was late is not asked; doubled each time in a row. It
+may not have the metadata yet, or protect itself against floods (BEP 9, "reject")."""
 
 PROBE_FIRST, PROBE_MOST = 5.0, 60.0
-"""Seconds until a peer that told no size of the metadata is asked for its first piece all the same,
-doubled each time: it may have learnt the metadata since, and need not say so. libtorrent 2.1, too,
-asks peers that told no size."""
+"""Seconds until a peer that told no size of the metadata is asked for its first piece anyway,
+doubled each time: it may have learnt the metadata since, and need not say so. libtorrent 2.1 asks
+such peers, too."""
 
 _MEMORY = 4 * MAX_METADATA_SIZE
-"""Bytes of unverified metadata held at once, over all claims of its size."""
+"""Most bytes of unverified metadata in memory, over all claimed sizes."""
 
 
 class MetadataAsk(NamedTuple):
-    """Ask this peer for this metadata piece."""
+    """A request to send: this metadata piece, from this peer."""
 
     peer: int
     piece: int
 
 
-class _Peer(Struct):
+class _MetadataPeer(Struct):
     size: int
     waiting: dict[int, float] = field(default_factory=dict)
-    """Pieces asked for and not answered → when that is too late."""
+    """Pieces requested and not answered → when the answer is too late, seconds."""
     asked: set[int] = field(default_factory=set)
-    """Every piece ever asked for: an answer may still come after its time."""
+    """All pieces ever requested: an answer may still arrive late."""
     failures: int = 0
     resting_until: float = -math.inf
 
 
 class _Probe(Struct):
-    """A peer that knows the extension (BEP 9) and told no size."""
+    """A peer that has the extension (BEP 9) and told no size."""
 
     due_at: float
     pause: float = PROBE_FIRST
@@ -61,16 +62,16 @@ class _Probe(Struct):
 
 
 class _Claim(Struct):
-    """What is known of the metadata if it has this size: peers that disagree are kept apart."""
+    """The metadata received so far if it has this size; peers that disagree are kept apart."""
 
     size: int
     peers: list[int] = field(default_factory=list)
     pieces: dict[int, bytes] = field(default_factory=dict)
     givers: dict[int, int] = field(default_factory=dict)
-    """Piece → the peer that sent it."""
+    """Piece → key of the peer that sent it."""
     only_one_source: bool = False
-    """Pieces of several peers did not fit together: from now on all come from one at a time, so
-    that the next failure shows who lies."""
+    """Pieces of several peers did not fit together. From now on all pieces come from one peer at a
+    time, so that the next failure shows which peer sends wrong data."""
     source: int | None = None
 
     def forget(self) -> None:
@@ -82,33 +83,33 @@ class _Claim(Struct):
 class MetadataAssembler:
     """Fetches the metadata of one info-hash from several peers at once; `raw` is the result.
 
-    `v2_hash`: all 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning.
+    `v2_hash`: all 32 bytes of a version 2 info-hash, of which `info_hash` is the first 20.
 
-    Pure: peers are opaque keys, time comes in as `now` (seconds). After every event call `plan` and
-    send what it asks for, and call it again at `next_deadline()`.
+    Pure: peers are keys, and time is the parameter `now` (seconds). After every event, and at
+    `next_deadline()`, call `plan` and send the requests it returns.
     """
 
     def __init__(self, info_hash: InfoHash, *, v2_hash: bytes | None = None) -> None:
         self._info_hash = info_hash
         self._v2_hash = v2_hash
-        self._peers: dict[int, _Peer] = {}
+        self._peers: dict[int, _MetadataPeer] = {}
         self._claims: dict[int, _Claim] = {}
         self._liars: set[int] = set()
         self._probes: dict[int, _Probe] = {}
         self._planned = -math.inf
         self.raw: bytes | None = None
-        """The info dictionary's bytes, once the info-hash is theirs."""
+        """The bytes of the info dictionary, once they match the info-hash."""
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Bytes here and bytes in all, of the claim that is furthest; (0, 0) if there is none."""
+        """Return (bytes received, bytes in all) of the claim that is furthest; (0, 0) if none."""
         return max(
             ((sum(map(len, claim.pieces.values())), claim.size) for claim in self._claims.values()),
             default=(0, 0),
         )
 
     def add_peer(self, key: int, size: int | None) -> None:
-        """Note what a peer says the metadata's size is (bytes; None: it has none to give).
+        """Note the metadata's size as a peer tells it (bytes; None: it has no metadata).
 
         Call it for each of the peer's handshakes; a peer may learn the metadata later.
         """
@@ -121,18 +122,18 @@ class MetadataAssembler:
             self._probes[key] = probe
         if size is None or not 0 < size <= MAX_METADATA_SIZE or key in self._liars:
             return
-        # What it was asked meanwhile may still come.
+        # Pieces that were requested meanwhile may still arrive.
         is_asked = probe is not None and probe.is_asked
-        self._peers[key] = _Peer(size, asked={0} if is_asked else set())
+        self._peers[key] = _MetadataPeer(size, asked={0} if is_asked else set())
         self._claims.setdefault(size, _Claim(size)).peers.append(key)
 
     def add_silent_peer(self, key: int, now: float) -> None:
-        """Note a peer that could give the metadata and told no size: it is asked now and then."""
+        """Note a peer that may have the metadata but told no size: it is asked at intervals."""
         if key not in self._peers and key not in self._liars and key not in self._probes:
             self._probes[key] = _Probe(now + PROBE_FIRST)
 
     def remove_peer(self, key: int) -> None:
-        """Forget a peer that is gone. The pieces it sent stay, and so does its blame for them."""
+        """Forget a peer that left. The pieces it sent are kept, and so is its blame for them."""
         self._probes.pop(key, None)
         peer = self._peers.pop(key, None)
         if peer is None:
@@ -145,15 +146,15 @@ class MetadataAssembler:
             del self._claims[peer.size]
 
     def plan(self, now: float) -> list[MetadataAsk]:
-        """Return what to ask of whom now; what is late goes to others."""
+        """Return the requests to send now; late pieces are requested from other peers."""
         if self.raw is not None:
             return []
         self._planned = now
         self._expire(now)
         asks = list(self._probe(now))
         memory = 0
-        # Least disappointing first, then most peers, then the cheapest; a claim beyond the memory
-        # waits with empty hands.
+        # The claims with the fewest failures first, then those of most peers, then the smallest; a
+        # claim beyond the memory limit waits.
         for claim in sorted(self._claims.values(), key=self._merit):
             memory += claim.size
             if memory > _MEMORY:
@@ -163,7 +164,7 @@ class MetadataAssembler:
         return asks
 
     def _probe(self, now: float) -> Iterator[MetadataAsk]:
-        """Ask those that told no size, each after a pause."""
+        """Yield requests to peers that told no size, each after a pause."""
         for key, probe in self._probes.items():
             if probe.due_at <= now:
                 probe.is_asked = True
@@ -172,7 +173,7 @@ class MetadataAssembler:
                 yield MetadataAsk(key, 0)
 
     def _learn_size(self, key: int, message: MetadataData) -> bool:
-        """Take the size from an answer of a peer that told none before; returns whether it does."""
+        """Take the size from the answer of a peer that told none; return whether it was new."""
         probe = self._probes[key]
         if not probe.is_asked or message.piece != 0:
             raise RemoteProtocolError(f"metadata piece {message.piece} that nobody asked for")
@@ -180,10 +181,10 @@ class MetadataAssembler:
         return key in self._peers
 
     def _merit(self, claim: _Claim) -> tuple[int, int, int]:
-        """Return the lower a number, the sooner a claim is to be tried.
+        """Return a sort key for claims: the lowest is tried first.
 
-        A claim whose peers all were late or refused makes way: else many that say nothing would
-        keep the memory from one that would answer.
+        A claim whose peers all were late or rejected comes later: otherwise many silent peers would
+        keep the memory from a peer that would answer.
         """
         failures = min(self._peers[key].failures for key in claim.peers)
         return failures, -len(claim.peers), claim.size
@@ -191,8 +192,8 @@ class MetadataAssembler:
     def received(self, key: int, message: MetadataData, now: float) -> list[int]:
         """Take a piece from a peer; return the peers that are proven to lie (mostly none).
 
-        Look at `raw` afterwards. Raises RemoteProtocolError for a piece that was never asked for or
-        does not fit what the peer said before.
+        Read `raw` afterwards. Raises RemoteProtocolError for a piece that was never requested, or
+        that contradicts the peer's earlier messages.
         """
         if self.raw is not None:
             return []
@@ -224,9 +225,9 @@ class MetadataAssembler:
         return self._check(claim)
 
     def rejected(self, key: int, piece: int, now: float) -> None:
-        """Note that a peer will not give a piece; it rests a while.
+        """Note that a peer rejects a piece; it is not asked for a while.
 
-        Raises RemoteProtocolError if it was never asked.
+        Raises RemoteProtocolError if the piece was never requested.
         """
         probe = self._probes.get(key)
         if self.raw is not None or (probe is not None and probe.is_asked):
@@ -238,7 +239,7 @@ class MetadataAssembler:
             self._rest(key, peer, now)
 
     def next_deadline(self) -> float:
-        """Return when `plan` has something to do if no event comes before; inf for never."""
+        """Return when `plan` has something to do if no event happens before; inf for never."""
         if self.raw is not None:
             return math.inf
         return min(self._deadlines(), default=math.inf)
@@ -259,8 +260,8 @@ class MetadataAssembler:
             if late:
                 self._rest(key, peer, now)
 
-    def _rest(self, key: int, peer: _Peer, now: float) -> None:
-        if peer.resting_until <= now:  # one misfortune, however many requests it hit
+    def _rest(self, key: int, peer: _MetadataPeer, now: float) -> None:
+        if peer.resting_until <= now:  # one failure, however many requests it ends
             peer.failures += 1
             pause = min(_RETRY_FIRST * 2.0 ** min(peer.failures - 1, 10), _RETRY_MOST)
             peer.resting_until = now + pause
@@ -281,7 +282,7 @@ class MetadataAssembler:
         ]
         free = [piece for piece in missing if piece not in in_flight]
         free.reverse()
-        # In turn, so that several peers share the work from the start.
+        # One request each in turn, so that several peers share the work from the start.
         asking = True
         while free and asking:
             asking = False
@@ -296,9 +297,9 @@ class MetadataAssembler:
     def _double(
         self, claim: _Claim, ready: list[int], missing: list[int], now: float
     ) -> Iterator[MetadataAsk]:
-        """Let idle peers fetch what others were asked for, so that one stall does not hold up all.
+        """Yield requests to idle peers for pieces in flight, so that a stalled peer stops nothing.
 
-        Longest asked first, and no piece from more than two.
+        The longest outstanding first, and no piece from more than two peers.
         """
         deadlines = {
             piece: [
@@ -324,10 +325,10 @@ class MetadataAssembler:
         return MetadataAsk(key, piece)
 
     def _is_right(self, raw: bytes) -> bool:
-        """Whether the info-hash is of these bytes.
+        """Whether the info-hash is the hash of these bytes.
 
-        On the wire that of version 2 is cut to 20 bytes (BEP 52, "infohash"), and so looks like one
-        of version 1.
+        On the wire a version 2 info-hash is cut to 20 bytes (BEP 52, "infohash"), so it looks like
+        one of version 1.
         """
         digest = hashlib.sha256(raw).digest()
         if self._v2_hash is not None:

@@ -1,7 +1,8 @@
-"""The extended messages we understand (BEP 10): by what number, by what name, and who hears them.
+"""The table of extended messages that we understand (BEP 10): number, name and handler of each.
 
-A new one is a line here and a module beside this one: its name, its messages as values, their bytes
-both ways, what it asks of a connection (a Protocol), and what it does with a message it hears.
+A new extension is a line here and a module in this package. The module has its name, its messages
+as values, their encoding and decoding, the methods it needs of a connection (a Protocol), and the
+handling of a message.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,14 +20,14 @@ HANDSHAKE_ID: Final = 0
 
 
 class ExtensionListener(DontHaveListener, MetadataListener, Protocol):
-    """What hears extended messages: a connection."""
+    """A connection that handles extended messages."""
 
 
 class Extension(NamedTuple):
-    """One kind of extended messages."""
+    """One kind of extended message."""
 
     number: int
-    """Under which a peer sends them to us; we send them under the number that it tells."""
+    """The number under which a peer sends it to us; we send it under the peer's number."""
     name: str
     hear: Callable[[ExtensionListener, bytes], int]
 
@@ -37,16 +38,16 @@ EXTENSIONS: Final = (
 )
 
 OUR_MESSAGE_IDS: Final[Mapping[str, int]] = {each.name: each.number for each in EXTENSIONS}
-"""What our extension handshake says under "m"."""
+"""The value of "m" in our extension handshake."""
 
 _HEARD_BY: Final = {each.number: each.hear for each in EXTENSIONS}
 
 
 def hear_extended(listener: ExtensionListener, number: int, payload: bytes) -> int:
-    """Let whoever it is for act on an extended message of a peer; returns what it is charged.
+    """Handle an extended message of a peer; return how many useless messages it counts as.
 
-    That is at least 1, and 1 for each KiB: unknown messages are skipped, but read. Raises
-    RemoteProtocolError for what the extension does not allow.
+    At least 1, and 1 for each KiB: unknown messages are skipped, but must be read. Raises
+    RemoteProtocolError for a message that its extension does not allow.
     """
     hear = _HEARD_BY.get(number)
     least = 1 + (len(payload) >> 10)

@@ -1,4 +1,4 @@
-"""Pieces that a peer may ask for while it is choked (BEP 6, "Allowed Fast")."""
+"""The pieces that a peer may request while it is choked (BEP 6, "Allowed Fast")."""
 
 import hashlib
 import ipaddress
@@ -11,10 +11,10 @@ _NUMBER = struct.Struct(">I")
 
 
 def allowed_fast_set(ip: str, info_hash: InfoHash, piece_count: int, k: int = 10) -> list[int]:
-    """Return the pieces to allow the peer at `ip` fast (BEP 6, "Allowed Fast Set Generation").
+    """Return the allowed-fast set of the peer at `ip` (BEP 6, "Allowed Fast Set Generation").
 
-    IPv6 peers get none: BEP 6 has no rule for them, and without one rule for all each address of a
-    /64 would get another set.
+    It is empty for an IPv6 peer: BEP 6 has no rule for IPv6, and with a rule of our own each
+    address of a /64 could get another set.
     """
     try:
         address = ipaddress.ip_address(ip)

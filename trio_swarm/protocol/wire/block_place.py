@@ -1,11 +1,11 @@
-"""Memory that a block is received into, so that it need not be copied there."""
+"""The memory that a block is received into, so that it need not be copied."""
 
 
 class BlockPlace:
-    """Memory for one block, lent by its owner, that the rest of the block is received into.
+    """Memory for one block, lent by its owner, into which the rest of the block is received.
 
-    `view` is as long as the block. The owner takes the memory back by `take_back`, in whatever
-    state it is; the block then goes on in memory of its own.
+    `view` is as long as the block. The owner can take the memory back at any time with `take_back`;
+    the rest of the block is then received into other memory.
     """
 
     __slots__ = ("begin", "is_lent", "piece", "view")
@@ -15,14 +15,14 @@ class BlockPlace:
         self.begin = begin
         self.view = view
         self.is_lent = True
-        """The owner has not taken the memory back."""
+        """Whether the owner has not taken the memory back."""
 
     def overlaps(self, begin: int, end: int) -> bool:
-        """Whether it holds some of these bytes of its piece."""
+        """Whether it includes some of these bytes of its piece."""
         return self.begin < end and begin < self.begin + len(self.view)
 
     def take_back(self) -> None:
-        """Let go of the memory; what has arrived is copied out of it."""
+        """Give the memory back to its owner; the received bytes are copied out of it."""
         if self.is_lent:
             self.view = memoryview(bytearray(self.view))
             self.is_lent = False

@@ -1,4 +1,4 @@
-"""The two buffers of a peer wire, and what it keeps while the torrent's size is unknown."""
+"""The receive and send buffers of a peer wire, and the pieces told before the size is known."""
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
@@ -15,31 +15,31 @@ from trio_swarm.protocol.wire.messages import (
 )
 
 RECEIVE_BUFFER_LENGTH = 256 * 1024
-"""Bytes one read can take: 16 blocks, so that a read's fixed cost is spread over them. Memory is
-touched only as far as reads fill it, so an idle connection costs a few KiB."""
+"""Bytes that one read can take: 16 blocks, which share the fixed cost of a read. Only the part that
+reads fill uses memory, so an idle connection takes a few KiB."""
 
 LARGEST_RECEIVE_BUFFER = 1024 * 1024
-"""Bytes one read can take from a peer so fast that reads fill whatever they are given: a quarter of
+"""Bytes that one read can take from a peer so fast that reads fill the whole buffer: a quarter of
 the turns of the event loop, and a fifth less processor time for a download."""
 
 HEADER_READ = 16 * 1024
-"""Bytes read beyond a block that is received in its place, or before the next one: its header and
-what is said between blocks. What exceeds a header has to be copied, so it is little."""
+"""Bytes read after a block that is received at its place, or before the next one: its header and
+messages between blocks. Bytes beyond a header must be copied, so it is small."""
 
 _MAX_EARLY_GONE = 1024
 """Pieces taken back before the size is known by a peer that said it had all. A seeder whose files
 changed takes back those of the files; one that lost more had better come again."""
 
 _MAX_EARLY_HINTS = 64
-"""Suggestions and allowed-fast pieces kept before the size is known; clients send about ten, they
-are advice, and what exceeds this is dropped."""
+"""Suggestions and allowed-fast pieces kept before the size is known. Clients send about ten; they
+are hints, and more are dropped."""
 
 
 class ReceiveBuffer:
-    """Bytes received and not yet parsed: `view[start:end]` of one block of memory that is reused.
+    """Received bytes that are not parsed yet: `view[start:end]` of one reused block of memory.
 
-    The owner moves `start` as it parses. Bytes move only when a rest stands in the way of the next
-    read. `capacity` grows with frames and with reads that fill it, and never shrinks.
+    The owner advances `start` as it parses. Bytes are moved only if a rest leaves no room for the
+    next read. `capacity` grows with frames and with reads that fill it, and never shrinks.
     """
 
     __slots__ = ("_memory", "end", "start", "view")
@@ -52,26 +52,27 @@ class ReceiveBuffer:
 
     @property
     def capacity(self) -> int:
-        """Bytes the memory holds."""
+        """The length of the memory in bytes."""
         return len(self._memory)
 
     def grow(self, capacity: int) -> None:
-        """Make room for frames of `capacity` bytes; what is there stays."""
+        """Make room for frames of `capacity` bytes; received bytes are kept."""
         if capacity <= len(self._memory):
             return
         memory = bytearray(capacity)
         rest = self.end - self.start
         memory[:rest] = self.view[self.start : self.end]
-        # New memory instead of a resize: events may still point into the old.
+        # New memory instead of a resize: events may still point to the old memory.
         self._memory = memory
         self.view = memoryview(memory)
         self.start = 0
         self.end = rest
 
     def free(self, most: int | None = None) -> memoryview:
-        """Return the space the next read goes to, never empty, at most `most` bytes.
+        """Return the memory for the next read: never empty, at most `most` bytes.
 
-        Without `most` it is at least half of the memory, unless a started frame already fills that.
+        Without `most` it is at least half of the memory, unless a started frame already fills that
+        half.
         """
         if self.end == len(self._memory) < LARGEST_RECEIVE_BUFFER:
             self.grow(min(2 * self.end, LARGEST_RECEIVE_BUFFER))
@@ -86,7 +87,7 @@ class ReceiveBuffer:
 
 
 class SendBuffer:
-    """Outgoing segments in order; adjacent bytes become one bytes object when drained."""
+    """Outgoing segments in order; adjacent bytes are joined when they are drained."""
 
     __slots__ = ("_bytes", "_segments")
 
@@ -98,17 +99,17 @@ class SendBuffer:
         return bool(self._bytes or self._segments)
 
     def add(self, data: bytes) -> None:
-        """Append bytes."""
+        """Append bytes to the outgoing segments."""
         self._bytes.append(data)
 
     def add_block(self, block: FileBlock) -> None:
-        """Append a block that is sent from its file."""
+        """Append a block whose payload is sent from its file."""
         self._segments.append(b"".join(self._bytes))
         self._bytes.clear()
         self._segments.append(block)
 
     def drain(self) -> list[Segment]:
-        """Return everything and be empty."""
+        """Return all segments in order, and remove them."""
         segments = self._segments
         if self._bytes:
             segments.append(b"".join(self._bytes))
@@ -118,7 +119,7 @@ class SendBuffer:
 
 
 class EarlyPieces:
-    """What a peer told of its pieces before we knew how many there are (BEP 9: magnet links).
+    """The pieces a peer told before their number is known (BEP 9: magnet links).
 
     Never more than a bitfield of MAX_UNKNOWN_PIECES bits and a few hints.
     """
@@ -135,7 +136,7 @@ class EarlyPieces:
     )
 
     def __init__(self) -> None:
-        # Wire bit order, so that one HAVE sets one bit in place; an int would be copied each time.
+        # In wire bit order, so that a HAVE sets one bit in place; an int would be copied each time.
         self._bits = bytearray()
         self._gone: set[int] = set()
         self._bitfield_length: int | None = None
@@ -146,7 +147,7 @@ class EarlyPieces:
         self._hints: list[Suggested | AllowedFast] = []
 
     def bitfield(self, data: memoryview) -> bool:
-        """Keep a bitfield; it replaces what was told before. Returns whether it is the first."""
+        """Keep a bitfield, which replaces earlier pieces; return whether it is the first."""
         is_first = self._bitfield_length is None
         self._replace(has_all=False, has_none=False)
         self._bits = bytearray(data)
@@ -154,17 +155,17 @@ class EarlyPieces:
         return is_first
 
     def have_all(self) -> None:
-        """Keep a have-all."""
+        """Keep a have-all, which replaces earlier pieces (BEP 6)."""
         self._replace(has_all=True, has_none=False)
 
     def have_none(self) -> None:
-        """Keep a have-none."""
+        """Keep a have-none, which replaces earlier pieces (BEP 6)."""
         self._replace(has_all=False, has_none=True)
 
     def have(self, piece: int) -> bool:
-        """Keep a HAVE; returns whether it is news.
+        """Keep a HAVE; return whether the piece is new.
 
-        Raises RemoteProtocolError for an index no torrent can have.
+        Raises RemoteProtocolError for an index that no torrent can have.
         """
         _check_any_index(piece)
         self._pieces_told = True
@@ -201,17 +202,17 @@ class EarlyPieces:
         return True
 
     def hint(self, hint: Suggested | AllowedFast) -> bool:
-        """Keep a suggestion or an allowed-fast piece, as long as there are few; False: too many."""
+        """Keep a suggestion or an allowed-fast piece; return False if there are too many."""
         if len(self._hints) >= _MAX_EARLY_HINTS:
             return False
         self._hints.append(hint)
         return True
 
     def resolve(self, piece_count: int) -> list[WireEvent]:
-        """Check everything kept against the now known count and return it as events.
+        """Check all kept messages against the number of pieces, and return them as events.
 
-        Spare bits of the bitfield and hints beyond the last piece are left out, as they are once
-        the count is known. Raises RemoteProtocolError for what does not fit.
+        Spare bits of the bitfield and hints beyond the last piece are dropped, as they are when the
+        number is known from the start. Raises RemoteProtocolError for pieces beyond the last.
         """
         width = (piece_count + 7) // 8
         if self._bitfield_length is not None and self._bitfield_length != width:

@@ -1,4 +1,4 @@
-"""The handshake that opens a peer connection (BEP 3, "peer protocol"), parsed as it trickles in."""
+"""The handshake that opens a peer connection (BEP 3, "peer protocol"), parsed as it arrives."""
 
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.identities import InfoHash, PeerId
@@ -8,31 +8,31 @@ _FAST_BYTE, _FAST_BIT = 7, 0x04
 _EXTENSION_BYTE, _EXTENSION_BIT = 5, 0x10
 
 OUR_RESERVED = bytes((0, 0, 0, 0, 0, _EXTENSION_BIT, 0, _FAST_BIT))
-"""Fast extension (BEP 6) and extension protocol (BEP 10); no DHT."""
+"""The reserved bytes we send: Fast Extension (BEP 6) and extension protocol (BEP 10), no DHT."""
 
 
 def supports_fast(reserved: bytes) -> bool:
-    """Tell whether these capabilities include the Fast extension (BEP 6)."""
+    """Return whether these reserved bytes include the Fast Extension (BEP 6)."""
     return bool(reserved[_FAST_BYTE] & _FAST_BIT)
 
 
 def supports_extensions(reserved: bytes) -> bool:
-    """Tell whether these capabilities include the extension protocol (BEP 10)."""
+    """Return whether these reserved bytes include the extension protocol (BEP 10)."""
     return bool(reserved[_EXTENSION_BYTE] & _EXTENSION_BIT)
 
 
 def encode_handshake(info_hash: InfoHash, peer_id: PeerId) -> bytes:
-    """Return our 68 bytes."""
+    """Return our handshake, 68 bytes (BEP 3, "peer protocol")."""
     return PROTOCOL_PREFIX + OUR_RESERVED + info_hash + peer_id
 
 
 def parse_handshake(
     data: memoryview, info_hash: InfoHash | None, twin_hash: bytes | None = None
 ) -> HandshakeReceived | None:
-    """Return the handshake `data` starts with, or None while it is not all there.
+    """Return the handshake at the start of `data`; None while it is incomplete.
 
     Raises RemoteProtocolError at the first byte that cannot belong to a handshake, and for an
-    info-hash other than `info_hash` and `twin_hash` as soon as it is there, so that a stranger who
+    info-hash other than `info_hash` and `twin_hash` as soon as it has arrived. So a stranger that
     speaks another protocol is not waited for.
     """
     prefix = data[: len(PROTOCOL_PREFIX)]

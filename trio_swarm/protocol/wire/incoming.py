@@ -1,4 +1,4 @@
-"""What each message of a peer says: the facts it sets and the event it becomes, all checked."""
+"""The parsers of a peer's messages: the fact each sets and the event it becomes, all checked."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -12,30 +12,30 @@ from trio_swarm.protocol.wire.limits import WireLimits
 from trio_swarm.protocol.wire.messages import MessageId, WireEvent
 
 _MAX_WHOLE_SETS = 8
-"""Have-alls and have-nones taken from one peer. BEP 6 allows one, as the first message; clients
-that learn the metadata late, resume a share or complete it send another, and one sent later does
-no harm. But five bytes that replace a whole piece set must not be free to repeat."""
+"""Have-alls and have-nones accepted from one peer. BEP 6 allows one, as the first message. Clients
+that learn the metadata late, resume a share or complete it send another, which does no harm. But
+five bytes that replace a whole piece set must not be free to repeat."""
 
 _MAX_EARLY_REQUESTS = 1024
-"""Requests refused in silence while we do not even know the torrent's size. More is a flood, and
-each refusal waits in our outgoing bytes."""
+"""Requests ignored or rejected before we know the torrent's size. More are a flood, and each reject
+waits in our send buffer."""
 
 _MAX_ALLOWED_FAST = 256
-"""Pieces a peer may allow us while it chokes us; clients allow ten (BEP 6), the rest is ignored."""
+"""Most allowed-fast pieces of a peer; clients allow ten (BEP 6), more are ignored."""
 
 
 class Kept:
-    """In the place of an event: the message is kept until the torrent's size is known."""
+    """Returned instead of an event: the message is kept until the torrent's size is known."""
 
 
 _KEPT = Kept()
 
 Parsed = WireEvent | Kept | None
-"""What a message becomes; None: it says nothing that could be used."""
+"""The result of a message; None if it has no effect."""
 
 
 class WireMessages:
-    """The facts a peer sets and a parser for each of its messages. Base of WireReader."""
+    """The facts a peer sets, and a parser for each of its messages. Base class of WireReader."""
 
     def __init__(self, *, info_hash: InfoHash | None) -> None:
         self._info_hash = info_hash
@@ -53,8 +53,8 @@ class WireMessages:
         self._early_requests = 0
         self._whole_sets = 0
         self.ignored = 0
-        """Messages so far that became no event, for they change nothing; long ones are counted by
-        the KiB. How many are too many is for the owner to decide."""
+        """Number of messages that became no event because they change nothing; long messages count
+        once for each KiB. The owner decides how many are too many."""
 
         self._limits = WireLimits()
 
@@ -62,32 +62,32 @@ class WireMessages:
 
     @property
     def peer_id(self) -> PeerId | None:
-        """The peer's id (20 bytes); None before its handshake. It may be our own: compare."""
+        """The peer's id (20 bytes); None before its handshake. It may be our own id: compare."""
         return self._handshake.peer_id if self._handshake else None
 
     @property
     def info_hash(self) -> InfoHash | None:
-        """The info-hash of this connection, None while an incoming one has not named it."""
+        """The info-hash of this connection; None until an incoming connection has named it."""
         return self._info_hash
 
     @property
     def fast(self) -> bool:
-        """Both ends speak the Fast extension (BEP 6); False before the peer's handshake."""
+        """Whether both ends speak the Fast Extension (BEP 6); False before the peer's handshake."""
         return self._fast
 
     @property
     def extensions(self) -> bool:
-        """Both ends speak the extension protocol (BEP 10); False before the peer's handshake."""
+        """Whether both ends speak the extension protocol (BEP 10); False before the handshake."""
         return self._extensions
 
     @property
     def peer_choking(self) -> bool:
-        """The peer does not answer our requests, but for allowed-fast pieces."""
+        """Whether the peer chokes us: it answers requests for allowed-fast pieces only."""
         return self._peer_choking
 
     @property
     def peer_interested(self) -> bool:
-        """The peer wants pieces of ours."""
+        """Whether the peer is interested in our pieces."""
         return self._peer_interested
 
     @property
@@ -98,17 +98,17 @@ class WireMessages:
     # Limits and the torrent
 
     def allow_requests_up_to(self, length: int) -> None:
-        """Let the peer ask for ranges of up to `length` bytes; what was allowed stays allowed."""
+        """Let the peer request ranges of up to `length` bytes; the limit never falls."""
         self._limits.allow_requests_up_to(length)
 
     def expect_blocks_up_to(self, length: int) -> None:
-        """Let us ask for ranges of up to `length` bytes; what was allowed stays allowed."""
+        """Let us request ranges of up to `length` bytes; the limit never falls."""
         self._limits.expect_blocks_up_to(length)
 
     def set_torrent(self, *, piece_count: int, piece_length: int, length: int) -> list[WireEvent]:
-        """Set the sizes (bytes) once they are known; return what was held back.
+        """Set the torrent's sizes (bytes) when they are known; return the kept messages as events.
 
-        Raises RemoteProtocolError if that does not fit the torrent.
+        Raises RemoteProtocolError if a kept message does not fit the torrent.
         """
         self._limits.set_torrent(piece_count=piece_count, piece_length=piece_length, length=length)
         early, self._early = self._early, None
@@ -133,10 +133,11 @@ class WireMessages:
         self._early.take_back(piece)
         return False
 
-    # One method for each message; the body excludes length and id, and its length is checked.
+    # One method for each message. The body excludes length and id, and its length is checked.
 
-    # What libtorrent 2.1 and Transmission 4 ignore or reject is ignored or rejected here, too:
-    # ranges and hints outside the torrent. A HAVE outside it ends the connection with all three.
+    # Messages that libtorrent 2.1 and Transmission 4 ignore or reject are ignored or rejected here,
+    # too: ranges and hints outside the torrent. A HAVE outside it ends the connection with all
+    # three.
 
     def _choke(self, _body: memoryview) -> WireEvent:
         self._peer_choking = True
@@ -164,14 +165,14 @@ class WireMessages:
     def _count_whole_set(self) -> None:
         self._whole_sets += 1
         if self._whole_sets > _MAX_WHOLE_SETS:
-            raise IdleTalkError("it tells all its pieces over and over")
+            raise IdleTalkError("it sends the set of all its pieces again and again")
 
     def _bitfield(self, body: memoryview) -> Parsed:
-        # Any number: aria2 1.36 sends one in the place of twenty HAVEs.
+        # Any number of bitfields: aria2 1.36 sends one in place of twenty HAVEs.
         if self._limits.piece_count is None:
             assert self._early is not None
             return _KEPT if self._early.bitfield(body) else None
-        # Spare bits are to be zero (BEP 3), and are not looked at by anybody.
+        # Spare bits should be zero (BEP 3), but no client checks them.
         every = piece_sets.full_set(self._limits.piece_count)
         return m.HasPieces(piece_sets.from_bitfield(body) & every)
 
@@ -194,11 +195,11 @@ class WireMessages:
         piece, begin, length = m.RANGE.unpack(body)
         if self._early is None and self._is_servable(piece, begin, length):
             return m.RequestReceived(piece, begin, length)
-        # Nobody above need be asked: we have nothing to give yet, or nobody ever will.
+        # The owner need not be asked: we have no piece yet, or never will.
         if self._early is not None:
             self._early_requests += 1
         if self._early_requests > _MAX_EARLY_REQUESTS:
-            raise IdleTalkError("it asks for blocks that were never offered")
+            raise IdleTalkError("it requests blocks that we do not have")
         if self._fast and self._handshake_sent:
             self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
         return None
@@ -210,7 +211,7 @@ class WireMessages:
         return m.CancelReceived(piece, begin, length)
 
     def _is_servable(self, piece: int, begin: int, length: int) -> bool:
-        """Whether a request for this range of the torrent, whose size is known, may be granted."""
+        """Whether a request for this range may be granted; the torrent's size is known."""
         limits = self._limits
         return 0 < length <= limits.max_request and limits.range_fault(piece, begin, length) is None
 
@@ -245,7 +246,7 @@ class WireMessages:
         return m.PortReceived(m.PORT.unpack(body)[0])
 
     def _extended(self, body: memoryview) -> WireEvent | None:
-        # Without the extension protocol this is one more message of unknown kind.
+        # Without the extension protocol this is a message of an unknown kind.
         return m.ExtendedReceived(body[0], bytes(body[1:])) if self._extensions else None
 
     _PARSERS: ClassVar[dict[int, Callable[["WireMessages", memoryview], Parsed]]] = {

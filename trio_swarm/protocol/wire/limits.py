@@ -1,4 +1,4 @@
-"""What lengths, indices and ranges may pass one peer wire, in either direction."""
+"""The limits of lengths, piece indexes and ranges on one peer wire, in both directions."""
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
 from trio_swarm.protocol.wire import messages as m
@@ -6,9 +6,9 @@ from trio_swarm.protocol.wire.messages import MessageId
 
 
 class WireLimits:
-    """The torrent's sizes, once known, and the block lengths agreed on; all lengths in bytes.
+    """The torrent's sizes, once known, and the agreed block lengths; all lengths in bytes.
 
-    Attributes are read by the wire; only the methods change them.
+    The wire reads the attributes; only the methods change them.
     """
 
     __slots__ = (
@@ -24,17 +24,17 @@ class WireLimits:
 
     def __init__(self) -> None:
         self.piece_count: int | None = None
-        """Pieces of the torrent; None while its size is unknown."""
+        """Number of pieces of the torrent; None while its size is unknown."""
         self.piece_length = 0
-        """Of every piece before `last_piece`; both 0 while the size is unknown."""
+        """Length of every piece before `last_piece`; both are 0 while the size is unknown."""
         self.last_piece = 0
         self._last_length = 0
         self.max_request = m.MAX_REQUEST
-        """Longest range the peer may ask for."""
+        """Longest range that the peer may request."""
         self.max_block = m.BLOCK_LENGTH
-        """Longest range we may ask for."""
+        """Longest range that we may request."""
         self.max_piece_frame = 0
-        """Longest length prefix of a piece message; 0 while any block would be unsolicited."""
+        """Longest length prefix of a piece message; 0 while no block can have been requested."""
         self.max_frame = 0
         """Longest length prefix of any message."""
         self._refresh()
@@ -63,7 +63,7 @@ class WireLimits:
         self._refresh()
 
     def check_frame(self, message_id: int, length: int, *, fast: bool) -> None:
-        """Refuse a message by its length prefix and id, before its body is waited for.
+        """Check a message by its length prefix and id, before its body arrives.
 
         Raises RemoteProtocolError.
         """
@@ -74,7 +74,7 @@ class WireLimits:
             wrong = length != fixed
         elif message_id == MessageId.PIECE:
             if self.piece_count is None:
-                raise RemoteProtocolError("a block that nobody asked for")
+                raise RemoteProtocolError("a block that was never requested")
             wrong = not m.PIECE_HEADER_LENGTH < length <= self.max_piece_frame
         elif message_id == MessageId.BITFIELD:
             limit = 1 + self._bitfield_limit()
@@ -87,11 +87,11 @@ class WireLimits:
             raise RemoteProtocolError(f"message {message_id} cannot have {length} bytes")
 
     def has_piece(self, piece: int) -> bool:
-        """Whether the torrent, whose size is known, has this piece; no number is negative."""
+        """Whether the torrent, whose size is known, has this piece; `piece` is not negative."""
         return piece <= self.last_piece
 
     def check_index(self, piece: int) -> None:
-        """Raise RemoteProtocolError for a piece beyond the last, if the last is known."""
+        """Raise RemoteProtocolError for a piece beyond the last, if the size is known."""
         if self.piece_count is not None and piece >= self.piece_count:
             raise RemoteProtocolError(f"piece index {piece} of {self.piece_count} pieces")
 
@@ -102,7 +102,7 @@ class WireLimits:
             raise RemoteProtocolError(fault)
 
     def range_fault(self, piece: int, begin: int, length: int) -> str | None:
-        """Say what is wrong with a range of a known torrent, or None; no number is negative."""
+        """Return what is wrong with a range of a known torrent, or None; no number is negative."""
         if piece < self.last_piece:
             size = self.piece_length
         elif piece == self.last_piece:

@@ -29,20 +29,21 @@ _BARE = {
 
 
 class PeerWire(WireReader):
-    """The state of one peer connection: framing, handshakes, choke and interest of both directions.
+    """The state of one peer connection: framing, handshakes, chokes and interest of both ends.
 
     An outgoing connection is made with its info-hash, and sends its handshake first. An incoming
-    one waits for HandshakeReceived, looks the torrent up and calls `send_handshake` with that
-    info-hash. `twin_hash`: the other info-hash of a hybrid torrent, which may be answered as well;
-    empty: any may, as the metadata will tell. Both begin choking and not interested (BEP 3).
+    one waits for HandshakeReceived; the caller finds the torrent and calls `send_handshake` with
+    that info-hash. `twin_hash` is the other info-hash of a hybrid torrent, which the peer may
+    answer with as well; if it is empty, any info-hash is accepted, because the metadata will tell.
+    Both ends begin choking and not interested (BEP 3).
 
-    The three sizes may be given later by `set_torrent` (magnet links). Until then bitfields, HAVEs
-    and hints are held back, requests are rejected (in silence without Fast), and a block is a
-    fault.
+    The three sizes may be given later with `set_torrent` (magnet links). Until then bitfields,
+    HAVEs and hints are kept, requests are rejected (ignored without the Fast Extension), and a
+    block is a fault.
 
-    Every `send_…` appends to the outgoing buffer; illegal use raises LocalProtocolError. Which
-    requests are outstanding in either direction is not known here: the ledger and the seeding side
-    own that, and call `send_block` only when it is about to be sent.
+    Every `send_…` method appends to the send buffer; illegal use raises LocalProtocolError. The
+    wire does not know which requests are outstanding: the ledger and the uploading side own them,
+    and call `send_block` only when the block is about to be sent.
     """
 
     def __init__(
@@ -78,32 +79,32 @@ class PeerWire(WireReader):
 
     @property
     def am_choking(self) -> bool:
-        """We do not answer the peer's requests, but for pieces we allowed fast."""
+        """Whether we choke the peer: we answer requests for allowed-fast pieces only."""
         return self._am_choking
 
     @property
     def am_interested(self) -> bool:
-        """We told the peer that we want pieces of it."""
+        """Whether we told the peer that we are interested in its pieces."""
         return self._am_interested
 
     @property
     def is_open(self) -> bool:
-        """Both handshakes are done: messages may be sent."""
+        """Whether both handshakes are complete: messages may be sent."""
         return self._handshake is not None and self._handshake_sent
 
     @property
     def has_data_to_send(self) -> bool:
-        """`data_to_send` would return something."""
+        """Whether `data_to_send` would return any segment."""
         return bool(self._outgoing)
 
     def data_to_send(self) -> list[Segment]:
-        """Drain what is to be sent, in order; neighbouring messages are one bytes object."""
+        """Return the segments to send, in order, and remove them; adjacent messages are joined."""
         return self._outgoing.drain()
 
     # Sending
 
     def send_handshake(self, info_hash: InfoHash) -> None:
-        """Send our handshake: first on an outgoing connection, as the answer on an incoming one."""
+        """Send our handshake: first on an outgoing connection, as an answer on an incoming one."""
         if self._handshake_sent:
             raise LocalProtocolError("the handshake is sent already")
         if not self._is_initiator and self._handshake is None:
@@ -114,15 +115,15 @@ class PeerWire(WireReader):
         self._outgoing.add(encode_handshake(info_hash, self._own_peer_id))
 
     def send_keep_alive(self) -> None:
-        """Show that we are alive; peers close after about two silent minutes (BEP 3)."""
+        """Send a keep-alive; peers close a connection after about two silent minutes (BEP 3)."""
         self._check_open()
         self._outgoing.add(m.KEEP_ALIVE_FRAME)
 
     def send_choke(self) -> None:
-        """Stop serving the peer; nothing is sent if it is choked already.
+        """Choke the peer; nothing is sent if it is choked already.
 
-        With Fast, the caller then rejects every request it has not answered, but for allowed-fast
-        pieces; without, it forgets them (BEP 6, "Reject Request").
+        With the Fast Extension, the caller then rejects every outstanding request except for
+        allowed-fast pieces; without, it forgets them (BEP 6, "Reject Request").
         """
         self._check_open()
         if not self._am_choking:
@@ -130,21 +131,21 @@ class PeerWire(WireReader):
             self._outgoing.add(_BARE[MessageId.CHOKE])
 
     def send_unchoke(self) -> None:
-        """Serve the peer; nothing is sent if it is unchoked already."""
+        """Unchoke the peer; nothing is sent if it is unchoked already."""
         self._check_open()
         if self._am_choking:
             self._am_choking = False
             self._outgoing.add(_BARE[MessageId.UNCHOKE])
 
     def send_interested(self) -> None:
-        """Tell that we want pieces of the peer; nothing is sent if it knows."""
+        """Tell the peer that we are interested; nothing is sent if it knows."""
         self._check_open()
         if not self._am_interested:
             self._am_interested = True
             self._outgoing.add(_BARE[MessageId.INTERESTED])
 
     def send_not_interested(self) -> None:
-        """Tell that we want nothing of the peer; nothing is sent if it knows."""
+        """Tell the peer that we are not interested; nothing is sent if it knows."""
         self._check_open()
         if self._am_interested:
             self._am_interested = False
@@ -177,7 +178,7 @@ class PeerWire(WireReader):
             self._outgoing.add(bitfield)
 
     def send_haves(self, pieces: PieceSet) -> None:
-        """Tell that we have got more pieces, by a message each."""
+        """Tell the peer that we have more pieces, with one HAVE for each."""
         if not pieces:
             return
         self._check_piece(pieces.bit_length() - 1)
@@ -190,9 +191,10 @@ class PeerWire(WireReader):
     def send_request(
         self, piece: int, begin: int, length: int, *, block: int | None = None
     ) -> None:
-        """Ask for bytes of a piece, if `block` is given in blocks of that length, the last shorter.
+        """Request bytes of a piece; if `block` is given, in blocks of that length.
 
-        The peer must know our interest, and must not choke us unless it allowed the piece fast.
+        The last block may be shorter. We must be interested, and the peer must not choke us, unless
+        it allowed the piece fast.
         """
         block = length if block is None else block
         self._check_sendable_range(piece, begin, length)
@@ -210,20 +212,20 @@ class PeerWire(WireReader):
         self._outgoing.add(b"".join(frames))
 
     def send_cancel(self, piece: int, begin: int, length: int) -> None:
-        """Take a request back. With Fast the peer still answers it, by block or reject."""
+        """Cancel a request. With the Fast Extension the peer still answers, by block or reject."""
         self._check_sendable_range(piece, begin, length)
         self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.CANCEL, piece, begin, length))
 
     def send_reject(self, piece: int, begin: int, length: int) -> None:
-        """Refuse a request (Fast only)."""
+        """Reject a request; only with the Fast Extension (BEP 6)."""
         self._check_fast()
         self._check_sendable_range(piece, begin, length)
         self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
 
     def send_block(self, piece: int, begin: int, length: int) -> None:
-        """Answer a request from the file: the header now, the payload as a FileBlock.
+        """Answer a request from the file: append the header now, and the payload as a FileBlock.
 
-        Only while not choking the peer, or for a piece we allowed it fast.
+        Only while the peer is not choked, or for a piece that we allowed fast.
         """
         if not self._is_usual_range(piece, begin, length):
             self._check_sendable_range(piece, begin, length)
@@ -235,32 +237,32 @@ class PeerWire(WireReader):
         self._outgoing.add_block(FileBlock(piece, begin, length))
 
     def send_suggest(self, piece: int) -> None:
-        """Suggest a piece to fetch (Fast only)."""
+        """Suggest a piece to fetch from us; only with the Fast Extension (BEP 6)."""
         self._check_fast()
         self._check_piece(piece)
         self._outgoing.add(m.INDEX_FRAME.pack(5, MessageId.SUGGEST, piece))
 
     def send_allowed_fast(self, piece: int) -> None:
-        """Promise to serve a piece even while choking (Fast only)."""
+        """Allow the peer to request a piece while it is choked; only with the Fast Extension."""
         self._check_fast()
         self._check_piece(piece)
         self._allowed_to_peer.add(piece)
         self._outgoing.add(m.INDEX_FRAME.pack(5, MessageId.ALLOWED_FAST, piece))
 
     def send_extended(self, message_id: int, payload: bytes) -> None:
-        """Send an extended message under the number the peer gave; 0 is the handshake (BEP 10)."""
+        """Send an extended message under the peer's number for it; 0 is the handshake (BEP 10)."""
         self._check_open()
         if not self._extensions:
             raise LocalProtocolError("the peer does not speak the extension protocol")
         if not 0 <= message_id <= 255:
-            raise LocalProtocolError(f"{message_id} is no extended message id")
+            raise LocalProtocolError(f"{message_id} is not an extended message id")
         if len(payload) > m.MAX_EXTENDED_LENGTH:
             raise LocalProtocolError(f"an extended message of {len(payload)} bytes")
         frame = m.EXTENDED_FRAME.pack(2 + len(payload), MessageId.EXTENDED, message_id)
         self._outgoing.add(frame)
         self._outgoing.add(payload)
 
-    # Checks of ourselves
+    # Checks of our own use
 
     def _check_open(self) -> None:
         if not (self._handshake_sent and self._handshake is not None):
@@ -277,7 +279,7 @@ class PeerWire(WireReader):
             raise LocalProtocolError(f"piece index {piece} of {self._limits.piece_count} pieces")
 
     def _is_usual_range(self, piece: int, begin: int, length: int) -> bool:
-        """Whether a range is certainly right: what `_check_sendable_range` does not refuse."""
+        """Whether a range is certainly valid, so that `_check_sendable_range` accepts it."""
         limits = self._limits
         return (
             0 <= piece < limits.last_piece
@@ -290,7 +292,7 @@ class PeerWire(WireReader):
     def _check_sendable_range(self, piece: int, begin: int, length: int) -> None:
         self._check_piece(piece)
         if begin < 0 or length < 1:
-            raise LocalProtocolError(f"{length} bytes from {begin} are no range")
+            raise LocalProtocolError(f"{length} bytes from {begin} are not a range")
         fault = self._limits.range_fault(piece, begin, length)
         if fault is not None:
             raise LocalProtocolError(fault)

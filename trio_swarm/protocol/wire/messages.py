@@ -1,7 +1,7 @@
-"""The messages of the peer wire as values, their numbers and their limits (BEP 3, 5, 6, 10).
+"""The messages of the peer wire as values, their ids and their limits (BEP 3, 5, 6, 10).
 
-What a peer sends arrives as one of the event classes below. They are structs of msgspec,
-which are the quickest to make: one is made for every block.
+Each message of a peer becomes one of the event classes below. They are msgspec structs, which are
+the fastest to make: one is made for every block.
 """
 
 import struct
@@ -14,7 +14,7 @@ from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.wire.block_place import BlockPlace
 
 PROTOCOL_PREFIX = b"\x13BitTorrent protocol"
-"""Length byte and name that open the handshake (BEP 3, "peer protocol")."""
+"""Length byte and protocol name at the start of the handshake (BEP 3, "peer protocol")."""
 
 HANDSHAKE_LENGTH = 68
 """Prefix 20, reserved 8, info-hash 20, peer id 20 bytes."""
@@ -23,29 +23,29 @@ INFO_HASH_LENGTH = 20
 PEER_ID_LENGTH = 20
 
 BLOCK_LENGTH = 16 * 1024
-"""The block every client asks for and grants (BEP 3, "request")."""
+"""The block length that every client requests and grants (BEP 3, "request")."""
 
 MAX_REQUEST = 128 * 1024
-"""Longest request granted to a stranger: the most that clients in use have ever asked for."""
+"""Longest request granted to a stranger: the longest that any client in use has ever requested."""
 
 MAX_NEGOTIATED_BLOCK = 1024 * 1024
-"""Longest block that two peers may agree on; at this size time per block no longer matters, and
-the receive buffer of a connection stays near 1 MiB."""
+"""Longest block that two peers may agree on: at this length the time for each block no longer
+matters, and the receive buffer of a connection stays near 1 MiB."""
 
 MAX_EXTENDED_LENGTH = 128 * 1024
 """Longest extended payload: the longest in use, a metadata piece, is 16 KiB and a dictionary."""
 
 MAX_UNKNOWN_LENGTH = 128 * 1024
-"""Longest message of a kind we do not know that is skipped rather than refused; half the
-receive buffer, so that a stranger cannot make it grow."""
+"""Longest message of an unknown kind that is skipped and not refused: half of the receive buffer,
+so that a stranger cannot make it grow."""
 
 MAX_UNKNOWN_PIECES = 1024 * 1024
-"""Piece indices and bitfield bits taken before the torrent's size is known. Metadata of 16 MiB, the
-most we fetch, holds 838,860 piece hashes; a bitfield of this width is 128 KiB."""
+"""Most piece indexes and bitfield bits before the torrent's size is known. Metadata of 16 MiB, the
+most we fetch, has 838,860 piece hashes; a bitfield of this length has 128 KiB."""
 
 
 class MessageId(IntEnum):
-    """The byte after the length prefix."""
+    """The message id: the byte after the length prefix."""
 
     CHOKE = 0
     UNCHOKE = 1
@@ -74,7 +74,7 @@ FAST_MESSAGES: frozenset[int] = frozenset(
         MessageId.ALLOWED_FAST,
     }
 )
-"""Messages that exist only where both ends set the Fast bit (BEP 6)."""
+"""Messages of the Fast Extension, allowed only if both ends set its bit (BEP 6)."""
 
 FIXED_LENGTHS: dict[int, int] = {
     MessageId.CHOKE: 1,
@@ -91,10 +91,10 @@ FIXED_LENGTHS: dict[int, int] = {
     MessageId.REJECT: 13,
     MessageId.ALLOWED_FAST: 5,
 }
-"""What the length prefix must say, id byte included, of messages that have but one length."""
+"""The length prefix, id byte included, of messages that have only one length."""
 
 PIECE_HEADER_LENGTH = 9
-"""Bytes of a piece message before its data, length prefix not counted."""
+"""Bytes of a piece message before its data, without the length prefix."""
 
 LENGTH_PREFIX = struct.Struct(">I")
 BARE_FRAME = struct.Struct(">IB")
@@ -118,29 +118,29 @@ class HandshakeReceived(Struct):
 
 
 class Choked(Struct):
-    """The peer sends us no more blocks. Without Fast, what we asked for is forgotten by it."""
+    """The peer chokes us. Without the Fast Extension it drops our requests."""
 
 
 class Unchoked(Struct):
-    """The peer answers requests from now on."""
+    """The peer has unchoked us: it answers requests from now on."""
 
 
 class Interested(Struct):
-    """The peer wants pieces of ours."""
+    """The peer is interested in our pieces."""
 
 
 class NotInterested(Struct):
-    """The peer wants nothing of ours."""
+    """The peer is not interested in our pieces."""
 
 
 class HasPiece(Struct):
-    """The peer has got one more piece."""
+    """The peer has one more piece (HAVE)."""
 
     piece: int
 
 
 class HasPieces(Struct):
-    """The pieces the peer has; replaces whatever was known of it before."""
+    """The pieces the peer has (bitfield); replaces everything known before."""
 
     pieces: PieceSet
 
@@ -154,9 +154,10 @@ class HasNone(HasPieces):
 
 
 class RequestReceived(Struct, frozen=True):
-    """The peer asks for these bytes; the range is inside the piece and not above the limit.
+    """The peer requests these bytes; they are inside the piece and within the length limit.
 
-    It may come while we choke the peer: answer with a reject (Fast) or with nothing.
+    A request may arrive while we choke the peer: answer with a reject (Fast Extension) or not at
+    all.
     """
 
     piece: int
@@ -165,12 +166,12 @@ class RequestReceived(Struct, frozen=True):
 
 
 class BlockReceived(Struct):
-    """A block of a piece, or several that came behind each other; they are inside the piece.
+    """A block of a piece, or several adjacent ones that arrived together, inside the piece.
 
-    Whether anybody asked for them is not known here.
+    The wire does not know whether they were requested.
 
     `data` points into the receive buffer: it is valid until the next `receive_buffers()`,
-    `received()` or `receive()` of the wire that gave it. Or it is all of `place`, which was lent
+    `received()` or `receive()` of the same wire. Or it is all of `place`, the memory that was lent
     for this block.
     """
 
@@ -179,11 +180,11 @@ class BlockReceived(Struct):
     data: memoryview
     place: BlockPlace | None = None
     following: list[memoryview] | None = None
-    """The blocks right behind it that came at the same time: `data` of each."""
+    """The `data` of each block after it that arrived at the same time."""
 
 
 class CancelReceived(Struct, frozen=True):
-    """The peer no longer wants these bytes."""
+    """The peer cancels its request for these bytes."""
 
     piece: int
     begin: int
@@ -191,7 +192,7 @@ class CancelReceived(Struct, frozen=True):
 
 
 class RejectReceived(Struct, frozen=True):
-    """The peer will not send these bytes (BEP 6, "Reject Request")."""
+    """The peer rejects our request for these bytes (BEP 6, "Reject Request")."""
 
     piece: int
     begin: int
@@ -199,7 +200,7 @@ class RejectReceived(Struct, frozen=True):
 
 
 class Suggested(Struct):
-    """The peer would like us to fetch this piece (BEP 6, "Suggest Piece")."""
+    """The peer suggests that we fetch this piece (BEP 6, "Suggest Piece")."""
 
     piece: int
 
@@ -220,14 +221,14 @@ class PortReceived(Struct):
 
 
 class ExtendedReceived(Struct):
-    """An extended message; id 0 is the extension handshake, others are numbers we gave (BEP 10)."""
+    """An extended message; id 0 is the extension handshake, others are our numbers (BEP 10)."""
 
     message_id: int
     payload: bytes
 
 
 class KeptAlive(Struct):
-    """The peer shows that it is alive."""
+    """A keep-alive: the peer shows that it is still there."""
 
 
 WireEvent = (
@@ -251,7 +252,7 @@ WireEvent = (
 
 
 class FileBlock(Struct, frozen=True):
-    """Payload to be sent straight from the file, in its place between outgoing bytes."""
+    """Payload that is sent straight from the file, at its place between outgoing bytes."""
 
     piece: int
     begin: int
@@ -259,4 +260,4 @@ class FileBlock(Struct, frozen=True):
 
 
 Segment = bytes | FileBlock
-"""What a wire gives to be sent: bytes as they are, or a range of a piece's bytes."""
+"""A part of the outgoing data: bytes, or a range of a piece in a file."""

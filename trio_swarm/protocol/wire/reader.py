@@ -12,20 +12,20 @@ from trio_swarm.protocol.wire.incoming import Kept, WireMessages
 from trio_swarm.protocol.wire.messages import WireEvent
 
 LEAST_PLACED = 4 * m.BLOCK_LENGTH
-"""Bytes of a block still to come that are worth receiving in their place: for less, one more copy
-costs less than one more read."""
+"""Least missing bytes of a block that are received at its place: for fewer, another copy costs less
+than another read."""
 
 
 MESSAGES_AT_ONCE = 256
-"""Messages parsed by one call: four times the blocks a read can hold, so that who sends blocks
-never notices, and of small ones what takes a millisecond to handle."""
+"""Most messages parsed by one call: four times the blocks that a read can hold, so that it does not
+affect blocks; for small messages, about a millisecond of work."""
 
 
 class WireReader(WireMessages):
-    """What a peer sends, as events. Base of PeerWire, never used alone.
+    """A peer's messages as events. Base class of PeerWire, never used alone.
 
-    Any fault of the peer raises RemoteProtocolError that names it; events parsed by the same call
-    are lost with it, and every later call raises it again: drop the peer.
+    Any fault of the peer raises RemoteProtocolError with the reason. Events parsed by the same call
+    are lost, and every later call raises it again: the caller drops the peer.
     """
 
     def __init__(self, *, info_hash: InfoHash | None, twin_hash: bytes | None) -> None:
@@ -34,10 +34,11 @@ class WireReader(WireMessages):
         self._incoming = ReceiveBuffer()
         self._at_end = False
         self.is_behind = False
-        """`received` left messages for `parse_more`, which is to be called before the next read."""
+        """Whether `received` left messages for `parse_more`, which must be called before the next
+        read."""
         self.place_block: Callable[[int, int, int], BlockPlace | None] | None = None
-        """Asked for the memory a block (piece, begin, length) belongs to, once its header is here;
-        None: it is received into the wire's own buffer."""
+        """Called with piece, begin and length when the header of a block has arrived; returns the
+        memory where the block belongs. None: the block is received into the wire's own buffer."""
         self._place: BlockPlace | None = None
         self._placed = 0  # bytes of it that are here
         self._expects_place = False
@@ -45,9 +46,9 @@ class WireReader(WireMessages):
     # Receiving
 
     def receive_buffers(self) -> list[memoryview]:
-        """Return where to receive into, in this order; call `received` with how much was filled.
+        """Return the memory to receive into, in this order; then call `received` with the count.
 
-        One or two pieces of memory, none empty. Ends the validity of every BlockReceived so far.
+        One or two views, none empty. Every earlier BlockReceived becomes invalid.
         """
         if self._place is not None:
             return [self._place.view[self._placed :], self._incoming.free(HEADER_READ)]
@@ -56,7 +57,7 @@ class WireReader(WireMessages):
     def received(self, count: int) -> list[WireEvent]:
         """Parse after `count` bytes came into `receive_buffers()`; 0 means the peer closed.
 
-        The end is no fault at a frame's boundary; inside one it raises RemoteProtocolError.
+        The end is not a fault between two messages; inside one it raises RemoteProtocolError.
         """
         if self._fault is not None:
             raise RemoteProtocolError(self._fault)
@@ -79,7 +80,7 @@ class WireReader(WireMessages):
         return events
 
     def parse_more(self) -> list[WireEvent]:
-        """Parse on while `is_behind`: whoever says a lot at once is heard bit by bit.
+        """Parse further messages while `is_behind`, so that others get their turn in between.
 
         Raises RemoteProtocolError, as `received` does.
         """
@@ -95,19 +96,19 @@ class WireReader(WireMessages):
 
     @property
     def bytes_within_block(self) -> int:
-        """How much is here of a block on its way to its place; nothing else comes before its end.
+        """Return the received bytes of a block that is being received at its place; 0 if none is.
 
-        0: no block is.
+        No other message can arrive before the end of that block.
         """
         return 0 if self._place is None else self._placed
 
     def give_up_place(self) -> BlockPlace | None:
-        """Return the place of a block that will never be whole: the connection has ended."""
+        """Return the place of a block that will never be complete: the connection has ended."""
         place, self._place = self._place, None
         return place
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[WireEvent]:
-        """Parse `data`, which is copied; empty means the peer closed."""
+        """Parse `data`, which is copied; empty data means that the peer closed."""
         rest = memoryview(data)
         events: list[WireEvent] = []
         while True:
@@ -120,7 +121,7 @@ class WireReader(WireMessages):
             rest = rest[count:]
             if not rest:
                 return events
-            # The next round overwrites what these events point to.
+            # The next round overwrites the memory that these events point to.
             for event in events:
                 if isinstance(event, m.BlockReceived) and event.place is None:
                     event.data = memoryview(bytes(event.data))
@@ -135,7 +136,7 @@ class WireReader(WireMessages):
             raise RemoteProtocolError("it closed the connection inside a message")
 
     def _fill_place(self, place: BlockPlace, count: int, events: list[WireEvent]) -> int:
-        """Note that of `count` bytes the first came into `place`; return how many did not."""
+        """Note that the first of `count` bytes came into `place`; return how many did not."""
         rest = len(place.view) - self._placed
         if count < rest:
             self._placed += count
@@ -159,13 +160,12 @@ class WireReader(WireMessages):
         run_end = 0
         while (available := end - start) >= 4:
             if not left:
-                # Exactly so many may be all that is here, or all that is whole.
+                # These may be all messages that have arrived, or all complete ones.
                 self.is_behind = True
                 needed = 0
                 break
             left -= 1
-            # Nearly all bytes a leecher gets are blocks, and what a seeder gets are requests, so
-            # they have paths of their own.
+            # A leecher receives mostly blocks, and a seeder mostly requests: both have a fast path.
             if available >= 13:
                 length, message_id, piece, begin = unpack_piece(view, start)
                 if message_id == 7 and 9 < length <= limits.max_piece_frame:
@@ -207,7 +207,7 @@ class WireReader(WireMessages):
         incoming.grow(needed)
 
     def _parse_other(self, view: memoryview, events: list[WireEvent]) -> int:
-        """Parse the message at the start of `view` if it is whole; return its length, 0: unknown.
+        """Parse the message at the start of `view`; return its length, 0 while it is incomplete.
 
         `view` has at least 4 bytes.
         """
@@ -232,7 +232,7 @@ class WireReader(WireMessages):
         return end
 
     def _begin_place(self, piece: int, begin: int, length: int, head: memoryview) -> bool:
-        """Let the rest of a block come to where it belongs, if its owner lends the memory."""
+        """Receive the rest of a block at its place if the owner lends it; return whether."""
         place = self.place_block(piece, begin, length) if self.place_block is not None else None
         self._expects_place = place is not None
         if place is None:
