@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
+from trio_swarm.identities import PieceIndex
 from trio_swarm.piece_sets import PieceSet
 
 
@@ -132,7 +133,7 @@ class UploadPeerView(Struct, frozen=True):
 class UploadRequest(NamedTuple):
     """One block a peer asked of us."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from trio_swarm.errors import FileChangedError, StorageError
+from trio_swarm.identities import PieceIndex
 from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.foreign_writers import ForeignWriters
@@ -81,7 +82,7 @@ class FileAccess:
         (status,) = self.tree.statuses([self._entry_path(file)])
         return None if status is None else stamp_of(status)
 
-    def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
+    def slices(self, piece: PieceIndex, begin: int, length: int) -> list[FileSlice]:
         """Return where the bytes of a block lie, for sendfile; the files are as they were verified.
 
         Descriptors are valid until the next call of this or `close`; one thread only. Raises
@@ -116,7 +117,7 @@ class FileAccess:
             for span in spans
         ]
 
-    def read_into(self, piece: int, begin: int, buffer: memoryview) -> None:
+    def read_into(self, piece: PieceIndex, begin: int, buffer: memoryview) -> None:
         """Read the bytes of a block, as long as `buffer`; one thread only, that of `slices`."""
         spans = self.layout.block_spans(piece, begin, len(buffer))
         if len(spans) > MAX_SLICES:
@@ -151,7 +152,7 @@ class FileAccess:
         ):
             self._require_served(file, descriptor)
 
-    def read(self, piece: int, begin: int, length: int) -> bytes:
+    def read(self, piece: PieceIndex, begin: int, length: int) -> bytes:
         """Return the bytes of a block; any thread."""
         parts = []
         for span in self.layout.block_spans(piece, begin, length):

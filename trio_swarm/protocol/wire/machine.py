@@ -8,7 +8,7 @@ After the events of one read, look at `has_data_to_send`: the wire answers a few
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import LocalProtocolError
-from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.identities import InfoHash, PeerId, PieceIndex
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import encode_handshake
@@ -188,7 +188,7 @@ class PeerWire(WireReader):
         self._outgoing.add(b"".join([pack(5, have, piece) for piece in piece_sets.iterate(pieces)]))
 
     def send_request(
-        self, piece: int, begin: int, length: int, *, block: int | None = None
+        self, piece: PieceIndex, begin: int, length: int, *, block: int | None = None
     ) -> None:
         """Ask for bytes of a piece, if `block` is given in blocks of that length, the last shorter.
 
@@ -209,18 +209,18 @@ class PeerWire(WireReader):
         ]
         self._outgoing.add(b"".join(frames))
 
-    def send_cancel(self, piece: int, begin: int, length: int) -> None:
+    def send_cancel(self, piece: PieceIndex, begin: int, length: int) -> None:
         """Take a request back. With Fast the peer still answers it, by block or reject."""
         self._check_sendable_range(piece, begin, length)
         self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.CANCEL, piece, begin, length))
 
-    def send_reject(self, piece: int, begin: int, length: int) -> None:
+    def send_reject(self, piece: PieceIndex, begin: int, length: int) -> None:
         """Refuse a request (Fast only)."""
         self._check_fast()
         self._check_sendable_range(piece, begin, length)
         self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
 
-    def send_block(self, piece: int, begin: int, length: int) -> None:
+    def send_block(self, piece: PieceIndex, begin: int, length: int) -> None:
         """Answer a request from the file: the header now, the payload as a FileBlock.
 
         Only while not choking the peer, or for a piece we allowed it fast.
@@ -276,7 +276,7 @@ class PeerWire(WireReader):
         if self._limits.piece_count is None or not 0 <= piece < self._limits.piece_count:
             raise LocalProtocolError(f"piece index {piece} of {self._limits.piece_count} pieces")
 
-    def _is_usual_range(self, piece: int, begin: int, length: int) -> bool:
+    def _is_usual_range(self, piece: PieceIndex, begin: int, length: int) -> bool:
         """Whether a range is certainly right: what `_check_sendable_range` does not refuse."""
         limits = self._limits
         return (
@@ -287,7 +287,7 @@ class PeerWire(WireReader):
             and self._handshake is not None
         )
 
-    def _check_sendable_range(self, piece: int, begin: int, length: int) -> None:
+    def _check_sendable_range(self, piece: PieceIndex, begin: int, length: int) -> None:
         self._check_piece(piece)
         if begin < 0 or length < 1:
             raise LocalProtocolError(f"{length} bytes from {begin} are no range")

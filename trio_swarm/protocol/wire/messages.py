@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.identities import InfoHash, PeerId, PieceIndex
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.wire.block_place import BlockPlace
 
@@ -159,7 +159,7 @@ class RequestReceived(Struct, frozen=True):
     It may come while we choke the peer: answer with a reject (Fast) or with nothing.
     """
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 
@@ -174,7 +174,7 @@ class BlockReceived(Struct):
     for this block.
     """
 
-    piece: int
+    piece: PieceIndex
     begin: int
     data: memoryview
     place: BlockPlace | None = None
@@ -185,7 +185,7 @@ class BlockReceived(Struct):
 class CancelReceived(Struct, frozen=True):
     """The peer no longer wants these bytes."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 
@@ -193,7 +193,7 @@ class CancelReceived(Struct, frozen=True):
 class RejectReceived(Struct, frozen=True):
     """The peer will not send these bytes (BEP 6, "Reject Request")."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 
@@ -253,7 +253,7 @@ WireEvent = (
 class FileBlock(Struct, frozen=True):
     """Payload to be sent straight from the file, in its place between outgoing bytes."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 
