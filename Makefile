@@ -12,17 +12,18 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 ARGS ?=
 # How often each benchmark is repeated.
 REPEATS ?= 5
-# One pytest worker per core. A file's tests stay together (--dist loadfile), for some share a costly
-# set-up: the foreign clients' network is one.
-WORKERS ?= auto
+# One pytest worker more than cores, for some tests wait for clocks and other processes. A file's tests
+# stay together (loadfile), for many share a costly set-up. Which files go first: tests/conftest.py.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Foreign clients that tests/foreign runs, by their commands and Debian packages.
 FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip
 FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-compiled check nightly build compiled pure clean foreign-clients
-.PHONY: compiler
+.PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean
+.PHONY: foreign-clients compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
 .PHONY: bench-swarm bench-floods profile
 
@@ -65,29 +66,32 @@ demo: $(INSTALLED)  ## run the whole system in a scratch folder and compare the 
 	$(BIN)/trio-swarm demo $(ARGS)
 
 test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 # What is compiled behaves as its sources do: the tests of it run against a wheel in an environment of
 # its own, which borrows everything else from this one. Strategies themselves are interpreted there, too.
 COMPILED := build/compiled
+# The dev group has what building needs.
+WHEEL := $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation .
 COMPILED_TESTS := $(wildcard $(addprefix tests/,building/test_compiled.py engine/test_*.py \
 	engine/*/test_*.py lab/simulator/test_[prst]*.py recording/test_recorder.py \
 	schedulers/test_ch*.py schedulers/test_spread.py))
 
-test-compiled: $(INSTALLED) compiler  ## run the tests of the compiled modules against a compiled wheel
+test-compiled: $(COMPILED)/.installed  ## run the tests of the compiled modules against a compiled wheel
+	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python $(PYTEST) $(ARGS) $(COMPILED_TESTS)
+
+$(COMPILED)/.installed: pyproject.toml $(shell find trio_swarm -name '*.py') | $(INSTALLED) compiler
 	@rm -rf $(COMPILED)
 	@echo "Compiling the core, which takes a minute"
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
-		--wheel-dir $(COMPILED)/wheel .
+	@TRIO_SWARM_COMPILED=1 $(WHEEL) --wheel-dir $(COMPILED)/wheel
 	@$(BIN)/python -m venv --without-pip $(COMPILED)/env
 	@$(BIN)/python -m pip --python $(COMPILED)/env/bin/python install --quiet \
 		--disable-pip-version-check --no-deps $(COMPILED)/wheel/*.whl
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> $$(ls -d $(COMPILED)/env/lib/python3*/site-packages)/borrowed.pth
 	@PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -c 'import sys, trio_swarm.engine.download.ledger as it; \
-		it.__file__.endswith(".so") or sys.exit("The wheel is not compiled: pip wheel -v . says why")'
-	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) \
-		$(COMPILED_TESTS)
+		it.__file__.endswith(".so") or sys.exit("The wheel is not compiled")'
+	@touch $@
 
 check: $(INSTALLED)  ## lint, formatting, types, and the direction of the architecture
 	$(BIN)/ruff check .
@@ -142,8 +146,12 @@ profile: $(INSTALLED)  ## show where the time of a transfer goes, on either side
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy
 	$(BENCH) profile $(ARGS)
 
-build: $(INSTALLED)  ## build the wheel into dist/
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+build: $(INSTALLED)  ## build the wheel for every platform into dist/, in seconds
+	$(WHEEL) --wheel-dir dist
+
+build-compiled: $(INSTALLED) compiler  ## build one with the compiled core into dist/, for machines like this
+	@echo "Compiling the core, which takes a minute"
+	TRIO_SWARM_COMPILED=1 $(WHEEL) --wheel-dir dist
 
 compiled: $(INSTALLED) compiler  ## compile the core in this checkout: simulations run much faster
 	$(BIN)/python trio_swarm/building/compiled.py --in-place
@@ -155,8 +163,7 @@ clean: pure  ## remove what the other targets made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A C compiler and Python's headers, for the compiled core.
-compiler: $(INSTALLED)
+compiler: $(INSTALLED)  ## install what compiling needs, a C compiler and Python's headers, if it is not there
 	@there='import pathlib, sys, sysconfig; \
 		sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'; \
 	if command -v cc >/dev/null && $(BIN)/python -c "$$there"; then exit 0; fi; \
@@ -171,7 +178,7 @@ compiler: $(INSTALLED)
 
 # Never a reason to fail: without these programs their tests say so and are skipped (with CI=true
 # they fail). iproute2 makes the network namespace they all live in.
-foreign-clients:
+foreign-clients:  ## install the foreign clients that tests run, if they are not there
 	@missing=""; \
 	for command in $(FOREIGN_COMMANDS); do \
 		PATH="$$PATH:/usr/sbin:/sbin" command -v $$command >/dev/null || missing="$$missing $$command"; \

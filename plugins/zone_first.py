@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a plugin in one file belongs to no package
-"""zone-first: fetch from near (or cheap) peers, and from far (or dear) ones only what must be.
+"""zone-first: fetch from near (or cheap) peers, and from far (or expensive) ones only if necessary.
 
 For a company with several sites, a cluster with racks, or a laptop on a metered link: the traffic
 between zones shrinks to about one copy. Name this file in the configuration and choose the
@@ -15,15 +15,16 @@ strategy:
     near_ms = 5.0                 # peers this close by round trip are near (a LAN is below 2)
     help_below_mbit = 20.0        # far peers help as long as the near ones are slower than this
     near = ["rack1", "rack2"]     # where peers have labels: best first, all other zones after them
-    label = "zone"                # which label tells the zone
+    label = "zone"                # the label that holds the zone
 
-A peer without the label is judged by its round trip. With `near` empty the label is a number, a
-cost per byte for instance, and the cheapest are nearest.
+For a peer without the label, its round-trip time counts. If `near` is empty, the label is a number,
+for instance a cost per byte, and the cheapest peers are nearest.
 
-What it does: peers are in tiers. A piece is asked of the nearest tier that has it, even if all
-peers of that tier are busy now: they will have room soon. Far peers fetch what no nearer peer has,
-rarest first, and so bring it into the zone. If the nearer tiers that have pieces we want are slower
-together than `help_below_mbit`, the next tier joins in for everything.
+The peers form tiers. A piece is requested from the nearest tier that has it, even if all peers of
+that tier are busy now, because they will have room soon. Pieces that no nearer peer has are
+requested from far peers, rarest first, and so come into the zone. If the nearer tiers with pieces
+that we want are slower together than `help_below_mbit`, all pieces are also requested from the next
+tier.
 """
 
 import math
@@ -41,25 +42,25 @@ BYTES_PER_MBIT = 125_000
 
 @hookimpl
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
-    """Offer the strategy."""
+    """Return the strategy by its name."""
     return {"zone-first": ZoneFirst}
 
 
 @dataclass
 class ZoneFirst:
-    """Near or cheap peers first; far ones fetch only what no nearer peer has."""
+    """Near or cheap peers first; far peers only for pieces that no nearer peer has."""
 
     near: tuple[str, ...] = ()
-    """Values of the label, the best first; empty: the label is a number and the least is best."""
+    """Values of the label, the best first; empty: the label is a number, and the lowest is best."""
     label: str = "zone"
-    """Which label of a peer to look at."""
+    """Name of the label that holds a peer's zone."""
     near_ms: float = 5.0
-    """A peer without the label is near if its round trip takes no longer than this, ms."""
+    """A peer without the label is near if its round trip takes at most this long, ms."""
     help_below_mbit: float = 0.0
-    """Let the next tier help with everything while the nearer ones give less than this, Mbit/s."""
+    """Also request all pieces from the next tier while nearer ones are slower than this, Mbit/s."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options."""
+        """Raise ValueError for a wrong option."""
         if not self.label:
             raise ValueError("label must not be empty")
         for name in ("near_ms", "help_below_mbit"):
@@ -74,7 +75,7 @@ class ZoneFirst:
         for peer in (*view.peers, *view.busy):
             tiers.setdefault(self._distance(peer), []).append(peer)
         nearer: PieceSet = 0
-        """What tiers nearer than the one at hand have."""
+        """Pieces of the tiers before this one."""
         rate = 0.0
         enough = self.help_below_mbit * BYTES_PER_MBIT
         for distance in sorted(tiers):

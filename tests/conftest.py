@@ -28,6 +28,27 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
+LONGEST = ("foreign", "survival", "building", "schedulers", "cli", "lab", "node", "storage")
+"""The folders whose files take longest, so that no worker begins one when the others are at the
+end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take longest first; those of one file stay together, and in order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> int:
+        return min((places[each] for each in item.path.parents if each in places), default=99)
+
+    items.sort(key=place)
+
+
+@pytest.fixture
+def endless_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who connects and says nothing holds its place until another needs it."""
+    monkeypatch.setattr("trio_swarm.node.HANDSHAKE_TIMEOUT", 1000.0)
+
+
 def pytest_configure() -> None:
     """Refuse to test a compiled module in the place of a source that was changed since."""
     package = Path(__file__).parent.parent / "trio_swarm"

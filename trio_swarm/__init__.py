@@ -1,7 +1,7 @@
 """trio-swarm: peer-to-peer file sharing over the BitTorrent protocol, on Trio.
 
-The names below are the public interface; each is imported when first used, so that
-`import trio_swarm` costs nothing.
+The names in `__all__` are the public interface. Each is imported at its first use, so that
+`import trio_swarm` stays fast.
 """
 
 from importlib import import_module
@@ -47,12 +47,16 @@ if TYPE_CHECKING:
     from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
     from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
     from trio_swarm.protocol.trackers.announces import AnnounceAnswer, NameMatch
+    from trio_swarm.service.service import Service, open_service
     from trio_swarm.settings import (
         DEFAULT_TRACKER,
+        FetchSettings,
         NodeSettings,
+        ShareSettings,
         default_state_folder,
     )
-    from trio_swarm.tracker.udp.server import TrackerHandle, TrackerSettings, serve_tracker
+    from trio_swarm.tracker.server import TrackerHandle, serve_tracker
+    from trio_swarm.tracker.settings import TrackerSettings
     from trio_swarm.wanted import (
         parse_wanted,
     )
@@ -64,6 +68,7 @@ _HOME = {
     "DEFAULT_TRACKER": "trio_swarm.settings",
     "DiskFullError": "trio_swarm.errors",
     "Event": "trio_swarm.events",
+    "FetchSettings": "trio_swarm.settings",
     "Info": "trio_swarm.protocol.metainfo.torrent",
     "InfoHash": "trio_swarm.identities",
     "Magnet": "trio_swarm.protocol.metainfo.magnet",
@@ -79,23 +84,26 @@ _HOME = {
     "PieceIndex": "trio_swarm.identities",
     "Progress": "trio_swarm.progress",
     "SchedulerError": "trio_swarm.errors",
+    "Service": "trio_swarm.service.service",
+    "ShareSettings": "trio_swarm.settings",
     "StorageError": "trio_swarm.errors",
     "Torrent": "trio_swarm.peer.torrent",
     "TrackerError": "trio_swarm.errors",
-    "TrackerHandle": "trio_swarm.tracker.udp.server",
+    "TrackerHandle": "trio_swarm.tracker.server",
     "TrackerRefusedError": "trio_swarm.errors",
-    "TrackerSettings": "trio_swarm.tracker.udp.server",
+    "TrackerSettings": "trio_swarm.tracker.settings",
     "TrackerUnreachableError": "trio_swarm.errors",
     "TrioSwarmError": "trio_swarm.errors",
     "create_torrent": "trio_swarm.metainfo_files",
     "default_state_folder": "trio_swarm.settings",
     "open_node": "trio_swarm.node",
+    "open_service": "trio_swarm.service.service",
     "parse_magnet": "trio_swarm.protocol.metainfo.magnet",
     "parse_wanted": "trio_swarm.wanted",
     "read_torrent": "trio_swarm.metainfo_files",
     "run_stoppable": "trio_swarm.peer.blocking",
     "search_names": "trio_swarm.announcing.names",
-    "serve_tracker": "trio_swarm.tracker.udp.server",
+    "serve_tracker": "trio_swarm.tracker.server",
 }
 
 
@@ -106,6 +114,7 @@ __all__ = [
     "ConfigError",
     "DiskFullError",
     "Event",
+    "FetchSettings",
     "Info",
     "InfoHash",
     "Magnet",
@@ -121,6 +130,8 @@ __all__ = [
     "PieceIndex",
     "Progress",
     "SchedulerError",
+    "Service",
+    "ShareSettings",
     "StorageError",
     "Torrent",
     "TrackerError",
@@ -133,6 +144,7 @@ __all__ = [
     "create_torrent",
     "default_state_folder",
     "open_node",
+    "open_service",
     "parse_magnet",
     "parse_wanted",
     "read_torrent",

@@ -1,4 +1,7 @@
-"""How sizes and counts are written for people, by every layer that has a message for one."""
+"""Sizes and counts as text for people.
+
+Every layer that writes a message imports this module; it imports none of them.
+"""
 
 from typing import Final
 
@@ -6,7 +9,7 @@ _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def size_text(size: float) -> str:
-    """Return bytes as `512 B`, `1.50 KiB`, `256 MiB`: three digits that matter."""
+    """Return bytes as `512 B`, `1.50 KiB`, `256 MiB`: three significant digits."""
     for unit in _UNITS:
         if abs(size) < 1000 or unit == _UNITS[-1]:
             break
@@ -18,8 +21,15 @@ def size_text(size: float) -> str:
 
 
 def count_text(count: int, noun: str) -> str:
-    """Return `1 piece`, `1,024 pieces`, `2 copies`."""
+    """Return a count with its noun: `1 piece`, `1,024 pieces`, `2 copies`."""
     if count == 1:
         return f"1 {noun}"
     many = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
     return f"{count:,} {many}"
+
+
+def percent_text(part: float, whole: float) -> str:
+    """Return `37 %`, and never `100 %` before all is there."""
+    if whole <= 0:
+        return "0 %"
+    return "100 %" if part >= whole else f"{min(99.0, int(1000 * part / whole) / 10):g} %"

@@ -1,4 +1,4 @@
-"""What sources tell the compiler (see "Development" in the README), and nobody else."""
+"""Decorators that only the compiler (mypyc) reads; see "Development" in the README."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,14 +7,15 @@ __all__ = ["mypyc_attr"]
 if TYPE_CHECKING:
     from mypy_extensions import mypyc_attr
 else:
-    # mypyc knows the real one by its name and needs it while it compiles only, so that nobody need
-    # have it installed who runs the sources.
+    # mypyc recognises the real decorator by its name, and needs it only while it compiles. So a
+    # user who runs the sources need not have mypy_extensions installed.
 
     def mypyc_attr(**_: Any) -> Any:
         """Return a decorator that does nothing.
 
-        `acyclic=True`: objects of that class are never part of a cycle, so that the collector need
-        not know of them. Compiled, each takes 16 bytes less. `allow_interpreted_subclasses=True`:
-        compiled, a plugin may still make a class of it.
+        `acyclic=True`: objects of the class are never part of a reference cycle, so the garbage
+        collector does not track them. Compiled, each object takes 16 bytes less.
+        `allow_interpreted_subclasses=True`: interpreted code, for instance a plugin, may subclass
+        the compiled class.
         """
         return lambda decorated: decorated

@@ -1,28 +1,30 @@
 """Every exception trio-swarm raises on purpose.
 
-`RemoteProtocolError` is a stranger's fault and ends that peer or datagram; `LocalProtocolError` is
-a bug of ours and is never caught. The others carry one line for a person.
+`RemoteProtocolError` means that the other end is at fault: it ends that peer or drops that
+datagram. `LocalProtocolError` is a bug of ours and is never caught. Every other error carries one
+line for a person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from trio_swarm.foreign_text import shown
 
 ERROR_LENGTH: Final = 5000
-"""Characters of a message about what a stranger made: the longest path, 4,096, and a sentence. What
-is quoted of a stranger within it is much shorter (`SHOWN_LENGTH`)."""
+"""Most characters of an error message that quotes a stranger's data: the longest path (4,096) and a
+sentence. The quotation itself is much shorter (`SHOWN_LENGTH`)."""
 
 
 class TrioSwarmError(Exception):
-    """The root of all errors below; `str(error)` is one line fit to show a person."""
+    """The root of all errors below; `str(error)` is one line to show to a person."""
 
 
 class ConfigError(TrioSwarmError):
-    """A configuration, option or plugin is wrong; the caller shows it and stops (exit code 2).
+    """A configuration, option or plugin is wrong; the caller prints it and exits with code 2.
 
-    `file` and `key` (dotted path inside the file) are what to correct, where known.
+    `file` is the path and `key` the dotted key inside that file to correct; each is None if it is
+    not known.
     """
 
     def __init__(self, message: str, *, file: Path | None = None, key: str | None = None) -> None:
@@ -33,7 +35,11 @@ class ConfigError(TrioSwarmError):
 
 
 class SchedulerError(TrioSwarmError):
-    """A strategy broke its contract; the host logs it once and falls back."""
+    """A strategy broke its contract; the host logs it and assigns in its place.
+
+    `plugin` is the strategy's name; `peer` (its key) and `piece` (its index) are None if the fault
+    concerns neither.
+    """
 
     def __init__(
         self, message: str, *, plugin: str, peer: int | None = None, piece: int | None = None
@@ -45,22 +51,22 @@ class SchedulerError(TrioSwarmError):
 
 
 class _ForeignError(TrioSwarmError):
-    """About what a stranger made: one line of bounded length, whatever of it is quoted."""
+    """An error that may quote a stranger's data: one line of at most `ERROR_LENGTH` characters."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shown(message, ERROR_LENGTH))
 
 
 class BencodeError(_ForeignError):
-    """Bytes are not canonical enough bencode, or exceed a limit (BEP 3, "Bencoding")."""
+    """The bytes are not valid bencode, or exceed a limit (BEP 3, "Bencoding")."""
 
 
 class MetainfoError(_ForeignError):
-    """A .torrent, info dictionary or magnet link is malformed, unsafe or beyond a limit."""
+    """A .torrent file, info dictionary or magnet link is malformed, unsafe or beyond a limit."""
 
 
 class StorageError(TrioSwarmError):
-    """A path cannot be read or written as asked; `path` names it, `reason` says why."""
+    """A path cannot be read or written; `path` names it and `reason` says why."""
 
     def __init__(self, message: str, *, path: Path) -> None:
         super().__init__(f"{path}: {message}")
@@ -69,38 +75,41 @@ class StorageError(TrioSwarmError):
 
 
 class FileChangedError(StorageError):
-    """A file is not as it was verified: somebody else changed, replaced or removed it."""
+    """A verified file was changed, replaced or removed by another program."""
 
 
 class StateFolderError(StorageError):
-    """The state folder cannot be used: what is known of files is not remembered."""
+    """The state folder cannot be used: the state of verified files is not stored."""
 
 
 class DiskFullError(StorageError):
-    """The file system has no room (or quota) left; nothing verified is lost, retry when it has."""
+    """The file system (or the user's quota) is full.
+
+    Verified pieces are kept, and the download can be tried again once there is space.
+    """
 
 
 class RecordingError(TrioSwarmError):
-    """A file is no recording, one of another version, or says what no recording does."""
+    """A file is not a recording, has another format version, or holds an impossible record."""
 
 
 class RemoteProtocolError(_ForeignError):
-    """The other end broke the protocol: drop that peer or datagram, nothing else."""
+    """The other end broke the protocol: that peer or datagram is dropped, nothing else."""
 
 
 class IdleTalkError(RemoteProtocolError):
-    """A peer said so much of no use that others had to wait for it."""
+    """A peer sent so many useless messages that other peers had to wait."""
 
 
 class LocalProtocolError(TrioSwarmError):
-    """We broke the protocol: a bug of ours, never caught."""
+    """We broke the protocol: a bug of ours, which is never caught."""
 
 
 class TrackerError(TrioSwarmError):
-    """A tracker could not be used; `tracker` is its URL.
+    """A tracker could not be used; `tracker` is its URL and `reason` says why.
 
-    `retry_in` is in how many seconds it wants to be asked again, or can be: inf for never, None if
-    nobody told.
+    `retry_in` is the number of seconds after which the tracker may be asked again: inf means never,
+    None means that it is not known.
     """
 
     def __init__(self, message: str, *, tracker: str, retry_in: float | None = None) -> None:
@@ -111,7 +120,7 @@ class TrackerError(TrioSwarmError):
 
 
 class TrackerUnreachableError(TrackerError):
-    """No usable answer after all tries; retry later."""
+    """The tracker gave no usable answer to any try; it can be asked again later."""
 
 
 class TrackerRefusedError(TrackerError):
@@ -119,11 +128,11 @@ class TrackerRefusedError(TrackerError):
 
 
 class StalledError(TrioSwarmError):
-    """Nothing came for as long as somebody was willing to wait."""
+    """Nothing arrived for as long as the caller was willing to wait."""
 
 
 class NameUnknownError(TrioSwarmError):
-    """No tracker knows the name."""
+    """No tracker that answered knows `name`; `silent` holds the URLs that did not answer."""
 
     def __init__(self, name: str, trackers: Sequence[str], *, silent: Sequence[str] = ()) -> None:
         answered = [url for url in trackers if url not in silent]
@@ -135,7 +144,10 @@ class NameUnknownError(TrioSwarmError):
 
 
 class NameAmbiguousError(TrioSwarmError):
-    """A name stands for several info-hashes; `info_hashes` (20 bytes each), best first."""
+    """A name stands for several torrents.
+
+    `info_hashes` holds the info-hash of each (20 bytes), most seeders first, then oldest first.
+    """
 
     def __init__(
         self, name: str, info_hashes: Sequence[bytes], details: Sequence[str] = ()
@@ -147,3 +159,20 @@ class NameAmbiguousError(TrioSwarmError):
         )
         self.name = name
         self.info_hashes = tuple(info_hashes)
+
+
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in a group and in the groups in it; an error that is no group is itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from leaves_of(each)
+    else:
+        yield error
+
+
+def is_explained(error: BaseException) -> bool:
+    """Whether `error`, or everything in a group, says in one line what is wrong; a bug does not."""
+    return all(
+        isinstance(leaf, TrioSwarmError) and not isinstance(leaf, LocalProtocolError)
+        for leaf in leaves_of(error)
+    )

@@ -1,8 +1,9 @@
-"""What happens in a node, as values: one frozen `msgspec.Struct` per event.
+"""The events of a node, as values: one frozen `msgspec.Struct` for each kind.
 
-A program that embeds a node gets them through `NodeSettings.on_event`; `--json` prints each as one
-line. Field names are stable: fields may be added, never renamed. Info-hashes are 40 hex digits,
-sizes bytes, rates bytes/s, times seconds.
+A program that embeds a node receives them through `NodeSettings.on_event`; `--json` prints each one
+as a line. Field names are stable: a field may be added, but none is renamed. Info-hashes are 40 hex
+digits, sizes are bytes, rates bytes per second, times seconds. Free words for an operator, such as
+why something is tried again, are not events but log lines: see `trio_swarm.logs`.
 """
 
 import re
@@ -13,30 +14,30 @@ from msgspec.structs import asdict
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """The root of all events."""
+    """The root of all events, with the name and the level that each kind has."""
 
     level: ClassVar[str] = "info"
-    """`debug` events are shown with --verbose only; `warning` ones even with --quiet."""
+    """A `debug` event is shown with --verbose only, a `warning` event even with --quiet."""
 
     @property
     def name(self) -> str:
-        """The event's name in JSON: the class name in snake case."""
+        """The name of this kind of event in JSON: the class name in snake case."""
         return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
     def as_dict(self) -> dict[str, object]:
-        """Return `{"event": name, **fields}`, ready for JSON."""
+        """Return `{"event": name, **fields}`, ready to be encoded as JSON."""
         return {"event": self.name, **asdict(self)}
 
 
 class Listening(Event, frozen=True, kw_only=True):
-    """The node accepts peers at this address."""
+    """The node accepts connections from peers at this address."""
 
     host: str
     port: int
 
 
 class Sharing(Event, frozen=True, kw_only=True):
-    """A share is hashed (or recognised) and is offered from now on."""
+    """A share was hashed (or found unchanged) and is announced from now on."""
 
     info_hash: str
     share_name: str
@@ -47,20 +48,20 @@ class Sharing(Event, frozen=True, kw_only=True):
 
 
 class FilesLeftOut(Event, frozen=True, kw_only=True):
-    """Some of a folder is not shared: its links and special files."""
+    """Part of a folder is not shared: its symbolic links and special files."""
 
     level: ClassVar[str] = "warning"
     path: str
     links: int
-    """Symbolic links."""
+    """Number of symbolic links."""
     special: int
-    """Sockets, pipes and devices."""
+    """Number of sockets, pipes and devices."""
     padding: int
-    """Files that every client takes for padding by their name."""
+    """Number of files that every client would take for padding files because of their names."""
 
 
 class Resolved(Event, frozen=True, kw_only=True):
-    """A tracker knew the name."""
+    """A tracker resolved a name to this info-hash."""
 
     share_name: str
     info_hash: str
@@ -71,7 +72,7 @@ class Resolved(Event, frozen=True, kw_only=True):
 
 
 class Waiting(Event, frozen=True, kw_only=True):
-    """A download has nobody to fetch from, or cannot go on for another reason that may pass."""
+    """A download cannot go on for now: it has no peer to fetch from, or for another `reason`."""
 
     info_hash: str
     share_name: str
@@ -79,7 +80,7 @@ class Waiting(Event, frozen=True, kw_only=True):
 
 
 class MetadataReceived(Event, frozen=True, kw_only=True):
-    """The info dictionary is known (from a file, or from peers by BEP 9)."""
+    """The info dictionary is known: read from a file, or fetched from peers (BEP 9)."""
 
     info_hash: str
     share_name: str
@@ -89,19 +90,19 @@ class MetadataReceived(Event, frozen=True, kw_only=True):
 
 
 class FilesRenamed(Event, frozen=True, kw_only=True):
-    """Files have other names on this disk than in the torrent: it cannot hold those."""
+    """Some files have other names on this disk than in the torrent, which the disk cannot store."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
     share_name: str
     count: int
-    """Of files and the torrent's own name."""
+    """Number of renamed files; the torrent's own name counts as one."""
     renamed: list[dict[str, str]]
-    """Some of them: `name` in the torrent, `here` on the disk."""
+    """The first of them: `name` is the name in the torrent, `here` the name on the disk."""
 
 
 class Checked(Event, frozen=True, kw_only=True):
-    """What the folder already held was recognised or verified."""
+    """The files that the folder already held were verified, or are known to be unchanged."""
 
     info_hash: str
     share_name: str
@@ -109,11 +110,11 @@ class Checked(Event, frozen=True, kw_only=True):
     """Bytes of verified pieces."""
     size: int
     hashed: int
-    """Bytes that had to be hashed for it (0: the resume state vouched for all)."""
+    """Bytes that had to be hashed (0 if the resume state vouched for all of them)."""
 
 
 class Completed(Event, frozen=True, kw_only=True):
-    """Every piece is verified, synced, and the data has its final name."""
+    """A download is complete: every piece is verified and synced, every file has its final name."""
 
     info_hash: str
     share_name: str
@@ -125,11 +126,11 @@ class Completed(Event, frozen=True, kw_only=True):
     """Bytes of blocks received more than once."""
     seconds: float
     sources: dict[str, int]
-    """Bytes of blocks by peer, `host:port` → bytes."""
+    """Bytes of blocks received from each peer: `host:port` → bytes."""
 
 
 class PeerConnected(Event, frozen=True, kw_only=True):
-    """A handshake with a peer is done."""
+    """The handshake with a peer is complete."""
 
     level: ClassVar[str] = "debug"
     info_hash: str
@@ -139,7 +140,7 @@ class PeerConnected(Event, frozen=True, kw_only=True):
 
 
 class PeerLost(Event, frozen=True, kw_only=True):
-    """A peer's connection ended."""
+    """The connection to a peer ended, for this `reason`."""
 
     level: ClassVar[str] = "debug"
     info_hash: str
@@ -148,7 +149,7 @@ class PeerLost(Event, frozen=True, kw_only=True):
 
 
 class PeerBanned(Event, frozen=True, kw_only=True):
-    """A peer sent wrong bytes; it is not talked to any more."""
+    """A peer sent wrong data; it is disconnected and not connected to again."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
@@ -175,7 +176,7 @@ class PieceVerified(Event, frozen=True, kw_only=True):
 
 
 class Announced(Event, frozen=True, kw_only=True):
-    """A tracker took our announce."""
+    """A tracker accepted our announce and returned `peers` addresses."""
 
     level: ClassVar[str] = "debug"
     info_hash: str
@@ -187,18 +188,21 @@ class Announced(Event, frozen=True, kw_only=True):
 
 
 class TrackerSilent(Event, frozen=True, kw_only=True):
-    """A tracker has not answered yet; it is still waited for, or the others were enough."""
+    """A tracker has not answered yet.
+
+    We still wait for it, or the answers of other trackers were enough.
+    """
 
     level: ClassVar[str] = "warning"
     info_hash: str
-    """Empty where a name was asked for."""
+    """Empty if a name was being resolved."""
     tracker: str
     seconds: float
-    """Since it was asked."""
+    """Time since the request."""
 
 
 class TrackerWarning(Event, frozen=True, kw_only=True):
-    """A tracker has a word for the person (BEP 3, "warning message"); told once."""
+    """A tracker sent a warning for the user (BEP 3, "warning message"); reported once."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
@@ -207,7 +211,10 @@ class TrackerWarning(Event, frozen=True, kw_only=True):
 
 
 class PrivateTorrent(Event, frozen=True, kw_only=True):
-    """A private torrent (BEP 27) is told to its own trackers only, and not to those left out."""
+    """A private torrent (BEP 27) is announced to its own trackers only.
+
+    `left_out` holds the URLs of our other trackers, which are not told of it.
+    """
 
     info_hash: str
     share_name: str
@@ -215,7 +222,7 @@ class PrivateTorrent(Event, frozen=True, kw_only=True):
 
 
 class PrivacyOverruled(Event, frozen=True, kw_only=True):
-    """A private torrent is told to trackers that are not its own, because a person wants that."""
+    """A private torrent is announced to other trackers than its own, as the user asked."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
@@ -224,18 +231,18 @@ class PrivacyOverruled(Event, frozen=True, kw_only=True):
 
 
 class TrackerFailed(Event, frozen=True, kw_only=True):
-    """A tracker did not answer or refused; it is tried again."""
+    """A tracker did not answer, or refused the request; it is asked again after `retry_in`."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
     tracker: str
     reason: str
     retry_in: float | None
-    """None: never, the URL is of no use."""
+    """Seconds until the next request; None if there is none because the URL cannot be used."""
 
 
 class NameRefused(Event, frozen=True, kw_only=True):
-    """A tracker lists us without our name, so nobody finds the torrent by it there."""
+    """A tracker lists us without our name, so nobody can find the torrent there by name."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
@@ -245,7 +252,7 @@ class NameRefused(Event, frozen=True, kw_only=True):
 
 
 class StrategyFault(Event, frozen=True, kw_only=True):
-    """A strategy plugin broke its contract; the host did its work instead."""
+    """A strategy broke its contract (its `faults`-th time); the host decided in its place."""
 
     level: ClassVar[str] = "warning"
     plugin: str
@@ -255,28 +262,28 @@ class StrategyFault(Event, frozen=True, kw_only=True):
 
 
 class FilesChanged(Event, frozen=True, kw_only=True):
-    """Files are not as they were verified; they were hashed again, and what is right goes on."""
+    """Files changed after they were verified, and were hashed again; correct pieces are kept."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
     share_name: str
     files: list[str]
-    """The first of them, below the torrent's folder."""
+    """The first changed files, relative to the torrent's folder."""
     count: int
-    """How many they are."""
+    """Number of changed files."""
     lost: int
-    """Pieces that are right no longer."""
+    """Number of pieces that are no longer correct."""
     have: int
-    """Pieces that are right."""
+    """Number of pieces that are correct."""
     pieces: int
     fetched_again: bool
-    """What was lost is downloaded; otherwise it is just not offered any more."""
+    """True if the lost pieces are downloaded again; False if they are only no longer shared."""
     reason: str
-    """Why nothing of the first file can be used, if so; else empty."""
+    """Why the first file cannot be used at all; empty if it can."""
 
 
 class StateNotKept(Event, frozen=True, kw_only=True):
-    """The state folder cannot be used: what was verified is hashed again at the next start."""
+    """The state folder cannot be used, so verified files are hashed again at the next start."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
@@ -286,7 +293,7 @@ class StateNotKept(Event, frozen=True, kw_only=True):
 
 
 class RecordingStopped(Event, frozen=True, kw_only=True):
-    """A download is recorded no longer, since the file cannot be written; it goes on."""
+    """The recording of a download stopped: its file cannot be written; the download goes on."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
@@ -296,7 +303,7 @@ class RecordingStopped(Event, frozen=True, kw_only=True):
 
 
 class TorrentFailed(Event, frozen=True, kw_only=True):
-    """A share or download ended with an error."""
+    """A share or a download ended with an error, its `reason`."""
 
     level: ClassVar[str] = "warning"
     info_hash: str
@@ -305,28 +312,30 @@ class TorrentFailed(Event, frozen=True, kw_only=True):
 
 
 class TrackerChange(Event, frozen=True, kw_only=True):
-    """Something changed in a tracker; told one by one up to a bound, see TrackerSummary."""
+    """One change in a tracker; changes beyond a limit are only counted (TrackerSummary)."""
 
     level: ClassVar[str] = "debug"
     change: str
     """`registered`, `completed`, `stopped`, `expired`, `refused` (an announce), `name_taken`,
-    `name_refused` (its peer is listed without it), `name_dropped` (it made room for another)."""
+    `name_refused` (the peer is listed without the name), `name_dropped` (another name took its
+    place)."""
     info_hash: str
     address: str
-    """Of the peer that announced; `name_dropped`: of the one that got the room."""
+    """Address of the peer that announced; for `name_dropped`, of the peer whose name took the
+    place."""
     share_name: str
-    """Empty where no name was given."""
+    """Empty if the peer gave no name."""
     reason: str
-    """Of a refusal."""
+    """Why something was refused; empty for other changes."""
 
 
 class TrackerSummary(Event, frozen=True, kw_only=True):
-    """How much happened in a tracker since the summary before, and what it holds now."""
+    """The number of changes in a tracker since the summary before, and what it holds now."""
 
     level: ClassVar[str] = "debug"
     announces: int
     renewed: int
-    """Heartbeats that changed nothing."""
+    """Announces that only renewed a lease."""
     registered: int
     completed: int
     stopped: int
@@ -336,14 +345,14 @@ class TrackerSummary(Event, frozen=True, kw_only=True):
     names_refused: int
     names_dropped: int
     untold: int
-    """Changes of these that were not told one by one."""
+    """Changes among these that were counted only, without a TrackerChange."""
     swarms: int
     peers: int
     names: int
 
 
 class TrackerListening(Event, frozen=True, kw_only=True):
-    """A tracker serves at this address."""
+    """A tracker answers at this address; `interval` and `lease` are seconds."""
 
     host: str
     port: int

@@ -1,39 +1,41 @@
-"""A stranger's text as it may stand in a message: of bounded length, and with nothing that steers.
+"""A stranger's text, made safe for a message: bounded in length, without control characters.
 
-Whoever puts bytes or text of a peer, a tracker, a torrent or a link into an error, an event or a
-log passes it through `shown`. Pure, and needed by every layer.
+Every error, event and log line that quotes a peer, a tracker, a torrent or a link passes the quoted
+text through `shown`. The module is pure, and every layer uses it.
 """
 
 from typing import Final
 
 SHOWN_LENGTH: Final = 160
-"""Characters of a stranger's text in a message: two lines of a terminal. Names and reasons that are
-meant to be read are shorter, and what is longer was not written for people."""
+"""Characters of a stranger's text in a message: two lines of a terminal. Names and reasons written
+for people are shorter."""
 
 ERROR_TEXT_LENGTH: Final = 1000
-"""Characters of a plugin's error: whoever wrote the plugin may need them all."""
+"""Characters of a plugin's error: its author may need the whole of it."""
 
 _CUT = "…"
 
 _JOINERS = "\u200c\u200d"
-"""Invisible, but part of how Persian, Indian scripts and emoji are written; they steer nothing."""
+"""Invisible joiners, without which Persian, Indian scripts and emoji are written wrong; they are
+harmless."""
 
 
 def printable(message: bytes, limit: int) -> str:
-    """Return what can be printed of a UTF-8 message that is meant for people; "" if nothing can."""
+    """Return the printable part of a UTF-8 message meant for people; "" if there is none."""
     text = message[: 4 * limit].decode(errors="replace")
     return "".join(filter(str.isprintable, text))[:limit].strip()
 
 
 def shown(text: str | bytes, limit: int = SHOWN_LENGTH) -> str:
-    r"""Return `text` on one line of at most `limit` characters, escapes such as `\x1b` included.
+    r"""Return `text` on one line of at most `limit` characters.
 
-    Control characters, line breaks, marks that turn the direction of writing, lone surrogates and
-    whatever else cannot be printed become escapes; so do bytes that are not UTF-8. What is cut off
-    ends with `…`. Takes no longer for a text of megabytes than for one of `limit` characters.
+    Unprintable characters become escapes such as `\x1b`: control characters, line breaks, marks
+    that change the writing direction, lone surrogates, and bytes that are not UTF-8. A shortened
+    text ends with `…`. The time depends on `limit` and not on the length of the text.
     """
     if isinstance(text, bytes):
-        # A character has at most four bytes, and one that is cut in two is beyond the limit.
+        # A character has at most four bytes. A character that this cuts in two lies beyond the
+        # limit.
         text = text[: 4 * limit + 4].decode(errors="backslashreplace")
     head = text[: limit + 1]
     if len(head) <= limit and head.isprintable():
@@ -50,16 +52,16 @@ def shown(text: str | bytes, limit: int = SHOWN_LENGTH) -> str:
 
 
 def quoted(value: object, limit: int = SHOWN_LENGTH) -> str:
-    """Return `value`, given where something else was expected, as Python writes it, but bounded."""
+    """Return the `repr` of an unexpected value, of at most `limit` characters."""
     if isinstance(value, str | bytes):
         value = value[: limit + 1]
     return shown(repr(value), limit)
 
 
 def error_text(error: BaseException) -> str:
-    """Return another author's error on one bounded line: its type, which often says most, and text.
+    """Return another author's error on one bounded line: its type and its text.
 
-    An error that cannot even say its text is its type alone.
+    An error whose `str()` fails is shown by its type alone.
     """
     kind = type(error).__name__
     text = _text_of(error)
@@ -67,7 +69,7 @@ def error_text(error: BaseException) -> str:
 
 
 def error_words(error: BaseException) -> str:
-    """Return the text of another author's error, as `error_text`, or its type if it has none."""
+    """Return the bounded text of another author's error; its type if it has no text."""
     return shown(_text_of(error) or type(error).__name__, ERROR_TEXT_LENGTH)
 
 
@@ -85,7 +87,7 @@ def _escaped(character: str) -> str:
 
 
 def _cut(parts: list[str], limit: int) -> str:
-    """Return whole parts with the sign that something is missing."""
+    """Return as many whole `parts` as fit in `limit` with the mark `…` after them."""
     length = sum(map(len, parts))
     while parts and length + len(_CUT) > limit:
         length -= len(parts.pop())

@@ -1,4 +1,4 @@
-"""Reading and making .torrent files."""
+"""Reading .torrent files, and making the metainfo of files and folders."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,13 +13,14 @@ from trio_swarm.storage.hashing import never_stop, no_progress
 from trio_swarm.storage.shares import LeftOut, create_metainfo, ignore_left_out
 
 MAX_TORRENT_FILE = 64 * 1024 * 1024
-"""Bytes of a .torrent we read: 3 million pieces; anything larger is not a torrent."""
+"""Most bytes of a .torrent file that are read: enough for 3 million pieces."""
 
 
 def read_torrent(path: Path | str) -> Metainfo:
-    """Return the metainfo in a .torrent file. Blocking.
+    """Return the metainfo of a .torrent file. Blocking.
 
-    Raises MetainfoError naming the file if it cannot be read or understood.
+    Raises MetainfoError, which names the file, if it cannot be read or is not a valid .torrent
+    file.
     """
     file = Path(path)
     try:
@@ -51,15 +52,19 @@ def create_torrent(
     should_stop: Callable[[], bool] = never_stop,
     on_state_problem: Callable[[StorageError], None] | None = None,
 ) -> Metainfo:
-    """Hash a file or folder and return its metainfo; write `to_bytes()` of it to a file. Blocking.
+    """Hash a file or folder and return its metainfo. Blocking.
 
-    What was hashed before and has not changed is not hashed again. `on_progress(done, total)` is
-    called from threads, in bytes; when `should_stop` returns true, HashingStopped is raised.
-    `on_left_out` is told, from a thread, how many links and special files are not in the torrent.
-    `on_state_problem` is told why that is not remembered, if `state_folder` cannot be used; without
-    it that is a StorageError.
+    To make a .torrent file, write the returned value's `to_bytes()`. Files that were hashed before
+    and have not changed are not hashed again.
 
-    Raises StorageError (missing, unreadable, empty, changing) or MetainfoError (a bad URL).
+    `on_progress(done, total)` is called from other threads, with bytes. If `should_stop` returns
+    true, HashingStopped is raised. `on_left_out` is called from another thread with the number of
+    links and special files that are not in the torrent. If `state_folder` cannot be used,
+    `on_state_problem` is called with the reason, and the hashes are not stored; without
+    `on_state_problem` this raises StorageError.
+
+    Raises StorageError if a file is missing, unreadable or changing, or if there is no data. Raises
+    MetainfoError if a tracker URL is not valid.
     """
     return create_metainfo(
         Path(path),

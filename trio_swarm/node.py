@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +114,7 @@ class Node:
             on_progress=on_progress,
         )
         torrent = await self._start(plan)
-        await torrent.wait_complete()
+        await _or_remove(torrent, torrent.wait_complete)
         info = torrent.info
         assert info is not None
         self._context.emit(
@@ -151,7 +151,7 @@ class Node:
         ConfigError (unknown scheduler, already in this node).
         """
         if scheduler is not None:  # known, or an installed package is imported for it: in a thread
-            await trio.to_thread.run_sync(self._context.strategies.offer, "scheduler", scheduler)
+            await trio.to_thread.run_sync(self._context.strategies.entry, "scheduler", scheduler)
         urls = self.trackers if trackers is None else tuple(trackers)
         target = await self._targets.find(what, urls, info_hash=info_hash)
         return await self._start(
@@ -173,7 +173,7 @@ class Node:
         self._torrents[plan.info_hash] = torrent
         self._nursery.start_soon(self._run_torrent, torrent, name=f"torrent {plan.name}")
         # Before that it would turn away peers who dial us at once.
-        await torrent.wait_started()
+        await _or_remove(torrent, torrent.wait_started)
         return torrent
 
     async def _run_torrent(self, torrent: Torrent) -> None:
@@ -247,3 +247,13 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
                 listener.socket.close()
     if body_error is not None:
         raise body_error
+
+
+async def _or_remove(torrent: Torrent, wait: Callable[[], Awaitable[object]]) -> None:
+    """Await something of a new torrent; a caller that is cancelled meanwhile leaves none behind."""
+    try:
+        await wait()
+    except trio.Cancelled:
+        with trio.CancelScope(shield=True):  # the torrent has a deadline for its end
+            await torrent.remove()
+        raise

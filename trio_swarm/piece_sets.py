@@ -1,7 +1,7 @@
-"""Piece sets as Python ints: bit i set means piece i is in the set. All bit tricks live here.
+"""Piece sets as Python ints: bit i is set if piece i is in the set. All bit tricks are here.
 
-On the wire a bitfield has piece 0 in the high bit of its first byte (BEP 3, "bitfield"); an int
-has it in its low bit, so that `wanted & peer & rare` is one machine-speed operation.
+In a bitfield on the wire, piece 0 is the high bit of the first byte (BEP 3, "bitfield"). In an int
+it is the low bit, so that `wanted & peer & rare` is a single fast operation.
 """
 
 import random
@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 PieceSet = int
-"""Bit i = piece i; never negative."""
+"""A set of piece indexes: bit i stands for piece i; never negative."""
 
 _DENSE: Final = 4
-"""A set is dense if one position in so many is in it: then trying is cheaper than counting."""
+"""A set is dense if at least one position in four is in it. Then random tries are faster than
+selecting by counting bits."""
 
 _MOST_TRIES: Final = 16
-"""Then it is counted after all: the result is uniform either way."""
+"""Random tries before the piece is selected by counting bits after all; both ways are uniform."""
 
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -34,7 +35,7 @@ def from_pieces(pieces: Iterable[int]) -> PieceSet:
 
 
 def from_bitfield(bitfield: bytes | bytearray | memoryview) -> PieceSet:
-    """Return the set a wire bitfield holds; spare bits come out as pieces beyond the last."""
+    """Return the set that a wire bitfield holds; spare bits become pieces beyond the last."""
     return int.from_bytes(bytes(bitfield).translate(_REVERSED), "little")
 
 
@@ -63,9 +64,9 @@ def iterate(pieces: PieceSet) -> Iterator[int]:
 def choose_uniformly(pieces: PieceSet, rng: random.Random) -> int:
     """Return one piece of a non-empty set, each with the same probability.
 
-    In a dense set it tries positions until one is in it; in a sparse one it selects the k-th set
-    bit by halving the width: O(log bits) big-int operations. (Rotating and taking the lowest bit
-    would favour pieces that follow gaps.)
+    In a dense set it tries random positions. In a sparse set it selects the k-th set bit by halving
+    the width: O(log bits) big-int operations. (Rotating the set and taking the lowest bit would
+    favour pieces that follow a gap.)
     """
     count = pieces.bit_count()
     width = pieces.bit_length()

@@ -1,4 +1,4 @@
-"""How far a torrent is, as values for people and programs."""
+"""The progress of a torrent and of its peers, as values for people and programs."""
 
 from typing import Literal
 
@@ -8,19 +8,19 @@ State = Literal["metadata", "checking", "downloading", "finishing", "seeding", "
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """One torrent at one moment; sizes in bytes, rates in bytes/s."""
+    """One torrent at one moment; sizes are bytes, rates bytes per second."""
 
     state: State
     size: int
     """Bytes of all pieces; 0 until the metadata is known."""
     have: int
-    """Bytes of verified pieces; while checking: bytes looked at so far."""
+    """Bytes of verified pieces; in the state `checking`, bytes checked so far."""
     pieces: int
     pieces_have: int
     download_rate: float
     upload_rate: float
     eta: float | None
-    """Seconds until complete at the present rate; None when there is no telling."""
+    """Seconds until complete at the present rate; None if they cannot be estimated."""
     downloaded: int
     """Bytes of blocks received in this run, duplicates included."""
     uploaded: int
@@ -30,13 +30,13 @@ class Progress(Struct, frozen=True, kw_only=True):
     peers: int
     """Connected peers."""
     seeders: int
-    """Connected peers that have everything, or say that they only upload (BEP 21)."""
+    """Connected peers that have every piece, or say that they only upload (BEP 21)."""
     ratio: float
     """uploaded / max(downloaded, size): a seeder that gave one copy has ratio 1."""
 
 
 class PeerProgress(Struct, frozen=True, kw_only=True):
-    """One connected peer at one moment."""
+    """One connected peer at one moment; sizes are bytes, rates bytes per second."""
 
     address: str
     client: str
@@ -46,14 +46,15 @@ class PeerProgress(Struct, frozen=True, kw_only=True):
     downloaded: int
     uploaded: int
     share: float
-    """How much of the torrent it has, 0 to 1."""
+    """The part of the torrent that the peer has, 0 to 1."""
     is_seeder: bool
-    """It has everything, or says that it only uploads (BEP 21): it may not show all it has."""
+    """It has every piece, or says that it only uploads (BEP 21) and may hide some of its pieces."""
     choking_us: bool
     interested: bool
-    """It wants pieces of us."""
+    """It is interested in our pieces (BEP 3, "interested")."""
     unchoked: bool
-    """We serve it."""
+    """We have unchoked it: it may request blocks."""
     in_flight: int
-    """Blocks asked of it."""
+    """Blocks requested from it and not yet received."""
     snubbed: bool
+    """It has sent none of the blocks that it owes for a while, so it is asked for one at a time."""

@@ -1,4 +1,4 @@
-"""What a node is told when it is opened, with the defaults of every setting."""
+"""Settings of a node, a share and a fetch. The default of each setting is written here only."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trio_swarm.events import Event
+from trio_swarm.protocol.addresses import Address
 
 DEFAULT_TRACKER = "udp://127.0.0.1:6969"
-"""The tracker that is asked when none is named: one on this machine, at the usual port."""
+"""The tracker to ask when none is named: one on this machine, at the usual port."""
 
 
 def default_state_folder() -> Path:
@@ -66,3 +67,47 @@ class NodeSettings:
     """Facts about peers for strategies: address prefix (`10.0.` or `host:port`) → label → value."""
     on_event: Callable[[Event], None] = ignore_event
     """Called for everything that happens; must return quickly and must not raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareSettings:
+    """One file or folder that a service offers."""
+
+    path: Path
+    name: str | None = None
+    """The name to be found by; None: the name of the file or folder."""
+    trackers: tuple[str, ...] | None = None
+    """None: the trackers of the node."""
+    piece_length: int | None = None
+    """Bytes, a power of two; None: chosen by size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchSettings:
+    """One thing that a service fetches, how long it waits for it, and how long it seeds it."""
+
+    what: str
+    """A name, the path of a .torrent file, a magnet link, or an info-hash or its first digits."""
+    folder: Path = Path()
+    """Where to put it; made if it does not exist."""
+    trackers: tuple[str, ...] | None = None
+    """None: the trackers of the service, or `DEFAULT_TRACKER` where nothing else is known."""
+    peers: tuple[Address, ...] = ()
+    """Peers to connect to at once."""
+    info_hash: bytes | str | None = None
+    """The torrent that is meant where a name stands for several: 20 bytes, or its first digits."""
+    scheduler: str | None = None
+    """None: the scheduler of the node."""
+    scheduler_options: Mapping[str, object] = field(default_factory=dict)
+    wait: bool = False
+    """Wait for the name, for peers and for room on the disk instead of failing."""
+    timeout: float | None = None
+    """Seconds without a byte after which it fails, even if it waits."""
+    record: Path | None = None
+    """A new file to record the download to."""
+    seed: bool = True
+    """Go on as a seeder when everything is there."""
+    seed_for: float | None = None
+    """Seconds of seeding, then it ends."""
+    seed_ratio: float | None = None
+    """It ends when so many times its size was given to others."""

@@ -1,4 +1,4 @@
-"""What authors of strategies import to test them: the names of `trio_swarm.lab.testing`."""
+"""The test kit for authors of strategies: the names of `trio_swarm.lab.testing`."""
 
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562): most need pytest or Hypothesis."""
+    """Import a public name at its first use (PEP 562): most need pytest or Hypothesis."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_kit, name)

@@ -1,4 +1,4 @@
-"""What a person asks for: a .torrent file, a magnet link, an info-hash or a name."""
+"""The ways to name a download: a .torrent file, a magnet link, an info-hash or a name."""
 
 import re
 from pathlib import Path
@@ -23,11 +23,14 @@ class WantedMagnet(Struct, frozen=True):
 
 
 class WantedHash(Struct, frozen=True):
-    """An info-hash, 20 bytes; one of version 2 (BEP 52) is cut to that, and may be known whole."""
+    """A torrent named by its info-hash (20 bytes).
+
+    The info-hash of a version 2 torrent (BEP 52) has 32 bytes; then `info_hash` holds the first 20.
+    """
 
     info_hash: InfoHash
     v2_hash: bytes | None = None
-    """All 32 bytes."""
+    """All 32 bytes of a version 2 info-hash; None for version 1."""
 
 
 class WantedName(Struct, frozen=True):
@@ -40,7 +43,10 @@ Wanted = WantedTorrent | WantedMagnet | WantedHash | WantedName
 
 
 def parse_wanted(text: str) -> Wanted:
-    """Tell the four forms apart; a name that looks like an existing .torrent file is the file."""
+    """Return which of the four forms `text` is.
+
+    A text that names an existing .torrent file is that file, not a name.
+    """
     if text[:7].lower() == "magnet:":
         return WantedMagnet(text)
     if re.fullmatch(r"[0-9a-fA-F]{40}", text):
@@ -53,6 +59,6 @@ def parse_wanted(text: str) -> Wanted:
         try:
             if is_there(path) and is_file(path):
                 return WantedTorrent(path)
-        except StorageError:  # it cannot be looked at, which reading it will tell
+        except StorageError:  # reading it will report the error
             return WantedTorrent(path)
     return WantedName(text)

@@ -12,7 +12,8 @@ from trio_swarm.announcing.announcer import MAX_TRACKERS, Announcer
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.errors import TrackerError, TrackerRefusedError, TrackerUnreachableError
 from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
-from trio_swarm.tracker.udp.server import TrackerHandle, TrackerSettings, serve_tracker
+from trio_swarm.tracker.server import TrackerHandle, serve_tracker
+from trio_swarm.tracker.settings import TrackerSettings
 
 A, B, C = "udp://127.0.0.1:1/a", "udp://127.0.0.1:1/b", "udp://127.0.0.1:1/c"
 NONE, COMPLETED, STARTED, STOPPED = AnnounceEvent

@@ -12,7 +12,8 @@ import sys
 from hashlib import sha1
 from pathlib import Path
 
-from trio_swarm.tracker.store.registry import RegistryLimits, TrackerRegistry
+from trio_swarm.tracker.settings import RegistrySettings
+from trio_swarm.tracker.store.registry import TrackerRegistry
 
 
 def resident() -> int:
@@ -23,8 +24,8 @@ def resident() -> int:
 def main() -> None:
     swarms, peers = map(int, sys.argv[1:])
     total = swarms * peers
-    limits = RegistryLimits(max_swarms=swarms, max_peers=total, max_peers_per_swarm=peers)
-    registry = TrackerRegistry(lease=75.0, rng=random.Random(1), limits=limits)
+    settings = RegistrySettings(max_swarms=swarms, max_peers=total, max_peers_per_swarm=peers)
+    registry = TrackerRegistry(settings, rng=random.Random(1))
     before = resident()
     # An odd factor, so that all differ and none follows from the one before.
     hosts = (number * 2654435761 % 2**32 for number in range(total))

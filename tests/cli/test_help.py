@@ -3,16 +3,14 @@
 import itertools
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from command_line import run_here
+from documents import PAGES
 from trio_swarm.cli.command_table import COMMANDS, GROUPS
 from trio_swarm.cli.lab import column_words
 from trio_swarm.cli.output.help_texts import broken, unwrapped
-
-README = Path(__file__).parents[2] / "README.md"
 
 EVERY = [
     *((name,) for name in COMMANDS),
@@ -80,19 +78,21 @@ def test_only_prose_is_unwrapped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "columns"),
+    ("words", "columns", "page"),
     [
-        (("simulate",), column_words.SIMULATED),
-        (("replay",), column_words.REPLAYED),
-        (("explain",), column_words.EXPLAINED),
-        (("plugin", "check"), column_words.CHECKED),
+        (("simulate",), column_words.SIMULATED, "laboratory.md"),
+        (("replay",), column_words.REPLAYED, "laboratory.md"),
+        (("explain",), column_words.EXPLAINED, None),
+        (("plugin", "check"), column_words.CHECKED, "strategies.md"),
     ],
 )
-def test_the_columns_of_tables_are_told_in_the_help_and_the_readme(
-    words: tuple[str, ...], columns: column_words.Words, monkeypatch: pytest.MonkeyPatch
+def test_the_columns_of_tables_are_told_in_the_help_and_the_documents(
+    words: tuple[str, ...],
+    columns: column_words.Words,
+    page: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = " ".join(help_of(words, 80, monkeypatch).split())
-    readme = README.read_text()
     for title, meaning in columns.items():
         assert f"{title} {meaning}" in out
-        assert words == ("explain",) or f"| `{title}` | {meaning} |" in readme
+        assert page is None or f"| `{title}` | {meaning} |" in PAGES[page].text

@@ -14,7 +14,7 @@ from recording_samples import header
 from small_scenario import SMALL
 from swarm_recordings import alice, bob, replace_id
 from trio_swarm.lab.pictures.spark import BARS
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import records
 
 STARTS = {"html": b"<!DOCTYPE html>", "png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml"}
 
@@ -169,7 +169,7 @@ def test_what_is_no_recording_or_has_no_end_is_told(recorded: Path, small: Path)
 
 
 def test_a_recording_of_strangers_words_is_only_shown(recorded: Path) -> None:
-    story = [STORY[0], ev.Joined(1_000_000, 7, "<script>", {}), *STORY[2:]]
+    story = [STORY[0], records.Joined(1_000_000, 7, "<script>", {}), *STORY[2:]]
     recorded.write_bytes(recording_file(header(), [story]))
     out = recorded.with_name("out.html")
     assert run_here("plot", recorded, "-o", out)[0] == 0

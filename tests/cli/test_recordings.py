@@ -11,17 +11,16 @@ import msgspec
 import pytest
 
 from command_line import CommandLine, run_here
+from commands_at_work import LOCAL, seeding
 from recording_samples import STORY_HEADER, file_of, told_story
-from trio_swarm.cli.commands.get import _unused
 from trio_swarm.cli.lab.explained_summary import summary_lines
 from trio_swarm.cli.output.text import size_text
 from trio_swarm.lab.pictures.course import completed, matrix
 from trio_swarm.lab.pictures.from_recordings import swarm_of
-from trio_swarm.recording import Header, read_recording
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Header, read_recording, records
 from trio_swarm.recording.story.summary import summarize
+from trio_swarm.service.fetches import _unused
 
-LOCAL = ("--listen", "127.0.0.1:0")
 SIZE = 3_000_000
 
 ASKED = """\
@@ -49,15 +48,12 @@ def story(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def swarm(line: CommandLine) -> Iterator[str]:
+def swarm(line: CommandLine, tracker: str) -> Iterator[str]:
     """A tracker, and a seeder of `film.mkv`; the tracker's URL."""
     film = line.folder / "film.mkv"
     film.write_bytes(bytes(range(256)) * (SIZE // 256))
-    with line.start("tracker", *LOCAL) as tracker:
-        url = f"udp://127.0.0.1:{tracker.wait_for('tracker_listening')['port']}"
-        with line.start("seed", film, "--tracker", url, *LOCAL) as seeder:
-            seeder.wait_for("announced")
-            yield url
+    with seeding(line, tracker, film):
+        yield tracker
 
 
 # get --record
@@ -105,7 +101,7 @@ def test_what_several_real_peers_recorded_is_one_swarm(line: CommandLine) -> Non
     assert sent == [[0, size, 0], [0, 0, 0], [size, 0, 0]]
     assert not swarm.strangers
     assert swarm.course.peers[2].role == "seeder"
-    told = [each for _, one in made for each in one.events if isinstance(each, ev.Named)]
+    told = [each for _, one in made for each in one.events if isinstance(each, records.Named)]
     assert {each.uploads_only for each in told if each.client} >= {True}
     ends = completed(swarm.course, swarm.course.recorders)
     assert ends[0] < swarm.course.peers[1].joined < ends[1]
@@ -129,7 +125,7 @@ def test_a_program_that_is_killed_leaves_what_was_recorded_by_then(
     with (line.folder / "film.rec").open("rb") as file:
         recording = read_recording(file, "film.rec")
     assert recording.cut_off == "the program was killed, or is still running"
-    assert any(isinstance(event, ev.Arrived) for event in recording.events)
+    assert any(isinstance(event, records.Arrived) for event in recording.events)
     done = line.run("explain", "film.rec")
     assert done.returncode == 0
     assert done.stderr == f"trio-swarm: film.rec: has no end: {recording.cut_off}\n"
@@ -266,7 +262,7 @@ def test_a_recorded_strategy_that_is_not_here_is_left_out(tmp_path: Path) -> Non
 
 def test_what_never_would_be_complete_is_said_and_fails(tmp_path: Path) -> None:
     events = [
-        ev.Held(event.at, event.peer, [0]) if isinstance(event, ev.Held) else event
+        records.Held(event.at, event.peer, [0]) if isinstance(event, records.Held) else event
         for event in told_story()
     ]
     file = tmp_path / "half.rec"
@@ -293,7 +289,7 @@ def _cut(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda _: b"[[peers]]\n", "is no recording of trio-swarm"),
+        (lambda _: b"[[peers]]\n", "is not a recording of trio-swarm"),
         (lambda _: b"", "is empty: no recording of trio-swarm"),
         (lambda content: content.replace(b" 1\n", b" 7\n", 1), "is a recording of format 7"),
         (_cut, "is cut off before anything was recorded"),
@@ -327,7 +323,9 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, command: str) ->
 def test_strangers_words_cannot_steer_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "evil.rec"
     events = [
-        ev.Named(event.at, event.peer, "\x1b[2Jevil") if isinstance(event, ev.Named) else event
+        records.Named(event.at, event.peer, "\x1b[2Jevil")
+        if isinstance(event, records.Named)
+        else event
         for event in told_story()
     ]
     file.write_bytes(file_of(STORY_HEADER, [events]))

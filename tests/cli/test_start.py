@@ -49,7 +49,7 @@ SELDOM_NEEDED = frozenset(
         "trio_swarm.config.model",
         "trio_swarm.config.reading",
         "trio_swarm.tracker",
-        "trio_swarm.tracker.udp.server",
+        "trio_swarm.tracker.server",
     }
 )
 """Modules that cost much and that only some commands need, or some uses of a command."""

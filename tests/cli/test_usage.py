@@ -15,10 +15,10 @@ from command_line import CommandLine, read_event, run_here
 from trio_swarm import __version__
 from trio_swarm.cli.command_table import COMMANDS
 from trio_swarm.cli.failures import explain_failure
-from trio_swarm.cli.fetching import trackers_for
 from trio_swarm.cli.options import trackers_given, trackers_or_default
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, LocalProtocolError, TrackerUnreachableError
+from trio_swarm.service.trackers import trackers_for
 from trio_swarm.settings import DEFAULT_TRACKER
 
 

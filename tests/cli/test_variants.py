@@ -6,7 +6,7 @@ import pytest
 
 from trio_swarm.cli.lab.variants import read_variant
 from trio_swarm.errors import ConfigError
-from trio_swarm.schedulers.loading import Offer, Strategies
+from trio_swarm.schedulers.loading import Strategies, StrategyEntry
 from trio_swarm.schedulers.options import read_options
 
 
@@ -25,7 +25,8 @@ class Choosy:
 
 
 STRATEGIES = Strategies(
-    [Offer("choosy", "choker", "built in", "", read_options(Choosy), Choosy)], lambda: ((), ())
+    [StrategyEntry("choosy", "choker", "built in", "", read_options(Choosy), Choosy)],
+    lambda: ((), ()),
 )
 
 

@@ -175,12 +175,12 @@ def test_all_problems_are_found_at_once() -> None:
     assert keys == [
         "trackers[0]",
         "trackers[2]",
-        "limits.uplaod",
-        "limits.connections",
         "tracker.lease",
         "share[0].path",
         "fetch[0].what",
         "fetch[0].seed",
+        "limits.uplaod",
+        "limits.connections",
     ]
 
 

@@ -10,8 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trio_swarm.engine.conversation import (
-    LOSS_WEIGHT,
-    LOSSES_TOLD,
     REFUSED_LIMIT,
     REQUEST_QUEUE,
     UNREQUESTED_LIMIT,
@@ -259,18 +257,6 @@ def test_what_is_told_again_is_charged_but_each_piece_of_a_bitfield_once_for_fre
 # --- what is asked -------------------------------------------------------------------------------
 
 
-def asking(max_request: int = BLOCK_LENGTH) -> tuple[TwoEnds, End]:
-    """A leecher that has asked for something, and its peer has not answered."""
-    both, seeder, leecher = seeder_and_leecher(max_request=max_request)
-    while ASK not in kinds(leecher):
-        for index in (0, 1):
-            both.settle(index)
-            both.deliver(index, 10)
-        both.now += 0.01
-    seeder.said.clear()
-    return both, leecher
-
-
 def test_what_was_granted_and_is_not_asked_yet_is_never_asked_once_it_is_cancelled() -> None:
     both, _, leecher = seeder_and_leecher()
     conversation = leecher.conversation
@@ -303,137 +289,25 @@ def test_the_last_request_of_a_torrent_is_cancelled_by_its_real_length() -> None
 
 
 def test_a_choke_with_fast_leaves_what_was_asked_and_gives_back_what_was_not() -> None:
-    both, leecher = asking()
-    source, ledger = leecher.conversation.source, leecher.side.ledger
-    in_flight = source.in_flight
-    assert in_flight
-    leecher.conversation.heard_choke(choked=True, now=both.now)
-    assert source.in_flight == in_flight
-    assert leecher.conversation.grants is None
-    piece, blocks = source.asks[0].piece, source.asks[0].blocks
-    (run, *_) = ledger.lengths.runs(piece, blocks)
-    assert leecher.conversation.heard_reject(*run, both.now) == 0
-    assert leecher.conversation.heard_reject(*run, both.now) == 1
-
-
-# --- what is lost (BEP 54) -----------------------------------------------------------------------
-
-
-def test_a_lost_piece_is_taken_back_once_and_told_again_when_it_is_back() -> None:
-    both, seeder, _ = seeder_and_leecher(hears_losses=True)
-    both.run(0.05)
-    seeder.all_said.clear()
-    both.lose(0, 0b101)
-    both.settle(0)
-    both.settle(0)
-    assert [content for kind, content in seeder.all_said if kind == LOST] == [0b101]
-    assert seeder.conversation.told == EVERY & ~0b101
-    seeder.side.ledger.regain(0b101)
-    seeder.all_said.clear()
-    seeder.speak(both.now)
-    assert [content for kind, content in seeder.all_said if kind == HAVE] == [0b101]
-
-
-def test_who_does_not_listen_to_it_is_told_of_no_loss() -> None:
-    both, seeder, _ = seeder_and_leecher()
-    both.run(0.05)
-    both.lose(0, 0b1)
-    both.settle(0)
-    assert LOST not in kinds(seeder)
-    assert seeder.conversation.told == EVERY
-    assert not seeder.conversation.will_tell_losses
-
-
-def test_a_piece_that_was_never_told_is_not_taken_back() -> None:
-    both, seeder, _ = seeder_and_leecher(hears_losses=True)
-    seeder.side.ledger.lose(0b1)
-    both.run(0.05)
-    assert LOST not in kinds(seeder)
-
-
-def test_who_loses_more_than_a_few_pieces_tells_of_none() -> None:
-    both = TwoEnds(LOSSES_TOLD + 1, (full_set(LOSSES_TOLD + 1), 0), hears_losses=True)
-    seeder = both.ends[0]
-    both.run(0.05)
-    seeder.conversation.told = full_set(LOSSES_TOLD + 1)
-    both.lose(0, full_set(LOSSES_TOLD + 1))
-    both.settle(0)
-    assert LOST not in kinds(seeder)
-    assert not seeder.conversation.will_tell_losses
-    seeder.side.ledger.regain(0b1)
-    seeder.speak(both.now)
-    assert seeder.all_said[-1] == (LOST, full_set(LOSSES_TOLD + 1) & ~0b1)
-
-
-@pytest.mark.parametrize("fast", [True, False])
-def test_requests_for_a_lost_piece_are_rejected_and_without_fast_dropped(*, fast: bool) -> None:
-    """BEP 54, "Sender operation"."""
-    both, seeder, leecher = seeder_and_leecher(hears_losses=True, fast=fast)
-    both.run(0.05)
-    seeder.conversation.peer_interested = True
-    seeder.conversation.am_choking = False
-    seeder.conversation.upload_queue = dict.fromkeys([block(0), block(1), block(0, 1)])
-    seeder.conversation.drop_requests(0b1)
-    assert list(seeder.conversation.upload_queue) == [block(1)]
-    rejected = [content for kind, content in seeder.conversation.take_answers() if kind == REJECT]
-    assert rejected == ([block(0), block(0, 1)] if fast else [])
-    del leecher
-
-
-def test_what_was_asked_of_a_piece_that_the_other_end_lost_is_given_back() -> None:
-    """BEP 54, "Receiver operation"; a block or reject that is on its way is no fault."""
-    both, leecher = asking()
+    both, _, leecher = seeder_and_leecher()
     conversation, ledger = leecher.conversation, leecher.side.ledger
-    source = conversation.source
-    pieces = {ask.piece for ask in source.asks}
-    lost = min(pieces)
-    last = 3 * BLOCK_LENGTH
-    conversation.grant(BlockRun(lost, last, BLOCK_LENGTH))
-    charged = conversation.heard_losses(1 << lost, both.now)
-    assert charged > 1
-    assert not source.pieces >> lost & 1
-    assert lost not in {ask.piece for ask in source.asks}
-    assert conversation.grants is None
+    conversation.heard_pieces(EVERY, both.now)
+    conversation.heard_choke(choked=False, now=both.now)
     leecher.side.settle(both.now)
-    leecher.all_said.clear()
-    leecher.speak(both.now)
-    assert lost not in {content[0] for kind, content in leecher.all_said if kind == ASK}
-    assert conversation.heard_losses(1 << lost, both.now) == 1
-    assert ledger.rejected(conversation.key, lost, 0, BLOCK_LENGTH, both.now)
-
-
-def test_interest_ends_with_the_only_piece_and_begins_with_the_next_have() -> None:
-    both = TwoEnds(COUNT, (0b1, 0), hears_losses=True)
-    leecher = both.ends[1]
-    both.run(0.02)
-    assert leecher.conversation.am_interested
-    leecher.conversation.heard_losses(0b1, both.now)
-    leecher.speak(both.now)
-    assert not leecher.conversation.am_interested
-    assert leecher.conversation.heard_haves(0b1) == 0
-    leecher.speak(both.now)
-    assert leecher.conversation.am_interested
-
-
-def test_a_seeder_that_takes_a_piece_back_is_one_no_longer() -> None:
-    both, _, leecher = seeder_and_leecher()
-    conversation = leecher.conversation
-    conversation.heard_pieces(EVERY, both.now)
-    assert conversation.wants_nothing
-    conversation.heard_losses(0b1, both.now)
-    assert not conversation.wants_nothing
-    conversation.heard_haves(0b1)
-    assert conversation.wants_nothing
-
-
-def test_who_has_and_has_not_in_turns_is_ended() -> None:
-    both, _, leecher = seeder_and_leecher()
-    conversation = leecher.conversation
-    conversation.heard_pieces(EVERY, both.now)
-    charged = 0
-    for _ in range(1000):
-        charged += conversation.heard_losses(0b1, both.now) + conversation.heard_haves(0b1)
-    assert charged == 1000 * LOSS_WEIGHT
-    conversation.charge(charged, both.now)
-    with pytest.raises(IdleTalkError):
-        conversation.charge(charged, both.now)
+    assert conversation.grants
+    assert conversation.source.in_flight
+    conversation.heard_choke(choked=True, now=both.now)
+    assert conversation.grants is None
+    assert not conversation.source.in_flight
+    assert not ledger.open_pieces
+    conversation.heard_choke(choked=False, now=both.now)
+    leecher.side.settle(both.now)
+    conversation.speak(both.now)
+    asked = conversation.source.in_flight
+    assert asked
+    conversation.heard_choke(choked=True, now=both.now)
+    assert conversation.source.in_flight == asked
+    ask = conversation.source.asks[0]
+    (run, *_) = ledger.lengths.runs(ask.piece, ask.blocks)
+    assert conversation.heard_reject(*run, both.now) == 0
+    assert conversation.heard_reject(*run, both.now) == 1

@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from local_swarm import HOST, Recorder, contents, make_file, node, until
+from local_swarm import HOST, Recorder, contents, make_file, node, torrent_file, until
 from strangers import (
     FAST_AND_EXTENSIONS,
     GONE,
@@ -104,7 +104,7 @@ async def test_whoever_floods_is_ended_and_the_transfer_goes_on(
             node(tmp_path / "l", recorder=recorder) as leecher,
         ):
             shared = await seeder.share(original, piece_length=PIECE)
-            torrent = await leecher.fetch(await torrent_file(shared, tmp_path), folder=tmp_path)
+            torrent = await leecher.fetch(str(torrent_file(shared, tmp_path)), folder=tmp_path)
             await until(lambda: torrent.state == "downloading")
             target = seeder if at == "seeder" else leecher
             async with stranger((HOST, target.port)) as flooder:
@@ -117,13 +117,6 @@ async def test_whoever_floods_is_ended_and_the_transfer_goes_on(
             torrent.peer_set.candidates.add((HOST, seeder.port), trio.current_time())
             torrent.peer_set.dial_wakeup.set()
             assert contents(await torrent.wait_complete()) == contents(original)
-
-
-async def torrent_file(shared: Torrent, folder: Path) -> str:
-    assert shared.metainfo is not None
-    path = folder / "x.torrent"
-    path.write_bytes(shared.metainfo.to_bytes())
-    return str(path)
 
 
 async def listen(peer: Stranger) -> None:
@@ -153,7 +146,7 @@ async def counted(
     steps = Steps()
     async with node(tmp_path / "s") as seeder, node(tmp_path / "l") as leecher:
         shared = await seeder.share(original, piece_length=PIECE)
-        torrent = await leecher.fetch(await torrent_file(shared, tmp_path), folder=tmp_path)
+        torrent = await leecher.fetch(str(torrent_file(shared, tmp_path)), folder=tmp_path)
         await until(lambda: torrent.state == "downloading")
         async with stranger((HOST, leecher.port)) as peer:
             hello = frame(ID.BITFIELD, to_bitfield(1, PIECES)) + frame(ID.SUGGEST, bytes(4))

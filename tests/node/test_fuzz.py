@@ -400,7 +400,7 @@ async def fetch_a_block(target: Node, world: World) -> None:
         peer_id=random.Random().randbytes(20), info_hash=world.info.info_hash, is_initiator=True
     )
     wire.send_handshake(world.info.info_hash)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         stream = await trio.open_tcp_stream(HOST, target.port)
         async with stream:
             while True:
@@ -435,7 +435,7 @@ async def trouble_a_download(
 ) -> None:
     leecher, seeder = laboratory.leecher, laboratory.seeder
     world = World(laboratory.world.info, laboratory.world.data, leecher.peer_id)
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             listening = await receive_dials(nursery, world, cast)
             torrent = await leecher.fetch(what, folder=laboratory.new_folder(), peers=listening)

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 import trio_swarm
-from local_swarm import HOST, Recorder, contents, make_file, make_folder, node, tracker
+from local_swarm import HOST, Recorder, contents, make_file, make_folder, node, tracker, until
 from trio_swarm import events
 
 
@@ -110,7 +110,7 @@ async def test_several_seeders_all_give_and_every_byte_comes_once(tmp_path: Path
 
 
 async def test_a_name_nobody_shares_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         async with tracker() as url, node(tmp_path, url) as leecher:
             with pytest.raises(trio_swarm.NameUnknownError, match=r"nothing\.iso"):
                 await leecher.fetch("nothing.iso")
@@ -237,25 +237,28 @@ async def test_an_unknown_scheduler_is_named_with_the_known_ones(tmp_path: Path)
 
 
 async def test_labels_from_the_settings_reach_the_strategy(tmp_path: Path) -> None:
-    plugin = tmp_path / "labelled.py"
+    seen = tmp_path / "seen"
+    plugin = tmp_path / "noting.py"
     plugin.write_text(
-        "from trio_swarm.schedulers.api import Assignment\n"
         "from trio_swarm.schedulers.hookspecs import hookimpl\n"
-        "from trio_swarm.piece_sets import lowest\n"
-        "class Labelled:\n"
+        "from trio_swarm.schedulers.rarest_first import RarestFirst\n"
+        "class Noting(RarestFirst):\n"
         "    def assign(self, view, rng):\n"
-        "        for peer in view.peers:\n"
-        "            wanted = view.wanted & peer.pieces\n"
-        "            if peer.labels == {'rack': 'a', 'zone': 'z'} and wanted:\n"
-        "                yield Assignment(peer.key, lowest(wanted))\n"
+        f"        with open({str(seen)!r}, 'a') as file:\n"
+        "            for peer in (*view.peers, *view.busy):\n"
+        "                print(sorted(peer.labels.items()), file=file)\n"
+        "        return super().assign(view, rng)\n"
         "@hookimpl\n"
         "def trio_swarm_schedulers():\n"
-        "    return {'labelled': Labelled}\n"
+        "    return {'noting': Noting}\n"
     )
     original = make_file(tmp_path / "in" / "x.bin", 1_000_000)
-    recorder = Recorder()
-    with trio.fail_after(30):
-        async with node(tmp_path / "a") as near, node(tmp_path / "b") as far:
+    with trio.fail_after(60):
+        # So slow that neither is done before the other is met, however busy the machine is.
+        async with (
+            node(tmp_path / "a", upload_rate=1) as near,
+            node(tmp_path / "b", upload_rate=1) as far,
+        ):
             info_hash = (await near.share(original)).info_hash.hex()
             await far.share(original)
             labels = {
@@ -263,17 +266,13 @@ async def test_labels_from_the_settings_reach_the_strategy(tmp_path: Path) -> No
                 f"127.0.0.1:{near.port}": {"rack": "a"},
             }
             async with node(
-                tmp_path / "l",
-                recorder=recorder,
-                labels=labels,
-                plugins=(plugin,),
-                scheduler="labelled",
+                tmp_path / "l", labels=labels, plugins=(plugin,), scheduler="noting"
             ) as leecher:
                 peers = [(HOST, far.port), (HOST, near.port)]
-                torrent = await leecher.fetch(info_hash, folder=tmp_path / "out", peers=peers)
-                await torrent.wait_complete()
-    (done,) = recorder.of(events.Completed)
-    assert set(done.sources) == {f"127.0.0.1:{near.port}"}
+                await leecher.fetch(info_hash, folder=tmp_path / "out", peers=peers)
+                wanted = {f"[('rack', '{rack}'), ('zone', 'z')]" for rack in ("a", "far")}
+                await until(lambda: seen.exists() and wanted <= {*seen.read_text().splitlines()})
+    assert {*seen.read_text().splitlines()} == wanted
 
 
 @pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])

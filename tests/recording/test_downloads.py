@@ -17,8 +17,7 @@ from local_swarm import HOST, make_file
 from trio_swarm import events as node_events
 from trio_swarm.errors import StorageError
 from trio_swarm.lab.replaying import measure, replay
-from trio_swarm.recording import Recording, read_recording
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Recording, read_recording, records
 from trio_swarm.recording.story.history import History
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
@@ -77,13 +76,13 @@ async def test_a_download_from_two_seeders_is_told_from_beginning_to_end(tmp_pat
     assert header.info_hash == torrent.info_hash.hex()
     assert header.scheduler == "rarest-first"
     assert recording.cut_off is None
-    assert isinstance(recording.events[0], ev.Began)
-    assert recording.events[-1] == ev.Ended(recording.events[-1].at, "stopped")
+    assert isinstance(recording.events[0], records.Began)
+    assert recording.events[-1] == records.Ended(recording.events[-1].at, "stopped")
     history = History(recording.lengths)
     for event in recording.events:
         history.apply(event)
     assert history.have == (1 << PIECES) - 1
-    assert sorted(e.piece for e in recording.events if isinstance(e, ev.Verified)) == [
+    assert sorted(e.piece for e in recording.events if isinstance(e, records.Verified)) == [
         *range(PIECES)
     ]
     # Byte by byte what the download itself counted.
@@ -104,7 +103,7 @@ async def test_each_request_is_of_a_decision_or_the_host_s_own(tmp_path: Path) -
     assigned: set[tuple[int, int]] = set()
     asked = 0
     for event in recording.events:
-        if isinstance(event, ev.Decided):
+        if isinstance(event, records.Decided):
             assert event.by in {"strategy", "host"}
             history.apply(event)
             for peer, piece, _ in event.assigned:
@@ -113,7 +112,7 @@ async def test_each_request_is_of_a_decision_or_the_host_s_own(tmp_path: Path) -
                 assert history.peers[peer].pieces >> piece & 1
                 assigned.add((peer, piece))
             continue
-        if isinstance(event, ev.Granted):
+        if isinstance(event, records.Granted):
             for index, (peer, run) in enumerate(event.grants):
                 blocks = recording.lengths.blocks_between(*run)
                 others = [p for key, p in history.peers.items() if key != peer]
@@ -147,7 +146,7 @@ async def test_what_is_uploaded_is_told(tmp_path: Path) -> None:
             await second.wait_complete()
         uploaded = first.uploaded
     recording = recording_of(tmp_path / "two.rec")
-    sent = [event for event in recording.events if isinstance(event, ev.Sent)]
+    sent = [event for event in recording.events if isinstance(event, records.Sent)]
     assert sum(event.length for event in sent) == uploaded == SIZE
     assert {event.piece for event in sent} == set(range(PIECES))
 

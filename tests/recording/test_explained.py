@@ -8,10 +8,9 @@ from trio_swarm.engine.download.ledger import Grant
 from trio_swarm.engine.lengths import BlockRun, Lengths
 from trio_swarm.errors import RecordingError
 from trio_swarm.lab.replaying import measure, playing, replay
-from trio_swarm.lab.replaying.measuring import RateCurve, Source
+from trio_swarm.lab.replaying.measuring import RateCurve, RecordedSource
 from trio_swarm.lab.simulator.timeline import Timeline
-from trio_swarm.recording import Record, Recording
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Record, Recording, records
 from trio_swarm.recording.story.explaining import tell_decision
 from trio_swarm.recording.story.summary import summarize
 from trio_swarm.recording.story.telling import Moment, tell_peer, tell_piece
@@ -98,13 +97,13 @@ def steady(rate: int, *, seconds: float, key: int, pieces: range) -> list[Record
     """Return what a peer of that rate (bytes/s) did that was asked for some pieces at once."""
     size = LARGE.piece_length
     runs = [BlockRun(piece, 0, LARGE_LENGTHS.piece_size(piece)) for piece in pieces]
-    events: list[Record] = [ev.Granted(10_000, [Grant(key, run) for run in runs], [])]
+    events: list[Record] = [records.Granted(10_000, [Grant(key, run) for run in runs], [])]
     at = seconds
     for run in runs:
         at += size / rate
         events += [
-            ev.Arrived(int(at * 1e6), key, *run, 0),
-            ev.Verified(int(at * 1e6) + 1000, run.piece),
+            records.Arrived(int(at * 1e6), key, *run, 0),
+            records.Verified(int(at * 1e6) + 1000, run.piece),
         ]
     return events
 
@@ -112,14 +111,14 @@ def steady(rate: int, *, seconds: float, key: int, pieces: range) -> list[Record
 def two_steady_peers() -> Recording:
     """One sends 1 MiB/s, the other half of that, both with 20 ms of delay."""
     start: list[Record] = [
-        ev.Began(0, [], 32),
+        records.Began(0, [], 32),
         *(
             each
             for key in (1, 2)
             for each in (
-                ev.Joined(0, key, f"10.0.0.{key}:1", {}),
-                ev.Held(0, key, ev.pack((1 << 150) - 1)),
-                ev.Unchoked(0, key),
+                records.Joined(0, key, f"10.0.0.{key}:1", {}),
+                records.Held(0, key, records.pack((1 << 150) - 1)),
+                records.Unchoked(0, key),
             )
         ),
     ]
@@ -128,7 +127,9 @@ def two_steady_peers() -> Recording:
     events = sorted([*start, *fast, *slow], key=lambda event: event.at)
     end = events[-1].at
     return Recording(
-        header=LARGE, events=[*events, ev.Completed(end), ev.Ended(end, "stopped")], cut_off=None
+        header=LARGE,
+        events=[*events, records.Completed(end), records.Ended(end, "stopped")],
+        cut_off=None,
     )
 
 
@@ -159,7 +160,7 @@ def test_a_replay_takes_as_long_as_such_peers_take() -> None:
 def test_what_nobody_has_any_more_is_never_complete() -> None:
     recording = two_steady_peers()
     events = [
-        ev.Held(event.at, event.peer, [0, 1]) if isinstance(event, ev.Held) else event
+        records.Held(event.at, event.peer, [0, 1]) if isinstance(event, records.Held) else event
         for event in recording.events
     ]
     measured = measure(Recording(header=LARGE, events=events, cut_off=None))
@@ -171,7 +172,11 @@ def test_what_nobody_has_any_more_is_never_complete() -> None:
 def test_peers_that_leave_because_we_stop_do_not_leave_in_a_replay() -> None:
     events = two_steady_peers().events
     cut = [event for event in events if event.at < 3_000_000]
-    cut += [ev.Left(3_000_000, 1), ev.Left(3_000_000, 2), ev.Ended(3_000_000, "stopped")]
+    cut += [
+        records.Left(3_000_000, 1),
+        records.Left(3_000_000, 2),
+        records.Ended(3_000_000, "stopped"),
+    ]
     measured = measure(Recording(header=LARGE, events=cut, cut_off=None))
     assert not measured.is_complete
     assert replay(measured, RarestFirst(), "rarest-first").seconds is not None
@@ -180,19 +185,19 @@ def test_peers_that_leave_because_we_stop_do_not_leave_in_a_replay() -> None:
 def asked_in_turn(count: int, *, at_once: int) -> Recording:
     """One peer with 100 ms of delay that sends 1 MiB/s, and is idle before each request."""
     events: list[Record] = [
-        ev.Began(0, [], 32),
-        ev.Joined(0, 1, "10.0.0.1:1", {}),
-        ev.Held(0, 1, ev.pack((1 << 150) - 1)),
-        ev.Unchoked(0, 1),
+        records.Began(0, [], 32),
+        records.Joined(0, 1, "10.0.0.1:1", {}),
+        records.Held(0, 1, records.pack((1 << 150) - 1)),
+        records.Unchoked(0, 1),
     ]
     at = 1_000
     for first in range(0, count, at_once):
         runs = [BlockRun(first + each, 0, LARGE.piece_length) for each in range(at_once)]
-        events.append(ev.Granted(at, [Grant(1, run) for run in runs], []))
+        events.append(records.Granted(at, [Grant(1, run) for run in runs], []))
         at += 100_000
         for run in runs:
             at += 62_500
-            events.append(ev.Arrived(at, 1, *run, 0))
+            events.append(records.Arrived(at, 1, *run, 0))
         at += 50_000
     return Recording(header=LARGE, events=events, cut_off="it is cut off")
 
@@ -210,7 +215,7 @@ def test_delay_is_told_from_slowness_where_that_can_be_told() -> None:
 def test_a_replayed_peer_sends_in_order_what_is_neither_cancelled_nor_dropped() -> None:
     timeline = Timeline()
     arrived: list[tuple[float, BlockRun]] = []
-    source = Source(
+    source = RecordedSource(
         key=1,
         address="10.0.0.1:1",
         labels={},
@@ -219,7 +224,9 @@ def test_a_replayed_peer_sends_in_order_what_is_neither_cancelled_nor_dropped() 
         chunk=BLOCK,
         is_guess=False,
     )
-    peer = playing._Peer(source, timeline, lambda _, run: arrived.append((timeline.now, run)))
+    peer = playing._ReplayedPeer(
+        source, timeline, lambda _, run: arrived.append((timeline.now, run))
+    )
     peer.ask(BlockRun(0, 0, 4 * BLOCK))
     timeline.at(1.0, peer.cancel, BlockRun(0, 2 * BLOCK, 2 * BLOCK))
     timeline.at(1.0, peer.ask, BlockRun(7, 0, 3 * BLOCK))
@@ -235,7 +242,7 @@ def test_a_replayed_peer_sends_in_order_what_is_neither_cancelled_nor_dropped() 
 def test_peers_choke_and_leave_when_they_did() -> None:
     events = two_steady_peers().events
     half = LARGE.size // 3 // 2
-    for change in (ev.Choked(1_000_000, 2, fast=True), ev.Left(1_000_000, 2)):
+    for change in (records.Choked(1_000_000, 2, fast=True), records.Left(1_000_000, 2)):
         changed = sorted([*events, change], key=lambda event: event.at)
         measured = measure(Recording(header=LARGE, events=changed, cut_off=None))
         result = replay(measured, RarestFirst(), "rarest-first")
@@ -247,7 +254,7 @@ def test_peers_choke_and_leave_when_they_did() -> None:
 def test_a_choke_that_answers_each_request_ends_none() -> None:
     for is_fast in (True, False):
         events = told_story()
-        events.insert(12, ev.Choked(20_000, 1, fast=is_fast))
+        events.insert(12, records.Choked(20_000, 1, fast=is_fast))
         moments = tell_piece(Recording(header=STORY_HEADER, events=events, cut_off=None), 0)
         assert ("choked" in {moment.what for moment in moments}) == (not is_fast)
         asked = moments[0].choice
@@ -256,7 +263,11 @@ def test_a_choke_that_answers_each_request_ends_none() -> None:
 
 
 def test_a_wait_ends_when_others_may_be_asked() -> None:
-    events: list[Record] = [*told_story()[:12], ev.Snubbed(5_010_000, 1), ev.Left(6_010_000, 2)]
+    events: list[Record] = [
+        *told_story()[:12],
+        records.Snubbed(5_010_000, 1),
+        records.Left(6_010_000, 2),
+    ]
     cut = Recording(header=STORY_HEADER, events=events, cut_off="it is cut off")
     waits = {wait.peer: wait.seconds for wait in summarize(cut).waits}
     assert waits == {1: 5.0, 2: 6.0}
@@ -281,6 +292,6 @@ def test_no_file_makes_any_of_it_fail(events: list[Record], times: list[int]) ->
     try:
         measured = measure(recording)
     except RecordingError as error:
-        assert str(error) == "film.mkv: nothing was received, so nothing is known"  # noqa: PT017  either is right
+        assert str(error) == "film.mkv: nothing was received, so no rate is known"  # noqa: PT017  either is right
     else:
         replay(measured, RarestFirst(), "rarest-first")

@@ -11,21 +11,20 @@ from hypothesis import strategies as st
 from recording_samples import BLOCK, file_of, header, read, some_events
 from trio_swarm.engine.download.ledger import Grant
 from trio_swarm.engine.lengths import BlockRun, Lengths
-from trio_swarm.recording import Record, RecordingError, pack, unpack
+from trio_swarm.recording import Record, RecordingError, pack, records, unpack
 from trio_swarm.recording import format as recording_format
-from trio_swarm.recording import records as ev
 from trio_swarm.recording.format import FRAME, MAX_FRAME, encode_events, encode_header, seal
 from trio_swarm.recording.reader import read_recording
 from trio_swarm.schedulers.api import Assignment
 
 HEADER = header()
 LENGTHS = Lengths(length=HEADER.size, piece_length=HEADER.piece_length)
-START: list[Record] = [ev.Began(0, [], 8), ev.Joined(0, 1, "10.0.0.1:1", {})]
+START: list[Record] = [records.Began(0, [], 8), records.Joined(0, 1, "10.0.0.1:1", {})]
 
 
 @given(st.lists(some_events(LENGTHS), min_size=1, max_size=3))
 def test_what_was_written_is_read(parts: list[list[Record]]) -> None:
-    end: list[Record] = [ev.Ended(7, "stopped")]
+    end: list[Record] = [records.Ended(7, "stopped")]
     frames = [parts[0], *(part[4:] for part in parts[1:]), end]
     recording = read(file_of(HEADER, frames))
     assert recording.header == HEADER
@@ -37,7 +36,7 @@ def test_what_was_written_is_read(parts: list[list[Record]]) -> None:
 def test_of_a_file_that_is_cut_off_the_whole_frames_are_read(
     first: list[Record], second: list[Record], data: st.DataObject
 ) -> None:
-    last: list[Record] = [ev.Ended(7, "stopped")]
+    last: list[Record] = [records.Ended(7, "stopped")]
     frames = [first, second[4:], last]
     content = file_of(HEADER, frames)
     least = len(encode_header(HEADER))
@@ -57,7 +56,7 @@ def test_of_a_file_that_is_cut_off_the_whole_frames_are_read(
 def test_a_file_with_a_wrong_byte_is_read_up_to_it_or_refused(
     events: list[Record], data: st.DataObject
 ) -> None:
-    content = bytearray(file_of(HEADER, [events, [ev.Ended(7, "stopped")]]))
+    content = bytearray(file_of(HEADER, [events, [records.Ended(7, "stopped")]]))
     at = data.draw(st.integers(len(encode_header(HEADER)), len(content) - 1))
     content[at] ^= data.draw(st.integers(1, 255))
     recording = read(bytes(content))
@@ -115,7 +114,7 @@ def test_a_file_of_another_version_says_which() -> None:
 def test_what_older_programs_wrote_is_read() -> None:
     body = msgspec.msgpack.encode([[0, 0, [], 8], [1, 0, 1, "10.0.0.1:1", {}], [2, 0, 1, "them"]])
     recording = read(encode_header(HEADER) + seal(body))
-    assert recording.events == [*START, ev.Named(0, 1, "them")]
+    assert recording.events == [*START, records.Named(0, 1, "them")]
     assert recording.header.peer_id == ""
 
 
@@ -134,29 +133,32 @@ def test_a_program_that_was_killed_leaves_a_recording_that_says_so() -> None:
 @pytest.mark.parametrize(
     ("event", "fault"),
     [
-        (ev.Verified(1, 20), "is of piece 20, and there are 20"),
-        (ev.Gained(1, 2, 3), "is of peer 2, which never joined"),
-        (ev.Joined(1, 1, "", {}), "has peer 1 join again"),
-        (ev.Began(1, [], 8), "begins again"),
-        (ev.Arrived(1, 1, 0, 1, BLOCK, 0), "which are not whole blocks"),
-        (ev.Arrived(1, 1, 0, 0, 5 * BLOCK, 0), "which are not whole blocks"),
-        (ev.Sent(1, 1, 0, 1, 4 * BLOCK), "is of bytes beyond the end of piece 0"),
-        (ev.Granted(1, [Grant(2, BlockRun(0, 0, BLOCK))], []), "is of peer 2"),
-        (ev.Granted(1, [Grant(1, BlockRun(-1, 0, BLOCK))], []), "is of piece -1"),
-        (ev.Granted(1, [Grant(1, BlockRun(0, 0, BLOCK))], [1]), "a grant that it does not have"),
-        (ev.Held(1, 1, [1 << 61]), "a piece that is none of 20"),
-        (ev.Held(1, 1, bytes([255] * 3)), "a piece that is none of 20"),
-        (ev.Held(1, 1, bytes(4)), "a set of more than 20 pieces"),
+        (records.Verified(1, 20), "is of piece 20, and there are 20"),
+        (records.Gained(1, 2, 3), "is of peer 2, which never joined"),
+        (records.Joined(1, 1, "", {}), "has peer 1 join again"),
+        (records.Began(1, [], 8), "begins again"),
+        (records.Arrived(1, 1, 0, 1, BLOCK, 0), "which are not whole blocks"),
+        (records.Arrived(1, 1, 0, 0, 5 * BLOCK, 0), "which are not whole blocks"),
+        (records.Sent(1, 1, 0, 1, 4 * BLOCK), "is of bytes beyond the end of piece 0"),
+        (records.Granted(1, [Grant(2, BlockRun(0, 0, BLOCK))], []), "is of peer 2"),
+        (records.Granted(1, [Grant(1, BlockRun(-1, 0, BLOCK))], []), "is of piece -1"),
         (
-            ev.Decided(1, "strategy", [], [], [Assignment(1, 0, 0)], [], 0),
+            records.Granted(1, [Grant(1, BlockRun(0, 0, BLOCK))], [1]),
+            "a grant that it does not have",
+        ),
+        (records.Held(1, 1, [1 << 61]), "a piece that is none of 20"),
+        (records.Held(1, 1, bytes([255] * 3)), "a piece that is none of 20"),
+        (records.Held(1, 1, bytes(4)), "a set of more than 20 pieces"),
+        (
+            records.Decided(1, "strategy", [], [], [Assignment(1, 0, 0)], [], 0),
             "assigns 0 blocks",
         ),
         (
-            ev.Decided(1, "strategy", [], [], [Assignment(5, 0, 1)], [], 0),
+            records.Decided(1, "strategy", [], [], [Assignment(5, 0, 1)], [], 0),
             "is of peer 5, which never joined",
         ),
         (
-            ev.Decided(1, "strategy", [], [ev.Candidate(5, 0, 0, 0, 0)], [], [], 0),
+            records.Decided(1, "strategy", [], [records.Candidate(5, 0, 0, 0, 0)], [], [], 0),
             "is of peer 5, which never joined",
         ),
     ],
@@ -169,7 +171,7 @@ def test_an_event_that_cannot_be_is_named(event: Record, fault: str) -> None:
 
 def test_time_does_not_go_back() -> None:
     with pytest.raises(RecordingError, match="event 4 is earlier than the one before"):
-        read(file_of(HEADER, [START, [ev.Verified(5, 1), ev.Verified(4, 2)]]))
+        read(file_of(HEADER, [START, [records.Verified(5, 1), records.Verified(4, 2)]]))
 
 
 def test_nothing_comes_before_the_beginning() -> None:
@@ -208,11 +210,11 @@ def test_a_length_beyond_any_frame_is_not_read() -> None:
 
 def test_more_events_than_a_recording_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trio_swarm.recording.reader.MAX_EVENTS", 3)
-    assert read(file_of(HEADER, [START, [ev.Verified(1, 1)]])).events
+    assert read(file_of(HEADER, [START, [records.Verified(1, 1)]])).events
     with pytest.raises(RecordingError, match="more than 3 events"):
-        read(file_of(HEADER, [START, [ev.Verified(1, 1), ev.Verified(1, 2)]]))
+        read(file_of(HEADER, [START, [records.Verified(1, 1), records.Verified(1, 2)]]))
     monkeypatch.setattr("trio_swarm.recording.reader.MAX_TOTAL", 1 << 20)
-    many = [ev.Named(1, 1, "x" * 1000)] * 1100
+    many = [records.Named(1, 1, "x" * 1000)] * 1100
     monkeypatch.setattr("trio_swarm.recording.reader.MAX_EVENTS", 10_000)
     with pytest.raises(RecordingError, match="more than 1 MiB of events"):
         read(file_of(HEADER, [START, many]))
@@ -222,7 +224,7 @@ def test_events_that_are_too_many_for_one_frame_fill_several(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recording_format, "MAX_FRAME", 100)
-    events: list[Record] = [*START, *(ev.Verified(number, number) for number in range(20))]
+    events: list[Record] = [*START, *(records.Verified(number, number) for number in range(20))]
     assert len(encode_events(events)) > 1
     assert read(file_of(HEADER, [events])).events == events
 
@@ -238,4 +240,4 @@ def test_sets_of_pieces_are_packed_and_unpacked(given_pieces: int | set[int]) ->
 def test_a_later_reader_may_find_more_in_an_event() -> None:
     body = msgspec.msgpack.encode([[0, 0, [], 8], [19, 5, 3, "new", {"more": 1}]])
     content = encode_header(HEADER) + seal(body)
-    assert read(content).events[-1] == ev.Verified(5, 3)
+    assert read(content).events[-1] == records.Verified(5, 3)

@@ -9,8 +9,7 @@ import pytest
 from recording_samples import BLOCK, header
 from trio_swarm.engine.download.ledger import Grant, Ledger
 from trio_swarm.engine.lengths import Lengths
-from trio_swarm.recording import Record, read_recording
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Record, read_recording, records
 from trio_swarm.recording.format import encode_header, seal
 from trio_swarm.recording.recorder import RecordedLedger, RecordedScheduler, Recorder
 from trio_swarm.recording.story.history import History
@@ -113,7 +112,7 @@ def test_a_recorded_ledger_decides_as_any_other() -> None:
                     ledger.verified(grant.run.piece)
     assert download.ledger.is_complete
     events = download.events()
-    assert isinstance(events[-1], ev.Completed)
+    assert isinstance(events[-1], records.Completed)
     history = History(LENGTHS)
     for event in events:
         history.apply(event)
@@ -138,7 +137,7 @@ def test_what_a_strategy_may_not_do_is_told_with_what_was_kept() -> None:
     download = Download(Nonsense())
     download.join(1)
     download.ledger.plan(100.0)
-    (decided,) = [event for event in download.events() if isinstance(event, ev.Decided)]
+    (decided,) = [event for event in download.events() if isinstance(event, records.Decided)]
     assert decided.by == "strategy"
     assert decided.faults == ["assigned piece 9999 of 20 to peer 1"]
     assert decided.assigned == [Assignment(1, 3, 4)]
@@ -148,7 +147,7 @@ def test_the_host_and_the_fallback_are_told_from_the_strategy() -> None:
     idle = Download(Nothing())
     idle.join(1)
     idle.ledger.plan(100.0)
-    assert [event.by for event in idle.events() if isinstance(event, ev.Decided)] == [
+    assert [event.by for event in idle.events() if isinstance(event, records.Decided)] == [
         "strategy",
         "host",
     ]
@@ -162,7 +161,9 @@ def test_the_host_and_the_fallback_are_told_from_the_strategy() -> None:
             if wrong.ledger._open[grant.run.piece].verifying:
                 wrong.ledger.failed(grant.run.piece, [b""] * 4)
         wrong.clock.now += 1.0
-    assert {event.by for event in wrong.events() if isinstance(event, ev.Decided)} >= {"strategy"}
+    assert {event.by for event in wrong.events() if isinstance(event, records.Decided)} >= {
+        "strategy"
+    }
 
 
 def test_what_a_peer_says_twice_is_told_once() -> None:
@@ -174,7 +175,7 @@ def test_what_a_peer_says_twice_is_told_once() -> None:
         download.ledger.suggest(1, 7)
         download.recorder.name(1, "a client")
     kinds = [type(event) for event in download.events()]
-    for kind in (ev.Gained, ev.Allowed, ev.Suggested, ev.Named):
+    for kind in (records.Gained, records.Allowed, records.Suggested, records.Named):
         assert kinds.count(kind) == 1
 
 
@@ -183,7 +184,7 @@ def test_pieces_told_of_at_once_are_told_one_by_one_and_only_if_they_are_new() -
     download.join(1, pieces=0b0110)
     for _ in range(2):
         download.ledger.add_have(download.ledger.source(1), 0b1011)
-    gained = [event for event in download.events() if isinstance(event, ev.Gained)]
+    gained = [event for event in download.events() if isinstance(event, records.Gained)]
     assert [(event.peer, event.piece) for event in gained] == [(1, 0), (1, 3)]
 
 
@@ -192,7 +193,7 @@ def test_which_peer_it_is_is_told_when_that_is_news() -> None:
     download.join(1)
     for client, peer_id in (("", ""), ("", "ab"), ("a client", "ab"), ("a client", "ab")):
         download.recorder.name(1, client, peer_id)
-    named = [event for event in download.events() if isinstance(event, ev.Named)]
+    named = [event for event in download.events() if isinstance(event, records.Named)]
     assert [(event.client, event.peer_id) for event in named] == [("", "ab"), ("a client", "ab")]
 
 
@@ -212,8 +213,8 @@ def test_a_recording_tells_what_time_it_was_when_it_began_and_calls_peers_as_it_
     ledger.add_peer(1, 100.0, identity="a:1")
     content = encode_header(HEADER) + b"".join(map(seal, recorder.take()))
     began, joined = read_recording(BytesIO(content), "x").events
-    assert began == ev.Began(0, [], 8, 1_700_000_000_000_000)
-    assert joined == ev.Joined(0, 1, "A:1", {})
+    assert began == records.Began(0, [], 8, 1_700_000_000_000_000)
+    assert joined == records.Joined(0, 1, "A:1", {})
 
 
 def test_a_peer_that_keeps_us_waiting_and_one_that_says_nonsense_are_told() -> None:
@@ -224,8 +225,8 @@ def test_a_peer_that_keeps_us_waiting_and_one_that_says_nonsense_are_told() -> N
     download.ledger.expire(download.clock.now)
     download.ledger.received(1, 19, 7, 9, download.clock.now)
     events = download.events()
-    assert [event.peer for event in events if isinstance(event, ev.Snubbed)] == [1]
-    assert events[-1] == ev.Unasked(30_000_000, 1, 19, 7, 9)
+    assert [event.peer for event in events if isinstance(event, records.Snubbed)] == [1]
+    assert events[-1] == records.Unasked(30_000_000, 1, 19, 7, 9)
 
 
 def test_a_full_batch_wakes_whoever_writes() -> None:
@@ -246,7 +247,7 @@ def test_a_recording_ends_when_it_is_as_long_as_may_be(monkeypatch: pytest.Monke
     for _ in range(95):
         download.recorder.sent(1, 0, 0, BLOCK)
     events = download.events()
-    assert events[-1] == ev.Ended(0, "it is as long as a recording may be")
+    assert events[-1] == records.Ended(0, "it is as long as a recording may be")
     download.recorder.sent(1, 0, 0, BLOCK)
     download.recorder.end("stopped")
     assert not download.recorder.take()
@@ -270,7 +271,7 @@ def test_a_second_request_near_the_end_is_told_as_one() -> None:
         download.clock.now += 0.1
         asked = download.ledger.plan(download.clock.now)
     assert [grant.run.piece for grant in asked] == [held.run.piece]
-    granted = [event for event in download.events() if isinstance(event, ev.Granted)]
+    granted = [event for event in download.events() if isinstance(event, records.Granted)]
     assert granted[-1].grants == asked
     assert granted[-1].seconds == [0]
     assert not any(event.seconds for event in granted[:-1])

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
+from few_examples import one_example_in
 from plugin_modules import ZoneFirst
 from trio_swarm.lab.testing import scheduler_contract
 from trio_swarm.lab.testing.views import BLOCK, rarity_of
@@ -17,23 +18,26 @@ from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.schedulers.round_robin import RoundRobin
 
 TestRoundRobin = scheduler_contract(RoundRobin, fills_room=True, uniform_ties=True)
-TestRoundRobinInOrder = scheduler_contract(
-    partial(RoundRobin, chunk_kib=1, pieces="in-order"), fills_room=True
-)
 TestRarestFirst = scheduler_contract(RarestFirst, fills_room=True, uniform_ties=True)
-TestRarestFirstNeverRandom = scheduler_contract(
-    partial(RarestFirst, random_first_pieces=0, begun_per_peer=0.0),
-    fills_room=True,
-    uniform_ties=True,
-)
-TestRarestFirstAlwaysRandom = scheduler_contract(
-    partial(RarestFirst, random_first_pieces=10**9), fills_room=True, uniform_ties=True
-)
 TestBandwidthWeighted = scheduler_contract(BandwidthWeighted, uniform_ties=True)
-TestBandwidthWeightedRarest = scheduler_contract(partial(BandwidthWeighted, pieces="rarest"))
-TestBandwidthWeightedInOrder = scheduler_contract(partial(BandwidthWeighted, pieces="in-order"))
-TestZoneFirst = scheduler_contract(partial(ZoneFirst, near=("a", "b")))
-TestZoneFirstByCost = scheduler_contract(partial(ZoneFirst, label="cost", help_below_mbit=5.0))
+
+# The same strategies with other options, of which each changes one decision.
+with one_example_in(4):
+    TestRoundRobinInOrder = scheduler_contract(
+        partial(RoundRobin, chunk_kib=1, pieces="in-order"), fills_room=True
+    )
+    TestRarestFirstNeverRandom = scheduler_contract(
+        partial(RarestFirst, random_first_pieces=0, begun_per_peer=0.0),
+        fills_room=True,
+        uniform_ties=True,
+    )
+    TestRarestFirstAlwaysRandom = scheduler_contract(
+        partial(RarestFirst, random_first_pieces=10**9), fills_room=True, uniform_ties=True
+    )
+    TestBandwidthWeightedRarest = scheduler_contract(partial(BandwidthWeighted, pieces="rarest"))
+    TestBandwidthWeightedInOrder = scheduler_contract(partial(BandwidthWeighted, pieces="in-order"))
+    TestZoneFirst = scheduler_contract(partial(ZoneFirst, near=("a", "b")))
+    TestZoneFirstByCost = scheduler_contract(partial(ZoneFirst, label="cost", help_below_mbit=5.0))
 
 
 def _peer(

@@ -14,7 +14,7 @@ import pytest
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers import hookspecs, loading
-from trio_swarm.schedulers.loading import Offer, Strategies, load_strategies
+from trio_swarm.schedulers.loading import Strategies, StrategyEntry, load_strategies
 from trio_swarm.schedulers.options import read_options
 from trio_swarm.schedulers.rarest_first import RarestFirst
 
@@ -50,7 +50,7 @@ Write = Callable[[str, str], Path]
 def test_the_built_in_strategies_are_offered_with_summary_and_documented_options() -> None:
     strategies = load_strategies()
     built_in = {
-        axis: {offer.name for offer in strategies.offers(axis) if offer.origin == "built in"}
+        axis: {entry.name for entry in strategies.entries(axis) if entry.origin == "built in"}
         for axis in loading.AXES
     }
     assert built_in == {
@@ -59,10 +59,10 @@ def test_the_built_in_strategies_are_offered_with_summary_and_documented_options
         "choker": {"tit-for-tat", "round-robin", "fastest-first"},
     }
     for axis in loading.AXES:
-        for offer in strategies.offers(axis):
-            if offer.origin == "built in":
-                assert offer.summary.endswith("."), offer.name
-                assert all(option.doc and not option.required for option in offer.options)
+        for entry in strategies.entries(axis):
+            if entry.origin == "built in":
+                assert entry.summary.endswith("."), entry.name
+                assert all(option.doc and not option.required for option in entry.options)
 
 
 def test_every_hook_is_documented() -> None:
@@ -87,8 +87,8 @@ def test_an_unknown_name_lists_the_known_ones_and_guesses() -> None:
 def test_a_file_is_a_plugin(write: Write) -> None:
     path = write("mine.py", PLUGIN)
     strategies = load_strategies([path])
-    offer = strategies.offer("scheduler", "mine")
-    assert (offer.origin, offer.summary, offer.options) == (f"file {path}", "Does as I like.", ())
+    entry = strategies.entry("scheduler", "mine")
+    assert (entry.origin, entry.summary, entry.options) == (f"file {path}", "Does as I like.", ())
     assert strategies.scheduler("mine").assign(None, None) == ()  # type: ignore[arg-type]
 
 
@@ -96,7 +96,7 @@ def test_a_package_folder_is_a_plugin_and_may_import_its_own_modules(write: Writ
     write("pack/inner.py", PLUGIN)
     write("pack/__init__.py", "from .inner import trio_swarm_schedulers\n")
     path = write("pack/__init__.py", "from .inner import trio_swarm_schedulers\n").parent
-    assert load_strategies([path]).offer("scheduler", "mine").origin == f"file {path}"
+    assert load_strategies([path]).entry("scheduler", "mine").origin == f"file {path}"
 
 
 def test_a_folder_holds_several_plugins_and_private_files_are_passed_over(write: Write) -> None:
@@ -104,15 +104,15 @@ def test_a_folder_holds_several_plugins_and_private_files_are_passed_over(write:
     write("folder/two/__init__.py", PLUGIN.replace('"mine"', '"other"'))
     folder = write("folder/_helper.py", "raise RuntimeError").parent
     strategies = load_strategies([folder, folder / "one.py"])
-    assert {"mine", "other"} <= {offer.name for offer in strategies.offers("scheduler")}
+    assert {"mine", "other"} <= {entry.name for entry in strategies.entries("scheduler")}
 
 
 def test_files_of_one_name_in_two_folders_do_not_collide(write: Write) -> None:
     first = write("a/plugin.py", PLUGIN)
     second = write("b/plugin.py", PLUGIN.replace('"mine"', '"other"'))
     strategies = load_strategies([first, second])
-    assert strategies.offer("scheduler", "mine").origin == f"file {first}"
-    assert strategies.offer("scheduler", "other").origin == f"file {second}"
+    assert strategies.entry("scheduler", "mine").origin == f"file {first}"
+    assert strategies.entry("scheduler", "other").origin == f"file {second}"
 
 
 def test_all_three_axes_may_come_from_one_file(write: Write) -> None:
@@ -148,8 +148,8 @@ def test_a_name_offered_twice_names_both_origins(write: Write) -> None:
         ("import no_such_module_at_all", "cannot be imported: ModuleNotFoundError"),
         ("raise SystemExit(3)", "cannot be imported: SystemExit"),
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
-        ("", "offers nothing"),
-        (PLUGIN.replace("@hookimpl", ""), "offers nothing"),
+        ("", "has no strategies"),
+        (PLUGIN.replace("@hookimpl", ""), "has no strategies"),
         (PLUGIN.replace("_schedulers()", "_scheduler()"), "unknown hook"),
         (PLUGIN.replace("_schedulers()", "_schedulers(config)"), "config"),
         (PLUGIN.replace("return {", "1 / 0; return {"), "failed: ZeroDivisionError"),
@@ -202,7 +202,7 @@ def _install(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, text: str
 def test_an_installed_package_is_a_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _install(monkeypatch, tmp_path, "ts-test-good", PLUGIN)
     strategies = load_strategies()
-    assert strategies.offer("scheduler", "mine").origin == "package ts-test-good 1.2"
+    assert strategies.entry("scheduler", "mine").origin == "package ts-test-good 1.2"
     assert strategies.problems == ()
 
 
@@ -229,7 +229,7 @@ def test_a_package_may_have_several_entry_points(
     strategies = load_strategies()
     assert strategies.problems == ()
     for name in ("first", "second"):
-        assert strategies.offer("scheduler", name).origin == "package ts-test-two 1.2"
+        assert strategies.entry("scheduler", name).origin == "package ts-test-two 1.2"
 
 
 def test_no_entry_point_of_another_group_is_imported(
@@ -246,8 +246,8 @@ def test_no_entry_point_of_another_group_is_imported(
     strategies = load_strategies()
     strategies.scheduler("rarest-first")
     assert groups == [], "what is built in is found without reading every package's metadata"
-    strategies.offers("scheduler")
-    strategies.offers("choker")
+    strategies.entries("scheduler")
+    strategies.entries("choker")
     assert groups == ["trio_swarm"]
 
 
@@ -279,7 +279,9 @@ class Many:
 
 
 def _strategies(factory: Callable[..., object]) -> Strategies:
-    return Strategies([Offer("many", "scheduler", "here", "", read_options(factory), factory)])
+    return Strategies(
+        [StrategyEntry("many", "scheduler", "here", "", read_options(factory), factory)]
+    )
 
 
 def test_the_options_of_a_dataclass_are_its_fields() -> None:
@@ -394,9 +396,9 @@ def test_an_option_of_a_type_nobody_knows_is_left_to_the_factory() -> None:
 
 
 def test_an_offer_cannot_be_changed() -> None:
-    offer = load_strategies().offers("scheduler")[0]
+    entry = load_strategies().entries("scheduler")[0]
     with pytest.raises(AttributeError):
-        offer.name = "other"  # type: ignore[misc]
+        entry.name = "other"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,11 @@ LIST = """
 import trio_swarm
 from trio_swarm.schedulers.loading import load_strategies
 strategies = load_strategies()
-offer = strategies.offer("scheduler", "sequential")
+entry = strategies.entry("scheduler", "sequential")
 made = strategies.scheduler("sequential", {"window_mib": "8"}, text_values=True)
 print(trio_swarm.__file__)
-print(offer.origin)
-print(offer.summary)
+print(entry.origin)
+print(entry.summary)
 print(made.window_mib, len(strategies.problems))
 """
 

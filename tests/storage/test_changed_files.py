@@ -21,7 +21,7 @@ from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.piece_sets import full_set, iterate
 from trio_swarm.storage import TorrentFiles, foreign_writers, hash_share
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.layout import Span
+from trio_swarm.storage.layout import FileSpan
 from trio_swarm.storage.placement import Placement
 
 
@@ -215,7 +215,7 @@ def test_what_others_write_while_we_write_is_found_at_the_end(
     files = begin(sample, tmp_path, *range(10))
     real = FileAccess.write
 
-    def write(self: FileAccess, descriptor: int, span: Span, data: memoryview) -> None:
+    def write(self: FileAccess, descriptor: int, span: FileSpan, data: memoryview) -> None:
         real(self, descriptor, span, data)
         overwrite(files.root)
 
@@ -235,7 +235,7 @@ def test_what_others_write_while_we_write_is_found_after_a_restart(
     files = begin(sample, tmp_path, *range(10))
     real = FileAccess.write
 
-    def write(self: FileAccess, descriptor: int, span: Span, data: memoryview) -> None:
+    def write(self: FileAccess, descriptor: int, span: FileSpan, data: memoryview) -> None:
         real(self, descriptor, span, data)
         overwrite(files.root)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mounts import in_memory
 from storage_samples import (
     PIECE,
     Sample,
@@ -22,27 +23,9 @@ from trio_swarm.storage import TorrentFiles, hash_share
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB; as root in CI this must work, elsewhere it may be skipped."""
-    place = tmp_path / "tiny"
-    place.mkdir()
-    try:
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        failure = done.stderr if done.returncode else ""
-    except FileNotFoundError as error:
-        failure = str(error)
-    if failure:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail(f"cannot mount a tmpfs in CI: {failure}")
-        pytest.skip(f"cannot mount a tmpfs here (needs root): {failure.strip()}")
-    try:
+    """A file system of 1 MiB."""
+    with in_memory(tmp_path / "tiny", "size=1m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @contextmanager

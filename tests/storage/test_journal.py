@@ -17,13 +17,13 @@ from trio_swarm.piece_sets import full_set
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.resume.journal import (
     MAGIC,
-    Begun,
-    Failed,
+    BegunRecord,
+    FailedRecord,
     Journal,
     Record,
     Snapshot,
     Stamp,
-    Written,
+    WrittenRecord,
     decode_records,
     encode_record,
     read_journal,
@@ -58,9 +58,9 @@ snapshots = st.builds(
     stamps=stamps,
 )
 later_records = st.one_of(
-    st.builds(Begun, pieces, st.integers(-(2**63), 2**63 - 1)),
-    st.builds(Written, pieces, stamps),
-    st.builds(Failed, pieces, stamps),
+    st.builds(BegunRecord, pieces, st.integers(-(2**63), 2**63 - 1)),
+    st.builds(WrittenRecord, pieces, stamps),
+    st.builds(FailedRecord, pieces, stamps),
     snapshots,
 )
 journals = st.tuples(snapshots, st.lists(later_records, max_size=8)).map(lambda t: [t[0], *t[1]])
@@ -129,11 +129,11 @@ def test_replay_follows_the_records() -> None:
     state = replay(
         [
             snapshot(0b1, {0: Stamp(5, 5)}),
-            Begun(1, 100),
-            Begun(2, 200),
-            Begun(3, 300),
-            Written(1, {0: Stamp(5, 6)}),
-            Failed(2, {0: Stamp(5, 7)}),
+            BegunRecord(1, 100),
+            BegunRecord(2, 200),
+            BegunRecord(3, 300),
+            WrittenRecord(1, {0: Stamp(5, 6)}),
+            FailedRecord(2, {0: Stamp(5, 7)}),
         ],
         layout_of(),
         BOOT,
@@ -145,9 +145,9 @@ def test_replay_follows_the_records() -> None:
 
 def test_after_a_crash_of_the_machine_only_what_was_synced_is_believed() -> None:
     layout = layout_of()
-    lost = [snapshot(0b1, {0: Stamp(5, 5)}), Written(1, {0: Stamp(5, 6)})]
+    lost = [snapshot(0b1, {0: Stamp(5, 5)}), WrittenRecord(1, {0: Stamp(5, 6)})]
     assert replay(lost, layout, OTHER_BOOT) == ResumeState(known=True)
-    synced = [snapshot(0b1, {0: Stamp(5, 5)}, durable=True), Written(1, {0: Stamp(5, 6)})]
+    synced = [snapshot(0b1, {0: Stamp(5, 5)}, durable=True), WrittenRecord(1, {0: Stamp(5, 6)})]
     after = replay(synced, layout, OTHER_BOOT)
     assert (after.have, after.stamps) == (0b1, {0: Stamp(5, 5)})
     assert replay(synced, layout, BOOT).have == 0b11
@@ -205,13 +205,13 @@ def test_a_record_that_does_not_fit_leaves_the_journal_readable(tmp_path: Path) 
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 7, hard))
     try:
         with pytest.raises(OSError, match="File too large"):
-            journal.append([Begun(1, 1)])
+            journal.append([BegunRecord(1, 1)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.stat().st_size == size
-    journal.append([Begun(2, 2)])
+    journal.append([BegunRecord(2, 2)])
     journal.close()
-    assert read_journal(path) == [snapshot(0b1), Begun(2, 2)]
+    assert read_journal(path) == [snapshot(0b1), BegunRecord(2, 2)]
 
 
 def test_a_log_without_room_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import iterate
 from trio_swarm.storage import TorrentFiles, foreign_writers
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.layout import Span
+from trio_swarm.storage.layout import FileSpan
 
 SAMPLES = {"file": one_file(6), "folder": folder([PIECE * 2 + 5, 0, 3, PIECE * 2, 7])}
 
@@ -103,7 +103,7 @@ class ChangedDownload(RuleBasedStateMachine):
         harm = HARMS[data.draw(st.sampled_from(sorted(HARMS)))] if meanwhile == "others" else None
         victim = self._victim(data) if harm is not None else None
 
-        def write(self: FileAccess, descriptor: int, span: Span, view: memoryview) -> None:
+        def write(self: FileAccess, descriptor: int, span: FileSpan, view: memoryview) -> None:
             if meanwhile == "kill before":
                 raise KilledError
             real(self, descriptor, span, view)
@@ -203,7 +203,7 @@ class ChangedDownload(RuleBasedStateMachine):
         if files is None:
             return
         # A file that somebody wrote to while we did has our own stamp: nothing tells before the
-        # end, see the README. What is served is tested where nobody writes in that moment.
+        # end, see docs/operating.md. What is served is tested where nobody writes in that moment.
         if self.is_hidden and not files.is_complete:
             return
         for piece in iterate(files.have & ~files.suspects):

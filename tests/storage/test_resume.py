@@ -22,7 +22,7 @@ from trio_swarm.piece_sets import iterate
 from trio_swarm.storage import TorrentFiles
 from trio_swarm.storage import content as torrent_files_module
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.layout import Layout, Span
+from trio_swarm.storage.layout import FileSpan, Layout
 from trio_swarm.storage.resume import log as resume_log
 from trio_swarm.storage.resume import vouching as resume
 
@@ -99,7 +99,7 @@ def test_a_kill_while_a_piece_is_written_costs_at_most_that_piece(
     recorded = files.have
     real = FileAccess.write
 
-    def write(self: FileAccess, descriptor: int, span: Span, data: memoryview) -> None:
+    def write(self: FileAccess, descriptor: int, span: FileSpan, data: memoryview) -> None:
         if share:
             real(self, descriptor, span, data[: int(len(data) * share)])
         raise KilledError

@@ -7,6 +7,20 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 
+QUICK = """
+from functools import partial
+from hypothesis import settings
+from msgspec.structs import replace
+from trio_swarm.lab.testing import cards
+from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS as standard
+settings.register_profile("few", max_examples=8)
+settings.load_profile("few")
+crowd = replace(standard["flash-crowd"], size=standard["flash-crowd"].size // 8)
+cards.report_card = partial(cards.report_card, scenarios={"flash-crowd": crowd})
+"""
+"""A conftest.py of few examples, and of one small swarm in a report: for tests of what is said of a
+strategy, and not of how it is judged."""
+
 
 def run_pytest(*arguments: str | Path, cwd: Path, path: Path) -> subprocess.CompletedProcess[str]:
     """Run pytest as an author does, where trio-swarm is installed."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from trio_swarm.cli import app
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds until a process that does not answer fails the test."""
 
 

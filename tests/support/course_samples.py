@@ -10,8 +10,7 @@ from trio_swarm.lab.pictures.course import (
     Role,
 )
 from trio_swarm.piece_sets import full_set
-from trio_swarm.recording import pack
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import pack, records
 
 ROLES: tuple[Role, ...] = ("seeder", "leecher", "free-rider")
 
@@ -79,17 +78,17 @@ def large(peers: int, pieces: int) -> Course:
     return course
 
 
-STORY: list[ev.Record] = [
-    ev.Began(0, pack(0b1), 4),
-    ev.Joined(1_000_000, 7, "10.0.0.1:6881", {}),
-    ev.Held(1_000_100, 7, pack((1 << 20) - 1)),
-    ev.Joined(2_000_000, 9, "10.0.0.2:6881", {}),
-    ev.Held(2_000_000, 9, pack(0b110)),
-    ev.Gained(2_500_000, 9, 5),
-    ev.Gained(2_600_000, 9, 5),
-    ev.Arrived(3_000_000, 7, 1, 0, 32768, 0),
-    ev.Arrived(3_500_000, 9, 1, 32768, 32768, 0),
-    ev.Verified(4_000_000, 1),
-    ev.Left(5_000_000, 9),
-    ev.Ended(6_000_000, "done"),
+STORY: list[records.Record] = [
+    records.Began(0, pack(0b1), 4),
+    records.Joined(1_000_000, 7, "10.0.0.1:6881", {}),
+    records.Held(1_000_100, 7, pack((1 << 20) - 1)),
+    records.Joined(2_000_000, 9, "10.0.0.2:6881", {}),
+    records.Held(2_000_000, 9, pack(0b110)),
+    records.Gained(2_500_000, 9, 5),
+    records.Gained(2_600_000, 9, 5),
+    records.Arrived(3_000_000, 7, 1, 0, 32768, 0),
+    records.Arrived(3_500_000, 9, 1, 32768, 32768, 0),
+    records.Verified(4_000_000, 1),
+    records.Left(5_000_000, 9),
+    records.Ended(6_000_000, "done"),
 ]

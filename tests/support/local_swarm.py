@@ -10,8 +10,11 @@ import trio
 
 import trio_swarm
 from trio_swarm import events
+from trio_swarm.peer.torrent import Torrent
 from trio_swarm.protocol.addresses import format_address
-from trio_swarm.tracker.udp.server import TrackerSettings, serve_tracker
+from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.tracker.server import serve_tracker
+from trio_swarm.tracker.settings import TrackerSettings
 
 HOST = "127.0.0.1"
 
@@ -35,6 +38,14 @@ def contents(path: Path) -> dict[str, bytes]:
     if path.is_file():
         return {"": path.read_bytes()}
     return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def torrent_file(torrent: Torrent, folder: Path) -> Path:
+    """Write what a torrent is into a file without trackers, for others to fetch it by."""
+    assert torrent.info is not None
+    path = folder / "x.torrent"
+    path.write_bytes(Metainfo(info=torrent.info).to_bytes())
+    return path
 
 
 @asynccontextmanager

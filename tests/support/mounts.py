@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,3 +23,9 @@ def mounted(folder: Path, *commands: Sequence[str]) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def in_memory(folder: Path, options: str) -> AbstractContextManager[Path]:
+    """A file system in memory, in a folder made for it, where mounting is allowed."""
+    folder.mkdir()
+    return mounted(folder, ["mount", "-t", "tmpfs", "-o", options, "trio-swarm-test", str(folder)])

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from trio_swarm.engine.download.ledger import Grant
 from trio_swarm.engine.lengths import BlockRun, Lengths
-from trio_swarm.recording import Header, Record, Recording, pack, read_recording
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Header, Record, Recording, pack, read_recording, records
 from trio_swarm.recording.format import encode_events, encode_header, seal
 from trio_swarm.schedulers.api import Assignment
 
@@ -56,22 +55,22 @@ def some_events(lengths: Lengths) -> st.SearchStrategy[list[Record]]:
     grants = st.lists(st.builds(Grant, peer, run()), min_size=1, max_size=3)
     at = st.just(0)
     amount = st.integers(0, 1 << 40)
-    candidate = st.builds(ev.Candidate, peer, amount, amount, amount, amount)
+    candidate = st.builds(records.Candidate, peer, amount, amount, amount, amount)
     assignment = st.builds(Assignment, peer, piece, st.integers(1, 99))
     decider = st.sampled_from(["strategy", "fallback", "host"])
-    of_run = st.sampled_from([ev.Rejected, ev.Withdrawn, ev.Unasked, ev.Sent])
+    of_run = st.sampled_from([records.Rejected, records.Withdrawn, records.Unasked, records.Sent])
     event = st.one_of(
-        st.builds(ev.Named, at, peer, st.text(max_size=9), st.sampled_from(["", "ab" * 20])),
-        st.builds(ev.Left, at, peer),
-        st.builds(ev.Held, at, peer, pieces),
-        st.builds(ev.Gained, at, peer, piece),
-        st.builds(ev.Choked, at, peer, st.booleans()),
-        st.builds(ev.Unchoked, at, peer),
-        st.builds(ev.Allowed, at, peer, piece),
-        st.builds(ev.Suggested, at, peer, piece),
-        st.builds(ev.Limited, at, peer, amount),
+        st.builds(records.Named, at, peer, st.text(max_size=9), st.sampled_from(["", "ab" * 20])),
+        st.builds(records.Left, at, peer),
+        st.builds(records.Held, at, peer, pieces),
+        st.builds(records.Gained, at, peer, piece),
+        st.builds(records.Choked, at, peer, st.booleans()),
+        st.builds(records.Unchoked, at, peer),
+        st.builds(records.Allowed, at, peer, piece),
+        st.builds(records.Suggested, at, peer, piece),
+        st.builds(records.Limited, at, peer, amount),
         st.builds(
-            ev.Decided,
+            records.Decided,
             at,
             decider,
             pieces,
@@ -80,10 +79,10 @@ def some_events(lengths: Lengths) -> st.SearchStrategy[list[Record]]:
             st.lists(st.text(max_size=9), max_size=2),
             amount,
         ),
-        st.builds(ev.Granted, at, grants, st.just([0])),
-        st.builds(ev.Cancelled, at, grants),
+        st.builds(records.Granted, at, grants, st.just([0])),
+        st.builds(records.Cancelled, at, grants),
         st.builds(
-            lambda key, r, again: ev.Arrived(0, key, r.piece, r.begin, r.length, again),
+            lambda key, r, again: records.Arrived(0, key, r.piece, r.begin, r.length, again),
             peer,
             run(),
             amount,
@@ -91,17 +90,17 @@ def some_events(lengths: Lengths) -> st.SearchStrategy[list[Record]]:
         st.builds(
             lambda kind, key, r: kind(0, key, r.piece, r.begin, r.length), of_run, peer, run()
         ),
-        st.builds(ev.Snubbed, at, peer),
-        st.builds(ev.Verified, at, piece),
-        st.builds(ev.Failed, at, piece, st.lists(st.text(max_size=9), max_size=2)),
-        st.builds(ev.Banned, at, st.lists(st.text(max_size=9), max_size=2)),
-        st.builds(ev.Completed, at),
+        st.builds(records.Snubbed, at, peer),
+        st.builds(records.Verified, at, piece),
+        st.builds(records.Failed, at, piece, st.lists(st.text(max_size=9), max_size=2)),
+        st.builds(records.Banned, at, st.lists(st.text(max_size=9), max_size=2)),
+        st.builds(records.Completed, at),
     )
     start: list[Record] = [
-        ev.Began(0, pack(5), 32),
-        ev.Joined(0, 1, "10.0.0.1:1", {}),
-        ev.Joined(0, 2, "10.0.0.2:2", {"rack": "a"}),
-        ev.Joined(0, 70_000, "10.0.0.3:3", {}),
+        records.Began(0, pack(5), 32),
+        records.Joined(0, 1, "10.0.0.1:1", {}),
+        records.Joined(0, 2, "10.0.0.2:2", {"rack": "a"}),
+        records.Joined(0, 70_000, "10.0.0.3:3", {}),
     ]
     return st.lists(event, max_size=20).map(lambda more: [*start, *more])
 
@@ -112,21 +111,21 @@ def told_story() -> list[Record]:
     Piece 0 is asked of the fast peer 1, and of peer 3 what a guard dropped; piece 1 of the slow
     peer 2, and in the end of peer 1 a second time. Peer 3 chokes us throughout.
     """
-    peers = [ev.Candidate(1, 8, 2, 4 << 20, 30_000), ev.Candidate(2, 3, 0, 0, 0)]
+    peers = [records.Candidate(1, 8, 2, 4 << 20, 30_000), records.Candidate(2, 3, 0, 0, 0)]
     whole = BlockRun(0, 0, 4 * BLOCK)
     late = BlockRun(1, 0, 4 * BLOCK - 100)
     return [
-        ev.Began(0, [], 32),
-        ev.Joined(1_000, 1, "10.0.0.1:6881", {}),
-        ev.Joined(1_000, 2, "10.0.0.2:6881", {}),
-        ev.Joined(1_000, 3, "10.0.0.3:6881", {}),
-        ev.Held(2_000, 1, [0, 1]),
-        ev.Held(2_000, 2, [0, 1]),
-        ev.Held(2_000, 3, [0]),
-        ev.Unchoked(3_000, 1),
-        ev.Unchoked(3_000, 2),
-        ev.Named(3_000, 1, "libtorrent 2.1"),
-        ev.Decided(
+        records.Began(0, [], 32),
+        records.Joined(1_000, 1, "10.0.0.1:6881", {}),
+        records.Joined(1_000, 2, "10.0.0.2:6881", {}),
+        records.Joined(1_000, 3, "10.0.0.3:6881", {}),
+        records.Held(2_000, 1, [0, 1]),
+        records.Held(2_000, 2, [0, 1]),
+        records.Held(2_000, 3, [0]),
+        records.Unchoked(3_000, 1),
+        records.Unchoked(3_000, 2),
+        records.Named(3_000, 1, "libtorrent 2.1"),
+        records.Decided(
             10_000,
             "strategy",
             [0, 1],
@@ -135,18 +134,18 @@ def told_story() -> list[Record]:
             ["assigned piece 7 of 2 to peer 3"],
             120,
         ),
-        ev.Granted(10_000, [Grant(1, whole), Grant(2, late)], []),
-        ev.Arrived(60_000, 1, 0, 0, 2 * BLOCK, 0),
-        ev.Arrived(80_000, 1, 0, 2 * BLOCK, 2 * BLOCK, 0),
-        ev.Verified(82_000, 0),
-        ev.Granted(510_000, [Grant(1, BlockRun(1, BLOCK, 3 * BLOCK - 100))], [0]),
-        ev.Arrived(540_000, 2, 1, 0, BLOCK, 0),
-        ev.Arrived(610_000, 1, 1, BLOCK, 3 * BLOCK - 100, 0),
-        ev.Cancelled(610_000, [Grant(2, BlockRun(1, BLOCK, 3 * BLOCK - 100))]),
-        ev.Verified(620_000, 1),
-        ev.Completed(620_000),
-        ev.Left(700_000, 2),
-        ev.Ended(800_000, "stopped"),
+        records.Granted(10_000, [Grant(1, whole), Grant(2, late)], []),
+        records.Arrived(60_000, 1, 0, 0, 2 * BLOCK, 0),
+        records.Arrived(80_000, 1, 0, 2 * BLOCK, 2 * BLOCK, 0),
+        records.Verified(82_000, 0),
+        records.Granted(510_000, [Grant(1, BlockRun(1, BLOCK, 3 * BLOCK - 100))], [0]),
+        records.Arrived(540_000, 2, 1, 0, BLOCK, 0),
+        records.Arrived(610_000, 1, 1, BLOCK, 3 * BLOCK - 100, 0),
+        records.Cancelled(610_000, [Grant(2, BlockRun(1, BLOCK, 3 * BLOCK - 100))]),
+        records.Verified(620_000, 1),
+        records.Completed(620_000),
+        records.Left(700_000, 2),
+        records.Ended(800_000, "stopped"),
     ]
 
 

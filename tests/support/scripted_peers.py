@@ -11,12 +11,12 @@ from typing import Any
 
 import trio
 
-from local_swarm import Recorder, make_file, node
+from local_swarm import Recorder, make_file, node, torrent_file
 from simulated_link import LinkEnd, PromptDisk, Watch, _Direction, _hand_over
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.piece_sets import full_set
-from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
 from unusual_messages import send_block_data
@@ -129,11 +129,9 @@ async def fetching(
         trio.open_nursery() as nursery,
     ):
         shared = await seeder.share(original, piece_length=piece_length)
-        assert shared.info is not None
-        torrent_file = folder / "x.torrent"
-        torrent_file.write_bytes(Metainfo(info=shared.info).to_bytes())
+        file = torrent_file(shared, folder)
         leecher._context.disk = PromptDisk(Watch().submitted)
-        torrent = await leecher.fetch(str(torrent_file), folder=folder / "out")
+        torrent = await leecher.fetch(str(file), folder=folder / "out")
         while torrent.state != "downloading":  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(0.001)
         clock.rate = 0.0

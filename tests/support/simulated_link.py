@@ -8,18 +8,19 @@ blocks are batched depend on nothing but the code.
 import ctypes
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import trio
 
-from local_swarm import make_file, node
+from local_swarm import make_file, node, torrent_file
 from trio_swarm import events
 from trio_swarm.peer.disk import DiskThreads, PieceJob
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.wakeup import Wakeup
-from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.storage.hashing import verify_piece
 
@@ -239,11 +240,9 @@ async def transfer(
         node(folder / "l", recorder=on_event) as leecher,  # type: ignore[arg-type]
     ):
         shared = await seeder.share(original, piece_length=piece_length)
-        torrent_file = folder / "x.torrent"
-        assert shared.info is not None
-        torrent_file.write_bytes(Metainfo(info=shared.info).to_bytes())
+        file = torrent_file(shared, folder)
         leecher._context.disk = PromptDisk(watch.submitted)
-        torrent = await leecher.fetch(str(torrent_file), folder=folder / "out")
+        torrent = await leecher.fetch(str(file), folder=folder / "out")
         while torrent.state != "downloading":  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(0.001)
         clock.rate = 0.0
@@ -256,3 +255,47 @@ async def transfer(
         path = await torrent.wait_complete()
         assert verified >= end
         assert path.read_bytes() == original.read_bytes()
+
+
+class Meeting:
+    """A seeder and leechers of one file that are about to be peers; none knows another yet."""
+
+    def __init__(self, seeding: Torrent, fetching: Sequence[Torrent]) -> None:
+        self.seeding = seeding
+        self.fetching = fetching
+
+    def begin(self) -> None:
+        """Let the seeder meet each leecher, over a link of its own."""
+        for each in self.fetching:
+            join(self.seeding, each)
+
+
+@asynccontextmanager
+async def meeting(
+    folder: Path,
+    clock: trio.testing.MockClock,
+    *,
+    size: int,
+    leechers: int = 1,
+    seeder: Mapping[str, Any] | None = None,
+    leecher: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Meeting]:
+    """Real nodes with these settings, on virtual time from here to the end of the context."""
+    original = make_file(folder / "in" / "x.bin", size)
+    clock.rate = 1.0
+    async with AsyncExitStack() as stack:
+        sharing = await stack.enter_async_context(node(folder / "s", **(seeder or {})))
+        shared = await sharing.share(original)
+        file = torrent_file(shared, folder)
+        fetching = []
+        for number in range(leechers):
+            one = await stack.enter_async_context(node(folder / f"l{number}", **(leecher or {})))
+            one._context.disk = PromptDisk(lambda _job: None)
+            fetching.append(await one.fetch(str(file), folder=folder / f"out{number}"))
+        while {each.state for each in fetching} != {"downloading"}:  # noqa: ASYNC110 - no event
+            await trio.sleep(0.001)
+        clock.rate = 0.0
+        clock.autojump_threshold = 0.0
+        yield Meeting(shared, fetching)
+        clock.autojump_threshold = float("inf")
+        clock.rate = 1.0

@@ -148,7 +148,7 @@ async def test_a_bug_ends_a_command_with_a_traceback(command: str, tmp_path: Pat
         Ledger.plan = fail
         sys.exit(main())
     """
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with tracker() as url, node(tmp_path / "s", url) as seeder:
             magnet = (await seeder.share(original)).magnet()
             config = tmp_path / "peer.toml"

@@ -47,7 +47,7 @@ async def test_a_download_goes_on_when_one_of_two_seeders_is_killed(tmp_path: Pa
 
 async def test_a_killed_seeder_is_unlisted_when_its_lease_ends(tmp_path: Path) -> None:
     original = make_big_file(tmp_path / "in" / "x.bin", MIB)
-    with trio.fail_after(60):
+    with trio.fail_after(100):
         async with processes(tmp_path) as start:
             _, url = await start.tracker(interval=1, lease=2.5)
             seeder = await start.seed(original, tracker=url, state="s")

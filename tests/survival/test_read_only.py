@@ -33,7 +33,7 @@ async def test_complete_data_on_read_only_media_is_verified_and_served(
     make_big_file(media / "album" / "a.bin", MIB)
     state = tmp_path / "ro-state"
     state.mkdir()
-    with read_only(media), trio.fail_after(60):
+    with read_only(media), trio.fail_after(100):
         async with processes(tmp_path) as start:
             _, url = await start.tracker()
             flags = ["--state-dir", str(state)] if is_state_read_only else []
@@ -67,7 +67,7 @@ async def test_a_state_folder_that_cannot_be_made_is_one_line(tmp_path: Path) ->
     original = make_big_file(tmp_path / "in" / "x.bin", MIB)
     (tmp_path / "file").write_text("not a folder")
     flags = ["--state-dir", str(tmp_path / "file" / "state")]
-    with trio.fail_after(60):
+    with trio.fail_after(100):
         async with processes(tmp_path) as start:
             _, url = await start.tracker()
             seeder = await start.seed(original, tracker=url, state="s", flags=flags)

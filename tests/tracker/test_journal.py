@@ -12,22 +12,19 @@ from trio_swarm.events import Event, TrackerSummary
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest
 from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.journal import MOST_CHANGES, TrackerJournal
-from trio_swarm.tracker.store.registry import (
-    Change,
-    RegistryCounts,
-    RegistryLimits,
-    TrackerRegistry,
-)
+from trio_swarm.tracker.settings import RegistrySettings
+from trio_swarm.tracker.store.interface import Change, StoreCounts
+from trio_swarm.tracker.store.registry import TrackerRegistry
 
 A, B = b"a" * 20, b"b" * 20
 ONE, TWO = bytes((10, 0, 0, 1, 0, 80)), bytes((10, 0, 0, 2, 0, 80))
-NOTHING = RegistryCounts(0, 0, 0)
+NOTHING = StoreCounts(0, 0, 0)
 
 
 def test_a_registry_tells_what_changes_and_never_of_heartbeats() -> None:
     seen: list[Change] = []
     registry = TrackerRegistry(
-        lease=75, rng=random.Random(1), limits=RegistryLimits(max_names=1), watch=seen.append
+        RegistrySettings(max_names=1), rng=random.Random(1), watch=seen.append
     )
     registry.announce(A, ONE, 0, 5, share=UrlShare("x.iso", 1))
     assert [(change.kind, change.name) for change in seen] == [
@@ -64,7 +61,7 @@ def test_changes_are_told_up_to_a_bound_and_counted_beyond_it() -> None:
         for _ in range(5 * MOST_CHANGES):
             journal.note(Change("registered", A, ONE))
         assert len(told) == MOST_CHANGES
-        journal.sum_up(turn * 1_000, RegistryCounts(1, 500, 0))
+        journal.sum_up(turn * 1_000, StoreCounts(1, 500, 0))
         summary = told.pop()
         assert isinstance(summary, TrackerSummary)
         assert (summary.announces, summary.registered, summary.renewed) == (1000, 500, 500)
@@ -76,7 +73,7 @@ def test_a_person_reads_one_line_of_each() -> None:
     told: list[Event] = []
     journal = TrackerJournal(told.append)
     journal.note(Change("name_refused", A, ONE, "x.iso", "the tracker has no room"))
-    journal.sum_up(7, RegistryCounts(1, 2, 0))
+    journal.sum_up(7, StoreCounts(1, 2, 0))
     assert [describe(event) for event in told] == [
         f"name refused 'x.iso' 10.0.0.1:80 {A.hex()}: the tracker has no room",
         "7 announces: renewed 7, names refused 1; 2 peers in 1 torrent, 0 names now",

@@ -104,6 +104,15 @@ def test_options_are_read_as_in_the_examples_of_bep_41(options: bytes, expected:
     assert udp_tracker.parse_options(options) == expected
 
 
+@pytest.mark.parametrize("option", [b"\x01", b"\x02\x00", b"\x09\x01x"])
+def test_an_announce_has_a_limited_number_of_options(option: bytes) -> None:
+    most = udp_tracker.MAX_OPTIONS
+    assert udp_tracker.parse_options((most - 1) * option + b"\x02\x02/x") == b"/x"
+    assert udp_tracker.parse_options((most - 1) * option + b"\x00" + option) == b""
+    with pytest.raises(RemoteProtocolError, match="more than 64"):
+        udp_tracker.parse_options((most + 1) * option)
+
+
 @pytest.mark.parametrize("options", [b"\x02", b"\x02\x05abc", b"\x09\x01"])
 def test_an_option_longer_than_its_datagram_is_refused(options: bytes) -> None:
     with pytest.raises(RemoteProtocolError):

@@ -11,8 +11,8 @@ from typing import cast
 
 import pytest
 
-from trio_swarm.tracker.udp.datagram_batch import BATCH, DatagramBatch
-from trio_swarm.tracker.udp.datagram_sockets import (
+from trio_swarm.tracker.udp.batch import BATCH, DatagramBatch
+from trio_swarm.tracker.udp.sockets import (
     BatchedDatagrams,
     DatagramSocket,
     SingleDatagrams,

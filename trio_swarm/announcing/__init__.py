@@ -1,7 +1,8 @@
 """Clients of trackers and the heartbeat of a torrent, on Trio.
 
-Reading order: `clients` (one question to one tracker), `udp_client` and `http_client` (how it is
-put), `lookups`, `racing` and `http_environment` (what these need: addresses, several ways at once,
-proxies and certificates), `announcer` (when a torrent's trackers are told), `politeness` (how
-often).
+Reading order: `clients` (one question to one tracker, whatever it speaks), `udp_client` and
+`http_client` (how a question is put), `announcer` (when the trackers of a torrent are told),
+`politeness` (how often), `names` (one question to several trackers). The clients need `lookups`
+(addresses of hosts), `racing` (several ways at once) and `http_environment` (proxies and
+certificates).
 """

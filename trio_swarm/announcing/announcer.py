@@ -41,7 +41,7 @@ is on its way, but most likely it is not there."""
 
 
 class _Tracker:
-    """One tracker: what it knows of us, and when it may be asked again."""
+    """One tracker: whether it lists us, and when it may be asked again."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -56,7 +56,7 @@ class _Tracker:
         self.interval = MAX_BACKOFF
 
     def next_event(self) -> AnnounceEvent:
-        """Return what it is to be told now."""
+        """Return the event to announce next."""
         if not self.took_start:
             # `completed` is for trackers that knew us as a leecher (BEP 3, "trackers").
             self.owed_completed = False
@@ -195,7 +195,7 @@ class Announcer:
             tier.wake(tier.earliest)
 
     def hand_over(self, successor: "Announcer") -> None:
-        """Leave to `successor` the trackers that it has, too: what they know of us stays true.
+        """Leave to `successor` the trackers that it has, too, with the state of each.
 
         Call it when neither runs; `stop` then tells the others.
         """

@@ -137,7 +137,7 @@ class TrackerClients:
             raise
 
     async def search(self, url: str, glob: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
-        """Return what is shared under names that match a glob, by name; at most MAX_MATCHES.
+        """Return the torrents whose names match a glob, by name; at most MAX_MATCHES.
 
         `on_page` gets each part of the answer as it comes.
         """
@@ -179,7 +179,7 @@ class TrackerClients:
                 lambda datagram, _ipv6: udp_tracker.parse_scrape_answer(datagram, len(info_hashes)),
             ),
         )
-        # What a short answer leaves out is unknown.
+        # A short answer leaves the counts of the rest unknown.
         return dict(zip(info_hashes, counts, strict=False))
 
     async def _scrape_http(

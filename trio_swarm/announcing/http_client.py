@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 5
 
 MAX_REASON = 300
-"""Characters of what a library says that are shown: it may quote what a stranger sent."""
+"""Characters shown of a library's message: it may quote a stranger's."""
 
 _MAX_KEPT_CONNECTIONS = 8
 _ANY_ADDRESS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - to connect from
@@ -251,7 +251,7 @@ def _check_host(url: str, tracker: TrackerUrl) -> None:
 
 
 def _describe(error: BaseException) -> str:
-    """Return what went wrong: httpx and Trio often leave the words to the error they wrap."""
+    """Return the reason of an error: httpx and Trio often leave the words to the one they wrap."""
     words = str(error)
     cause: BaseException | None = error
     while cause is not None:

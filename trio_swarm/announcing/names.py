@@ -1,7 +1,7 @@
 """Asking trackers for names: all of them at once, their answers merged.
 
-No tracker holds up the others for long: a moment after the first one knew something, that is the
-answer, and those that were silent are named.
+A slow tracker does not hold up the others for long: a moment after the first one knew something,
+the answers so far count, and the silent trackers are named.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,12 +29,12 @@ UNKNOWN_PATIENCE = 5.0
 
 
 PAGES_PATIENCE = 20.0
-"""Seconds a tracker gets from its first page on: a long list takes a round trip for some 20 names,
-and what has come by then is taken."""
+"""Seconds a tracker gets from its first page on: a long list takes a round trip for some 20 names.
+After that the pages so far count."""
 
 
-class _Question:
-    """One question for names to several trackers at once, and what they say."""
+class _NameQuestion:
+    """One question for names to several trackers at once, and their answers."""
 
     def __init__(
         self, urls: Sequence[str], *, grace: float, emit: Callable[[events.Event], None]
@@ -67,7 +67,7 @@ class _Question:
             raise self.failures[next(url for url in self.asked if url in self.failures)]
 
     async def ask(self, question: Callable[[str, OnPage], Awaitable[list[NameMatch]]]) -> None:
-        """Ask all trackers; return when it is time to go on with what they said."""
+        """Ask all trackers; return when enough have answered."""
         async with trio.open_nursery() as nursery:
             for url in self.asked:
                 nursery.start_soon(self._ask_one, url, question)
@@ -136,7 +136,7 @@ async def find_name(
 
     Raises NameUnknownError, NameAmbiguousError, or a TrackerError if no tracker answered.
     """
-    found = _Question(urls, grace=FOUND_GRACE, emit=emit)
+    found = _NameQuestion(urls, grace=FOUND_GRACE, emit=emit)
     await found.ask(lambda url, on_page: clients.resolve(url, name, on_page=on_page))
     matches = merge_matches([match for _url, match in found.pairs])
     if info_hash is not None:
@@ -177,11 +177,11 @@ async def search_trackers(
     *,
     emit: Callable[[events.Event], None] = ignore_event,
 ) -> list[NameMatch]:
-    """Return what is shared under names that match a glob pattern, by name.
+    """Return the torrents whose names match a glob pattern, by name.
 
     Raises a TrackerError only if no tracker answered; `emit` is told of single ones that did not.
     """
-    found = _Question(urls, grace=LIST_GRACE, emit=emit)
+    found = _NameQuestion(urls, grace=LIST_GRACE, emit=emit)
     await found.ask(lambda url, on_page: clients.search(url, pattern, on_page=on_page))
     found.check()
     matches = merge_matches([match for _url, match in found.pairs])

@@ -1,4 +1,4 @@
-"""When a tracker is asked again: what it wants, within limits that no tracker can move."""
+"""When a tracker is asked again: as it wants, within limits that no tracker can move."""
 
 import math
 
@@ -6,12 +6,12 @@ from trio_swarm.errors import TrackerError, TrackerRefusedError
 from trio_swarm.protocol.trackers.announces import AnnounceAnswer
 
 DEFAULT_INTERVAL = 1800.0
-"""Seconds between announces to a tracker that does not say: what most of them say."""
+"""Seconds between announces to a tracker that does not say; most trackers ask for this."""
 
 MIN_INTERVAL = 1.0
 MAX_INTERVAL = 86_400.0
-"""Seconds: what a tracker may ask for as the time between announces, whatever it calls it. A day:
-more would be a mistake, or meant to keep us away for good."""
+"""Seconds between announces that a tracker may ask for, in any field. More than a day would be a
+mistake, or meant to keep us away for good."""
 
 MIN_GAP = 5.0
 """Seconds between announces to a tracker that only `announce_now` asks for."""
@@ -39,8 +39,8 @@ def gap_of(answer: AnnounceAnswer) -> float:
 def wait_after(error: TrackerError, *, times: int, interval: float) -> float:
     """Return the seconds until a tracker that failed is asked again; inf: not by itself.
 
-    `times` it had failed in the same way before; `interval` is what it asked for when it answered.
-    What it told itself counts only if that is longer.
+    `times` it had failed in the same way before; `interval` it asked for when it last answered. A
+    time that it told with its failure counts only if that is longer.
     """
     # The exponent is capped because a tracker may be gone for weeks.
     doubled = 2.0 ** min(times, 20)

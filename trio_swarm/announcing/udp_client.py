@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 class Question(Struct, Generic[T], frozen=True):
-    """What to ask: `build(connection id, transaction id)`, and how to read what comes back.
+    """A request, from `build(connection id, transaction id)`, and the parser of its answer.
 
     `parse(datagram, ipv6)` raises RemoteProtocolError for an answer that is none.
     """
@@ -107,7 +107,7 @@ class UdpTrackerClient:
         )
 
     async def _find(self, url: str, tracker: TrackerUrl) -> list[SocketAddress]:
-        """Return the tracker's addresses, those we can send to from `source_host` if any."""
+        """Return the tracker's addresses, if possible only those in reach of `source_host`."""
         addresses = await self._lookups.find(url, tracker, socket.SOCK_DGRAM)
         if self._source_host:
             length = 4 if ":" in self._source_host else 2

@@ -190,7 +190,7 @@ def main() -> None:
             compile_in_place()
     except subprocess.CalledProcessError as error:
         sys.exit(f"error: {error.cmd[0]} failed with exit code {error.returncode}")
-    except Exception as error:  # noqa: BLE001  whatever it is, the hook makes a pure wheel then
+    except Exception as error:  # noqa: BLE001  whatever it is, the hook tells it in one line
         sys.exit(f"error: {error}")
 
 

@@ -1,7 +1,8 @@
-"""Hatchling's hook: puts the compiled core into the wheel, where it can be compiled.
+"""Hatchling's hook: puts the compiled core into the wheel, if `TRIO_SWARM_COMPILED=1` asks for it.
 
-A wheel without it is as good, only slower. So whatever is missing or fails makes a pure wheel and
-one line that says why; `TRIO_SWARM_PURE=1` asks for one. Editable installs run the sources.
+A wheel is pure Python otherwise: compiling takes a minute, in which pip shows nothing of what a
+build says, and only long simulations are faster for it. Whoever asks for the compiled core gets it
+or is told why not: the build fails. Editable installs run the sources, whatever is asked.
 """
 
 import os
@@ -12,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,21 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILE = Path(__file__).with_name("compiled.py")
 
+COMPILED = "TRIO_SWARM_COMPILED"
+"""The variable that asks for the compiled core."""
+
 PURE = "TRIO_SWARM_PURE"
+"""The variable that asks for the sources alone, whatever the other one says."""
+
+
+def is_asked_to_compile(environment: Mapping[str, str]) -> bool:
+    """Tell whether the variables ask for a compiled wheel; "" and "0" are as good as unset."""
+    asked, refused = (environment.get(name, "") not in {"", "0"} for name in (COMPILED, PURE))
+    return asked and not refused
 
 
 def why_not_compile() -> str:
     """Return what keeps this machine from compiling, or "" if nothing is known to."""
-    if os.environ.get(PURE, "") not in {"", "0"}:
-        return f"{PURE} is set"
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return "this is not CPython with its lock"
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
@@ -39,7 +49,7 @@ def why_not_compile() -> str:
 
 
 class CompiledCore(BuildHookInterface[BuilderConfig]):
-    """Compiles for wheels, and asks for what that needs only if it will."""
+    """Compiles for wheels if it is asked to, and needs mypyc only then."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,21 +60,24 @@ class CompiledCore(BuildHookInterface[BuilderConfig]):
 
         Hatchling does not tell its hooks which of the two it is asked for: only its caller does.
         """
-        if why_not_compile() or _is_for_editable():
+        if not is_asked_to_compile(os.environ) or why_not_compile() or _is_for_editable():
             return []
         needs: list[str] = self.config["compile-needs"]
         return needs
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and add what was made to the wheel, which then fits this platform only."""
-        if version != "standard":
+        """Compile, and add what was made to the wheel, which then fits this platform only.
+
+        Ends the build with one line if that cannot be done.
+        """
+        if version != "standard" or not is_asked_to_compile(os.environ):
             return
         self._folder = tempfile.TemporaryDirectory()
         made = Path(self._folder.name)
         reason = why_not_compile() or _compile(made)
         if reason:
-            self.app.display_warning(f"Not compiled, the wheel is pure Python: {reason}")
-            return
+            self._folder.cleanup()
+            self.app.abort(f"{COMPILED} is set, but the core cannot be compiled: {reason}")
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         for path in sorted(made.rglob("*.so")):

@@ -1,4 +1,11 @@
-"""The command line: the only place that prints and exits."""
+"""The command line parses, calls and prints; only here are lines printed and exit codes made.
+
+Reading order: `app` (finds a command and runs it), `command_table` (all commands), `options` and
+`node_options` (flags, and how they become settings), `commands` (one module each), `output` (how a
+command talks), `lab` (commands of the laboratory, which run no node). Around each command are
+`running` and `interrupts` (signals, and a clean end), `failures` (from an error to a line and an
+exit code) and `prompts` (questions at a terminal). `trio_swarm.service` keeps a peer running.
+"""
 
 import gc
 import os

@@ -98,7 +98,7 @@ def _make_group(name: str, group: Group, *, chosen: str, sort_key: int) -> App:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return the exit code; prints what ended it, if something did."""
+    """Run one command and return its exit code; print the error that ended it, if one did."""
     tokens = _flags_after_command(list(arguments))
     as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
     try:
@@ -178,7 +178,7 @@ def _shows_help(tokens: Sequence[str]) -> bool:
 
 
 def _help_console() -> "Console":
-    """Return what the help is printed to, as wide as the terminal or `$COLUMNS` within reason."""
+    """Return a console for the help: as wide as the terminal or `$COLUMNS`, within limits."""
     import shutil  # noqa: PLC0415 - imports much
 
     from rich.console import Console  # noqa: PLC0415 - takes as long as the rest of the start

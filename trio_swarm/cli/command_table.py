@@ -1,4 +1,4 @@
-"""The commands of `trio-swarm`: where each is, and what its help shows to type.
+"""The commands of `trio-swarm`: where each is defined, and the examples of its help.
 
 Kept apart from the commands themselves, so that the help can name them all without importing them.
 """
@@ -18,7 +18,7 @@ class Command(NamedTuple):
     summary: str
     examples: tuple[str, ...]
     columns: column_words.Words = column_words.NONE
-    """What those of its table mean."""
+    """Meanings of the columns of its table."""
 
     @property
     def epilogue(self) -> str:

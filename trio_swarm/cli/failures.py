@@ -4,11 +4,12 @@ import errno
 import sys
 from collections.abc import Iterator
 
+from trio_swarm.cli.output.journal import ERROR, marked
 from trio_swarm.cli.output.json_events import Failure, json_line
 from trio_swarm.cli.output.streams import OutputError, OutputGoneError, drop_output
-from trio_swarm.cli.output.text import safe_text
+from trio_swarm.cli.output.text import MESSAGE_LENGTH, safe_text
 from trio_swarm.config.problems import ConfigProblems
-from trio_swarm.errors import ConfigError, LocalProtocolError, TrioSwarmError
+from trio_swarm.errors import ConfigError, is_explained, leaves_of
 
 FAILED = 1
 USAGE = 2
@@ -18,12 +19,12 @@ _FEW_FILES = "too few files may be open at once: allow more, as by `ulimit -n 10
 
 
 def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
-    """Print what ended the command and return its exit code; None for a bug, which is not ours.
+    """Print the error that ended the command and return its exit code; None for a bug.
 
     A group of errors is explained when each of its leaves is. Notes of an error (what to do now)
     follow it as further lines on stderr.
     """
-    leaves = list(leaves_of(error))
+    leaves = list(_messages(error))
     if any(isinstance(leaf, OutputError) for leaf in leaves):
         drop_output()
     if any(isinstance(leaf, OutputGoneError) for leaf in leaves):
@@ -41,39 +42,27 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     for message, notes in messages.items():
         complain(message, exit_code=code, as_json=as_json)
         for note in notes:
-            print(f"trio-swarm: {safe_text(note[:MESSAGE_LENGTH])}", file=sys.stderr, flush=True)
+            line = marked(f"trio-swarm: {safe_text(note[:MESSAGE_LENGTH])}", ERROR, sys.stderr)
+            print(line, file=sys.stderr, flush=True)
     return code
 
 
-MESSAGE_LENGTH = 4_000
-"""Characters of a message; a list of torrents to choose from has some thousand."""
-
-
 def complain(message: str, *, exit_code: int, as_json: bool) -> None:
-    """Print one line of what went wrong on stderr, and with `--json` as an event on stdout."""
+    """Print one line about a failure on stderr, and with `--json` an event on stdout."""
     message = message if len(message) <= MESSAGE_LENGTH else f"{message[:MESSAGE_LENGTH]}…"
     if as_json:
         try:
             print(json_line(Failure(message=message, exit_code=exit_code)), flush=True)
         except OutputError:
             drop_output()  # the line on stderr must do
-    print(f"trio-swarm: {safe_text(message)}", file=sys.stderr, flush=True)
+    line = marked(f"trio-swarm: {safe_text(message)}", ERROR, sys.stderr)
+    print(line, file=sys.stderr, flush=True)
 
 
-def is_explained(error: BaseException) -> bool:
-    """Whether `error`, or everything in a group, says in one line what is wrong; a bug does not."""
-    return all(
-        isinstance(leaf, TrioSwarmError) and not isinstance(leaf, LocalProtocolError)
-        for leaf in leaves_of(error)
-    )
-
-
-def leaves_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors in a group and in the groups in it; an error that is no group is itself."""
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from leaves_of(each)
-    elif isinstance(error, ConfigProblems):
-        yield from error.problems
-    else:
-        yield error
+def _messages(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in a group, and each problem of a configuration file by itself."""
+    for leaf in leaves_of(error):
+        if isinstance(leaf, ConfigProblems):
+            yield from leaf.problems
+        else:
+            yield leaf

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 _STOPPED = 1
-"""Exit code of whatever was stopped before it was done."""
+"""Exit code of a command that was stopped before it was done."""
 
 _AGAIN_AFTER = 0.01
 """Seconds until an interrupt that was lost comes again: the callback that lost it has ended."""
@@ -23,8 +23,8 @@ _AGAIN_AFTER = 0.01
 def signals_end_at_once() -> None:
     """End at a signal with exit code 1, without a KeyboardInterrupt.
 
-    While modules are imported that would be raised within a callback of the import system as often
-    as not, and be lost; or come out as another error of what is being imported.
+    While modules are imported, a KeyboardInterrupt is often raised within a callback of the import
+    system, and lost there; or it becomes another error of the module that is imported.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end_at_once)
@@ -57,7 +57,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _send_again(unraisable: "UnraisableHookArgs") -> None:
     """Send an interrupt once more that was raised where Python can only print exceptions.
 
-    Those are callbacks and finalizers, of imports within commands above all.
+    Such places are callbacks and finalizers, above all of imports within commands.
     """
     if not isinstance(unraisable.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)

@@ -14,6 +14,7 @@ from trio_swarm.schedulers.options import convert_options
 from trio_swarm.settings import NodeSettings
 
 NODE = Group("Node", sort_key=20)
+_DEFAULT = NodeSettings()
 
 
 @Parameter(name="*", group=NODE)
@@ -27,11 +28,11 @@ class NodeOptions:
     """Most bytes/s to send in all: 10MiB, 500k, 20Mbit."""
     download_limit: str | None = None
     """Most bytes/s to receive in all."""
-    max_connections: int = 250
+    max_connections: int = _DEFAULT.max_connections
     """Most peers connected at once."""
-    uploader: str = "spread"
-    """Strategy for what to offer, see `trio-swarm schedulers`."""
-    choker: str = "tit-for-tat"
+    uploader: str = _DEFAULT.uploader
+    """Strategy for what to reveal, see `trio-swarm schedulers`."""
+    choker: str = _DEFAULT.choker
     """Strategy for whom to serve."""
     plugin: Words = ()
     """A Python file or folder with strategies of your own."""
@@ -46,9 +47,9 @@ def strategy_options(
 ) -> Mapping[str, object]:
     """Return the values of `--option KEY=VALUE` flags, converted to the strategy's own types."""
     pairs = [flagged("--option", lambda text: parse_option(str(text)), each) for each in typed]
-    offer = strategies.offer(axis, name)
+    entry = strategies.entry(axis, name)
     where = f"{axis} {name!r}"
-    return convert_options(offer.options, dict(pairs), text_values=True, where=where)
+    return convert_options(entry.options, dict(pairs), text_values=True, where=where)
 
 
 def node_settings(
@@ -56,7 +57,7 @@ def node_settings(
     *,
     trackers: Sequence[str],
     on_event: Callable[[Event], None],
-    scheduler: str = "rarest-first",
+    scheduler: str = _DEFAULT.scheduler,
     options: Sequence[str] = (),
 ) -> NodeSettings:
     """Return the settings that the flags of `get` or `seed` ask for.
@@ -67,8 +68,8 @@ def node_settings(
     positive("--max-connections", node.max_connections)
     paths = plugin_paths(node.plugin)
     strategies = load_strategies(paths)
-    strategies.offer("uploader", node.uploader)
-    strategies.offer("choker", node.choker)
+    strategies.entry("uploader", node.uploader)
+    strategies.entry("choker", node.choker)
     scheduler_options = strategy_options(strategies, "scheduler", scheduler, options)
     return NodeSettings(
         listen_host=host,

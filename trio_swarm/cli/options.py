@@ -1,4 +1,4 @@
-"""Flags that several commands share, and how what was typed becomes settings.
+"""Flags that several commands share, and how typed values become settings.
 
 A wrong value is a `ConfigError` that names its flag: exit code 2.
 """
@@ -22,7 +22,7 @@ TRACKER_VARIABLE = "TRIO_SWARM_TRACKER"
 OUTPUT = Group("Output", sort_key=30)
 
 MOST_SEEDS = 10_000
-"""Runs of one strategy: what came of each is in memory to the end, and more tell nothing more."""
+"""Runs of one strategy: all results are in memory to the end, and more of them tell no more."""
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Words = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
@@ -40,7 +40,7 @@ class OutputOptions:
     quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"))] = False
     """Print only warnings, errors and what was asked for."""
     verbose: Annotated[Flag, Parameter(name=("--verbose", "-v"))] = False
-    """Print everything that happens, peers coming and going included."""
+    """Print everything: peers that come and go, and each step of waiting, too."""
 
 
 def flagged(flag: str, parse: Callable[[object], _Value], value: object) -> _Value:
@@ -76,7 +76,7 @@ def positive(flag: str, value: float | None) -> None:
 
 
 def at_most(flag: str, value: int | None, most: int) -> None:
-    """Raise ConfigError if `value` is above what this machine is asked to do at a time."""
+    """Raise ConfigError if `value` is above `most`, the limit of one command."""
     if value is not None and value > most:
         raise ConfigError(f"{flag}: must be at most {most:,}, got {value:,}")
 

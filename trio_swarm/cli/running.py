@@ -9,8 +9,13 @@ from contextlib import AbstractContextManager
 
 import trio
 
+from trio_swarm import __version__
 from trio_swarm.cli.failures import FAILED
+from trio_swarm.cli.output.log_lines import logging_to
 from trio_swarm.cli.output.reporting import Reporter
+from trio_swarm.logs import logger_of
+
+log = logger_of(__name__)
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -21,17 +26,19 @@ async def run_until_interrupted(
     """Run `body` and return its exit code, or `interrupted()` when a signal ended it.
 
     SIGINT, SIGTERM and SIGHUP cancel the body, which announces `stopped` and saves on its way out;
-    the second of them ends the process at once. Raises what the body raises, and OutputError.
+    a second signal ends the process at once. Log lines are printed meanwhile. Raises the errors of
+    the body, and OutputError.
     """
     # All that is needed is imported: those objects stay, and need not be looked through again.
     gc.freeze()
     gc.enable()
     code = FAILED
-    with _signals() as received:
+    with _signals() as received, logging_to(reporter):
+        log.debug("trio-swarm %s on Python %s", __version__, sys.version.split()[0])
         async with trio.open_nursery() as nursery:
             scope = trio.CancelScope()
             reporter.stop = scope.cancel
-            nursery.start_soon(_cancel_on_signal, received, scope, reporter)
+            nursery.start_soon(_cancel_on_signal, received, scope)
             try:
                 with scope:
                     code = await body()
@@ -51,13 +58,11 @@ def _signals() -> AbstractContextManager[AsyncIterator[int]]:
     return trio.open_signal_receiver(*wanted)
 
 
-async def _cancel_on_signal(
-    received: AsyncIterator[int], scope: trio.CancelScope, reporter: Reporter
-) -> None:
-    async for _ in received:
+async def _cancel_on_signal(received: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for number in received:
         if scope.cancel_called:
             if sys.stdout.isatty():
                 print(_SHOW_CURSOR, flush=True)
             os._exit(FAILED)
-        reporter.say("stopping (once more to stop at once)")
+        log.info("stopping on %s (once more to stop at once)", signal.Signals(number).name)
         scope.cancel()

@@ -1,6 +1,6 @@
 """One TOML file describes a whole peer: read strictly, every problem found, never rewritten.
 
-Reading order: `model` (what a file may hold), `reading` (from TOML to that), `values` (sizes,
-rates, addresses), `starting` (the file a newcomer begins with). Import from those: most commands
-need `values` only, and starting up quickly is worth more than short imports.
+Reading order: `model` (tables and keys, and the settings they set), `reading` (from TOML to these),
+`values` (sizes, rates, addresses), `starting` (the file a newcomer begins with). Import from these
+modules: most commands need `values` only, and a quick start is worth more than short imports.
 """

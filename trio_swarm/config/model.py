@@ -1,12 +1,15 @@
-"""What a configuration file may hold: one struct per table, with types, limits and defaults.
+"""The tables and keys of a configuration file: one struct per table, with types, limits and words.
 
-A file describes one whole peer: a tracker to run, shares, fetches, and how to do it. `reading.py`
-checks a file against these structs and `starting.py` writes a first file from their defaults, so a
-key, its limits and its default exist in one place.
+A file describes one whole peer: a tracker to run, shares, fetches, and how to do it. A new key is
+two edits: the setting with its default (in `trio_swarm.settings` or `trio_swarm.tracker.settings`),
+and a line in its table here. All else follows from the line: `reading.py` checks files against it,
+`starting.py` writes it into a first file, and `settings_in` hands its value to the setting.
 """
 
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,18 +23,28 @@ from trio_swarm.config.values import (
     parse_rate,
     parse_size,
     parse_tracker,
+    write_listen,
+    write_rate,
+    write_size,
 )
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
-from trio_swarm.settings import NodeSettings
-from trio_swarm.tracker.settings import MAX_INTERVAL, MIN_INTERVAL, TrackerSettings
+from trio_swarm.settings import DEFAULT_TRACKER, FetchSettings, NodeSettings, ShareSettings
+from trio_swarm.tracker.settings import (
+    LEASE_INTERVALS,
+    MAX_INTERVAL,
+    MIN_INTERVAL,
+    RegistrySettings,
+    TrackerSettings,
+)
 
 PATH_PLACEHOLDER = "PATH"
 NAME_PLACEHOLDER = "NAME"
-"""What `trio-swarm init` writes to be replaced; whoever leaves it there is told so."""
+"""Values that `trio-swarm init` writes to be replaced; it is an error to leave them."""
 
 _NODE = NodeSettings()
 _TRACKER = TrackerSettings()
+_SHARE = ShareSettings(path=Path(PATH_PLACEHOLDER))
+_FETCH = FetchSettings(what=NAME_PLACEHOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,8 @@ class Parsed:
     parse: Callable[[object], object]
     at_least: int | None = None
     """Least value, where the parsed one is a number."""
+    write: Callable[[Any], object] | None = None
+    """The way back, for a default that is not written in TOML as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +63,20 @@ class RelativePath:
     """Marks a path: `~` is the home folder, and a relative one starts at the file's folder."""
 
 
-Rate = Annotated[int | None, Parsed(parse_rate)]
-Listen = Annotated[Address, Parsed(parse_listen)]
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Marks a key with its words in the starting file, and with the setting that it sets."""
+
+    comment: str
+    example: object = None
+    """A value that the starting file shows, commented out, in place of the default."""
+    sets: str | tuple[str, str] | None = ""
+    """The setting, where it has another name than the key; two of them for an address (host, port)
+    or a strategy (name, options); None: the key is no setting by itself."""
+
+
+Rate = Annotated[int | None, Parsed(parse_rate, write=write_rate)]
+Listen = Annotated[Address, Parsed(parse_listen, write=write_listen)]
 PeerAddress = Annotated[Address, Parsed(parse_peer)]
 TrackerUrl = Annotated[str, Parsed(parse_tracker)]
 InfoHash = Annotated[bytes | str, Parsed(parse_hash_or_prefix)]
@@ -57,9 +84,13 @@ InfoHash = Annotated[bytes | str, Parsed(parse_hash_or_prefix)]
 FilePath = Annotated[Path, RelativePath()]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
-Bound = Annotated[int, Meta(ge=1, le=100_000_000)]
+Interval = Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)]
+Lease = Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)]
+Ratio = Annotated[float, Meta(ge=0, le=1e9)]
+PieceMemory = Annotated[int, Parsed(parse_size, at_least=1024 * 1024, write=write_size)]
+PieceLength = Annotated[int, Parsed(parse_piece_length)]
 Options = dict[str, Any]
-"""Whatever the strategy takes; checked by building the strategy with it."""
+"""Options of a strategy; checked by building the strategy with them."""
 
 
 class StrategyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,101 +100,239 @@ class StrategyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     options: Options = field(default_factory=dict)
 
 
-class NodeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[node]`: where this peer is reached and where it keeps things."""
+class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tracker]`: its presence runs a tracker. The bounds are those of `RegistrySettings`."""
 
-    listen: Listen = ("", 0)
-    state_folder: FilePath | None = None
-    """None: `$XDG_STATE_HOME/trio-swarm` or `~/.local/state/trio-swarm`."""
-    download_folder: FilePath = Path()
-    trackers_for_private: bool = _NODE.trackers_for_private
-    """Tell `trackers` of private torrents as well (BEP 27)."""
-
-
-class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[limits]`: what this peer may use, over all its torrents."""
-
-    connections: Annotated[int, Meta(ge=1, le=100_000)] = _NODE.max_connections
-    upload: Rate = None
-    download: Rate = None
-    upload_slots: Annotated[int, Meta(ge=1, le=10_000)] = _NODE.upload_slots
-    piece_memory: Annotated[int, Parsed(parse_size, at_least=1024 * 1024)] = _NODE.piece_memory
-    """Bytes of pieces in flight, per download."""
-
-
-class TrackerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[tracker]`: its presence runs a tracker; `max_…` bound what strangers make it remember."""
-
-    listen: Listen = ("", _TRACKER.port)
-    interval: Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)] = _TRACKER.interval
-    """Seconds between the heartbeats it asks of peers."""
-    lease: Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)] | None = None
-    """Seconds after which a peer without a heartbeat is forgotten; None: 2.5 intervals."""
-    max_swarms: Bound = _TRACKER.max_swarms
-    max_peers: Bound = _TRACKER.max_peers
-    max_peers_per_swarm: Bound = _TRACKER.max_peers_per_swarm
-    max_peers_per_host: Bound = _TRACKER.max_peers_per_host
-    max_names: Annotated[int, Meta(ge=0, le=100_000_000)] = _TRACKER.max_names
-    max_names_per_host: Annotated[int, Meta(ge=0, le=100_000_000)] = _TRACKER.max_names_per_host
-    max_name_length: Annotated[int, Meta(ge=1, le=MAX_NAME_BYTES)] = _TRACKER.max_name_length
-    """Bytes of UTF-8."""
+    listen: Annotated[
+        Listen,
+        Key("UDP: HOST:PORT, or :PORT for every address.", sets=("host", "port")),
+    ] = (_TRACKER.host or "", _TRACKER.port)
+    interval: Annotated[Interval, Key("Seconds between the heartbeats asked of peers.")] = (
+        _TRACKER.interval
+    )
+    lease: Annotated[
+        Lease | None,
+        Key(
+            "Seconds after its last heartbeat a peer is forgotten; "
+            f"{LEASE_INTERVALS:g} intervals if left out.",
+            example=LEASE_INTERVALS * _TRACKER.interval,
+        ),
+    ] = _TRACKER.lease
 
 
 class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[share]]`: one file or folder to offer."""
 
-    path: FilePath
-    name: Text | None = None
-    """None: the name of the file or folder."""
-    trackers: tuple[TrackerUrl, ...] | None = None
-    """None: those at the top of the file."""
-    piece_length: Annotated[int, Parsed(parse_piece_length)] | None = None
-    """Bytes, a power of two, at least 16 KiB; None: chosen by size."""
+    path: Annotated[FilePath, Key("A file or folder: put yours here.")]
+    name: Annotated[
+        Text | None,
+        Key(
+            "The name to be found by, a part of the torrent; that of the path if left out.",
+            example="holiday",
+        ),
+    ] = _SHARE.name
+    piece_length: Annotated[
+        PieceLength | None, Key("Chosen by size if left out.", example="1MiB")
+    ] = _SHARE.piece_length
+    trackers: Annotated[
+        tuple[TrackerUrl, ...] | None, Key("Other than those above.", example=[DEFAULT_TRACKER])
+    ] = _SHARE.trackers
 
 
 class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[fetch]]`: one thing to get, and how long to share it afterwards."""
 
-    what: Text
-    """A name, a magnet link, an info-hash, or the path of a .torrent file."""
-    folder: FilePath | None = None
-    """None: `download_folder` of `[node]`."""
-    info_hash: InfoHash | None = None
-    """Which torrent is meant, where a name stands for several."""
-    trackers: tuple[TrackerUrl, ...] | None = None
-    peers: tuple[PeerAddress, ...] = ()
-    scheduler: StrategyConfig | Text | None = None
-    """None: the one of `[scheduler]`."""
-    seed: bool = True
-    """Go on as a seeder when complete."""
-    seed_for: Seconds | None = None
-    seed_ratio: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    what: Annotated[
+        Text, Key("Put yours here: a name, a .torrent file, a magnet link or an info-hash.")
+    ]
+    folder: Annotated[
+        FilePath | None, Key("By default download_folder of [node].", example="downloads")
+    ] = None
+    info_hash: Annotated[
+        InfoHash | None,
+        Key(
+            "Which is meant, where a name stands for several; its first digits will do.",
+            example="0" * 40,
+        ),
+    ] = _FETCH.info_hash
+    trackers: Annotated[
+        tuple[TrackerUrl, ...] | None, Key("Other than those above.", example=[DEFAULT_TRACKER])
+    ] = _FETCH.trackers
+    peers: Annotated[
+        tuple[PeerAddress, ...],
+        Key("Peers to connect to at once.", example=["192.168.1.5:51413"]),
+    ] = _FETCH.peers
+    seed: Annotated[bool, Key("Go on sharing it when it is complete.")] = _FETCH.seed
+    seed_for: Annotated[
+        Seconds | None, Key("End after so many seconds of seeding.", example=3600)
+    ] = _FETCH.seed_for
+    seed_ratio: Annotated[
+        Ratio | None, Key("End when so many times the size was given.", example=2.0)
+    ] = _FETCH.seed_ratio
+    scheduler: Annotated[
+        StrategyConfig | Text | None,
+        Key(
+            "Other than [scheduler].",
+            example="round-robin",
+            sets=("scheduler", "scheduler_options"),
+        ),
+    ] = None
+
+
+class NodeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[node]`: where this peer is reached and where it keeps things."""
+
+    listen: Annotated[
+        Listen,
+        Key("TCP, for peers; port 0: any free one.", sets=("listen_host", "listen_port")),
+    ] = (_NODE.listen_host, _NODE.listen_port)
+    download_folder: Annotated[FilePath, Key("Where fetches go.", sets=None)] = _FETCH.folder
+    state_folder: Annotated[
+        FilePath | None, Key("By default ~/.local/state/trio-swarm.", example="state")
+    ] = _NODE.state_folder
+    trackers_for_private: Annotated[bool, Key("Tell your trackers of private torrents, too.")] = (
+        _NODE.trackers_for_private
+    )
+    """As BEP 27 does not want it."""
+
+
+class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[limits]`: what this peer may use, over all its torrents."""
+
+    connections: Annotated[
+        int, Meta(ge=1, le=100_000), Key("Peers at once.", sets="max_connections")
+    ] = _NODE.max_connections
+    upload: Annotated[Rate, Key("Bytes/s to send.", sets="upload_rate")] = _NODE.upload_rate
+    download: Annotated[Rate, Key("Bytes/s to receive.", sets="download_rate")] = (
+        _NODE.download_rate
+    )
+    upload_slots: Annotated[
+        int, Meta(ge=1, le=10_000), Key("Peers of one torrent served at once.")
+    ] = _NODE.upload_slots
+    piece_memory: Annotated[PieceMemory, Key("Pieces in flight, per download.")] = (
+        _NODE.piece_memory
+    )
+    """Bytes."""
 
 
 class PluginsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[plugins]`: Python files or folders with strategies, besides the installed packages."""
 
-    paths: tuple[FilePath, ...] = ()
+    paths: Annotated[tuple[FilePath, ...], Key("Python files or folders.", sets="plugins")] = (
+        _NODE.plugins
+    )
 
 
 class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole configuration file."""
+    """A whole configuration file, in the order in which the starting file has its tables."""
 
-    trackers: tuple[TrackerUrl, ...] = ()
+    trackers: Annotated[
+        tuple[TrackerUrl, ...],
+        Key(
+            "Where names are registered and found. The tracker of another machine: udp://HOST:6969",
+            example=[DEFAULT_TRACKER],
+        ),
+    ] = _NODE.trackers
     """None named: the `[tracker]` of this file, or else the default of the command line."""
-    node: NodeConfig = NodeConfig()
-    limits: LimitsConfig = LimitsConfig()
-    tracker: TrackerConfig | None = None
-    share: tuple[ShareConfig, ...] = ()
-    fetch: tuple[FetchConfig, ...] = ()
-    scheduler: StrategyConfig | Text = StrategyConfig(name=_NODE.scheduler)
-    uploader: StrategyConfig | Text = StrategyConfig(name=_NODE.uploader)
-    choker: StrategyConfig | Text = StrategyConfig(name=_NODE.choker)
-    plugins: PluginsConfig = PluginsConfig()
-    labels: dict[Text, dict[Text, str]] = field(default_factory=dict)
-    """Facts about peers for strategies: address prefix → label → value."""
+    tracker: Annotated[TrackerConfig | None, Key("Its presence runs a tracker.", sets=None)] = None
+    share: Annotated[
+        tuple[ShareConfig, ...],
+        Key("What to share; one table for each file or folder.", sets=None),
+    ] = ()
+    fetch: Annotated[
+        tuple[FetchConfig, ...],
+        Key(
+            "What to fetch; one table for each. It waits until somebody shares the name.",
+            sets=None,
+        ),
+    ] = ()
+    node: Annotated[NodeConfig, Key("This peer.")] = NodeConfig()
+    limits: Annotated[LimitsConfig, Key("What it may use, in all.")] = LimitsConfig()
+    scheduler: Annotated[
+        StrategyConfig | Text,
+        Key(
+            "What to fetch from whom. See: trio-swarm schedulers",
+            example={"random_first_pieces": 4},
+            sets=("scheduler", "scheduler_options"),
+        ),
+    ] = StrategyConfig(name=_NODE.scheduler)
+    uploader: Annotated[
+        StrategyConfig | Text,
+        Key(
+            "What to offer, and in which order to serve.",
+            example={"ahead_seconds": 0.5},
+            sets=("uploader", "uploader_options"),
+        ),
+    ] = StrategyConfig(name=_NODE.uploader)
+    choker: Annotated[
+        StrategyConfig | Text,
+        Key(
+            "Whom to serve.",
+            example={"optimistic_every": 4},
+            sets=("choker", "choker_options"),
+        ),
+    ] = StrategyConfig(name=_NODE.choker)
+    plugins: Annotated[PluginsConfig, Key("Strategies of your own.")] = PluginsConfig()
+    labels: Annotated[
+        dict[Text, dict[Text, str]],
+        Key(
+            "Facts about peers for strategies, by the beginning of their address.",
+            example={"10.0.": {"zone": "attic"}},
+        ),
+    ] = field(default_factory=dict)
+    """Address prefix → label → value."""
 
 
 def as_strategy(value: StrategyConfig | str) -> StrategyConfig:
     """Return the table form: a strategy may also be given by its name alone."""
     return StrategyConfig(name=value) if isinstance(value, str) else value
+
+
+@cache
+def keys_of(struct: type[Struct]) -> Mapping[str, tuple[Any, Key]]:
+    """Return the keys of a table, each with its type (marks but `Key` included) and its `Key`."""
+    hints = typing.get_type_hints(struct, include_extras=True)
+    return {name: _apart(hint) for name, hint in hints.items()}
+
+
+def _apart(hint: Any) -> tuple[Any, Key]:
+    """Return a type and the `Key` that marks it.
+
+    A table may have its keys from settings that know no `Key`: then it is the description there.
+    """
+    if typing.get_origin(hint) is not Annotated:
+        return hint, Key("")
+    others = tuple(mark for mark in hint.__metadata__ if not isinstance(mark, Key))
+    inner = hint.__origin__
+    keys = [mark for mark in hint.__metadata__ if isinstance(mark, Key)]
+    keys += [
+        Key(mark.description) for mark in others if isinstance(mark, Meta) and mark.description
+    ]
+    return Annotated[(inner, *others)] if others else inner, keys[0] if keys else Key("")
+
+
+def settings_in(table: Struct) -> dict[str, Any]:
+    """Return the settings that a table and the tables in it hold, by the names of the settings."""
+    return dict(_settings(table))
+
+
+def _settings(table: Struct) -> Iterator[tuple[str, Any]]:
+    for name, (_hint, key) in keys_of(type(table)).items():
+        value = getattr(table, name)
+        match key.sets:
+            case None:
+                pass
+            case (first, second):
+                if value is not None:
+                    yield from zip((first, second), _two(value), strict=True)
+            case _ if isinstance(value, Struct):
+                yield from _settings(value)
+            case setting:
+                yield setting or name, value
+
+
+def _two(value: Address | StrategyConfig | str) -> tuple[Any, Any]:
+    if isinstance(value, tuple):
+        return value
+    strategy = as_strategy(value)
+    return strategy.name, strategy.options

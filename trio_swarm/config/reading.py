@@ -27,16 +27,17 @@ from trio_swarm.config.model import (
     StrategyConfig,
     TrackerConfig,
     as_strategy,
+    keys_of,
 )
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.foreign_text import error_words, quoted
 from trio_swarm.named_paths import is_there, read_whole
 from trio_swarm.schedulers.loading import Axis, load_strategies
-from trio_swarm.tracker.settings import LEAST_LEASE
+from trio_swarm.tracker.settings import LEASE_INTERVALS, LEAST_LEASE
 
 MAX_FILE_SIZE = 1024 * 1024
-"""Bytes: far above any peer's file, far below what parsing could choke on."""
+"""Bytes: far above any peer's file, far below a size that is slow to parse."""
 _NAMES = {
     "int": "a whole number",
     "float": "a number",
@@ -54,7 +55,7 @@ _Choice = tuple[Axis, StrategyConfig | str, str]
 
 
 def read_config(file: Path) -> PeerConfig:
-    """Return what `file` holds; every `Path` in it starts at the file's folder or is absolute.
+    """Return the configuration in `file`; each `Path` starts at its folder or is absolute.
 
     Raises `ConfigProblems` (a `ConfigError`) that lists everything wrong with its keys and values,
     or `ConfigError` when it cannot be read or is no TOML.
@@ -103,7 +104,7 @@ def _no_task(file: Path) -> ConfigError:
 
 
 def require_own_words(config: PeerConfig, *, file: Path) -> None:
-    """Raise `ConfigProblems` for what `trio-swarm init` wrote to be replaced and was not."""
+    """Raise `ConfigProblems` for placeholders of `trio-swarm init` that were not replaced."""
     shares = [(f"share[{index}].path", share) for index, share in enumerate(config.share)]
     fetches = [(f"fetch[{index}].what", fetch) for index, fetch in enumerate(config.fetch)]
     problems = _placeholders(shares, fetches, file)
@@ -125,7 +126,7 @@ def _placeholders(
 
 
 def find_problems(file: Path) -> Sequence[ConfigError]:
-    """Return all that is wrong with `file`, as `trio-swarm check` shows it; empty when it is good.
+    """Return all problems of `file`, as `trio-swarm check` shows them; empty when it is good.
 
     Besides what `read_config` finds: strategies and their options, plugins, and paths to share
     that are not there.
@@ -162,7 +163,7 @@ def _content(file: Path) -> bytes:
 
 
 def read_table(file: Path, struct: type[_Table]) -> _Table:
-    """Return what `file` holds as a `struct`; as `read_config`, for files of other kinds."""
+    """Return the contents of `file` as a `struct`; like `read_config`, for other kinds of files."""
     reader = _read(_content(file), file, struct)
     if reader.problems:
         raise ConfigProblems(reader.problems)
@@ -249,7 +250,7 @@ class _Reader:
     def table(self, struct: type[msgspec.Struct], raw: object, key: str) -> Any:
         if not isinstance(raw, dict):
             return self.fail(key, f"expected a table, got {_describe(raw)}")
-        hints = typing.get_type_hints(struct, include_extras=True)
+        hints = {name: hint for name, (hint, _key) in keys_of(struct).items()}
         before = len(self.problems)
         for name in raw:
             if name not in hints:
@@ -361,7 +362,7 @@ class _Reader:
                     f"{key}.lease",
                     f"must be at least {LEAST_LEASE * interval:g}, a tenth more than "
                     f"tracker.interval ({interval:g}), got {lease:g}: peers would be forgotten "
-                    "between heartbeats; leave it out for 2.5 intervals",
+                    f"between heartbeats; leave it out for {LEASE_INTERVALS:g} intervals",
                 )
             case ShareConfig():
                 self.shares.append((f"{key}.path", table))
@@ -381,7 +382,7 @@ def _is_struct(hint: object) -> TypeGuard[type[msgspec.Struct]]:
 
 
 def _without_missing(value: Any) -> Any:
-    """Return `value`, and of a list those items that are right."""
+    """Return `value`, a list without the items that are wrong."""
     if not isinstance(value, tuple):
         return value
     return tuple(item for item in value if item is not _MISSING)

@@ -1,4 +1,4 @@
-"""What a scenario file may hold: a swarm to simulate, written by a person.
+"""The tables and keys of a scenario file: a swarm to simulate, written by a person.
 
 `Scenario` is what is simulated; this is its TOML: groups of peers rather than peers, sizes and
 rates as people write them, links as they are sold (headers included).
@@ -27,7 +27,7 @@ MAX_PEERS = 100_000
 
 
 class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[network]`: what all connections have in common."""
+    """`[network]`: properties that all connections have in common."""
 
     efficiency: Annotated[float, Meta(gt=0, le=1)] = 0.955
     """The payload's part of a link: 0.955 for TCP over Ethernet."""
@@ -68,11 +68,11 @@ class PeerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rack: Text = ""
     """Where they are; `[[links]]` tells what is between racks."""
     labels: dict[Text, str] = field(default_factory=dict)
-    """What strategies of other peers are told of them."""
+    """Facts that strategies of other peers are told about them."""
 
 
 class LinkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[links]]`: what all peers of two racks share when they talk to those of the other."""
+    """`[[links]]`: a link that all peers of two racks share between the racks."""
 
     between: tuple[Text, ...]
     rate: Rate
@@ -82,7 +82,7 @@ class LinkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PlaybackTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[playback]`: those who fetch it watch it meanwhile."""
+    """`[playback]`: leechers watch the torrent while they fetch it."""
 
     rate: Rate
     """At which it is played: 8Mbit is 1 MB of the torrent a second."""
@@ -105,7 +105,7 @@ class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     playback: PlaybackTable | None = None
 
     def scenario(self, seed: int) -> Scenario:
-        """Return the swarm; `seed` decides when those come that come at random."""
+        """Return the swarm; `seed` decides when peers come that come at random."""
         network = self.network
         rng = random.Random(f"{seed}/arrivals")
         stays = random.Random(f"{seed}/stays")

@@ -1,34 +1,43 @@
-"""The configuration file a newcomer starts from: every key with its default, explained.
+"""The configuration file to start from: every key with its default, explained.
 
-Written once, for a person to edit; the program never writes to a person's file again.
+Written once, for a person to edit; the program never writes to a person's file again. Its words and
+values are those of `model.py`.
 """
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import msgspec
 import tomli_w
+from msgspec.structs import FieldInfo
 
 from trio_swarm.config.model import (
     NAME_PLACEHOLDER,
     PATH_PLACEHOLDER,
-    LimitsConfig,
+    Key,
+    Parsed,
     PeerConfig,
-    TrackerConfig,
-    as_strategy,
+    StrategyConfig,
+    keys_of,
 )
-from trio_swarm.settings import DEFAULT_TRACKER
-from trio_swarm.tracker.settings import LEASE_INTERVALS
 
 Role = Literal["tracker", "seeder", "leecher"]
 
+_OWN_TABLE = {"tracker": "tracker", "seeder": "share", "leecher": "fetch"}
+"""The table that a role begins with; the two others are examples in its file."""
+_PLACEHOLDERS = {"path": PATH_PLACEHOLDER, "what": NAME_PLACEHOLDER}
+"""Values of the keys that have no default."""
 
-class _Key(NamedTuple):
-    """One line of a table; with `is_example` it is commented out."""
-
-    name: str
-    value: object
-    comment: str
-    is_example: bool = False
+_HEAD = """\
+# A trio-swarm {role}. Start it:    trio-swarm run FILE
+# Look for mistakes in this file:     trio-swarm check FILE
+# Sizes and rates are bytes, or text such as "10MiB", "500k" and, for rates, "20Mbit".
+# Relative paths start at the folder of this file. Every key may be left out.
+# A line that begins with # and no blank is an example: take the # away to use it.
+"""
 
 
 def starting_file(role: Role) -> str:
@@ -37,179 +46,73 @@ def starting_file(role: Role) -> str:
     What only its owner can know is a placeholder, which `check` and `run` ask to be replaced. The
     tables of the other roles are there, too, commented out.
     """
-    tables = (
-        _trackers(is_example=role == "tracker"),
-        _tracker(is_example=role != "tracker"),
-        _share(is_example=role != "seeder"),
-        _fetch(is_example=role != "leecher"),
-        _node_rest(),
-    )
-    head = (
-        f"# A trio-swarm {role}. Start it:    trio-swarm run FILE\n"
-        "# Look for mistakes in this file:     trio-swarm check FILE\n"
-        '# Sizes and rates are bytes, or text such as "10MiB", "500k" and, for rates, "20Mbit".\n'
-        "# Relative paths start at the folder of this file. Every key may be left out.\n"
-        "# A line that begins with # and no blank is an example: take the # away to use it.\n"
-    )
-    return "\n".join([head, *tables])
+    return "\n".join([_HEAD.format(role=role), *_tables(role)])
 
 
-def _table(heading: str, comment: str, keys: Sequence[_Key], *, is_example: bool = False) -> str:
-    lines = [f"# {line}" for line in comment.splitlines()]
-    if heading:
-        lines.append(f"#{heading}" if is_example else heading)
-    for key in keys:
-        lines += [f"# {line}" for line in key.comment.splitlines()]
-        text = tomli_w.dumps({key.name: key.value}).rstrip()
-        mark = "#" if is_example or key.is_example else ""
-        lines += [f"{mark}{line}" for line in text.splitlines()]
-    return "\n".join(lines) + "\n"
+def _tables(role: Role) -> Iterator[str]:
+    examples = {table for other, table in _OWN_TABLE.items() if other != role}
+    for name, (hint, key) in keys_of(PeerConfig).items():
+        structs = list(_structs_in(hint))
+        if name == "trackers":  # everybody else needs one, and who runs one has it
+            yield _text(_pair(name, key.example), key.comment, is_example=role == "tracker")
+        elif StrategyConfig in structs:
+            yield from _strategy(name, key)
+        elif structs:
+            heading = f"[[{name}]]" if typing.get_origin(hint) is tuple else f"[{name}]"
+            yield _table(heading, key.comment, structs[0], is_example=name in examples)
+        else:
+            yield _text(_pair(name, key.example), key.comment, is_example=True)
 
 
-def _trackers(*, is_example: bool) -> str:
-    comment = (
-        "Where names are registered and found. The tracker of another machine: udp://HOST:6969"
-    )
-    return _table("", "", [_Key("trackers", [DEFAULT_TRACKER], comment)], is_example=is_example)
+def _table(heading: str, comment: str, struct: type[msgspec.Struct], *, is_example: bool) -> str:
+    parts = [_text(heading, comment, is_example=is_example)]
+    for info in sorted(msgspec.structs.fields(struct), key=_own_first(struct)):
+        hint, key = keys_of(struct)[info.name]
+        value = _PLACEHOLDERS.get(info.name) if info.required else _written(info.default, hint)
+        shown = value if key.example is None else key.example
+        is_commented = is_example or key.example is not None
+        parts.append(_text(_pair(info.name, shown), key.comment, is_example=is_commented))
+    return "".join(parts)
 
 
-def _tracker(*, is_example: bool) -> str:
-    default = TrackerConfig()
-    return _table(
-        "[tracker]",
-        "Its presence runs a tracker.",
-        [
-            _Key("listen", _listen(default.listen), "UDP: HOST:PORT, or :PORT for every address."),
-            _Key("interval", default.interval, "Seconds between the heartbeats asked of peers."),
-            _Key(
-                "lease",
-                LEASE_INTERVALS * default.interval,
-                "Seconds after its last heartbeat a peer is forgotten; 2.5 intervals if left out.",
-                is_example=True,
-            ),
-            _Key("max_swarms", default.max_swarms, "What strangers can make it remember, at most."),
-            _Key("max_peers", default.max_peers, "In all swarms."),
-            _Key("max_peers_per_swarm", default.max_peers_per_swarm, "In one."),
-            _Key("max_peers_per_host", default.max_peers_per_host, "Of one address."),
-            _Key("max_names", default.max_names, "Names registered at once."),
-            _Key("max_names_per_host", default.max_names_per_host, "Of one address."),
-            _Key("max_name_length", default.max_name_length, "Bytes of UTF-8."),
-        ],
-        is_example=is_example,
-    )
+def _own_first(struct: type[msgspec.Struct]) -> Callable[[FieldInfo], int]:
+    """Return an order: the keys that a table names itself come before the ones it inherits."""
+    own = list(struct.__annotations__)
+    return lambda info: own.index(info.name) if info.name in own else len(own)
 
 
-def _share(*, is_example: bool) -> str:
-    return _table(
-        "[[share]]",
-        "What to share; one table for each file or folder.",
-        [
-            _Key("path", PATH_PLACEHOLDER, "A file or folder: put yours here."),
-            _Key(
-                "name",
-                "holiday",
-                "The name to be found by, a part of the torrent; that of the path if left out.",
-                is_example=True,
-            ),
-            _Key("piece_length", "1MiB", "Chosen by size if left out.", is_example=True),
-            _Key("trackers", [DEFAULT_TRACKER], "Other than those above.", is_example=True),
-        ],
-        is_example=is_example,
-    )
+def _strategy(axis: str, key: Key) -> Iterator[str]:
+    (default,) = (each.default for each in msgspec.structs.fields(PeerConfig) if each.name == axis)
+    name = _pair("name", default.name)
+    yield _text(f"[{axis}]", key.comment, is_example=False) + _text(name, "", is_example=False)
+    assert isinstance(key.example, Mapping)  # options
+    options = tomli_w.dumps({axis: {"options": key.example}})
+    yield _text(options, "What it takes, see there.", is_example=True)
 
 
-def _fetch(*, is_example: bool) -> str:
-    return _table(
-        "[[fetch]]",
-        "What to fetch; one table for each. It waits until somebody shares the name.",
-        [
-            _Key(
-                "what",
-                NAME_PLACEHOLDER,
-                "Put yours here: a name, a .torrent file, a magnet link or an info-hash.",
-            ),
-            _Key("folder", "downloads", "By default download_folder of [node].", is_example=True),
-            _Key(
-                "info_hash",
-                "0" * 40,
-                "Which is meant, where a name stands for several; its first digits will do.",
-                is_example=True,
-            ),
-            _Key("trackers", [DEFAULT_TRACKER], "Other than those above.", is_example=True),
-            _Key("peers", ["192.168.1.5:51413"], "Peers to connect to at once.", is_example=True),
-            _Key("seed", value=True, comment="Go on sharing it when it is complete."),
-            _Key("seed_for", 3600, "End after so many seconds of seeding.", is_example=True),
-            _Key("seed_ratio", 2.0, "End when so many times the size was given.", is_example=True),
-            _Key("scheduler", "round-robin", "Other than [scheduler].", is_example=True),
-        ],
-        is_example=is_example,
-    )
+def _text(lines: str, comment: str, *, is_example: bool) -> str:
+    """Return lines of TOML below their comment; an example is commented out."""
+    mark = "#" if is_example else ""
+    said = [f"# {line}" for line in comment.splitlines()]
+    return "\n".join([*said, *(f"{mark}{line}" for line in lines.strip().splitlines())]) + "\n"
 
 
-def _node_rest() -> str:
-    config = PeerConfig()
-    limits = LimitsConfig()
-    tables = [
-        _table(
-            "[node]",
-            "This peer.",
-            [
-                _Key(
-                    "listen", _listen(config.node.listen), "TCP, for peers; port 0: any free one."
-                ),
-                _Key("download_folder", ".", "Where fetches go."),
-                _Key(
-                    "state_folder",
-                    "state",
-                    "By default ~/.local/state/trio-swarm.",
-                    is_example=True,
-                ),
-                _Key(
-                    "trackers_for_private",
-                    config.node.trackers_for_private,
-                    "Tell your trackers of private torrents, too.",
-                ),
-            ],
-        ),
-        _table(
-            "[limits]",
-            "What it may use, in all.",
-            [
-                _Key("connections", limits.connections, "Peers at once."),
-                _Key("upload", "unlimited", "Bytes/s to send."),
-                _Key("download", "unlimited", "Bytes/s to receive."),
-                _Key("upload_slots", limits.upload_slots, "Peers of one torrent served at once."),
-                _Key("piece_memory", "32MiB", "Pieces in flight, per download."),
-            ],
-        ),
-    ]
-    strategies = {
-        "scheduler": (
-            config.scheduler,
-            "What to fetch from whom. See: trio-swarm schedulers",
-            _Key("random_first_pieces", 4, ""),
-        ),
-        "uploader": (
-            config.uploader,
-            "What to offer, and in which order to serve.",
-            _Key("ahead_seconds", 0.5, ""),
-        ),
-        "choker": (config.choker, "Whom to serve.", _Key("optimistic_every", 4, "")),
-    }
-    for axis, (strategy, comment, option) in strategies.items():
-        name = _Key("name", as_strategy(strategy).name, "")
-        tables.append(_table(f"[{axis}]", comment, [name]))
-        tables.append(
-            _table(f"[{axis}.options]", "What it takes, see there.", [option], is_example=True)
-        )
-    plugins = _Key("paths", [], "Python files or folders.")
-    tables.append(_table("[plugins]", "Strategies of your own.", [plugins]))
-    label = _Key("zone", "attic", "")
-    about = "Facts about peers for strategies, by the beginning of their address."
-    tables.append(_table('[labels."10.0."]', about, [label], is_example=True))
-    return "\n".join(tables)
+def _pair(name: str, value: object) -> str:
+    return tomli_w.dumps({name: value})
 
 
-def _listen(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"{host}:{port}"
+def _structs_in(hint: Any) -> Iterator[type[msgspec.Struct]]:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        yield hint
+    elif typing.get_origin(hint) in {tuple, typing.Union, types.UnionType}:
+        for each in typing.get_args(hint):
+            yield from _structs_in(each)
+
+
+def _written(value: object, hint: Any) -> object:
+    """Return a default as TOML has it."""
+    if typing.get_origin(hint) is Annotated:
+        for mark in hint.__metadata__:
+            if isinstance(mark, Parsed) and mark.write is not None:
+                return mark.write(value)
+    return str(value) if isinstance(value, Path) else value

@@ -1,14 +1,14 @@
 """The values people type, in TOML and on the command line: sizes, rates, addresses, URLs.
 
-Every function takes what was typed and raises `ConfigError` with what would be right; the caller
-adds the file and key, or the flag.
+Each function takes a typed value and raises `ConfigError` that says which values are right; the
+caller adds the file and key, or the flag.
 """
 
 import re
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.foreign_text import quoted
-from trio_swarm.protocol.addresses import Address, parse_host_port
+from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
 from trio_swarm.protocol.trackers.urls import parse_tracker_url
 
 _NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*", re.ASCII)
@@ -27,7 +27,7 @@ _BYTES_PER_RATE_UNIT = _BYTES_PER_UNIT | {
     f"{letter}bit": 1000**power / 8 for power, letter in enumerate("kmgt", 1)
 }
 MAX_SIZE = 2**62
-"""Above any file; below what a 64-bit integer holds."""
+"""Above any file; below the limit of a 64-bit integer."""
 MAX_PIECE_LENGTH = 64 * 1024**2
 """Of torrents made here; larger pieces are read, but many clients do not read them."""
 MIN_PIECE_LENGTH = 16 * 1024
@@ -38,6 +38,16 @@ UNLIMITED = "unlimited"
 def parse_size(value: object) -> int:
     """Return bytes from an integer or text like `500k`, `10MiB`, `5M` (binary) or `10MB`."""
     return _scaled(value, _BYTES_PER_UNIT, "a size such as 10MiB, 500k or 1048576")
+
+
+def write_size(size: int) -> str:
+    """Return bytes as the shortest text that `parse_size` reads as exactly so many: `32MiB`."""
+    unit = 1
+    for name in ("", "KiB", "MiB", "GiB"):
+        if not size or size % (1024 * unit):
+            return f"{size // unit}{name}"
+        unit *= 1024
+    return f"{size // unit}TiB"
 
 
 def parse_piece_length(value: object) -> int:
@@ -56,6 +66,11 @@ def parse_rate(value: object) -> int | None:
             return None
     expected = f"a rate such as 10MiB, 500k/s, 20Mbit or {UNLIMITED}"
     return _scaled(value, _BYTES_PER_RATE_UNIT, expected) or None
+
+
+def write_rate(rate: int | None) -> str:
+    """Return a text that `parse_rate` reads as `rate` bytes/s."""
+    return UNLIMITED if rate is None else write_size(rate)
 
 
 def _scaled(value: object, factors: dict[str, float], expected: str) -> int:
@@ -89,6 +104,11 @@ def parse_listen(value: object) -> Address:
     except ConfigError as error:
         raise ConfigError(f"expected {expected}, got {quoted(value)}") from error
     return ("" if host == "*" else host), port
+
+
+def write_listen(address: Address) -> str:
+    """Return a text that `parse_listen` reads as `address`."""
+    return format_address(address)
 
 
 def parse_peer(value: object) -> Address:

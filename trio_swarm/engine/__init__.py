@@ -1,1 +1,11 @@
-"""Decisions about a swarm: what to ask of whom, what to reveal and serve, whom to dial. Pure."""
+"""Decisions about a swarm: what to ask of whom, what to reveal and serve, whom to dial. Pure.
+
+Time is told, chance comes from an `rng`, and nothing here waits. Real and simulated peers drive the
+same objects.
+
+Reading order: `lengths` (arithmetic on pieces and blocks), `rates` and `token_bucket` (how fast
+bytes flow, and may flow), `download` (what is missing, in flight and asked of whom), `upload` (what
+is revealed, served and to whom), `known_peers` (whom to dial, and who makes room), `guard` and
+`faults` (what a strategy may do), `lazy_haves` (when peers hear of new pieces), `idle_talk` and
+`read_turn` (how much a peer may say).
+"""

@@ -1,29 +1,29 @@
-"""Counting how often a strategy breaks its contract, and telling of it once for each kind."""
+"""Counting the faults of a strategy, and reporting the first of each kind."""
 
 from typing import Final, Protocol
 
 MAX_FAULTS: Final = 5
-"""Calls with a fault after which a strategy is replaced."""
+"""Faulty calls after which a strategy is replaced."""
 
 FORGIVEN: Final = 20
-"""Clean calls that make up for one that was only slow: on a busy machine any call may be, and that
-is not the plugin's fault. For the same reason one slow call alone is not told."""
+"""Calls without a fault that cancel one slow call: on a busy machine any call can be slow, which is
+not the plugin's fault. For the same reason a single slow call is not reported."""
 
 
 class FaultSink(Protocol):
-    """Told of the first fault of each kind, and of the replacement."""
+    """Receives the first fault of each kind, and the replacement of the strategy."""
 
-    def __call__(self, name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001  called by position, as the record it is
-        """`faults` is how many calls of strategy `name` were faulty so far."""
+    def __call__(self, name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001  a record
+        """`faults` is the number of faulty calls of strategy `name` so far."""
         ...
 
 
 _NONE: Final[frozenset[str]] = frozenset()
-"""One for all: each empty set takes 200 bytes."""
+"""One empty set for all counts: an empty set of its own would take 200 bytes each."""
 
 
 class FaultCount:
-    """How often one strategy broke its contract, and whether that is too often."""
+    """The number of faults of one strategy, and whether there are too many."""
 
     __slots__ = (
         "_kinds",
@@ -46,16 +46,16 @@ class FaultCount:
         self._strict = 0
         self._slow = 0.0
         self.is_slow = False
-        """A call was slow, and clean ones have not made up for it."""
+        """Whether a call was slow and later calls have not cancelled it."""
 
     def clean(self) -> None:
-        """Count a call without fault."""
+        """Count a call without a fault; enough of them cancel a slow call."""
         if self._slow > 0.0:
             self._slow = max(0.0, self._slow - 1 / FORGIVEN)
             self.is_slow = self._slow > 0.0
 
     def fault(self, kind: str, reason: str) -> None:
-        """Count a call with a fault; `kind` is what makes two faults the same."""
+        """Count a call with a fault; faults of the same `kind` are reported once."""
         self.faults += 1
         is_alone = False
         if kind == "slow":

@@ -1,8 +1,8 @@
 """The host's guard around strategies: whatever a plugin does, downloads and uploads go on.
 
-Good decisions are kept, nonsense is dropped, a fault is reported once for each kind and counted,
-and a strategy with too many faults is replaced. Nothing here can interrupt a function that blocks;
-it is counted afterwards.
+Correct decisions are kept and wrong ones dropped. Faults are counted, and the first of each kind is
+reported. A strategy with too many faults is replaced. The guard cannot interrupt a function that
+blocks; it counts the fault afterwards.
 """
 
 import random
@@ -32,26 +32,28 @@ __all__ = ["FaultSink", "GuardedChoker", "GuardedScheduler", "GuardedUploader"]
 T = TypeVar("T")
 
 PLAN_BUDGET: Final = 0.020
-"""Seconds a plan may take for a small swarm."""
+"""Seconds that one decision may take in a small swarm."""
 
 _BUDGET_PER_PEER: Final = 0.0005
 _BUDGET_PER_PIECE: Final = 1e-6
 
 _SPARE_ASSIGNMENTS: Final = 1000
-"""Assignments beyond one a block of room (to peers or of pieces that are used up, say) that are
-read before a strategy counts as endless."""
+"""Assignments, beyond one for each block of room, that are read before a strategy counts as
+endless. (A correct strategy may return some that have no effect, for instance to a peer without
+room.)"""
 
 
 class GuardedScheduler:
-    """A `Scheduler` that cannot do harm.
+    """A `Scheduler` whose decisions are checked, and which is replaced after too many faults.
 
-    `fallback` makes the strategy that takes over after `MAX_FAULTS`; it is also what the host uses
-    when the strategy declines for too long. `timer` returns seconds (CPU time of the thread is
-    fairer than wall time on a busy machine); `budget` is what one call may take, plus a little for
-    each peer and piece. `on_fault(name, reason, faults, replaced)` is told.
+    `fallback` makes the strategy that takes over after `MAX_FAULTS`; the host also uses it if the
+    strategy assigns nothing for too long. `timer` returns seconds (the CPU time of the thread is
+    fairer than wall time on a busy machine). `budget` is the time for one call, plus a little for
+    each peer and piece. `on_fault(name, reason, faults, replaced)` is called for each fault to
+    report.
     """
 
-    def __init__(  # noqa: PLR0917  all six are what a guard is
+    def __init__(  # noqa: PLR0917  a guard needs all six
         self,
         strategy: Scheduler,
         name: str,
@@ -62,7 +64,7 @@ class GuardedScheduler:
     ) -> None:
         self.name = name
         self.wrong: Mapping[str, str] = {}
-        """Of the strategy's latest answer: kind of fault → description."""
+        """Faults in the strategy's latest answer: kind of fault → description."""
         self._strategy = strategy
         self._fallback = fallback
         self._substitute: Scheduler | None = None
@@ -72,18 +74,19 @@ class GuardedScheduler:
 
     @property
     def faults(self) -> int:
-        """Calls that broke the contract so far."""
+        """Number of calls that broke the contract so far."""
         return self._count.faults
 
     @property
     def is_replaced(self) -> bool:
-        """Whether the fallback decides now."""
+        """Whether the fallback has replaced the strategy."""
         return self._count.replaced
 
     def assign(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
-        """Return the strategy's assignments, checked; `blocks` is filled in, at least 1.
+        """Return the strategy's assignments, checked; `blocks` is always a number, at least 1.
 
-        A peer's assignments together stay within its room, and a piece's within its free blocks.
+        The assignments of a peer together stay within its room, those of a piece within its free
+        blocks.
         """
         if self._count.replaced:
             return self.assign_by_fallback(view, rng)
@@ -107,7 +110,7 @@ class GuardedScheduler:
         return reading.accepted
 
     def assign_by_fallback(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
-        """Return what the fallback would assign, checked the same way but for time."""
+        """Return the fallback's assignments, checked in the same way, but not for time."""
         substitute = self._substitute
         if substitute is None:
             substitute = self._substitute = self._fallback()
@@ -116,7 +119,7 @@ class GuardedScheduler:
         return reading.accepted
 
     def _settle(self, reading: "_Reading") -> None:
-        """Count the call: however much of it is nonsense, it is one faulty call."""
+        """Count the call as correct, or as one fault, however many assignments are wrong."""
         self.wrong = reading.faults
         if not reading.faults:
             self._count.clean()
@@ -126,21 +129,21 @@ class GuardedScheduler:
 
 
 class _Reading:
-    """One pass over what a strategy returned: what is good of it, and what was wrong."""
+    """One pass over a strategy's answer: its correct assignments, and the faults in it."""
 
     __slots__ = ("_limit", "_peers", "_rooms", "_view", "accepted", "faults")
 
     def __init__(self, view: SwarmView) -> None:
         self.accepted: list[Assignment] = []
         self.faults: dict[str, str] = {}
-        """Kind → description."""
+        """Kind of fault → description."""
         self._view = view
         self._peers: dict[int, PeerView] = {peer.key: peer for peer in view.peers}
         self._rooms = {peer.key: peer.room for peer in view.peers}
         self._limit = sum(self._rooms.values()) + _SPARE_ASSIGNMENTS
 
     def read(self, assignments: Iterator[object], timer: Callable[[], float], until: float) -> None:
-        """Take assignments until they end, all room is used, or a limit is reached."""
+        """Read assignments until they end, all room is used, or a limit is reached."""
         view = self._view
         accepted = self.accepted
         rooms = self._rooms
@@ -158,11 +161,12 @@ class _Reading:
             if count > self._limit:
                 self.faults["endless"] = f"was cut off after {count - 1} assignments"
                 return
-            # The usual case first; whatever is not of it is looked at closely.
+            # The usual case first; any other item is checked in detail.
             if not isinstance(item, Assignment):
                 self._refuse(item)
                 continue
-            # As they are, and not as they were announced: compiled, True would be the number 1.
+            # Read the fields without their declared types: compiled, True would become the number
+            # 1.
             key, piece, most = cast("tuple[object, object, object]", item)
             if not (
                 type(key) is int
@@ -196,29 +200,29 @@ class _Reading:
     def _refuse(self, item: object) -> None:
         self.faults.setdefault(*self._fault_of(item))
 
-    def _fault_of(self, item: object) -> tuple[str, str]:  # noqa: PLR0911  one a fault
-        """Return (kind, description) of what is wrong with one assignment."""
+    def _fault_of(self, item: object) -> tuple[str, str]:  # noqa: PLR0911  one for each fault
+        """Return (kind, description) of the fault in one assignment."""
         if not isinstance(item, Assignment):
             return "type", f"returned {type(item).__name__} instead of Assignment"
         key, piece, blocks = cast("tuple[object, object, object]", item)
-        # type() is exact on purpose: True is no key.
+        # `type()` instead of `isinstance()`: True is not a key.
         if type(key) is not int or type(piece) is not int:
             return "type", f"returned an Assignment of {key!r:.50} and {piece!r:.50}"
         if blocks is not None and (type(blocks) is not int or blocks < 1):
             return "blocks", f"assigned {blocks!r:.50} blocks of piece {piece}"
         peer = self._peers.get(key)
         if peer is None:
-            return "peer", f"assigned piece {piece} to {key}, which is no peer with room"
+            return "peer", f"assigned piece {piece} to {key}, which is not a peer with room"
         view = self._view
         if not 0 <= piece < view.piece_count:
             return "piece", f"assigned piece {piece} of {view.piece_count} to peer {key}"
         if not view.wanted >> piece & 1:
-            return "unwanted", f"assigned piece {piece}, which has no block to give out"
+            return "unwanted", f"assigned piece {piece}, which has no free block"
         return "lacking", f"assigned piece {piece} to peer {key}, which cannot be asked for it"
 
 
 class _Guarded:
-    """A strategy that is asked by one timed call after the other, and the count of its faults."""
+    """A strategy whose calls are timed, and the count of its faults."""
 
     def __init__(
         self,
@@ -232,19 +236,20 @@ class _Guarded:
 
     @property
     def faults(self) -> int:
-        """Calls that broke the contract so far."""
+        """Number of calls that broke the contract so far."""
         return self._call.count.faults
 
     @property
     def is_replaced(self) -> bool:
-        """Whether the strategy is not asked any more."""
+        """Whether the strategy has too many faults and is not called any more."""
         return self._call.count.replaced
 
 
 class GuardedUploader(_Guarded):
-    """An `Uploader` that cannot do harm: what is wrong falls back to "show all, first come first".
+    """An `Uploader` whose decisions are checked.
 
-    Arguments as for `GuardedScheduler`.
+    A wrong decision is replaced: all pieces are revealed, or requests are served in their order of
+    arrival. Arguments as for `GuardedScheduler`.
     """
 
     def __init__(
@@ -263,7 +268,7 @@ class GuardedUploader(_Guarded):
         self._steers: Callable[[UploadView], bool] | None = steers_of(strategy)
 
     def steers(self, view: UploadView) -> bool:
-        """Whether it may keep anything from anybody now, or suggest anything.
+        """Whether the strategy may now hide a piece from any peer, or suggest any.
 
         If not, `offer` and `suggest` need not be called with this view.
         """
@@ -274,11 +279,11 @@ class GuardedUploader(_Guarded):
 
     @property
     def suggests(self) -> bool:
-        """Whether the strategy makes suggestions."""
+        """Whether the strategy has the method `suggest`."""
         return self._suggest is not None and not self.is_replaced
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
-        """Return the pieces to reveal, a subset of what we have; None for all."""
+        """Return the pieces to reveal to `peer`, a subset of the pieces we have; None for all."""
         if self.is_replaced:
             return None
 
@@ -289,9 +294,9 @@ class GuardedUploader(_Guarded):
         return self._call.run(decide, None, peers=len(view.peers))
 
     def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
-        """Return pieces to suggest to a peer, a subset of what we have and it may know of.
+        """Return pieces to suggest to a peer: pieces that we have and it may know of.
 
-        None: nothing, and nothing later either while we have what we have.
+        None means that there is nothing to suggest before we have new pieces.
         """
         ask = self._suggest
         if ask is None or self.is_replaced:
@@ -307,9 +312,9 @@ class GuardedUploader(_Guarded):
 
     @staticmethod
     def _check(pieces: object, kind: str, did: str, view: UploadView) -> PieceSet:
-        """Return an answer that is a set of pieces that we have, and refuse all others."""
+        """Return an answer of the strategy if it is a set of pieces that we have, else raise."""
         if type(pieces) is not int or pieces < 0:
-            raise _BreachError(kind, f"{did} {pieces!r:.50}, which is no piece set")
+            raise _BreachError(kind, f"{did} {pieces!r:.50}, which is not a piece set")
         if pieces & ~view.have:
             raise _BreachError(kind, f"{did} pieces that we do not have")
         return pieces
@@ -324,9 +329,9 @@ class GuardedUploader(_Guarded):
         def decide() -> Sequence[UploadRequest]:
             ordered = self._strategy.order(view, peer, tuple(requests))
             if not isinstance(ordered, (list, tuple)):
-                raise _BreachError("order", f"returned {type(ordered).__name__} as an order")
+                raise _BreachError("order", f"returned a {type(ordered).__name__}, not a sequence")
             if not _is_permutation(ordered, requests):
-                raise _BreachError("order", "returned other requests than it was given")
+                raise _BreachError("order", "returned other requests than it got")
             return ordered
 
         return self._call.run(decide, requests)
@@ -335,14 +340,15 @@ class GuardedUploader(_Guarded):
 def _is_permutation(ordered: Sequence[object], requests: Sequence[UploadRequest]) -> bool:
     try:
         return sorted(ordered) == sorted(requests)  # type: ignore[type-var]
-    except TypeError:  # among them is something that is no request
+    except TypeError:  # some item is not a request
         return False
 
 
 def steers_of(strategy: Uploader) -> Callable[[UploadView], bool] | None:
-    """Return its `steers`, unless it is inherited by a class that decides otherwise than its base.
+    """Return the strategy's `steers`; None if it has none, or if a subclass decides otherwise.
 
-    Whoever overrides `offer` or `suggest` need not know of `steers`.
+    A subclass that overrides `offer` or `suggest`, but not `steers`, need not know of `steers`: the
+    inherited method would be wrong.
     """
     for each in type(strategy).__mro__:
         if "steers" in vars(each):
@@ -354,7 +360,7 @@ def steers_of(strategy: Uploader) -> Callable[[UploadView], bool] | None:
 
 
 class GuardedChoker(_Guarded):
-    """A `Choker` that cannot do harm; `fallback` makes what decides when it cannot.
+    """A `Choker` whose decisions are checked; `fallback` makes the one that decides after a fault.
 
     Arguments as for `GuardedScheduler`.
     """
@@ -374,7 +380,7 @@ class GuardedChoker(_Guarded):
         self._substitute: Choker | None = None
 
     def unchoke(self, view: ChokeView, rng: random.Random) -> list[int]:
-        """Return keys of peers to have unchoked: each known, none twice, at most `view.slots`."""
+        """Return the keys to have unchoked: connected peers, none twice, at most `view.slots`."""
         chosen = None
         if not self.is_replaced:
             chosen = self._call.run(lambda: self._ask(view, rng), None, peers=len(view.peers))
@@ -390,7 +396,7 @@ class GuardedChoker(_Guarded):
         answer: Iterable[object] = self._strategy.unchoke(view, rng)
         for key in answer:
             if type(key) is not int or key not in known:
-                raise _BreachError("peer", f"unchoked {key!r:.50}, which is no connected peer")
+                raise _BreachError("peer", f"unchoked {key!r:.50}, which is not a connected peer")
             if key in chosen or len(chosen) == view.slots:
                 raise _BreachError("slots", f"unchoked more than {view.slots} peers, or one twice")
             chosen[key] = None
@@ -398,11 +404,11 @@ class GuardedChoker(_Guarded):
 
 
 class _BreachError(Exception):
-    """A strategy returned what its contract forbids; `args` are kind and description."""
+    """A strategy's answer broke its contract; `args` are the kind and the description."""
 
 
 class _TimedCall:
-    """Around a strategy's function: exception or overrun is a fault, and costs only this call."""
+    """A call of a strategy: an exception, an overrun or a breach is a fault of this call only."""
 
     __slots__ = ("budget", "count", "timer")
 
@@ -412,9 +418,9 @@ class _TimedCall:
         self.budget = budget
 
     def run(self, function: Callable[[], T], otherwise: T, *, peers: int = 0) -> T:
-        """Return what `function` returns, or `otherwise` if it is at fault.
+        """Return the result of `function`, or `otherwise` if it is at fault.
 
-        It may take the longer the more `peers` it looks at: strangers decide how many there are.
+        The time limit grows with `peers`, the number of peers it looks at, which strangers decide.
         """
         start = self.timer()
         try:
@@ -431,7 +437,7 @@ class _TimedCall:
         return result
 
     def fail(self, error: Exception) -> None:
-        """Count a call that raised, or broke its contract."""
+        """Count a call that raised an exception or broke its contract."""
         if isinstance(error, _BreachError):
             self.count.fault(*error.args)
         else:

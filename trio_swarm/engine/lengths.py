@@ -1,8 +1,8 @@
-"""All arithmetic on pieces and blocks: how many there are and how long each is.
+"""All arithmetic of pieces and blocks: how many there are, and the length of each.
 
-A *piece* is what the metainfo hashes; a *block* is the unit of request, 16 KiB, counted from the
-start of its piece, so the last block of a piece may be short (BEP 3, "request"). The blocks of one
-piece as a set are an int with bit i for block i, like a `PieceSet`.
+A *piece* is the unit that the metainfo hashes. A *block* is the unit of a request: 16 KiB, counted
+from the start of its piece, so the last block of a piece can be shorter (BEP 3, "request"). A set
+of blocks of one piece is an int: bit i is set for block i, as in a `PieceSet`.
 """
 
 from typing import Final, NamedTuple
@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 from trio_swarm.compiler_hints import mypyc_attr
 
 BLOCK_LENGTH: Final = 16384
-"""Bytes of a block; what every client accepts as a request (BEP 3, "request")."""
+"""Bytes of a block: the request length that every client accepts (BEP 3, "request")."""
 
 BLOCK_SHIFT: Final = 14
-"""log2 of `BLOCK_LENGTH`: shifting beats dividing where it is done for each block."""
+"""log2 of `BLOCK_LENGTH`: for work done on each block, a shift is faster than a division."""
 
 BlockSet = int
-"""Bit i = block i of one piece; never negative."""
+"""A set of blocks of one piece: bit i stands for block i; never negative."""
 
 
 class BlockRun(NamedTuple):
@@ -29,10 +29,10 @@ class BlockRun(NamedTuple):
 
 @mypyc_attr(acyclic=True)
 class Lengths:
-    """The sizes of one torrent: `length` bytes cut into pieces of `piece_length` bytes.
+    """The sizes of one torrent: `length` bytes in pieces of `piece_length` bytes.
 
-    The last piece holds what is left: it is never empty, and is a full one if `length` is an exact
-    multiple. A torrent of no bytes has no pieces.
+    The last piece holds the rest. It is never empty, and is a full piece if `length` is an exact
+    multiple of `piece_length`. A torrent of 0 bytes has no pieces.
     """
 
     __slots__ = ("_last_size", "blocks_per_piece", "length", "piece_count", "piece_length")
@@ -50,25 +50,25 @@ class Lengths:
         return f"Lengths(length={self.length}, piece_length={self.piece_length})"
 
     def piece_size(self, piece: int) -> int:
-        """Return the bytes of `piece`."""
+        """Return the length of `piece` in bytes; raises IndexError if there is no such piece."""
         if not 0 <= piece < self.piece_count:
             raise IndexError(f"no piece {piece} among {self.piece_count}")
         return self._last_size if piece == self.piece_count - 1 else self.piece_length
 
     def block_count(self, piece: int) -> int:
-        """Return how many blocks `piece` has, at least 1."""
+        """Return the number of blocks of `piece`, at least 1."""
         return (self.piece_size(piece) + BLOCK_LENGTH - 1) >> BLOCK_SHIFT
 
     def block_size(self, piece: int, block: int) -> int:
-        """Return the bytes of one block."""
+        """Return the length of `block` of `piece` in bytes."""
         return min(BLOCK_LENGTH, self.piece_size(piece) - (block << BLOCK_SHIFT))
 
     def all_blocks(self, piece: int) -> BlockSet:
-        """Return the set of every block of `piece`."""
+        """Return the set of all blocks of `piece`."""
         return (1 << self.block_count(piece)) - 1
 
     def size_of(self, piece: int, blocks: BlockSet) -> int:
-        """Return the bytes of some blocks of `piece`."""
+        """Return the length of some blocks of `piece` together, in bytes."""
         size = blocks.bit_count() << BLOCK_SHIFT
         last = self.block_count(piece) - 1
         if blocks >> last & 1:
@@ -76,7 +76,7 @@ class Lengths:
         return size
 
     def blocks_between(self, piece: int, begin: int, length: int) -> BlockSet:
-        """Return the blocks that bytes `begin` … `begin + length` are; 0 if not whole blocks."""
+        """Return the blocks at bytes `begin` … `begin + length`; 0 if they are not whole blocks."""
         if begin & (BLOCK_LENGTH - 1) or begin < 0 or length <= 0:
             return 0
         if not 0 <= piece < self.piece_count:
@@ -90,12 +90,12 @@ class Lengths:
         return ((1 << count) - 1) << first
 
     def runs(self, piece: int, blocks: BlockSet) -> list[BlockRun]:
-        """Return the runs of adjacent blocks that make up `blocks`, lowest first."""
+        """Return `blocks` as runs of adjacent blocks, lowest first."""
         size = self.piece_size(piece)
         runs = []
         while blocks:
             lowest = blocks & -blocks
-            # Adding the lowest carries through its run and sets the bit above it.
+            # Adding the lowest bit clears its run and sets the bit above it.
             rest = blocks & (blocks + lowest)
             begin = lowest.bit_length() - 1 << BLOCK_SHIFT
             length = (blocks ^ rest).bit_count() << BLOCK_SHIFT
@@ -105,13 +105,13 @@ class Lengths:
 
 
 def _run_length(blocks: BlockSet) -> int:
-    """Return how many ones `blocks`, which is odd, ends in."""
-    # Adding one carries through the run and sets the bit above it.
+    """Return the number of adjacent ones at the low end of `blocks`, which is odd."""
+    # Adding one clears the run and sets the bit above it.
     return (~blocks & (blocks + 1)).bit_length() - 1
 
 
 def lowest_blocks(blocks: BlockSet, count: int) -> BlockSet:
-    """Return the `count` lowest blocks of the set, or all if it has no more."""
+    """Return the `count` lowest blocks of a set, or the whole set if it has fewer."""
     run = ((1 << count) - 1) * (blocks & -blocks) if count > 0 else 0
     if blocks & run == run:
         return run
@@ -127,6 +127,6 @@ def lowest_blocks(blocks: BlockSet, count: int) -> BlockSet:
 
 
 def highest_blocks(blocks: BlockSet, count: int) -> BlockSet:
-    """Return the `count` highest blocks of the set, or all if it has no more."""
+    """Return the `count` highest blocks of a set, or the whole set if it has fewer."""
     spare = blocks.bit_count() - count
     return blocks & ~lowest_blocks(blocks, spare) if spare > 0 else blocks

@@ -1,4 +1,4 @@
-"""How fast bytes flow: an estimate that is right when steady and quick when it changes."""
+"""An estimate of a transfer rate: accurate at a steady rate, quick to follow a change."""
 
 import math
 from typing import Final
@@ -6,30 +6,32 @@ from typing import Final
 from trio_swarm.compiler_hints import mypyc_attr
 
 _BUCKET: Final = 0.25
-"""Seconds of the window's unit; also the least time a rate is computed over."""
+"""Seconds of one bucket of the window; also the least time that a rate is computed over."""
 
 _BUCKETS: Final = 8
-"""2 s of buckets: long enough to smooth bursts, short enough to follow a link that changes."""
+"""Buckets in the window, 2 s: long enough to smooth bursts, short enough to follow a link that
+changes."""
 
 _TRICKLE: Final = 65536
-"""Bytes: with fewer than these in the window, single blocks would make the rate jump."""
+"""Bytes in the window below which single blocks would make the rate jump: a trickle."""
 
 _TRICKLE_SPAN: Final = 20.0
-"""Seconds over which a trickle is averaged, exponentially."""
+"""Seconds over which the rate of a trickle is averaged, exponentially."""
 
 
 _WIDTH: Final = 42
 _DIGIT: Final = (1 << _WIDTH) - 1
 _WINDOW: Final = (1 << _WIDTH * (_BUCKETS - 1)) - 1
-"""Finished buckets are the digits of one int, the latest lowest: a swarm has two estimates for each
-connection, and lists would be most of its memory. 4 TB do not come in two seconds."""
+"""Mask of the finished buckets, which are the digits of one int, the latest lowest. A swarm has two
+estimates for each connection, and lists would take most of its memory. A digit does not overflow:
+no link transfers 4 TB in two seconds."""
 
 
 @mypyc_attr(acyclic=True)
 class RateEstimate:
-    """Bytes/s over the last two seconds; of a trickle, over the last twenty or so.
+    """Bytes/s over the last two seconds; for a trickle, over about the last twenty.
 
-    `now` is in seconds on a monotonic clock; a step back counts as no time passing.
+    `now` is in seconds on a monotonic clock; if it goes back, no time has passed.
     """
 
     __slots__ = (
@@ -51,9 +53,9 @@ class RateEstimate:
         self._index = 0  # number of the current bucket, counted from time 0
         self._current = 0  # bytes in the current bucket
         self._finished = 0  # bytes of the buckets before the current one; see _WIDTH
-        self._sum = 0  # of those
-        self._last = 0.0  # when bytes came last
-        self._last_bytes = 0  # and how many
+        self._sum = 0  # sum of `_finished`
+        self._last = 0.0  # time of the latest bytes
+        self._last_bytes = 0  # number of the latest bytes
         self._long = 0.0  # exponential average up to the current bucket, bytes/s
 
     def add(self, nbytes: int, now: float) -> None:
@@ -88,7 +90,7 @@ class RateEstimate:
         average = self._long * math.exp(-into_bucket / _TRICKLE_SPAN)
         average += self._current / _TRICKLE_SPAN
         average /= 1.0 - math.exp(-age / _TRICKLE_SPAN)
-        # Silence is evidence too: a source that stops must not keep its average for long.
+        # A pause counts, too: a source that stops must not keep its average for long.
         silence = now - self._last
         return min(average, self._last_bytes / silence) if silence > _BUCKET else average
 
@@ -105,9 +107,9 @@ class RateEstimate:
         if passed >= _BUCKETS:
             self._finished = self._sum = 0
         else:
-            # The current one is finished, and after it some in which nothing came.
+            # The current bucket is finished, and so are any empty buckets after it.
             finished = (self._finished << _WIDTH | self._current) << _WIDTH * (passed - 1) & _WINDOW
             self._finished = finished
-            self._sum = finished % _DIGIT  # as casting out nines: the sum of the digits
+            self._sum = finished % _DIGIT  # the sum of the digits, by casting out nines
         self._index = index
         self._current = 0

@@ -1,35 +1,36 @@
-"""A rate limit as a debt: take first, wait afterwards."""
+"""A rate limit as a debt: a user first takes bytes, and then waits."""
 
 from typing import Final
 
 BURST_SECONDS: Final = 0.05
-"""Of its rate: may go at once after a pause. So ten seconds hold no more than 0.5 % extra."""
+"""Seconds of the rate that may be used at once after a pause. So ten seconds hold at most 0.5 %
+more than the rate."""
 
 
 class TokenBucket:
-    """Lets `rate` bytes/s through in the long run; None lets everything through.
+    """Limits a flow to `rate` bytes/s in the long run; None means no limit.
 
-    A user takes what it is about to move (or has just moved) and then waits as long as it is told.
-    Debts queue up, so several users of one bucket are served in the order in which they took, each
-    in proportion to what it takes at a time. `burst` bytes may go at once after a pause; the
-    default is `BURST_SECONDS` of it.
+    A user takes the bytes that it is about to move (or has just moved), and then waits for the
+    returned time. Debts queue up: several users of one bucket are served in the order in which they
+    took, each in proportion to what it takes. After a pause `burst` bytes may be taken at once; the
+    default is `BURST_SECONDS` of the rate.
     """
 
     __slots__ = ("_burst", "_paid_at", "_rate")
 
     def __init__(self, rate: float | None, burst: float | None = None) -> None:
-        self._paid_at = float("-inf")  # when all that was taken will have been paid for
+        self._paid_at = float("-inf")  # when all bytes taken are paid for
         self._rate: float | None = None
         self._burst = 0.0
         self.set_rate(rate, burst)
 
     @property
     def rate(self) -> float | None:
-        """Bytes/s, or None for no limit."""
+        """The limit in bytes/s, or None for no limit."""
         return self._rate
 
     def set_rate(self, rate: float | None, burst: float | None = None) -> None:
-        """Change the limit for what is taken from now on."""
+        """Change the limit for bytes that are taken from now on."""
         if rate is not None and rate <= 0:
             raise ValueError(f"a rate must be positive, not {rate}")
         self._rate = rate
@@ -45,7 +46,7 @@ class TokenBucket:
         return max(0.0, paid_at - now)
 
     def wait(self, now: float) -> float:
-        """Return the seconds until what was taken is paid for, taking nothing."""
+        """Return the seconds until all bytes taken are paid for, without taking any."""
         if self._rate is None:
             return 0.0
         return max(0.0, self._paid_at - now)

@@ -1,1 +1,34 @@
-"""Connections to peers and the torrent they share, on Trio."""
+"""Connections to peers and the torrent they share, on Trio.
+
+Reading order: `torrent` (one torrent's way from metadata to seeding, and its tasks), `peer_set`
+(the one boundary where a peer's failure ends), `connection` (one peer: a task that reads, a task
+that writes), `saying` and `hearing` (what is told and heard), `download` (blocks in, requests out,
+pieces to the disk) with `piece_buffers` and `disk` (memory and threads for them), `upload`
+(unchoking and revealing), `metadata` (BEP 9), `trackers` (what they are told), `keeping` (files
+that others change), `standstill` (what a download waits for), `torrent_progress`, `recording`,
+`strategies` (made from the settings, in their guard). `context` and `places` are what the torrents
+of a node share, `wakeup` and `blocking` two small tools, `transport` the streams.
+
+The tasks, and the states of a torrent::
+
+    open_node
+    ├─ disk threads                      end when their queue is empty
+    ├─ accept peers                      one task per incoming handshake
+    └─ torrent NAME                      metadata → checking → downloading → finishing → seeding
+       ├─ peers of NAME                  dial, keep house
+       │  └─ peer ADDRESS                reads; its nursery has one task that writes
+       ├─ announce, watch the name       trackers
+       ├─ choke, reveal                  uploads
+       ├─ keep, watch peers, record
+       └─ (its own task)                 plans while downloading
+
+Who ends whom:
+
+- A peer ends by its own fault or stream (an exception of the list in the boundary), or by
+  `PeerConnection.close(reason)`: banned, silent, useless, its place given to another, its file
+  gone.
+- A torrent ends by `Torrent.remove()`, or fails by an error of its files or metadata. Its nursery
+  is cancelled; then it announces `stopped` and closes its files, shielded, within STOP_DEADLINE.
+- A node ends when `open_node` is left: all torrents end side by side, then the disk threads.
+- A bug in any task ends everything, and comes out of `open_node`.
+"""

@@ -1,4 +1,4 @@
-"""Blocking work in a thread that can be told to stop."""
+"""Blocking work in a thread that can be stopped."""
 
 import threading
 from collections.abc import Callable
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 async def run_stoppable(work: Callable[[Callable[[], bool]], T]) -> T:
-    """Run `work(should_stop)` in a thread; when cancelled, `should_stop` turns true.
+    """Run `work(should_stop)` in a thread; `should_stop()` is true once the caller is cancelled.
 
-    `work` may raise HashingStopped then; it is waited for, so nothing of it is left behind. What
-    else it raises comes out as it is.
+    Cancellation waits for `work` to end, so no thread is left behind; `work` may then raise
+    HashingStopped. Any other exception of `work` is raised unchanged.
     """
     stop = threading.Event()
     result: list[T] = []
@@ -32,10 +32,10 @@ async def run_stoppable(work: Callable[[Callable[[], bool]], T]) -> T:
         try:
             result.append(await trio.to_thread.run_sync(work, stop.is_set))
         except HashingStopped:
-            await trio.lowlevel.checkpoint()  # Raises Cancelled: that is why it stopped.
+            await trio.lowlevel.checkpoint()  # raises Cancelled, for which the work stopped
             raise
         except Exception as raised:  # noqa: BLE001 - raised again below
-            # The nursery would wrap it in a group, and the caller's `except` would miss it.
+            # The nursery would wrap it in a group, which the caller's `except` would miss.
             error = raised
         nursery.cancel_scope.cancel()
     if error is not None:

@@ -46,7 +46,6 @@ class PeerExchange(Exchange):
             rng=rng,
             slots=slots,
             own_number=own_number,
-            choke_pause=0.0,
             sent=sent,
         )
 

@@ -16,21 +16,21 @@ IPV6_SIZE = 18
 """Bytes of a packed IPv6 address: 16 of address, 2 of port (BEP 7)."""
 
 MAX_HOST_LENGTH = 253
-"""Characters of a host name in the DNS."""
+"""Most characters of a host name in the DNS."""
 
 _IPV4 = struct.Struct("!BBBBH")
 _IPV6 = struct.Struct("!16sH")
 _MAPPED = bytes(10) + b"\xff\xff"
-# International names are the resolver's to encode; what could be part of a URL or option is not.
+# The resolver encodes international names; characters of a URL or an option are refused.
 _HOST = re.compile(r"[^\s\x00-\x20\x7f-\x9f\ud800-\udfff/\\@#?%:\[\]\"'<>,;]+")
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
 
 
 def unpack_addresses(data: bytes | memoryview, *, ipv6: bool) -> list[Address]:
-    """Return the addresses packed in `data`; RemoteProtocolError if it is cut in the middle of one.
+    """Return the addresses packed in `data`; RemoteProtocolError if the last one is cut.
 
-    An IPv4 address inside an IPv6 one (`::ffff:…`) comes out as IPv4, so that it counts as the same
-    peer. Nothing else is judged: port 0 and multicast come out too.
+    An IPv4 address inside an IPv6 one (`::ffff:…`) is returned as IPv4, so that it counts as the
+    same peer. Nothing else is checked: port 0 and multicast addresses are returned, too.
     """
     size = IPV6_SIZE if ipv6 else IPV4_SIZE
     if len(data) % size:
@@ -47,10 +47,11 @@ def unpack_addresses(data: bytes | memoryview, *, ipv6: bool) -> list[Address]:
 
 
 def parse_host_port(text: str, *, default_port: int | None = None) -> Address:
-    """Return what a person wrote as `1.2.3.4:80`, `[::1]:80`, `host:80` or `:80` (host "").
+    """Return the address in a person's text: `1.2.3.4:80`, `[::1]:80`, `host:80` or `:80`.
 
-    Without a port, `default_port` is used if there is one; then `::1` needs no brackets. IPv6
-    addresses come out in their canonical form. Raises ConfigError saying what is wrong.
+    The host of `:80` is "". Without a port in the text, `default_port` is used if there is one;
+    then `::1` needs no brackets. IPv6 addresses are returned in canonical form. Raises ConfigError
+    with the reason.
     """
     text = text.strip()
     shown = text if len(text) <= 100 else f"{text[:100]}..."
@@ -79,13 +80,13 @@ def parse_host_port(text: str, *, default_port: int | None = None) -> Address:
 
 
 def host_fault(host: str) -> str | None:
-    """Return why `host` can be no address and no name of a host, None if it can.
+    """Return why `host` cannot be an address or a host name; None if it can.
 
-    Resolvers raise errors of many kinds for the rest: empty labels, labels above 63 characters,
-    what IDNA cannot encode, NULs.
+    For other hosts, resolvers raise errors of many kinds: empty labels, labels above 63 characters,
+    names that IDNA cannot encode, NULs.
     """
     shown = repr(host if len(host) <= 100 else f"{host[:100]}...")
-    # A zone follows an IPv6 address.
+    # An IPv6 address may end in a zone.
     name = host.partition("%")[0] if ":" in host else host
     if ":" in name:
         try:
@@ -93,7 +94,7 @@ def host_fault(host: str) -> str | None:
         except ValueError:
             return f"not an IPv6 address: {shown}"
         return None
-    # The C library takes "*" for every address of this machine.
+    # The C library takes "*" for all addresses of this machine.
     if len(name) > MAX_HOST_LENGTH + 1 or not _HOST.fullmatch(name) or name == "*":
         return f"not a host name: {shown}"
     try:
@@ -107,7 +108,7 @@ def host_fault(host: str) -> str | None:
 
 
 def format_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Return `host:port`, an IPv6 host in brackets; takes what the socket module gives, too."""
+    """Return `host:port`, with an IPv6 host in brackets; also for addresses of `socket`."""
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -1,9 +1,11 @@
-"""Bencode, both ways (BEP 3, "bencoding"); exact about what it reads, for info-hashes' sake.
+"""Bencode, decoding and encoding (BEP 3, "bencoding"); keeps exact bytes, for info-hashes.
 
-Reading is strict but for one thing: keys of a dictionary may be out of order, because real torrents
-have them so. `decode_leniently` also reads the other faults of real torrents, as libtorrent does.
-Nothing is ever read and written back to get a hash: the exact bytes are cut out.
-The size of the input is the caller's to limit; the limits here are on what bytes can blow up into.
+Decoding is strict except for the order of a dictionary's keys, which real torrents do not always
+keep. `decode_leniently` also accepts other faults of real torrents, as libtorrent does. No value is
+ever decoded and encoded again to compute a hash: the exact bytes are cut out.
+
+The caller limits the size of the input. The limits here are on the memory and time that few bytes
+can take.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,20 +27,21 @@ Encodable: TypeAlias = (
 )
 
 MAX_DEPTH = 100
-"""Lists and dictionaries inside each other, as libtorrent allows; metainfo needs 5 or so."""
+"""Most levels of nested lists and dictionaries, as in libtorrent; metainfo needs about 5."""
 MAX_CONTAINERS = 1_000_000
-"""Lists and dictionaries in all: an empty one is 2 bytes of input and 80 of memory."""
+"""Most lists and dictionaries in all: an empty one is 2 bytes of input and 80 bytes of memory."""
 MAX_INTEGER_LENGTH = 20
-"""Characters of an integer, sign included: every 64-bit value, and no quadratic conversions."""
+"""Most characters of an integer, with its sign: enough for every 64-bit value, and no conversion
+takes quadratic time."""
 MAX_LENGTH_DIGITS = 10
-"""Digits of a string's length: 10 GB, more than any input."""
+"""Most digits of a string's length: 10 GB, more than any input."""
 
 _TOO_LARGE = 10**20
-"""First integer that libtorrent 2.1.1 does not read, of either sign."""
+"""The smallest absolute value of an integer that libtorrent 2.1.1 does not read."""
 MAX_LENIENT_DIGITS = 40
-"""Characters of an integer or a string's length when zeros in front of it are allowed."""
+"""Most characters of an integer or a string's length if leading zeros are allowed."""
 MAX_REPEATS = 1000
-"""Keys given twice with different values: each is noted, and no honest tool writes many."""
+"""Most keys given twice with different values: each is stored, and no honest tool writes many."""
 
 _ZERO, _NINE, _INTEGER, _LIST, _DICTIONARY, _END = b"09ilde"
 
@@ -46,8 +49,8 @@ _ZERO, _NINE, _INTEGER, _LIST, _DICTIONARY, _END = b"09ilde"
 def encode(value: Encodable) -> bytes:
     """Return `value` as canonical bencode: dictionary keys sorted as raw bytes, text as UTF-8.
 
-    Raises BencodeError for what `decode` would not read back (another type, text that is not
-    encodable, two keys with the same bytes, an integer or nesting beyond the limits).
+    Raises BencodeError for a value that `decode` would not read back: another type, text that
+    cannot be encoded, two keys with the same bytes, an integer or nesting beyond the limits.
     """
     parts: list[bytes] = []
     _encode_into(parts, value, 0)
@@ -55,7 +58,7 @@ def encode(value: Encodable) -> bytes:
 
 
 def _encode_into(parts: list[bytes], value: object, depth: int) -> None:
-    """Append the pieces of `value`, `depth` containers deep, to `parts`."""
+    """Append the encoded parts of `value`, at nesting level `depth`, to `parts`."""
     if isinstance(value, bytes | str):
         data = _as_bytes(value)
         parts.append(b"%d:%b" % (len(data), data))
@@ -97,7 +100,7 @@ def _as_bytes(text: object) -> bytes:
 
 
 def shown_value(value: Value | None) -> str:
-    """Return what a stranger put in a place, for a message: short, whatever it is."""
+    """Return a stranger's value as a short text for a message."""
     if isinstance(value, bytes):
         return repr(shown(value))
     if isinstance(value, int):
@@ -106,7 +109,10 @@ def shown_value(value: Value | None) -> str:
 
 
 class Repeat(NamedTuple):
-    """A key that a dictionary, `depth` deep (1: outermost), gives another value at `offset`."""
+    """A key given again with another value.
+
+    `offset` is its place; `depth` is the level of its dictionary (1: outermost).
+    """
 
     key: bytes
     depth: int
@@ -114,10 +120,11 @@ class Repeat(NamedTuple):
 
 
 class Reading(Struct):
-    """What `decode_leniently` found: the value, where it ends, and what is doubtful about it.
+    """The result of `decode_leniently`: the value, where it ends, and its doubtful parts.
 
-    `spans` is where each value of an outermost dictionary is, `repeats` the keys given again with
-    another value: the first one counts, as in libtorrent 2.1.1; other programs take the last.
+    `spans` tells where each value of an outermost dictionary is. `repeats` are the keys given again
+    with another value: the first value counts, as in libtorrent 2.1.1, but other programs take the
+    last.
     """
 
     value: Value = 0
@@ -127,7 +134,7 @@ class Reading(Struct):
 
 
 def decode(data: bytes) -> Value:
-    """Return the one value that `data` consists of; raise BencodeError for anything else."""
+    """Return the one value that `data` consists of; raises BencodeError for anything else."""
     value, end = decode_prefix(data)
     if end != len(data):
         raise BencodeError(f"{len(data) - end} bytes after the end of the value, at {end}")
@@ -135,9 +142,9 @@ def decode(data: bytes) -> Value:
 
 
 def decode_prefix(data: bytes) -> tuple[Value, int]:
-    """Return the value at the start of `data` and the offset where it ends.
+    """Return the value at the start of `data`, and the offset where it ends.
 
-    For messages that put raw bytes behind a dictionary (BEP 9, "data"). Raises BencodeError.
+    For messages with raw bytes after a dictionary (BEP 9, "data"). Raises BencodeError.
     """
     return _decode_at(data, None, None)
 
@@ -145,8 +152,8 @@ def decode_prefix(data: bytes) -> tuple[Value, int]:
 def decode_leniently(data: bytes) -> Reading:
     """Return the value at the start of `data`, read as libtorrent 2.1.1 reads a torrent.
 
-    Allowed are bytes after the value, zeros in front of an integer or a string's length, `-0`, and
-    a key twice in a dictionary. Raises BencodeError for everything else.
+    Allowed are bytes after the value, leading zeros of an integer or a string's length, `-0`, and a
+    key given twice in a dictionary. Raises BencodeError for all other faults.
     """
     reading = Reading()
     reading.value, reading.end = _decode_at(data, reading.spans, reading.repeats)
@@ -156,10 +163,11 @@ def decode_leniently(data: bytes) -> Reading:
 def _decode_at(  # noqa: PLR0912, PLR0915 - one flat loop takes half the time of calls per value
     data: bytes, spans: dict[bytes, slice] | None, repeats: list[Repeat] | None
 ) -> tuple[Value, int]:
-    """Decode the value at the start of `data`; return it and the offset where it ends.
+    """Return the value at the start of `data`, and the offset where it ends.
 
-    Iterative, so nesting costs no stack. `spans`, if given, is filled with the place of each value
-    of an outermost dictionary. `repeats`, if given, makes it lenient and takes keys given again.
+    It does not recurse, so nesting takes no stack. `spans`, if given, is filled with the place of
+    each value of an outermost dictionary. `repeats`, if given, makes the decoding lenient, and gets
+    the keys given again.
     """
     size = len(data)
     lenient = repeats is not None

@@ -1,4 +1,4 @@
-"""Peer ids: making ours, and telling which client a stranger's belongs to (BEP 20)."""
+"""Peer ids: making our own, and finding the name of the client in a stranger's (BEP 20)."""
 
 import random
 import string
@@ -7,12 +7,12 @@ from trio_swarm.identities import PeerId
 from trio_swarm.protocol.wire.messages import PEER_ID_LENGTH
 
 PEER_ID_PREFIX = b"-tS0100-"
-"""Client letters not in BEP 20's list, and four digits of version."""
+"""Client letters that are not in BEP 20's list, and four digits of the version."""
 
 _RANDOM_CHARACTERS = (string.ascii_letters + string.digits).encode()
 
 MAX_CLIENT_NAME = 64
-"""Characters of a stranger's client name shown to a person."""
+"""Most characters of a stranger's client name in a message."""
 
 _DASHED_CLIENTS = {
     b"AG": "Ares",
@@ -45,7 +45,7 @@ _DASHED_CLIENTS = {
     b"rQ": "rqbit",
     b"tS": "trio-swarm",
 }
-"""`-XXvvvv-` clients that may be met today."""
+"""Clients in use that write `-XXvvvv-`."""
 
 _DOTTED_CLIENTS = {b"A2-": "aria2", b"M": "BitTorrent", b"Q": "Queen Bee"}
 """Clients that write the version as numbers between dashes, e.g. `A2-1-36-0-`."""
@@ -54,7 +54,7 @@ _VERSION_DIGITS = string.digits + string.ascii_uppercase
 
 
 def is_our_client(peer_id: bytes) -> bool:
-    """Whether a peer id says that it is trio-swarm's, of any version."""
+    """Whether a peer id names trio-swarm, of any version."""
     return peer_id[:3] == PEER_ID_PREFIX[:3]
 
 
@@ -75,7 +75,7 @@ def make_peer_id(rng: random.Random) -> PeerId:
 
 
 def client_name(peer_id: bytes) -> str:
-    """Return client and version that any bytes seem to stand for, fit to print; never raises.
+    """Return the client and version that a peer id names, printable; never raises.
 
     `-LT20B0-…` is "libtorrent 2.0.11". An unknown client is shown by the readable start of its id.
     """
@@ -95,12 +95,12 @@ def client_name(peer_id: bytes) -> str:
 
 
 def printable(text: str, limit: int = MAX_CLIENT_NAME) -> str:
-    """Return a stranger's text without what could move a cursor or fill a screen."""
+    """Return a stranger's text without characters that move the cursor, and shortened."""
     return "".join(c if c.isprintable() else "." for c in text[:limit]).strip()
 
 
 def _letter_version(letters: bytes) -> str:
-    """Read `4650` as 4.6.5 and `20B0` as 2.0.11; a fourth letter that is no digit is a build."""
+    """Read `4650` as 4.6.5 and `20B0` as 2.0.11; a fourth letter that is not a digit is a build."""
     numbers = [_VERSION_DIGITS.find(chr(byte)) for byte in letters]
     if min(numbers[:3]) < 0:
         return ""

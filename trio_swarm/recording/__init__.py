@@ -1,8 +1,9 @@
 """Recordings of downloads: what happened, in a file, and read again.
 
 Pure: it is told what happens and when, and turns that into bytes and back; others read and write
-the file. `events` has what is told, `format` how it is written, `reading` gets it back, `recorder`
-watches a download.
+the file. Reading order: `records` (what is told), `format` (how it is written), `reader` and
+`checking` (how it is read again, from a file that may hold anything), `recorder` (watches a
+download), `story` (what a recording tells).
 """
 
 from trio_swarm.errors import RecordingError

@@ -1,4 +1,4 @@
-"""Whether events tell of what can be: files come from anywhere, and readers rely on them."""
+"""Whether a sequence of events is possible: files come from anywhere, and readers rely on it."""
 
 from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ from trio_swarm.recording.records import (
 
 
 class Checker:
-    """Looks at events one after the other, as they were recorded."""
+    """Checks events one after the other, in the order of the recording."""
 
     def __init__(self, lengths: Lengths) -> None:
         self._lengths = lengths
@@ -36,7 +36,7 @@ class Checker:
         self._is_begun = False
 
     def fault(self, event: Record) -> str | None:
-        """Return what is wrong with the next event, or None."""
+        """Return the reason why the next event is impossible; None if it is possible."""
         if event.at < self._at:
             return "is earlier than the one before"
         self._at = event.at
@@ -53,7 +53,7 @@ class Checker:
             return f"is of peer {peer}, which never joined"
         return self._fault_of_pieces(event)
 
-    def _fault_of_pieces(self, event: Record) -> str | None:  # noqa: PLR0911  one a kind of event
+    def _fault_of_pieces(self, event: Record) -> str | None:  # noqa: PLR0911  one for each kind of event
         match event:
             case Arrived() | Rejected() | Withdrawn():
                 return self._fault_of_run(event.piece, event.begin, event.length)
@@ -72,7 +72,7 @@ class Checker:
             case Began():
                 return self._fault_of_set(event.have)
             case _:
-                return None  # of no piece, or `Unasked`, which may be of any
+                return None  # without a piece, or `Unasked`, which may name any
 
     def _fault_of_decision(self, event: Decided) -> str | None:
         for candidate in event.peers:
@@ -114,7 +114,7 @@ class Checker:
         return fault
 
     def _fault_of_bytes(self, event: Sent) -> str | None:
-        # A stranger may ask for any part of a piece.
+        # A stranger may request any part of a piece.
         fault = self._fault_of_piece(event.piece)
         if fault is None and event.begin + event.length > self._lengths.piece_size(event.piece):
             return f"is of bytes beyond the end of piece {event.piece}"

@@ -1,4 +1,4 @@
-"""The file of a recording: how events become bytes, and what precedes them.
+"""The file of a recording: how events become bytes, and the lines before them.
 
 | part | bytes | |
 |---|---|---|
@@ -8,17 +8,17 @@
 
 A frame is the length of its body (4 bytes, big-endian), the CRC-32 of its body (4 bytes), and its
 body: a MessagePack array of events (see `trio_swarm.recording.records`), compressed by zlib. Each
-frame stands for itself, so what was written before the program was killed can be read; what
-follows a frame that is torn or has another checksum is not believed.
+frame can be read without the others, so everything written before the program was killed can be
+read. Frames after one that is torn or has a wrong checksum are not read.
 
-Another version means that a reader of this one would get it wrong. New events and new fields at
-the end of one are no other version as long as old readers may ignore them; only fields are added
-without a new number.
+The version changes when a reader of the old version would misread the new one. New events, and new
+fields at the end of an event, do not change it as long as old readers can ignore them. Without a
+new version, fields are only added.
 
-Several peers of one swarm may each make a recording: those have the info-hash in common, and the
-seed if the swarm is simulated. They tell that they met each other by their peer ids
-(`Header.peer_id`, `Named.peer_id`), since who dials has another port each time, and when by the
-clocks of their machines (`Began.clock`): what two of them tell is as far apart as their clocks are.
+Several peers of one swarm can each make a recording. All have the same info-hash, and the same seed
+if the swarm is simulated. Peer ids show which peers met (`Header.peer_id`, `Named.peer_id`),
+because a peer that dials has another port each time. The machines' clocks give the times
+(`Began.clock`): times in two recordings differ by as much as the two clocks.
 """
 
 import zlib
@@ -33,43 +33,45 @@ from trio_swarm.recording.records import Count, Record
 VERSION = 1
 
 MAGIC = b"trio-swarm recording "
-"""What every version begins with, its number following."""
+"""The first bytes of every version; the version number follows."""
 
 MAX_HEADER = 1 << 16
-"""Bytes of the header's line: names and options of strategies are far shorter."""
+"""Most bytes of the header's line: names and options of strategies are far shorter."""
 
 MAX_DEPTH = 32
-"""Lists in lists in an option of a strategy: whoever prints or compares one goes as deep as it is,
-and the interpreter ends at a thousand."""
+"""Most levels of nested lists in an option of a strategy. Printing or comparing a list recurses as
+deep as the list, and the interpreter stops at a thousand levels."""
 
 MAX_FRAME = 8 << 20
-"""Bytes of a frame's events, before they are compressed: the second that two frames are apart at
-most takes far less. It bounds what a hostile file can make of little."""
+"""Most bytes of a frame's events before compression: two frames are a second apart at most, which
+takes far less. It bounds the memory that a small hostile file can take."""
 
 MAX_EVENTS = 4_000_000
-"""Events in a file: 1,400 GiB of a download in blocks of 1 MiB, or 60 GiB in single ones of 16 KiB.
-In the memory of a reader they take 170 bytes each."""
+"""Most events in a file: 1,400 GiB of a download in blocks of 1 MiB, or 60 GiB in single blocks of
+16 KiB. In the memory of a reader each takes 170 bytes."""
 
 MAX_TOTAL = 1 << 30
-"""Bytes of all frames' events together, before they are compressed: for the same reason."""
+"""Most bytes of all frames' events together before compression, for the same reason as
+`MAX_FRAME`."""
 
 FRAME = Layout(">II")
 
 _LEVEL = 1
-"""zlib's fastest: it makes 0.41 of what a download is told by, and the slowest makes no less."""
+"""zlib's fastest level: it compresses the events of a download to 0.41, and the slowest level to no
+less."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What was recorded, by whom and when."""
+    """The recorded download: which program recorded which torrent, when and as which peer."""
 
     program: str
-    """Name and version."""
+    """Name and version of the program."""
     name: str
-    """Of the torrent."""
+    """Name of the torrent."""
     info_hash: str
-    """40 hex digits."""
+    """Info-hash of the torrent, 40 hex digits."""
     size: Count
-    """Bytes."""
+    """Bytes of the torrent."""
     piece_length: Count
     scheduler: str
     scheduler_options: dict[str, object] = {}
@@ -78,21 +80,21 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     choker: str = ""
     choker_options: dict[str, object] = {}
     seed: int | None = None
-    """Of a simulation; None for a real download."""
+    """Seed of the simulation; None for a real download."""
     started: float = 0.0
-    """Wall-clock time when the file was made, seconds since 1970; what was there already is looked
-    at before it begins (`Began.clock`)."""
+    """Wall-clock time when the file was made, seconds since 1970. Existing data is checked after
+    it, before the download begins (`Began.clock`)."""
     peer_id: str = ""
-    """Of the peer that recorded: what other recordings call it in `Named`, or, if the swarm is
-    simulated, in `Joined`. Empty if it was not told."""
+    """Peer id of the recording peer: the same as in other recordings' `Named`, or in `Joined` if
+    the swarm is simulated. Empty if unknown."""
 
     @property
     def piece_count(self) -> int:
-        """How many pieces the torrent has."""
+        """Number of pieces of the torrent."""
         return -(-self.size // self.piece_length)
 
     def fault(self) -> str | None:
-        """Return what is wrong with the sizes, or None."""
+        """Return the reason why the sizes are impossible; None if they are possible."""
         if not 1 <= self.piece_length <= MAX_PIECE_LENGTH:
             return f"pieces of {self.piece_length} bytes"
         if self.piece_count > MAX_PIECES:
@@ -119,12 +121,12 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode_header(header: Header) -> bytes:
-    """Return how a file begins."""
+    """Return the first two lines of a file: magic, version and header."""
     return b"%s%d\n%s\n" % (MAGIC, VERSION, msgspec.json.encode(header))
 
 
 def encode_events(events: Sequence[Record]) -> list[bytes]:
-    """Return the bodies of frames that hold `events`, not yet compressed: nearly always one."""
+    """Return `events` as bodies of frames, not yet compressed: nearly always one body."""
     if not events:
         return []
     body = _encoder.encode(events)
@@ -135,6 +137,6 @@ def encode_events(events: Sequence[Record]) -> list[bytes]:
 
 
 def seal(body: bytes) -> bytes:
-    """Return the frame that holds a body: most of the work, done without the interpreter lock."""
+    """Return the frame with this body. Most of its work is done without the interpreter lock."""
     packed = zlib.compress(body, _LEVEL)
     return FRAME.pack(len(packed), zlib.crc32(packed)) + packed

@@ -1,4 +1,4 @@
-"""A recording read again: what was written of it, checked, and whether that is all."""
+"""Reading a recording: its events, checked, and whether the file is complete."""
 
 import zlib
 from collections.abc import Iterator
@@ -25,34 +25,34 @@ _events_decoder = msgspec.msgpack.Decoder(list[Record])
 _header_decoder = msgspec.json.Decoder(Header)
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What the decoders raise, whatever they are given; the last where lists are in lists in lists."""
+"""The exceptions that the decoders raise for damaged data; the last one for deeply nested lists."""
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file tells."""
+    """The header and the events of a recording's file."""
 
     header: Header
     events: list[Record]
-    """In the order they happened; each names only pieces there are, and peers that joined."""
+    """In the order they happened; each names only pieces of the torrent, and peers that joined."""
     cut_off: str | None
-    """Why the file ends before the recording did, for people; None if it does not."""
+    """Why the file is incomplete, in words for a person; None if it is complete."""
 
     @property
     def lengths(self) -> Lengths:
-        """The sizes of pieces and blocks."""
+        """The sizes of the pieces and blocks of the torrent."""
         return Lengths(length=self.header.size, piece_length=self.header.piece_length)
 
     @property
     def seconds(self) -> float:
-        """From the beginning to the last event."""
+        """Seconds from the beginning of the recording to its last event."""
         return self.events[-1].at / 1e6 if self.events else 0.0
 
 
 def read_recording(file: BinaryIO, name: str) -> Recording:
-    """Return what a file tells; `name` is what errors call it.
+    """Return the recording in `file`, which errors call `name`.
 
-    The end of it may be missing. Raises RecordingError, one line, if it is no recording, one of
-    another version, or holds what no recording does; OSError if it cannot be read.
+    The end of the file may be missing. Raises RecordingError, in one line, if the file is not a
+    recording, has another version or an impossible event; OSError if it cannot be read.
     """
     header = _read_header(file, name)
     checker = Checker(Lengths(length=header.size, piece_length=header.piece_length))
@@ -88,7 +88,7 @@ def _read_header(file: BinaryIO, name: str) -> Header:
     if not first:
         raise RecordingError(f"{name}: is empty: no recording of trio-swarm")
     if not first.startswith(MAGIC):
-        raise RecordingError(f"{name}: is no recording of trio-swarm")
+        raise RecordingError(f"{name}: is not a recording of trio-swarm")
     number = first[len(MAGIC) :].strip()
     if number != b"%d" % VERSION:
         shown = number.decode("ascii", "backslashreplace")
@@ -113,11 +113,11 @@ def _why(error: Exception) -> str:
 
 
 class _TornError(Exception):
-    """What follows cannot be read; `str` says why."""
+    """The rest of the file cannot be read; `str` says why."""
 
 
 def _read_frames(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the bodies of all frames that are whole; raises _TornError at one that is not."""
+    """Yield the bodies of all complete frames; raises _TornError at the first other one."""
     while True:
         start = file.read(FRAME.size)
         if not start:
@@ -125,7 +125,7 @@ def _read_frames(file: BinaryIO) -> Iterator[bytes]:
         if len(start) < FRAME.size:
             raise _TornError("its last frame is cut off")
         length, checksum = FRAME.unpack(start)
-        # zlib makes little more of what it cannot make smaller.
+        # zlib makes data that it cannot compress only a little larger.
         if length > MAX_FRAME + MAX_FRAME // 64:
             raise _TornError("what follows is damaged")
         packed = file.read(length)

@@ -1,6 +1,7 @@
-"""What watches a download: a ledger and a guard that tell of all they are told and decide.
+"""Recording a download: a ledger and a scheduler guard that record every event and decision.
 
-They are the very ones of a download that is not recorded, and do the same; that one pays nothing.
+They are subclasses that behave exactly like their base classes. A download that is not recorded
+uses the base classes, so it has no extra cost.
 """
 
 import random
@@ -48,18 +49,19 @@ from trio_swarm.recording.records import (
 from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
 
 BATCH: Final = 2048
-"""Events after which they are encoded: it takes less than a millisecond, and holds up all else."""
+"""Events after which a batch is encoded: it takes less than a millisecond, during which nothing
+else runs."""
 
 _FILLED: Final = 0.9
-"""Part of what may be in a file after which it ends, so that the last batch fits, too."""
+"""Part of the size limit after which a recording ends, so that the last batch still fits."""
 
 
 class Recorder:
-    """Takes what happens, in memory; `take` gives it out encoded.
+    """Collects events in memory; `take` returns them encoded.
 
-    `clock` returns seconds, `wall_clock` those since 1970 or since a simulation began (0: unknown);
-    `wake` is called when a batch is full; `called` returns by which address a peer is told of.
-    After `MAX_EVENTS` events or `MAX_TOTAL` bytes it takes nothing more but the end.
+    `clock` returns seconds; `wall_clock` returns seconds since 1970 or since a simulation began (0:
+    unknown). `wake` is called when a batch is full. `called` returns the address under which a peer
+    is recorded. After `MAX_EVENTS` events or `MAX_TOTAL` bytes it records nothing more but the end.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Recorder:
         self.clock = clock
         self.called = called
         self.is_full = False
-        """It takes nothing more."""
+        """Whether the size limit is reached, so that nothing more is recorded."""
         self._wake = wake
         self._wall_clock = wall_clock
         self._events: list[Record] = []
@@ -86,8 +88,8 @@ class Recorder:
         self._is_ended = False
 
     def at(self, now: float) -> int:
-        """Return the time of an event: never before the one before it."""
-        # Two tasks may have looked at the clock at different times in one turn of the event loop.
+        """Return the time of an event in microseconds: never before the event before it."""
+        # Two tasks may have read the clock at different times in one turn of the event loop.
         at = int((now - self._started) * 1e6)
         if at > self._at:
             self._at = at
@@ -95,7 +97,7 @@ class Recorder:
         return self._at
 
     def add(self, event: Record) -> None:
-        """Take what happened."""
+        """Record one event; encode the batch if it is full."""
         if self.is_full:
             return
         events = self._events
@@ -104,21 +106,21 @@ class Recorder:
             self._wake()
 
     def begin(self, have: PieceSet, open_pieces: int) -> None:
-        """Note that the download begins, with the pieces that are there: time counts from here."""
+        """Record that the download begins with the pieces in `have`; time counts from here."""
         self._started = self.clock()
         self.add(Began(0, pack(have), open_pieces, int(self._wall_clock() * 1e6)))
 
     def name(
         self, peer: int, client: str, peer_id: str = "", *, uploads_only: bool | None = None
     ) -> None:
-        """Note which program a peer is, which peer, and if it only uploads, if that is news."""
+        """Record a peer's client, its peer id and whether it only uploads, if any is new."""
         names = (client, peer_id, uploads_only)
         if any(names) and self._names.get(peer) != names:
             self._names[peer] = names
             self.add(Named(self.at(self.clock()), peer, *names))
 
     def sent(self, peer: int, piece: int, begin: int, length: int) -> None:
-        """Note that a block was put out for a peer."""
+        """Record that a block was sent to a peer."""
         self.add(Sent(self.at(self.clock()), peer, piece, begin, length))
 
     def decided(
@@ -130,7 +132,7 @@ class Recorder:
         took: float,
         faults: Sequence[str] = (),
     ) -> None:
-        """Note what a strategy was asked, and what the guard kept of its answer."""
+        """Record a question to a strategy, and the part of its answer that the guard kept."""
         wanted = view.wanted
         changed = wanted ^ self._wanted
         self._wanted = wanted
@@ -152,7 +154,7 @@ class Recorder:
         )
 
     def take(self) -> list[bytes]:
-        """Return, once, what happened, encoded: bodies of frames."""
+        """Return the events since the last call, encoded: bodies of frames."""
         events = self._events
         if not events:
             return []
@@ -168,7 +170,7 @@ class Recorder:
         return bodies
 
     def end(self, reason: str) -> None:
-        """Take nothing more."""
+        """Record the end with its reason; nothing is recorded after it."""
         if not self._is_ended:
             self._is_ended = True
             self.is_full = False
@@ -177,7 +179,7 @@ class Recorder:
 
 
 class RecordedScheduler(GuardedScheduler):
-    """A guard that tells its recorder of each decision."""
+    """A guard that records each decision."""
 
     def __init__(
         self,
@@ -195,7 +197,7 @@ class RecordedScheduler(GuardedScheduler):
         self._is_asked = False
 
     def assign(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
-        """Decide as any guard does, and tell."""
+        """Return the checked assignments of the base class, and record them."""
         is_replaced = self.is_replaced
         self._is_asked = True
         started = self._clock()
@@ -210,7 +212,7 @@ class RecordedScheduler(GuardedScheduler):
         return assigned
 
     def assign_by_fallback(self, view: SwarmView, rng: random.Random) -> list[Assignment]:
-        """Decide in the place of the strategy, and tell if that was the host's will."""
+        """Return the fallback's assignments, and record them if the host asked for them."""
         if self._is_asked:
             return super().assign_by_fallback(view, rng)
         started = self._clock()
@@ -221,7 +223,7 @@ class RecordedScheduler(GuardedScheduler):
 
 
 class RecordedLedger(Ledger):
-    """A ledger that tells its recorder of all it is told, and of what it has asked."""
+    """A ledger that records all events of the download, and all blocks it requests."""
 
     def __init__(
         self,
@@ -248,18 +250,18 @@ class RecordedLedger(Ledger):
     def add_peer(
         self, key: int, now: float, *, identity: str, labels: Mapping[str, str] = NO_LABELS
     ) -> None:
-        """Add a peer, and tell."""
+        """Add a peer and record it; see `Ledger`, as for all methods below."""
         super().add_peer(key, now, identity=identity, labels=labels)
         recorder = self._recorder
         recorder.add(Joined(recorder.at(now), key, recorder.called(identity), dict(labels)))
 
     def remove_peer(self, key: int) -> None:
-        """Forget a peer, and tell."""
+        """Remove a peer and record that it left."""
         super().remove_peer(key)
         self._recorder.add(Left(self._at(), key))
 
     def set_pieces(self, key: int, pieces: PieceSet) -> None:
-        """Set what a peer has, and tell."""
+        """Set the pieces of a peer and record them."""
         super().set_pieces(key, pieces)
         self._recorder.add(Held(self._at(), key, pack(pieces)))
 
@@ -272,14 +274,14 @@ class RecordedLedger(Ledger):
             self._recorder.add(Held(self._at(), key, pack(left)))
 
     def add_piece(self, key: int, piece: int) -> None:
-        """Note one more piece of a peer, and tell."""
+        """Note one more piece of a peer and record it."""
         before = self.pieces_of(key)
         super().add_piece(key, piece)
         if self.pieces_of(key) != before:
             self._recorder.add(Gained(self._at(), key, piece))
 
     def add_have(self, source: Source, pieces: PieceSet) -> bool:
-        """Note more pieces of a peer, and tell."""
+        """Note more pieces of a peer and record them."""
         new = pieces & ~source.pieces
         is_awaited = super().add_have(source, pieces)
         if new:
@@ -289,34 +291,34 @@ class RecordedLedger(Ledger):
         return is_awaited
 
     def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  as the ledger
-        """Note a choke or its end, and tell."""
+        """Note a choke or an unchoke and record it."""
         super().set_choked(key, choked, fast=fast)
         at = self._at()
         self._recorder.add(Choked(at, key, fast) if choked else Unchoked(at, key))
 
     def allow_fast(self, key: int, piece: int) -> None:
-        """Note what a peer would send even while it chokes us, and tell."""
+        """Note a piece that a peer sends even while it chokes us, and record it."""
         before = self._sources[key].fast_pieces
         super().allow_fast(key, piece)
         if self._sources[key].fast_pieces != before:
             self._recorder.add(Allowed(self._at(), key, piece))
 
     def suggest(self, key: int, piece: int) -> None:
-        """Note what a peer would like us to fetch, and tell."""
+        """Note a piece that a peer suggests, and record it."""
         before = self._sources[key].suggested
         super().suggest(key, piece)
         if self._sources[key].suggested != before:
             self._recorder.add(Suggested(self._at(), key, piece))
 
     def set_queue_limit(self, key: int, blocks: int) -> None:
-        """Set how much a peer queues, and tell."""
+        """Set how many requests a peer queues, and record it."""
         super().set_queue_limit(key, blocks)
         self._recorder.add(Limited(self._at(), key, max(1, blocks)))
 
-    # Asking
+    # Requests
 
     def plan(self, now: float) -> list[Grant]:
-        """Plan, and tell what is asked; the decisions tell of themselves."""
+        """Plan and record the requested blocks; the decisions are recorded by their guard."""
         grants = super().plan(now)
         if grants:
             opened = self._open
@@ -329,14 +331,14 @@ class RecordedLedger(Ledger):
         return grants
 
     def take_cancels(self) -> list[Grant]:
-        """Return what need not be sent, and tell."""
+        """Return the requests to cancel, and record them."""
         cancels = super().take_cancels()
         if cancels:
             self._recorder.add(Cancelled(self._at(), cancels))
         return cancels
 
     def expire(self, now: float) -> None:
-        """Give late blocks back, and tell whose they were."""
+        """Return overdue blocks to WANTED, and record the snubbed peers."""
         if now < self._planner.expiry_at:
             super().expire(now)
             return
@@ -349,7 +351,7 @@ class RecordedLedger(Ledger):
     # Blocks
 
     def received(self, key: int, piece: int, begin: int, length: int, now: float) -> BlockOutcome:
-        """Take blocks in, and tell."""
+        """Note received blocks and record them."""
         before = self.duplicate_bytes
         outcome = super().received(key, piece, begin, length, now)
         recorder = self._recorder
@@ -361,21 +363,21 @@ class RecordedLedger(Ledger):
         return outcome
 
     def rejected(self, key: int, piece: int, begin: int, length: int, now: float) -> bool:
-        """Note what a peer will not send, and tell."""
+        """Note a rejected request and record it."""
         is_known = super().rejected(key, piece, begin, length, now)
         if is_known:
             self._recorder.add(Rejected(self._recorder.at(now), key, piece, begin, length))
         return is_known
 
     def withdraw(self, key: int, run: BlockRun, now: float) -> None:
-        """Take a grant back, and tell."""
+        """Take back a grant and record that."""
         super().withdraw(key, run, now)
         self._recorder.add(Withdrawn(self._recorder.at(now), key, *run))
 
     # Pieces
 
     def verified(self, piece: int, digests: Sequence[bytes] | None = None) -> list[str]:
-        """Note a good piece, and tell."""
+        """Note a piece that passed its hash, and record it."""
         banned = super().verified(piece, digests)
         at = self._at()
         self._recorder.add(Verified(at, piece))
@@ -385,7 +387,7 @@ class RecordedLedger(Ledger):
         return banned
 
     def failed(self, piece: int, digests: Sequence[bytes]) -> list[str]:
-        """Note a bad piece, and tell."""
+        """Note a piece that failed its hash, and record it."""
         senders = self.contributors(piece)
         banned = super().failed(piece, digests)
         at = self._at()
@@ -394,7 +396,7 @@ class RecordedLedger(Ledger):
         return banned
 
     def lose(self, pieces: PieceSet) -> None:
-        """Note that pieces are right no longer, which ends the recording: none can tell of that."""
+        """Note lost pieces and end the recording: no event can record a lost piece."""
         super().lose(pieces)
         self._recorder.end("a file was changed by another program")
 

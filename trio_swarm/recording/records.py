@@ -1,35 +1,35 @@
-"""What a recording tells, as values: one `msgspec.Struct` for each thing that happened.
+"""The events of a recording, as values: one `msgspec.Struct` for each kind of event.
 
-Each has `at`, microseconds since the recording began, and they never go back. `peer` is the key of
-a connection: another each time, so a peer that comes again has another. `begin` and `length` are
-bytes. Sets of pieces are packed, see `pack`. In the file an event is an array: its number, then the
-fields in the order they have here; a reader ignores elements beyond those it knows.
+Each has `at`: microseconds since the recording began, which never decrease. `peer` is the key of a
+connection; a peer that connects again has another key. `begin` and `length` are bytes. Sets of
+pieces are packed; see `pack`. In the file an event is an array: its number, then its fields in the
+order below. A reader ignores array elements beyond the fields it knows.
 
 | no. | event | fields after `at` | when |
 |---|---|---|---|
-| 0 | `Began` | have, open_pieces, clock | once, first: what was there already |
-| 1 | `Joined` | peer, address, labels | a peer takes part: it has nothing, and chokes us |
-| 2 | `Named` | peer, client, peer_id, uploads_only | it was learned which program a peer is |
+| 0 | `Began` | have, open_pieces, clock | once, first: the pieces that were there already |
+| 1 | `Joined` | peer, address, labels | a peer connected: it has no pieces, and chokes us |
+| 2 | `Named` | peer, client, peer_id, uploads_only | a peer's program and peer id became known |
 | 3 | `Left` | peer | a connection ended |
-| 4 | `Held` | peer, pieces | a peer told all that it has (bitfield) |
+| 4 | `Held` | peer, pieces | a peer sent the set of its pieces (bitfield) |
 | 5 | `Gained` | peer, piece | a peer has one more piece (have) |
-| 6 | `Choked` | peer, fast | a peer serves us no more; unless `fast` it forgets our requests |
-| 7 | `Unchoked` | peer | a peer serves us |
-| 8 | `Allowed` | peer, piece | it would send this one even while it chokes us (BEP 6) |
-| 9 | `Suggested` | peer, piece | it would like us to fetch this one of it (BEP 6) |
+| 6 | `Choked` | peer, fast | a peer choked us; unless `fast`, it drops our requests |
+| 7 | `Unchoked` | peer | a peer unchoked us |
+| 8 | `Allowed` | peer, piece | it sends this piece even while it chokes us (BEP 6) |
+| 9 | `Suggested` | peer, piece | it suggests that we fetch this piece from it (BEP 6) |
 | 10 | `Limited` | peer, blocks | it told how many requests it queues (BEP 10, "reqq") |
 | 11 | `Decided` | by, wanted, peers, assigned, faults, took | a strategy was asked |
-| 12 | `Granted` | grants, seconds | what is asked of peers from now on |
-| 13 | `Cancelled` | grants | what they need no longer send |
+| 12 | `Granted` | grants, seconds | blocks are requested from peers |
+| 13 | `Cancelled` | grants | requests are cancelled |
 | 14 | `Arrived` | peer, piece, begin, length, again | adjacent blocks arrived |
-| 15 | `Unasked` | peer, piece, begin, length | bytes arrived that nobody had asked for |
-| 16 | `Rejected` | peer, piece, begin, length | a peer will not send them |
-| 17 | `Withdrawn` | peer, piece, begin, length | they were granted, and never asked for |
-| 18 | `Snubbed` | peer | blocks are overdue and it sends nothing: others may be asked for them |
+| 15 | `Unasked` | peer, piece, begin, length | bytes arrived that were never requested |
+| 16 | `Rejected` | peer, piece, begin, length | a peer rejected a request |
+| 17 | `Withdrawn` | peer, piece, begin, length | a granted request was never sent |
+| 18 | `Snubbed` | peer | blocks are overdue, and may be requested from other peers |
 | 19 | `Verified` | piece | a piece passed its hash |
-| 20 | `Failed` | piece, senders | a piece did not; its blocks are wanted again |
-| 21 | `Banned` | addresses | these sent wrong bytes, and are asked for nothing more |
-| 22 | `Sent` | peer, piece, begin, length | a block was put out for a peer |
+| 20 | `Failed` | piece, senders | a piece failed its hash; its blocks are wanted again |
+| 21 | `Banned` | addresses | these peers sent wrong bytes, and are asked for nothing more |
+| 22 | `Sent` | peer, piece, begin, length | a block was sent to a peer |
 | 23 | `Completed` | | every piece is verified |
 | 24 | `Ended` | reason | the recording ends here: without it the file was cut off |
 """
@@ -43,33 +43,34 @@ from trio_swarm.piece_sets import PieceSet, from_pieces, lowest
 from trio_swarm.schedulers.api import Assignment
 
 Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
-"""What is never negative: times, keys, pieces, bytes."""
+"""A number that is never negative: a time, key, piece or number of bytes."""
 
 Packed = bytes | list[int]
-"""A set of pieces: their numbers, or the integer that has their bits, little-endian."""
+"""A set of pieces: their indexes, or their bits as an integer, little-endian."""
 
 FEW = 8
-"""Pieces up to which their numbers are written: shorter than the bits, and sooner made."""
+"""Most pieces of a set that is written as indexes: these are shorter than the bits, and faster to
+make."""
 
 Decider = Literal["strategy", "fallback", "host"]
-"""The strategy itself; what replaced it after too many faults; the host, because the strategy had
-assigned nothing for too long, or nothing at all was asked of anybody."""
+"""The strategy itself; its replacement after too many faults; or the host, because the strategy had
+assigned nothing for too long, or nothing was in flight."""
 
 
 class Began(Struct, frozen=True, array_like=True, gc=False, tag=0):
-    """The download begins: these pieces were there already."""
+    """The download begins with the pieces in `have`."""
 
     at: Count
     have: Packed
     open_pieces: Count
-    """How many pieces may be in flight at once."""
+    """Number of pieces that may be in flight at once."""
     clock: Count = 0
-    """Wall-clock time, microseconds since 1970, or since a simulation began: what recordings of
-    several peers are laid side by side by. 0 if it was not told."""
+    """Wall-clock time, microseconds since 1970, or since a simulation began; it aligns the
+    recordings of several peers. 0 if unknown."""
 
 
 class Joined(Struct, frozen=True, array_like=True, gc=False, tag=1):
-    """A peer takes part; it has nothing and chokes us until it says otherwise."""
+    """A peer connected; it has no pieces and chokes us until a later event."""
 
     at: Count
     peer: Count
@@ -78,28 +79,28 @@ class Joined(Struct, frozen=True, array_like=True, gc=False, tag=1):
 
 
 class Named(Struct, frozen=True, array_like=True, gc=False, tag=2):
-    """It was learned which program a peer is."""
+    """A peer's program, its peer id or whether it only uploads became known."""
 
     at: Count
     peer: Count
     client: str
-    """Empty while unknown."""
+    """Name of the program; empty while unknown."""
     peer_id: str = ""
-    """By which it is known in the swarm, 40 hex digits: the same on all of its connections."""
+    """The peer id, 40 hex digits: the same on all connections of a peer."""
     uploads_only: bool | None = None
-    """Whether it said that it only uploads (BEP 21), or has everything: then it may show its pieces
-    one by one (BEP 16). None while unknown."""
+    """Whether it has every piece or says that it only uploads (BEP 21): then it may reveal its
+    pieces one by one (BEP 16). None while unknown."""
 
 
 class Left(Struct, frozen=True, array_like=True, gc=False, tag=3):
-    """A connection ended; what was in flight from it is wanted again."""
+    """A connection ended; blocks in flight from the peer are wanted again."""
 
     at: Count
     peer: Count
 
 
 class Held(Struct, frozen=True, array_like=True, gc=False, tag=4):
-    """A peer told all the pieces it has."""
+    """A peer sent the set of all its pieces."""
 
     at: Count
     peer: Count
@@ -115,7 +116,7 @@ class Gained(Struct, frozen=True, array_like=True, gc=False, tag=5):
 
 
 class Choked(Struct, frozen=True, array_like=True, gc=False, tag=6):
-    """A peer serves us no more. With `fast` each request is still answered (BEP 6)."""
+    """A peer choked us. With `fast` it still answers each request (BEP 6)."""
 
     at: Count
     peer: Count
@@ -123,14 +124,14 @@ class Choked(Struct, frozen=True, array_like=True, gc=False, tag=6):
 
 
 class Unchoked(Struct, frozen=True, array_like=True, gc=False, tag=7):
-    """A peer serves us."""
+    """A peer unchoked us: it serves our requests."""
 
     at: Count
     peer: Count
 
 
 class Allowed(Struct, frozen=True, array_like=True, gc=False, tag=8):
-    """A peer would send a piece even while it chokes us."""
+    """A peer sends a piece even while it chokes us (BEP 6, "Allowed Fast")."""
 
     at: Count
     peer: Count
@@ -138,7 +139,7 @@ class Allowed(Struct, frozen=True, array_like=True, gc=False, tag=8):
 
 
 class Suggested(Struct, frozen=True, array_like=True, gc=False, tag=9):
-    """A peer would like us to fetch a piece of it."""
+    """A peer suggests that we fetch a piece from it (BEP 6, "Suggest Piece")."""
 
     at: Count
     peer: Count
@@ -146,7 +147,7 @@ class Suggested(Struct, frozen=True, array_like=True, gc=False, tag=9):
 
 
 class Limited(Struct, frozen=True, array_like=True, gc=False, tag=10):
-    """A peer told how many blocks it lets us have in flight."""
+    """A peer told how many blocks may be in flight from it."""
 
     at: Count
     peer: Count
@@ -154,46 +155,46 @@ class Limited(Struct, frozen=True, array_like=True, gc=False, tag=10):
 
 
 class Candidate(Struct, frozen=True, array_like=True, gc=False):
-    """A peer that could be given blocks when a strategy was asked."""
+    """A peer that could be assigned blocks when a strategy was asked."""
 
     peer: Count
     room: Count
-    """Blocks it could take."""
+    """Blocks that it could be assigned."""
     in_flight: Count
-    """Blocks asked of it and not arrived."""
+    """Blocks requested from it that had not arrived."""
     rate: Count
-    """Estimated bytes/s; 0 while unknown."""
+    """Estimated download rate from it, bytes/s; 0 while unknown."""
     rtt: Count
-    """Microseconds; 0 while unknown."""
+    """Round-trip time, microseconds; 0 while unknown."""
 
 
 class Decided(Struct, frozen=True, array_like=True, gc=False, tag=11):
-    """A strategy was asked what to give to whom; the guard kept `assigned` of its answer."""
+    """A strategy was asked to assign blocks; the guard kept `assigned` of its answer."""
 
     at: Count
     by: Decider
     wanted: Packed
-    """What is not wanted as it was at the decision before (nothing, at the first): the pieces of
-    which blocks could be given out are these, exclusive-or those."""
+    """The pieces with free blocks, as the exclusive-or with those at the decision before (at the
+    first: with the empty set)."""
     peers: list[Candidate]
     assigned: list[Assignment]
     faults: list[str]
-    """What the guard found wrong, one of each kind; what was wrong is not in `assigned`."""
+    """Faults that the guard found, one of each kind; faulty assignments are not in `assigned`."""
     took: Count
-    """Microseconds."""
+    """Time of the decision, microseconds."""
 
 
 class Granted(Struct, frozen=True, array_like=True, gc=False, tag=12):
-    """What is asked of peers from now on."""
+    """Blocks are requested from peers from now on."""
 
     at: Count
     grants: list[Grant]
     seconds: list[int]
-    """Which of them are blocks in flight from somebody slower (endgame), by index in `grants`."""
+    """Indexes in `grants` of blocks that are in flight from a slower peer already (endgame)."""
 
 
 class Cancelled(Struct, frozen=True, array_like=True, gc=False, tag=13):
-    """What peers need no longer send."""
+    """Requests that the peers need not answer any more."""
 
     at: Count
     grants: list[Grant]
@@ -208,11 +209,11 @@ class Arrived(Struct, frozen=True, array_like=True, gc=False, tag=14):
     begin: Count
     length: Count
     again: Count
-    """Bytes of it that came in vain."""
+    """Bytes among these that we had already."""
 
 
 class Unasked(Struct, frozen=True, array_like=True, gc=False, tag=15):
-    """Bytes arrived that nobody had asked for."""
+    """Bytes arrived that were never requested."""
 
     at: Count
     peer: Count
@@ -222,7 +223,7 @@ class Unasked(Struct, frozen=True, array_like=True, gc=False, tag=15):
 
 
 class Rejected(Struct, frozen=True, array_like=True, gc=False, tag=16):
-    """A peer will not send what it was asked."""
+    """A peer rejected a request (BEP 6)."""
 
     at: Count
     peer: Count
@@ -232,7 +233,7 @@ class Rejected(Struct, frozen=True, array_like=True, gc=False, tag=16):
 
 
 class Withdrawn(Struct, frozen=True, array_like=True, gc=False, tag=17):
-    """What was granted was never asked for: the peer choked us meanwhile."""
+    """A granted request was never sent, because the peer choked us in the meantime."""
 
     at: Count
     peer: Count
@@ -242,37 +243,37 @@ class Withdrawn(Struct, frozen=True, array_like=True, gc=False, tag=17):
 
 
 class Snubbed(Struct, frozen=True, array_like=True, gc=False, tag=18):
-    """Blocks are overdue, and their peer sends nothing: others may be asked for them."""
+    """Blocks of a peer are overdue; they may be requested from other peers."""
 
     at: Count
     peer: Count
 
 
 class Verified(Struct, frozen=True, array_like=True, gc=False, tag=19):
-    """A piece passed its hash."""
+    """A piece passed its hash and is on disk."""
 
     at: Count
     piece: Count
 
 
 class Failed(Struct, frozen=True, array_like=True, gc=False, tag=20):
-    """A piece did not pass its hash; it is fetched again, from one peer at a time (parole)."""
+    """A piece failed its hash; it is fetched again, from one peer at a time (parole)."""
 
     at: Count
     piece: Count
     senders: list[str]
-    """Addresses whose blocks it held."""
+    """Addresses of the peers that sent its blocks."""
 
 
 class Banned(Struct, frozen=True, array_like=True, gc=False, tag=21):
-    """These sent wrong bytes, and are asked for nothing more."""
+    """The peers at these addresses sent wrong bytes, and are asked for nothing more."""
 
     at: Count
     addresses: list[str]
 
 
 class Sent(Struct, frozen=True, array_like=True, gc=False, tag=22):
-    """A block was put out for a peer."""
+    """A block was sent to a peer."""
 
     at: Count
     peer: Count
@@ -282,13 +283,13 @@ class Sent(Struct, frozen=True, array_like=True, gc=False, tag=22):
 
 
 class Completed(Struct, frozen=True, array_like=True, gc=False, tag=23):
-    """Every piece is verified."""
+    """The download is complete: every piece is verified."""
 
     at: Count
 
 
 class Ended(Struct, frozen=True, array_like=True, gc=False, tag=24):
-    """The recording ends here."""
+    """The recording ends here, for this reason."""
 
     at: Count
     reason: str
@@ -324,7 +325,7 @@ Record = (
 
 
 def pack(pieces: PieceSet) -> Packed:
-    """Return a set of pieces as it is written."""
+    """Return a set of pieces in the form it has in the file."""
     if pieces.bit_count() > FEW:
         return pieces.to_bytes((pieces.bit_length() + 7) // 8, "little")
     numbers = []
@@ -336,7 +337,10 @@ def pack(pieces: PieceSet) -> Packed:
 
 
 def unpack(packed: Packed, piece_count: int) -> PieceSet:
-    """Return a set of pieces that was written; ValueError if one is not below `piece_count`."""
+    """Return the set of pieces that `packed` stands for.
+
+    Raises ValueError if a piece is not below `piece_count`.
+    """
     if isinstance(packed, bytes):
         if len(packed) > (piece_count + 7) // 8:
             raise ValueError(f"a set of more than {piece_count} pieces")

@@ -1,9 +1,10 @@
 """What the author of a strategy imports: the views it is given and the decisions it returns.
 
-Three axes, one mechanism: what to **fetch** from whom (`Scheduler`), what to **offer** and in which
-order to serve (`Uploader`), whom to **unchoke** (`Choker`). A strategy is a plain function of a
-read-only snapshot: no I/O, no clock, no randomness but the `rng` it is handed. The same object runs
-in the peer, in tests and in simulations. Whatever it returns, the host checks it; see the README.
+There are three kinds of strategy. A `Scheduler` decides which blocks to **fetch** from which peer,
+an `Uploader` which pieces to **reveal** to a peer and in which order to serve its requests, a
+`Choker` which peers to **unchoke**. A strategy is a plain function of a read-only view: no I/O, no
+clock, no randomness but the `rng` it is given. The same object runs in the peer, in tests and in
+simulations. The host checks everything that a strategy returns; see the README.
 """
 
 import random
@@ -17,95 +18,97 @@ from trio_swarm.piece_sets import PieceSet
 
 
 class PeerView(Struct, frozen=True):
-    """One peer that may be asked for blocks now."""
+    """One peer that can be asked for blocks now."""
 
     key: int
-    """Opaque, stable while the peer is connected."""
+    """Names the peer in decisions; the same as long as it is connected, otherwise without
+    meaning."""
     pieces: PieceSet
-    """Pieces it can be asked for: it has them, and they are not forbidden (choke, parole)."""
+    """Pieces it can be asked for: it has them, and neither a choke nor parole forbids them."""
     room: int
-    """Most further blocks it may be given now, > 0: an upper bound a strategy may decline."""
+    """How many more blocks it may be given now, > 0. A strategy may give it fewer, or none."""
     in_flight: int
-    """Blocks asked of it and not yet received."""
+    """Blocks requested from it and not yet received."""
     rate: float
-    """Estimated download rate from it, bytes/s; 0.0 while nothing is known."""
+    """Estimated download rate from it, bytes/s; 0.0 while it is unknown."""
     rtt: float
-    """Estimated time from a request to its first byte, seconds; 0.0 while nothing is known."""
+    """Estimated time from a request to the first byte of the answer, seconds; 0.0 while unknown."""
     is_seeder: bool
     """It has every piece."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Facts from the configuration (rack, zone, cost); empty unless set."""
+    """Facts about the peer from the configuration (rack, zone, cost); empty if none are
+    configured."""
     suggested: PieceSet = 0
-    """Pieces it would like us to fetch of it (BEP 6, "Suggest Piece"): a hint, followed or not.
+    """Pieces it suggests that we fetch from it (BEP 6, "Suggest Piece"). A strategy need not
+    follow.
 
-    A seeder that suggests other pieces to each of its peers has every piece sooner in the swarm.
-    """
+    If a seeder suggests different pieces to each peer, the swarm has a whole copy sooner."""
 
 
 class SwarmView(Struct, frozen=True):
     """One snapshot of a whole download, read-only."""
 
     wanted: PieceSet
-    """Pieces with at least one block nobody fetches yet, and which may be given out now."""
+    """Pieces with at least one free block: missing, not requested from any peer, and allowed to be
+    assigned now."""
     started: PieceSet
-    """The subset of `wanted` of which some block is had or in flight."""
+    """The pieces of `wanted` with at least one block that is received or in flight."""
     free_blocks: Mapping[int, int]
-    """Blocks still to give out, for each piece in `started`."""
+    """Number of free blocks for each piece in `started`."""
     rarity: Sequence[PieceSet]
-    """rarity[n] = pieces held by exactly n connected peers; together they partition all pieces."""
+    """rarity[n] = pieces that exactly n connected peers have; together they partition all
+    pieces."""
     peers: Sequence[PeerView]
-    """Peers that may be asked now, in the order they joined."""
+    """Peers that can be asked for blocks now, in the order they joined."""
     piece_length: int
     """Bytes of every piece but the last."""
     block_length: int
-    """Bytes of a block: 16384."""
+    """Bytes of a block: 16,384."""
     piece_count: int
     remaining: int
     """Bytes not yet received."""
     now: float
     """Seconds on a monotonic clock."""
     busy: Sequence[PeerView] = ()
-    """Peers that would serve us but have no room now (`room` 0), in the order they joined.
+    """Peers that would serve us but have no room now (`room` is 0), in the order they joined.
 
-    While buffers are short some that wait for their turn are among them.
-
-    Nothing can be given to them in this call; they tell what the others need not do (a block left
-    to a busy fast peer may arrive sooner than one given to an idle slow peer).
-    """
+    While memory for buffers is short, peers that wait for their turn are among them. A call cannot
+    assign blocks to them. They show which blocks the other peers need not fetch: a block left to a
+    fast busy peer can arrive sooner than one assigned to a slow idle peer."""
 
     def blocks_of(self, piece: int) -> int:
-        """Return how many blocks of `piece` are still to give out.
+        """Return the number of free blocks of `piece`.
 
-        For pieces not started this is the block count of a full piece (the last piece may have
-        fewer: the host gives out what there is).
+        For a piece that is not started this is the number of blocks of a full piece. The last piece
+        may have fewer; the host then assigns all that it has.
         """
         free = self.free_blocks.get(piece)
         return -(-self.piece_length // self.block_length) if free is None else free
 
 
 class Assignment(NamedTuple):
-    """Give the next free blocks of `piece` to `peer`: one chunk."""
+    """Assign the next free blocks of `piece` to `peer` (a `PeerView.key`): one chunk."""
 
     peer: int
     piece: int
     blocks: int | None = None
-    """None: all that the peer's room and the piece allow."""
+    """Most blocks to assign; None: as many as the peer's room and the piece allow."""
 
 
 class Scheduler(Protocol):
-    """A download strategy: which chunks to ask of which peers."""
+    """A download strategy: it decides which chunks to fetch from which peers."""
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Return assignments, best first, covering the free room of the whole swarm."""
+        """Return assignments for the free room of all peers in `view`, the most important first."""
         ...
 
 
 class UploadPeerView(Struct, frozen=True):
-    """One connected peer, as the uploading side sees it."""
+    """One connected peer, as an uploader sees it."""
 
     key: int
     pieces: PieceSet
-    """Pieces it has."""
+    """Pieces the peer has."""
     is_seeder: bool
     """It has every piece, or says that it only uploads (BEP 21)."""
     interested: bool
@@ -116,22 +119,23 @@ class UploadPeerView(Struct, frozen=True):
     rate: float
     """Upload rate to it, bytes/s."""
     revealed: PieceSet = 0
-    """Pieces it was told that we have."""
+    """Pieces it was told that we have, by HAVE or bitfield."""
     queued: int = 0
-    """Bytes it asked for that were not put out yet."""
+    """Bytes it requested that we have not sent yet."""
     joined_at: float = 0.0
-    """Seconds, on the clock of `UploadView.now`."""
+    """When it connected, in seconds on the clock of `UploadView.now`."""
     address: str = ""
-    """`host:port` where it listens, else where it came from: the same to every seeder that dialled
-    it or was told its port."""
+    """`host:port` where it accepts connections if that is known, else where it connected from.
+
+    Every seeder that connected to the peer, or was told its port, sees the same address."""
     takes_suggestions: bool = False
-    """It speaks the Fast Extension (BEP 6), so that it may be told suggestions."""
+    """It speaks the Fast Extension (BEP 6), so suggestions can be sent to it."""
     suggested: PieceSet = 0
     """Pieces suggested to it so far."""
 
 
 class UploadRequest(NamedTuple):
-    """One block a peer asked of us."""
+    """A peer's request for one block: `length` bytes from byte `begin` of `piece`."""
 
     piece: PieceIndex
     begin: int
@@ -139,14 +143,14 @@ class UploadRequest(NamedTuple):
 
 
 class UploadView(Struct, frozen=True):
-    """What the uploading side knows, read-only."""
+    """What an uploader decides on, read-only."""
 
     have: PieceSet
-    """Pieces we have, verified."""
+    """Pieces we have and verified."""
     sent: Mapping[int, int]
-    """Bytes of each piece sent so far, to anybody; absent means 0."""
+    """Bytes of each piece sent so far, to all peers together; a piece that is absent has 0."""
     rarity: Sequence[PieceSet]
-    """rarity[n] = pieces held by exactly n connected peers."""
+    """rarity[n] = pieces that exactly n connected peers have."""
     peers: Sequence[UploadPeerView]
     piece_length: int
     piece_count: int
@@ -156,98 +160,102 @@ class UploadView(Struct, frozen=True):
     rate: float = 0.0
     """Upload rate to all peers together, bytes/s."""
     uploaded: int = 0
-    """Bytes of blocks sent so far, to anybody."""
+    """Bytes of blocks sent so far, to all peers together."""
     length: int = 0
-    """Bytes of all pieces; 0 if the last is as long as the others."""
+    """Bytes of all pieces; 0 if the last piece is as long as the others."""
     own_number: int = 0
-    """Another for each node, and always the same: so that seeders need not all do the same."""
+    """A number that differs between nodes and never changes, so that seeders can decide
+    differently."""
 
     def size_of(self, piece: int) -> int:
-        """Return the bytes of `piece`."""
+        """Return the length of `piece` in bytes; the last piece may be shorter than the others."""
         if piece == self.piece_count - 1 and self.length:
             return self.length - piece * self.piece_length
         return self.piece_length
 
 
 class Uploader(Protocol):
-    """A seeding-order strategy: what to reveal to a peer and in which order to serve it.
+    """An upload strategy: which pieces to reveal to a peer, and in which order to serve requests.
 
-    It may also have a method `suggest` (see `Suggester`), and one that saves work, `steers`: see
-    `Steerer`.
+    It may also have the method `suggest` (see `Suggester`), and the method `steers`, which saves
+    calls (see `Steerer`).
     """
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
-        """Return the pieces to reveal to `peer` (BEP 16); None reveals all we have.
+        """Return the pieces to reveal to `peer` (BEP 16, "Superseeding"); None reveals all we have.
 
-        What was revealed is never taken back. Called when the peer joins and when we have new
-        pieces. While something is kept from somebody it is called again soon after blocks went out
-        and after peers got pieces, joined, left or changed their interest: once for each peer, with
-        one and the same view, so that what is decided for all need be worked out only once.
+        A revealed piece is never hidden again. The host calls this when the peer joins and when we
+        get new pieces. While some piece is hidden from some peer, the host also calls it soon after
+        blocks were sent, and after peers got pieces, joined, left or changed their interest. It
+        then calls it once for each peer, with the same view object, so a strategy can plan for all
+        peers at the first of these calls.
         """
         ...
 
     def order(
         self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
     ) -> Sequence[UploadRequest]:
-        """Return `requests` of `peer` in the order to serve them: a permutation."""
+        """Return all `requests` of `peer` in the order to serve them: a permutation."""
         ...
 
 
 class Suggester(Uploader, Protocol):
-    """An uploader that also tells peers what they had better fetch of us (BEP 6, "Suggest Piece").
+    """An uploader that also suggests to peers which pieces to fetch (BEP 6, "Suggest Piece").
 
-    A suggestion is a hint: a trio-swarm peer prefers what is suggested, libtorrent takes it before
-    anything else, others may ignore it.
+    A suggestion is a hint. A trio-swarm peer prefers suggested pieces, libtorrent requests them
+    before all others, other clients may ignore them.
     """
 
     def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
-        """Return pieces we have that `peer` should fetch of us, those suggested before included.
+        """Return pieces we have that `peer` should fetch from us, earlier suggestions included.
 
-        Called whenever `offer` is, after it, for peers with `takes_suggestions`. None: nothing,
-        and it need not be asked again before we have new pieces.
+        The host calls this after each call of `offer`, for peers with `takes_suggestions`. None
+        means that there is nothing to suggest, and that the host need not call again before we get
+        new pieces.
         """
         ...
 
 
 class Steerer(Uploader, Protocol):
-    """An uploader that often leaves everybody alone, and says so once instead of to each peer."""
+    """An uploader that can say in one call that it has nothing to decide for any peer."""
 
     def steers(self, view: UploadView) -> bool:
-        """Return False if `offer` and `suggest` would return None for everybody now.
+        """Return False if `offer` and `suggest` would now return None for every peer.
 
-        Then they are not called with this view. It must be in the same class as those, or in one
-        made of it: a class that overrides those only is asked for each peer.
+        The host then calls neither of them with this view. `steers` counts only if it is defined in
+        the class that defines `offer` and `suggest`, or in a subclass of it: for a subclass that
+        overrides `offer` or `suggest` alone, the host calls them for each peer.
         """
         ...
 
 
 class ChokePeerView(Struct, frozen=True):
-    """One peer that could be unchoked."""
+    """One connected peer, as a choker sees it."""
 
     key: int
     interested: bool
     unchoked: bool
     unchoked_at: float | None
-    """When it was last unchoked, seconds; None while choked."""
+    """When it was last unchoked, seconds; None while it is choked."""
     waiting_since: float | None
-    """Since when it is interested and choked, seconds; None if it is not."""
+    """Since when it has been both interested and choked, seconds; None if it is not."""
     download_rate: float
-    """What it gives us, bytes/s."""
+    """Download rate from it, bytes/s."""
     upload_rate: float
-    """What we give it, bytes/s."""
+    """Upload rate to it, bytes/s."""
     uploaded: int
-    """Bytes we gave it since it was last unchoked."""
+    """Bytes sent to it since it was last unchoked."""
     snubbed: bool
-    """It owes us blocks and has sent none for a while."""
+    """It has sent none of the blocks that it owes us for a while."""
     joined_at: float
     is_interesting: bool = False
     """It has pieces that we want."""
     choking_us: bool = False
     gave_at: float | None = None
-    """When it last gave us a block, seconds; None if it never did."""
+    """When the latest block from it arrived, seconds; None if none did."""
 
     def waits_since(self, now: float) -> float:
-        """Return `waiting_since`; of a peer that does not wait, `now`."""
+        """Return `waiting_since`, or `now` if the peer does not wait."""
         return now if self.waiting_since is None else self.waiting_since
 
 
@@ -257,20 +265,23 @@ class ChokeView(Struct, frozen=True):
     peers: Sequence[ChokePeerView]
     """All connected peers, in the order they joined."""
     slots: int
-    """Most peers to have unchoked at once, ≥ 1."""
+    """Most peers that may be unchoked at once, ≥ 1."""
     is_seeder: bool
     now: float
 
 
 class Choker(Protocol):
-    """An unchoking strategy. Called every round (10 s) and at once when a slot may be free."""
+    """An unchoking strategy: it decides which peers may request blocks from us.
+
+    The host calls it every round (10 s), and at once when a slot may be free.
+    """
 
     def unchoke(self, view: ChokeView, rng: random.Random) -> Iterable[int]:
-        """Return the keys of the peers to have unchoked from now on, at most `slots`."""
+        """Return the keys of at most `slots` peers to have unchoked now; all others are choked."""
         ...
 
 
 SchedulerFactory = Callable[..., Scheduler]
-"""Called with `[scheduler.options]` as keywords; a dataclass is one."""
+"""Called with `[scheduler.options]` as keyword arguments; a dataclass is a factory."""
 UploaderFactory = Callable[..., Uploader]
 ChokerFactory = Callable[..., Choker]

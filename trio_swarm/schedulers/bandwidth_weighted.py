@@ -1,4 +1,4 @@
-"""bandwidth-weighted: all sources finish together."""
+"""bandwidth-weighted: a download strategy; all peers deliver their last block together."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -10,29 +10,30 @@ from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 from trio_swarm.schedulers.draft import Draft, Levels, begun_first
 
 _JOINT_SECONDS = 0.1
-"""For how long the joint rate of all peers is taken as it was."""
+"""Seconds for which the joint rate of all peers is assumed to stay the same, so that it is not
+computed for every call."""
 
 _LEAST_RATE = 1.0
-"""Bytes/s below which nothing is known of a peer: keeps every time below finite."""
+"""Bytes/s below which a peer's rate counts as unknown: it keeps every estimated time finite."""
 
 
 @dataclass
 class BandwidthWeighted:
-    """Blocks go to whoever is estimated to deliver them soonest; all sources finish together.
+    """Blocks go to the peer that is estimated to deliver them soonest; all peers finish together.
 
-    While much is left, every peer's room is filled: it is sized by the peer's rate. Near the end
-    the free blocks are spread over *all* peers, those without room too, so that the last block of
-    each arrives at the same moment; what a slow peer would deliver later than that, it is not
-    asked for, and a faster one is asked as soon as it has room.
+    While much is missing, every peer's room is filled; the room follows from the peer's rate. Near
+    the end the free blocks are divided among *all* peers, also those without room, so that the last
+    block of each arrives at the same moment. A slow peer is not asked for blocks that it would
+    deliver later than that; a faster peer is asked for them as soon as it has room.
     """
 
     pieces: Literal["random", "rarest", "in-order"] = "random"
-    """Which piece to begin next; those begun are finished first."""
+    """Which piece to start next; started pieces are always finished first."""
     _joint: "_Joint | None" = field(default=None, init=False, repr=False)
-    """The latest look at all peers."""
+    """The latest estimate for all peers together."""
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Fill each peer's room, or near the end its part of what is left."""
+        """Fill each peer's room; near the end give each peer its part of the remaining blocks."""
         draft = Draft(view)
         if self._joint is not None and self._joint.is_far(view):
             quotas = _rooms(view)
@@ -58,18 +59,18 @@ class BandwidthWeighted:
 
 
 class _Joint(NamedTuple):
-    """What all peers of a snapshot give together: nearly the same for a while."""
+    """The estimated rate of all peers of a view together, which is nearly constant for a while."""
 
     at: float
     peers: int
     rate: float  # blocks/s
-    unknown_rate: float  # bytes/s, of those nothing is known of
+    unknown_rate: float  # bytes/s, assumed for peers of unknown rate
 
     def is_far(self, view: SwarmView) -> bool:
-        """Whether the end is so far off that it is not worth looking at every peer again.
+        """Whether the end is so far away that the peers need not all be looked at again.
 
-        False also if this was too long ago, or if peers came or left. Twice as far as near is:
-        no estimate is off by more in so short a time.
+        False also if the estimate is too old, or if peers joined or left. "Far" here is twice as
+        far as `_Finish` requires: no estimate changes by more in so short a time.
         """
         if (
             self.rate <= 0.0
@@ -87,35 +88,35 @@ class _Joint(NamedTuple):
 
 
 def _rooms(view: SwarmView) -> list[tuple[PeerView, int, PieceSet]]:
-    """Let every peer fill its room."""
+    """Return quotas that let every peer fill its room."""
     return [(peer, peer.room, 0) for peer in view.peers]
 
 
 class _Finish:
-    """When the peers of a snapshot would finish, and what part of the rest each should get."""
+    """The time at which each peer would finish, and the part of the rest that it should get."""
 
     def __init__(self, view: SwarmView) -> None:
         self.view = view
         self.peers: Sequence[PeerView] = (*view.peers, *view.busy) if view.busy else view.peers
         known = [peer.rate for peer in self.peers if peer.rate >= _LEAST_RATE]
         self.unknown_rate = min(known, default=0.0)
-        """Assumed of peers nothing is known of: the least known rate, so that near the end they
-        get little that others would deliver sooner. 0.0 if nothing is known of anybody."""
+        """Rate assumed for a peer of unknown rate: the lowest known rate, so that near the end it
+        gets few blocks that others would deliver sooner. 0.0 if no rate is known."""
 
     def rate(self, peer: PeerView) -> float:
-        """Return the peer's rate in blocks/s."""
+        """Return the peer's known or assumed rate in blocks/s."""
         return (
             peer.rate if peer.rate >= _LEAST_RATE else self.unknown_rate
         ) / self.view.block_length
 
     def start(self, peer: PeerView) -> float:
-        """Return in how many seconds a block asked of `peer` now would begin to arrive."""
+        """Return after how many seconds a block requested from `peer` now would begin to arrive."""
         return max(peer.rtt, peer.in_flight / self.rate(peer))
 
     def quotas(self) -> list[tuple[PeerView, int, PieceSet]]:
-        """Return (peer, most blocks to give it, pieces nobody else holds), the soonest first.
+        """Return (peer, most blocks to assign, pieces no other peer has), the soonest peer first.
 
-        The set of pieces is empty while the end is far: it is only of use near it.
+        The set of pieces is empty while the end is far away, because it is used only near the end.
         """
         view = self.view
         if self.unknown_rate <= 0.0 or self._is_far():
@@ -132,18 +133,18 @@ class _Finish:
             key=lambda peer: self.start(peer) + 1.0 / self.rate(peer),
         ):
             only_here = view.wanted & peer.pieces & ~twice
-            # Nobody else can deliver these, however slow this peer is.
+            # No other peer can deliver these pieces, however slow this one is.
             alone = self._blocks_in(only_here, peer.room)
             result.append((peer, min(peer.room, max(shares[peer.key], alone)), only_here))
         return result
 
     def joint(self) -> "_Joint":
-        """Return what is worth remembering of all peers."""
+        """Return the estimate for all peers together, for the next calls."""
         joint = sum(map(self.rate, self.peers))
         return _Joint(self.view.now, len(self.peers), joint, self.unknown_rate)
 
     def _is_far(self) -> bool:
-        """Whether every peer would deliver a full room before all is done at the joint rate."""
+        """Whether every peer would deliver a full room before the end at the joint rate."""
         joint = sum(map(self.rate, self.peers))
         left = self.view.remaining / self.view.block_length / joint
         return all(
@@ -151,10 +152,11 @@ class _Finish:
         )
 
     def _shares(self, holders: Sequence[PeerView]) -> dict[int, int]:
-        """Spread the free blocks over `holders` so that the last of each arrives together.
+        """Divide the free blocks among `holders` so that the last block of each arrives together.
 
-        By water-filling: peer i takes blocks from `start` on at `rate`; the level is the moment by
-        which they have taken all. Blocks that rounding leaves go one each to whoever is soonest.
+        This is water-filling: peer i delivers `rate` blocks/s from `start` on, and the level is the
+        moment at which all blocks are delivered. Blocks left over by rounding go one each to the
+        peers that would deliver them soonest.
         """
         view = self.view
         in_flight = sum(peer.in_flight for peer in self.peers)
@@ -179,7 +181,7 @@ class _Finish:
         return shares
 
     def _blocks_in(self, pieces: PieceSet, most: int) -> int:
-        """Return how many free blocks `pieces` have, counting no further than `most`."""
+        """Return the number of free blocks of `pieces`; counting ends once it reaches `most`."""
         blocks = 0
         while pieces and blocks < most:
             piece = lowest(pieces)

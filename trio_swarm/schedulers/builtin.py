@@ -1,4 +1,4 @@
-"""What trio-swarm itself offers, through the same hooks as anybody's plugin."""
+"""The built-in strategies, registered through the same hooks as those of any plugin."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ from trio_swarm.schedulers.uploading.spread import Spread
 
 @hookimpl
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
-    """Offer the download strategies."""
+    """Return the built-in download strategies by name."""
     return {
         "round-robin": RoundRobin,
         "rarest-first": RarestFirst,
@@ -26,11 +26,11 @@ def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
 
 @hookimpl
 def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:
-    """Offer the seeding orders."""
+    """Return the built-in upload strategies by name."""
     return {"spread": Spread, "least-sent": LeastSent}
 
 
 @hookimpl
 def trio_swarm_chokers() -> Mapping[str, ChokerFactory]:
-    """Offer the unchoking strategies."""
+    """Return the built-in unchoking strategies by name."""
     return {"tit-for-tat": TitForTat, "round-robin": TakingTurns, "fastest-first": FastestFirst}

@@ -1,4 +1,4 @@
-"""How many decisions download strategies make, and how long they take."""
+"""Counting the decisions of download strategies and measuring their time."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -7,9 +7,9 @@ from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
 
 
 class DecisionCount:
-    """Counts decisions, and adds up their `seconds`; what is decided does not depend on it.
+    """The number of decisions (`calls`) and their time in all (`seconds`).
 
-    `timer` returns seconds.
+    `timer` returns seconds. Counting does not change what is decided.
     """
 
     def __init__(self, timer: Callable[[], float]) -> None:
@@ -18,7 +18,7 @@ class DecisionCount:
         self._timer = timer
 
     def of(self, strategy: Scheduler) -> Scheduler:
-        """Return a strategy that decides as this one does, and is counted here."""
+        """Return a strategy that decides as `strategy` does and counts its decisions here."""
         return _Counted(strategy, self, self._timer)
 
 
@@ -31,11 +31,11 @@ class _Counted:
         self._timer = timer
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Decide, and count."""
+        """Return the assignments of the counted strategy, and add the call to the count."""
         count = self._count
         count.calls += 1
         started = self._timer()
-        # All of it, because a strategy may be a generator.
+        # The list is made inside the measured time, because a strategy may be a generator.
         assignments = list(self._strategy.assign(view, rng))
         count.seconds += self._timer() - started
         return assignments

@@ -1,7 +1,7 @@
-"""The assignments of one call while they are made: what is still wanted, who still has room.
+"""The assignments of one call while they are made: the free blocks and the room that are left.
 
-Every built-in download strategy works on a `Draft`, and plugins may: whatever order it picks peers
-and pieces in, what comes out keeps the contract.
+Every built-in download strategy uses a `Draft`, and plugins may. In whatever order it picks peers
+and pieces, the resulting assignments keep the contract.
 """
 
 import random
@@ -14,9 +14,10 @@ from trio_swarm.schedulers.rarity import Rarity
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Draft:
-    """A snapshot, and the assignments made of it so far.
+    """A view, and the assignments made from it so far.
 
-    Counts only what assignments touch, so that making one costs nothing per piece or peer.
+    It stores only the pieces and peers that assignments changed, so making one costs the same for
+    any number of pieces and peers.
     """
 
     __slots__ = ("_free", "_room", "_view", "assignments", "started", "wanted")
@@ -26,9 +27,9 @@ class Draft:
         self._free: dict[int, int] = {}
         self._room: dict[int, int] = {}
         self.wanted: PieceSet = view.wanted
-        """Pieces with a block still to give out."""
+        """Pieces that still have a free block."""
         self.started: PieceSet = view.wanted & view.started
-        """The subset of `wanted` that was begun before, or is begun by this draft."""
+        """The pieces of `wanted` that were started before, or are started by this draft."""
         self.assignments: list[Assignment] = []
 
     def room(self, peer: PeerView) -> int:
@@ -36,18 +37,18 @@ class Draft:
         return self._room.get(peer.key, peer.room)
 
     def free(self, piece: int) -> int:
-        """Return how many blocks of `piece` are still to give out; only for wanted pieces."""
+        """Return the number of free blocks of `piece`, which must be in `wanted`."""
         free = self._free.get(piece)
         return self._view.blocks_of(piece) if free is None else free
 
     def candidates(self, peer: PeerView) -> PieceSet:
-        """Return the pieces `peer` may be given now: empty if it has no room."""
+        """Return the pieces that may be assigned to `peer` now; the empty set if it has no room."""
         return self.wanted & peer.pieces if self.room(peer) > 0 else 0
 
     def give(self, peer: PeerView, piece: int, most: int | None = None) -> int:
-        """Assign blocks of `piece`, one of `candidates(peer)`; return how many.
+        """Assign blocks of `piece`, one of `candidates(peer)`, and return how many.
 
-        All that the piece and the peer's room allow, or `most` if that is fewer.
+        As many as the piece and the peer's room allow, but at most `most`.
         """
         key = peer.key
         room = self._room.get(key, peer.room)
@@ -56,7 +57,7 @@ class Draft:
             free = self._view.blocks_of(piece)
         blocks = min(room, free)
         if most is None or most >= blocks:
-            # None rather than the number: a last piece may have fewer blocks than the view tells.
+            # None instead of the number: the last piece may have fewer blocks than the view says.
             self.assignments.append(Assignment(key, piece))
         else:
             blocks = most
@@ -74,18 +75,19 @@ class Draft:
 
 
 class Levels:
-    """The wanted pieces of a snapshot by how many peers hold them, rarest first."""
+    """The wanted pieces of a view, by the number of peers that have them, rarest first."""
 
     __slots__ = ("_counted", "_levels")
 
     def __init__(self, view: SwarmView) -> None:
         rarity = view.rarity
         self._counted = rarity if isinstance(rarity, Rarity) else None
-        # Not cut down to what is wanted: of many levels a call looks at the first few only.
+        # The levels are not reduced to the wanted pieces: of many levels a call reads only the
+        # first few.
         self._levels = [] if self._counted is not None else [level for level in rarity if level]
 
     def rarest(self, candidates: PieceSet) -> PieceSet:
-        """Return the rarest of some wanted pieces, at least one: non-empty, all equally rare."""
+        """Return the rarest of some wanted pieces, at least one; all of them equally rare."""
         if self._counted is not None:
             return self._counted.rarest(candidates)
         for level in self._levels:
@@ -96,5 +98,5 @@ class Levels:
 
 
 def begun_first(candidates: PieceSet, started: PieceSet, rng: random.Random) -> int:
-    """Return a piece of a non-empty set: one that is begun if there is any; ties are uniform."""
+    """Return a piece of a non-empty set, a started one if there is any; ties break uniformly."""
     return choose_uniformly((candidates & started) or candidates, rng)

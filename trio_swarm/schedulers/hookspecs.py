@@ -1,4 +1,4 @@
-"""Every extension point of trio-swarm: three hooks, one per kind of strategy.
+"""Every extension point of trio-swarm: three hooks, one for each kind of strategy.
 
 A plugin is a module that implements one or more of them:
 
@@ -8,14 +8,16 @@ A plugin is a module that implements one or more of them:
     def trio_swarm_schedulers():
         return {"my-strategy": MyStrategy}
 
-Each hook is called once, when the program starts. The *factory* (usually a dataclass) is called
-with the options of the configuration as keywords each time a download or a node selects the name;
-its fields or parameters are the options, and the first line of its docstring is the summary shown
-by `trio-swarm schedulers`. `trio_swarm.schedulers.api` says what its objects must do.
+Each hook is called once, when the program starts. It returns a *factory* for each name, usually a
+dataclass. The factory is called each time a download or a node selects the name, with the options
+of the configuration as keyword arguments. Its fields or parameters are the options, and the first
+line of its docstring is the summary shown by `trio-swarm schedulers`. `trio_swarm.schedulers.api`
+tells which methods the objects it makes must have.
 
 A plugin is found in one of two ways: as an installed package with an entry point in the group
 `trio_swarm` that names the module, or as a Python file or folder listed under `[plugins]` in the
-configuration. Two offers of one name are an error, so a plugin cannot replace another by accident.
+configuration. Two strategies of one kind with the same name are an error, so a plugin cannot
+replace another by accident.
 """
 
 from collections.abc import Mapping
@@ -25,7 +27,7 @@ import pluggy
 from trio_swarm.schedulers.api import ChokerFactory, SchedulerFactory, UploaderFactory
 
 PROJECT = "trio_swarm"
-"""The pluggy project name, and the entry-point group."""
+"""The pluggy project name and the name of the entry-point group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -34,14 +36,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:  # type: ignore[empty-body]  # a specification has none
-    """Download strategies this plugin offers, by name: which chunks to ask of which peers."""
+    """Return this plugin's download strategies by name: which chunks to fetch from which peers."""
 
 
 @hookspec
 def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:  # type: ignore[empty-body]  # a specification has none
-    """Seeding orders this plugin offers, by name: what to reveal, suggest and serve first."""
+    """Return this plugin's upload strategies by name: what to reveal, suggest and serve first."""
 
 
 @hookspec
 def trio_swarm_chokers() -> Mapping[str, ChokerFactory]:  # type: ignore[empty-body]  # a specification has none
-    """Unchoking strategies this plugin offers, by name: who may download from us now."""
+    """Return this plugin's unchoking strategies by name: which peers may download from us now."""

@@ -1,12 +1,13 @@
 """Find strategies and make them: built in, from installed packages, from files and folders.
 
-All come through the same door: the pluggy plugin manager of one `load_strategies` call. What was
-asked for by path must load, or it is a ConfigError that names it. An *installed* package that does
-not load must not take the program down with it: it becomes a `Problem`, and is spoken of when a
-name is selected that nobody offers.
+All are found in the same way: by the pluggy plugin manager of one `load_strategies` call. A plugin
+named by its path must load, or the result is a ConfigError that names it. An *installed* package
+that does not load must not stop the program. It becomes a `PluginProblem`, which is mentioned in
+the error for a name that no strategy has.
 
-Installed packages are looked at only when a name is selected that nobody else offers, or all are
-listed: reading what every package of the environment says takes a tenth of a command's start.
+Installed packages are looked at only when all strategies are listed, or when a name is selected
+that no other plugin has. Reading the entry points of every installed package takes a tenth of a
+command's start-up time.
 """
 
 import functools
@@ -36,7 +37,7 @@ Axis = Literal["scheduler", "uploader", "choker"]
 AXES: tuple[Axis, ...] = ("scheduler", "uploader", "choker")
 
 BUILT_IN = "built in"
-"""The origin of our own offers."""
+"""The origin of the strategies that are part of trio-swarm."""
 
 _HOOKS: dict[Axis, str] = {
     "scheduler": "trio_swarm_schedulers",
@@ -50,7 +51,7 @@ _METHODS: dict[Axis, tuple[str, ...]] = {
 }
 
 
-class Offer(Struct, frozen=True):
+class StrategyEntry(Struct, frozen=True):
     """One strategy that can be selected by name."""
 
     name: str
@@ -63,36 +64,36 @@ class Offer(Struct, frozen=True):
     factory: Callable[..., object]
 
 
-class Problem(Struct, frozen=True):
-    """An installed package that wanted to offer strategies and could not be used."""
+class PluginProblem(Struct, frozen=True):
+    """An installed package whose strategies cannot be used."""
 
     origin: str
     reason: str
 
     def __str__(self) -> str:
-        """Return one line for a person."""
+        """Return the origin and the reason in one line."""
         return f"{self.origin}: {self.reason}"
 
 
-FindMore = Callable[[], tuple[Sequence[Offer], Sequence[Problem]]]
+FindMore = Callable[[], tuple[Sequence[StrategyEntry], Sequence[PluginProblem]]]
 
 
 class Strategies:
-    """Every strategy that was found, by axis and name, and the way to make one.
+    """Every strategy that was found, by kind and name, and the ways to make one.
 
-    `find_more` is called once, when what `offers` holds is not enough. Blocking then, and a
-    ConfigError if it finds a name that is offered already.
+    `find_more` is called once, when a strategy is not among `entries` or all are listed. It blocks,
+    and raises ConfigError if it finds a name that exists already.
     """
 
-    def __init__(self, offers: Sequence[Offer], find_more: FindMore | None = None) -> None:
-        self._offers: dict[tuple[Axis, str], Offer] = {}
-        self._problems: tuple[Problem, ...] = ()
+    def __init__(self, entries: Sequence[StrategyEntry], find_more: FindMore | None = None) -> None:
+        self._entries: dict[tuple[Axis, str], StrategyEntry] = {}
+        self._problems: tuple[PluginProblem, ...] = ()
         self._find_more = find_more
-        self._add(offers)
+        self._add(entries)
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Installed packages that could not be used."""
+    def problems(self) -> tuple[PluginProblem, ...]:
+        """Return the installed packages whose strategies cannot be used."""
         self._look_further()
         return self._problems
 
@@ -103,29 +104,32 @@ class Strategies:
             self._problems = tuple(problems)
             self._add(more)
 
-    def _add(self, offers: Sequence[Offer]) -> None:
-        for offer in offers:
-            other = self._offers.setdefault((offer.axis, offer.name), offer)
-            if other is not offer:
+    def _add(self, entries: Sequence[StrategyEntry]) -> None:
+        for entry in entries:
+            other = self._entries.setdefault((entry.axis, entry.name), entry)
+            if other is not entry:
                 raise ConfigError(
-                    f"two {offer.axis}s are called {offer.name!r}: "
-                    f"one from {other.origin}, one from {offer.origin}"
+                    f"two {entry.axis}s are called {entry.name!r}: "
+                    f"one from {other.origin}, one from {entry.origin}"
                 )
 
-    def offers(self, axis: Axis) -> list[Offer]:
-        """Return all offers of `axis`: built-in ones first, each part by name."""
+    def entries(self, axis: Axis) -> list[StrategyEntry]:
+        """Return all strategies of one kind by name, built-in ones first."""
         self._look_further()
-        found = [offer for offer in self._offers.values() if offer.axis == axis]
-        return sorted(found, key=lambda offer: (offer.origin != BUILT_IN, offer.name))
+        found = [entry for entry in self._entries.values() if entry.axis == axis]
+        return sorted(found, key=lambda entry: (entry.origin != BUILT_IN, entry.name))
 
-    def offer(self, axis: Axis, name: str) -> Offer:
-        """Return the offer called `name`; ConfigError lists the known ones if there is none."""
-        if (axis, name) not in self._offers:
+    def entry(self, axis: Axis, name: str) -> StrategyEntry:
+        """Return the strategy called `name`.
+
+        Raises ConfigError with the known names if there is none.
+        """
+        if (axis, name) not in self._entries:
             self._look_further()
-        found = self._offers.get((axis, name))
+        found = self._entries.get((axis, name))
         if found is not None:
             return found
-        known = [offer.name for offer in self.offers(axis)]
+        known = [entry.name for entry in self.entries(axis)]
         import difflib  # noqa: PLC0415 - only for those who mistyped
 
         close = difflib.get_close_matches(name, known, n=1)
@@ -140,16 +144,16 @@ class Strategies:
     ) -> Scheduler:
         """Return a new download strategy.
 
-        `text_values`: the values are text as typed (`key=value`), converted by the option's type.
-        Raises ConfigError: no such name (lists the known ones), a wrong option or value (lists the
-        options), or a factory that fails.
+        If `text_values`, the values of `options` are text as typed (`key=value`), and are converted
+        to the option's type. Raises ConfigError for an unknown name (and lists the known ones), for
+        a wrong option or value (and lists the options), and for a factory that raises.
         """
         return cast("Scheduler", self._make("scheduler", name, options or {}, text_values))
 
     def uploader(
         self, name: str, options: Mapping[str, object] | None = None, *, text_values: bool = False
     ) -> Uploader:
-        """Return a new seeding-order strategy; arguments and errors as for `scheduler`."""
+        """Return a new upload strategy; arguments and errors as for `scheduler`."""
         return cast("Uploader", self._make("uploader", name, options or {}, text_values))
 
     def choker(
@@ -165,23 +169,23 @@ class Strategies:
         options: Mapping[str, object],
         text_values: bool,  # noqa: FBT001 - passed on from three keyword-only parameters
     ) -> object:
-        offer = self.offer(axis, name)
+        entry = self.entry(axis, name)
         where = f"{axis} {quoted(name)}"
-        keywords = convert_options(offer.options, options, text_values=text_values, where=where)
+        keywords = convert_options(entry.options, options, text_values=text_values, where=where)
         try:
-            made = offer.factory(**keywords)
+            made = entry.factory(**keywords)
         except (TypeError, ValueError) as error:
             raise ConfigError(
-                f"{where}: {error_words(error)}; {options_text(offer.options)}"
+                f"{where}: {error_words(error)}; {options_text(entry.options)}"
             ) from error
         except (Exception, SystemExit) as error:
             raise ConfigError(
-                f"{where} of {offer.origin} failed to start: {error_text(error)}"
+                f"{where} of {entry.origin} failed to start: {error_text(error)}"
             ) from error
         for method in _METHODS[axis]:
             if not callable(getattr(made, method, None)):
                 raise ConfigError(
-                    f"{where} of {offer.origin} made a {type(made).__name__}, "
+                    f"{where} of {entry.origin} made a {type(made).__name__}, "
                     f"which has no method {method!r}"
                 )
         return made
@@ -190,43 +194,46 @@ class Strategies:
 def load_strategies(paths: Sequence[Path] = ()) -> Strategies:
     """Find all strategies: built in, of the plugins at `paths`, and of installed packages.
 
-    The last are looked for when they are needed (see `Strategies`), those at `paths` now. A path
-    is a `.py` file, a package (a folder with `__init__.py`), or a folder of such files and
-    packages, where names that begin with `_` or `.` are passed over. Imports their code. Raises
-    ConfigError, naming the plugin, if one at `paths` cannot be loaded or offers nothing, or if two
-    plugins offer one name.
+    The plugins at `paths` are imported now, installed packages only when they are needed (see
+    `Strategies`). A path is a `.py` file, a package (a folder with `__init__.py`), or a folder of
+    files and packages, of which names that begin with `_` or `.` are ignored. Raises ConfigError,
+    naming the plugin, if one at `paths` cannot be loaded or has no strategy, or if two plugins use
+    one name.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    offers = _register(manager, builtin, BUILT_IN)
+    entries = _register(manager, builtin, BUILT_IN)
     for path in _plugin_files(paths):
         origin = f"file {path}"
-        offers += _register(manager, _import_file(path, origin), origin)
-    return Strategies(offers, functools.partial(_load_installed, manager))
+        entries += _register(manager, _import_file(path, origin), origin)
+    return Strategies(entries, functools.partial(_load_installed, manager))
 
 
-def _load_installed(manager: pluggy.PluginManager) -> tuple[list[Offer], list[Problem]]:
-    """Return what the installed packages offer, and which cannot be used."""
-    import importlib.metadata  # noqa: PLC0415 - 12 ms, and few select what a package offers
+def _load_installed(
+    manager: pluggy.PluginManager,
+) -> tuple[list[StrategyEntry], list[PluginProblem]]:
+    """Return the strategies of the installed packages, and the packages that cannot be used."""
+    import importlib.metadata  # noqa: PLC0415 - 12 ms, and few select a package's strategy
 
-    offers: list[Offer] = []
-    problems: list[Problem] = []
+    entries: list[StrategyEntry] = []
+    problems: list[PluginProblem] = []
     for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         origin = _package_origin(entry_point)
         try:
             plugin = _import_entry_point(entry_point, origin)
-            offers += _register(manager, plugin, origin, entry_point.name)
+            entries += _register(manager, plugin, origin, entry_point.name)
         except ConfigError as error:
-            problems.append(Problem(origin, str(error).removeprefix(f"{origin}: ")))
-    return offers, problems
+            problems.append(PluginProblem(origin, str(error).removeprefix(f"{origin}: ")))
+    return entries, problems
 
 
 def _register(
     manager: pluggy.PluginManager, plugin: object, origin: str, part: str = ""
-) -> list[Offer]:
-    """Register one plugin and return what it offers; ConfigError names it if it is wrong.
+) -> list[StrategyEntry]:
+    """Register one plugin and return its strategies.
 
-    `part` tells the entry points of one package apart.
+    Raises ConfigError, naming `origin`, if the plugin is wrong. `part` tells the entry points of
+    one package apart.
     """
     try:
         name = manager.register(plugin, name=f"{origin} {part}")
@@ -235,23 +242,25 @@ def _register(
         if manager.is_registered(plugin):
             manager.unregister(plugin)
         raise ConfigError(f"{origin}: {' '.join(str(error).split())}") from error
-    offers: list[Offer] = []
+    entries: list[StrategyEntry] = []
     implemented = False
     for axis, hook in _HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             if implementation.plugin_name == name:
                 implemented = True
-                offers += _offers(axis, hook, implementation.function, origin)
+                entries += _entries(axis, hook, implementation.function, origin)
     if not implemented:
         raise ConfigError(
-            f"{origin}: offers nothing: no function marked with @hookimpl is called "
+            f"{origin}: has no strategies: no function marked with @hookimpl is called "
             f"{' or '.join(_HOOKS.values())}"
         )
-    return offers
+    return entries
 
 
-def _offers(axis: Axis, hook: str, function: Callable[[], Any], origin: str) -> Iterator[Offer]:
-    """Yield what one hook of one plugin returns."""
+def _entries(
+    axis: Axis, hook: str, function: Callable[[], Any], origin: str
+) -> Iterator[StrategyEntry]:
+    """Yield the strategies that a plugin's hook returns; raises ConfigError if it is wrong."""
     try:
         factories = function()
     except (Exception, SystemExit) as error:
@@ -274,7 +283,7 @@ def _offers(axis: Axis, hook: str, function: Callable[[], Any], origin: str) -> 
                 f"{origin}: the options of {quoted(name)}: {error_words(error)}"
             ) from error
         summary = (inspect.getdoc(factory) or "").partition("\n")[0].strip()
-        yield Offer(name, axis, origin, summary, options, factory)
+        yield StrategyEntry(name, axis, origin, summary, options, factory)
 
 
 def _package_origin(entry_point: "EntryPoint") -> str:
@@ -292,7 +301,7 @@ def _import_entry_point(entry_point: "EntryPoint", origin: str) -> object:
 
 
 def _plugin_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files and packages to import for `paths`, each once, in their order."""
+    """Return the files and packages to import for `paths`, each once, in the order of `paths`."""
     found: dict[Path, None] = {}
     for given in paths:
         try:
@@ -327,7 +336,7 @@ def _is_plugin(path: Path) -> bool:
 
 
 def _import_file(path: Path, origin: str) -> ModuleType:
-    """Import a file or package by its path, under a name no installed module can have."""
+    """Import a file or package by its path, under a name that no installed module can have."""
     is_package = path.is_dir()
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"trio_swarm_plugin_{path.stem.replace('-', '_')}_{digest}"
@@ -339,7 +348,7 @@ def _import_file(path: Path, origin: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ConfigError(f"{origin}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and relative imports look the module up by its name while it is being executed.
+    # Dataclasses and relative imports look up the module by its name while its code is running.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

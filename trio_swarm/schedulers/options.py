@@ -1,8 +1,8 @@
-"""The options of a strategy: read off its factory, checked and converted before it is called.
+"""The options of a strategy: read from its factory, checked and converted before it is called.
 
-A dataclass tells its options by its fields (documented by a string below the field, or by
-`field(metadata={"doc": ...})`), any other callable by its signature (documented by
-`Annotated[int, "..."]`).
+The options of a dataclass are its fields, documented by a string below the field or by
+`field(metadata={"doc": ...})`. The options of any other callable are its parameters, documented by
+`Annotated[int, "..."]`.
 """
 
 import ast
@@ -26,22 +26,23 @@ from trio_swarm.foreign_text import error_words, quoted
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a strategy."""
+    """One option of a strategy: a keyword argument of its factory."""
 
     name: str
     type: str
-    """The type as a person reads it: `int`, `float | None`, `"a" | "b"`."""
+    """The type as shown to a person: `int`, `float | None`, `"a" | "b"`."""
     default: object
-    """None if it is required."""
+    """None if the option is required."""
     read_doc: Callable[[], str] = field(repr=False, compare=False)
-    """Reads `doc` from the source, which takes milliseconds: only who shows options needs it."""
+    """Reads `doc` from the source code. That takes milliseconds, so only commands that show options
+    call it."""
     annotation: Any = Any
-    """The type as Python has it."""
+    """The type as Python represents it."""
     required: bool = False
 
     @property
     def doc(self) -> str:
-        """What it means, one paragraph; empty if the author wrote nothing."""
+        """The meaning of the option in one paragraph; empty if the author did not document it."""
         return self.read_doc()
 
     def __str__(self) -> str:
@@ -50,9 +51,9 @@ class Option:
 
 
 def read_options(factory: Callable[..., object]) -> tuple[Option, ...]:
-    """Return the options `factory` takes as keywords, in the order of its signature.
+    """Return the keyword parameters of `factory` as options, in the order of its signature.
 
-    Raises ValueError or TypeError if it has no readable signature or demands positional arguments.
+    Raises ValueError or TypeError if it has no readable signature or requires positional arguments.
     """
     hints = _hints(factory)
     docs = functools.cache(functools.partial(_docs, factory))
@@ -88,8 +89,9 @@ def convert_options(
 ) -> dict[str, object]:
     """Return `given` with every value checked against its option's type and converted to it.
 
-    `text_values`: values are text as typed on a command line, and "16" may mean an int. Raises
-    ConfigError, starting with `where`, for an unknown or missing option or a value of a wrong type.
+    If `text_values`, values are text as typed on a command line, and "16" can become an int. Raises
+    ConfigError, beginning with `where`, for an unknown or missing option or a value of a wrong
+    type.
     """
     by_name = {option.name: option for option in known}
     result: dict[str, object] = {}
@@ -111,14 +113,14 @@ def convert_options(
 
 
 def options_text(options: tuple[Option, ...]) -> str:
-    """Return the options as the end of an error message."""
+    """Return the list of options that ends an error message."""
     if not options:
         return "it has no options"
     return "its options: " + ", ".join(str(option) for option in options)
 
 
 def type_text(annotation: Any) -> str:
-    """Return a type as a person reads it."""
+    """Return a type as shown to a person: `int`, `float | None`, `"a" | "b"`."""
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if annotation in (Any, types.NoneType):
@@ -134,7 +136,10 @@ def type_text(annotation: Any) -> str:
 
 
 def _convert(annotation: Any, value: object, *, text: bool) -> object:
-    """Return `value` as the type asked for; msgspec.ValidationError or ValueError if it is not."""
+    """Return `value` converted to `annotation`.
+
+    Raises msgspec.ValidationError or ValueError if that is not possible.
+    """
     if text and isinstance(value, str) and _is_sequence(annotation):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
@@ -142,7 +147,8 @@ def _convert(annotation: Any, value: object, *, text: bool) -> object:
     except msgspec.ValidationError:
         raise
     except (TypeError, NameError):
-        # A type msgspec does not know, as of a plugin's own class: its factory is the judge.
+        # msgspec does not know this type, for instance a plugin's own class: the factory checks the
+        # value.
         return value
     if isinstance(result, float) and math.isnan(result):
         raise ValueError("not a number")
@@ -155,7 +161,7 @@ def _is_sequence(annotation: Any) -> bool:
 
 
 def _default(factory: Callable[..., object], parameter: inspect.Parameter) -> object:
-    """Return the default a person can be shown: a dataclass hides a `default_factory`."""
+    """Return the default to show: a dataclass hides the value of a `default_factory`."""
     if dataclasses.is_dataclass(factory):
         for each in dataclasses.fields(factory):
             if each.name == parameter.name and each.default_factory is not dataclasses.MISSING:
@@ -174,7 +180,7 @@ def _hints(factory: Callable[..., object]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(target, include_extras=True)
     except (NameError, TypeError, AttributeError):
-        # Annotations that only a type checker can resolve: the option is then of any type.
+        # Only a type checker can resolve these annotations; each option is then of any type.
         return {}
 
 
@@ -186,7 +192,7 @@ def _split_annotated(annotation: Any) -> tuple[Any, str]:
 
 
 def _docs(factory: Callable[..., object]) -> dict[str, str]:
-    """Return what the author wrote about each field of a dataclass."""
+    """Return the documentation of each field of a dataclass, by the field's name."""
     if not (inspect.isclass(factory) and dataclasses.is_dataclass(factory)):
         return {}
     docs: dict[str, str] = {}
@@ -199,7 +205,7 @@ def _docs(factory: Callable[..., object]) -> dict[str, str]:
 
 
 def _attribute_docstrings(cls: type) -> dict[str, str]:
-    """Return the string written below each annotated attribute in the source of `cls`."""
+    """Return the string below each annotated attribute in the source code of `cls`."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     except (OSError, TypeError, SyntaxError):

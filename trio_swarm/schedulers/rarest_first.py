@@ -1,4 +1,4 @@
-"""rarest-first: fetch what fewest peers hold, so that it is not lost with them."""
+"""rarest-first: a download strategy that fetches the pieces first that the fewest peers have."""
 
 import random
 from collections.abc import Iterable
@@ -14,28 +14,27 @@ _by_rate = attrgetter("rate")
 
 @dataclass
 class RarestFirst:
-    """The piece that fewest peers hold comes first; keeps the swarm whole when peers leave.
+    """The piece that the fewest peers have comes first, so that it is not lost when peers leave.
 
-    The first few pieces are picked at random: the first of all should come fast, from anybody, so
-    that there is something to trade. Among equally rare pieces those begun come first, then chance
-    decides. When very many pieces are begun, finishing them comes before rarity. What a peer
-    suggests comes before what else it has.
+    The first few pieces are picked at random, because the very first piece should arrive quickly,
+    from any peer, so that we can upload it to others. Among equally rare pieces, started pieces
+    come first, then the choice is random. When very many pieces are started, finishing them comes
+    before rarity. Pieces that a peer suggests come before its other pieces.
     """
 
     random_first_pieces: int = 4
-    """Pick at random until about so many pieces are had; 0 never does."""
+    """Pick at random until about this many pieces are received; 0: never pick at random."""
     begun_per_peer: float = 1.5
-    """Once more than this many begun pieces per peer have free blocks, finish those first."""
+    """With more started pieces than this for each peer, finish started pieces first."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options."""
         if self.random_first_pieces < 0:
             raise ValueError("random_first_pieces must be 0 or more")
         if self.begun_per_peer < 0:
             raise ValueError("begun_per_peer must be 0 or more")
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Fill the room of each peer, the fastest first, with the rarest pieces it holds."""
+        """Fill the room of each peer, the fastest first, with the rarest pieces it has."""
         draft = Draft(view)
         levels: Levels | None = None
         beginning = _pieces_had(view) < self.random_first_pieces
@@ -59,12 +58,12 @@ class RarestFirst:
 
     def _is_much_begun(self, started: PieceSet, view: SwarmView) -> bool:
         count = started.bit_count()
-        # Whoever serves us counts; but it takes a while to find out who is busy.
+        # Every peer that serves us counts; but it takes a while to find out which peers are busy.
         return count > self.begun_per_peer * len(view.peers) and count > self.begun_per_peer * (
             len(view.peers) + len(view.busy)
         )
 
 
 def _pieces_had(view: SwarmView) -> int:
-    """Return how many pieces' worth of blocks is received, one too many at most."""
+    """Return the number of pieces that the received blocks would fill, at most one too high."""
     return view.piece_count - view.remaining // view.piece_length

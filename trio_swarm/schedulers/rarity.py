@@ -1,8 +1,8 @@
-"""How many connected peers hold each piece, counted at one moment: what `rarity` of a view is.
+"""How many connected peers have each piece, at one moment: the `rarity` of a view.
 
-The counts are bit planes (bit p of plane k is bit k of the count of piece p). So the rarest of some
-pieces are found in an operation or two for each plane, of which a swarm of a thousand has ten, and
-a set of equally rare pieces is made only when somebody looks at it.
+The counts are stored as bit planes: bit p of plane k is bit k of the count of piece p. So finding
+the rarest pieces of a set takes one or two operations for each plane, and a swarm of a thousand
+peers has ten planes. A set of equally rare pieces is made only when it is read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ from trio_swarm.piece_sets import PieceSet
 
 
 class Rarity(Sequence[PieceSet]):
-    """Item n is the set of pieces held by exactly n peers; together they partition all pieces.
+    """Item n is the set of pieces that exactly n peers have; the items partition all pieces.
 
-    It has an item for each peer and one for 0.
+    Its length is the number of connected peers plus one, for n = 0.
     """
 
     __slots__ = ("_every", "_levels", "_peers", "_planes")
@@ -26,7 +26,7 @@ class Rarity(Sequence[PieceSet]):
         self._levels: list[PieceSet] | None = None
 
     def rarest(self, candidates: PieceSet) -> PieceSet:
-        """Return those of a set of pieces that fewest peers hold: empty only if the set is."""
+        """Return the pieces of `candidates` that the fewest peers have; empty only if it is."""
         for plane in reversed(self._planes):
             held = candidates & plane
             if held != candidates:
@@ -72,7 +72,7 @@ class Rarity(Sequence[PieceSet]):
         return hash((self._planes, self._every, self._peers))
 
     def levels(self) -> list[PieceSet]:
-        """Return all items as a list, which is not to be changed."""
+        """Return all items as a list, which the caller must not change."""
         levels = self._levels
         if levels is None:
             levels = [self._every]

@@ -1,4 +1,4 @@
-"""round-robin: the peers take turns."""
+"""round-robin: a download strategy that assigns one chunk to each peer in turn."""
 
 import random
 from collections.abc import Iterable
@@ -12,34 +12,33 @@ from trio_swarm.schedulers.draft import Draft, begun_first
 
 @dataclass
 class RoundRobin:
-    """Peers with room get one chunk each in turn; equal seeders carry equal load.
+    """Each peer with room gets one chunk in turn, so that equal seeders carry equal load.
 
-    The turn goes to whoever was served longest ago. A peer that is slow to make room just takes
-    fewer turns: shares are never fixed.
+    The next turn goes to the peer whose last turn was longest ago. A slow peer gets room less often
+    and so takes fewer turns: the shares are not fixed.
     """
 
     chunk_kib: int = 256
-    """Most to give to one peer in one turn, KiB; at least one block is given."""
+    """Size of a turn in KiB, rounded down to blocks; at least one block."""
     pieces: Literal["random", "in-order"] = "random"
-    """Which piece to begin next; those begun are finished first."""
+    """Which piece to start next; started pieces are always finished first."""
     _turns: dict[int, int] = field(default_factory=dict, init=False, repr=False)
-    """When each peer was last served, in turns."""
+    """Peer key → number of its latest turn."""
     _turn: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse impossible options."""
         if self.chunk_kib < 1:
             raise ValueError("chunk_kib must be 1 or more")
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Go round the peers until nobody has room or nothing is left."""
+        """Give turns to the peers until none has room or no free block is left."""
         draft = Draft(view)
         chunk = max(1, self.chunk_kib * 1024 // view.block_length)
         turns = self._turns
         waiting = sorted(view.peers, key=lambda peer: turns.get(peer.key, -1))
         while waiting:
             served: list[PeerView] = []
-            # Alone it has every turn: they may as well be one.
+            # A peer that is alone gets every turn, so one turn without a limit does the same.
             most = chunk if len(waiting) > 1 else None
             for peer in waiting:
                 candidates = draft.candidates(peer)
@@ -60,7 +59,7 @@ class RoundRobin:
         return draft.assignments
 
     def _forget_the_gone(self, view: SwarmView) -> None:
-        """Keep the memory in proportion to the peers there are."""
+        """Remove peers that left, so that the memory stays in proportion to the connected peers."""
         if len(self._turns) > 64 + 4 * (len(view.peers) + len(view.busy)):
             here = {peer.key for peer in (*view.peers, *view.busy)}
             self._turns = {key: turn for key, turn in self._turns.items() if key in here}

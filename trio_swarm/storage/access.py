@@ -12,27 +12,29 @@ from trio_swarm.identities import PieceIndex
 from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.foreign_writers import ForeignWriters
-from trio_swarm.storage.layout import Layout, Span
+from trio_swarm.storage.layout import FileSpan, Layout
 from trio_swarm.storage.reservation import extend, is_in_memory
 from trio_swarm.storage.resume.journal import Stamp, stamp_of
 from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32
-"""Descriptors kept open for `slices`; a node has many torrents and 1,024 descriptors in all."""
+"""Most descriptors kept open for `slices`: a node has many torrents, and about 1,024 descriptors in
+all."""
 
 SHARED_FILES = 16
-"""Descriptors kept open for the writing threads, and as many for `read`."""
+"""Most descriptors kept open for the writing threads, and as many for `read`."""
 
 MAX_SLICES = 16
-"""A block in more files than this is copied together and served as one slice, so that a torrent of
+"""A block that lies in more files than this is copied and served as one slice, so that a torrent of
 one-byte files cannot use up the descriptors."""
 
 SYNC_ALL_ABOVE = 256
-"""Above so many unsynced files, one sync of all file systems is quicker than one of each file."""
+"""With more unsynced files than this, one sync of all file systems is faster than a sync of each
+file."""
 
 
 class FileSlice(NamedTuple):
-    """`length` bytes at `offset` of the open file `fd`; `fd` None: that many zeros."""
+    """`length` bytes at `offset` of the open file `fd`; if `fd` is None, that many zeros."""
 
     fd: int | None
     offset: int
@@ -42,11 +44,12 @@ class FileSlice(NamedTuple):
 class FileAccess:
     """The files of one torrent below one root.
 
-    `known` are the stamps of the files as they were verified, None before that is known (then only
-    sizes are compared). Whoever writes to the files makes `turn` odd before and even after the
-    stamps are known again: in between a stamp says nothing. `moving` is held while the root is
-    renamed and `tree` replaced. Methods raise StorageError: FileChangedError for a file that is not
-    as it was verified.
+    `known` holds the stamps of the files as they were verified; it is None before they are known,
+    and then only sizes are compared. A writer makes `turn` odd before it writes, and even again
+    when the new stamps are known; while `turn` is odd, stamps are not compared. `moving` is held
+    while the root is renamed and `tree` is replaced.
+
+    Methods raise StorageError; FileChangedError for a file that differs from the verified one.
     """
 
     def __init__(self, layout: Layout, tree: Tree) -> None:
@@ -67,7 +70,7 @@ class FileAccess:
         self._is_in_memory: bool | None = None
 
     def scan(self) -> dict[int, Stamp]:
-        """Return the stamps of all files there are now; special files and links are errors."""
+        """Return the stamps of all existing files; raises StorageError for special files, links."""
         files = [i for i, stored in enumerate(self.layout.stored) if stored]
         entries = self.layout.info.files
         statuses = self.tree.statuses(entries[i].path for i in files)
@@ -78,15 +81,15 @@ class FileAccess:
         }
 
     def look(self, file: int) -> Stamp | None:
-        """Return the stamp of one file, None if there is none that could be read."""
+        """Return the stamp of one file; None if it is missing or cannot be read."""
         (status,) = self.tree.statuses([self._entry_path(file)])
         return None if status is None else stamp_of(status)
 
     def slices(self, piece: PieceIndex, begin: int, length: int) -> list[FileSlice]:
-        """Return where the bytes of a block lie, for sendfile; the files are as they were verified.
+        """Return where the bytes of a block are, for sendfile; checks that the files are unchanged.
 
-        Descriptors are valid until the next call of this or `close`; one thread only. Raises
-        ValueError for a block that is not inside the piece.
+        The descriptors are valid until the next call of `slices` or `close`. Call it from one
+        thread only. Raises ValueError for a block that is not inside the piece.
         """
         spans = self.layout.block_spans(piece, begin, length)
         if len(spans) > MAX_SLICES:
@@ -95,7 +98,7 @@ class FileAccess:
         known = self.known
         for span, part in zip(spans, slices, strict=True):
             if part.fd is not None:
-                status = os.fstat(part.fd)  # compared here, as each call of ours costs
+                status = os.fstat(part.fd)  # compared here, because a call costs time
                 if known is None or known.get(span.file) != (
                     status.st_size,
                     status.st_mtime_ns,
@@ -105,7 +108,7 @@ class FileAccess:
                     self._require_served(span.file, part.fd)
         return slices
 
-    def _slices(self, spans: Iterable[Span]) -> list[FileSlice]:
+    def _slices(self, spans: Iterable[FileSpan]) -> list[FileSlice]:
         self._serving.trim()
         stored = self.layout.stored
         return [
@@ -118,7 +121,7 @@ class FileAccess:
         ]
 
     def read_into(self, piece: PieceIndex, begin: int, buffer: memoryview) -> None:
-        """Read the bytes of a block, as long as `buffer`; one thread only, that of `slices`."""
+        """Read a block, as long as `buffer`, into `buffer`; from the thread of `slices` only."""
         spans = self.layout.block_spans(piece, begin, len(buffer))
         if len(spans) > MAX_SLICES:
             buffer[:] = self.read(piece, begin, len(buffer))
@@ -142,7 +145,7 @@ class FileAccess:
                 raise FileChangedError("is shorter now than before", path=self._path(file))
             offset += count
             buffer = buffer[count:]
-        # After reading: then what was read is what was verified.
+        # Checked after reading, so that the bytes read are the verified ones.
         status = os.fstat(descriptor)
         if self.known is None or self.known.get(file) != (
             status.st_size,
@@ -153,7 +156,7 @@ class FileAccess:
             self._require_served(file, descriptor)
 
     def read(self, piece: PieceIndex, begin: int, length: int) -> bytes:
-        """Return the bytes of a block; any thread."""
+        """Return the bytes of a block; may be called from any thread."""
         parts = []
         for span in self.layout.block_spans(piece, begin, length):
             if not self.layout.stored[span.file]:
@@ -167,8 +170,8 @@ class FileAccess:
                 self._reading.release(span.file)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def write(self, descriptor: int, span: Span, data: memoryview) -> None:
-        """Write all of `data` where the span says; raises OSError."""
+    def write(self, descriptor: int, span: FileSpan, data: memoryview) -> None:
+        """Write `data`, as long as the span, to an open file; raises OSError."""
         offset = span.offset
         while data:
             count = os.pwrite(descriptor, data, offset)
@@ -176,23 +179,23 @@ class FileAccess:
             offset += count
 
     def stamp(self, descriptor: int, file: int) -> Stamp:
-        """Return the stamp of an open file; FileChangedError if it was removed meanwhile."""
+        """Return the stamp of an open file; raises FileChangedError if it was removed."""
         status = os.fstat(descriptor)
         if not status.st_nlink:
             raise FileChangedError("was removed while in use", path=self._path(file))
         return stamp_of(status)
 
     def open_to_hash(self, file: int) -> int:
-        """Open for reading, whatever the size and stamp; the caller closes it."""
+        """Open a file for reading, whatever its size and stamp; the caller closes it."""
         with disk_errors(self._path(file)):
             return self.tree.open(self._entry_path(file), os.O_RDONLY)
 
     def check_readable(self, file: int) -> None:
-        """Raise StorageError for a file that may not be read."""
+        """Raise StorageError if this user may not read the file."""
         os.close(self.open_to_hash(file))
 
     def has_data(self, files: Iterable[int]) -> bool:
-        """Tell whether any of the files holds a byte that was written."""
+        """Return whether any of the files has a byte that was written."""
         for file in files:
             descriptor = self.open_to_hash(file)
             try:
@@ -203,10 +206,10 @@ class FileAccess:
         return False
 
     def prepare(self, found: Mapping[int, Stamp]) -> dict[int, Stamp]:
-        """Make the root ready for writing; return the stamps of the files there are then.
+        """Make the root ready for writing; return the stamps of the files that exist then.
 
-        A folder is created, the one file of a single-file torrent too; files that are shorter than
-        in the torrent are extended by a hole. (Other files are created when first written.)
+        Creates the folder, and the file of a single-file torrent. Files shorter than in the torrent
+        are extended by a hole. (Other files are created when they are first written.)
         """
         stamps = dict(found)
         info = self.layout.info
@@ -228,7 +231,7 @@ class FileAccess:
         return stamps
 
     def create_empty_files(self) -> None:
-        """Create the files without bytes that are not there: no piece ever writes them."""
+        """Create missing files of length 0, which no piece would create."""
         for file, length in enumerate(self.layout.lengths):
             if not length and self.layout.stored[file] and file not in self._present:
                 with disk_errors(self._path(file)):
@@ -236,7 +239,7 @@ class FileAccess:
                 self._present.add(file)
 
     def sync(self, files: Iterable[int]) -> None:
-        """Make the files' bytes, and the names of all files, outlive a power failure."""
+        """Sync the files' bytes and the names of all files, so that a power failure keeps them."""
         files = list(files)
         stored = [i for i, is_stored in enumerate(self.layout.stored) if is_stored]
         if len(files) <= SYNC_ALL_ABOVE:
@@ -254,18 +257,19 @@ class FileAccess:
             self.tree.sync_folders(self._entry_path(file) for file in stored)
 
     def forget(self, file: int) -> None:
-        """Close what is kept open for writing to a file, or reading it in any thread.
+        """Close the descriptors of a file for writing, and for reading in any thread.
 
-        Opened again, it is the one that has its name then. What `slices` keeps open is found out by
-        itself.
+        The next use opens the file that has the name then. Descriptors of `slices` are checked at
+        each use.
         """
         self.writing.forget(file)
         self._reading.forget(file)
 
     def give_length(self, file: int) -> None:
-        """Make a file that others shortened as long as in the torrent; StorageError if it is gone.
+        """Extend a file that another program shortened to its length in the torrent.
 
-        A longer one is an error, too: what is more in it is not ours to remove.
+        Raises StorageError if it is missing or longer: the rest of a longer file is not ours to
+        remove.
         """
         stamp = self.look(file)
         if stamp is None:
@@ -278,20 +282,20 @@ class FileAccess:
             self._require_size(file, stamp.size)
 
     def has_true_stamps(self, descriptor: int) -> bool:
-        """Tell whether every write to an open file changes its stamp.
+        """Return whether every write to an open file changes its stamp.
 
-        Files in memory (tmpfs) keep theirs when they are written to through a mapping.
+        A file in memory (tmpfs) keeps its stamp when it is written through a mapping.
         """
         if self._is_in_memory is None:
             self._is_in_memory = is_in_memory(descriptor)
         return not self._is_in_memory
 
     def watch(self, file: int) -> None:
-        """Have `writers` watch a file from now on."""
+        """Let `writers` watch a file from now on."""
         try:
             descriptor = self.open_to_hash(file)
         except StorageError:
-            return  # not watched, it counts as touched
+            return  # a file that is not watched counts as touched
         try:
             self.writers.watch(file, descriptor)
         finally:
@@ -318,19 +322,20 @@ class FileAccess:
         try:
             self._require_readable(file, descriptor)
         except FileChangedError:
-            # Left open, it would be found changed for ever, whatever has its name by now.
+            # Left open, this descriptor would differ from the verified file for ever, whichever
+            # file has the name by now.
             self._serving.forget(file)
             raise
 
     def _require_readable(self, file: int, descriptor: int) -> None:
-        """Raise FileChangedError if an open file is not as it was verified."""
+        """Raise FileChangedError if an open file differs from the verified one."""
         before = self.turn
         stamp = self.stamp(descriptor, file)
         known = self.known
         if known is not None and known.get(file) == stamp:
             return
         self._require_size(file, stamp.size)
-        # While we write to it ourselves, its stamp is on its way.
+        # While we write to the file, its new stamp is not known yet.
         if known is not None and not before & 1 and before == self.turn:
             raise FileChangedError("has changed since it was verified", path=self._path(file))
 
@@ -347,8 +352,8 @@ class FileAccess:
         try:
             return tree.open(path, flags)
         except FileNotFoundError as error:
-            # `finish` renames the root in another thread: then `tree` is a new one by now, or is
-            # within its lock.
+            # `finish` renames the root in another thread, with this lock held: once it is free,
+            # `tree` is the new one.
             with self.moving:
                 moved = self.tree
             if moved is tree:
@@ -362,7 +367,7 @@ class FileAccess:
         path = self._path(file)
         length = self.layout.lengths[file]
         is_new = file not in self._present
-        # O_EXCL: whatever appears under the name of a file not made yet is not ours to overwrite.
+        # O_EXCL: a file that another program creates under this name is not overwritten.
         flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if is_new else 0)
         with disk_errors(path, needed=length if is_new else None):
             try:
@@ -386,7 +391,7 @@ class FileAccess:
                 raise
         return descriptor
 
-    def _read_span(self, descriptor: int, span: Span) -> bytes:
+    def _read_span(self, descriptor: int, span: FileSpan) -> bytes:
         with disk_errors(self._path(span.file)):
             data = os.pread(descriptor, span.length, span.offset)
             while len(data) < span.length:

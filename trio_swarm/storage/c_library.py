@@ -1,11 +1,11 @@
-"""Functions of the C library that Python's `os` does not have."""
+"""Functions of the C library that Python's `os` module lacks."""
 
 import ctypes
 from collections.abc import Callable
 
 
 def find_function(name: str, *argument_types: type) -> Callable[..., int] | None:
-    """Return a function that takes these ctypes and returns an int; None where there is none."""
+    """Return a C function with these argument types that returns an int; None if it is missing."""
     try:
         function = getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError):

@@ -1,4 +1,4 @@
-"""One torrent's files on the disk: checked, written piece by piece, served, finished."""
+"""The files of one torrent on the disk: checked, written piece by piece, served, finished."""
 
 import os
 import threading
@@ -31,16 +31,16 @@ from trio_swarm.storage.unfinished import Changes, Unfinished
 from trio_swarm.storage.write_out import start_write_out
 
 CLOSE_SYNC_BYTES = 256 << 20
-"""`close` syncs what was written since the last sync if it is at most this much: a node has seconds
-to close. Beyond, the data is in the operating system's hands, and checked again if that crashes."""
+"""Most unsynced bytes that `close` syncs: a node has seconds to close. More bytes are left to the
+operating system, and are checked again if it crashes."""
 
 WRITE_OUT_BYTES = 32 << 20
-"""After so many written bytes the disk is set to work on them, so that `finish`, which must wait
-for it, comes to a disk that is nearly done."""
+"""Bytes written after which the disk is told to write them out, so that the sync in `finish` has
+little left to do."""
 
 
 class CheckResult(Struct, frozen=True):
-    """The pieces that are right on the disk, and how many had to be hashed to know that."""
+    """The correct pieces on the disk, and how many were hashed to find them."""
 
     have: PieceSet
     hashed: int
@@ -49,11 +49,12 @@ class CheckResult(Struct, frozen=True):
 class TorrentFiles:
     """The files of one torrent: a download (`for_download`) or a share (`for_share`).
 
-    Order of calls: `check` once, then `write_pieces` from any threads while `slices` is called from
-    one thread and `read` from any, then `finish` when every piece is there, and `close` at any time
-    when no other call runs. All block, and raise StorageError (DiskFullError for a lack of room).
+    Order of calls: `check` once; then `write_pieces` from any threads, while `slices` is called
+    from one thread and `read` from any; then `finish` when every piece is present; and `close` at
+    any time when no other call runs. All calls block, and raise StorageError (DiskFullError if
+    there is no room).
 
-    `is_complete` is true when every piece is right and the data has its final name.
+    `is_complete` is true when every piece is correct and the data has its final name.
     """
 
     def __init__(self, info: Info, root: Path, state: StateFolder) -> None:
@@ -62,7 +63,7 @@ class TorrentFiles:
         self.layout = Layout(info)
         self.is_complete = False
         self.renamed: tuple[tuple[str, str], ...] = ()
-        """What has another name here than in the torrent: (its name, the name here)."""
+        """Names that differ from the torrent: (name in the torrent, name on this disk)."""
         self._have: PieceSet = 0
         self._home = root
         self._state = state
@@ -76,16 +77,16 @@ class TorrentFiles:
         self.changes: deque[Changes] = deque()
         self._dirty_bytes = 0
         self.state_problem: StorageError | None = None
-        """Why what is known of the files is not remembered, if so."""
+        """Why the state of the files is not stored; None if it is."""
 
     @classmethod
     def for_download(cls, info: Info, folder: Path, state_folder: Path) -> Self:
-        """Prepare a download of `info` into `folder` (created if missing) as its name.
+        """Prepare a download of `info` into `folder` under the torrent's name.
 
-        What already is there is found by `check`, by the rules of `placement`. Names that this file
-        system cannot hold are changed, see `renamed` and `disk_names`. Raises StorageError
-        if another trio-swarm is downloading to the same path, or if what is there is a link, or of
-        the wrong kind.
+        The folder is created if it is missing. `check` finds data that is there already, by the
+        rules of `placement`. Names that this file system cannot store are changed; see `renamed`
+        and `disk_names`. Raises StorageError if another trio-swarm downloads to the same path, or
+        if the path is a link or of the wrong kind.
         """
         _require_safe_name(info.name)
         _require_safe_paths(info)
@@ -111,10 +112,11 @@ class TorrentFiles:
 
     @classmethod
     def for_share(cls, info: Info, root: Path, state_folder: Path) -> Self:
-        """Prepare to serve `info` from the file or folder `root`, whatever its name.
+        """Prepare to serve `info` from the file or folder `root`, which may have any name.
 
-        A folder's files are looked for where the torrent has them; those that are missing or have
-        another size are not served. Raises StorageError if `root` is missing or of the wrong kind.
+        The files of a folder are expected at their paths in the torrent; a file that is missing or
+        has another size is not served. Raises StorageError if `root` is missing or of the wrong
+        kind.
         """
         with disk_errors(root):
             root = Path(os.path.realpath(root, strict=True))
@@ -125,30 +127,30 @@ class TorrentFiles:
 
     @property
     def root(self) -> Path:
-        """Where the data is now: NAME.part (or NAME.part/) until finished."""
+        """Where the data is now: NAME.part (a file or a folder) until it is finished."""
         return self._access.tree.root
 
     @property
     def have(self) -> PieceSet:
-        """The pieces known to be right: found by `check`, or written since. With the `suspects`."""
-        suspects = self.suspects  # read first: they become suspects before they are withdrawn
+        """The correct pieces: found by `check` or written since; includes the `suspects`."""
+        suspects = self.suspects  # first: a piece is a suspect before it is withdrawn
         have = self._have if self._log is None else self._log.have
         return have | suspects | self.suspects
 
     @property
     def suspects(self) -> PieceSet:
-        """Pieces of files that others may have changed: not to be served before `verify_again`."""
+        """Pieces in files that other programs may have changed: not served until verified again."""
         unfinished = self._unfinished
         return self._suspects if unfinished is None else unfinished.suspects
 
     def check(
         self, on_progress: OnProgress = no_progress, should_stop: ShouldStop = never_stop
     ) -> CheckResult:
-        """Find which pieces are right, hashing only those the resume state cannot vouch for.
+        """Find the correct pieces, hashing only pieces that the resume state does not vouch for.
 
-        `on_progress(done, total)` gets bytes of what is hashed. Raises HashingStopped when
-        `should_stop()` says so; StorageError for data that is not this torrent's (see
-        `placement`), which is left as it is.
+        `on_progress(done, total)` gets the bytes hashed and to be hashed. Raises HashingStopped if
+        `should_stop()` returns true. Raises StorageError for data of another torrent (see
+        `placement`), which is left unchanged.
         """
         if self._placement is None:
             return self._check_share(on_progress, should_stop)
@@ -157,10 +159,11 @@ class TorrentFiles:
     def write_pieces(
         self, pieces: Sequence[tuple[int, bytes | bytearray | memoryview]]
     ) -> tuple[int, StorageError | None]:
-        """Write pieces the caller has verified, in this order, and record them; any thread.
+        """Write verified pieces in this order, and record them; may be called from any thread.
 
-        They are announced and recorded together, so let them be few. Returns how many were written
-        and recorded, and why no more were, if so; every piece recorded before still is.
+        They are announced and recorded together, so pass few at a time. Returns how many were
+        written and recorded, and the error that stopped the others, if any. Pieces recorded before
+        it are kept.
         """
         log = self._log
         if log is None:
@@ -174,7 +177,7 @@ class TorrentFiles:
         return unfinished.write(views)
 
     def take_changes(self) -> Changes | None:
-        """Return, once, what writing or finishing found changed by others; None: nothing."""
+        """Return the changes by other programs found since the last call; None if none."""
         return self.changes.popleft() if self.changes else None
 
     def _write_out(self, descriptors: Iterable[int], count: int) -> None:
@@ -185,27 +188,28 @@ class TorrentFiles:
                 start_write_out(descriptor)
 
     def slices(self, piece: PieceIndex, begin: int, length: int) -> list[FileSlice]:
-        """Return where the bytes of a block lie, for sendfile, in order.
+        """Return where the bytes of a block are, in order, for sendfile.
 
-        Descriptors are valid until the next `slices` or `close`; call it from one thread only.
-        Raises FileChangedError if a file has changed since it was verified (call `verify_again`),
-        StorageError if it cannot be opened, ValueError for a block that is not inside the piece.
+        The descriptors are valid until the next call of `slices` or `close`; call it from one
+        thread only. Raises FileChangedError if a file has changed since it was verified (call
+        `verify_again`), StorageError if it cannot be opened, ValueError for a block that is not
+        inside the piece.
         """
         return self._access.slices(piece, begin, length)
 
     def read_into(self, piece: PieceIndex, begin: int, buffer: memoryview) -> None:
-        """Fill `buffer` with a block's bytes; the thread of `slices` only. Errors as for that."""
+        """Fill `buffer` with the bytes of a block; from the thread of `slices`, same errors."""
         self._access.read_into(piece, begin, buffer)
 
     def read(self, piece: PieceIndex, begin: int, length: int) -> bytes:
-        """Return the bytes of a block; any thread. Errors as for `slices`."""
+        """Return the bytes of a block; from any thread, with the errors of `slices`."""
         return self._access.read(piece, begin, length)
 
     def finish(self) -> Path:
-        """Sync the finished data, give it its final name and return that; idempotent.
+        """Sync the finished data, give it its final name and return the path; idempotent.
 
         Raises ValueError while a piece is missing. After a StorageError nothing is lost: call
-        again, or start again.
+        again, or start the download again.
         """
         with self._again:
             return self._finish()
@@ -228,10 +232,11 @@ class TorrentFiles:
         with disk_errors(placement.final.parent):
             sync_folder(placement.final.parent)
         stamps = access.scan()
-        # A new name changes a file's ctime, but not that of files in a folder.
+        # Renaming a file changes its ctime; renaming a folder does not change the ctime of files in
+        # it.
         is_moved = before == stamps or (self.info.is_single_file and _is_only_moved(before, stamps))
         if not is_moved or was_written != access.writers.was_written(0):
-            # Changed in this very moment. It loses its name again, and is verified again.
+            # A file changed at this moment: the data loses its final name and is verified again.
             placement.adopt()
             access.tree = Tree(placement.part)
             raise FileChangedError("is being changed by another program", path=placement.part)
@@ -245,11 +250,11 @@ class TorrentFiles:
         return self.root
 
     def verify_again(self, should_stop: ShouldStop = never_stop) -> Changes:
-        """Hash again what others may have changed, and serve on what is right; any thread.
+        """Hash again the pieces that other programs may have changed; from any thread.
 
-        Of a download what is lost is to be fetched again; StorageError for a file that is gone. Of
-        finished data nothing is mended: `have` lacks what is not right, until another call finds it
-        right. Raises HashingStopped.
+        Lost pieces of a download are to be fetched again; a missing file raises StorageError.
+        Finished data is not repaired: `have` lacks the wrong pieces until a later call finds them
+        correct. Raises HashingStopped.
         """
         with self._again:
             if self._unfinished is not None:
@@ -310,16 +315,17 @@ class TorrentFiles:
             )
 
     def _remember(self, save: Callable[[], None]) -> None:
-        """Save what spares hashing next time; if that cannot be, it is as well without."""
+        """Save the state that avoids hashing next time; a failure is kept in `state_problem`."""
         try:
             save()
         except StorageError as error:
             self.state_problem = self.state_problem or error
 
     def close(self) -> None:
-        """Save the resume state and close everything; idempotent. Data is synced if that is quick.
+        """Save the resume state and close everything; idempotent. Syncs if few bytes are unsynced.
 
-        Raises no error for what cannot be saved: then pieces are checked again at the next start.
+        If the state cannot be saved, no error is raised: the pieces are checked again at the next
+        start.
         """
         log, unfinished = self._log, self._unfinished
         if log is not None and unfinished is not None:
@@ -341,13 +347,13 @@ class TorrentFiles:
         except StateFolderError as error:
             self.state_problem = error
         if self.state_problem is not None:
-            journal = None  # it may be read, but not written
+            journal = None  # the journal is readable, but not writable
         access.tree = Tree(placement.locate())
         found = self._scan()
         self._refuse_longer(found)
         have, hashed, doubted = self._verify(state, found, on_progress, should_stop)
         if self.root == placement.final and doubted:
-            # A kill in the moment of the last renaming. There is nothing to go on with meanwhile.
+            # The program was killed at the final renaming, so there is no download to resume.
             pieces = pieces_of(access, doubted) & have
             have = have & ~pieces | right_pieces(access, pieces, on_progress, should_stop)
             hashed, doubted = hashed + pieces.bit_count(), frozenset()
@@ -376,7 +382,7 @@ class TorrentFiles:
         log.start(have, stamps, durable=durable, doubted=doubted)
         access.known = log.stamps
         unfinished = Unfinished(access, log, doubted, self._write_out)
-        # What was found by hashing may be in the page cache only.
+        # Pieces found by hashing may be in the page cache only.
         unfinished.unsynced = set() if durable else set(stamps)
         self.changes = unfinished.changes
         self._unfinished = unfinished
@@ -389,7 +395,7 @@ class TorrentFiles:
             record = self._state.share(self._home, self.info.info_hash)
             state = resume_log.load(record, self.layout)
             if not state.known:
-                # Perhaps we downloaded it.
+                # We may have downloaded it.
                 journal = self._state.journal(self._home, self.info.info_hash)
                 state = resume_log.load(journal, self.layout)
         except StorageError as error:
@@ -412,9 +418,9 @@ class TorrentFiles:
         on_progress: OnProgress,
         should_stop: ShouldStop,
     ) -> tuple[PieceSet, int, frozenset[int]]:
-        """Return the pieces that are right, how many were hashed, and which files are doubted.
+        """Return the correct pieces, how many were hashed, and which files are doubted.
 
-        `found` is brought up to date where files change meanwhile.
+        Stamps of files that change meanwhile are updated in `found`.
         """
         doubted: frozenset[int] = frozenset()
         hashed: PieceSet = 0
@@ -427,19 +433,19 @@ class TorrentFiles:
             changed = {file for file, stamp in before.items() if after.get(file) != stamp}
             if not changed:
                 break
-            # Only those are hashed again.
+            # Only pieces of the changed files are hashed again.
             state = ResumeState(known=state.known, have=have, stamps=before)
             found.clear()
             found.update(after)
             doubted -= changed
         else:
-            # The stamps of before: so they are found changed as soon as they are used.
+            # With the old stamps, the files count as changed as soon as they are used.
             found.clear()
             found.update(before)
         return have, hashed.bit_count(), doubted
 
     def _scan(self) -> dict[int, Stamp]:
-        """Return the stamps of the files that count: of a share, those of the right length."""
+        """Return the stamps of the files that count: of a share, the files of the right length."""
         found = self._access.scan()
         if self._placement is None:
             lengths = self.layout.lengths
@@ -447,11 +453,11 @@ class TorrentFiles:
         return found
 
     def _require_rest(self, found: Mapping[int, Stamp]) -> None:
-        """Raise StorageError for finished data that changes while it is looked at."""
+        """Raise StorageError for finished data that keeps changing while it is examined."""
         for file, stamp in self._access.scan().items():
             if found.get(file) != stamp and (stamp.size or self.layout.lengths[file]):
                 raise StorageError(
-                    "keeps being changed by another program; start again when it is at rest",
+                    "keeps being changed by another program; start again when it no longer changes",
                     path=self._access.tree.at(self.info.files[file].path),
                 )
 
@@ -466,7 +472,7 @@ class TorrentFiles:
                 )
 
     def _has_other_entries(self) -> bool:
-        """Tell whether NAME.part/ holds what the torrent does not: it is a folder of somebody's."""
+        """Return whether NAME.part/ has files that the torrent lacks, so that it is a user's."""
         if self.info.is_single_file or not self.root.exists():
             return False
         own = {entry.path[0] for entry in self.info.files if not entry.padding}
@@ -474,7 +480,7 @@ class TorrentFiles:
             return any(entry.name not in own for entry in self.root.iterdir())
 
     def _refuse_foreign(self, have: PieceSet, found: Mapping[int, Stamp]) -> None:
-        """Raise StorageError if NAME holds data, and none of it is this torrent's."""
+        """Raise StorageError if NAME has data and none of it is from this torrent."""
         if have:
             return
         if self.info.is_single_file:
@@ -493,14 +499,15 @@ class TorrentFiles:
         self._have = full_set(self.info.piece_count)
         self._log = None
         self._unfinished = None
-        # From here on it is only read: others may share it, or "download" it and find it done.
+        # From here on the data is only read: other programs may share it, or check it as their
+        # download.
         self._placement = None
-        self._access.writers.close()  # a person has few of its kind
+        self._access.writers.close()  # a user may have few inotify instances
         self._unlock()
 
 
 def _is_only_moved(before: Mapping[int, Stamp], after: Mapping[int, Stamp]) -> bool:
-    """Tell whether files are as they were, but for the ctime, which a new name changes."""
+    """Return whether files are unchanged except for the ctime, which renaming changes."""
     return before.keys() == after.keys() and all(
         (old.size, old.mtime_ns, old.inode) == (new.size, new.mtime_ns, new.inode)
         for old, new in ((before[file], after[file]) for file in before)
@@ -508,7 +515,7 @@ def _is_only_moved(before: Mapping[int, Stamp], after: Mapping[int, Stamp]) -> b
 
 
 def _require_safe_name(name: str) -> None:
-    """Raise StorageError for a name that is no name in its folder (metainfo makes all safe)."""
+    """Raise StorageError for a name that is not a plain file name (metainfo makes all safe)."""
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
         raise StorageError("is not a safe file name", path=Path(name.replace("\0", "?")))
 

@@ -1,4 +1,4 @@
-"""Open files, few at a time: a torrent may hold 100,000 of them and a process about 1,000."""
+"""Open files, few at a time: a torrent can have 100,000, a process about 1,000 descriptors."""
 
 import os
 import threading
@@ -9,10 +9,10 @@ OpenFile = Callable[[int], int]
 
 
 class ReadDescriptors:
-    """The descriptors one thread reads from, least recently used closed first.
+    """The descriptors that one thread reads from; the least recently used are closed first.
 
-    Not locked: `get`, `trim` and `close` belong to one thread. A descriptor stays open until the
-    next `trim`, however many others are opened meanwhile.
+    There is no lock: `get`, `trim` and `close` belong to one thread. A descriptor stays open until
+    the next `trim`, however many others are opened before.
     """
 
     __slots__ = ("_capacity", "_open_file", "_opened")
@@ -20,7 +20,7 @@ class ReadDescriptors:
     def __init__(self, open_file: OpenFile, capacity: int) -> None:
         self._open_file = open_file
         self._capacity = capacity
-        # A dict keeps insertion order; a used entry is put in again at its end.
+        # A dict keeps insertion order; a used entry is moved to the end.
         self._opened: dict[int, int] = {}
 
     def get(self, file: int) -> int:
@@ -32,11 +32,11 @@ class ReadDescriptors:
         return descriptor
 
     def holds(self, file: int) -> bool:
-        """Tell whether the file is open already."""
+        """Return whether the file is open already."""
         return file in self._opened
 
     def forget(self, file: int) -> None:
-        """Close a file's descriptor, if there is one."""
+        """Close a file's descriptor if it is open."""
         descriptor = self._opened.pop(file, None)
         if descriptor is not None:
             os.close(descriptor)
@@ -48,13 +48,13 @@ class ReadDescriptors:
             os.close(self._opened.pop(file))
 
     def close(self) -> None:
-        """Close all; `get` opens anew."""
+        """Close all descriptors; `get` opens a file again when needed."""
         while self._opened:
             os.close(self._opened.popitem()[1])
 
 
 class SharedDescriptors:
-    """The descriptors several threads use: one in use is never closed; beyond that, an LRU."""
+    """The descriptors that several threads use; one in use is never closed, others in LRU order."""
 
     __slots__ = ("_capacity", "_close_file", "_lock", "_open_file", "_opened", "_users")
 
@@ -72,8 +72,8 @@ class SharedDescriptors:
         self._users: dict[int, int] = {}
 
     def acquire(self, file: int) -> int:
-        """Return an open descriptor of the file; pair with `release`."""
-        # Opening under the lock: two threads never open one file twice.
+        """Return an open descriptor of the file; the caller must call `release` for it."""
+        # The file is opened with the lock held, so that two threads never open it twice.
         with self._lock:
             descriptor = self._opened.pop(file, None)
             if descriptor is None:
@@ -84,27 +84,27 @@ class SharedDescriptors:
             return descriptor
 
     def release(self, file: int) -> None:
-        """Say that the descriptor `acquire` gave is no longer used."""
+        """End the use of a descriptor that `acquire` returned."""
         with self._lock:
             users = self._users.pop(file) - 1
             if users:
                 self._users[file] = users
 
     def forget(self, file: int) -> None:
-        """Close a file's descriptor, if there is one; not before it is used no longer."""
+        """Close a file's descriptor if it is open, as soon as no thread uses it."""
         with self._lock:
             if file in self._opened and file not in self._users:
                 self._close_file(file, self._opened.pop(file))
 
     def close(self) -> None:
-        """Close all; none may be in use."""
+        """Close all descriptors; none may be in use."""
         with self._lock:
             assert not self._users, "closed while a thread reads or writes"
             while self._opened:
                 self._close_file(*self._opened.popitem())
 
     def _evict(self) -> None:
-        """Make room for one more, as far as others are not in use."""
+        """Close descriptors that are not in use until there is room for one more."""
         excess = len(self._opened) - self._capacity + 1
         if excess <= 0:
             return

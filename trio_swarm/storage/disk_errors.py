@@ -1,4 +1,4 @@
-"""What the operating system's errors mean to a person: one line that names the path."""
+"""Errors of the operating system as one line for a person, which names the path."""
 
 import errno
 import os
@@ -30,9 +30,9 @@ _KNOWN = {
 
 
 def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> StorageError:
-    """Return the StorageError (DiskFullError: no room, quota or size limit) that says `error`.
+    """Return the StorageError for an OSError (DiskFullError: no room, quota or size limit).
 
-    `needed` is how many bytes are still to be written, where known.
+    `needed` is the number of bytes still to be written, if known.
     """
     number = error.errno or 0
     if number in _FULL:
@@ -50,7 +50,7 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> S
 
 
 def _no_folder(error: NotADirectoryError, path: Path) -> StorageError:
-    """Name the part of `path` that is no folder, where the error does."""
+    """Return the error that names the first part of `path` that is not a folder."""
     if isinstance(error.filename, str):
         place = Path(error.filename)
         if place in path.parents and place.is_symlink():
@@ -66,7 +66,7 @@ def _no_folder(error: NotADirectoryError, path: Path) -> StorageError:
 
 @contextmanager
 def disk_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
-    """Turn every OSError of the block into the StorageError of `storage_error`."""
+    """Turn every OSError raised in the block into a StorageError; see `storage_error`."""
     try:
         yield
     except OSError as error:
@@ -74,7 +74,7 @@ def disk_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
 
 
 def format_bytes(count: int) -> str:
-    """Return `count` for a person, as in "1.5 GiB"."""
+    """Return `count` bytes as text for a person: "1.5 GiB"."""
     if count < 1024:
         return f"{count} bytes"
     size = float(count)

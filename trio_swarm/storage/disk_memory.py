@@ -1,7 +1,7 @@
-"""Memory that is a file on the disk, for pieces so large that keeping them would use up a machine.
+"""Memory backed by a file on the disk, for pieces that would fill the machine's memory.
 
-The file has no name, so that nothing is left of it. All of its blocks are reserved before it is
-mapped: otherwise a full disk would end the program at a write to the memory (SIGBUS).
+The file has no name, so nothing is left of it afterwards. All its blocks are reserved before it is
+mapped; otherwise, on a full disk, a write to the memory would end the program (SIGBUS).
 """
 
 import os
@@ -13,10 +13,10 @@ from trio_swarm.storage.reservation import extend
 
 
 def map_file(length: int, folder: Path) -> mmap | None:
-    """Return `length` bytes that lie in a nameless file in `folder`; None where that cannot be.
+    """Return `length` bytes backed by a nameless file in `folder`; None if that is not possible.
 
-    The system writes them out when it needs the memory. Where blocks cannot be reserved (no room,
-    a file system in memory) there is none.
+    The system writes the bytes to the disk when it needs the memory. It is not possible if blocks
+    cannot be reserved: no room, or a file system in memory.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -1,11 +1,11 @@
-"""What a torrent's files are called on this disk: as the torrent has it, if the disk can hold that.
+"""The names of a torrent's files on this disk: the torrent's own names if the disk can store them.
 
-What a file system holds is found out by trying, in a folder that is gone again at once, and only
-for names that not every file system holds. A folder that cannot be written to is not tried: what is
-there has its names already.
+Which names a file system can store is found by trying, in a folder that is removed at once, and
+only for names that some file systems cannot store. Nothing is tried in a folder that cannot be
+written to: its files have their names already.
 
-Data that is here already may also have the names that this program gave before it kept names
-(`file_names`, "portable"). It is recognised by its journal or by its pieces, and goes on with them.
+Data that is on the disk already may also have the names that earlier versions of this program gave
+(`file_names`, "portable"). It is recognised by its journal or by its pieces, and keeps those names.
 """
 
 import contextlib
@@ -37,27 +37,28 @@ from trio_swarm.storage.tree import Tree
 _PROBE_PREFIX = ".trio-swarm-names-"
 _PLACE_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SAMPLED_PIECES = 16
-"""Pieces that are hashed to recognise data under another name; all of it is checked later."""
+"""Pieces that are hashed to recognise data under another name; all pieces are checked later."""
 _FORBIDDEN = re.compile(r'[<>:"|?*\\]')
-"""What file systems of Windows do not hold, beside what `file_names` replaces."""
+"""Characters that file systems of Windows cannot store, besides those that `file_names`
+replaces."""
 _FORMER_MOST = file_names.MAX_NAME_BYTES
-"""Bytes that earlier versions cut a torrent's name to."""
+"""Most bytes of a torrent's name in earlier versions."""
 _PLAIN = re.compile(r"[\w\-()\[\]{}+,&!@#$%^=~;' .]*[\w\-()\[\]{}+,&!@#$%^=~;']", re.ASCII)
 
 Paths = list[tuple[str, ...]]
 
 
 class DiskNames(Struct, frozen=True):
-    """A torrent with its files' names on this disk; `renamed`: (its name, the name here)."""
+    """A torrent with its files' names on this disk; `renamed`: (torrent's name, name here)."""
 
     info: Info
     renamed: tuple[tuple[str, str], ...]
 
 
 class Probed(NamedTuple):
-    """What a file system does not hold: name → the name instead.
+    """The names that a file system cannot store: name → the name to use instead.
 
-    `is_folding`: names that differ in case or Unicode form only are one file to it.
+    `is_folding`: names that differ only in case or Unicode form are one file on it.
     """
 
     changed: dict[str, str]
@@ -65,11 +66,12 @@ class Probed(NamedTuple):
 
 
 Probe = Callable[[Path, Sequence[str], bool], Probed]
-"""Tries the odd names in a folder; the bool: whether some names are one if it ignores case."""
+"""Tries unusual names in a folder; the bool tells whether some names differ only in case or
+form."""
 
 
 def probe(folder: Path, odd: Sequence[str], clashing: bool) -> Probed:  # noqa: FBT001 - see Probe
-    """Find out by trying what of `odd` the file system of `folder` does not hold; see `Probe`."""
+    """Find which of the `odd` names the file system of `folder` cannot store; see `Probe`."""
     if not odd and not clashing:
         return Probed({}, is_folding=False)
     _remove_leftovers(folder)
@@ -89,16 +91,16 @@ def probe(folder: Path, odd: Sequence[str], clashing: bool) -> Probed:  # noqa: 
 
 @contextlib.contextmanager
 def _new_place(folder: Path) -> Iterator[Path | None]:
-    """Make a folder to try names in, locked, and remove it; None where that cannot be done."""
+    """Make a locked folder to try names in, and remove it; None if that is not possible."""
     place = descriptor = None
     try:
         with contextlib.suppress(OSError):
             place = Path(tempfile.mkdtemp(prefix=_PROBE_PREFIX, dir=folder))
             descriptor = os.open(place, _PLACE_FLAGS)
-            # Where there are no locks, nobody removes leftovers either.
+            # On a file system without locks, no program removes leftovers either.
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # In the moment before the lock, another program may have taken it for a leftover.
+        # Before the lock was taken, another program may have removed the folder as a leftover.
         yield place if descriptor is not None and os.fstat(descriptor).st_nlink else None
     finally:
         if descriptor is not None:
@@ -108,7 +110,7 @@ def _new_place(folder: Path) -> Iterator[Path | None]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove the folders that probes left that were killed, not those of programs that run."""
+    """Remove folders of probes that were killed, but not those of running programs."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(_PROBE_PREFIX):
@@ -120,10 +122,10 @@ def _remove_leftover(place: Path) -> None:
         descriptor = os.open(place, _PLACE_FLAGS)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # By the descriptor: at the path there may be something else by now.
+            # By the descriptor, because the path may name another folder by now.
             names = os.listdir(descriptor)  # noqa: PTH208
             if any(os.lstat(name, dir_fd=descriptor).st_size for name in names):
-                return  # a probe writes nothing: this is somebody's
+                return  # a probe writes no data: this folder is a user's
             for name in names:
                 os.unlink(name, dir_fd=descriptor)
             place.rmdir()
@@ -132,7 +134,7 @@ def _remove_leftover(place: Path) -> None:
 
 
 def choose_names(info: Info, folder: Path, state: StateFolder, probe: Probe = probe) -> DiskNames:
-    """Return what the files of `info` are called in `folder`, which exists. Raises StorageError."""
+    """Return the names of the files of `info` in `folder`, which exists. Raises StorageError."""
     paths: Paths = [entry.path for entry in info.files if not entry.padding]
     odd = [part for part in {info.name}.union(*paths) if not _is_plain(part)]
     clashing = file_names.distinct_paths(paths, folded=True) != paths
@@ -163,13 +165,13 @@ def _renamed(info: Info, chosen: Info) -> Iterable[tuple[str, str]]:
                 yield name, here
 
 
-# --- what the file system holds ---
+# --- names that the file system can store ---
 
 
 def _fit(info: Info, paths: Paths, most: int, probed: Probed) -> Info:
-    """Return `info` with only those names changed that the file system cannot hold.
+    """Return `info` with only those names changed that the file system cannot store.
 
-    `most`: bytes of the longest name it holds.
+    `most` is the length of the longest name that it can store, in bytes.
     """
     changed = dict(probed.changed)
     for part in {info.name}.union(*paths):
@@ -188,12 +190,12 @@ def _longest(names: Iterable[str]) -> int:
 
 
 def _is_plain(component: str) -> bool:
-    """Tell whether every file system holds `component`, if it is short enough."""
+    """Return whether every file system can store `component`, if it is short enough."""
     return bool(_PLAIN.fullmatch(component)) and not file_names.is_reserved(component)
 
 
 def _kind(component: str) -> object:
-    """Return what components share that a file system holds all of, or none; probed once each."""
+    """Return a key for a class of names of which a file system stores all or none."""
     strange = frozenset(character for character in component if not _is_plain(character))
     ascii_only = frozenset(character for character in strange if character.isascii())
     return (
@@ -205,12 +207,12 @@ def _kind(component: str) -> object:
 
 
 def _holds(place: Path, component: str) -> bool:
-    """Tell whether a file can be called that in the folder `place`, and nothing else."""
+    """Return whether a file in the folder `place` can have exactly this name."""
     path = place / component
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        return True  # tried before, or the same to a file system that ignores case
+        return True  # tried before, or equal without case
     except (OSError, ValueError):
         return False
     try:
@@ -221,7 +223,7 @@ def _holds(place: Path, component: str) -> bool:
 
 
 def _alternative(component: str, holds: Callable[[str], bool]) -> str:
-    """Return the name for what the file system does not hold."""
+    """Return the name to use for a name that the file system cannot store."""
     plainer = file_names.safe_component(_FORBIDDEN.sub("_", component))
     if holds(plainer):
         return plainer
@@ -230,7 +232,7 @@ def _alternative(component: str, holds: Callable[[str], bool]) -> str:
 
 
 def _is_folding(place: Path) -> bool:
-    """Tell whether names in the folder `place` are one that differ in case or Unicode form only."""
+    """Return whether names in `place` that differ only in case or Unicode form are one file."""
     for one, other in (("case", "CASE"), ("form-\u00e9", "form-e\u0301")):
         with contextlib.suppress(OSError):
             (place / one).touch()
@@ -239,11 +241,11 @@ def _is_folding(place: Path) -> bool:
     return False
 
 
-# --- names that were given before ---
+# --- names of earlier versions ---
 
 
 def _former(info: Info) -> Info | None:
-    """Return `info` with the names this program gave before it kept names; None if it had none."""
+    """Return `info` with the names of earlier versions of this program; None if they are equal."""
     paths: Paths = [entry.path for entry in info.files if not entry.padding]
     try:
         name = file_names.safe_component(info.name, max_bytes=file_names.MAX_NAME_BYTES)
@@ -268,7 +270,7 @@ def _same_names(one: Info, other: Info) -> bool:
 
 
 def _is_root_former(fitting: Info, former: Info, folder: Path, state: StateFolder) -> bool:
-    """Tell whether this torrent's data lies in `folder` under its former name, and not its own."""
+    """Return whether this torrent's data is in `folder` under its former name only."""
     own, old = Placement(fitting, folder), Placement(former, folder)
     if os.path.lexists(own.final) or os.path.lexists(own.part):
         return False
@@ -278,12 +280,13 @@ def _is_root_former(fitting: Info, former: Info, folder: Path, state: StateFolde
         is_known = False
     if os.path.lexists(old.part) and (is_known or _is_data_of(former, old.part, need_all=False)):
         return True
-    # Under its final name it may be anybody's by now: without a journal all must be right.
+    # Data under its final name may belong to anybody by now: without a journal all samples must be
+    # correct.
     return os.path.lexists(old.final) and _is_data_of(former, old.final, need_all=not is_known)
 
 
 def _are_files_former(fitting: Info, former: Info, folder: Path) -> bool:
-    """Tell whether the folder of the torrent has its files under their former names."""
+    """Return whether the torrent's folder has its files under their former names."""
     old = Placement(former, folder)
     differing = {
         number: (entry.path, before.path)
@@ -306,9 +309,9 @@ def _are_files_former(fitting: Info, former: Info, folder: Path) -> bool:
 def _is_data_of(
     info: Info, root: Path, *, need_all: bool, files: Iterable[int] | None = None
 ) -> bool:
-    """Tell by a sample of pieces whether what lies at `root` is of this torrent.
+    """Return whether the data at `root` is from this torrent, by a sample of pieces.
 
-    `files`: only those are looked at.
+    `files`: only these files are examined.
     """
     layout = Layout(info)
     access = FileAccess(layout, Tree(root))
@@ -337,6 +340,6 @@ def _is_data_of(
 
 
 def _ends(pieces: range) -> Iterable[int]:
-    """Return some pieces of a file: both ends and a few between."""
+    """Return some pieces of a file: both ends and a few in between."""
     step = max(1, len(pieces) // _SAMPLED_PIECES)
     return {*pieces[::step], *pieces[-1:]}

@@ -1,13 +1,13 @@
 """Whether another program can have written to a file between two of our own writes.
 
-Our writes change a file's stamp, too, so a stamp does not tell what else was written in the same
-moment. What does, on Linux and for a local file system: who writes must have the file open for
-writing. inotify(7) tells when such an opening ends, and a read lease (fcntl(2), F_SETLEASE) is
-given only while there is none. Writing through a mapping counts, since a mapping keeps its file
-open. Not seen are truncate(2) of a path (the size tells, unless it is the same again), and
-programs on other machines of a network file system (which gives no leases).
+Our writes change a file's stamp, too, so a stamp does not show another write at the same time. On
+Linux and for a local file system, open files show it: a program must have the file open for
+writing. inotify(7) reports the end of each such opening, and a read lease (fcntl(2), F_SETLEASE) is
+granted only while there is none. Writing through a mapping counts, since a mapping keeps its file
+open. Two cases are not seen: truncate(2) of a path (the size shows it, unless it is the same
+again), and programs on other machines of a network file system (which grants no leases).
 
-Where the system does not tell, nothing is claimed: `is_untouched` is false.
+If the system does not tell, nothing is claimed: `is_untouched` returns False.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ import threading
 from trio_swarm.storage.c_library import find_function
 
 MAX_WATCHED = 1024
-"""Files of one torrent that are watched at a time: a person has about 8,192 watches at least, for
-all programs together. The file that was watched first makes room, and counts as touched."""
+"""Most files of one torrent that are watched at a time: a user has at least about 8,192 watches for
+all programs together. Beyond it, the file watched first is dropped and counts as touched."""
 
 _CLOSED_WRITING = 0x8
-"""IN_CLOSE_WRITE: somebody who had the file open for writing has closed it."""
+"""IN_CLOSE_WRITE: a program that had the file open for writing has closed it."""
 _GONE = 0x8000
-"""IN_IGNORED: the watch ended, as the file was removed."""
+"""IN_IGNORED: the watch ended because the file was removed."""
 _OVERFLOW = 0x4000
-"""IN_Q_OVERFLOW: there was more than the queue holds."""
+"""IN_Q_OVERFLOW: events were lost because the queue was full."""
 
 _EVENT = struct.Struct("iIII")
 _READ_AT_ONCE = 64 * 1024
@@ -42,8 +42,8 @@ _inotify_remove = find_function("inotify_rm_watch", ctypes.c_int, ctypes.c_int)
 class ForeignWriters:
     """Watches the files of one torrent, by their numbers; thread-safe.
 
-    Our own descriptors for writing are to be closed by `close_own`. Nothing raises: what cannot be
-    watched counts as touched.
+    Our own descriptors for writing must be closed with `close_own`. No method raises: a file that
+    cannot be watched counts as touched.
     """
 
     __slots__ = ("_files", "_inotify", "_lock", "_touched", "_watches")
@@ -56,7 +56,7 @@ class ForeignWriters:
         self._touched: set[int] = set()
 
     def watch(self, file: int, descriptor: int) -> bool:
-        """Watch an open file from now on, unless that is done; returns whether it is watched."""
+        """Watch an open file from now on if it is not watched yet; return whether it is watched."""
         with self._lock:
             if file in self._watches:
                 return True
@@ -67,7 +67,7 @@ class ForeignWriters:
                 self._drain()
                 self._end(next(iter(self._watches)))
             watch = _inotify_add(inotify, b"/proc/self/fd/%d" % descriptor, _CLOSED_WRITING)
-            if watch < 0 or watch in self._files:  # two names of one file cannot be told apart
+            if watch < 0 or watch in self._files:  # two names of one file share a watch
                 return False
             self._watches[file] = watch
             self._files[watch] = file
@@ -76,11 +76,11 @@ class ForeignWriters:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether there is little room left: see to the `oldest`."""
+        """Whether few watches are left: release the `oldest` files."""
         return len(self._watches) > MAX_WATCHED * 3 // 4
 
     def oldest(self) -> list[int]:
-        """Return the half of the files that has been watched for longest."""
+        """Return the half of the files that have been watched longest."""
         with self._lock:
             files = list(self._watches)
         return files[: len(files) // 2]
@@ -94,37 +94,37 @@ class ForeignWriters:
             self._drain()
             was_touched = file in self._touched
             os.close(descriptor)
-            self._drain()  # brings our own
+            self._drain()  # includes the event of our own closing
             if not was_touched:
                 self._touched.discard(file)
 
     def is_touched(self, file: int) -> bool:
-        """Tell whether somebody wrote to the file since it is watched, or it is not watched."""
+        """Return whether another program wrote to the file, or the file is not watched."""
         with self._lock:
             self._drain()
             return file not in self._watches or file in self._touched
 
     def was_written(self, file: int) -> bool:
-        """Tell whether somebody surely had the file open for writing, since it is watched."""
+        """Return whether another program certainly had the file open for writing while watched."""
         with self._lock:
             self._drain()
             return file in self._touched
 
     def is_untouched(self, file: int, descriptor: int) -> bool:
-        """Tell whether surely nobody else wrote to the file, or is about to.
+        """Return whether certainly no other program wrote to the file, or has it open to write.
 
-        `descriptor` has it open for reading, and we have it open for writing no longer.
+        `descriptor` is open for reading; our own descriptors for writing must be closed.
         """
         return _has_no_writer(descriptor) and not self.is_touched(file)
 
     def forget(self, file: int) -> None:
-        """Watch a file no longer: it was replaced, or its story begins anew."""
+        """Stop watching a file, for instance because it was replaced."""
         with self._lock:
             if file in self._watches:
                 self._end(file)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all files and release the watches."""
         with self._lock:
             self._watches.clear()
             self._files.clear()
@@ -144,7 +144,7 @@ class ForeignWriters:
         del self._files[watch]
         self._touched.discard(file)
         if self._inotify is not None and _inotify_remove is not None:
-            _inotify_remove(self._inotify, watch)  # its number is never used again
+            _inotify_remove(self._inotify, watch)  # the system never reuses its number
 
     def _drain(self) -> None:
         if self._inotify is None:
@@ -153,7 +153,7 @@ class ForeignWriters:
         while True:
             try:
                 data = os.read(self._inotify, _READ_AT_ONCE)
-            except OSError:  # there is nothing more
+            except OSError:  # the queue is empty
                 return
             at = 0
             while at < len(data):
@@ -168,10 +168,10 @@ class ForeignWriters:
 
 
 def _has_no_writer(descriptor: int) -> bool:
-    """Tell whether nobody has the open file open for writing; False if that cannot be told."""
+    """Return whether no program has the open file open for writing; False if unknown."""
     try:
-        # Whoever opens it for writing just now makes the system tell us by a signal. The usual one
-        # ends a process, this one is ignored.
+        # If a program opens the file for writing now, the system sends us a signal. The default
+        # signal would end the process; this one is ignored.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except (AttributeError, OSError):

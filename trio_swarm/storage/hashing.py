@@ -1,4 +1,4 @@
-"""SHA-1 of many pieces at once: every core hashes, memory is bounded, files are read ahead."""
+"""SHA-1 of many pieces at once: all cores hash, memory is bounded, files are read ahead."""
 
 import hashlib
 import os
@@ -12,22 +12,24 @@ from trio_swarm.errors import TrioSwarmError
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.descriptors import OpenFile, ReadDescriptors
-from trio_swarm.storage.layout import Layout, Span
+from trio_swarm.storage.layout import FileSpan, Layout
 
 OnProgress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all) after every TURN or piece, by the calling thread."""
+"""Called with (bytes done, bytes in all) after every `TURN` bytes or piece, by the calling
+thread."""
 
 ShouldStop = Callable[[], bool]
-"""Asked after every TURN or piece; True makes the work end."""
+"""Called after every `TURN` bytes or piece; the work ends if it returns true."""
 
 BUFFER = 1 << 20
-"""Bytes each thread reads at once: stays in a core's cache between the read and the hash."""
+"""Bytes that each thread reads at once: they stay in a core's cache between reading and hashing."""
 
 TURN = 4 << 20
-"""Bytes a thread hashes before it reports; handing over costs about 10 µs of everybody's time."""
+"""Bytes that a thread hashes before it reports; each report takes about 10 µs of the calling
+thread."""
 
 _READ_AHEAD = 3
-"""How many turns before it is read a stretch of a file is asked of the disk."""
+"""The disk is asked for a part of a file this many turns before the part is read."""
 
 _OPEN_FILES = 8
 _MAX_THREADS = 16
@@ -36,25 +38,25 @@ _BLOCK = 16384
 
 
 class HashingStopped(TrioSwarmError):  # noqa: N818 - not a fault: the caller asked for it
-    """`should_stop` said so; what was hashed until then is dropped."""
+    """`should_stop` returned true; digests made until then are dropped."""
 
 
 def no_progress(_done: int, _total: int) -> None:
-    """Ignore progress."""
+    """Do nothing: the default for `on_progress`."""
 
 
 def never_stop() -> bool:
-    """Never ask to stop."""
+    """Return False: the default for `should_stop`."""
     return False
 
 
 def verify_piece(info: Info, piece: int, data: bytes | bytearray | memoryview) -> bool:
-    """Tell whether `data` is exactly the piece (BEP 3, "pieces")."""
+    """Return whether `data` is exactly this piece (BEP 3, "pieces")."""
     return hashlib.sha1(data).digest() == info.piece_hash(piece)
 
 
 def block_digests(data: bytes | bytearray | memoryview) -> list[bytes]:
-    """Return the SHA-1 of each 16 KiB block of a piece (the last may be shorter)."""
+    """Return the SHA-1 digest of each 16 KiB block of a piece (the last may be shorter)."""
     view = memoryview(data)
     return [
         hashlib.sha1(view[start : start + _BLOCK]).digest() for start in range(0, len(view), _BLOCK)
@@ -62,7 +64,7 @@ def block_digests(data: bytes | bytearray | memoryview) -> list[bytes]:
 
 
 def core_count() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -78,11 +80,11 @@ def hash_pieces(
     should_stop: ShouldStop = never_stop,
     threads: int | None = None,
 ) -> dict[int, bytes]:
-    """Return the SHA-1 of each of `pieces`, as the files hold it; blocks until all are done.
+    """Return the SHA-1 digests of `pieces` as the files have them; blocks until all are done.
 
-    A piece that a file is too short for is left out. `open_file(i)` opens file i for reading
-    (threads call it) and may raise. Raises HashingStopped, and whatever `open_file`,
-    `on_progress`, `should_stop` or reading raises; no thread outlives the call.
+    A piece is left out if a file is too short for it. `open_file(i)` opens file i for reading; it
+    is called from several threads and may raise. Raises HashingStopped, and any exception of
+    `open_file`, `on_progress`, `should_stop` or of reading. All threads end before this returns.
     """
     units = list(_units(layout, iterate(pieces), TURN))
     count = min(threads or core_count(), _MAX_THREADS, len(units))
@@ -118,7 +120,7 @@ def hash_pieces(
 
 
 class _Unit(NamedTuple):
-    """Neighbouring pieces that one thread reads and hashes in one go."""
+    """Adjacent pieces that one thread reads and hashes in one turn."""
 
     pieces: range
     start: int
@@ -131,7 +133,7 @@ class _Result(NamedTuple):
 
 
 def _units(layout: Layout, pieces: Iterable[int], most_bytes: int) -> Iterator[_Unit]:
-    """Cut ascending pieces into runs of neighbours: at most so many bytes, or one piece."""
+    """Cut ascending pieces into runs of adjacent ones: at most `most_bytes` each, or one piece."""
     info = layout.info
     most = max(1, most_bytes // info.piece_length)
     first = stop = -1
@@ -151,7 +153,7 @@ def _unit(info: Info, first: int, stop: int) -> _Unit:
 
 
 class _Work:
-    """What the hashing threads share: whose turn it is, and where results go."""
+    """The state that the hashing threads share: the next unit, and the results."""
 
     def __init__(self, layout: Layout, open_file: OpenFile, units: list[_Unit]) -> None:
         self.results: queue.SimpleQueue[_Result | BaseException] = queue.SimpleQueue()
@@ -159,12 +161,13 @@ class _Work:
         self._layout = layout
         self._open_file = open_file
         self._units = units
-        # next() of a range iterator is one step under the GIL; the lock makes it one everywhere.
+        # next() of a range iterator is one step under the GIL; the lock makes it one step without a
+        # GIL, too.
         self._turn = iter(range(len(units)))
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        # Memory of its own pages: copies from the files, which lie in pages, are faster then.
+        # Page-aligned memory: copies from the page cache are faster.
         buffer = memoryview(mmap(-1, BUFFER))
         descriptors = ReadDescriptors(self._open_file, _OPEN_FILES)
         try:
@@ -180,7 +183,7 @@ class _Work:
                 for part in _units(self._layout, unit.pieces, BUFFER):
                     digests += self._hash(part, buffer, descriptors)
                 self.results.put(_Result(digests, unit.length))
-        except BaseException as error:  # noqa: BLE001 - handed over and raised by hash_pieces
+        except BaseException as error:  # noqa: BLE001 - `hash_pieces` raises it
             self.results.put(error)
         finally:
             descriptors.close()
@@ -214,9 +217,9 @@ class _Work:
         ]
 
     def _fill(
-        self, spans: list[Span], buffer: memoryview, descriptors: ReadDescriptors
+        self, spans: list[FileSpan], buffer: memoryview, descriptors: ReadDescriptors
     ) -> list[tuple[int, int]]:
-        """Read the spans into the buffer; return the (start, end) stretches no file holds."""
+        """Read the spans into the buffer; return the (start, end) parts that no file has."""
         at = 0
         lacking = []
         for span in spans:
@@ -233,11 +236,11 @@ class _Work:
     def _feed(
         self,
         update: Callable[[memoryview], None],
-        span: Span,
+        span: FileSpan,
         buffer: memoryview,
         descriptors: ReadDescriptors,
     ) -> bool:
-        """Hash a span longer than the buffer in parts; False if the file is too short."""
+        """Hash a span longer than the buffer in parts; return False if the file is too short."""
         stored = self._layout.stored[span.file]
         if not stored:
             buffer[:] = bytes(len(buffer))
@@ -254,7 +257,7 @@ class _Work:
 
 
 def _read_into(descriptor: int, view: memoryview, offset: int) -> int:
-    """Fill the view from the file; return how much there was."""
+    """Fill `view` from the file; return the number of bytes read."""
     got = 0
     while got < len(view):
         count = os.preadv(descriptor, [view[got:]], offset + got)

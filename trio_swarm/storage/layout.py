@@ -1,7 +1,7 @@
-"""Where a torrent's bytes lie: the one place that turns byte ranges into ranges of files.
+"""Where a torrent's bytes are: the one place that maps byte ranges to ranges of files.
 
-A torrent is one byte string cut into pieces; its files lie in it end to end (BEP 3, "info
-dictionary"). Pad files (BEP 47) have their place in the string, and none on the disk.
+A torrent is one byte string cut into pieces; its files follow each other in that string (BEP 3,
+"info dictionary"). A pad file (BEP 47) has its place in the string, but is not stored on the disk.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,8 +13,8 @@ from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo.torrent import Info
 
 
-class Span(NamedTuple):
-    """`length` bytes of file number `file` (its index in `info.files`) from `offset` on."""
+class FileSpan(NamedTuple):
+    """`length` bytes from `offset` of file number `file` (its index in `info.files`)."""
 
     file: int
     offset: int
@@ -38,22 +38,22 @@ class Layout:
 
     def __init__(self, info: Info) -> None:
         self.info = info
-        # Each served block asks for these: properties and attributes of attributes add up.
+        # Copied here, because each served block needs them and nested attributes take time.
         self._length = info.length
         self._piece_length = info.piece_length
         self._piece_count = info.piece_count
-        # Files without bytes lie in no range and would make the bisection ambiguous.
+        # Files of length 0 are in no range, and would make the bisection ambiguous.
         self._indices = [i for i, entry in enumerate(info.files) if entry.length]
         self._starts = [info.files[i].offset for i in self._indices]
         self._ends = [info.files[i].offset + info.files[i].length for i in self._indices]
         self.lengths = [entry.length for entry in info.files]
         self.stored = [not entry.padding for entry in info.files]
 
-    def spans(self, start: int, length: int) -> list[Span]:
+    def spans(self, start: int, length: int) -> list[FileSpan]:
         """Return the spans of bytes `start` … `start + length - 1` of the torrent, in order.
 
-        Pad files are included: `stored[span.file]` tells. Raises ValueError for a range that is
-        not inside the torrent.
+        Pad files are included: see `stored[span.file]`. Raises ValueError for a range that is not
+        inside the torrent.
         """
         end = start + length
         if start < 0 or length < 0 or end > self._length:
@@ -62,20 +62,20 @@ class Layout:
             return []
         at = bisect_right(self._starts, start) - 1
         if end <= self._ends[at]:
-            return [Span(self._indices[at], start - self._starts[at], length)]
+            return [FileSpan(self._indices[at], start - self._starts[at], length)]
         result = []
         while start < end:
             offset = start - self._starts[at]
             stop = min(end, self._ends[at])
-            result.append(Span(self._indices[at], offset, stop - start))
+            result.append(FileSpan(self._indices[at], offset, stop - start))
             start = stop
             at += 1
         return result
 
-    def block_spans(self, piece: PieceIndex, begin: int, length: int) -> list[Span]:
-        """Return the spans of `length` bytes from byte `begin` of `piece` on.
+    def block_spans(self, piece: PieceIndex, begin: int, length: int) -> list[FileSpan]:
+        """Return the spans of the `length` bytes from byte `begin` of `piece`, in order.
 
-        Raises ValueError when the block is not inside the piece.
+        Raises ValueError if the block is not inside the piece.
         """
         if not 0 <= piece < self._piece_count:
             raise ValueError(f"there is no piece {piece}")
@@ -84,12 +84,12 @@ class Layout:
             raise ValueError(f"bytes {begin} to {begin + length} are not inside piece {piece}")
         return self.spans(start, length)
 
-    def piece_spans(self, piece: int) -> list[Span]:
+    def piece_spans(self, piece: int) -> list[FileSpan]:
         """Return the spans of one whole piece."""
         return self.spans(piece * self.info.piece_length, self.info.piece_size(piece))
 
     def files_of(self, piece: int) -> Iterator[int]:
-        """Yield the files on the disk that hold a byte of `piece`."""
+        """Yield the files on the disk that have a byte of `piece`."""
         start = piece * self.info.piece_length
         first = bisect_right(self._starts, start) - 1
         last = bisect_left(self._starts, start + self.info.piece_size(piece))
@@ -99,7 +99,7 @@ class Layout:
                 yield index
 
     def pieces_of(self, file: int) -> range:
-        """Return the pieces that hold a byte of the file; empty for a file without bytes."""
+        """Return the pieces that have a byte of the file; empty for a file of length 0."""
         entry = self.info.files[file]
         if not entry.length:
             return range(0)
@@ -108,7 +108,7 @@ class Layout:
         return range(first, last + 1)
 
     def count_bytes(self, pieces: PieceSet) -> int:
-        """Return how many bytes the pieces hold together."""
+        """Return the length of the pieces together, in bytes."""
         info = self.info
         total = pieces.bit_count() * info.piece_length
         last = info.piece_count - 1

@@ -1,15 +1,16 @@
-"""Where a download lies: NAME.part until its last byte is verified and synced, NAME after that.
+"""Where a download is: NAME.part until its last byte is verified and synced, NAME after that.
 
-Nothing that is not this torrent's is ever overwritten, shortened or removed:
+Data from outside this torrent is never overwritten, shortened or removed:
 
-- NAME alone: it is checked. All of it right: complete, served in place. Some of it right: adopted,
-  that is renamed to NAME.part until the rest is there. Nothing right: refused, unless it holds no
-  data at all (an empty file, an empty folder), which is adopted.
-- NAME.part alone: resumed. If it holds data, none of it is right and no journal knows it: refused.
-- Both: NAME is checked. If it is all right, it is the download, and NAME.part is left alone;
-  otherwise refused, as only a person can tell which to keep. (Both names for one file are what a
-  crash in the middle of the final renaming leaves: the name NAME.part goes.)
-- A file longer than in the torrent is refused. Files the torrent does not name stay.
+- Only NAME exists: it is checked. If all pieces are correct, the download is complete and served in
+  place. If some are correct, it is renamed to NAME.part until the rest is fetched. If none is
+  correct it is refused, unless it has no data at all (an empty file or folder); then it is used.
+- Only NAME.part exists: it is resumed. If it has data, none of it is correct and no journal knows
+  it, it is refused.
+- Both exist: NAME is checked. If all of it is correct, it is the download, and NAME.part is left
+  alone; otherwise both are refused, because only a person can decide which one to keep. (If both
+  are names of one file, a crash interrupted the final renaming: the name NAME.part is removed.)
+- A file longer than in the torrent is refused. Files that the torrent does not list stay.
 """
 
 import errno
@@ -26,11 +27,11 @@ from trio_swarm.storage.disk_errors import disk_errors
 _PART = ".part"
 
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV}
-"""What `link` says on file systems without hard links."""
+"""The errors of `link` on file systems without hard links."""
 
 
 class Placement:
-    """The two paths of one download, `final` and `part`, and the moves between them."""
+    """The two paths of one download, `final` and `part`, and the renamings between them."""
 
     __slots__ = ("final", "is_single_file", "part")
 
@@ -54,7 +55,7 @@ class Placement:
         return self.final
 
     def adopt(self) -> None:
-        """Make the data at `final` the unfinished `part`."""
+        """Rename the data at `final` to `part`: it is unfinished."""
         if self._examine(self.part) is not None:
             raise StorageError(
                 f"is not this torrent's finished data, and {self.part.name} exists too: "
@@ -64,7 +65,7 @@ class Placement:
         self._move(self.final, self.part)
 
     def publish(self) -> None:
-        """Give the finished data its final name; raises StorageError if that is taken by now."""
+        """Give the finished data its final name; raises StorageError if another file has it."""
         self._move(self.part, self.final)
 
     def _examine(self, path: Path) -> os.stat_result | None:
@@ -96,10 +97,10 @@ class Placement:
 
 
 def _rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
-    """Rename, or raise FileExistsError. A folder may at worst replace an empty folder."""
+    """Rename, or raise FileExistsError. At worst a folder replaces an empty folder."""
     if by_link:
         try:
-            # link fails if the name is taken, where rename would overwrite.
+            # `link` fails if the name is taken, while `rename` would overwrite the file.
             os.link(source, target, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NO_LINKS:
@@ -113,7 +114,7 @@ def _rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
 
 
 def _part_name(name: str, most_bytes: int) -> str:
-    """Return NAME.part, or as much of NAME as there is room for and a hash that tells it apart."""
+    """Return NAME.part; if that is too long, a shortened NAME with a hash that keeps it unique."""
     part = name + _PART
     if len(os.fsencode(part)) <= most_bytes:
         return part
@@ -122,7 +123,7 @@ def _part_name(name: str, most_bytes: int) -> str:
 
 
 def longest_name(folder: Path) -> int:
-    """Return the bytes of the longest name that the file system of `folder` holds."""
+    """Return the length of the longest name that the file system of `folder` stores, in bytes."""
     try:
         return min(os.statvfs(folder).f_namemax, MAX_COMPONENT_BYTES)
     except OSError:

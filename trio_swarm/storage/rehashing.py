@@ -1,4 +1,4 @@
-"""Hashing pieces again, of files that somebody else may have changed, and may be changing still."""
+"""Hashing pieces again, in files that other programs may have changed and may still be changing."""
 
 from collections.abc import Iterable
 
@@ -13,18 +13,18 @@ from trio_swarm.storage.resume.journal import Stamp
 from trio_swarm.storage.resume.vouching import range_set
 
 TRIES = 5
-"""How often a file is hashed again that changes while it is hashed, before that is an error."""
+"""How many times a file that changes while it is hashed is hashed again before that is an error."""
 
 
 KEEPS_CHANGING = "keeps changing"
-"""The fault of a file that was not at rest while it was hashed."""
+"""The fault of a file that changed during every try."""
 
 
 class Rehashed(Struct, frozen=True):
-    """What hashing some pieces again found.
+    """The result of hashing pieces again.
 
-    `right`: those that are right, in files that did not change meanwhile. `stamps`: of the files
-    that were at rest. `faults`: file → why nothing of it counts.
+    `right` are the correct pieces, in files that did not change meanwhile. `stamps` are those of
+    the unchanged files. `faults`: file → why none of its pieces counts.
     """
 
     right: PieceSet
@@ -38,7 +38,7 @@ def right_pieces(
     on_progress: OnProgress = no_progress,
     should_stop: ShouldStop = never_stop,
 ) -> PieceSet:
-    """Return which of the pieces are right in the files as they are; errors as `hash_pieces`."""
+    """Return which of the pieces are correct in the files now; errors as for `hash_pieces`."""
     layout = access.layout
     digests = hashing.hash_pieces(
         layout, access.open_to_hash, pieces, on_progress=on_progress, should_stop=should_stop
@@ -48,7 +48,7 @@ def right_pieces(
 
 
 def pieces_of(access: FileAccess, files: Iterable[int]) -> PieceSet:
-    """Return the pieces that hold a byte of any of the files."""
+    """Return the pieces that have a byte of any of the files."""
     result: PieceSet = 0
     for file in files:
         result |= range_set(access.layout.pieces_of(file))
@@ -61,9 +61,11 @@ def rehash(
     pieces: PieceSet,
     should_stop: ShouldStop = never_stop,
 ) -> Rehashed:
-    """Hash pieces of the files again. A file that is not there, is not as long as in the torrent,
-    cannot be read or changes meanwhile has none that is right. Raises HashingStopped.
-    """  # noqa: D205 - one thought
+    """Hash pieces of the files again, and tell which are correct.
+
+    A file has no correct piece if it is missing, has another length than in the torrent, cannot be
+    read or changes meanwhile. Raises HashingStopped.
+    """
     stamps: dict[int, Stamp] = {}
     faults: dict[int, str] = {}
     for file in files:
@@ -72,7 +74,7 @@ def rehash(
             stamps[file] = stamp
     try:
         right = right_pieces(access, pieces & ~pieces_of(access, faults), should_stop=should_stop)
-    except StorageError as error:  # one that could be opened a moment ago
+    except StorageError as error:  # the file could be opened a moment before
         faults |= dict.fromkeys(stamps, error.reason)
         return Rehashed(0, {}, faults)
     for file, stamp in list(stamps.items()):
@@ -83,7 +85,7 @@ def rehash(
 
 
 def _look(access: FileAccess, file: int, faults: dict[int, str]) -> Stamp | None:
-    """Return the stamp of a file that can be hashed; otherwise None, and say why in `faults`."""
+    """Return the stamp of a file that can be hashed; else None, with the reason in `faults`."""
     try:
         stamp = access.look(file)
         length = access.layout.lengths[file]

@@ -1,10 +1,10 @@
-"""Making torrents of files on this machine: hashed once, remembered until a file changes.
+"""Making torrents of files on this machine: hashed once, and the hashes kept until a file changes.
 
-What of a folder is shared: every regular file below it, hidden ones too, sorted by the bytes of
-their paths, so that the same folder makes the same torrent everywhere. Symbolic links inside it are
-left out (one that points out of the folder must never be served, and one that stays inside would
-only serve a file twice); so are sockets, devices and pipes, and files that others take for padding
-by their name. How many is told: `LeftOut`. The path to share may itself be a link.
+Every regular file below a folder is shared, including hidden ones, sorted by the bytes of their
+paths, so that the same folder makes the same torrent everywhere. Symbolic links inside it are left
+out: a link that points outside must never be served, and one that stays inside would only serve a
+file twice. Sockets, devices and pipes are left out, too, and files that other clients take for
+padding because of their names. `LeftOut` counts them. The path to share may itself be a link.
 """
 
 import hashlib
@@ -52,27 +52,28 @@ from trio_swarm.storage.state import StateFolder
 from trio_swarm.storage.tree import Tree
 
 _SMALLEST_PIECE = 1024
-"""Bytes. Below that the hashes are 2 % of the data and more; no client makes such torrents."""
+"""Bytes. With smaller pieces, 2 % of the data or more would be hashes; no client makes such
+torrents."""
 
 OnStateProblem = Callable[[StorageError], None]
-"""Told why what was hashed is not remembered."""
+"""Called with the reason why hashes are not stored."""
 
 _HASH_LENGTH = 20
 _MAX_REMEMBERED = MAX_INFO_SIZE + 2 * _HASH_LENGTH
 
 
 class LeftOut(Struct):
-    """How many things in a folder are not shared, by kind."""
+    """How many entries of a folder are not shared, by kind."""
 
     links: int = 0
-    """Symbolic links, to files and to folders."""
+    """Symbolic links to files and folders."""
     special: int = 0
     """Sockets, pipes and devices."""
     padding: int = 0
-    """Files that every client takes for padding by their name, and nobody downloads."""
+    """Files that every client takes for padding because of their names, and does not download."""
 
     def __bool__(self) -> bool:
-        """Tell whether anything was left out."""
+        """Return whether anything was left out."""
         return bool(self.links or self.special or self.padding)
 
     def __str__(self) -> str:
@@ -88,15 +89,15 @@ class LeftOut(Struct):
 
 
 OnLeftOut = Callable[[LeftOut], None]
-"""Told once what of a folder is not shared, if anything is."""
+"""Called once with the entries of a folder that are not shared, if there are any."""
 
 
 def ignore_left_out(_left_out: LeftOut) -> None:
-    """Tell nobody what is not shared."""
+    """Do nothing: the default for `on_left_out`."""
 
 
 class _Share(NamedTuple):
-    """What is at a path to share: its real path, the files in order."""
+    """The files to share at a path, in order, and their real path."""
 
     root: Path
     files: list["_SharedFile"]
@@ -105,14 +106,14 @@ class _Share(NamedTuple):
 
 
 class _SharedFile(NamedTuple):
-    """A file to share."""
+    """One file to share: its path below the folder and its stamp."""
 
     path: tuple[str, ...]
     stamp: Stamp
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The length of the file in bytes."""
         return self.stamp.size
 
 
@@ -128,21 +129,22 @@ def hash_share(
     should_stop: ShouldStop = never_stop,
     on_state_problem: OnStateProblem | None = None,
 ) -> Info:
-    """Return the Info of the file or folder at `path`, hashing it unless that was done before.
+    """Return the Info of the file or folder at `path`; hash it unless that was done before.
 
-    `name` is the torrent's name (default: the last part of `path`), `piece_length` in bytes
-    (default: `choose_piece_length`). Hashes are remembered in `state_folder` and used again while
-    no file's size, times or inode have changed; a `TorrentFiles.for_share` of the result then need
-    not hash either. Where `state_folder` cannot be used, `on_state_problem` is told why, and
-    nothing is remembered. Blocks; raises HashingStopped, and StorageError for a path that cannot be
-    read, holds no files, holds a name that cannot be shared, or changes meanwhile; and for a state
-    folder that cannot be used if nobody is to be told.
+    `name` is the torrent's name (default: the last part of `path`), `piece_length` is in bytes
+    (default: `choose_piece_length`). Hashes are stored in `state_folder` and used again while no
+    file's size, times or inode have changed; then `TorrentFiles.for_share` of the result need not
+    hash either. If `state_folder` cannot be used, `on_state_problem` is called with the reason and
+    nothing is stored; without `on_state_problem` that raises StorageError.
+
+    Blocks. Raises HashingStopped. Raises StorageError for a path that cannot be read, has no files,
+    has a name that cannot be shared, or changes meanwhile.
     """
     root, files, is_single_file, left_out = _examine(path)
     if left_out:
         on_left_out(left_out)
     if name is None:
-        name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps a link's own name
+        name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps the name of a link
     for component in {name}.union(*(file.path for file in files)):
         _require_shareable(component, path)
     length = sum(file.size for file in files)
@@ -172,8 +174,8 @@ def hash_share(
         except MetainfoError as error:
             raise StorageError(f"cannot be shared: {error}", path=path) from error
 
-    # Laid out with blank hashes first: that is the same layout, and says what cannot be shared
-    # before hours of hashing rather than after.
+    # The layout is first made with blank hashes. It is the same, and names that cannot be shared
+    # are found before hours of hashing instead of after.
     layout = Layout(describe(bytes(_HASH_LENGTH * -(-length // piece_length))))
     access = FileAccess(layout, Tree(root))
     files, digests = _hash_at_rest(
@@ -186,7 +188,7 @@ def hash_share(
 
 
 class _ShareState:
-    """What is remembered of one share; nothing where the state folder cannot be used."""
+    """The stored hashes of one share; does nothing if the state folder cannot be used."""
 
     def __init__(
         self,
@@ -203,7 +205,7 @@ class _ShareState:
         self._has_failed = False
 
     def recall(self, files: Sequence[_SharedFile]) -> Info | None:
-        """Return the Info of just these files, None if it is not known."""
+        """Return the stored Info of exactly these files; None if there is none."""
         try:
             return _recall(self._state.hashes(*self._parts), files)
         except StorageError as error:
@@ -211,7 +213,7 @@ class _ShareState:
             return None
 
     def remember(self, files: Sequence[_SharedFile], info: Info) -> None:
-        """Spare the next start the hashing."""
+        """Store the hashes, so that the next start need not hash."""
         if self._has_failed:
             return
         try:
@@ -247,9 +249,9 @@ def _hash_at_rest(
     on_progress: OnProgress,
     should_stop: ShouldStop,
 ) -> tuple[list[_SharedFile], dict[int, bytes]]:
-    """Return the hashes of all pieces, and the files as they were when they were hashed.
+    """Return the digests of all pieces, and the files as they were while they were hashed.
 
-    A file that is touched meanwhile is hashed again; one that keeps changing is a StorageError.
+    A file that changes meanwhile is hashed again; one that keeps changing raises StorageError.
     """
     layout = access.layout
     pieces = full_set(layout.info.piece_count)
@@ -266,17 +268,18 @@ def _hash_at_rest(
         changed = [i for i, (old, new) in enumerate(zip(files, after, strict=True)) if old != new]
         pieces = pieces_of(access, changed)
         files = after
-    raise StorageError("changed while it was hashed; try again when it is at rest", path=path)
+    raise StorageError("changed while it was hashed; try again later", path=path)
 
 
 def remember_download(
     info: Info, path: Path, state_folder: Path, stamps: Mapping[int, Stamp]
 ) -> None:
-    """Let `hash_share` know the hashes of a finished download: each piece of it was verified.
+    """Store the hashes of a finished download, whose pieces were all verified, for `hash_share`.
 
-    `stamps` are the files' sizes and times as verified, by their place in `info.files`. Nothing is
-    remembered of data that differs from them, nor of a torrent that sharing `path` could not make:
-    of other files than are there, or with padding. Raises StorageError for an unwritable state.
+    `stamps` are the files' stamps as verified, by index in `info.files`. Nothing is stored for
+    files that differ from them, nor for a torrent that sharing `path` could not make: one with
+    other files than the folder, or with padding. Raises StorageError if the state folder cannot be
+    written.
     """
     root, files, is_single_file, _ = _examine(path)
     verified = [
@@ -309,11 +312,12 @@ def create_metainfo(
     should_stop: ShouldStop = never_stop,
     on_state_problem: OnStateProblem | None = None,
 ) -> Metainfo:
-    """Return the .torrent of `path`, as `hash_share`; `trackers` are URLs, each a tier of its own.
+    """Return the metainfo of `path`; arguments as for `hash_share`.
 
-    Raises MetainfoError for a URL that is not a tracker's, and what `hash_share` raises.
+    `trackers` are URLs, each a tier of its own. Raises MetainfoError for a URL that is not a
+    tracker's, and the errors of `hash_share`.
     """
-    # The trackers are checked first, on a torrent of nothing: hashing may take hours.
+    # The trackers are checked first, with an empty torrent, because hashing can take hours.
     nothing = build_info(
         name="nothing", piece_length=MIN_PIECE_LENGTH, piece_hashes=b"", files=None, length=0
     )
@@ -335,7 +339,7 @@ def create_metainfo(
 
 
 def _examine(path: Path) -> _Share:
-    """Return what is shared of `path`, which may itself be a link."""
+    """Return the files to share at `path`, which may itself be a link."""
     require_there(path)
     with disk_errors(path):
         root = Path(os.path.realpath(path, strict=True))
@@ -354,19 +358,19 @@ def _examine(path: Path) -> _Share:
 
 
 def require_there(path: Path) -> None:
-    """Raise StorageError if there is nothing at `path`, or a link that leads to nothing."""
+    """Raise StorageError if `path` does not exist, or is a link to a missing file."""
     with disk_errors(path):
-        if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - raises for no path
-            target = os.readlink(path)  # noqa: PTH115 - as it stands
-            raise StorageError(f"is a symbolic link that leads to nothing: {target}", path=path)
+        if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - never raises
+            target = os.readlink(path)  # noqa: PTH115 - as written in the link
+            raise StorageError(f"is a symbolic link to a missing file: {target}", path=path)
         path.stat()
 
 
 def _walk(root: Path, left_out: LeftOut) -> Iterator[_SharedFile]:
-    """Yield the files below `root`, and count in `left_out` what is no file to share.
+    """Yield the files below `root` to share, and count all other entries in `left_out`.
 
-    What vanishes meanwhile is not there. Folders are opened one within the other, so that no path
-    is too long.
+    Entries that vanish meanwhile are skipped. Each folder is opened relative to its parent, so that
+    no path is too long.
     """
     tree = Tree(root)
     folders: list[tuple[str, ...]] = [()]
@@ -393,7 +397,7 @@ def _walk(root: Path, left_out: LeftOut) -> Iterator[_SharedFile]:
 def _list_folder(
     descriptor: int, folder: tuple[str, ...], folders: list[tuple[str, ...]], left_out: LeftOut
 ) -> Iterator[_SharedFile]:
-    """Yield the files of one open folder; the folders in it are added to `folders`."""
+    """Yield the files of one open folder, and append its folders to `folders`."""
     with os.scandir(descriptor) as entries:
         for entry in entries:
             inside = (*folder, entry.name)
@@ -402,7 +406,7 @@ def _list_folder(
                     left_out.links += 1
                 elif entry.is_dir(follow_symlinks=False):
                     if len(inside) > file_names.MAX_PATH_DEPTH:
-                        raise StorageError("is too deep a folder", path=Path(*inside))
+                        raise StorageError("is a folder nested too deep", path=Path(*inside))
                     folders.append(inside)
                 elif not entry.is_file(follow_symlinks=False):
                     left_out.special += 1
@@ -419,7 +423,7 @@ def _shared_file(path: tuple[str, ...], status: os.stat_result) -> _SharedFile:
 
 
 def _require_shareable(component: str, path: Path) -> None:
-    """Raise StorageError for a name that is none, or that a torrent cannot hold (BEP 3: UTF-8)."""
+    """Raise StorageError for a name that a torrent cannot hold (BEP 3: UTF-8)."""
     try:
         component.encode()
     except UnicodeEncodeError:
@@ -428,7 +432,7 @@ def _require_shareable(component: str, path: Path) -> None:
         is_unicode = True
     if is_unicode and len(component.encode()) > file_names.MAX_COMPONENT_BYTES:
         most = file_names.MAX_COMPONENT_BYTES
-        raise StorageError(f"the name {component[:40] + '...'!r} is above {most} bytes", path=path)
+        raise StorageError(f"the name {component[:40] + '...'!r} exceeds {most} bytes", path=path)
     if not is_unicode or component in {"", ".", ".."} or "/" in component or "\0" in component:
         raise StorageError(
             f"the name {component!r} cannot be shared (not UTF-8, or like a path): rename it",
@@ -451,7 +455,7 @@ def _remember(remembered: Path, files: Sequence[_SharedFile], info: Info) -> Non
 
 
 def _recall(remembered: Path, files: Sequence[_SharedFile]) -> Info | None:
-    """Return the Info of just these files, None if it is not known; never trusts a damaged file."""
+    """Return the stored Info of exactly these files; None also if the stored file is damaged."""
     with disk_errors(remembered):
         try:
             with remembered.open("rb") as file:

@@ -1,12 +1,12 @@
-"""The state folder: what is remembered between runs, and who is downloading where.
+"""The state folder: the facts kept between runs, and the locks of running downloads.
 
     resume/<root>-<info-hash>.journal    a download's journal
-    resume/<root>-<info-hash>.share      one snapshot: what was verified of a share
+    resume/<root>-<info-hash>.share      one snapshot: the verified state of a share
     resume/<root>.lock                   held while a download writes at that path
     hashes/<share>                       the info dictionary of a share hashed before
 
 `<root>` is the SHA-1 of the absolute path of the finished data, so that one torrent in two folders,
-or two torrents in one, never meet. Files are small, and written in one step each.
+or two torrents in one, never share a file. Files are small, and each is written in one step.
 """
 
 import fcntl
@@ -22,9 +22,9 @@ from trio_swarm.storage.disk_errors import storage_error
 
 
 class StateFolder:
-    """Names the files of one state folder; creates it when first needed.
+    """The paths of the files in one state folder; creates the folder when it is first needed.
 
-    A path that begins with `~` stands for a home folder that there is none of: a StateFolderError.
+    Raises StateFolderError for a path that begins with `~` if the user has no home folder.
     """
 
     __slots__ = ("folder",)
@@ -33,19 +33,19 @@ class StateFolder:
         self.folder = folder
 
     def journal(self, root: Path, info_hash: InfoHash) -> Path:
-        """Return the path of a download's journal; `root` is where the data ends up."""
+        """Return the path of a download's journal; `root` is the final path of the data."""
         return self._resume() / f"{_key(root)}-{info_hash.hex()}.journal"
 
     def share(self, root: Path, info_hash: InfoHash) -> Path:
-        """Return the path of a share's snapshot."""
+        """Return the path of a share's snapshot; `root` is the path of the data."""
         return self._resume() / f"{_key(root)}-{info_hash.hex()}.share"
 
     def lock(self, root: Path) -> Path:
-        """Return the path of the lock of downloads to `root`."""
+        """Return the path of the lock for downloads to `root`."""
         return self._resume() / f"{_key(root)}.lock"
 
     def hashes(self, *parts: bytes) -> Path:
-        """Return the path of a share's remembered hashes; `parts` say which share."""
+        """Return the path of a share's stored hashes; `parts` identify the share."""
         name = hashlib.sha1(b"\0".join(hashlib.sha1(part).digest() for part in parts)).hexdigest()
         return self._made("hashes") / name
 
@@ -54,7 +54,7 @@ class StateFolder:
 
     def _made(self, name: str) -> Path:
         folder = self.folder / name
-        if self.folder.parts[:1] == ("~",):  # or a folder of that name would be made right here
+        if self.folder.parts[:1] == ("~",):  # else a folder named ~ would be made here
             raise StateFolderError("this user has no home folder", path=self.folder)
         with state_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class StateFolder:
 
 @contextmanager
 def state_errors(path: Path) -> Iterator[None]:
-    """Turn each OSError of the block into a StateFolderError; a full disk stays a DiskFullError."""
+    """Turn each OSError of the block into a StateFolderError; a full disk into a DiskFullError."""
     try:
         yield
     except OSError as error:
@@ -74,10 +74,10 @@ def state_errors(path: Path) -> Iterator[None]:
 
 
 class DownloadLock:
-    """Held by the one download that writes at a path, in this process or any other.
+    """A lock that one download holds while it writes at a path, against all processes.
 
-    Raises StorageError if another holds it, StateFolderError if it cannot be made. Ends with the
-    process, however that ends.
+    Raises StorageError if another download holds it, StateFolderError if it cannot be made. It is
+    released when the process ends, in whatever way.
     """
 
     __slots__ = ("_descriptor",)
@@ -98,9 +98,10 @@ class DownloadLock:
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Let others download there; harmless when done before.
+        """Release the lock; harmless if it is released already.
 
-        The file stays: removing it would let two hold "the" lock on two files of one name.
+        The lock's file stays: if it were removed, two downloads could hold locks on two files of
+        that name.
         """
         if self._descriptor is not None:
             os.close(self._descriptor)

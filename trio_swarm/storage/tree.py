@@ -1,7 +1,7 @@
-"""The files below one root, reached without ever following a symbolic link below it.
+"""The files below one root, opened without following any symbolic link below it.
 
-Every folder on the way is opened relative to the one before (openat) with O_NOFOLLOW, so a link
-that appears at any moment, at any depth, is an error and never a way out of the root.
+Every folder on the way is opened relative to the one before (openat) with O_NOFOLLOW. So a link
+that appears at any time, at any depth, is an error and never leads out of the root.
 """
 
 import contextlib
@@ -14,17 +14,17 @@ from pathlib import Path
 from trio_swarm.storage.disk_errors import storage_error
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: opening a fifo that someone put there must not wait for its other end.
+# O_NONBLOCK: opening a FIFO must not wait for its other end.
 _FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 FilePath = Sequence[str]
-"""Names below the root, outermost first; empty for a root that is itself the file."""
+"""Names below the root, outermost first; empty if the root is itself the file."""
 
 
 class Tree:
-    """Opens and examines what lies at `root`: one file (path `()`) or a folder of files.
+    """Opens and examines the data at `root`: one file (path `()`) or a folder of files.
 
-    Methods raise OSError, except where said; `at(path)` is the path to name in the message.
+    Methods raise OSError unless stated otherwise; `at(path)` is the path to name in a message.
     """
 
     __slots__ = ("root",)
@@ -33,7 +33,7 @@ class Tree:
         self.root = root
 
     def at(self, path: FilePath) -> Path:
-        """Return where `path` is, for messages."""
+        """Return the full path of `path`, for messages."""
         return self.root.joinpath(*path)
 
     def open(self, path: FilePath, flags: int) -> int:
@@ -57,9 +57,9 @@ class Tree:
         return descriptor
 
     def statuses(self, paths: Iterable[FilePath]) -> Iterator[os.stat_result | None]:
-        """Yield the status of each file, None where there is none; for many files.
+        """Yield the status of each file, None for a missing one; efficient for many files.
 
-        Raises StorageError for anything that is there and is not a regular file.
+        Raises StorageError for an entry that is not a regular file.
         """
         folder: int | None = None
         folder_path: tuple[str, ...] | None = None
@@ -70,7 +70,8 @@ class Tree:
                     if not path:
                         status = os.stat(self.root, follow_symlinks=False)  # noqa: PTH116 - as below
                     else:
-                        # Neighbours in the list mostly share their folder: keep the last one open.
+                        # Adjacent files in the list are mostly in one folder: keep the last folder
+                        # open.
                         if folder is None or parent != folder_path:
                             if folder is not None:
                                 os.close(folder)
@@ -90,11 +91,11 @@ class Tree:
                 os.close(folder)
 
     def open_folder(self, path: FilePath) -> int:
-        """Open a folder below the root, or the root (path `()`); the caller closes it."""
+        """Open the root (path `()`) or a folder below it; the caller closes it."""
         return self._open_folder(path, create=False)
 
     def sync_folders(self, paths: Iterable[FilePath]) -> None:
-        """Sync the folders that hold `paths`, up to the root and the folder the root is in."""
+        """Sync the folders of `paths`, up to the root and the folder that has the root."""
         folders = {tuple(path[:depth]) for path in paths for depth in range(len(path))}
         for folder in folders:
             descriptor = self._open_folder(folder, create=False)
@@ -119,7 +120,7 @@ class Tree:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power failure."""
+    """Sync `folder`, so that a power failure keeps the names in it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -128,7 +129,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def holds_data(descriptor: int) -> bool:
-    """Tell whether the file has any byte that was written: no for an empty or all-hole file."""
+    """Return whether the file has any written byte: False if it is empty or all hole."""
     try:
         os.lseek(descriptor, 0, os.SEEK_DATA)
     except OSError as error:
@@ -144,7 +145,7 @@ def _open_folder_in(parent: int, name: str, *, create: bool) -> int:
     except FileNotFoundError:
         if not create:
             raise
-    # Another writing thread may make it just now; what it is, the open below decides.
+    # Another writing thread may create it at the same time; the open below checks it.
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, dir_fd=parent)
     return os.open(name, _FOLDER_FLAGS, dir_fd=parent)

@@ -1,16 +1,19 @@
-"""Files that are being downloaded: written to by us, watched for others who write to them, too.
+"""Files being downloaded: we write to them, and watch for other programs that write, too.
 
-Somebody else may truncate, overwrite or replace an unfinished file at any moment. What is done:
+Another program may truncate, overwrite or replace an unfinished file at any time. These are the
+checks:
 
-- Before each batch of pieces the stamps of its files are compared with those after the last one. A
-  file that differs is withdrawn from the journal, hashed, and what is right is recorded again.
-- What was written by others while a batch was, stamps do not show. `foreign_writers` does, or says
-  that it cannot tell: then the file is *doubted*, and hashed as a whole before it is finished.
-- Before the final name is given, all stamps are compared once more.
+- Before each batch of pieces is written, the stamps of its files are compared with the stamps after
+  the batch before. A file that differs is withdrawn from the journal and hashed, and its correct
+  pieces are recorded again.
+- Stamps do not show a write by another program during a batch. `foreign_writers` shows it, or says
+  that it cannot tell. Then the file is *doubted*, and hashed as a whole before it is finished.
+- Before the data gets its final name, all stamps are compared once more.
 
-So what gets its final name was verified as it is on the disk, up to a write within the last step of
-the file system's clock (none since Linux 6.13, 1 to 10 ms before) by a program that had the file
-open all the time and keeps it open, or through a name of it that no watch covers.
+So the bytes that get the final name were verified as they are on the disk. The only exceptions are
+a write within the last tick of the file system's clock (none since Linux 6.13, 1 to 10 ms before)
+by a program that had the file open all the time and keeps it open, and a write through a name of
+the file that no watch covers.
 """
 
 import os
@@ -33,7 +36,7 @@ from trio_swarm.storage.write_batch import WriteBatch
 
 
 class Changes(Struct, frozen=True):
-    """What looking at the files again found: files others changed, and pieces lost by that."""
+    """The result of checking files again: files that other programs changed, and lost pieces."""
 
     files: Sequence[int] = ()
     lost: PieceSet = 0
@@ -42,9 +45,9 @@ class Changes(Struct, frozen=True):
 
 
 class Unfinished:
-    """Writes one download's pieces and keeps its journal true; thread-safe.
+    """Writes one download's pieces and keeps its journal correct; thread-safe.
 
-    `doubted` are files somebody else may have written to, of what is had at the start.
+    `doubted` are files that another program may have written to before.
     `write_out(descriptors, count)` is called when `count` bytes of pieces were written.
     """
 
@@ -56,27 +59,27 @@ class Unfinished:
         write_out: Callable[[Iterable[int], int], None],
     ) -> None:
         self.suspects: PieceSet = pieces_of(access, doubted) & log.have
-        """Pieces had that are being verified again, and must not be served before."""
+        """Pieces that are being verified again, and must not be served before that."""
         self.unsynced: set[int] = set()
         self.unsynced_bytes = 0
         self.changes: deque[Changes] = deque()
-        """What writing and finishing found changed, until somebody takes it."""
+        """Changes found by writing and finishing, until they are taken."""
         self._access = access
         self._layout = access.layout
         self._log = log
         self._doubted = set(doubted)
-        self._written = self._watch_unstamped()  # files that may be written to unnoticed
+        self._written = self._watch_unstamped()  # files whose stamps can miss a write
         self._lock = threading.RLock()
         self._write_out = write_out
 
     def _watch_unstamped(self) -> set[int]:
-        """Watch what is had already where stamps do not tell of every write; returns the files."""
+        """Watch files that have pieces and whose stamps can miss a write; return these files."""
         result: set[int] = set()
         for file in self._files_of(self._log.have):
             if not self._layout.stored[file]:
                 continue
             if self._has_true_stamps(file):
-                break  # so do the others
+                break  # the other files have true stamps, too
             self._access.watch(file)
             result.add(file)
         return result
@@ -84,7 +87,7 @@ class Unfinished:
     # --- writing --------------------------------------------------------------------------------
 
     def write(self, pieces: Sequence[tuple[int, memoryview]]) -> tuple[int, StorageError | None]:
-        """Write verified pieces and record them; returns how many, and why no more, if so."""
+        """Write and record verified pieces; return how many, and the error that stopped it."""
         with self._lock:
             self._access.turn += 1
             batch = WriteBatch(self._access, self._layout, self._known)
@@ -127,13 +130,13 @@ class Unfinished:
     def _write_piece(
         self, batch: WriteBatch, piece: int, data: memoryview, rest: Sequence[int]
     ) -> None:
-        # Each of its files may have been changed, and those are at most so many.
+        # Each file of the batch may have changed several times; this bounds the tries.
         for _ in range(TRIES * len(self._layout.info.files)):
             try:
                 batch.write(piece, data)
             except FileChangedError:
                 batch.let_go(batch.changed)
-                # All of them at once: each time the journal is written anew.
+                # All changed files at once, because each time the journal is written anew.
                 changed = {batch.changed} | self._changed_beside(batch)
                 lost = self._verify_anew(changed)
                 self.changes.append(Changes(files=sorted(changed), lost=lost))
@@ -143,7 +146,7 @@ class Unfinished:
         raise _restless(self._access, batch.changed)
 
     def _changed_beside(self, batch: WriteBatch) -> set[int]:
-        """Return the files that others changed, of those that the batch did not write to."""
+        """Return the files that changed, among those that the batch did not write to."""
         known = self._log.stamps
         return {
             file
@@ -157,7 +160,7 @@ class Unfinished:
         return self._log.stamps.get(file)
 
     def _take_stamps(self, batch: WriteBatch) -> Mapping[int, Stamp]:
-        """Count what was written, too: here, as the log's lock is held."""
+        """Return the stamps of the batch, and count its bytes while the log's lock is held."""
         stamps = batch.take_stamps()
         self._written |= batch.watched
         self.unsynced.update(stamps)
@@ -165,7 +168,7 @@ class Unfinished:
         return stamps
 
     def _seal_oldest(self, batch: WriteBatch) -> None:
-        """Make room for others to be watched: what is at rest, stamps alone vouch for."""
+        """Stop watching the oldest files, if unchanged: their stamps alone vouch for them now."""
         access = self._access
         for file in access.writers.oldest():
             if file in batch.held:
@@ -179,10 +182,9 @@ class Unfinished:
     # --- verifying again ------------------------------------------------------------------------
 
     def verify_again(self, should_stop: ShouldStop = never_stop) -> Changes:
-        """Hash what others may have changed. What is lost is to be fetched again.
+        """Hash the files that other programs may have changed; lost pieces are fetched again.
 
-        Raises StorageError for a file that is gone or that nothing can be done about,
-        HashingStopped.
+        Raises StorageError for a file that is missing or cannot be repaired, and HashingStopped.
         """
         with self._lock:
             found = self._access.scan()
@@ -196,9 +198,9 @@ class Unfinished:
         return {file for piece in iterate(pieces) for file in self._layout.files_of(piece)}
 
     def _settle_doubts(self, should_stop: ShouldStop) -> PieceSet:
-        """Hash the doubted files' pieces while others are written to them; returns those lost.
+        """Hash the doubted files' pieces while other files are written; return the lost pieces.
 
-        From here on they are watched, so that they need not be hashed again at the end.
+        The files are watched from here on, so that they need not be hashed again at the end.
         """
         access, log = self._access, self._log
         with self._lock:
@@ -220,9 +222,9 @@ class Unfinished:
     def _verify_anew(
         self, files: AbstractSet[int], should_stop: ShouldStop = never_stop
     ) -> PieceSet:
-        """Withdraw some files' pieces, hash them, record those that are right; returns those lost.
+        """Withdraw the pieces of some files, hash them, and record the correct ones.
 
-        The lock is held.
+        Returns the lost pieces. The caller holds the lock.
         """
         if not files:
             return 0
@@ -261,10 +263,10 @@ class Unfinished:
     # --- the end --------------------------------------------------------------------------------
 
     def settle_all(self) -> Mapping[int, Stamp]:
-        """Sync everything and make sure that the files are what was verified; return their stamps.
+        """Sync everything and check that all files are as verified; return their stamps.
 
-        Raises FileChangedError if they are not: then pieces are not had any longer, or the next
-        call may find everything at rest. StorageError for a file that is gone.
+        Raises FileChangedError if a file is not: either pieces are lost, or the next call may find
+        the files unchanged. Raises StorageError for a missing file.
         """
         access, log = self._access, self._log
         with self._lock:
@@ -293,8 +295,8 @@ class Unfinished:
                         "fetched again",
                         path=access.tree.root,
                     )
-                # Hashed, and at rest before and after: even if somebody has it open for writing
-                # still, or nothing can tell, the stamps will do from here on.
+                # These files were hashed, and did not change before or after. From here on their
+                # stamps vouch for them, even if another program still has them open for writing.
                 self._doubted -= odd
                 self._written -= odd
         raise _restless(access, min(odd))
@@ -318,7 +320,7 @@ class Unfinished:
             os.close(descriptor)
 
     def _require_all(self, stamps: Mapping[int, Stamp]) -> None:
-        """Raise StorageError for a file that is gone, or longer than it may become."""
+        """Raise StorageError for a file that is missing, or longer than in the torrent."""
         access = self._access
         for file, is_stored in enumerate(self._layout.stored):
             if not is_stored:
@@ -334,7 +336,7 @@ class Unfinished:
                 raise StorageError(f"has {stamp.size} bytes now instead of {length}", path=path)
 
     def stop(self, most_synced: int) -> None:
-        """Sync if that is at most so many bytes, and compact the journal."""
+        """Write the last snapshot; sync before it if at most `most_synced` bytes are unsynced."""
         log = self._log
         is_durable = self.unsynced_bytes <= most_synced
         if is_durable:

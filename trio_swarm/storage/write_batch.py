@@ -1,4 +1,4 @@
-"""Pieces written one after the other and recorded together."""
+"""Pieces that are written one after the other and recorded together."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,11 +12,11 @@ Known = Callable[[int], Stamp | None]
 
 
 class WriteBatch:
-    """The files that some pieces were written to, held open until their stamps are taken.
+    """The files that some pieces are written to, kept open until their stamps are taken.
 
-    One thread, which alone writes. `known` returns the stamp a file must have before it is written
-    to, None: it is new. `write` raises OSError or StorageError; `path` is then what it was at, and
-    for a FileChangedError `changed` is the file.
+    For one thread, the only one that writes. `known` returns the stamp that a file must have before
+    it is written to; None if the file is new. `write` raises OSError or StorageError; `path` is
+    then the file it was writing, and after a FileChangedError `changed` is the number of that file.
     """
 
     __slots__ = (
@@ -36,18 +36,18 @@ class WriteBatch:
         self._layout = layout
         self._known = known
         self.stamps: dict[int, Stamp] = {}
-        """Of files that are written to and not held any longer."""
+        """File → stamp, for files that were written to and are closed again."""
         self.changed = -1
         self.path: Path = access.tree.root
         self.held: dict[int, int] = {}
-        """File → descriptor."""
+        """File → descriptor, for files that are still open."""
         self.watched: set[int] = set()
-        """Files that somebody else may have written to as well, while they were held."""
+        """Files that another program may have written to, too, while they were open."""
         self.written = 0
-        """Bytes of whole pieces."""
+        """Bytes of the pieces written completely."""
 
     def write(self, piece: int, data: memoryview) -> None:
-        """Write all of a piece to its files."""
+        """Write all bytes of a piece to its files."""
         access, held = self._access, self.held
         spans = self._layout.piece_spans(piece)
         at = 0
@@ -63,8 +63,8 @@ class WriteBatch:
                 descriptor = self._hold(span.file, is_brief=is_inside)
             access.write(descriptor, span, block)
             if is_inside:
-                # No other piece touches this file: its stamp is final, and its descriptor need
-                # not be held (one piece may hold thousands of files).
+                # No other piece has a byte of this file, so its stamp is final and the file can be
+                # closed (one piece can lie in thousands of files).
                 self.stamps[span.file] = access.stamp(descriptor, span.file)
                 del held[span.file]
                 access.writing.release(span.file)
@@ -74,10 +74,11 @@ class WriteBatch:
         access = self._access
         self.changed = file
         descriptor = self.held[file] = access.writing.acquire(file)
-        # What this batch wrote before, of a piece that is written again, is no change of others.
+        # If this batch wrote to the file before, its own stamp is the one to expect.
         known = self.stamps.get(file) or self._known(file)
         if known is None and is_brief and access.has_true_stamps(descriptor):
-            # Made, written and stamped at once: nobody has it open, and watching would take longer.
+            # The file is created, written and stamped at once: no other program has it open, and
+            # watching it would take longer.
             return descriptor
         self.watched.add(file)
         access.writers.watch(file, descriptor)
@@ -86,19 +87,19 @@ class WriteBatch:
         return descriptor
 
     def let_go(self, file: int) -> None:
-        """Let go of one file, which is to be looked at again; nothing of it was written."""
+        """Close one file, to which nothing was written, because it must be checked again."""
         self.stamps.pop(file, None)
         if self.held.pop(file, None) is not None:
             self._access.writing.release(file)
 
     def take_stamps(self) -> Mapping[int, Stamp]:
-        """Return the stamps of all files written to, as they are now; raises as `write` does."""
+        """Return the present stamps of all files written to; raises the errors of `write`."""
         for file, descriptor in self.held.items():
             self.stamps[file] = self._access.stamp(descriptor, file)
         return self.stamps
 
     def release(self) -> None:
-        """Let go of the files."""
+        """Close all files of the batch."""
         for file in self.held:
             self._access.writing.release(file)
         self.held.clear()

@@ -1,8 +1,8 @@
-"""Asking the system to write a file's dirty pages to the disk now, without waiting for that.
+"""Telling the system to write a file's dirty pages to the disk now, without waiting for it.
 
-Left alone, Linux begins after some 5 to 30 seconds, and the sync that ends a download would wait
-for all of it. sync_file_range(2) is not in Python's `os`; where the C library has none, nothing
-happens and syncs just take longer.
+By itself, Linux begins after about 5 to 30 seconds, and the sync at the end of a download would
+wait for all pages. sync_file_range(2) is not in Python's `os`. If the C library lacks it, nothing
+is done here and syncs take longer.
 """
 
 import ctypes
@@ -10,7 +10,8 @@ import ctypes
 from trio_swarm.storage.c_library import find_function
 
 _WRITE = 2
-"""SYNC_FILE_RANGE_WRITE: start writing pages that are dirty; neither waits nor syncs metadata."""
+"""SYNC_FILE_RANGE_WRITE: start writing dirty pages, without waiting and without syncing
+metadata."""
 
 _sync_file_range = find_function(
     "sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint

@@ -1,6 +1,6 @@
-"""What a tracker tells of what happens in it: changes one by one, up to a bound, and sums of all.
+"""A tracker's events: changes one by one, up to a bound, and sums of all.
 
-Nearly all announces are heartbeats that change nothing. Those are only counted.
+Nearly all announces are heartbeats that change nothing. They are only counted.
 """
 
 from collections import Counter
@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from trio_swarm.events import Event, TrackerChange, TrackerSummary
 from trio_swarm.protocol.addresses import format_address, unpack_addresses
-from trio_swarm.tracker.store.registry import Change, RegistryCounts
+from trio_swarm.tracker.store.interface import Change, StoreCounts
 
 SUMMARY_SECONDS = 10.0
 """Between two sums; there is none if nothing happened."""
 
 MOST_CHANGES = 100
-"""Told one by one between two sums: strangers decide how many there are, and a disk has an end."""
+"""Changes told one by one between two sums: strangers decide how many there are, and a log takes
+disk space."""
 
 
 class TrackerJournal:
@@ -25,7 +26,7 @@ class TrackerJournal:
         self._counts: Counter[str] = Counter()
         self._untold = 0
         self._announces = 0
-        """As many as there were at the latest sum."""
+        """Their number at the latest sum."""
 
     def note(self, change: Change) -> None:
         """Take in a change: tell it if there is room, and count it."""
@@ -44,10 +45,10 @@ class TrackerJournal:
             self._untold += 1
         self._counts[change.kind] += 1
 
-    def sum_up(self, announces: int, counts: RegistryCounts) -> None:
-        """Tell the sum of what happened since the latest one, if anything did.
+    def sum_up(self, announces: int, counts: StoreCounts) -> None:
+        """Tell the sum of all changes since the latest sum, if there were any.
 
-        `announces`: how many there were since the tracker started; `counts` what it holds now.
+        `announces`: how many there were since the tracker started; `counts`: what it holds now.
         """
         happened, seen = self._counts, announces - self._announces
         if seen or happened:

@@ -1,10 +1,17 @@
-"""How a tracker is configured."""
+"""How a tracker is configured. A new bound is one field of RegistrySettings.
 
-from dataclasses import dataclass
+Its name, default, limits and description are read from there by the configuration file
+(`config.model`), by the file that `init` writes (`config.starting`) and by `check`.
+"""
+
+from functools import cache
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
-from trio_swarm.tracker.store.registry import RegistryLimits
 
 MIN_INTERVAL = 1.0
 MAX_INTERVAL = 3600.0
@@ -16,41 +23,73 @@ LEASE_INTERVALS = 2.5
 LEAST_LEASE = 1.1
 """Intervals in the shortest lease: with less, a late heartbeat takes a live peer off the list."""
 
-_LIMITS = RegistryLimits()
+MOST = 100_000_000
+"""No bound is higher: more peers than the memory of one machine holds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackerSettings:
-    """All settings of `serve_tracker`; times in seconds. See RegistryLimits for the bounds."""
+class RegistrySettings(Struct, frozen=True, kw_only=True):
+    """How long a tracker lists a peer, and how much strangers may make it remember.
+
+    A peer costs 30 to 180 bytes, most in a swarm of thousands, and a swarm 500. Times are in
+    seconds.
+    """
+
+    interval: Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)] = 30.0
+    """How often peers are told to announce; sent as whole seconds."""
+    lease: Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)] | None = None
+    """How long a peer is listed after an announce; None: LEASE_INTERVALS intervals.
+
+    This is for peers that come back when they are asked to: see `trio_swarm.tracker.store.leases`.
+    """
+    max_swarms: Annotated[
+        int, Meta(ge=1, le=MOST, description="What strangers can make it remember, at most.")
+    ] = 100_000
+    max_peers: Annotated[int, Meta(ge=1, le=MOST, description="In all swarms.")] = 500_000
+    max_peers_per_swarm: Annotated[int, Meta(ge=1, le=MOST, description="In one.")] = 50_000
+    max_peers_per_host: Annotated[int, Meta(ge=1, le=MOST, description="Of one address.")] = 20_000
+    """Ports in swarms of one IPv4 address or IPv6 /64 while the registry is empty. Of what is full
+    to nine tenths (peers, swarms, or the one swarm), a host may have a tenth of that."""
+    max_names: Annotated[int, Meta(ge=0, le=MOST, description="Names registered at once.")] = 50_000
+    max_names_per_host: Annotated[int, Meta(ge=0, le=MOST, description="Of one address.")] = 10_000
+    """Names that one IPv4 address or IPv6 /64 (a whole LAN) was the first to announce."""
+    max_name_length: Annotated[
+        int, Meta(ge=1, le=MAX_NAME_BYTES, description="Bytes of UTF-8.")
+    ] = MAX_NAME_BYTES
+
+    @property
+    def lease_seconds(self) -> float:
+        """The lease, given or not."""
+        return LEASE_INTERVALS * self.interval if self.lease is None else self.lease
+
+
+class Bound(NamedTuple):
+    """A limit of RegistrySettings on what strangers may make the tracker remember."""
+
+    name: str
+    default: int
+    least: int
+    most: int
+    description: str
+
+
+@cache
+def bounds() -> tuple[Bound, ...]:
+    """Return the bounds of RegistrySettings, in their order."""
+    return tuple(
+        Bound(field.name, field.default, meta.ge, meta.le, meta.description)
+        for field in fields(RegistrySettings)
+        for meta in getattr(field.type, "__metadata__", ())
+        if meta.description is not None
+    )
+
+
+class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
+    """All settings of `serve_tracker`."""
 
     host: str | None = None
     """IP address or host name to listen at; None or "": all IPv4 and IPv6 addresses."""
     port: int = 6969
     """UDP; 0: any free one, the same for IPv4 and IPv6."""
-    interval: float = 30.0
-    """How often peers are told to announce; sent as whole seconds."""
-    lease: float | None = None
-    """How long a peer is listed after an announce; None becomes LEASE_INTERVALS intervals.
-
-    This is for peers that come back when they are asked to: see `trio_swarm.tracker.store.leases`.
-    """
-    max_swarms: int = _LIMITS.max_swarms
-    max_peers: int = _LIMITS.max_peers
-    max_peers_per_swarm: int = _LIMITS.max_peers_per_swarm
-    max_peers_per_host: int = _LIMITS.max_peers_per_host
-    max_names: int = _LIMITS.max_names
-    max_names_per_host: int = _LIMITS.max_names_per_host
-    max_name_length: int = _LIMITS.max_name_length
-
-    def __post_init__(self) -> None:
-        if self.lease is None:
-            object.__setattr__(self, "lease", LEASE_INTERVALS * self.interval)
-
-    @property
-    def lease_seconds(self) -> float:
-        """The lease, given or not."""
-        assert self.lease is not None
-        return self.lease
 
     def check(self) -> None:
         """Raise ConfigError, with the setting's name as its key, for an impossible value."""
@@ -69,23 +108,9 @@ class TrackerSettings:
                 f"{lease:g}; left out, it is {LEASE_INTERVALS:g} intervals",
                 key="lease",
             )
-        for key in ("max_swarms", "max_peers", "max_peers_per_swarm", "max_peers_per_host"):
-            if getattr(self, key) < 1:
-                raise ConfigError("must be at least 1", key=key)
-        for key in ("max_names", "max_names_per_host"):
-            if getattr(self, key) < 0:
-                raise ConfigError("must not be negative", key=key)
-        if not 1 <= self.max_name_length <= MAX_NAME_BYTES:
-            raise ConfigError(f"must be 1 to {MAX_NAME_BYTES} bytes", key="max_name_length")
-
-    def limits(self) -> RegistryLimits:
-        """Return the bounds of the tracker's memory."""
-        return RegistryLimits(
-            max_swarms=self.max_swarms,
-            max_peers=self.max_peers,
-            max_peers_per_swarm=self.max_peers_per_swarm,
-            max_peers_per_host=self.max_peers_per_host,
-            max_names=self.max_names,
-            max_names_per_host=self.max_names_per_host,
-            max_name_length=self.max_name_length,
-        )
+        for bound in bounds():
+            value = getattr(self, bound.name)
+            if not bound.least <= value <= bound.most:
+                raise ConfigError(
+                    f"must be {bound.least:,} to {bound.most:,}, not {value:,}", key=bound.name
+                )

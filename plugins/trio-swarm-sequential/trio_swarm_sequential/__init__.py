@@ -14,30 +14,30 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
-    """Offer the strategy."""
+    """Return the strategy by its name."""
     return {"sequential": Sequential}
 
 
 @dataclass
 class Sequential:
-    """Pieces in order within a window that moves along, for watching while downloading.
+    """Pieces in order within a moving window, for watching while downloading.
 
-    Beyond the window the rarest come first. Slow peers do not get the pieces needed soonest.
+    Beyond the window the rarest pieces come first. Slow peers do not get the most urgent pieces.
     """
 
     window_mib: float = 16.0
-    """How far ahead of the first missing piece to fetch in order, MiB; at least two pieces."""
+    """Size of the window after the first missing piece, MiB; at least two pieces."""
     tail_mib: float = 1.0
-    """How much of the end to fetch right after the first piece, MiB: containers keep an index
+    """How much of the end to fetch right after the first piece, MiB: video files have an index
     there. 0 for none."""
     slow_below: float = 0.25
     """A peer with less than this fraction of the fastest peer's rate leaves the urgent half of the
     window to others. 0 lets every peer fetch everything."""
     start_percent: float = 0.0
-    """Where to begin; what lies before is fetched last."""
+    """Where to begin, per cent of the torrent; pieces before it are fetched last."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options."""
+        """Raise ValueError for a wrong option."""
         if self.window_mib <= 0:
             raise ValueError("window_mib must be above 0")
         if self.tail_mib < 0:
@@ -48,7 +48,7 @@ class Sequential:
             raise ValueError("start_percent must be 0 or more, and below 100")
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Give urgent pieces to the fastest peers first, and fill all room."""
+        """Assign urgent pieces to the fastest peers first, and fill all room."""
         if not view.wanted:
             return ()
         draft = Draft(view)
@@ -80,12 +80,12 @@ class Sequential:
 
 
 class _Order(NamedTuple):
-    """In which order to fetch, at one moment."""
+    """The order in which to fetch pieces, at one moment."""
 
     parts: tuple[PieceSet, ...]
     """First piece, tail, near half of the window, whole window; each in order."""
     urgent: PieceSet
-    """What slow peers leave to fast ones."""
+    """Pieces that slow peers leave to fast ones."""
     position: int
     levels: Levels
 
@@ -94,11 +94,11 @@ class _Order(NamedTuple):
         for part in self.parts:
             if candidates & part:
                 return lowest(candidates & part)
-        # What lies before the position was passed over on purpose, and comes last.
+        # Pieces before the position were skipped on purpose, and come last.
         ahead = candidates >> self.position << self.position
         return begun_first(self.levels.rarest(ahead or candidates), started, rng)
 
 
 def _pieces_of(mib: float, view: SwarmView) -> int:
-    """Return how many pieces `mib` MiB are, rounded up."""
+    """Return `mib` MiB as a number of pieces, rounded up."""
     return -int(-mib * 1024 * 1024 // view.piece_length)

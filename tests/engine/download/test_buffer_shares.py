@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from trio_swarm.engine.download.buffer_shares import part_of_pieces, share_of_each
 from trio_swarm.engine.download.source import MIN_WINDOW
-from trio_swarm.lab.testing.downloads import BLOCK, MIB, Peer, Swarm, new_ledger
+from trio_swarm.lab.testing.downloads import BLOCK, MIB, PacedPeer, PacedSwarm, new_ledger
 
 
 def test_equal_peers_get_equal_shares() -> None:
@@ -50,7 +50,7 @@ def test_a_hand_out_is_whole_pieces_or_an_even_part_of_one(
 def test_no_peer_runs_dry_though_buffers_are_short() -> None:
     # 50 links of 10 MiB/s and 20 ms could fill 250 blocks each; there are 41.
     ledger = new_ledger(400, blocks=64, open_piece_limit=32)
-    swarm = Swarm(ledger, [Peer(rate=10 * MIB, latency=0.01) for _ in range(50)])
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=10 * MIB, latency=0.01) for _ in range(50)])
     ideal = 400 / 500
     assert swarm.run() < 1.15 * ideal
     assert ledger.duplicate_bytes == 0
@@ -61,7 +61,7 @@ def test_no_peer_runs_dry_though_buffers_are_short() -> None:
 def test_slow_peers_do_not_hold_the_buffers_that_fast_ones_need() -> None:
     rates = [(1 + key % 10) * 2 * MIB for key in range(50)]
     ledger = new_ledger(600, blocks=64, open_piece_limit=32)
-    swarm = Swarm(ledger, [Peer(rate=rate, latency=0.001) for rate in rates])
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=rate, latency=0.001) for rate in rates])
     assert swarm.run() < 1.5 * 600 * MIB / sum(rates)
 
 
@@ -69,8 +69,8 @@ def test_a_peer_whose_link_is_freed_at_the_end_finds_something_left_to_do() -> N
     # Half a second before the end one of four links gets ten times as fast. What the slow ones were
     # asked for by then they bring in their own time, however little it is.
     ledger = new_ledger(128)
-    peers = [Peer(rate=2 * MIB, latency=0.001) for _ in range(4)]
-    swarm = Swarm(ledger, peers)
+    peers = [PacedPeer(rate=2 * MIB, latency=0.001) for _ in range(4)]
+    swarm = PacedSwarm(ledger, peers)
     freed_at = 128 * 4 * BLOCK / (8 * MIB) - 0.5
 
     def free() -> None:

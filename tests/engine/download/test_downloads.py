@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from broken_strategies import BROKEN, EXCESSIVE, HARMLESS
 from ledger_playground import check
 from trio_swarm.engine.download.ledger import BlockOutcome
-from trio_swarm.lab.testing.downloads import BLOCK, KIB, MIB, Peer, Swarm, new_ledger
+from trio_swarm.lab.testing.downloads import BLOCK, KIB, MIB, PacedPeer, PacedSwarm, new_ledger
 from trio_swarm.piece_sets import from_pieces, full_set
 
 
 def test_one_seeder_delivers_at_the_speed_of_its_link() -> None:
     ledger = new_ledger(64, blocks=16)
-    swarm = Swarm(ledger, [Peer(rate=4 * MIB, latency=0.05)])
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=4 * MIB, latency=0.05)])
     seconds = swarm.run()
     assert seconds < 16 / 4 * 1.15
     assert ledger.duplicate_bytes == 0
@@ -27,8 +27,8 @@ def test_one_seeder_delivers_at_the_speed_of_its_link() -> None:
 def test_a_fast_distant_link_is_filled_after_slow_start() -> None:
     ledger = new_ledger(256, blocks=64)
     ledger_limit = 2_000
-    peer = Peer(rate=50 * MIB, latency=0.1)
-    swarm = Swarm(ledger, [peer])
+    peer = PacedPeer(rate=50 * MIB, latency=0.1)
+    swarm = PacedSwarm(ledger, [peer])
     swarm.at(0.0, lambda: ledger.set_queue_limit(0, ledger_limit))
     seconds = swarm.run()
     assert seconds < 256 / 50 + 2.0
@@ -37,7 +37,7 @@ def test_a_fast_distant_link_is_filled_after_slow_start() -> None:
 def test_unequal_seeders_finish_together_with_almost_no_duplicates() -> None:
     rates = [60e6 / 8, 20e6 / 8, 10e6 / 8, 5e6 / 8]
     ledger = new_ledger(256, blocks=16)
-    swarm = Swarm(ledger, [Peer(rate=rate) for rate in rates])
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=rate) for rate in rates])
     seconds = swarm.run()
     ideal = ledger.lengths.length / sum(rates)
     assert seconds < ideal * 1.06
@@ -46,7 +46,7 @@ def test_unequal_seeders_finish_together_with_almost_no_duplicates() -> None:
 
 def test_a_very_slow_seeder_does_not_hold_up_the_end() -> None:
     ledger = new_ledger(32, blocks=16)
-    swarm = Swarm(ledger, [Peer(rate=8 * MIB), Peer(rate=20 * KIB)])
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=8 * MIB), PacedPeer(rate=20 * KIB)])
     assert swarm.run() < 8 / 8 * 1.5
     assert ledger.duplicate_bytes <= 20 * BLOCK
 
@@ -54,45 +54,47 @@ def test_a_very_slow_seeder_does_not_hold_up_the_end() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        Peer(is_silent=True),
-        Peer(rate=1),
-        Peer(rejects=True),
-        Peer(chokes_at=0.1),
-        Peer(chokes_at=0.1, fast=False),
-        Peer(leaves_at=0.3),
+        PacedPeer(is_silent=True),
+        PacedPeer(rate=1),
+        PacedPeer(rejects=True),
+        PacedPeer(chokes_at=0.1),
+        PacedPeer(chokes_at=0.1, fast=False),
+        PacedPeer(leaves_at=0.3),
     ],
     ids=["silent", "one byte a second", "rejects all", "chokes", "chokes, not fast", "leaves"],
 )
-def test_a_peer_that_does_not_deliver_costs_little_time(bad: Peer) -> None:
+def test_a_peer_that_does_not_deliver_costs_little_time(bad: PacedPeer) -> None:
     ledger = new_ledger(64, blocks=16)
-    swarm = Swarm(ledger, [bad, Peer(rate=2 * MIB)], check=check)
+    swarm = PacedSwarm(ledger, [bad, PacedPeer(rate=2 * MIB)], check=check)
     assert swarm.run() < 16 / 2 * 1.2
     assert ledger.duplicate_bytes < 40 * BLOCK
 
 
 def test_a_tiny_file_does_not_wait_for_a_silent_peer() -> None:
     ledger = new_ledger(1, blocks=3)
-    swarm = Swarm(ledger, [Peer(is_silent=True), Peer()])
+    swarm = PacedSwarm(ledger, [PacedPeer(is_silent=True), PacedPeer()])
     assert swarm.run() < 1.5
 
 
 def test_silent_peers_alone_hold_a_block_no_longer_than_their_deadline() -> None:
     ledger = new_ledger(8, blocks=4)
-    swarm = Swarm(ledger, [Peer(is_silent=True), Peer(is_silent=True), Peer(joins_at=1.0)])
+    swarm = PacedSwarm(
+        ledger, [PacedPeer(is_silent=True), PacedPeer(is_silent=True), PacedPeer(joins_at=1.0)]
+    )
     assert swarm.run() < 6.0
 
 
 @pytest.mark.parametrize("rate", [1 * KIB, 3 * KIB, 20 * KIB])
 def test_a_source_slower_than_any_deadline_still_completes_the_file(rate: float) -> None:
     ledger = new_ledger(3, blocks=2)
-    swarm = Swarm(ledger, [Peer(rate=rate)], check=check)
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=rate)], check=check)
     assert swarm.run() < 6 * 16 * KIB / rate * 1.6 + 5
 
 
 def test_a_source_that_pauses_for_long_is_used_again() -> None:
     ledger = new_ledger(16, blocks=4)
-    peer = Peer(rate=64 * KIB)
-    swarm = Swarm(ledger, [peer], check=check)
+    peer = PacedPeer(rate=64 * KIB)
+    swarm = PacedSwarm(ledger, [peer], check=check)
 
     def stop() -> None:
         peer.rate = 16 * KIB / 12  # the next block takes twelve seconds
@@ -107,8 +109,8 @@ def test_a_source_that_pauses_for_long_is_used_again() -> None:
 
 def test_the_queue_of_a_peer_never_exceeds_what_it_announced() -> None:
     ledger = new_ledger(64, blocks=16)
-    peer = Peer(rate=40 * MIB, latency=0.1)
-    swarm = Swarm(ledger, [peer])
+    peer = PacedPeer(rate=40 * MIB, latency=0.1)
+    swarm = PacedSwarm(ledger, [peer])
     swarm.at(0.0, lambda: ledger.set_queue_limit(0, 10))
     most = 0
 
@@ -124,8 +126,8 @@ def test_the_queue_of_a_peer_never_exceeds_what_it_announced() -> None:
 
 def test_less_is_asked_of_a_link_that_becomes_slow() -> None:
     ledger = new_ledger(128, blocks=16)
-    peer = Peer(rate=4 * MIB)
-    swarm = Swarm(ledger, [peer])
+    peer = PacedPeer(rate=4 * MIB)
+    swarm = PacedSwarm(ledger, [peer])
     in_flight: list[int] = []
 
     def slow_down() -> None:
@@ -142,7 +144,7 @@ def test_less_is_asked_of_a_link_that_becomes_slow() -> None:
 
 def test_a_download_with_few_buffers_completes_at_full_speed() -> None:
     ledger = new_ledger(64, blocks=16, open_piece_limit=4)
-    swarm = Swarm(ledger, [Peer(rate=2 * MIB), Peer(rate=2 * MIB)])
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=2 * MIB), PacedPeer(rate=2 * MIB)])
     assert swarm.run() < 16 / 4 * 1.25
     assert ledger.duplicate_bytes < 16 * BLOCK
 
@@ -152,11 +154,11 @@ def test_buffers_held_by_a_peer_that_left_are_freed_for_others() -> None:
     mine = from_pieces(range(8))
     ledger = new_ledger(16, blocks=4, open_piece_limit=2)
     peers = [
-        Peer(rate=100 * KIB, pieces=mine, leaves_at=0.5),
-        Peer(rate=1 * MIB, pieces=everything & ~mine, joins_at=0.6),
-        Peer(rate=1 * MIB, pieces=mine, joins_at=20.0),
+        PacedPeer(rate=100 * KIB, pieces=mine, leaves_at=0.5),
+        PacedPeer(rate=1 * MIB, pieces=everything & ~mine, joins_at=0.6),
+        PacedPeer(rate=1 * MIB, pieces=mine, joins_at=20.0),
     ]
-    swarm = Swarm(ledger, peers, check=check)
+    swarm = PacedSwarm(ledger, peers, check=check)
     swarm.at(19.0, lambda: seen.append(ledger.have))
     seen: list[int] = []
     assert swarm.run() < 25
@@ -168,7 +170,9 @@ def test_a_broken_strategy_costs_no_byte(name: str) -> None:
     factory = {**BROKEN, **EXCESSIVE, **HARMLESS}[name]
     ledger = new_ledger(16, blocks=8, strategy=factory())
     half = full_set(8)
-    swarm = Swarm(ledger, [Peer(), Peer(pieces=half), Peer(pieces=half << 8)], check=check)
+    swarm = PacedSwarm(
+        ledger, [PacedPeer(), PacedPeer(pieces=half), PacedPeer(pieces=half << 8)], check=check
+    )
     assert swarm.run() < 2.0
     assert ledger.duplicate_bytes < 16 * BLOCK
     assert swarm.outcomes[BlockOutcome.UNREQUESTED] == 0
@@ -176,13 +180,13 @@ def test_a_broken_strategy_costs_no_byte(name: str) -> None:
 
 def test_a_strategy_that_always_declines_does_not_stop_the_download() -> None:
     ledger = new_ledger(64, blocks=16, strategy=HARMLESS["DoesNothing"]())
-    swarm = Swarm(ledger, [Peer(rate=4 * MIB)])
+    swarm = PacedSwarm(ledger, [PacedPeer(rate=4 * MIB)])
     assert swarm.run() < 16 / 4 + 2.5
 
 
 def test_waiting_wakes_seldom() -> None:
     ledger = new_ledger(4, blocks=4)
-    swarm = Swarm(ledger, [Peer(is_silent=True), Peer(is_silent=True)])
+    swarm = PacedSwarm(ledger, [PacedPeer(is_silent=True), PacedPeer(is_silent=True)])
     assert swarm.run(until=600.0) == math.inf
     assert swarm.wakeups < 4_000
 
@@ -211,9 +215,9 @@ def test_every_download_with_one_good_peer_finishes(
     bad: list[tuple[dict[str, Any], int]], blocks: int, limit: int, seed: int
 ) -> None:
     ledger = new_ledger(6, blocks=blocks, last_size=5_000, open_piece_limit=limit, seed=seed)
-    peers = [Peer(**options, pieces=pieces) for options, pieces in bad]
+    peers = [PacedPeer(**options, pieces=pieces) for options, pieces in bad]
     random.Random(seed).shuffle(peers)
-    swarm = Swarm(ledger, [*peers, Peer(rate=200 * KIB)], check=check)
+    swarm = PacedSwarm(ledger, [*peers, PacedPeer(rate=200 * KIB)], check=check)
     assert swarm.run() < 120
     assert swarm.outcomes[BlockOutcome.UNREQUESTED] == 0
     assert ledger.received_bytes == ledger.lengths.length + ledger.failed_bytes
@@ -237,12 +241,14 @@ def test_only_peers_that_sent_wrong_blocks_are_banned(
         return lambda piece, block: random.Random(f"{salt} {piece} {block}").random() < share
 
     peers = [
-        Peer(rate=200 * KIB, corrupts=chooser(kind), identity=f"bad {i}")
+        PacedPeer(rate=200 * KIB, corrupts=chooser(kind), identity=f"bad {i}")
         for i, kind in enumerate(corrupt)
     ]
-    peers += [Peer(rate=rng.choice([100, 400]) * KIB, identity=f"good {i}") for i in range(good)]
+    peers += [
+        PacedPeer(rate=rng.choice([100, 400]) * KIB, identity=f"good {i}") for i in range(good)
+    ]
     rng.shuffle(peers)
-    swarm = Swarm(ledger, peers, check=check)
+    swarm = PacedSwarm(ledger, peers, check=check)
     assert swarm.run() < 300
     assert not any(name.startswith("good") for name in swarm.banned)
     assert len(swarm.banned) == len(set(swarm.banned))
@@ -250,7 +256,11 @@ def test_only_peers_that_sent_wrong_blocks_are_banned(
 
 def test_a_peer_that_corrupts_every_block_is_banned() -> None:
     ledger = new_ledger(16, blocks=8)
-    peers = [Peer(), Peer(corrupts=lambda piece, block: True, identity="liar"), Peer()]
-    swarm = Swarm(ledger, peers)
+    peers = [
+        PacedPeer(),
+        PacedPeer(corrupts=lambda piece, block: True, identity="liar"),
+        PacedPeer(),
+    ]
+    swarm = PacedSwarm(ledger, peers)
     assert swarm.run() < 10
     assert swarm.banned == ["liar"]

@@ -66,6 +66,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.pieces: dict[int, int] = {}
         self.choked: dict[int, bool] = {}
         self.allowed: dict[int, int] = {}
+        self.taken_back: dict[int, int] = {}  # pieces that a peer said it has no longer
         self.asked: dict[int, set[Block]] = {}  # requests on the wire, not yet answered
         self.arrived: dict[Block, int] = {}  # who sent the block that is kept
         self.verifying: set[int] = set()
@@ -84,6 +85,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         self.choked[key] = True
         self.allowed[key] = 0
         self.asked[key] = set()
+        self.taken_back[key] = 0
         return key
 
     @rule(key=consumes(peers))
@@ -99,6 +101,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
     @rule(key=peers, piece=st.integers(0, PIECES - 1))
     def takes_back(self, key: int, piece: int) -> None:
         self.ledger.take_back(key, 1 << piece)
+        self.taken_back[key] |= self.pieces[key] & 1 << piece
         self.pieces[key] &= ~(1 << piece)
         assert not any(ask.piece == piece for ask in self.ledger.source(key).asks)
 
@@ -214,7 +217,8 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         assert all(count <= 2 for count in requested.values())
         for key, (piece, begin, length) in ledger.take_cancels():
             assert ledger.lengths.blocks_between(piece, begin, length)
-            assert key not in self.asked or self.pieces[key] >> piece & 1
+            # It may have said meanwhile that it has the piece no longer.
+            assert key not in self.asked or (self.pieces[key] | self.taken_back[key]) >> piece & 1
         ledger.take_abandoned()
 
     # What always holds

@@ -21,7 +21,7 @@ from trio_swarm.lab.pictures.course import (
     WAITS,
     Course,
     CoursePeer,
-    Source,
+    SenderGroup,
     availability,
     completion,
     finish_times,
@@ -43,8 +43,7 @@ from trio_swarm.lab.pictures.from_simulation import Watcher
 from trio_swarm.lab.pictures.spark import BARS, NONE, spark
 from trio_swarm.lab.simulator import simulate
 from trio_swarm.lab.simulator.playback import PlaybackSpec
-from trio_swarm.recording import pack
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import pack, records
 
 TIMES = [float(second) for second in range(46)]
 
@@ -141,9 +140,9 @@ def test_sources_beyond_the_colours_are_one_and_leechers_are_one() -> None:
         "4 others",
     ]
     course.blocks.add(0.5, 10, 11, 0, 50)
-    assert sources(course)[-1] == Source("L0", frozenset({10}), are_leechers=True)
+    assert sources(course)[-1] == SenderGroup("L0", frozenset({10}), are_leechers=True)
     course.blocks.add(0.5, 12, 11, 0, 50)
-    assert sources(course)[-1] == Source("2 leechers", frozenset({10, 12}), are_leechers=True)
+    assert sources(course)[-1] == SenderGroup("2 leechers", frozenset({10, 12}), are_leechers=True)
 
 
 def test_of_few_peers_each_is_a_source_in_the_order_of_the_peers() -> None:
@@ -212,24 +211,24 @@ LENGTHS = Lengths(length=header().size, piece_length=header().piece_length)
 
 
 @given(some_events(LENGTHS))
-def test_whatever_a_recording_tells_has_a_course(events: list[ev.Record]) -> None:
+def test_whatever_a_recording_tells_has_a_course(events: list[records.Record]) -> None:
     recording = read(recording_file(header(), [events]))
     course = course_of(recording, "it")
     times = moments(course.seconds, 7)
-    assert len(course.peers) == 1 + sum(isinstance(event, ev.Joined) for event in events)
+    assert len(course.peers) == 1 + sum(isinstance(event, records.Joined) for event in events)
     most = max(map(max, availability(course, times, 20)))
     assert 0 <= most <= len(course.peers)
     assert all(part <= 1.0 for column in holdings(course, times, 20) for part in column)
     assert completion(course, times)[-1] <= 1.0
-    arrived = sum(event.length for event in events if isinstance(event, ev.Arrived))
+    arrived = sum(event.length for event in events if isinstance(event, records.Arrived))
     assert sum(course.blocks.length) == arrived
 
 
 def test_a_recording_that_would_fill_the_memory_is_refused() -> None:
     pieces = 10_000
     joins = MOST_CELLS // pieces
-    events: list[ev.Record] = [ev.Began(0, pack(0), 4)]
-    events += [ev.Joined(1, n, "x", {}) for n in range(joins)]
+    events: list[records.Record] = [records.Began(0, pack(0), 4)]
+    events += [records.Joined(1, n, "x", {}) for n in range(joins)]
     recording = read(recording_file(header(pieces=pieces, blocks=1), [events]))
     with pytest.raises(RecordingError, match="too many for a picture"):
         course_of(recording, "it")
@@ -254,19 +253,19 @@ def test_a_thousand_peers_are_grouped() -> None:
     assert len(names) == len(sent) == 8
 
 
-def seen_of(*events: ev.Record) -> Course:
-    began = ev.Began(0, pack(0), 4)
+def seen_of(*events: records.Record) -> Course:
+    began = records.Began(0, pack(0), 4)
     return course_of(read(recording_file(header(), [[began, *events]])), "it")
 
 
 def test_a_seeder_that_shows_its_pieces_one_by_one_has_all_of_them() -> None:
     """BEP 16 hides pieces; BEP 21's `upload_only` says all the same that it is a seeder."""
     course = seen_of(
-        ev.Joined(10, 1, "10.0.0.1:1", {}),
-        ev.Held(20, 1, pack(0b100)),
-        ev.Gained(1_000_000, 1, 5),
-        ev.Named(1_000_500, 1, "a client", "ab", uploads_only=True),
-        ev.Gained(2_000_000, 1, 9),
+        records.Joined(10, 1, "10.0.0.1:1", {}),
+        records.Held(20, 1, pack(0b100)),
+        records.Gained(1_000_000, 1, 5),
+        records.Named(1_000_500, 1, "a client", "ab", uploads_only=True),
+        records.Gained(2_000_000, 1, 9),
     )
     assert course.peers[1].role == "seeder"
     assert [column[1] for column in holdings(course, [0.5, 2.0], 2)] == [1.0, 1.0]
@@ -276,10 +275,10 @@ def test_a_seeder_that_shows_its_pieces_one_by_one_has_all_of_them() -> None:
 def test_who_only_uploads_and_never_tells_of_more_has_what_it_told() -> None:
     """BEP 21: a partial seed wants no more, and has a part."""
     course = seen_of(
-        ev.Joined(10, 1, "10.0.0.1:1", {}),
-        ev.Held(20, 1, pack(0b111)),
-        ev.Named(30, 1, "a client", "ab", uploads_only=True),
-        ev.Ended(1_000_000, "stopped"),
+        records.Joined(10, 1, "10.0.0.1:1", {}),
+        records.Held(20, 1, pack(0b111)),
+        records.Named(30, 1, "a client", "ab", uploads_only=True),
+        records.Ended(1_000_000, "stopped"),
     )
     assert course.peers[1].role == "leecher"
     assert holdings(course, [1.0], 2)[0][1] == pytest.approx(3 / 20)
@@ -287,10 +286,10 @@ def test_who_only_uploads_and_never_tells_of_more_has_what_it_told() -> None:
 
 def test_a_leecher_that_says_it_is_complete_has_all_from_then() -> None:
     course = seen_of(
-        ev.Joined(10, 1, "10.0.0.1:1", {}),
-        ev.Gained(20, 1, 3),
-        ev.Named(30, 1, "a client", "ab", uploads_only=False),
-        ev.Named(1_000_000, 1, "a client", "ab", uploads_only=True),
+        records.Joined(10, 1, "10.0.0.1:1", {}),
+        records.Gained(20, 1, 3),
+        records.Named(30, 1, "a client", "ab", uploads_only=False),
+        records.Named(1_000_000, 1, "a client", "ab", uploads_only=True),
     )
     assert course.peers[1].role == "leecher"
     assert [column[1] for column in holdings(course, [0.5, 1.0], 2)] == [1 / 20, 1.0]
@@ -298,8 +297,13 @@ def test_a_leecher_that_says_it_is_complete_has_all_from_then() -> None:
 
 def test_the_seeders_of_a_simulation_have_everything_whatever_they_show() -> None:
     simulated = replace(header(), seed=1, peer_id="L1")
-    began = ev.Began(0, pack(0), 4)
-    events = [began, ev.Joined(10, 1, "S1", {}), ev.Joined(10, 2, "L2", {}), ev.Gained(20, 1, 3)]
+    began = records.Began(0, pack(0), 4)
+    events = [
+        began,
+        records.Joined(10, 1, "S1", {}),
+        records.Joined(10, 2, "L2", {}),
+        records.Gained(20, 1, 3),
+    ]
     course = course_of(read(recording_file(simulated, [events])), "it")
     assert [peer.role for peer in course.peers] == ["leecher", "seeder", "leecher"]
     assert holdings(course, [1.0], 3)[0][1] == 1.0

@@ -17,8 +17,7 @@ from trio_swarm.lab.pictures.from_recordings import swarm_of
 from trio_swarm.lab.pictures.from_simulation import Watcher
 from trio_swarm.lab.simulator import PeerSpec, Recordings, simulate
 from trio_swarm.piece_sets import full_set
-from trio_swarm.recording import Record, Recording
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Record, Recording, records
 
 
 def test_each_peer_is_one_whoever_met_it_and_wherever_it_dialled_from() -> None:
@@ -138,8 +137,8 @@ def test_whatever_was_recorded_makes_a_course(parts: list[list[Record]], clocks:
     made = []
     for number, (events, clock) in enumerate(zip(parts, clocks, strict=False)):
         began = events[0]
-        assert isinstance(began, ev.Began)
-        start = ev.Began(0, began.have, 32, clock)
+        assert isinstance(began, records.Began)
+        start = records.Began(0, began.have, 32, clock)
         head = replace(header(), peer_id=str(number))
         made.append((f"r{number}", read(file_of(head, [[start, *events[1:]]]))))
     course = swarm_of(made, "all").course

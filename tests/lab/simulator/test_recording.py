@@ -20,8 +20,7 @@ from trio_swarm.lab.simulator import (
     strategies,
 )
 from trio_swarm.lab.simulator.trace import BLOCK, PIECE
-from trio_swarm.recording import Header, Recording, read_recording
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Header, Recording, read_recording, records
 from trio_swarm.recording.story.history import History
 
 SMALL = shaped(SEEDER_LIMITED, size=4 * MIB, piece_length=64 * 1024)
@@ -90,7 +89,7 @@ def test_all_blocks_and_pieces_of_the_run_are_told_of_at_their_times(run: Run, i
     assert blocks == [
         (event.at, event.peer, event.piece, event.begin, event.length)
         for event in recording.events
-        if isinstance(event, ev.Arrived)
+        if isinstance(event, records.Arrived)
     ]
     pieces = [
         (int(now * 1e6), piece)
@@ -98,7 +97,7 @@ def test_all_blocks_and_pieces_of_the_run_are_told_of_at_their_times(run: Run, i
         if kind == PIECE and peer == index
     ]
     assert pieces == [
-        (event.at, event.piece) for event in recording.events if isinstance(event, ev.Verified)
+        (event.at, event.piece) for event in recording.events if isinstance(event, records.Verified)
     ]
 
 
@@ -122,18 +121,18 @@ def test_what_is_known_of_others_is_told_in_full(index: int) -> None:
 def test_what_is_put_out_for_another_is_told_of_by_both(run: Run) -> None:
     put_out: Counter[int] = Counter()
     for event in run.recording(1).events:
-        if isinstance(event, ev.Sent) and event.peer == 4:
+        if isinstance(event, records.Sent) and event.peer == 4:
             put_out[event.piece] += event.length
     came: Counter[int] = Counter()
     for event in run.recording(4).events:
-        if isinstance(event, ev.Arrived) and event.peer == 1:
+        if isinstance(event, records.Arrived) and event.peer == 1:
             came[event.piece] += event.length
     assert came
     assert put_out >= came
 
 
 def test_every_decision_is_told_and_takes_no_time(run: Run) -> None:
-    decisions = [event for event in run.recording(1).events if isinstance(event, ev.Decided)]
+    decisions = [event for event in run.recording(1).events if isinstance(event, records.Decided)]
     assert decisions
     assert {event.took for event in decisions} == {0}
     assert any(event.assigned for event in decisions)
@@ -143,9 +142,9 @@ def test_a_peer_that_leaves_records_no_further() -> None:
     leaving = replace(SMALL.peers[2], leaves_at=0.5)
     scenario = replace(SMALL, peers=(*SMALL.peers[:2], leaving, *SMALL.peers[3:]))
     run = Run(scenario, (1, 2))
-    assert run.recording(2).events[-1] == ev.Ended(500_000, "it left")
+    assert run.recording(2).events[-1] == records.Ended(500_000, "it left")
     end = run.recording(1).events[-1]
-    assert isinstance(end, ev.Ended)
+    assert isinstance(end, records.Ended)
     assert end.reason == "the simulation ended"
     assert end.at > 500_000
 
@@ -155,11 +154,11 @@ def test_the_times_of_a_peer_count_from_when_it_joins() -> None:
     scenario = replace(SMALL, peers=(*SMALL.peers[:2], late, *SMALL.peers[3:]))
     run = Run(scenario, (1, 2))
     (first, second) = (run.recording(index).events[0] for index in (1, 2))
-    assert (first, second) == (ev.Began(0, [], 512, 0), ev.Began(0, [], 512, 500_000))
+    assert (first, second) == (records.Began(0, [], 512, 0), records.Began(0, [], 512, 500_000))
     recording = run.recording(2)
     finished = run.result.peers[2].finished_at
     assert finished is not None
-    (completed,) = [event for event in recording.events if isinstance(event, ev.Completed)]
+    (completed,) = [event for event in recording.events if isinstance(event, records.Completed)]
     assert completed.at == pytest.approx((finished - 0.5) * 1e6, abs=2)
     assert recording.seconds == pytest.approx(run.recording(1).seconds - 0.5, abs=2e-6)
 

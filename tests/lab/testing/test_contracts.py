@@ -52,13 +52,13 @@ BROKEN: list[tuple[type, list[Property], set[str], str]] = [
         bad_strategies.GivesBlocksTwice,
         SCHEDULER,
         {"respects_room_and_free_blocks"},
-        r"and the piece 0 left to give out",
+        r"and the piece 0 free blocks",
     ),
     (
         bad_strategies.AnswersEndlessly,
         SCHEDULER,
         {"returns_assignments_and_comes_to_an_end", "respects_room_and_free_blocks"},
-        "it seems to have no end",
+        "it seems to be endless",
     ),
     (
         bad_strategies.ReturnsTuples,
@@ -121,19 +121,19 @@ BROKEN: list[tuple[type, list[Property], set[str], str]] = [
         bad_strategies.TakesBack,
         UPLOADER,
         {"takes_nothing_back"},
-        r"took \{.*\} back, which it had shown to peer \d",
+        r"hid \{.*\} again, which it had revealed to peer \d",
     ),
     (
         bad_strategies.KeepsTheLastPiece,
         UPLOADER,
         {"lets_everybody_have_everything_in_the_end"},
-        r"keeps pieces back for ever: leecher \d lacks \{",
+        r"hides pieces for ever: leecher \d lacks \{",
     ),
     (
         bad_strategies.DropsRequests,
         UPLOADER,
         {"orders_what_was_asked_and_nothing_else"},
-        "which is no permutation of them",
+        "which is not a permutation of them",
     ),
     (
         bad_strategies.SuggestsAnything,
@@ -151,7 +151,7 @@ BROKEN: list[tuple[type, list[Property], set[str], str]] = [
         bad_strategies.UnchokesStrangers,
         CHOKER,
         {"unchokes_only_connected_peers", "lets_no_interested_peer_starve"},
-        "unchoked -7, which is no peer's key",
+        "unchoked -7, which is not a peer's key",
     ),
     (bad_strategies.OverfillsSlots, CHOKER, {"keeps_to_the_slots"}, r"unchoked \d peers: \["),
     (
@@ -196,7 +196,7 @@ def broken_promises(
     found = {}
     for each in properties:
         try:
-            with examples(400 if each.name in expected else 24):
+            with examples(400 if each.name in expected else 8):
                 examined(subject, each)(None)
         except Exception as error:  # noqa: BLE001  a strategy may raise anything
             found[each.name] = "\n".join([str(error), *getattr(error, "__notes__", ())])

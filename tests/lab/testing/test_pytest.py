@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import trio_swarm.lab.testing
-from authors_pytest import TESTS, run_pytest
+from authors_pytest import QUICK, TESTS, run_pytest
 from trio_swarm.lab.simulator import PeerSpec, Scenario
 from trio_swarm.lab.testing.cards import report_card
 from trio_swarm.schedulers.uploading.least_sent import LeastSent
@@ -48,6 +48,7 @@ def test_a_bad_strategy_fails_test_by_test_and_each_says_why(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_the_report_is_made_only_when_it_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "test_good.py").write_text(GOOD)
+    (tmp_path / "conftest.py").write_text(QUICK)
     plain = run_pytest(cwd=tmp_path, path=TESTS)
     assert plain.returncode == 0, plain.stdout
     assert "large swarm" not in plain.stdout

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from trio_swarm.cli.failures import USAGE, complain
-from trio_swarm.cli.metainfo_files import write_new_file
 from trio_swarm.cli.options import OutputOptions, expanded
 from trio_swarm.cli.output.json_events import ConfigChecked, Problem, Written
+from trio_swarm.cli.output.new_files import write_new_file
 from trio_swarm.cli.output.reporting import JsonReporter, make_reporter
 from trio_swarm.cli.output.text import count_text
 from trio_swarm.config.reading import find_problems

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 import trio_swarm
 from trio_swarm.cli.commands.show import torrent_magnet
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.metainfo_files import check_place, created_event, write_new_file
 from trio_swarm.cli.options import (
     Flag,
     OutputOptions,
@@ -21,6 +20,7 @@ from trio_swarm.cli.options import (
     trackers_given,
 )
 from trio_swarm.cli.output.elsewhere import address_elsewhere, magnet_elsewhere, warning
+from trio_swarm.cli.output.new_files import check_place, created_event, write_new_file
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text
 from trio_swarm.cli.running import run_until_interrupted
@@ -150,5 +150,5 @@ async def create(
 
 
 def _default_file(path: Path, name: str | None) -> Path:
-    """Return what is written without --out; a link's own name counts, as when it is shared."""
+    """Return the file to write without --out; a link keeps its own name, as when it is shared."""
     return Path(f"{name or Path(os.path.abspath(path)).name}.torrent")  # noqa: PTH100 - follows no link

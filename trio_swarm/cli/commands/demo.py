@@ -23,11 +23,11 @@ from trio_swarm.config.values import parse_size
 from trio_swarm.engine.token_bucket import BURST_SECONDS
 from trio_swarm.errors import ConfigError, StorageError, TrioSwarmError
 from trio_swarm.peer.saying import OWN_MAX_BLOCK
-from trio_swarm.tracker.udp.server import TrackerHandle
+from trio_swarm.tracker.server import TrackerHandle
 
 MIB = 1024 * 1024
 SEEDER_RATES = (60 * MIB, 20 * MIB, 10 * MIB, 5 * MIB)
-"""Bytes/s each seeder may send: unequal, and in all what two cores can do with room to spare."""
+"""Bytes/s each seeder may send: unequal, and in sum well within the power of two cores."""
 SCHEDULERS = ("round-robin", "rarest-first", "bandwidth-weighted")
 HEARTBEAT = 60.0
 """Seconds: longer than a fetch, so that seeders are found and do not come by themselves; then every
@@ -104,7 +104,7 @@ def make_file(file: Path, length: int) -> None:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What one fetch came to; `given` is bytes by seeder, in their order."""
+    """The result of one fetch; `given` is bytes by seeder, in their order."""
 
     scheduler: str
     seconds: float

@@ -3,7 +3,7 @@
 import glob
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,15 +13,6 @@ from cyclopts import Parameter
 import trio_swarm
 from trio_swarm import events
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.fetching import (
-    Patience,
-    complete_or_stalled,
-    complete_when_room,
-    fetch_when_known,
-    make_folder,
-    seed_until,
-    trackers_for,
-)
 from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
     Flag,
@@ -37,17 +28,22 @@ from trio_swarm.cli.output.default_tracker import DefaultTracker
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.cli.output.text import percent_text, size_text
 from trio_swarm.cli.prompts import ask_line, can_ask, choose_match
-from trio_swarm.cli.resolving import chosen_hash, whole_hash
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.values import parse_hash_or_prefix, parse_peer
 from trio_swarm.errors import (
     ConfigError,
     DiskFullError,
     NameAmbiguousError,
-    NameUnknownError,
     StalledError,
 )
 from trio_swarm.named_paths import is_there
+from trio_swarm.service.fetches import Fetch
+from trio_swarm.service.service import open_service
+from trio_swarm.service.trackers import trackers_for
+from trio_swarm.settings import FetchSettings, NodeSettings
+
+_NODE = NodeSettings()
+_FETCH = FetchSettings(what="")
 
 
 async def get(
@@ -57,12 +53,12 @@ async def get(
     folder: Annotated[Path, Parameter(name=("--dir", "-d", "-o"))] = Path(),
     tracker: Trackers = (),
     peer: Words = (),
-    scheduler: Annotated[str, Parameter(name=("--scheduler", "-s"))] = "rarest-first",
+    scheduler: Annotated[str, Parameter(name=("--scheduler", "-s"))] = _NODE.scheduler,
     option: Words = (),
     info_hash: str | None = None,
     wait: Flag = False,
     timeout: float | None = None,  # noqa: ASYNC109  a flag: nothing is cancelled by it
-    seed: bool = True,
+    seed: bool = _FETCH.seed,
     seed_for: float | None = None,
     seed_ratio: float | None = None,
     record: Path | None = None,
@@ -121,79 +117,69 @@ async def get(
         what = await _ask_what(output)
     _check_seeding(seed=seed, seed_for=seed_for, seed_ratio=seed_ratio)
     positive("--timeout", timeout)
-    patience = Patience.of(timeout, waits=wait)
-    chosen = flagged("--info-hash", parse_hash_or_prefix, info_hash) if info_hash else None
     peers = [flagged("--peer", parse_peer, each) for each in peer]
     given = trackers_given(tracker)
     trackers = trackers_for(what, given, has_peers=bool(peers))
-    default = DefaultTracker(reporter, is_used=bool(trackers) and not given)
+    default = DefaultTracker(is_used=bool(trackers) and not given)
     settings = node_settings(
         node,
         trackers=trackers,
-        on_event=default.after(reporter.event if output.json else _without_failures(reporter)),
+        on_event=default.after(_without_failures(reporter, is_json=output.json)),
         scheduler=scheduler,
         options=option,
     )
-    folder = expanded(folder) or Path()
-    record = _new_file(expanded(record))
+    wanted = FetchSettings(
+        what=what,
+        folder=expanded(folder) or Path(),
+        trackers=trackers,
+        peers=tuple(peers),
+        info_hash=flagged("--info-hash", parse_hash_or_prefix, info_hash) if info_hash else None,
+        wait=wait,
+        timeout=timeout,
+        record=_new_file(expanded(record)),
+        seed_for=seed_for,
+        seed_ratio=seed_ratio,
+    )
     is_complete = False
-    torrent: trio_swarm.Torrent | None = None
+    fetch: Fetch | None = None
+
+    async def choose(error: NameAmbiguousError) -> bytes:
+        return await _choose(what, trackers, error)
 
     async def body() -> int:
-        nonlocal is_complete, torrent
-        make_folder(folder)
-        async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
-
-            async def fetch(wanted: str, info_hash: bytes | None) -> trio_swarm.Torrent:
-                return await running.fetch(
-                    wanted, folder=folder, peers=peers, info_hash=info_hash, record=_unused(record)
-                )
-
-            async def start() -> trio_swarm.Torrent:
-                try:
-                    return await fetch(what, await chosen_hash(chosen, what, trackers))
-                except NameUnknownError as error:
-                    return await fetch(await whole_hash(what, error, trackers), None)
-                except NameAmbiguousError as error:
-                    if not can_ask(output):
-                        raise
-                    meant = await _choose(what, trackers, error)
-                return await fetch(what, meant)
-
-            if wait:
-                known = fetch_when_known(start, what, on_event=reporter.event)
-            else:
-                known = default.asked(start())
-            torrent = await _within(timeout, known, what)
+        nonlocal is_complete, fetch
+        async with open_service(settings) as service, trio.open_nursery() as nursery:
+            fetch = service.fetch(wanted, choose=choose if can_ask(output) else None)
+            await default.asked(fetch.wait_known())
             # Only now: a question may have been asked on the terminal.
-            nursery.start_soon(reporter.follow, lambda: running.torrents)
-            if wait:
-                torrent = await complete_when_room(
-                    torrent, start, folder, on_event=reporter.event, patience=patience
-                )
-            else:
-                await _complete(torrent, patience)
+            nursery.start_soon(reporter.follow, lambda: service.torrents)
+            await _complete(fetch)
             is_complete = True
-            if seed:
+            if seed:  # otherwise the end of the service is the end of its torrent
                 reporter.say("seeding until stopped (Ctrl-C)")
-                await seed_until(torrent, seconds=seed_for, ratio=seed_ratio)
+                await fetch.wait_over()
+                if fetch.error is not None:
+                    raise fetch.error
             nursery.cancel_scope.cancel()
         return 0
 
     def interrupted() -> int:
         if is_complete:
             return 0
-        reporter.say(_kept(torrent, folder))
+        reporter.say(_kept(fetch.torrent if fetch is not None else None, wanted.folder))
         return FAILED
 
     return await run_until_interrupted(body, reporter, interrupted=interrupted)
 
 
-def _without_failures(reporter: Reporter) -> Callable[[events.Event], None]:
-    """Return what tells people everything but what ends the command, which is told at the end."""
+def _without_failures(reporter: Reporter, *, is_json: bool) -> Callable[[events.Event], None]:
+    """Return a function that tells every event but a failure, which is told as the command ends.
+
+    Programs get the failure of a torrent as an event as well.
+    """
 
     def on_event(event: events.Event) -> None:
-        if not isinstance(event, events.TorrentFailed):
+        if not isinstance(event, events.TorrentFailed) or (is_json and event.info_hash):
             reporter.event(event)
 
     return on_event
@@ -206,17 +192,6 @@ def _check_seeding(*, seed: bool, seed_for: float | None, seed_ratio: float | No
     positive("--seed-ratio", seed_ratio)
 
 
-async def _within(
-    seconds: float | None, known: Awaitable[trio_swarm.Torrent], what: str
-) -> trio_swarm.Torrent:
-    """Return what is to be fetched, once it is known; StalledError after `seconds`, if given."""
-    if seconds is None:
-        return await known
-    with trio.move_on_after(seconds):
-        return await known
-    raise StalledError(f"{what}: nobody told within {seconds:g} s what that is")
-
-
 def _new_file(record: Path | None) -> Path | None:
     if record is not None and is_there(record):
         raise ConfigError(f"--record: {record} is there already; name another file, or remove it")
@@ -224,7 +199,7 @@ def _new_file(record: Path | None) -> Path | None:
 
 
 async def _ask_what(output: OutputOptions) -> str:
-    """Return what a person at the terminal wants; ConfigError if there is none, or nothing."""
+    """Ask a person at the terminal what to fetch; ConfigError without a person or an answer."""
     if can_ask(output):
         question = "What to fetch: a name, a .torrent file, a magnet link or an info-hash? "
         what = ((await ask_line(question)) or "").strip().strip("'\"")
@@ -234,23 +209,13 @@ async def _ask_what(output: OutputOptions) -> str:
 
 
 def _kept(torrent: trio_swarm.Torrent | None, folder: Path) -> str:
-    """Return what a person who stopped a download should know."""
+    """Return the line for a person who stopped a download: how much is kept, and how to go on."""
     again = f"the same command goes on: {shlex.join(['trio-swarm', *sys.argv[1:]])}"
     progress = torrent.progress() if torrent is not None else None
     if torrent is None or progress is None or not progress.have or progress.state == "checking":
         return f"stopped before anything was fetched; {again}"
     done = f"{percent_text(progress.have, progress.size)} of {size_text(progress.size)}"
     return f"stopped: {done} is verified and kept below {folder.absolute()}; {again}"
-
-
-def _unused(record: Path | None) -> Path | None:
-    """Return where to record to: after a wait for room the download is another, and begins anew."""
-    number = 1
-    path = record
-    while path is not None and record is not None and is_there(path):
-        number += 1
-        path = record.with_name(f"{record.name}.{number}")
-    return path
 
 
 async def _choose(what: str, trackers: Sequence[str], error: NameAmbiguousError) -> bytes:
@@ -264,9 +229,16 @@ async def _choose(what: str, trackers: Sequence[str], error: NameAmbiguousError)
     return choice.info_hash
 
 
-async def _complete(torrent: trio_swarm.Torrent, patience: Patience) -> None:
+async def _complete(fetch: Fetch) -> None:
+    """Wait until all is here; the errors that the same command gets over say so in their notes."""
     try:
-        await complete_or_stalled(torrent, patience)
+        await fetch.wait_complete()
     except DiskFullError as error:
         error.add_note("what was fetched is kept: make room, and give the same command again")
+        raise
+    except StalledError as error:
+        error.add_note(
+            "the same command goes on where this one was (with --wait it waits for peers, with "
+            "--timeout SECONDS so long)"
+        )
         raise

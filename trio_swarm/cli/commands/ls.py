@@ -10,15 +10,15 @@ from trio_swarm.cli.output.json_events import Listed
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.cli.output.tables import widest, width_of_terminal
 from trio_swarm.cli.output.text import cell_width, cells_text, columns, size_text
-from trio_swarm.cli.resolving import names_near
 from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.service.naming import names_near
 from trio_swarm.settings import DEFAULT_TRACKER
 
 _NAME_CELLS = 80
 """Of a name in the table; longer ones are cut there, and whole in --json."""
 
 _LEAST_NAME_CELLS = 20
-"""Of a name where the terminal has no room for more: what is less tells none from another."""
+"""Of a name where the terminal has no room for more: shorter ones would look alike."""
 
 _SHORT_HASH = 12
 """Digits of an info-hash where the terminal has no room for 40."""
@@ -48,7 +48,7 @@ async def ls(
     reporter = make_reporter(output or OutputOptions())
     given = trackers_given(tracker)
     trackers = given or (DEFAULT_TRACKER,)
-    default = DefaultTracker(reporter, is_used=not given)
+    default = DefaultTracker(is_used=not given)
 
     async def body() -> int:
         asked = trio_swarm.search_names(trackers, pattern, on_event=reporter.event)
@@ -62,7 +62,7 @@ async def ls(
 
 
 async def _nothing(pattern: str, trackers: Sequence[str]) -> str:
-    """Return what to say where no name matches; with the names that nearly do."""
+    """Return the line for a pattern that no name matches; it tells names that nearly do."""
     if pattern == "*":
         return f"nothing is shared at {' or '.join(trackers)}"
     near = await names_near(pattern.replace("*", ""), trackers)

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 import trio_swarm
 from trio_swarm import events
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.metainfo_files import check_place, created_event, write_new_file
 from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
     OutputOptions,
@@ -27,13 +26,16 @@ from trio_swarm.cli.output.elsewhere import (
     warning,
 )
 from trio_swarm.cli.output.json_events import Created, ReachedHereOnly
+from trio_swarm.cli.output.new_files import check_place, created_event, write_new_file
 from trio_swarm.cli.output.reporting import JsonReporter, Reporter, make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text
 from trio_swarm.cli.prompts import ask_paths, can_ask
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.trackers.urls import supports_names
-from trio_swarm.settings import DEFAULT_TRACKER
+from trio_swarm.service.service import open_service
+from trio_swarm.service.shares import Share
+from trio_swarm.settings import DEFAULT_TRACKER, ShareSettings
 from trio_swarm.storage.shares import require_there
 from trio_swarm.wanted import WantedName, parse_wanted
 
@@ -83,6 +85,8 @@ async def seed(
     address = address_elsewhere()
 
     def on_event(event: events.Event) -> None:
+        if isinstance(event, events.TorrentFailed) and not event.info_hash:
+            return  # it was not offered yet: that ends the command, and is told at the end
         if isinstance(event, events.Sharing) and not isinstance(reporter, JsonReporter):
             _tell_share(reporter, event, settings.trackers, address)
         else:
@@ -90,9 +94,9 @@ async def seed(
 
     given = trackers_given(tracker)
     trackers = given or (DEFAULT_TRACKER,)
-    default = DefaultTracker(reporter, is_used=not given)
+    default = DefaultTracker(is_used=not given)
     settings = node_settings(node, trackers=trackers, on_event=default.after(on_event))
-    torrents: list[trio_swarm.Torrent] = []
+    shares: list[Share] = []
     is_shared = False
 
     async def body() -> int:
@@ -103,38 +107,33 @@ async def seed(
         if len(chosen) > 1 and (name or torrent_out):
             raise ConfigError("--name and --torrent-out need exactly one PATH")
         _check_places(chosen, torrent_out)
-        async with trio_swarm.open_node(settings) as running, trio.open_nursery() as nursery:
-            nursery.start_soon(reporter.follow, lambda: running.torrents)
+        async with open_service(settings) as service, trio.open_nursery() as nursery:
+            nursery.start_soon(reporter.follow, lambda: service.torrents)
             for path in chosen:
-                torrent = await running.share(path, name=name, on_progress=reporter.hashing(path))
-                torrents.append(torrent)
-                is_shared = len(torrents) == len(chosen)
+                one = ShareSettings(path=path, name=name)
+                shares.append(service.share(one, on_progress=reporter.hashing(path)))
+                torrent = await shares[-1].wait_complete()
                 if torrent_out is not None:
                     _write_torrent(torrent, torrent_out, reporter)
-            told = warning(trackers, address, has_file=torrent_out is not None)
-            if told is not None and isinstance(reporter, JsonReporter):
-                here = [url for url in trackers if is_here_only(url)]
-                reporter.event(ReachedHereOnly(trackers=here, message=told))
-            elif told is not None:
-                reporter.say(f"warning    {told}")
+            is_shared = True
+            _warn_of_loopback(reporter, trackers, address, has_file=torrent_out is not None)
             if name and name.rpartition("/")[2] != chosen[0].name:
                 own = chosen[0].name
                 reporter.say(f"note       under its own name, {own}, it has another info-hash")
             reporter.say("seeding until stopped (Ctrl-C)")
-            for torrent in torrents:
-                await torrent.wait_over()
+            await service.wait_idle()
             nursery.cancel_scope.cancel()
         return FAILED  # a share only ends by itself when its files cannot be read
 
     def interrupted() -> int:
-        has_failed = any(torrent.state == "failed" for torrent in torrents)
+        has_failed = any(share.state == "failed" for share in shares)
         return INTERRUPTED if is_shared and not has_failed else FAILED
 
     return await run_until_interrupted(body, reporter, interrupted=interrupted)
 
 
 def _check_places(paths: Sequence[Path], torrent_out: Path | None) -> None:
-    """Raise StorageError for what would fail after hours of hashing."""
+    """Raise StorageError for a path that would fail only after hours of hashing."""
     for path in paths:
         require_there(path)
     if torrent_out is not None:
@@ -155,7 +154,7 @@ def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) 
 def _tell_share(
     reporter: Reporter, event: events.Sharing, trackers: Sequence[str], address: str | None
 ) -> None:
-    """Print what a person needs to fetch the share from somewhere else."""
+    """Print the lines a person needs to fetch the share on another machine."""
     has_names = any(map(supports_names, trackers))
     what = (_typeable(event.share_name) if has_names else None) or event.info_hash
     urls = [url_elsewhere(url, address) or "udp://HOST:6969" for url in trackers]
@@ -166,6 +165,18 @@ def _tell_share(
     reporter.say(f"info-hash  {event.info_hash}")
     reporter.say(f"magnet     {magnet_elsewhere(event.magnet, address)}")
     reporter.say(f"elsewhere  trio-swarm get {what} {flags}")
+
+
+def _warn_of_loopback(
+    reporter: Reporter, trackers: Sequence[str], address: str | None, *, has_file: bool
+) -> None:
+    """Tell of trackers that only this machine reaches, if there are any."""
+    told = warning(trackers, address, has_file=has_file)
+    if told is not None and isinstance(reporter, JsonReporter):
+        here = [url for url in trackers if is_here_only(url)]
+        reporter.event(ReachedHereOnly(trackers=here, message=told))
+    elif told is not None:
+        reporter.say(f"warning    {told}")
 
 
 def _typeable(name: str) -> str | None:

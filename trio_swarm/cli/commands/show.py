@@ -10,15 +10,15 @@ from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given, trac
 from trio_swarm.cli.output.default_tracker import DefaultTracker
 from trio_swarm.cli.output.elsewhere import is_here_only
 from trio_swarm.cli.output.json_events import Described
-from trio_swarm.cli.output.reporting import Reporter, make_reporter
+from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text
-from trio_swarm.cli.resolving import hash_beginning
 from trio_swarm.config.values import is_hash_prefix
 from trio_swarm.errors import NameUnknownError
 from trio_swarm.foreign_text import shown
 from trio_swarm.identities import InfoHash
 from trio_swarm.named_paths import is_there
 from trio_swarm.protocol.addresses import format_address
+from trio_swarm.service.naming import hash_beginning
 
 COMMENT_LENGTH = 1_000
 """Characters of a comment that a person is shown."""
@@ -47,19 +47,19 @@ def show(what: str, /, *, tracker: Trackers = (), output: OutputOptions | None =
     elif re.fullmatch(r"[0-9a-fA-F]{40}", what) and not is_there(Path(what)):
         event = describe_magnet(Magnet(info_hash=InfoHash(bytes.fromhex(what))))
     elif is_hash_prefix(what) and not is_there(Path(what)):
-        event = describe_magnet(_known_to_trackers(what, tracker, reporter))
+        event = describe_magnet(_known_to_trackers(what, tracker))
     else:
         event = describe_torrent(read_torrent(Path(what)))
     reporter.answer(event, "\n".join(_lines(event)))
     return 0
 
 
-def _known_to_trackers(prefix: str, flags: Sequence[str], reporter: Reporter) -> Magnet:
+def _known_to_trackers(prefix: str, flags: Sequence[str]) -> Magnet:
     """Return a link to the one torrent whose info-hash begins with `prefix`."""
     import trio  # noqa: PLC0415 - only here something waits
 
     trackers = trackers_or_default(flags)
-    default = DefaultTracker(reporter, is_used=not trackers_given(flags))
+    default = DefaultTracker(is_used=not trackers_given(flags))
     match = trio.run(default.asked, hash_beginning(prefix, trackers))
     if match is None:
         raise NameUnknownError(prefix, trackers)

@@ -6,15 +6,17 @@ from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.values import parse_listen
 from trio_swarm.errors import ConfigError
+from trio_swarm.tracker.settings import TrackerSettings
 
 INTERRUPTED = 0
-"""Being told to stop is the normal end of a tracker."""
+"""Exit code of a tracker that was told to stop, which is its normal end."""
+_DEFAULT = TrackerSettings()
 
 
 async def tracker(
     *,
-    listen: str = ":6969",
-    interval: float = 30.0,
+    listen: str = f":{_DEFAULT.port}",
+    interval: float = _DEFAULT.interval,
     lease: float | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -38,7 +40,7 @@ async def tracker(
     """
     reporter = make_reporter(output or OutputOptions())
     host, port = flagged("--listen", parse_listen, listen)
-    settings = trio_swarm.TrackerSettings(host=host, port=port, interval=interval, lease=lease)
+    settings = TrackerSettings(host=host, port=port, interval=interval, lease=lease)
     try:
         settings.check()
     except ConfigError as error:

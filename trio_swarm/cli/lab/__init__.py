@@ -1,1 +1,1 @@
-"""The commands of the laboratory, and what they print."""
+"""The commands of the laboratory, and their output."""

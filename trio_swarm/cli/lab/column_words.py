@@ -1,4 +1,4 @@
-"""What the columns of tables mean: in the help, on pages, and in the README."""
+"""Meanings of the columns of tables: for the help, for pages, and for the README."""
 
 import textwrap
 from collections.abc import Mapping

@@ -142,7 +142,7 @@ def _fitted(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _is_of_one_decision(one: Moment, other: Moment) -> bool:
-    """Whether both are requests of one answer: one line tells of all of those to a peer."""
+    """Whether both requests are of one decision: one line tells all of its requests to a peer."""
     if one.choice is None or other.choice is None:
         return False
     return (one.at, one.choice.by) == (other.at, other.choice.by)

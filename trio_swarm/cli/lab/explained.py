@@ -1,10 +1,10 @@
-"""What a recording tells of pieces, peers and decisions, in plain words."""
+"""Pieces, peers and decisions of a recording, in plain words."""
 
 from collections.abc import Iterator, Sequence
 
 from trio_swarm.cli.output.text import columns, count_text, duration_text, rate_text
 from trio_swarm.recording import Header
-from trio_swarm.recording.story.explaining import Choice, Decision, Option
+from trio_swarm.recording.story.explaining import Choice, Decision, PeerOption
 from trio_swarm.recording.story.telling import Moment
 
 MOST_TOLD = 60
@@ -110,7 +110,7 @@ def _listed(items: Sequence[str]) -> str:
     return shown if len(items) <= FEW else f"{shown} and {len(items) - FEW} more"
 
 
-def _could(option: Option) -> str:
+def _could(option: PeerOption) -> str:
     rate = f"at {rate_text(option.rate)}" if option.rate >= 1 else "at a rate not yet known"
     return f"had room for {count_text(option.room, 'block')}, {option.in_flight} in flight, {rate}"
 
@@ -158,7 +158,7 @@ def _happening(moment: Moment, *, is_piece: bool) -> str:  # noqa: PLR0911, PLR0
 
 
 def decision_lines(decision: Decision, header: Header) -> Iterator[str]:
-    """Yield the lines that tell what was decided at one time, and a table of what was asked."""
+    """Yield the lines about one decision, and a table of its requests."""
     took = f", in {decision.took * 1e6:.0f} µs" if decision.took else ""
     asked = count_text(len(decision.choices), "request")
     yield f"{_time(decision.at)}  {_who(decision, header)} made {asked}{took}"

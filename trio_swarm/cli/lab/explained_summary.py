@@ -1,4 +1,4 @@
-"""What a recording tells on the whole, in plain words."""
+"""A whole recording, summed up in plain words."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from trio_swarm.recording.story.summary import PeerSummary, Summary, Wait
 
 
 def summary_lines(summary: Summary, header: Header, width: int | None = None) -> Iterator[str]:
-    """Yield the lines about a whole recording: its peers, its decisions, what went wrong.
+    """Yield the lines about a whole recording: its peers, its decisions, its faults.
 
     Of a table that is wider than `width` the clients are left out: they are told of each peer.
     """

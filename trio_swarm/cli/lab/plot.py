@@ -94,7 +94,7 @@ def _open_all(paths: Sequence[Path], reporter: Reporter) -> list[Recording]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return what the recordings are called: as little of their paths as tells them apart."""
+    """Return a title for each recording: the shortest end of its path that no other has."""
     stems = Counter(path.stem for path in paths)
     return [safe_text(path.stem if stems[path.stem] == 1 else str(path)) for path in paths]
 

@@ -1,12 +1,12 @@
-"""Pictures as files: what `--plot` and `trio-swarm plot` write, and what terminals can show."""
+"""Pictures as files, as `--plot` and `trio-swarm plot` write them, and as lines in a terminal."""
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trio_swarm.cli.metainfo_files import write_new_file
 from trio_swarm.cli.output.json_events import Written
+from trio_swarm.cli.output.new_files import write_new_file
 from trio_swarm.cli.output.reporting import JsonReporter, Reporter
 from trio_swarm.errors import ConfigError
 from trio_swarm.lab.pictures.course import Course

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trio_swarm.cli.lab.plugin_files import package_files, package_name
-from trio_swarm.cli.metainfo_files import write_new_file
 from trio_swarm.cli.node_options import strategy_options
 from trio_swarm.cli.options import (
     MOST_SEEDS,
@@ -27,13 +26,14 @@ from trio_swarm.cli.output.json_events import (
     StrategyCompared,
     Written,
 )
+from trio_swarm.cli.output.new_files import write_new_file
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.cli.output.tables import width_of_terminal, wrapped
 from trio_swarm.cli.output.text import count_text
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.foreign_text import quoted
 from trio_swarm.lab.testing.cards import ReportCard, built_in_strategies, report_card
-from trio_swarm.schedulers.loading import AXES, Axis, Offer, Strategies, load_strategies
+from trio_swarm.schedulers.loading import AXES, Axis, Strategies, StrategyEntry, load_strategies
 
 _EXAMPLES = 100
 """Examples of each promise, or a half or a quarter where they are large."""
@@ -54,7 +54,7 @@ def new(
     name
         What the strategy is to be called, as in near-first: small letters, digits and hyphens.
     axis
-        What it decides: what to fetch from whom, what to offer, or whom to serve.
+        What it decides: what to fetch from whom, what to reveal, or whom to serve.
     out
         The folder to make; by default trio-swarm-NAME in this folder. Never overwrites anything.
     output
@@ -127,44 +127,46 @@ def check(
     positive("--seeds", seeds)
     at_most("--seeds", seeds, MOST_SEEDS)
     loaded = load_strategies(plugin_paths(plugin))
-    offer = _find(loaded, name, axis)
-    factory = _factory(loaded, offer, option)
-    reporter.heading(f"{offer.axis} {name} ({offer.origin})")
-    broken = _examine(reporter, offer, factory, examples)
+    entry = _find(loaded, name, axis)
+    factory = _factory(loaded, entry, option)
+    reporter.heading(f"{entry.axis} {name} ({entry.origin})")
+    broken = _examine(reporter, entry, factory, examples)
     reporter.say("")
-    card = report_card(offer.axis, factory, name, seeds=seeds)
+    card = report_card(entry.axis, factory, name, seeds=seeds)
     _show_card(reporter, card)
     if broken:
         reporter.warn(f"{name} breaks {count_text(broken, 'promise')}")
     return 1 if broken else 0
 
 
-def _find(loaded: Strategies, name: str, axis: Axis | None) -> Offer:
+def _find(loaded: Strategies, name: str, axis: Axis | None) -> StrategyEntry:
     """Return the strategy, of the one axis that has it unless one is given."""
     if axis is not None:
-        return loaded.offer(axis, name)
-    found = [offer for each in AXES for offer in loaded.offers(each) if offer.name == name]
+        return loaded.entry(axis, name)
+    found = [entry for each in AXES for entry in loaded.entries(each) if entry.name == name]
     if len(found) > 1:
-        kinds = " and a ".join(offer.axis for offer in found)
+        kinds = " and a ".join(entry.axis for entry in found)
         raise ConfigError(f"there is a {kinds} called {name!r}: say which by --axis")
     if not found:
         known = "; ".join(
-            f"{each}s: {', '.join(sorted(offer.name for offer in loaded.offers(each)))}"
+            f"{each}s: {', '.join(sorted(entry.name for entry in loaded.entries(each)))}"
             for each in AXES
         )
         raise ConfigError(f"there is no strategy {quoted(name)} ({known})")
     return found[0]
 
 
-def _factory(loaded: Strategies, offer: Offer, given: Words) -> Callable[[], Any]:
-    """Return what makes the strategy with its options; ConfigError if it cannot be made."""
-    options = strategy_options(loaded, offer.axis, offer.name, given)
+def _factory(loaded: Strategies, entry: StrategyEntry, given: Words) -> Callable[[], Any]:
+    """Return a function that makes the strategy with its options; ConfigError if that fails."""
+    options = strategy_options(loaded, entry.axis, entry.name, given)
     make = {"scheduler": loaded.scheduler, "uploader": loaded.uploader, "choker": loaded.choker}
-    make[offer.axis](offer.name, options)
-    return functools.partial(offer.factory, **options)
+    make[entry.axis](entry.name, options)
+    return functools.partial(entry.factory, **options)
 
 
-def _examine(reporter: Reporter, offer: Offer, factory: Callable[[], Any], examples: int) -> int:
+def _examine(
+    reporter: Reporter, entry: StrategyEntry, factory: Callable[[], Any], examples: int
+) -> int:
     """Test each promise; return how many are broken."""
     if not all(importlib.util.find_spec(each) for each in ("hypothesis", "pytest")):
         reporter.warn(
@@ -175,11 +177,11 @@ def _examine(reporter: Reporter, offer: Offer, factory: Callable[[], Any], examp
     from trio_swarm.lab.testing.examination import examine  # noqa: PLC0415 - needs both
 
     broken = 0
-    for result in examine(offer.axis, factory, offer.name, examples=examples):
+    for result in examine(entry.axis, factory, entry.name, examples=examples):
         broken += result.holds is False
         event = PromiseExamined(
-            axis=offer.axis,
-            strategy=offer.name,
+            axis=entry.axis,
+            strategy=entry.name,
             promise=result.name,
             holds=result.holds,
             reason=result.reason,

@@ -14,7 +14,7 @@ from trio_swarm.foreign_text import quoted
 from trio_swarm.schedulers.loading import Axis
 
 MOST_LETTERS = 50
-"""Of a name: it becomes part of file names and of tables."""
+"""Most letters of a strategy's name, which becomes part of file names and tables."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -25,13 +25,13 @@ _TAKEN = frozenset(
         *("UploaderFactory", "UploadPeerView", "UploadRequest", "UploadView"),
     }
 )
-"""What the modules below import."""
+"""Names that the modules below import, which a strategy's class must not have."""
 
 
 def package_files(axis: Axis, name: str) -> Mapping[str, str]:
     """Return the text of each file, by its path in the package's folder.
 
-    Raises ConfigError if `name` is no name for a strategy.
+    Raises ConfigError if `name` is not a valid name for a strategy.
     """
     _check_name(name)
     words = {
@@ -64,14 +64,14 @@ def package_name(name: str) -> str:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > MOST_LETTERS:
         raise ConfigError(
-            f"{quoted(name)} is no name for a strategy: expected at most {MOST_LETTERS} small "
+            f"{quoted(name)} is not a name for a strategy: expected at most {MOST_LETTERS} small "
             "letters, digits and single hyphens between them, beginning with a letter, as in "
             "near-first"
         )
 
 
 def _class_name(name: str) -> str:
-    """Return `NearFirst` for `near-first`; another one if that means something already."""
+    """Return `NearFirst` for `near-first`; another name if that one is taken."""
     camel = "".join(word.capitalize() for word in name.split("-"))
     is_taken = camel in _TAKEN or keyword.iskeyword(camel) or hasattr(builtins, camel)
     return f"{camel}Strategy" if is_taken else camel
@@ -105,8 +105,8 @@ dependencies = ["trio-swarm"]
 [project.optional-dependencies]
 test = ["trio-swarm[testing]"]
 
-# This is all it takes to be found: an entry point in the group `trio_swarm` that names the module
-# with the hook. The name on the left is free.
+# trio-swarm finds the package by this entry point: the group is `trio_swarm`, the value names the
+# module with the hook. The name on the left is free.
 [project.entry-points.trio_swarm]
 @name@ = "@module@"
 
@@ -123,8 +123,8 @@ _README = """\
 A @axis@ for trio-swarm.
 
     pip install -e '.[test]'          # in this folder
-    pytest                            # what every @axis@ promises
-    pytest --strategy-report          # and how it does beside the built-in ones
+    pytest                            # the contract of every @axis@
+    pytest --strategy-report          # and a comparison with the built-in ones
     trio-swarm schedulers             # lists `@name@` with its options
     trio-swarm plugin check @name@
 
@@ -138,7 +138,7 @@ In TOML:
 """
 
 _TEST = '''\
-"""What every @axis@ promises, each promise a test of its own."""
+"""The contract of every @axis@, with one test for each promise."""
 
 from @module@ import @Class@
 from trio_swarm.testing import @axis@_contract
@@ -160,7 +160,7 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
-    """Offer the strategy by its name."""
+    """Return the strategy under its name."""
     return {"@name@": @Class@}
 
 
@@ -168,25 +168,25 @@ def trio_swarm_schedulers() -> Mapping[str, SchedulerFactory]:
 class @Class@:
     """Rarest pieces first, the fastest peers first.
 
-    The first line of this text is what `trio-swarm schedulers` shows. The fields are the options,
-    in [scheduler.options] or by --option; the text below each says what it means.
+    `trio-swarm schedulers` shows the first line of this text. The fields are the options,
+    in [scheduler.options] or by --option; the text below each explains it.
     """
 
     most_blocks: int = 16
     """Most blocks of one piece that one peer is asked for at a time."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options: the ValueError is shown to whoever gave them."""
+        """Raise ValueError for a wrong option; the user sees its text."""
         if self.most_blocks < 1:
             raise ValueError("most_blocks must be 1 or more")
 
     def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:
-        """Return what to ask of whom, best first.
+        """Return assignments, the most important first.
 
-        `view` is only read, and `rng` is the only source of chance: then the same run can be
-        played again. A `Draft` keeps count of room and blocks. Piece sets are ints, bit i for
-        piece i, so that `view.wanted & peer.pieces & view.rarity[1]` are the wanted pieces of
-        `peer` that nobody else has.
+        `view` is read-only, and `rng` is the only source of randomness, so that a run can be
+        repeated. A `Draft` counts the room and the free blocks that are left. Piece sets are ints
+        with bit i for piece i: `view.wanted & peer.pieces & view.rarity[1]` are the wanted pieces
+        of `peer` that no other peer has.
         """
         draft = Draft(view)
         levels = Levels(view)
@@ -198,7 +198,7 @@ class @Class@:
 '''
 
 _UPLOADER = '''\
-"""@name@: a seeding order for trio-swarm."""
+"""@name@: an upload strategy for trio-swarm."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -210,41 +210,41 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_uploaders() -> Mapping[str, UploaderFactory]:
-    """Offer the strategy by its name."""
+    """Return the strategy under its name."""
     return {"@name@": @Class@}
 
 
 @dataclass
 class @Class@:
-    """Everything is shown to everybody, and the rarest pieces are served first.
+    """Everything is revealed to every peer, and the rarest pieces are served first.
 
-    The first line of this text is what `trio-swarm schedulers` shows. The fields are the options,
-    in [uploader.options] or by --option; the text below each says what it means.
+    `trio-swarm schedulers` shows the first line of this text. The fields are the options,
+    in [uploader.options] or by --option; the text below each explains it.
     """
 
     common_from: int = 8
-    """Pieces that so many peers have, or more, are all served alike."""
+    """Pieces that at least this many peers have are all equally urgent."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options: the ValueError is shown to whoever gave them."""
+        """Raise ValueError for a wrong option; the user sees its text."""
         if self.common_from < 0:
             raise ValueError("common_from must be 0 or more")
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
-        """Return the pieces to show to `peer`, as a set; None shows all we have.
+        """Return the pieces to reveal to `peer`, as a set; None reveals all we have.
 
-        What was shown is never taken back: whoever shows a part returns `peer.revealed` with it.
+        A revealed piece is never hidden again, so a set must include `peer.revealed`.
         """
         return None
 
     def order(
         self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
     ) -> Sequence[UploadRequest]:
-        """Return `requests` in the order to serve them; sorting keeps equal ones as they came."""
+        """Return `requests` in the order to serve them; equal ones keep their order."""
         return sorted(requests, key=lambda request: self._holders(view, request.piece))
 
     def _holders(self, view: UploadView, piece: int) -> int:
-        """Return how many peers have a piece: it is in one of the sets of `rarity`."""
+        """Return how many peers have `piece`: it is in one of the sets of `rarity`."""
         for count, pieces in enumerate(view.rarity[: self.common_from]):
             if pieces >> piece & 1:
                 return count
@@ -264,23 +264,23 @@ from trio_swarm.schedulers.hookspecs import hookimpl
 
 @hookimpl
 def trio_swarm_chokers() -> Mapping[str, ChokerFactory]:
-    """Offer the strategy by its name."""
+    """Return the strategy under its name."""
     return {"@name@": @Class@}
 
 
 @dataclass
 class @Class@:
-    """Slots go round: whoever waited longest gets the slot that was held longest.
+    """Slots rotate: the peer that waited longest gets the slot that was held longest.
 
-    The first line of this text is what `trio-swarm schedulers` shows. The fields are the options,
-    in [choker.options] or by --option; the text below each says what it means.
+    `trio-swarm schedulers` shows the first line of this text. The fields are the options,
+    in [choker.options] or by --option; the text below each explains it.
     """
 
     turn_seconds: float = 30.0
-    """How long a peer keeps its slot if others wait."""
+    """Seconds for which a peer keeps its slot while others wait."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options: the ValueError is shown to whoever gave them."""
+        """Raise ValueError for a wrong option; the user sees its text."""
         if self.turn_seconds < 0:
             raise ValueError("turn_seconds must be 0 or more")
 
@@ -292,7 +292,7 @@ class @Class@:
         return [peer.key for peer in peers[: view.slots]]
 
     def _claim(self, peer: ChokePeerView, now: float) -> tuple[int, float]:
-        """Return what to sort by: turns that are not over, then those that wait, then the rest."""
+        """Return a sort key: peers in their turn, then waiting peers, then the others."""
         if not peer.unchoked:
             return (1, peer.waits_since(now))
         since = now if peer.unchoked_at is None else peer.unchoked_at

@@ -1,4 +1,4 @@
-"""The tables on a page about what was recorded: the peers, and what they gave and got."""
+"""The tables on a page about a recording: its peers, and the bytes they gave and got."""
 
 from collections import Counter
 
@@ -9,11 +9,11 @@ from trio_swarm.recording import Recording
 from trio_swarm.recording.story.summary import summarize
 
 _MOST_ROWS = 50
-"""Peers in a table: those that sent most."""
+"""Peers in a table; the ones that sent most."""
 
 
 def download_table(recording: Recording) -> list[list[str]]:
-    """Return what each connection gave to the peer that recorded."""
+    """Return the bytes that each connection gave to the peer that recorded."""
     peers = sorted(summarize(recording).peers, key=lambda each: -each.received)
     received = sum(peer.received for peer in peers)
     rows = [["peer", "client", "joined", "left", "sent us", "share", "in vain", "sent it"]]
@@ -34,7 +34,7 @@ def download_table(recording: Recording) -> list[list[str]]:
 
 
 def swarm_table(swarm: SeenSwarm) -> list[list[str]]:
-    """Return what each peer gave and got: first those that recorded, then who sent most."""
+    """Return the bytes each peer gave and got: the recording ones first, then by bytes sent."""
     course = swarm.course
     sent: Counter[int] = Counter()
     got: Counter[int] = Counter()

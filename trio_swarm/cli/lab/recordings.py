@@ -9,7 +9,7 @@ from trio_swarm.recording import Recording, read_recording
 
 
 def open_recording(path: Path, reporter: Reporter) -> Recording:
-    """Return what a file tells, and warn if its end is missing. Blocking.
+    """Return the recording in a file, and warn if its end is missing. Blocking.
 
     Raises RecordingError if it is no recording or a broken one, StorageError if it cannot be read.
     """

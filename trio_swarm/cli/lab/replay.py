@@ -28,12 +28,12 @@ from trio_swarm.recording import Header
 from trio_swarm.schedulers.loading import Strategies, load_strategies
 
 RECORDED = "as recorded"
-"""What the row of the recorded run itself is called."""
+"""Title of the row of the recorded run itself."""
 
 EXPLAINED = "what the columns mean: trio-swarm replay --help"
 
 MOST_PEERS = 5
-"""Peers that have a column of their own: those that gave most."""
+"""Peers that have a column of their own; the ones that gave most."""
 
 
 class _Row(Struct, frozen=True):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from trio_swarm.cli.options import OutputOptions, Words, plugin_paths
 from trio_swarm.cli.output.json_events import PluginProblem, Strategy
 from trio_swarm.cli.output.reporting import JsonReporter, make_reporter
-from trio_swarm.schedulers.loading import AXES, Offer, load_strategies
+from trio_swarm.schedulers.loading import AXES, StrategyEntry, load_strategies
 
 _HEADINGS = {
     "scheduler": "Schedulers: what to fetch from whom (--scheduler, [scheduler])",
-    "uploader": "Uploaders: what to offer, and in which order to serve (--uploader, [uploader])",
+    "uploader": "Uploaders: what to reveal, and in which order to serve (--uploader, [uploader])",
     "choker": "Chokers: whom to serve (--choker, [choker])",
 }
 
@@ -30,11 +30,11 @@ def schedulers(*, plugin: Words = (), output: OutputOptions | None = None) -> in
     reporter = make_reporter(output or OutputOptions())
     strategies = load_strategies(plugin_paths(plugin))
     for axis in AXES:
-        offers = strategies.offers(axis)
-        if offers:
+        entries = strategies.entries(axis)
+        if entries:
             reporter.heading(_HEADINGS[axis])
-        for offer in offers:
-            reporter.answer(_event(offer), "\n".join(_lines(offer)))
+        for entry in entries:
+            reporter.answer(_event(entry), "\n".join(_lines(entry)))
     for problem in strategies.problems:
         event = PluginProblem(origin=problem.origin, reason=problem.reason)
         if isinstance(reporter, JsonReporter):
@@ -44,12 +44,12 @@ def schedulers(*, plugin: Words = (), output: OutputOptions | None = None) -> in
     return 0
 
 
-def _event(offer: Offer) -> Strategy:
+def _event(entry: StrategyEntry) -> Strategy:
     return Strategy(
-        axis=offer.axis,
-        strategy=offer.name,
-        origin=offer.origin,
-        summary=offer.summary,
+        axis=entry.axis,
+        strategy=entry.name,
+        origin=entry.origin,
+        summary=entry.summary,
         options=[
             {
                 "name": option.name,
@@ -58,7 +58,7 @@ def _event(offer: Offer) -> Strategy:
                 "required": option.required,
                 "doc": option.doc,
             }
-            for option in offer.options
+            for option in entry.options
         ],
     )
 
@@ -68,10 +68,10 @@ def _plain(value: object) -> object:
     return value if value is None or isinstance(value, bool | int | str) else repr(value)
 
 
-def _lines(offer: Offer) -> Iterator[str]:
-    yield f"  {offer.name}  ({offer.origin})"
-    if offer.summary:
-        yield f"      {offer.summary}"
-    for option in offer.options:
+def _lines(entry: StrategyEntry) -> Iterator[str]:
+    yield f"  {entry.name}  ({entry.origin})"
+    if entry.summary:
+        yield f"      {entry.summary}"
+    for option in entry.options:
         doc = f"  {' '.join(option.doc.split())}" if option.doc else ""
         yield f"      {option}{doc}"

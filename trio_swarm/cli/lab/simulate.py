@@ -78,7 +78,7 @@ def simulate(
     option
         KEY=VALUE for all schedulers; may be given several times.
     uploader
-        Strategy for what to offer; options as for the scheduler.
+        Strategy for what to reveal; options as for the scheduler.
     choker
         Strategy for whom to serve; options as for the scheduler.
     plugin

@@ -1,4 +1,4 @@
-"""What `trio-swarm simulate --record` writes: which peers, to which files, and what heads them."""
+"""The files of `trio-swarm simulate --record`: which peers, which paths, and their heads."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from trio_swarm._version import __version__
 from trio_swarm.cli.lab.variants import Variant
-from trio_swarm.cli.metainfo_files import write_new_file
 from trio_swarm.cli.options import expanded
+from trio_swarm.cli.output.new_files import write_new_file
 from trio_swarm.errors import ConfigError
 from trio_swarm.lab.simulator import Scenario
 from trio_swarm.recording import Header
@@ -75,7 +75,7 @@ def header_of(
     choker: Variant,
     seed: int,
 ) -> Header:
-    """Return what heads the recording of one peer: nothing that another run of the same has not.
+    """Return the head of one peer's recording: the same in every run of the same simulation.
 
     There is no torrent; in the place of its info-hash there is one of all that makes the run.
     """
@@ -99,6 +99,6 @@ def header_of(
 
 
 def write_recordings(files: Mapping[int, Path], contents: Mapping[int, bytes]) -> None:
-    """Write what was recorded. Raises StorageError."""
+    """Write a recording. Raises StorageError."""
     for index, file in files.items():
         write_new_file(file, contents[index])

@@ -23,7 +23,7 @@ from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.loading import load_strategies
 
 Watching = Literal["nothing", "pieces", "blocks"]
-"""What is kept of the course of a run: pieces only, or blocks, too."""
+"""How much of the course of a run is kept: pieces only, or blocks, too."""
 
 
 class Task(NamedTuple):
@@ -39,11 +39,11 @@ class Task(NamedTuple):
     record: tuple[int, ...] = ()
     """The peers whose downloads are recorded, by index."""
     name: str = ""
-    """What is recorded, in words."""
+    """The subject of the recording, in words."""
 
 
 class Outcome(NamedTuple):
-    """What came of a task, and what it took here."""
+    """The result of a task, and the time it took here."""
 
     task: Task
     result: SwarmResult
@@ -61,7 +61,7 @@ def is_compiled() -> bool:
 
 
 def play_all(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
-    """Yield the outcomes in the order of the tasks, whoever plays them."""
+    """Yield the outcomes in the order of the tasks, whichever process plays them."""
     workers = min(workers, len(tasks))
     if workers < 2:
         yield from map(_play, tasks)
@@ -104,7 +104,7 @@ def _signals_held() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """Make this process end when the one that plays for a person has, however that ended."""
+    """End this process with the process that a person started, however that ends."""
     import multiprocessing  # noqa: PLC0415 - one process is the rule
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; one of them answers

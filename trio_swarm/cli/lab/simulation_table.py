@@ -1,4 +1,4 @@
-"""What `trio-swarm simulate` shows: one row a scheduler, and how its first run went."""
+"""The table of `trio-swarm simulate`: one row a scheduler, and the course of its first run."""
 
 import math
 import statistics

@@ -16,7 +16,7 @@ _NEXT_OPTION = re.compile(r""",(?=\s*\w+\s*=)(?=(?:[^"]*"[^"]*")*[^"]*$)""")
 """A comma that begins another option; any other one belongs to a value: `near=a,b`, `"a,b=c"`."""
 
 _TOML_ONLY = ("[", "{", '"', "'")
-"""What begins so is not meant as the text that it is."""
+"""Beginnings of values that are surely TOML, and not the text itself."""
 
 
 class Variant(NamedTuple):
@@ -29,7 +29,7 @@ class Variant(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What tells it from other variants of the same strategy."""
+        """The options in which it differs from other variants of the same strategy."""
         options = ",".join(f"{key}={text}" for key, text in self.texts.items())
         return f"{self.name}:{options}" if options else self.name
 
@@ -45,8 +45,8 @@ def read_variant(
     flag = f"--{axis}"
     name, _, inline = typed.partition(":")
     name = name.strip()
-    offer = strategies.offer(axis, name)
-    by_name = {option.name: option for option in offer.options}
+    entry = strategies.entry(axis, name)
+    by_name = {option.name: option for option in entry.options}
     where = f"{axis} {quoted(name)}"
     texts = dict(_pair("--option", each) for each in extra)
     if inline.strip():
@@ -55,7 +55,7 @@ def read_variant(
     for key, text in texts.items():
         option = by_name.get(key)
         if option is None:  # says that there is none, and which there are
-            convert_options(offer.options, {key: text}, text_values=True, where=where)
+            convert_options(entry.options, {key: text}, text_values=True, where=where)
         else:
             options[key] = _value(option, text, where)
     make = {
@@ -73,7 +73,7 @@ def _pair(flag: str, text: str) -> tuple[str, str]:
 
 
 def _value(option: Option, text: str, where: str) -> object:
-    """Return a value of the option's type: of what TOML reads, or else of the text as it is."""
+    """Return a value of the option's type, from TOML if the text is TOML, else from the text."""
     try:
         read = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from trio_swarm import events
-from trio_swarm.cli.output.reporting import Reporter
 from trio_swarm.errors import NameUnknownError, TrackerError
 from trio_swarm.settings import DEFAULT_TRACKER
 
@@ -18,14 +17,13 @@ ADVICE_ANSWERED = (
     f"no tracker was named, so it was the one of this machine ({DEFAULT_TRACKER}) that was asked: "
     "name another with --tracker udp://HOST:6969 or TRIO_SWARM_TRACKER"
 )
-"""The same where that tracker is there, and knows nothing of what was asked."""
+"""The same where that tracker answered, and does not know the name."""
 
 
 class DefaultTracker:
     """Whether the tracker is the default one, and whether that was said already."""
 
-    def __init__(self, reporter: Reporter, *, is_used: bool) -> None:
-        self._reporter = reporter
+    def __init__(self, *, is_used: bool) -> None:
         self._is_to_be_told = is_used
 
     def after(self, on_event: Callable[[events.Event], None]) -> Callable[[events.Event], None]:
@@ -33,9 +31,14 @@ class DefaultTracker:
 
         def tell(event: events.Event) -> None:
             on_event(event)
-            if isinstance(event, events.TrackerFailed) and self._is_to_be_told:
+            is_default = (
+                isinstance(event, events.TrackerFailed) and event.tracker == DEFAULT_TRACKER
+            )
+            if is_default and self._is_to_be_told:
                 self._is_to_be_told = False
-                self._reporter.warn(ADVICE)
+                from trio_swarm.logs import logger_of  # noqa: PLC0415 - `show` needs no logging
+
+                logger_of(__name__).warning(ADVICE)
 
         return tell
 

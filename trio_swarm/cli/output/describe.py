@@ -1,4 +1,4 @@
-"""What a person reads about each event: one line, or nothing."""
+"""The line that a person reads about each event."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ _MAX_SHOWN = 80
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 NAME_LENGTH = 255
-"""Characters of a name in a line: what a file may be called."""
+"""Characters of a name in a line: as many as Linux allows in the name of a file."""
 REASON_LENGTH = 600
 """Characters of a reason, which may quote a stranger."""
 PATH_LENGTH = 4096
@@ -38,7 +38,7 @@ def _reason(reason: str) -> str:
 
 
 def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per event
-    """Return the line for `event`; empty for those that say nothing new to a person.
+    """Return the line for `event`; empty if the event is no news to a person.
 
     Strangers' words in it are escaped and bounded.
     """

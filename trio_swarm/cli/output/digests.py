@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 
 def digest_text(digests: Sequence[str]) -> str:
-    """Return the start of the digest of one run, or of those of all; SHA-256 in hex."""
+    """Return the first digits of the digest of one run, or of all digests together (SHA-256)."""
     if len(digests) == 1:
         return digests[0][:12]
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""What this machine calls a tracker, and what others have to call it."""
+"""Addresses of trackers that only this machine can use, and the ones others can use instead."""
 
 import socket
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def magnet_elsewhere(link: str, address: str | None) -> str:
 
 
 def warning(urls: Sequence[str], address: str | None, *, has_file: bool = False) -> str | None:
-    """Return what to say of trackers that only this machine reaches; None if there are none.
+    """Return the warning about trackers that only this machine reaches; None without such.
 
     `has_file`: they are in a .torrent file as well, which names what the person named.
     """

@@ -56,13 +56,13 @@ class HelpFormatter:
     def render_description(
         self, console: "Console", options: "ConsoleOptions", description: Any
     ) -> None:
-        """Write what a command does."""
+        """Write the description of a command."""
         _unwrap(description)
         self._default.render_description(console, options, description)
 
 
 def _unwrap(shown: Any) -> None:
-    """Unwrap what is to be shown, in place, if it is text."""
+    """Unwrap a description in place, if it is text."""
     for inner in getattr(shown, "renderables", ()):
         _unwrap(inner)
     text = getattr(shown, "primary_renderable", shown)

@@ -1,7 +1,7 @@
-"""What `--json` prints: one JSON object a line on stdout, each with an `event` field.
+"""The lines of `--json`: one JSON object each on stdout, with an `event` field.
 
-Two kinds come. What happens in a node is the events of `trio_swarm.events`, by their names in snake
-case (`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata_received`,
+There are two kinds. Events in a node are those of `trio_swarm.events`, by their names in snake case
+(`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata_received`,
 `files_renamed`, `checked`, `completed`, `peer_connected`, `peer_lost`, `peer_banned`,
 `piece_failed`, `piece_verified`, `announced`, `tracker_silent`, `tracker_warning`,
 `tracker_failed`, `name_refused`, `private_torrent`, `privacy_overruled`, `strategy_fault`,
@@ -13,13 +13,15 @@ case (`listening`, `files_left_out`, `sharing`, `resolved`, `waiting`, `metadata
 (schedulers), `problem` and `config_checked` (check), `written` (init, plot, simulate --plot, plugin
 new), `demo_result` (demo), `simulated` once for each run (simulate), `recording_summary`,
 `explained_moment` and `explained_decision` (explain), `replayed` once for each run (replay),
-`promise_examined`, `strategy_compared` and `decision_timed` (plugin check), and in every command
-`error`, whose message is also the line on stderr.
+`promise_examined`, `strategy_compared` and `decision_timed` (plugin check), in every command that
+waits for others `logged` (see `trio_swarm.logs`), and in every command `error`, whose message is
+also the line on stderr.
 
 Each line begins with `event` and `time`: when it was, in seconds since 1970 (UTC), to the
 millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes,
-rates bytes/s, times seconds. Lines are ASCII: other characters are escaped. `--verbose` adds
-nothing: every event is printed; `--quiet` leaves only warnings, errors and what was asked for.
+rates bytes/s, times seconds. Lines are ASCII: other characters are escaped. Every event is printed:
+`--verbose` adds only `logged` lines of severity `debug`; `--quiet` leaves warnings, errors and what
+was asked for.
 """
 
 import json
@@ -57,7 +59,7 @@ class Progress(Event, frozen=True, kw_only=True):
     seeders: int
     ratio: float
     connections: list[dict[str, object]]
-    """One object a connected peer: address, client, rates, bytes, what it has."""
+    """One object a connected peer: address, client, rates, bytes, its part of the torrent."""
 
 
 class Hashing(Event, frozen=True, kw_only=True):
@@ -79,7 +81,7 @@ class Listed(Event, frozen=True, kw_only=True):
 
 
 class Described(Event, frozen=True, kw_only=True):
-    """What `show` reads from a .torrent file or magnet link; unknown is None or empty."""
+    """The contents of a .torrent file or magnet link (show); unknown is None or empty."""
 
     share_name: str | None
     info_hash: str
@@ -167,7 +169,7 @@ class DemoResult(Event, frozen=True, kw_only=True):
     ideal_seconds: float
     rate: float
     shares: Mapping[str, float]
-    """What each seeder gave, 0 to 1."""
+    """The part that each seeder gave, 0 to 1."""
     duplicate: int
     identical: bool
 
@@ -177,7 +179,7 @@ class Simulated(Event, frozen=True, kw_only=True):
 
     scheduler: str
     scheduler_options: Mapping[str, str]
-    """Those that were given, as they were typed."""
+    """The ones that were given, as they were typed."""
     uploader: str
     uploader_options: Mapping[str, str]
     choker: str
@@ -203,16 +205,16 @@ class Simulated(Event, frozen=True, kw_only=True):
     crossed: int
     """Bytes that went from one rack to another."""
     audience: Mapping[str, object] | None
-    """How those watched who did, together; None where nobody did."""
+    """Playback of all peers that watched; None where nobody did."""
     viewers: list[dict[str, object]]
     """The same of each: `peer`, `starts_after`, `stalls`, `stalled`, `is_whole`."""
     transfers: int
     simulation_seconds: float
-    """What the run took here."""
+    """Duration of the run on this machine."""
     decisions: int
     """Calls of the schedulers of all peers."""
     decision_seconds: float
-    """What those took here, in all."""
+    """Duration of all decisions on this machine."""
     digest: str
     """The same if and only if the same happened."""
 
@@ -247,7 +249,7 @@ class ExplainedMoment(Event, frozen=True, kw_only=True):
 
 
 class ExplainedDecision(Event, frozen=True, kw_only=True):
-    """What was asked of whom at the time that `explain` was asked about."""
+    """The requests that were decided at the time that `explain` was asked about."""
 
     at: float
     decision: dict[str, object]
@@ -269,7 +271,7 @@ class Replayed(Event, frozen=True, kw_only=True):
     duplicate: int
     decisions: int
     decision_seconds: float
-    """What those took here (of the recording: there), in all."""
+    """Duration of all decisions on this machine (of the recording: on that one)."""
     faults: int
     digest: str | None
     """The same if and only if the same happened; None for the recording itself."""
@@ -284,7 +286,7 @@ class PromiseExamined(Event, frozen=True, kw_only=True):
     holds: bool | None
     """None: it could not be tested."""
     reason: str
-    """What it did, and where; empty if the promise holds."""
+    """How and where it broke the promise; empty if the promise holds."""
 
 
 class StrategyCompared(Event, frozen=True, kw_only=True):
@@ -301,7 +303,7 @@ class StrategyCompared(Event, frozen=True, kw_only=True):
     decision_seconds: float
     """On average."""
     fault: str
-    """What the strategy did against its contract there; empty as a rule."""
+    """How the strategy broke its contract there; empty as a rule."""
 
 
 class DecisionTimed(Event, frozen=True, kw_only=True):
@@ -311,6 +313,16 @@ class DecisionTimed(Event, frozen=True, kw_only=True):
     strategy: str
     decision_seconds: float | None
     """None: it fails there."""
+
+
+class Logged(Event, frozen=True, kw_only=True):
+    """A log line of this program or of a library."""
+
+    severity: str
+    """`debug`, `info`, `warning`; `error` and `critical` of libraries only."""
+    logger: str
+    """Its module, such as `trio_swarm.service.waiting`."""
+    message: str
 
 
 class Failure(Event, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The live display: what moves, redrawn in place; what happened, scrolling above it."""
+"""The live display: progress is redrawn in place, and events scroll above it."""
 
 import signal
 import sys
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trio_swarm.cli.options import OutputOptions
+from trio_swarm.cli.output.journal import INFO
 from trio_swarm.cli.output.redrawing import Redrawn, size_of
 from trio_swarm.cli.output.reporting import Followed, HashingProgress, Reporter
 from trio_swarm.cli.output.streams import OutputError
@@ -33,14 +34,14 @@ _WIDEST_BAR = 30
 _NARROWEST_BAR = 10
 """Columns. A bar gives way to words, down to this; then the last of the words go."""
 _LONGEST_NAME = 200
-"""Characters of a name; the terminal cuts off what does not fit."""
+"""Characters of a name; the terminal cuts off longer ones."""
 _NAME_COLUMNS = 40
 """Of a name in a table."""
 _LONGEST_CLIENT = 24
 _PEER_COLUMNS: tuple[JustifyMethod, ...] = ("left", "left", "right", "right", "right", "left")
 _SHARE_COLUMNS: tuple[JustifyMethod, ...] = ("left", "right", "right", "right")
 _ROWS_KEPT = 4
-"""Rows of the terminal left to what scrolls above."""
+"""Rows of the terminal left to the lines that scroll above."""
 
 
 class LiveReporter(Reporter):
@@ -67,14 +68,13 @@ class LiveReporter(Reporter):
             if self.failure is None:
                 redrawn.close()
 
-    def _write(self, text: str, stream: TextIO | None = None) -> None:
-        safe = safe_text(text)
+    def _write(self, text: str, stream: TextIO | None = None, *, priority: int = INFO) -> None:
         stream = stream or sys.stdout
         if self._redrawn is None or not stream.isatty():
-            self._write_raw(safe, stream)
+            super()._write(text, stream, priority=priority)
         elif self.failure is None:
             try:
-                self._redrawn.print_above(safe)
+                self._redrawn.print_above(safe_text(text))
             except OutputError as error:
                 self._fail(error)
 
@@ -93,7 +93,7 @@ async def _give_back_when_suspended(redrawn: Redrawn) -> NoReturn:
 def draw(
     torrents: Sequence[Followed], hashing: Sequence[HashingProgress], *, rows: int
 ) -> RenderableType:
-    """Return the display of at most `rows` rows: hashing first, then what moves most."""
+    """Return the display of at most `rows` rows: hashing first, then torrents by their rate."""
     parts: list[RenderableType] = [
         _hashing_row(each) for each in hashing if each.is_running and each.total
     ][:rows]
@@ -131,7 +131,7 @@ def _name_of(torrent: Followed) -> str:
 
 
 def _share_rows(shares: Sequence[tuple[Followed, Progress]], rows: int) -> Iterator[RenderableType]:
-    """Yield one row about all shares, and a table of those that move most."""
+    """Yield one row about all shares, and a table of the busiest."""
     every = [progress for _, progress in shares]
     busy = sum(progress.upload_rate >= 1 for progress in every)
     parts = [
@@ -216,7 +216,7 @@ def _eta(eta: float | None) -> str:
 
 @dataclass(frozen=True)
 class _BarRow:
-    """A bar and words on one line of whatever terminal there is."""
+    """A bar and words on one line, as wide as the terminal is."""
 
     done: float
     total: float
@@ -252,7 +252,7 @@ class _BarRow:
 def _peer_rows(
     peers: Sequence[PeerProgress], room: int, *, is_seeding: bool
 ) -> tuple[RenderableType, int]:
-    """Return the table of peers, those that move most first, and how many rows it takes."""
+    """Return the table of peers, the busiest first, and how many rows it takes."""
     ordered = sorted(peers, key=lambda peer: -(peer.download_rate + peer.upload_rate))
     # A heading, and one row for those that do not fit.
     fitting = len(ordered) if len(ordered) < room else max(1, room - 2)

@@ -14,7 +14,7 @@ _ERASE_LINE = "\x1b[2K"
 erased, tmux 3.3 keeps what was on it in its history."""
 _UP = "\x1b[A"
 _NARROWEST = 20
-"""Columns. What a terminal shows that is narrower helps nobody."""
+"""Columns. A display in a narrower terminal helps nobody."""
 
 
 class Size(NamedTuple):
@@ -36,10 +36,10 @@ def size_of(stream: TextIO) -> Size:
 
 
 class Redrawn:
-    """What is drawn in place on the terminal behind `stream`; nothing between draws moves it.
+    """A display drawn in place on the terminal behind `stream`.
 
-    Terminals break lines anew when they become narrower, so what was drawn is taken back by the
-    rows that its lines fill now, not by those they had.
+    Terminals break lines anew when they become narrower, so a drawing is erased by the rows that
+    its lines fill now, not by the rows they filled before.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -66,7 +66,7 @@ class Redrawn:
         self._write(f"{self._taken_back()}{text}\n{self._put(lines)}")
 
     def close(self) -> None:
-        """Take back what was drawn, and show the cursor again."""
+        """Erase the drawing, and show the cursor again."""
         shown = _SHOW_CURSOR if self._is_hidden else ""
         self._is_hidden = False
         self._write(f"{self._taken_back()}{shown}")
@@ -76,7 +76,7 @@ class Redrawn:
         return "\n".join(lines)
 
     def _taken_back(self) -> str:
-        """Return what erases the lines drawn last; the cursor is at the end of them."""
+        """Return the sequence that erases the lines drawn last; the cursor is at their end."""
         if not self._lines:
             return ""
         columns = size_of(self._stream).columns

@@ -13,15 +13,18 @@ from typing import NoReturn, Protocol, TextIO
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.output import json_events
 from trio_swarm.cli.output.describe import describe
-from trio_swarm.cli.output.json_events import Hashing, json_line
+from trio_swarm.cli.output.journal import DEBUG, INFO, WARNING, marked
+from trio_swarm.cli.output.json_events import Hashing, Logged, json_line
 from trio_swarm.cli.output.progress_lines import aligned, progress_event, progress_line, shares_line
 from trio_swarm.cli.output.streams import OutputError
-from trio_swarm.cli.output.text import percent_text, safe_text, size_text
+from trio_swarm.cli.output.text import MESSAGE_LENGTH, percent_text, safe_text, size_text
 from trio_swarm.cli.output.tracker_news import TrackerNews
 from trio_swarm.events import Announced, Event, Listening, TrackerFailed, TrackerSilent
 from trio_swarm.foreign_text import shown
 from trio_swarm.progress import PeerProgress, Progress
 
+UNIMPORTANT = {"debug": DEBUG, "info": INFO}
+"""Levels of events and log lines that --quiet leaves out, and their priorities in the journal."""
 JSON_SECONDS = 1.0
 LINE_SECONDS = 10.0
 MOST_SHARE_LINES = 5
@@ -29,7 +32,7 @@ MOST_SHARE_LINES = 5
 
 
 class Followed(Protocol):
-    """What a reporter needs of a torrent; `trio_swarm.Torrent` is one."""
+    """The part of a torrent that a reporter reads; `trio_swarm.Torrent` has it."""
 
     @property
     def info_hash(self) -> bytes:
@@ -51,7 +54,7 @@ class Followed(Protocol):
 
 
 class HashingProgress:
-    """How far the hashing of one path is; called from whatever thread hashes."""
+    """How far the hashing of one path is; called from the thread that hashes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,7 +73,7 @@ class HashingProgress:
 
 
 class Reporter:
-    """What all three have in common; itself the one that prints plain lines now and then.
+    """Prints plain lines now and then; the base of the two others.
 
     Trio is imported only where something waits: `simulate` and others do not, and it takes a tenth
     of a second and six MiB.
@@ -106,10 +109,10 @@ class Reporter:
         elif not self.quiet and (event.level == "info" or self.verbose):
             text = describe(event)
             if text:
-                self._write(text)
+                self._write(text, priority=UNIMPORTANT[event.level])
 
     def flush(self) -> None:
-        """Write what was put off, if anything."""
+        """Write the lines that were put off, if there are any."""
 
     def say(self, text: str) -> None:
         """Tell a person something that only helps; programs and --quiet do not get it."""
@@ -118,10 +121,20 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """Tell a person something on stderr, even with --quiet."""
-        self._write(f"trio-swarm: {text}", sys.stderr)
+        self._write(f"trio-swarm: {text}", sys.stderr, priority=WARNING)
+
+    def logged(self, severity: str, logger: str, text: str) -> None:
+        """Tell a log line; `severity` is one of `logging`'s in lower case."""
+        text = shown(text, MESSAGE_LENGTH)
+        if logger.partition(".")[0] != "trio_swarm":
+            text = f"{logger}: {text}"
+        if severity not in UNIMPORTANT:
+            self.warn(text)
+        elif not self.quiet:
+            self._write(text, priority=UNIMPORTANT[severity])
 
     def answer(self, event: Event, text: str) -> None:
-        """Print what was asked for: `event` in JSON, or `text` (lines) for people."""
+        """Print an answer: `event` in JSON, or `text` (lines) for people."""
         del event
         for line in text.splitlines():
             self._write(line)
@@ -131,7 +144,7 @@ class Reporter:
         self._write(text)
 
     def hashing(self, path: Path) -> HashingProgress:
-        """Return what to call with (done, total) while `path` is hashed; `follow` shows it."""
+        """Return a callable for (done, total) while `path` is hashed; `follow` shows it."""
         progress = HashingProgress(path)
         self._hashing.append(progress)
         return progress
@@ -171,8 +184,9 @@ class Reporter:
         self._hashing = [each for each in self._hashing if each.is_running or not each.total]
         return changed
 
-    def _write(self, text: str, stream: TextIO | None = None) -> None:
-        self._write_raw(safe_text(text), stream or sys.stdout)
+    def _write(self, text: str, stream: TextIO | None = None, *, priority: int = INFO) -> None:
+        stream = stream or sys.stdout
+        self._write_raw(marked(safe_text(text), priority, stream), stream)
 
     def _write_raw(self, line: str, stream: TextIO) -> None:
         if self.failure is not None:
@@ -183,7 +197,7 @@ class Reporter:
             self._fail(error)
 
     def _fail(self, error: OutputError) -> None:
-        """Take note that output is over; what runs is stopped, or `error` raised."""
+        """Note that output is over; stop the command, or raise `error`."""
         self.failure = error
         if self.stop is None:
             raise error
@@ -224,7 +238,14 @@ class JsonReporter(Reporter):
 
     def warn(self, text: str) -> None:
         """Print the warning on stderr, where it is out of the way."""
-        self._write(f"trio-swarm: {text}", sys.stderr)
+        self._write(f"trio-swarm: {text}", sys.stderr, priority=WARNING)
+
+    def logged(self, severity: str, logger: str, text: str) -> None:
+        """Print a `logged` event; with --quiet only warnings."""
+        if not self.quiet or severity not in UNIMPORTANT:
+            text = shown(text, MESSAGE_LENGTH)
+            self._put_off.append(json_line(Logged(severity=severity, logger=logger, message=text)))
+            self.flush()
 
     def heading(self, text: str) -> None:
         """Print nothing: this is for people."""

@@ -1,8 +1,7 @@
 """The standard streams as the command finds them: closed, full, not blocking, of any encoding.
 
-`prepare_streams` makes of them what the rest may rely on: all three are there, a character that the
-encoding lacks is written as an escape, and what cannot be written to stdout is an `OutputError`,
-whoever writes it.
+After `prepare_streams` all three are there, a character that the encoding lacks is written as an
+escape, and a failed write to stdout is an `OutputError`, wherever it happens.
 """
 
 import io
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class OutputError(TrioSwarmError):
-    """What the command has to say cannot be written."""
+    """The output of the command cannot be written."""
 
 
 class OutputGoneError(OutputError):
-    """Whoever read our output has gone (`trio-swarm ls | head -1`)."""
+    """The reader of our output has gone (`trio-swarm ls | head -1`)."""
 
 
 def output_error(error: OSError) -> OutputError:
@@ -78,7 +77,7 @@ def _replaced(stream: TextIO | None, raw: "_Output") -> TextIO:
 
 
 class _Output(io.RawIOBase):
-    """What is written to one descriptor, whole; raises OutputError where that fails."""
+    """A descriptor to which all of the data is written; OutputError where that fails."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()

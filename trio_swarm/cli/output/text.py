@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from trio_swarm.amounts import count_text as count_text  # noqa: PLC0414 - with the others here
+from trio_swarm.amounts import percent_text as percent_text  # noqa: PLC0414 - the same
 from trio_swarm.amounts import size_text as size_text  # noqa: PLC0414 - the same
 from trio_swarm.foreign_text import shown
+
+MESSAGE_LENGTH = 4_000
+"""Characters of an error or a log line; a list of torrents to choose from has some thousand."""
 
 _JOINERS_AND_SELECTORS = dict.fromkeys(map(ord, "\u200c\u200d\ufe0e\ufe0f"))
 """They change how wide the characters beside them are, in some terminals and not in others."""
@@ -69,13 +73,6 @@ def duration_text(seconds: float) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600}:{whole % 3600 // 60:02} h"
     return f"{whole // 86_400} days"
-
-
-def percent_text(part: float, whole: float) -> str:
-    """Return `37 %`, and never `100 %` before all is there."""
-    if whole <= 0:
-        return "0 %"
-    return "100 %" if part >= whole else f"{min(99.0, int(1000 * part / whole) / 10):g} %"
 
 
 def columns(rows: Sequence[Sequence[str]], *, left: AbstractSet[int]) -> list[str]:

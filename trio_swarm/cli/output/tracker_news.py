@@ -14,7 +14,7 @@ MAX_TOLD = 1_000
 
 
 class TrackerNews:
-    """What a person was told of trackers that do not work."""
+    """Memory of the troubles with trackers that a person was told of."""
 
     def __init__(self) -> None:
         self._waits: dict[tuple[str, str], float] = {}

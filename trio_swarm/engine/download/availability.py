@@ -1,7 +1,7 @@
-"""How many connected peers hold each piece, kept up to date.
+"""How many connected peers have each piece, kept up to date.
 
-The counts are kept as bit planes (see `schedulers/rarity.py`), so that a peer joining with
-thousands of pieces is a few operations on ints, and so is a HAVE.
+The counts are bit planes (see `schedulers/rarity.py`), so that a joining peer with thousands of
+pieces takes a few operations on ints, and so does a HAVE.
 """
 
 from trio_swarm.piece_sets import PieceSet, full_set
@@ -9,7 +9,7 @@ from trio_swarm.schedulers.rarity import Rarity
 
 
 class Availability:
-    """Counts holders; `rarity` is what strategies see of it."""
+    """Counts the peers that have each piece; `rarity` is a view of the counts for strategies."""
 
     __slots__ = ("_every", "_peers", "_pending", "_planes", "_rarity")
 
@@ -17,13 +17,14 @@ class Availability:
         self._every = full_set(piece_count)
         self._peers = 0
         self._planes: list[PieceSet] = []
-        # HAVEs of different pieces are counted together, when somebody looks: half of the work.
+        # HAVEs of different pieces are counted together when the counts are read, which halves the
+        # work.
         self._pending: PieceSet = 0
         self._rarity: Rarity | None = None
 
     @property
     def rarity(self) -> Rarity:
-        """The counts as they are now; it stays as it is when they change."""
+        """The counts at this moment, as a value that later changes do not affect."""
         rarity = self._rarity
         if rarity is None:
             self._count_pending()
@@ -32,14 +33,14 @@ class Availability:
         return rarity
 
     def add_peer(self) -> None:
-        """Make room for one more peer, which holds nothing yet."""
+        """Add a peer that has no pieces yet."""
         self._peers += 1
         if self._peers.bit_length() > len(self._planes):
             self._planes.append(0)
         self._rarity = None
 
     def remove_peer(self, pieces: PieceSet) -> None:
-        """Forget a peer that holds `pieces`."""
+        """Remove a peer that has `pieces`."""
         self.remove(pieces)
         self._peers -= 1
         if self._peers.bit_length() < len(self._planes):
@@ -47,7 +48,7 @@ class Availability:
         self._rarity = None
 
     def add(self, pieces: PieceSet) -> None:
-        """Count one more holder of each of `pieces`: a bitfield, or a HAVE."""
+        """Count one more peer with each of `pieces`: a bitfield, or a HAVE."""
         self._rarity = None
         pending = self._pending
         if pending & pieces:
@@ -68,7 +69,7 @@ class Availability:
             index += 1
 
     def remove(self, pieces: PieceSet) -> None:
-        """Count one holder less of each of `pieces`."""
+        """Count one peer less with each of `pieces`."""
         self._count_pending()
         planes = self._planes
         index = 0

@@ -1,6 +1,6 @@
-"""How the piece buffers are shared among peers whose links could fill more than there are.
+"""Sharing the piece buffers among peers, if their links could fill more buffers than there are.
 
-Else the first to be asked would take all of them, and leave the others idle.
+Without shares the first peer that is asked would take all buffers, and the others would idle.
 """
 
 import math
@@ -11,27 +11,28 @@ from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.engine.download.source import HAND_OUT, HORIZON, MIN_WINDOW, Source
 
 PLENTY: Final = 2
-"""While all windows together are less than one part in so many of the buffers, nobody's share is
-looked at: windows at most double in a round trip, and are seen again before they are too many."""
+"""While all windows together are less than one part in `PLENTY` of the buffers, no shares are
+computed. A window at most doubles in a round trip, and is checked again before it is too large."""
 
 SHARE_INTERVAL: Final = 0.1
-"""Seconds between two looks at how the buffers should be shared."""
+"""Seconds between two computations of the shares."""
 
 END_SECONDS: Final = 2.5
-"""The end is near when all peers together would deliver what is left in this time."""
+"""The end is near when all peers together would deliver the rest within these seconds."""
 
 END_HORIZON: Final = 0.2
-"""Seconds of work a peer is given ahead then, so that whoever gets faster, because others are done,
-finds something left to do. With eight peers on shaped links (`make bench-swarm`, column a) the last
-finished 2.7 % sooner than with `HORIZON` to the end, and next to nothing arrived twice."""
+"""Seconds of work a peer is given ahead near the end, so that a peer that becomes faster, because
+others are done, finds blocks left to fetch. With eight peers on shaped links (`make bench-swarm`,
+column a) the last finished 2.7 % sooner than with `HORIZON` to the end, and almost nothing arrived
+twice."""
 
 _USUAL: Final = 0.8
-"""A peer is not slow if it has this part of the mean speed."""
+"""A peer with at least this part of the mean speed does not count as slow."""
 
 
 @mypyc_attr(acyclic=True)
 class BufferShares:
-    """Sets the share of each peer, now and then."""
+    """Sets every peer's share of the buffers, at intervals."""
 
     __slots__ = (
         "_are_shared",
@@ -49,11 +50,11 @@ class BufferShares:
         self._are_shared = False
         self._is_ending = False
         self.due_at = -math.inf
-        """When the shares should be looked at again; -inf: somebody came or left."""
+        """When to compute the shares again, seconds; -inf after a peer joined or left."""
         self.is_far = False
-        """The end was far then."""
+        """Whether the end was far at the last computation."""
         self.is_short = False
-        """Some peer's link could use more than its share."""
+        """Whether some peer's link could use more than its share."""
 
     def divide(
         self,
@@ -64,10 +65,11 @@ class BufferShares:
         is_far: bool,
         remaining: int,
     ) -> bool:
-        """Share the buffers among the peers that have blocks in flight or could be given some.
+        """Share the buffers among the peers that have blocks in flight or can be assigned some.
 
-        `is_far`: the end of the download is far. `remaining`: bytes not received yet; near the end
-        each peer is given less work ahead. Returns whether any limit may be another than before.
+        `is_far` says that the end of the download is far, `remaining` is the number of bytes not
+        yet received. Near the end each peer is given less work ahead. Returns whether any peer's
+        limit may have changed.
         """
         self.due_at = now + SHARE_INTERVAL
         self.is_far = is_far
@@ -90,7 +92,7 @@ class BufferShares:
         for source in sources:
             most = share >> (1 if is_far else 2)
             if is_far and source.speed >= _USUAL * usual_speed > 0.0:
-                # It delivers them before buffers are needed elsewhere.
+                # The peer delivers them before their buffers are needed elsewhere.
                 ample = min(HAND_OUT, share * 4 // 5, share - source.blocks_a_round_trip())
                 most = max(most, ample)
             hand_out = part_of_pieces(max(1, most), self._blocks_per_piece)
@@ -100,11 +102,11 @@ class BufferShares:
 
 
 def share_of_each(windows: Iterable[int], blocks: int) -> int:
-    """Return how many of `blocks` each peer may take, if their links could use `windows` of them.
+    """Return how many of `blocks` each peer may use, if their links could use `windows`.
 
-    Whoever could use less than an equal share leaves the rest to the others (max-min fairness).
-    Where all windows fit, what is left over may be taken by those that have the largest: they
-    are the ones that grow.
+    A peer that could use less than an equal share leaves the rest to the others (max-min fairness).
+    If all windows fit, the peers with the largest windows may use the rest, because their windows
+    are growing.
     """
     ascending = sorted(windows)
     count = len(ascending)
@@ -122,9 +124,10 @@ def share_of_each(windows: Iterable[int], blocks: int) -> int:
 
 
 def part_of_pieces(most: int, blocks_per_piece: int) -> int:
-    """Return about `most` blocks or fewer, that are whole pieces or 1/2, 1/4, 1/8 … of one.
+    """Return at most about `most` blocks: whole pieces, or 1/2, 1/4, 1/8 … of a piece.
 
-    Hand-outs that do not divide pieces leave crumbs, and each costs as much as a large one.
+    A chunk that does not divide pieces leaves a few blocks over, and assigning those costs as much
+    as a large chunk.
     """
     if most >= blocks_per_piece:
         return most - most % blocks_per_piece

@@ -1,4 +1,4 @@
-"""What a strategy may see of peers: of those that have no room at no cost unless it looks."""
+"""The views of peers that a strategy gets; views of busy peers are made only when it reads them."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import overload
@@ -9,7 +9,7 @@ from trio_swarm.schedulers.api import PeerView
 
 
 def view_of(source: Source, askable: PieceSet, room: int, every: PieceSet, now: float) -> PeerView:
-    """Return what a strategy may see of a peer; `every` is the set of all pieces."""
+    """Return the view of a peer for a strategy; `every` is the set of all pieces."""
     return PeerView(
         key=source.key,
         pieces=askable,
@@ -24,11 +24,10 @@ def view_of(source: Source, askable: PieceSet, room: int, every: PieceSet, now: 
 
 
 class BusyPeers(Sequence[PeerView]):
-    """The peers that would serve us but are given nothing now; made when a strategy looks at them.
+    """The peers that would serve us but are assigned nothing now, as a sequence of views.
 
-    They have no room, or others take their turn first.
-
-    Few strategies do, and a view of each of many busy peers would cost more than the plan.
+    They have no room, or other peers come first. The views are made when a strategy reads them: few
+    strategies do, and views of many busy peers would cost more than the plan.
     """
 
     __slots__ = ("_all", "_asked", "_every", "_now", "_ready", "_sources", "_views")

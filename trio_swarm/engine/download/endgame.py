@@ -1,7 +1,7 @@
-"""Which blocks in flight are worth asking of a second peer, when none is left to give out.
+"""Which blocks in flight to request from a second peer, when no block is left to assign.
 
-Only where the second peer is clearly faster by estimated finish time, and from the end of the slow
-peer's queue, so that what arrives twice stays a block or two.
+Only if the second peer is clearly faster by estimated finish time, and from the end of the slow
+peer's queue, so that only a block or two arrive twice.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,17 +11,17 @@ from trio_swarm.engine.download.source import Source
 from trio_swarm.engine.lengths import BLOCK_LENGTH, BlockSet, highest_blocks
 
 _CLEARLY: Final = 2.0
-"""The second peer must be expected to finish in this part of the first one's time."""
+"""How many times faster than the first peer the second one must be expected to finish."""
 
 TAIL_GAIN: Final = 0.2
-"""Seconds it must gain at least near the end: less is within the error of the estimates."""
+"""Least seconds to gain near the end: less is within the error of the estimates."""
 
 STALL_GAIN: Final = 3.0
-"""Seconds it must gain at least while there is more to fetch, but no more pieces may be open."""
+"""Least seconds to gain while untouched pieces remain, but no more pieces may be open."""
 
 
 class Duplicate(NamedTuple):
-    """Ask `helper` for `blocks` of `piece`, which are in flight from another peer."""
+    """Blocks of `piece` to request from `helper`, although they are in flight from another peer."""
 
     helper: Source
     piece: int
@@ -29,7 +29,7 @@ class Duplicate(NamedTuple):
 
 
 class _Tail(NamedTuple):
-    seconds: float  # until the holder will have sent it all
+    seconds: float  # until the holder will have sent all of it
     holder: Source
     piece: int
     blocks: BlockSet
@@ -43,9 +43,10 @@ def find_duplicates(
     min_gain: float,
     now: float,
 ) -> Iterator[Duplicate]:
-    """Yield what idle peers should fetch too; no block twice.
+    """Yield the blocks that idle peers should fetch, too; each block once.
 
-    `doublable(piece)` returns the blocks of a piece that may get a second requester.
+    `doublable(piece)` returns the blocks of a piece that may get a second requester. `min_gain` is
+    the least time to gain, in seconds.
     """
     tails: list[_Tail] = []
     for holder in holders:
@@ -57,7 +58,7 @@ def find_duplicates(
             and holder.in_flight * BLOCK_LENGTH < min_gain * speed
             and now - holder.asks[0].at < min_gain
         ):
-            continue  # it will have sent everything before there is anything to gain
+            continue  # it will have sent everything within the least gain
         ahead = 0
         for ask in holder.asks:
             ahead += ask.blocks.bit_count()
@@ -78,7 +79,8 @@ def find_duplicates(
             blocks = all_blocks & ~taken.get((holder.key, piece), 0)
             most = min(room - extra, blocks.bit_count())
             count = 0
-            # Each block further from the end of its queue is one that the holder sends sooner.
+            # The holder sends a block this much sooner for each place that it is further from the
+            # end of its queue.
             per_block = BLOCK_LENGTH / holder.speed if holder.speed > 0.0 else 0.0
             while count < most and _gains(
                 helper.seconds_for(extra + count + 1), seconds - count * per_block, min_gain

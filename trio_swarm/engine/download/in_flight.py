@@ -1,8 +1,8 @@
-"""What is expected of peers, and how it goes back to the pool when it does not come.
+"""Blocks in flight that do not arrive, and their return to WANTED.
 
-A block that was asked of a peer does not come from it if the peer refuses it, leaves, or drops it
-by a choke; if it is late, and others may be asked; if it arrived from somebody else; or if the
-request was never put out.
+A block that was requested from a peer does not arrive from it if the peer rejects the request,
+leaves, or drops the request with a choke; if the block is late and others may be asked for it; if
+it arrived from another peer; or if the request was never sent.
 """
 
 import math
@@ -15,28 +15,28 @@ from trio_swarm.piece_sets import PieceSet
 
 
 class InFlight:
-    """Ends expectations; shares the ledger's state as the planner, which begins them, does."""
+    """Ends blocks in flight; it shares the ledger's state, as the planner does."""
 
     def __init__(self, states: PieceStates, sources: dict[int, Source], planner: Planner) -> None:
         self._states = states
         self._sources = sources
         self._planner = planner
 
-    # Looking again
+    # After a change
 
     def settle(self, source: Source, now: float) -> None:
-        """Look again at a peer whose asks changed."""
+        """Update the waiting state and the clock of a peer whose asks changed."""
         source.stop_clock(now)
         self._planner.reconsider(source)
 
     def release(self, piece: int, blocks: BlockSet) -> None:
-        """Blocks are in flight from one peer less."""
+        """Note that blocks are in flight from one peer less."""
         if self._states.release(piece, blocks):
             self._planner.reconsider_all()
             self.close_if_idle(piece)
 
     def close_if_idle(self, piece: int) -> None:
-        """Take back a begun piece of which nothing came, nor is expected."""
+        """Close an open piece of which no block is received or in flight."""
         state = self._states.open.get(piece)
         if (
             state is not None
@@ -46,10 +46,10 @@ class InFlight:
             self._states.close(state)
             self._planner.reconsider_all()
 
-    # Ends that are not arrivals
+    # Ends without an arrival
 
     def drop_all(self, source: Source, now: float) -> None:
-        """Expect nothing more of a peer."""
+        """Expect no further block from a peer."""
         asks = source.asks
         late = source.write_off()
         source.asks = NO_ASKS
@@ -80,21 +80,21 @@ class InFlight:
         self.settle(source, now)
 
     def withdraw(self, source: Source, piece: int, blocks: BlockSet, now: float) -> None:
-        """Take back what was never asked after all."""
+        """Take back blocks whose request was never sent."""
         asked = source.take_asked(piece, blocks)
         if asked:
             self.release(piece, asked)
         self.settle(source, now)
 
     def reject(self, source: Source, piece: int, blocks: BlockSet, now: float) -> BlockSet:
-        """Expect refused blocks no longer; returns which of them were ever asked."""
+        """Expect rejected blocks no longer; return which of them were ever requested."""
         asked = source.take_asked(piece, blocks)
         late = source.take_late(piece, blocks)
         excused = source.take_excused(piece, blocks)
         source.forget_requests(piece, blocks)
         if asked:
             if not source.choked:
-                # It refuses although it could: asking again at once would go on for ever.
+                # It rejects although it could serve: requesting at once again would never end.
                 source.pause(now)
                 source.resize(source.window // 2)
                 self._planner.expiry_at = min(self._planner.expiry_at, source.paused_until)
@@ -105,7 +105,7 @@ class InFlight:
         return asked | late | excused
 
     def call_off(self, deliverer: Source, piece: int, blocks: BlockSet, now: float) -> None:
-        """Cancel `blocks`, which arrived, with everyone else who was asked for them."""
+        """Cancel `blocks`, which arrived, with all other peers that were asked for them."""
         for source in self._sources.values():
             if source is not deliverer:
                 unneeded = source.take_asked(piece, blocks) | source.take_late(piece, blocks)
@@ -116,7 +116,7 @@ class InFlight:
     # Time
 
     def expire(self, now: float) -> None:
-        """Give late blocks back to the pool, and end pauses, where due."""
+        """Return overdue blocks to WANTED, and end pauses that are over."""
         if now < self._planner.expiry_at:
             return
         earliest = math.inf
@@ -138,7 +138,7 @@ class InFlight:
         self._planner.expiry_at = earliest
 
     def _give_up_late(self, source: Source, now: float) -> None:
-        """Let anyone be asked for what a peer should have sent by now."""
+        """Let other peers be asked for blocks that a peer should have sent by now."""
         while source.asks and source.asks[0].deadline <= now:
             ask = source.asks[0]
             if not source.delivers(now):
@@ -162,7 +162,7 @@ class InFlight:
         self.settle(source, now)
 
     def _forget_late(self, source: Source, now: float) -> None:
-        """Write off what a peer owes: it may be asked again."""
+        """Write off the late blocks of a peer: it may be asked again."""
         late = source.write_off()
         for piece, blocks in late.items():
             self._planner.cancel(source, piece, blocks)

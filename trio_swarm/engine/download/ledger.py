@@ -1,12 +1,13 @@
-"""The one owner of what a download has, what is in flight from whom, and what may be asked.
+"""The ledger of a download: which blocks are received, in flight from which peer, or wanted.
 
-Each block of each missing piece is in exactly one state: WANTED (nobody fetches it), IN_FLIGHT
-(from one peer, or two near the end), or RECEIVED; a piece with all blocks received is VERIFYING
-until the caller reports its hash, then HAVE or all WANTED again. Only the methods of `Ledger`
-change states. They are plain functions: events go in with their time, grants and cancels come out.
+Each block of each missing piece is in exactly one state: WANTED (requested from no peer), IN_FLIGHT
+(from one peer, or from two near the end), or RECEIVED. A piece whose blocks are all received is
+VERIFYING until the caller reports the result of its hash. Then it is HAVE, or all its blocks are
+WANTED again. Only the methods of `Ledger` change states. They are plain functions: each event goes
+in with its time, grants and cancels come out.
 
-Work is done by the piece or by the wake-up, not by the block: `received` touches one peer and one
-piece, and `plan` returns at once unless some peer has room and something it could be asked for.
+The cost of a method grows with pieces or wake-ups, not with blocks: `received` touches one peer and
+one piece, and `plan` returns at once unless a peer has room and a piece that can be requested.
 """
 
 import random
@@ -33,13 +34,14 @@ _NOBODY: Final[frozenset[str]] = frozenset()
 
 _COMPLETED: Final = BlockOutcome.COMPLETED
 _ACCEPTED: Final = BlockOutcome.ACCEPTED
-"""Looked up once, and not for every block."""
+"""Looked up once here, because looking it up for each block costs time."""
 
 
 class Ledger:
-    """See the module. `key` is the caller's name of a connected peer; times are in seconds.
+    """The ledger of one torrent; see the module for the states of blocks.
 
-    At most `open_piece_limit` pieces are begun and not yet verified: each needs a buffer.
+    `key` is the caller's number of a connected peer; times are seconds. At most `open_piece_limit`
+    pieces are started and not yet verified, because each needs a buffer.
     """
 
     def __init__(
@@ -53,15 +55,15 @@ class Ledger:
     ) -> None:
         self.lengths = lengths
         self.received_bytes = 0
-        """Bytes of blocks accepted."""
+        """Bytes of blocks that were accepted."""
         self.duplicate_bytes = 0
-        """Bytes of blocks that arrived in vain."""
+        """Bytes of blocks that arrived although we did not need them."""
         self._states = PieceStates(lengths, have=have, open_limit=open_piece_limit)
         self._open = self._states.open
         self._availability = Availability(lengths.piece_count)
         self._sources: dict[int, Source] = {}
         self._joined = 0
-        self._fast_pieces: PieceSet = 0  # the most that a peer allowed
+        self._fast_pieces: PieceSet = 0  # the largest set that a peer allowed
         self._planner = Planner(
             self._states, self._sources, self._availability, scheduler=scheduler, rng=rng
         )
@@ -70,81 +72,81 @@ class Ledger:
         self._banned: frozenset[str] = _NOBODY
         self._now = 0.0  # the latest time seen
 
-    # What is known
+    # The state
 
     @property
     def have(self) -> PieceSet:
-        """Pieces verified."""
+        """The set of verified pieces."""
         return self._states.have
 
     @property
     def wanted(self) -> PieceSet:
-        """Pieces missing."""
+        """The set of missing pieces, started ones included."""
         return self._states.wanted
 
     @property
     def is_complete(self) -> bool:
-        """Whether every piece is verified."""
+        """Whether we have verified every piece."""
         return not self._states.wanted
 
     @property
     def remaining(self) -> int:
-        """Bytes not yet received."""
+        """Bytes of the torrent that are not received yet."""
         return self._states.remaining
 
     @property
     def failed_bytes(self) -> int:
-        """Bytes accepted and dropped again, because their piece failed or was abandoned."""
+        """Bytes that were accepted and then dropped, because their piece failed or was closed."""
         return self._states.failed_bytes
 
     @property
     def rarity(self) -> Rarity:
-        """rarity[n] = pieces held by exactly n connected peers now."""
+        """rarity[n] = pieces that exactly n connected peers have now."""
         return self._availability.rarity
 
     @property
     def open_pieces(self) -> int:
-        """How many pieces are begun and not yet verified."""
+        """Number of pieces that are started and not yet verified."""
         return len(self._open)
 
     def source(self, key: int) -> Source:
-        """Return what is known of a peer, to be read only, for as long as it is connected.
+        """Return the state of a peer, read-only, valid as long as the peer is connected.
 
-        It is for those who need it a thousand times, and need not find it by its key each time.
+        A caller that reads it very often keeps it instead of looking it up by key each time.
         """
         return self._sources[key]
 
     def pieces_of(self, key: int) -> PieceSet:
-        """Return the pieces a peer has."""
+        """Return the pieces that a peer has."""
         return self._sources[key].pieces
 
     def is_interesting(self, key: int) -> bool:
-        """Whether a peer has a piece that is missing here."""
+        """Whether a peer has a piece that we lack (BEP 3, "interested")."""
         return bool(self._sources[key].pieces & self._states.wanted)
 
     def may_show_more(self, source: Source) -> bool:
-        """Whether a peer was asked for all that it shows and we lack, and may have more to show."""
+        """Whether all that a peer reveals and we lack is requested, and it may reveal more."""
         states = self._states
         pieces = source.pieces
         return pieces != states.every and not pieces & (states.started | states.untouched)
 
     def snubbed(self, key: int, now: float) -> bool:
-        """Whether a peer owes us blocks past their deadline and has sent none since."""
+        """Whether a peer missed the deadline of a block and has sent no block since."""
         source = self._sources[key]
         return source.snubbed or bool(source.asks and source.asks[0].deadline <= now)
 
     def stats(self, key: int, now: float | None = None) -> PeerStats:
-        """Return numbers about a peer, as of the latest plan if no time is given."""
+        """Return the statistics of a peer, as of the latest plan if `now` is None."""
         source = self._sources[key]
         rate = source.measure(self._now if now is None else now)
         return PeerStats(rate, source.rtt, source.in_flight, source.received, source.duplicate)
 
     def rate_of(self, source: Source) -> float:
-        """Return how fast a peer gives, bytes/s, as of the latest plan."""
+        """Return the download rate from a peer, bytes/s, as of the latest plan."""
         return source.measure(self._now)
 
     def as_giver(self, key: int, now: float) -> tuple[float, bool, bool]:
-        """Return what a choker asks: rate as of the latest plan, `snubbed`, `is_interesting`."""
+        """Return what a choker needs: (`rate_of`, `snubbed`, `is_interesting`)."""
         source = self._sources[key]
         asks = source.asks
         return (
@@ -154,7 +156,7 @@ class Ledger:
         )
 
     def needs_digests(self, piece: int) -> bool:
-        """Whether `verified` needs the digests of this piece's blocks, since it failed before."""
+        """Whether `verified` needs the digests of this piece's blocks, because it failed before."""
         return piece in self._paroles
 
     # Peers
@@ -162,10 +164,10 @@ class Ledger:
     def add_peer(
         self, key: int, now: float, *, identity: str, labels: Mapping[str, str] = NO_LABELS
     ) -> None:
-        """Add a connected peer that has nothing and chokes us.
+        """Add a connected peer that has no pieces and chokes us.
 
-        `identity` is what a ban would name (its address); several peers may share one. `labels`
-        are facts for strategies.
+        A ban names its `identity` (its address), which several peers may share. `labels` are facts
+        for strategies.
         """
         if key in self._sources:
             raise LocalProtocolError(f"peer {key} is in the ledger already")
@@ -176,7 +178,7 @@ class Ledger:
         self._availability.add_peer()
 
     def remove_peer(self, key: int) -> None:
-        """Forget a peer; what was in flight from it is wanted again."""
+        """Forget a peer; blocks in flight from it are wanted again."""
         source = self._sources[key]
         self._in_flight.drop_all(source, self._now)
         del self._sources[key]
@@ -186,11 +188,11 @@ class Ledger:
             if parole.owner == key:
                 parole.owner = None
         if self._paroles or self._states.is_full:
-            # It may have been what others had to wait for.
+            # Other peers may have had to wait because of this one.
             self._planner.reconsider_all()
 
     def set_pieces(self, key: int, pieces: PieceSet) -> None:
-        """Set what a peer has: its bitfield."""
+        """Set the pieces that a peer has: its bitfield."""
         source = self._sources[key]
         if pieces < 0 or pieces & ~self._states.every:
             raise LocalProtocolError("a peer was said to have pieces beyond the last")
@@ -233,9 +235,9 @@ class Ledger:
             self._planner.reconsider_all()
 
     def add_have(self, source: Source, pieces: PieceSet) -> bool:
-        """Note that a peer has more pieces, which exist: one HAVE or several.
+        """Note that a peer has more pieces, all of which exist: one HAVE or several.
 
-        Returns whether that is what it waited for to be asked for something.
+        Returns whether the peer was idle and can be asked for a block now.
         """
         before = source.pieces
         after = before | pieces
@@ -243,20 +245,20 @@ class Ledger:
             return False
         new = after ^ before
         every = self._states.every
-        source.pieces = every if after == every else after  # one int for all that have everything
+        source.pieces = every if after == every else after  # one int for all that are complete
         self._availability.add(new)
-        # In the order of what is known soonest: most peers choke us, or have work.
+        # The cheapest test that is usually decisive comes first: most peers choke us, or have work.
         return (
             (not source.choked or source.fast_pieces & new != 0)
             and source.in_flight <= source.low_water
             and self._planner.gained_pieces(source, new)
         )
 
-    def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  the fact itself
-        """Note that a peer chokes us, or not.
+    def set_choked(self, key: int, choked: bool, *, fast: bool) -> None:  # noqa: FBT001  the fact
+        """Note that a peer chokes us, or has unchoked us.
 
-        Without the Fast Extension a choke drops what we asked (BEP 3); with it (`fast`), each
-        request is still answered by a block or a reject (BEP 6).
+        Without the Fast Extension a choke drops our requests (BEP 3). With it (`fast`), the peer
+        still answers each request, by a block or a reject (BEP 6).
         """
         source = self._sources[key]
         source.choked = choked
@@ -266,11 +268,11 @@ class Ledger:
         self._planner.reconsider(source)
 
     def allow_fast(self, key: int, piece: int) -> None:
-        """Note that a peer would send `piece` even while it chokes us (BEP 6)."""
+        """Note that a peer would send `piece` even while it chokes us (BEP 6, "Allowed Fast")."""
         if 0 <= piece < self.lengths.piece_count:
             source = self._sources[key]
             source.fast_pieces |= 1 << piece
-            # Nearly all peers allow us the same ones, one after the other: one int for all of them.
+            # Nearly all peers allow the same pieces, one after the other: they share one int.
             most = self._fast_pieces
             if source.fast_pieces == most:
                 source.fast_pieces = most
@@ -279,7 +281,7 @@ class Ledger:
             self._planner.reconsider(source)
 
     def suggest(self, key: int, piece: int) -> None:
-        """Note that a peer would like us to fetch `piece` of it (BEP 6)."""
+        """Note that a peer suggests that we fetch `piece` from it (BEP 6, "Suggest Piece")."""
         if 0 <= piece < self.lengths.piece_count:
             self._sources[key].suggested |= 1 << piece
 
@@ -290,22 +292,25 @@ class Ledger:
         source.resize(source.window)
         self._planner.reconsider(source)
 
-    # Asking
+    # Requests
 
     def plan(self, now: float) -> list[Grant]:
-        """Return what to ask of whom now: one question to the strategy for the whole swarm."""
+        """Return the blocks to request now and from which peer, by one decision for the swarm."""
         self._now = now
         return self._planner.plan(now)
 
     def take_cancels(self) -> list[Grant]:
-        """Return, once, what peers were asked and need no longer send."""
+        """Return the requests to cancel since the last call."""
         cancels = self._planner.cancels
         if cancels:
             self._planner.cancels = []
         return cancels
 
     def take_abandoned(self) -> list[int]:
-        """Return, once, the pieces that are open no longer though not verified: free buffers."""
+        """Return the pieces that were closed without being verified since the last call.
+
+        Their buffers are free.
+        """
         abandoned = self._states.abandoned
         if not abandoned:
             return []
@@ -313,7 +318,7 @@ class Ledger:
         return [piece for piece in abandoned if piece not in self._open]
 
     def is_due(self, now: float) -> bool:
-        """Whether `expire`, `plan` or what is to be taken after it would bring anything now."""
+        """Whether `expire`, `plan` or one of the `take` methods would do anything at `now`."""
         planner = self._planner
         return bool(
             planner.cancels
@@ -323,17 +328,17 @@ class Ledger:
         )
 
     def next_deadline(self) -> float:
-        """Return when `expire` and `plan` are due though nothing happens; inf if never."""
+        """Return when `expire` and `plan` are due if nothing happens before; inf if never."""
         return min(self._planner.expiry_at, self._planner.next_deadline())
 
     # Blocks
 
     def received(self, key: int, piece: int, begin: int, length: int, now: float) -> BlockOutcome:
-        """Note that a run of one or more whole blocks arrived; says what to do with the bytes."""
+        """Note that a run of one or more whole blocks arrived; return what to do with its bytes."""
         source = self._sources[key]
         asks = source.asks
         if asks and (ask := asks[0]).piece == piece and begin & 16383 == 0 and length > 0:
-            # The usual case: blocks of the oldest ask, which nobody else was asked for.
+            # The usual case: blocks of the oldest ask, which no other peer was asked for.
             count = (length + 16383) >> BLOCK_SHIFT
             blocks = ((1 << count) - 1) << (begin >> BLOCK_SHIFT)
             state = self._open[piece]
@@ -359,7 +364,7 @@ class Ledger:
         return self._received_otherwise(source, piece, blocks, length, now)
 
     def awaits(self, key: int, piece: int, begin: int, length: int) -> bool:
-        """Whether all of this was asked of this peer and of nobody else, and none of it is here."""
+        """Whether all of this run is requested from this peer only, and none of it is received."""
         state = self._open.get(piece)
         if state is None or begin & 16383 or length < 1:
             return False
@@ -390,7 +395,7 @@ class Ledger:
     def _received_otherwise(
         self, source: Source, piece: int, blocks: BlockSet, nbytes: int, now: float
     ) -> BlockOutcome:
-        """Do what `received` does for blocks that come late, out of order, twice or unasked."""
+        """Do the work of `received` for blocks that are late, out of order, twice or unasked."""
         ask = source.find_ask(piece, blocks)
         asked = source.take_asked(piece, blocks)
         source.forget_requests(piece, blocks)
@@ -423,7 +428,7 @@ class Ledger:
         return self._accept(state, nbytes - again)
 
     def _needed(self, source: Source, piece: int, blocks: BlockSet) -> BlockSet:
-        """Return which blocks that arrived unexpectedly are of use; may open their piece."""
+        """Return which of the unexpected `blocks` are needed; starts their piece if necessary."""
         states = self._states
         parole = self._paroles.get(piece)
         if parole is not None and parole.owner != source.key:
@@ -437,26 +442,26 @@ class Ledger:
         return 0
 
     def rejected(self, key: int, piece: int, begin: int, length: int, now: float) -> bool:
-        """Note that a peer will not send blocks we asked (BEP 6); False if we never asked them."""
+        """Note that a peer rejects a request (BEP 6); returns False if it was never asked."""
         blocks = self.lengths.blocks_between(piece, begin, length)
         known = self._in_flight.reject(self._sources[key], piece, blocks, now)
         return bool(blocks) and known == blocks
 
     def withdraw(self, key: int, run: BlockRun, now: float) -> None:
-        """Take a grant back that was never put out; the peer is not at fault."""
+        """Take back a grant that was never sent as a request; the peer is not at fault."""
         blocks = self.lengths.blocks_between(run.piece, run.begin, run.length)
         self._in_flight.withdraw(self._sources[key], run.piece, blocks, now)
 
     # Pieces
 
     def contributors(self, piece: int) -> list[str]:
-        """Return the identities whose blocks an open piece holds, while it is being verified."""
+        """Return the identities that sent blocks of an open piece, while it is being verified."""
         return list(self._open[piece].senders())
 
     def verified(self, piece: int, digests: Sequence[bytes] | None = None) -> list[str]:
-        """Note that a piece passed its hash; returns identities to ban for earlier attempts.
+        """Note that a piece passed its hash; return the identities to ban for earlier failures.
 
-        `digests` are the SHA-1 of its 16 KiB blocks, in order, wanted if `needs_digests`.
+        `digests` are the SHA-1 digests of its 16 KiB blocks, in order; required if `needs_digests`.
         """
         was_full = self._states.is_full
         self._states.end_verification(piece, passed=True)
@@ -470,9 +475,10 @@ class Ledger:
         return self._ban(parole.convict(digests))
 
     def failed(self, piece: int, digests: Sequence[bytes]) -> list[str]:
-        """Note that a piece failed its hash: all its blocks are wanted again.
+        """Note that a piece failed its hash; return the identities to ban.
 
-        `digests` are the SHA-1 of what its 16 KiB blocks held. Returns identities to ban.
+        All its blocks are wanted again. `digests` are the SHA-1 digests of the received 16 KiB
+        blocks, in order.
         """
         state = self._states.end_verification(piece, passed=False)
         self._planner.reconsider_all()
@@ -488,17 +494,17 @@ class Ledger:
         return []
 
     def lose(self, pieces: PieceSet) -> None:
-        """Note that verified pieces are right no longer: they are wanted again."""
+        """Note that verified pieces are no longer correct: they are wanted again."""
         self._states.lose(pieces)
         for source in self._sources.values():
             self._planner.reconsider(source)
 
     def regain(self, pieces: PieceSet) -> None:
-        """Note that missing pieces are here after all, though nobody sent them."""
+        """Note that missing pieces are on disk and correct, although no peer sent them."""
         self._states.regain(pieces)
 
     def _ban(self, identities: list[str]) -> list[str]:
-        """Ask nothing more of the peers of those identities; returns those not banned before."""
+        """Ban the peers of these identities; return the identities that were not banned before."""
         new = [identity for identity in identities if identity not in self._banned]
         self._banned |= frozenset(new)
         for source in self._sources.values():
@@ -512,6 +518,6 @@ class Ledger:
     # Time
 
     def expire(self, now: float) -> None:
-        """Give late blocks back to the pool, and end pauses, where due."""
+        """Return overdue blocks to WANTED, and end pauses that are over."""
         self._now = now
         self._in_flight.expire(now)

@@ -1,4 +1,4 @@
-"""One piece that is begun and not yet verified."""
+"""One piece that is started and not yet verified."""
 
 from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.engine.lengths import BlockSet
@@ -8,8 +8,8 @@ from trio_swarm.engine.lengths import BlockSet
 class OpenPiece:
     """The blocks of one piece, each in exactly one state.
 
-    WANTED if in `free`, RECEIVED if in `received`, otherwise IN_FLIGHT, from one peer, or from two
-    if in `doubled`.
+    A block is WANTED if it is in `free`, RECEIVED if it is in `received`, otherwise IN_FLIGHT: from
+    one peer, or from two if it is in `doubled`.
     """
 
     __slots__ = (
@@ -27,32 +27,32 @@ class OpenPiece:
     def __init__(self, index: int, full: BlockSet) -> None:
         self.index = index
         self.full = full
-        """All its blocks."""
+        """The set of all its blocks."""
         self.free = full
         self.received: BlockSet = 0
         self.doubled: BlockSet = 0
         self.contested: BlockSet = 0
-        """A superset of `doubled` and of what some peer owes beyond its deadline: if a block of it
-        arrives, others must be looked through."""
-        # Nearly always all comes from one peer, and a dict takes more than all the rest.
+        """Blocks that a second peer may still send: a superset of `doubled` and of the late blocks
+        of any peer. If one of them arrives, the other peers must be searched for it."""
+        # Nearly always one peer sends all blocks, and a dict takes more memory than all the rest.
         self._sender = ""
-        self._senders: dict[str, BlockSet] | None = None  # if there are several: see `senders`
+        self._senders: dict[str, BlockSet] | None = None  # if several; see `senders`
         self.verifying = False
-        """Every block is received and the caller is checking the hash."""
+        """Every block is received, and the caller is checking the hash."""
 
     def is_idle(self) -> bool:
-        """Whether nothing of it is received or in flight."""
+        """Whether no block of it is received or in flight."""
         return self.free == self.full
 
     def senders(self) -> dict[str, BlockSet]:
-        """Return from whom blocks were received: identity → which, at least one."""
+        """Return which blocks each identity sent; at least one must be received."""
         senders = self._senders
         if senders is None:
             return {self._sender: self.received} if self.received else {}
         return {identity: blocks for identity, blocks in senders.items() if blocks}
 
     def receive(self, identity: str, blocks: BlockSet) -> None:
-        """Note who sent blocks, and that their bytes are held in the place of any held before."""
+        """Note that `identity` sent `blocks`, which replace blocks received before."""
         before = self.received & ~blocks
         senders = self._senders
         if senders is None:
@@ -67,6 +67,6 @@ class OpenPiece:
         self.received |= blocks
 
     def forget_received(self) -> None:
-        """Forget which blocks were received, and from whom."""
+        """Forget which blocks were received and who sent them."""
         self.received = 0
         self._senders = None

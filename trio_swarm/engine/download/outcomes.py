@@ -1,6 +1,7 @@
-"""What the ledger tells: what to ask for, what became of blocks that arrived, and of peers.
+"""Results of the ledger: blocks to request, what to do with received blocks, statistics of peers.
 
-Not compiled: recordings are read by these types' annotations, and mypyc keeps none of classes.
+The module is not compiled: recordings are read by the annotations of these types, and mypyc does
+not keep annotations.
 """
 
 from enum import Enum
@@ -10,35 +11,35 @@ from trio_swarm.engine.lengths import BlockRun
 
 
 class Grant(NamedTuple):
-    """Ask `run` of `peer` (or, as a cancel, ask it no longer)."""
+    """Request `run` from `peer` (or, as a cancel, cancel that request)."""
 
     peer: int
     run: BlockRun
 
 
 class BlockOutcome(Enum):
-    """What became of blocks that arrived."""
+    """What to do with blocks that arrived."""
 
     ACCEPTED = "accepted"
     """Keep the bytes."""
     COMPLETED = "completed"
-    """Keep the bytes; the piece has all its blocks now: check its hash."""
+    """Keep the bytes. All blocks of the piece are received now: check its hash."""
     DUPLICATE = "duplicate"
-    """It was asked for once, but is not needed (any more): drop the bytes."""
+    """Drop the bytes: they were requested once, but are not needed (any more)."""
     UNREQUESTED = "unrequested"
-    """It was never asked for: drop the bytes; the peer is at fault."""
+    """Drop the bytes: they were never requested, so the peer is at fault."""
 
 
 class PeerStats(NamedTuple):
-    """What the ledger knows of one peer."""
+    """Statistics of one peer of a download."""
 
     rate: float
-    """Bytes/s while something is asked of it."""
+    """Download rate while something is in flight, bytes/s."""
     rtt: float
-    """Seconds from a request to its block when nothing is queued; 0.0 while unknown."""
+    """Seconds from a request to its block if nothing is queued; 0.0 while unknown."""
     in_flight: int
-    """Blocks."""
+    """Number of blocks in flight."""
     received: int
-    """Bytes of blocks taken from it."""
+    """Bytes of blocks from it that were accepted."""
     duplicate: int
-    """Bytes of blocks it sent in vain."""
+    """Bytes of blocks from it that were not needed."""

@@ -1,10 +1,10 @@
-"""Who sent the bad block of a piece that failed its hash.
+"""Finding the peer that sent the wrong block of a piece which failed its hash.
 
-A piece may hold blocks of many peers, and the hash says only that some block is wrong. So what each
-peer sent is remembered as one digest a block, and the piece goes on parole: it is fetched again
-from one peer at a time. When it passes, every remembered block that differs from the good one names
-its sender. A piece that one peer sent alone convicts that peer at once. (libtorrent's "smart ban"
-and "parole" do the same.)
+A piece can have blocks of many peers, and its hash tells only that some block is wrong. So for each
+failed attempt the sender and the digest of every block are remembered, and the piece is on parole:
+it is fetched again from one peer at a time. When it passes, every remembered block that differs
+from the correct one names its sender. If all blocks of a failed piece came from one peer, that peer
+is at fault. (libtorrent's "smart ban" and "parole" do the same.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,34 +16,34 @@ from trio_swarm.engine.lengths import BlockSet
 from trio_swarm.piece_sets import PieceSet
 
 _ATTEMPTS: Final = 8
-"""Failed attempts remembered for each piece, newest kept: the memory is 20 bytes a block each."""
+"""Failed attempts remembered for each piece, the newest: each takes 20 bytes of memory a block."""
 
 
 class _Attempt(NamedTuple):
-    senders: dict[str, BlockSet]  # identity → the blocks it sent
-    digests: tuple[bytes, ...]  # by block
+    senders: dict[str, BlockSet]  # identity → blocks it sent
+    digests: tuple[bytes, ...]  # SHA-1 digest of each block
 
 
 class Parole:
-    """One piece that failed at least once; who may try it next, and what it was sent before."""
+    """A piece that failed its hash: which peer fetches it now, and who sent which blocks before."""
 
     __slots__ = ("_attempts", "owner", "suspects")
 
     def __init__(self) -> None:
         self.owner: int | None = None
-        """Key of the peer that fetches the piece now, alone."""
+        """Key of the only peer that may fetch the piece now; None if there is none."""
         self.suspects: set[str] = set()
-        """Identities that contributed to a failed attempt and are not convicted."""
+        """Identities that sent blocks of a failed attempt and are not convicted yet."""
         self._attempts: list[_Attempt] = []
 
     def record(self, senders: Mapping[str, BlockSet], digests: Sequence[bytes]) -> None:
-        """Remember a failed attempt."""
+        """Remember the senders and digests of the blocks of a failed attempt."""
         self.suspects.update(senders)
         self._attempts.append(_Attempt(dict(senders), tuple(digests)))
         del self._attempts[:-_ATTEMPTS]
 
     def convict(self, good: Sequence[bytes]) -> list[str]:
-        """Return the identities that ever sent a block which differs from the verified ones."""
+        """Return the identities that ever sent a block that differs from the verified one."""
         culprits: dict[str, None] = {}
         for attempt in self._attempts:
             for block, (was, should) in enumerate(zip(attempt.digests, good, strict=False)):
@@ -56,7 +56,7 @@ class Parole:
 
 
 class Trials:
-    """Who may be asked for pieces on parole: one peer at a time, suspects last.
+    """Which peer may fetch a piece on parole: one peer at a time, suspects last.
 
     It shares the planner's state. `take_back` is called with a peer, a piece and those blocks of it
     that the peer need not send any more; they are out of flight then.
@@ -69,20 +69,20 @@ class Trials:
         take_back: Callable[[Source, int, BlockSet], None],
     ) -> None:
         self.paroles: dict[int, Parole] = {}
-        """Pieces that failed and are not verified yet."""
+        """Pieces that failed their hash and are not verified yet, by index."""
         self._states = states
         self._sources = sources
         self._take_back = take_back
 
     def permitted(self, pieces: PieceSet, source: Source) -> PieceSet:
-        """Return those of `pieces` that a peer may be asked for."""
+        """Return the pieces of `pieces` that parole lets a peer be asked for."""
         for piece in self.paroles:
             if pieces >> piece & 1 and not self._may_try(piece, source):
                 pieces ^= 1 << piece
         return pieces
 
     def claim(self, piece: int, source: Source) -> bool:
-        """Make a peer the only one that is asked for a piece on parole; False if it may not be."""
+        """Make a peer the only one asked for a piece on parole; return False if it may not be."""
         if not self._may_try(piece, source):
             return False
         parole = self.paroles[piece]
@@ -104,7 +104,7 @@ class Trials:
             state.senders()
         )
         if tainted:
-            # A suspect is tried alone, or the next failure would tell nothing.
+            # A suspect must send every block itself: otherwise another failure would tell nothing.
             self._states.restart(state)
         return True
 
@@ -129,14 +129,14 @@ class Trials:
 def _would_give(source: Source, piece: int) -> bool:
     """Whether a peer serves us, and is not late with blocks of this very piece.
 
-    One that sends all others and keeps back this piece would hold up the download for ever.
+    A peer that serves all pieces but this one would otherwise stop the download for ever.
     """
     return source.serves and piece not in source.late
 
 
 def _is_asked(source: Source, piece: int) -> bool:
-    """Whether a peer may still send what it was asked of a piece.
+    """Whether a peer may still send blocks of a piece that were requested from it.
 
-    Else two that keep us waiting would take it from each other without end, in one moment.
+    Otherwise two peers that keep us waiting would take the piece from each other without end.
     """
     return bool(source.askable() >> piece & 1) and any(ask.piece == piece for ask in source.asks)

@@ -1,4 +1,4 @@
-"""The state of every piece and block of one download, without a word about peers.
+"""The state of every piece and block of one download, without any knowledge of peers.
 
 A missing piece is *untouched* (all blocks WANTED, no buffer), *open* (see `OpenPiece`), or open and
 *verifying*. Only the ledger and its planner call these methods.
@@ -13,12 +13,12 @@ from trio_swarm.errors import LocalProtocolError
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
 
 NO_PIECES: Final[frozenset[int]] = frozenset()
-"""One for all: an empty one of its own has 216 bytes."""
+"""One empty set for all downloads: an empty set of its own would take 216 bytes each."""
 
 
 @mypyc_attr(acyclic=True)
 class PieceStates:
-    """See the module; sets of pieces are kept so that none is ever computed by looping."""
+    """The states of one download; it keeps each set of pieces up to date, so none is computed."""
 
     __slots__ = (
         "abandoned",
@@ -41,7 +41,7 @@ class PieceStates:
         self.lengths = lengths
         self.every: PieceSet = full_set(lengths.piece_count)
         if have < 0 or have & ~self.every:
-            raise ValueError("have names pieces beyond the last")
+            raise ValueError("have includes pieces beyond the last")
         if open_limit < 1:
             raise ValueError("a download needs at least one open piece")
         self.open_limit = open_limit
@@ -53,55 +53,56 @@ class PieceStates:
         self.started: PieceSet = 0
         """Open pieces with a free block."""
         self.free_counts: dict[int, int] = {}
-        """How many free blocks each piece in `started` has."""
+        """Number of free blocks of each piece in `started`."""
         self.free_total = 0
-        """Their sum."""
+        """The sum over `free_counts`."""
         self.is_full = False
-        """No further piece may be begun. Once it is so, it stays so until several may: else every
-        verified piece would have the strategy asked for the sake of one piece."""
+        """No further piece may be started. Once set, it stays set until several pieces may be
+        started; otherwise the strategy would be asked after every verified piece for the sake of
+        one piece."""
         self.remaining = lengths.length - sum(lengths.piece_size(piece) for piece in iterate(have))
         """Bytes not yet received."""
         self.failed_bytes = 0
-        """Bytes received and dropped again."""
+        """Bytes that were received and dropped again."""
         self.abandoned: frozenset[int] = NO_PIECES
-        """Pieces that ceased to be open without being verified, since last asked."""
+        """Pieces that were closed without being verified since they were last taken."""
 
     @property
     def is_far(self) -> bool:
-        """Whether the end is far: more is missing than twice what buffers hold."""
+        """Whether the end is far: more bytes are missing than twice what the buffers hold."""
         return self.remaining > 2 * self.open_limit * self.lengths.piece_length
 
     @property
     def can_give(self) -> bool:
-        """Whether there is any block that may be given out now."""
+        """Whether there is a free block that may be assigned now."""
         return self.free_total > 0 or (self.untouched > 0 and not self.is_full)
 
     def assignable(self) -> PieceSet:
-        """Return the pieces with a free block that may be given out now."""
+        """Return the pieces with a free block that may be assigned now."""
         return self.started if self.is_full else self.started | self.untouched
 
     def capacity(self) -> int:
-        """Return a bound of the blocks that may be given out now."""
+        """Return an upper bound of the number of blocks that may be assigned now."""
         if self.is_full:
             return self.free_total
         slots = self.open_limit - len(self.open)
         return self.free_total + slots * self.lengths.blocks_per_piece
 
     def reopen(self) -> bool:
-        """Let pieces be begun as soon as there is one place; returns whether that is a change."""
+        """Let pieces be started as soon as there is one place; return whether that is a change."""
         if self.is_full and len(self.open) < self.open_limit:
             self.is_full = False
             return True
         return False
 
     def _remove(self, piece: int) -> None:
-        """Let go of an open piece."""
+        """Remove an open piece from the sets and counts of open pieces."""
         del self.open[piece]
         if len(self.open) <= self.open_limit - (self.open_limit >> 3 or 1 if self.is_far else 1):
             self.is_full = False
 
     def begin(self, piece: int) -> OpenPiece:
-        """Open an untouched piece."""
+        """Open an untouched piece and return its state, with all blocks free."""
         state = OpenPiece(piece, self.lengths.all_blocks(piece))
         bit = 1 << piece
         self.untouched ^= bit
@@ -114,11 +115,11 @@ class PieceStates:
         return state
 
     def take(self, state: OpenPiece, blocks: BlockSet) -> None:
-        """Give out some blocks, which are all free."""
+        """Put `blocks`, which are all free, in flight."""
         state.free = free = state.free ^ blocks
         piece = state.index
         if free:
-            # It is in `started` as long as a block is free.
+            # The piece is in `started` as long as one of its blocks is free.
             count = blocks.bit_count()
             self.free_counts[piece] -= count
             self.free_total -= count
@@ -127,7 +128,7 @@ class PieceStates:
             self.started ^= 1 << piece
 
     def release(self, piece: int, blocks: BlockSet) -> bool:
-        """Blocks are in flight from one peer less; returns whether some became free."""
+        """Note that blocks are in flight from one peer less; return whether some became free."""
         state = self.open[piece]
         freed = blocks & ~state.doubled
         state.doubled &= ~blocks
@@ -137,7 +138,7 @@ class PieceStates:
         return bool(freed)
 
     def close(self, state: OpenPiece) -> None:
-        """Give up an open piece of which nothing is in flight; what was received of it is lost."""
+        """Close an open piece with no block in flight; its received blocks are lost."""
         self._drop_received(state)
         piece = state.index
         bit = 1 << piece
@@ -148,7 +149,7 @@ class PieceStates:
         self.abandoned |= {piece}
 
     def least_of(self, pieces: PieceSet) -> OpenPiece | None:
-        """Return the open piece of `pieces` of which least would be lost; none is in flight."""
+        """Return the piece of `pieces` with the fewest received blocks, none in flight; or None."""
         idle = [
             state
             for state in map(self.open.__getitem__, iterate(pieces))
@@ -157,14 +158,14 @@ class PieceStates:
         return min(idle, key=lambda state: state.received.bit_count(), default=None)
 
     def restart(self, state: OpenPiece) -> None:
-        """Forget what was received of an open piece of which nothing is in flight."""
+        """Drop the received blocks of an open piece with no block in flight."""
         self._drop_received(state)
         state.free = state.full
         state.doubled = state.contested = 0
         self._count_free(state)
 
     def end_verification(self, piece: int, *, passed: bool) -> OpenPiece:
-        """Take a piece out of VERIFYING, to HAVE or back to WANTED; returns what it was."""
+        """End the verification of a piece: HAVE, or WANTED again; return its state before."""
         state = self.open.get(piece)
         if state is None or not state.verifying:
             raise LocalProtocolError(f"piece {piece} is not being verified")
@@ -179,7 +180,7 @@ class PieceStates:
         return state
 
     def lose(self, pieces: PieceSet) -> None:
-        """Note that verified pieces are right no longer."""
+        """Note that verified pieces are no longer correct."""
         lost = pieces & self.have
         self.have ^= lost
         self.wanted |= lost
@@ -187,7 +188,7 @@ class PieceStates:
         self._count_lost(sum(self.lengths.piece_size(piece) for piece in iterate(lost)))
 
     def regain(self, pieces: PieceSet) -> None:
-        """Note that pieces of which nothing was asked are here after all."""
+        """Note that untouched pieces are on disk and correct."""
         gained = pieces & self.untouched
         self.have |= gained
         self.wanted ^= gained

@@ -1,8 +1,8 @@
-"""What to ask of whom: the strategy's choice, and what the host does when it does not choose.
+"""Which blocks to request from which peer: the strategy's decision, checked by the host.
 
-The host steps in for liveness (room and wanted blocks, but nothing assigned), for the tail (a
-second requester for what a slow peer holds) and for pieces nobody can finish (they are given up
-when they keep others from being begun).
+The host also decides where the strategy does not: it assigns blocks if the strategy assigns none
+for too long; near the end it requests blocks of a slow peer from a second peer, too; and it gives
+up an open piece that no peer can finish, if that piece keeps others from being started.
 """
 
 import math
@@ -26,20 +26,24 @@ from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 
 DECLINE_PAUSE: Final = 0.05
-"""Seconds after which a strategy that declined room is asked again, if nothing else happens."""
+"""Seconds after which the strategy is asked again about room that it left unused, if nothing else
+happens before."""
 
 DECLINE_LIMIT: Final = 1.0
-"""Seconds a strategy may assign nothing at all while it could; then the host assigns."""
+"""Seconds for which a strategy may assign nothing although it could; then the host assigns."""
 
 TAIL_INTERVAL: Final = 0.1
-"""Seconds between two looks for blocks worth a second requester."""
+"""Seconds between two searches for blocks to request from a second peer."""
 
 _MAX_ROUNDS: Final = 3
-"""Times a strategy is asked in one plan, when it began more pieces than may be open."""
+"""Times a strategy is asked in one plan, if it starts more pieces than may be open."""
 
 
 class Planner:
-    """Turns free room into grants. It shares the ledger's state and changes it only by asking."""
+    """Turns the free room of peers into grants: which blocks to request from which peer.
+
+    It shares the ledger's `states` and changes them only through their methods.
+    """
 
     def __init__(
         self,
@@ -51,15 +55,16 @@ class Planner:
         rng: random.Random,
     ) -> None:
         self.cancels: list[Grant] = []
-        """What peers were asked and need no longer send."""
+        """Requests that peers need not answer any more (BEP 3, "cancel")."""
         self.expiry_at = math.inf
-        """Not later than the first deadline of any peer."""
-        # Each peer with room is in one of these (or in two, until the next plan sorts it):
+        """A time not later than the first deadline of any peer, seconds."""
+        # Each peer with room is in one of these three dicts (or in two, until the next plan sorts
+        # it):
         self.ready: dict[int, Source] = {}
-        """Those the next plan is about."""
-        self._declined: dict[int, Source] = {}  # the strategy gave it nothing
+        """Peers to assign blocks to in the next plan."""
+        self._declined: dict[int, Source] = {}  # the strategy assigned it nothing
         self.idle: dict[int, Source] = {}
-        """Those that have nothing that may be given out."""
+        """Peers that have no piece that may be assigned now."""
         self._states = states
         self._sources = sources
         self._availability = availability
@@ -72,12 +77,12 @@ class Planner:
         self._shares = BufferShares(states.open_limit, states.lengths.blocks_per_piece)
         self._trials = Trials(states, sources, self._take_back)
         self.paroles = self._trials.paroles
-        """Pieces that failed and are not verified yet."""
+        """Pieces that failed their hash and are not verified yet, by index."""
 
-    # Who waits
+    # Which peers wait
 
     def reconsider(self, source: Source) -> None:
-        """Look again at a peer whose room or pieces changed."""
+        """Update whether a peer waits for blocks, after a change of its room or pieces."""
         key = source.key
         self._declined.pop(key, None)
         self.idle.pop(key, None)
@@ -88,19 +93,19 @@ class Planner:
         self._shares.due_at = -math.inf
 
     def forget(self, key: int) -> None:
-        """Drop a peer that left."""
+        """Remove a peer that left from all dicts of waiting peers."""
         for waiting in (self.ready, self._declined, self.idle):
             waiting.pop(key, None)
         self._shares.due_at = -math.inf
 
     def ask_again(self) -> None:
-        """Ask about those peers to which the strategy gave nothing: something has changed."""
+        """Ask the strategy again about peers it assigned nothing to: something has changed."""
         if self._declined and self._states.can_give:
             self.ready.update(self._declined)
             self._declined.clear()
 
     def reconsider_all(self) -> None:
-        """Look again at everyone with room: more may be given out than before."""
+        """Update all waiting peers: more blocks may be assigned than before."""
         if self._states.can_give:
             self.ask_again()
             if self.idle:
@@ -110,7 +115,7 @@ class Planner:
                     self.ready[source.key] = self.idle.pop(source.key)
 
     def gained_pieces(self, source: Source, pieces: PieceSet) -> bool:
-        """Look again at a peer that has more pieces; returns whether it waited for them."""
+        """Update a peer that got `pieces`; returns whether it was idle and is ready now."""
         key = source.key
         if not pieces & self._states.assignable() & source.askable() or key not in self.idle:
             return False
@@ -118,14 +123,14 @@ class Planner:
         return True
 
     def is_due(self, now: float) -> bool:
-        """Whether `plan` would have something to do now."""
+        """Whether a call of `plan` at `now` would do anything."""
         if self.ready and now < self._ask_again_at:
-            # Where nothing can be given out, a peer with room can only help others, now and then.
+            # If no block can be assigned, a peer with room can only help slow peers, at intervals.
             return self._states.can_give or not self.idle or now >= self._tail_at
         return now >= self.next_deadline()
 
     def next_deadline(self) -> float:
-        """Return when `plan` is due though nothing happens; inf if never."""
+        """Return when `plan` is due if nothing happens before; inf if never."""
         if self.idle and self._is_tail():
             return min(self._ask_again_at, self._tail_at)
         return self._ask_again_at
@@ -133,7 +138,7 @@ class Planner:
     # Planning
 
     def plan(self, now: float) -> list[Grant]:
-        """Return what to ask now."""
+        """Return the blocks to request now, each with the peer to request them from."""
         grants: list[Grant] = []
         if not self.is_due(now):
             return grants
@@ -147,14 +152,15 @@ class Planner:
         return grants
 
     def _ask_strategy(self, grants: list[Grant], now: float) -> None:
-        """Give room to the strategy until it declines or nothing is left to give."""
+        """Ask the strategy until it assigns nothing more or no block is left to assign."""
         states = self._states
         ready = self.ready
         if self._declined:
             ready.update(self._declined)
             self._declined.clear()
         if len(ready) == 1:
-            # The usual case in a swarm: what the one that sent something has besides, others send.
+            # In a swarm the usual case is one ready peer, which has just sent a block, and whose
+            # other pieces all come from other peers already.
             (source,) = ready.values()
             if not self._askable(source, states.assignable()):
                 self.idle[source.key] = source
@@ -182,7 +188,7 @@ class Planner:
         self._ask_again_at = now + DECLINE_PAUSE if self._declined else math.inf
 
     def _put_off(self, view: SwarmView) -> None:
-        """Let peers that were asked about, and still have room, wait for a change, or a while."""
+        """Let peers that still have room after this view wait for a change, or for a while."""
         ready = self.ready
         assignable = self._states.assignable()
         for peer in view.peers:
@@ -190,14 +196,14 @@ class Planner:
             source = ready.pop(key, None)
             if source is not None and source.in_flight <= source.low_water and source.room > 0:
                 if source.in_flight == peer.in_flight + peer.room:
-                    ready[key] = source  # it was offered less than it could take
+                    ready[key] = source  # its view showed less room than it has
                 elif self._askable(source, assignable):
                     self._declined[key] = source
                 else:
                     self.idle[key] = source
 
     def _keep_alive(self, view: SwarmView, grants: list[Grant], now: float) -> None:
-        """Assign in the place of a strategy that assigns nothing for too long."""
+        """Assign by the fallback if the strategy has assigned nothing for too long."""
         if self._declining_since is None:
             self._declining_since = now
         if now - self._declining_since >= DECLINE_LIMIT or not any(
@@ -206,7 +212,7 @@ class Planner:
             self._apply(self._scheduler.assign_by_fallback(view, self._rng), grants, now)
 
     def _share_buffers(self, now: float) -> None:
-        """Say how much of the buffers each peer may take; some may have room thereby."""
+        """Set each peer's share of the buffers; peers whose share grew may be ready now."""
         sources = self._sources.values()
         are_other = self._shares.divide(
             sources,
@@ -228,7 +234,7 @@ class Planner:
                 self.ready[key] = source
 
     def _view(self, now: float) -> SwarmView | None:
-        """Return the snapshot for the strategy, or None if nothing can be assigned."""
+        """Return the view for the strategy, or None if nothing can be assigned."""
         states = self._states
         lengths = states.lengths
         ready = self.ready
@@ -238,7 +244,7 @@ class Planner:
         is_short = self._shares.is_short
         asked: list[tuple[int, PeerView]] = []
         waiting = self._in_turn(capacity)
-        # If buffers are short, then whoever got all its room would keep the others from theirs.
+        # If buffers are short, a peer that filled all its room would keep others from theirs.
         is_shared = is_short and len(waiting) > 1
         for source in waiting:
             key = source.key
@@ -276,10 +282,10 @@ class Planner:
         )
 
     def _in_turn(self, capacity: int) -> list[Source]:
-        """Return the peers to ask about: all that are ready, those first that run dry first.
+        """Return the ready peers; if room exceeds the buffers, the peers first that run dry first.
 
-        If buffers are short, then those with less appetite: shares are small, so that a decision
-        for each that is ready would be one for a few blocks.
+        If buffers are short, peers with less room follow. A share is small then, so one decision
+        for each ready peer would be about a few blocks only.
         """
         waiting = list(self.ready.values())
         if len(waiting) > 1 and capacity < sum(source.limit for source in waiting):
@@ -298,14 +304,15 @@ class Planner:
         return waiting
 
     def _askable(self, source: Source, assignable: PieceSet) -> PieceSet:
-        """Return the pieces of `assignable` that a peer may be asked for."""
+        """Return the pieces of `assignable` that a peer may be asked for now."""
         pieces = source.askable() if source.choked else source.pieces
-        # The same object if it has all, so that nobody need compare them.
+        # If the peer has every piece this returns the same object, so that nobody compares two
+        # sets.
         askable = assignable if pieces == self._states.every else assignable & pieces
         return self._trials.permitted(askable, source) if self.paroles else askable
 
     def _apply(self, assignments: Iterable[Assignment], grants: list[Grant], now: float) -> bool:
-        """Carry out assignments; returns whether some failed only for the limit of open pieces."""
+        """Carry out assignments; returns whether the limit of open pieces refused some."""
         states = self._states
         opened = states.open
         paroles = self.paroles
@@ -333,10 +340,10 @@ class Planner:
         deadline = source.ask(piece, blocks, now)
         self.expiry_at = min(self.expiry_at, deadline)
         for run in self._states.lengths.runs(piece, blocks):
-            grants.append(Grant(source.key, run))  # noqa: PERF401  it is one run nearly always
+            grants.append(Grant(source.key, run))  # noqa: PERF401  nearly always one run
 
     def cancel(self, source: Source, piece: int, blocks: BlockSet) -> None:
-        """Tell a peer that it need not send `blocks`, which are out of flight already."""
+        """Cancel the requests for `blocks` with a peer; they are out of flight already."""
         source.excuse(piece, blocks)
         key = source.key
         self.cancels.extend(Grant(key, run) for run in self._states.lengths.runs(piece, blocks))
@@ -345,14 +352,15 @@ class Planner:
         self.cancel(source, piece, blocks)
         self.reconsider(source)
 
-    # The tail
+    # The end of a download
 
     def _is_tail(self) -> bool:
-        """Whether idle peers can only help those that are slow."""
+        """Whether idle peers can do nothing but help slow peers."""
         states = self._states
         return (states.is_full or not states.can_give) and not self._declined
 
     def _help_the_slow(self, grants: list[Grant], now: float) -> None:
+        """Request blocks that slow peers have in flight from idle peers, too."""
         helpers = [source for source in self.idle.values() if source.room > 0]
         duplicates = list(
             find_duplicates(
@@ -370,20 +378,24 @@ class Planner:
             self._ask(helper, piece, blocks, grants, now)
 
     def _doublable(self, piece: int) -> BlockSet:
-        """Return the blocks of an open piece that have one requester and may get a second."""
+        """Return the blocks of an open piece with one requester that may get a second."""
         if piece in self.paroles:
             return 0
         state = self._states.open[piece]
         return state.full & ~state.doubled
 
     def _give_up_a_piece(self) -> bool:
-        """Abandon an open piece that nobody can finish and that keeps others from being begun."""
+        """Close an open piece that no peer can finish, if it keeps others from being started.
+
+        Returns whether a further piece may be started now.
+        """
         states = self._states
         orphans = 0
         if states.free_total and len(states.open) >= states.open_limit:
             orphans = states.started & self._availability.rarity[0]
         if not orphans:
-            # Held only by peers that do not serve us: wait for them as long as anything moves.
+            # Only peers that do not serve us have the open pieces: wait as long as anything is in
+            # flight.
             if any(source.in_flight for source in self._sources.values()):
                 return False
             if any(state.verifying for state in states.open.values()):
@@ -403,7 +415,7 @@ class Planner:
 
 
 def _seconds_in_flight(source: Source) -> float:
-    """Return for how long a peer has work, in proportion; unknown is long."""
+    """Return the seconds of work that a peer has, up to a factor; inf if its rate is unknown."""
     in_flight = source.in_flight
     if source.speed > 0.0:
         return in_flight / source.speed

@@ -1,9 +1,10 @@
-"""One connected peer as a source of blocks: what was asked of it, and how much it may be asked.
+"""One connected peer as a source of blocks: what was requested from it, and how much may be.
 
-How much is a window of blocks in flight, steered by the *response time* (from the grant of a block
-to its arrival, the wait in the peer's queue included): it doubles while responses come sooner than
-the horizon, and falls to rate times horizon when they come later. So a fast link fills, and a slow
-one never sits on blocks that others would have delivered sooner.
+The limit is a window of blocks in flight, controlled by the *response time*: the time from the
+grant of a block to its arrival, including the wait in the peer's queue. The window doubles while
+responses arrive sooner than the horizon, and falls to rate times horizon when they arrive later. So
+the link of a fast peer fills, and a slow peer never holds blocks that other peers would have
+delivered sooner.
 """
 
 import math
@@ -17,65 +18,71 @@ from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.piece_sets import PieceSet
 
 HORIZON: Final = 0.75
-"""Seconds of work a peer is given ahead: short enough that the tail of a download does not wait for
-slow peers (half a second costs 2 %, three seconds 14 %), long enough for links that stutter."""
+"""Seconds of work a peer is given ahead. Short enough that the end of a download does not wait for
+slow peers (0.5 s costs 2 %, 3 s cost 14 %), long enough for links with short interruptions."""
 
 HORIZON_RTTS: Final = 1.5
-"""Round trips of work a peer is given ahead at least, or the link would run dry."""
+"""Round trips of work a peer is given ahead at least; with less its link would idle."""
 
 MAX_HORIZON: Final = 3.0
-"""Seconds; a longer round trip is not a network's but a busy or slow peer's."""
+"""Seconds of work a peer is given ahead at most. A longer round trip is the delay of a busy or slow
+peer, not of a network."""
 
 FIRST_WINDOW: Final = 16
-"""Blocks (256 KiB) asked of a peer of which nothing is known."""
+"""Blocks (256 KiB) requested from a peer whose rate is unknown."""
 
 MIN_WINDOW: Final = 2
-"""Blocks asked of the slowest peer, so that it need not wait for our next request."""
+"""Blocks in flight from the slowest peer, so that it need not wait for our next request."""
 
 DEFAULT_QUEUE_LIMIT: Final = 250
-"""Blocks a peer is assumed to queue until it says (BEP 10, "reqq"): the lowest usual limit."""
+"""Blocks that a peer is assumed to queue if it does not tell (BEP 10, "reqq"): the lowest limit in
+common use."""
 
 MAX_QUEUE_LIMIT: Final = 65536
-"""Blocks (1 GiB) in flight at most, whatever a peer says it can queue."""
+"""Most blocks (1 GiB) in flight, however many a peer says it can queue."""
 
 FIRST_PATIENCE: Final = 5.0
-"""Seconds a peer that has never delivered may take for its first block."""
+"""Seconds that a peer may take for its very first block."""
 
 PATIENCE: Final = 4.0
-"""Seconds beyond three times the expected after which a block is late."""
+"""Seconds added to three times the expected time; after that a block is late."""
 
 MAX_PATIENCE: Final = 60.0
 """Seconds after which a block is late, however slow the peer is known to be."""
 
 LONGEST_WAIT: Final = 30.0
-"""Seconds after which a block is late even if other blocks come from its peer."""
+"""Seconds after which a block is late even if other blocks arrive from its peer."""
 
 ALIVE: Final = 2.0
 """Seconds since its last block for which a peer counts as delivering."""
 
 DEBT: Final = 20.0
-"""Seconds a peer that owes late blocks is asked for nothing; then they are cancelled."""
+"""Seconds for which a peer with late blocks is asked for nothing; then those blocks are
+cancelled."""
 
 MAX_PAUSE: Final = 15.0
-"""Seconds a peer that was late or rejects our requests is left alone, at most."""
+"""Longest time in seconds for which a peer that was late, or that rejects requests, is asked for
+nothing."""
 
 HAND_OUT: Final = 64
-"""Blocks (1 MiB) from which on a hand-out is as large as one decision need be."""
+"""Blocks (1 MiB) assigned to a peer at a time while buffers are short; more would not make
+decisions cheaper."""
 
 _EARLY: Final = 0.7
 _LATE: Final = 1.3
-"""Response times as parts of the horizon between which the window is left alone."""
+"""Response times, as parts of the horizon, between which the window stays the same."""
 
 _UNKNOWN_RESPONSE: Final = 0.5
-"""Seconds guessed for the response of a peer that has never delivered."""
+"""Seconds assumed for the response of a peer that has never delivered a block."""
 
 _MAX_EXCUSED: Final = 4096
-"""Pieces of which blocks are remembered that were asked once and are not expected any more."""
+"""Most pieces of which excused blocks are remembered: blocks that were requested, and are no longer
+expected."""
 
 
 @mypyc_attr(acyclic=True)
 class Ask:
-    """Blocks of one piece asked of one peer at one time; `blocks` shrinks as they arrive."""
+    """Blocks of one piece requested from one peer at one time; `blocks` shrinks as they arrive."""
 
     __slots__ = ("at", "blocks", "deadline", "idle", "piece")
 
@@ -87,22 +94,23 @@ class Ask:
         self.at = at
         self.deadline = deadline
         self.idle = idle
-        """Nothing else was in flight: its response time is a round trip."""
+        """Nothing else was in flight at that time, so the response time is a round trip."""
 
 
 NO_ASKS: Final[list[Ask]] = []
-"""What nearly all peers have: one list for all of them, which is never written to."""
+"""The empty list that all peers without asks share, to save memory; it is never written to."""
 
 _NO_BLOCKS: Final[dict[int, BlockSet]] = {}
-"""What nearly all peers owe: one dict for all of them, which is never written to."""
+"""The empty dict that all peers without late blocks share, to save memory; it is never written
+to."""
 
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
-"""What most peers have."""
+"""The labels of a peer for which none are configured."""
 
 
 @mypyc_attr(acyclic=True)
 class Source:
-    """A peer. Only the ledger changes it."""
+    """A connected peer; only the ledger and its planner change it."""
 
     __slots__ = (
         "asks",
@@ -155,89 +163,92 @@ class Source:
         now: float,
         labels: Mapping[str, str] = NO_LABELS,
     ) -> None:
-        # Fields are in memory in this order: first what every HAVE and every plan looks at.
+        # Fields are in memory in this order: the fields that every HAVE and every plan reads come
+        # first.
         self.pieces: PieceSet = 0
         self.fast_pieces: PieceSet = 0
-        """May be asked even while it chokes us (BEP 6, "Allowed Fast")."""
+        """Pieces that may be requested even while it chokes us (BEP 6, "Allowed Fast")."""
         self.suggested: PieceSet = 0
-        """It would like us to fetch these (BEP 6, "Suggest Piece")."""
+        """Pieces it suggests that we fetch (BEP 6, "Suggest Piece")."""
         self.choked = True
         """It chokes us."""
         self.banned = False
         self.snubbed = False
-        """It owed us blocks beyond their deadline and has delivered none since."""
+        """It missed the deadline of a block and has delivered no block since."""
         self.serves = False
-        """It would serve us now, as far as is known: neither choked, snubbed, banned nor paused."""
+        """It would serve a request now, as far as is known: neither choking, snubbed, banned nor
+        paused."""
         self.paused = False
-        """It is left alone until `paused_until`."""
+        """Nothing is requested from it before `paused_until`."""
         self.in_flight = 0
-        """Blocks, the sum over `asks`."""
+        """Number of blocks in flight: the sum over `asks`."""
         self.low_water = 0
-        """With this many blocks in flight or fewer it is given more; see `resize`."""
+        """With this many blocks in flight or fewer it is assigned more; see `resize`."""
         self.limit = 0
-        """Blocks that may be in flight, but 1 while it is snubbed; see `resize`."""
+        """Most blocks in flight (1 while it is snubbed); see `resize`."""
         self.key = key
         self.order = order
         """Number in the order of joining."""
         self.identity = identity
         self.labels = labels
-        """Facts for strategies, from the configuration."""
+        """Facts about the peer for strategies, from the configuration."""
         self.asks = NO_ASKS
-        """Oldest first."""
+        """Outstanding requests, oldest first."""
         self.late = _NO_BLOCKS
-        """Blocks that went back to the pool and may still come: piece → blocks."""
+        """Late blocks, which other peers may deliver, but may still arrive: piece → blocks."""
         self.late_since = 0.0
-        """When the first of them was asked."""
+        """When the first of the late blocks was requested, seconds."""
         self.late_until = 0.0
-        """When they are written off."""
+        """When the late blocks are written off, seconds."""
         self.excused = _NO_BLOCKS
-        """Blocks it was asked and released from: their arrival is no fault."""
+        """Blocks it was asked for and released from, piece → blocks: their arrival is not a
+        fault."""
         self.joined = _NO_BLOCKS
         """Blocks that were asked in one request with the block before, piece → blocks: so it is
         known which requests are out. There are some only where requests are longer than a block."""
         self.paused_until = 0.0
         self.pauses = 0
         self.rate = RateEstimate()
-        """Over the time that something was in flight: an idle peer has not become slow."""
+        """Measured only while something is in flight: an idle peer has not become slow."""
         self.idle_since = now
-        """inf while something is expected of it."""
+        """Since when nothing is expected of it, seconds; inf while something is."""
         self.idle_seconds = 0.0
-        """In all, before `idle_since`."""
+        """Idle time in all before `idle_since`."""
         self.speed = 0.0
-        """`rate` when it was last measured, bytes/s."""
+        """The value of `rate` when it was last measured, bytes/s."""
         self.measured_at = now
         self.rtt = 0.0
         self.response = 0.0
-        """Of the latest block, seconds; 0.0 before the first."""
+        """Response time of the latest block, seconds; 0.0 before the first."""
         self.last_delivery = -math.inf
         self.received = 0
-        """Bytes of blocks it sent that we took."""
+        """Bytes of blocks from it that we accepted."""
         self.duplicate = 0
-        """Bytes of blocks it sent that we had already."""
+        """Bytes of blocks from it that we had already."""
         self.queue_limit = DEFAULT_QUEUE_LIMIT
         self.window = 0
         """Blocks in flight that suit its link."""
         self.horizon = HORIZON
-        """Seconds of work it is given ahead, if round trips are not long."""
+        """Seconds of work it is given ahead, unless its round trips are long."""
         self.share = MAX_QUEUE_LIMIT
-        """Blocks of the buffers it may take; see `set_share`."""
+        """Most blocks of the buffers that it may use; see `set_share`."""
         self.share_low_water = 0
         self.hand_out = 1
-        """Blocks to give to it at a time while buffers are short."""
+        """Blocks to assign to it at a time while buffers are short."""
         self.resize(FIRST_WINDOW)
 
     @property
     def room(self) -> int:
-        """How many more blocks it may be asked now; choking is looked at by the piece."""
+        """How many more blocks may be requested from it now; a choke is checked piece by piece."""
         if self.banned or self.late or self.paused:
             return 0
         return self.limit - self.in_flight
 
     def resize(self, window: int) -> None:
-        """Set the blocks that may be in flight, within limits.
+        """Set the window: the blocks that may be in flight, within all limits.
 
-        Room is handed out when at least a quarter of the window is free, so that a fast peer is
-        given few big chunks instead of many single blocks.
+        Room is assigned when at least a quarter of the window is free, so that a fast peer gets few
+        large chunks instead of many single blocks.
         """
         window = max(1, min(window, self.queue_limit))
         self.window = window
@@ -252,24 +263,25 @@ class Source:
             self.low_water = self.share_low_water
 
     def set_share(self, share: int, hand_out: int, *, is_far: bool) -> None:
-        """Let it take at most `share` blocks of the buffers, which are short, `hand_out` a time.
+        """Limit it to `share` blocks of the buffers, which are short, `hand_out` at a time.
 
-        While the end is far it waits until it can take so much, but keeps what arrives while the
-        next blocks are asked for. Near the end small hand-outs let all peers finish together.
+        While the end is far, it waits until it can take `hand_out` blocks, but early enough that
+        data still arrives while the next blocks are requested. Near the end small chunks let all
+        peers finish together.
         """
         self.share = share
         self.hand_out = hand_out
         if is_far:
             low = share - hand_out
             if share < 4 * HAND_OUT:
-                low >>= 1  # lower than it need be, so that one plan is for several peers
+                low >>= 1  # lower than necessary, so that one plan is for several peers
             self.share_low_water = min(max(low, 2 * self.blocks_a_round_trip()), share - hand_out)
         else:
             self.share_low_water = share - (share >> 3 or 1)
         self.resize(self.window)
 
     def set_horizon(self, horizon: float) -> None:
-        """Give it so many seconds of work ahead from now on."""
+        """Give it `horizon` seconds of work ahead from now on."""
         if horizon < self.horizon and self.speed > 0.0:
             soon = self.speed * max(horizon, HORIZON_RTTS * self.rtt)
             self.resize(min(self.window, max(MIN_WINDOW, int(soon) // BLOCK_LENGTH)))
@@ -280,11 +292,11 @@ class Source:
         return int(min(self.rtt, MAX_HORIZON) * self.speed) // BLOCK_LENGTH
 
     def askable(self) -> PieceSet:
-        """Return the pieces it has and would give us now."""
+        """Return the pieces it has and may be asked for now, as far as chokes are concerned."""
         return self.pieces & self.fast_pieces if self.choked else self.pieces
 
     def delivered(self, ask: Ask, count: int, nbytes: int, now: float) -> None:
-        """Note that `count` blocks of `ask` arrived; steers the window."""
+        """Note that `count` blocks of `ask` arrived, and adjust the window."""
         self.rate.add(nbytes, now - self.idle_seconds)
         self.last_delivery = now
         self.received += nbytes
@@ -309,7 +321,7 @@ class Source:
                 self.resize(target)
 
     def delivered_late(self, nbytes: int, now: float) -> None:
-        """Note that blocks arrived which were given up already."""
+        """Note that late blocks arrived."""
         self.rate.add(nbytes, now - self.idle_seconds)
         self.last_delivery = now
         self.received += nbytes
@@ -318,21 +330,24 @@ class Source:
         self.trust_again()
 
     def snub(self, now: float) -> None:
-        """Ask one block of it at a time, after a while, until it delivers: it keeps us waiting."""
+        """Note that it keeps us waiting: after a pause it is asked for one block at a time.
+
+        That ends when it delivers.
+        """
         self.snubbed = True
         self.pause(now)
         self.review()
         self.resize(min(self.window, FIRST_WINDOW))
 
     def measure(self, now: float) -> float:
-        """Return its rate, bytes/s, and keep it as `speed`."""
+        """Measure its rate, set `speed` to it and return it, bytes/s."""
         until = now if self.idle_since == math.inf else self.idle_since
         self.measured_at = now
         self.speed = speed = self.rate.rate(until - self.idle_seconds)
         return speed
 
     def ask(self, piece: int, blocks: BlockSet, now: float) -> float:
-        """Note that `blocks` are asked of it; return when they will be late."""
+        """Note that `blocks` are requested from it; return their deadline."""
         idle = not self.in_flight
         if self.idle_since < math.inf:
             self.idle_seconds += now - self.idle_since
@@ -353,7 +368,7 @@ class Source:
         return deadline
 
     def take_first_ask(self) -> Ask:
-        """Return the oldest ask, and forget it."""
+        """Remove the oldest ask and return it."""
         asks = self.asks
         first = asks[0]
         if len(asks) == 1:
@@ -363,12 +378,12 @@ class Source:
         return first
 
     def stop_clock(self, now: float) -> None:
-        """Stop its clock if nothing is expected of it."""
+        """Stop measuring its rate if nothing is expected of it."""
         if not self.in_flight and not self.late and self.idle_since == math.inf:
             self.idle_since = now
 
     def trust_again(self) -> None:
-        """Treat it as a new peer: it delivers again."""
+        """End its snub and its pauses, because it delivers again."""
         self.snubbed = False
         self.pauses = 0
         self.paused = False
@@ -376,7 +391,7 @@ class Source:
         self.resize(self.window)
 
     def pause(self, now: float) -> None:
-        """Ask nothing of it for a while, longer each time until it delivers."""
+        """Request nothing from it for a while; each pause is longer until it delivers."""
         if not self.paused:
             self.paused = True
             self.paused_until = now + min(MAX_PAUSE, 0.25 * 2**self.pauses)
@@ -384,23 +399,24 @@ class Source:
             self.review()
 
     def review(self) -> None:
-        """Work out `serves` after a change of what it depends on."""
+        """Update `serves` after a change of the fields that it depends on."""
         self.serves = not (self.choked or self.snubbed or self.banned or self.paused)
 
     def delivers(self, now: float) -> bool:
-        """Whether blocks have come from it lately."""
+        """Whether a block arrived from it in the last seconds."""
         return now - self.last_delivery < ALIVE
 
     def seconds_for(self, blocks: int) -> float:
-        """Return the estimated seconds until the last of `blocks` more blocks would arrive."""
+        """Return the estimated seconds until the last of `blocks` further blocks would arrive."""
         if self.speed <= 0.0:
             return max(_UNKNOWN_RESPONSE, self.rtt)
         return min(self.rtt, MAX_HORIZON) + (self.in_flight + blocks) * BLOCK_LENGTH / self.speed
 
     def seconds_left(self, ask: Ask, ahead: int, now: float) -> float:
-        """Return the estimated seconds until all of `ask` is here, `ahead` blocks included.
+        """Return the estimated seconds until all blocks of `ask` are here.
 
-        One that is overdue is expected to take as long again as it took so far.
+        `ahead` is the number of its blocks in flight up to the last of them. An overdue ask is
+        expected to take as long again as it took so far.
         """
         age = now - ask.at
         if self.speed <= 0.0:
@@ -409,7 +425,7 @@ class Source:
         return max(left, age) if age > 1.0 + 2.0 * self.response else left
 
     def excuse(self, piece: int, blocks: BlockSet) -> None:
-        """Remember that `blocks` may arrive although nobody waits for them."""
+        """Note that `blocks` are not expected any more, but may still arrive."""
         excused = self.excused
         if excused is _NO_BLOCKS:
             self.excused = excused = {}
@@ -418,14 +434,14 @@ class Source:
             del excused[next(iter(excused))]
 
     def mark_overdue(self, piece: int, blocks: BlockSet) -> None:
-        """Note that `blocks` went back to the pool, and may still come."""
+        """Note that `blocks` are late: they may be requested elsewhere, and may still arrive."""
         late = self.late
         if late is _NO_BLOCKS:
             self.late = late = {}
         late[piece] = late.get(piece, 0) | blocks
 
     def write_off(self) -> dict[int, BlockSet]:
-        """Return what may still come (piece → blocks), and forget it."""
+        """Forget all late blocks and return them (piece → blocks)."""
         late, self.late = self.late, _NO_BLOCKS
         return late
 
@@ -437,7 +453,7 @@ class Source:
         return taken
 
     def take_late(self, piece: int, blocks: BlockSet) -> BlockSet:
-        """Return which of `blocks` it owes beyond their deadline, and forget them."""
+        """Return which of `blocks` are late, and forget them."""
         taken = _take_blocks(self.late, piece, blocks)
         if not self.late:
             self.late = _NO_BLOCKS
@@ -511,7 +527,7 @@ class Source:
         return blocks
 
     def find_ask(self, piece: int, blocks: BlockSet) -> Ask | None:
-        """Return the oldest ask that holds some of `blocks`."""
+        """Return the oldest ask that includes some of `blocks`; None if there is none."""
         for ask in self.asks:
             if ask.piece == piece and ask.blocks & blocks:
                 return ask
@@ -519,7 +535,7 @@ class Source:
 
 
 def _take_blocks(held: dict[int, BlockSet], piece: int, blocks: BlockSet) -> BlockSet:
-    """Return which of `blocks` are in `held` (piece → blocks), and take them out of it."""
+    """Remove `blocks` from `held` (piece → blocks) and return which of them it held."""
     present = held.get(piece, 0)
     found = present & blocks
     if found:

@@ -1,4 +1,4 @@
-"""Addresses of a swarm's peers: which to dial next, and when to try again."""
+"""The known addresses of a swarm's peers: which one to dial next, and when to dial again."""
 
 import math
 from collections.abc import Collection
@@ -7,20 +7,22 @@ from typing import Final
 from trio_swarm.protocol.addresses import Address
 
 MAX_CANDIDATES: Final = 2_000
-"""Addresses remembered per torrent: trackers hand out 200 at a time, strangers could more. Beyond
-it, a new address takes the place of the one that failed most often, if any failed."""
+"""Most addresses remembered for a torrent: a tracker sends 200 at a time, other sources could send
+more. Beyond it, a new address replaces the one that failed most often, if any failed."""
 
 FIRST_RETRY: Final = 1.0
-"""Seconds until a lost or refused peer is dialled again first; doubles up to LAST_RETRY."""
+"""Seconds until a lost or unreachable peer is dialled again; doubled each time up to
+`LAST_RETRY`."""
 
 LAST_RETRY: Final = 300.0
-"""Longest time between two tries, seconds."""
+"""Longest time in seconds between two dials."""
 
 USELESS_RETRY: Final = 600.0
-"""Seconds until a peer that has nothing for us (nor we for it) is dialled again."""
+"""Seconds until a peer is dialled again if neither side has a piece that the other wants."""
 
 HOST_BAN_THRESHOLD: Final = 3
-"""Banned peers of one host that ban the host: one more port would be no better."""
+"""Banned peers of one host after which the whole host is banned: another port would be no
+better."""
 
 
 class _Candidate:
@@ -33,7 +35,7 @@ class _Candidate:
 
 
 class Candidates:
-    """The one owner of what is known about addresses of one torrent; time is `now`, seconds."""
+    """The one owner of all facts about the addresses of a torrent; `now` is in seconds."""
 
     def __init__(self) -> None:
         self._known: dict[Address, _Candidate] = {}
@@ -44,7 +46,7 @@ class Candidates:
         return len(self._known)
 
     def add(self, address: Address, now: float) -> bool:
-        """Remember an address; return whether it is new. Port 0 and banned ones are ignored."""
+        """Remember an address, unless its port is 0 or it is banned; return whether it is new."""
         if (
             address in self._known
             or not 0 < address[1] < 65536
@@ -56,7 +58,7 @@ class Candidates:
         return True
 
     def _forget_worst(self) -> bool:
-        """Drop the idle address that failed most often; False if there is none that failed."""
+        """Forget the idle address that failed most often; return False if none failed."""
         worst, most = None, 0
         for address, candidate in self._known.items():
             if candidate.failures > most and not candidate.is_busy:
@@ -69,7 +71,7 @@ class Candidates:
     def take_due(self, now: float) -> Address | None:
         """Return an address to dial now and mark it busy; None if there is none.
 
-        Those that failed least come first: thousands of dead ones must not delay a new one.
+        Addresses that failed least come first: thousands of dead ones must not delay a new one.
         """
         best: Address | None = None
         best_claim = (math.inf, math.inf)
@@ -83,41 +85,41 @@ class Candidates:
         return best
 
     def next_due(self) -> float:
-        """Return when `take_due` will next have something; infinity if nothing is to come."""
+        """Return when `take_due` will next return an address; inf if never."""
         return min((c.due for c in self._known.values() if not c.is_busy), default=float("inf"))
 
     def untried(self) -> int:
-        """Return how many addresses were never dialled, nor are being dialled."""
+        """Return the number of addresses that were never dialled and are not being dialled."""
         return sum(not c.failures and not c.is_busy for c in self._known.values())
 
     def busy(self) -> list[Address]:
-        """Return the addresses that are being dialled, or are connected."""
+        """Return the addresses that are being dialled or are connected."""
         return [address for address, candidate in self._known.items() if candidate.is_busy]
 
     def due(self, address: Address) -> float | None:
-        """Return when an address is dialled again, None if it is busy or not remembered."""
+        """Return when an address is dialled again; None if it is busy or unknown."""
         candidate = self._known.get(address)
         return None if candidate is None or candidate.is_busy else candidate.due
 
     def failures(self, address: Address) -> int:
-        """Return how often in a row the peer at `address` was lost or could not be reached."""
+        """Return how many times in a row the peer at `address` failed or was lost."""
         candidate = self._known.get(address)
         return 0 if candidate is None else candidate.failures
 
     def connected(self, address: Address) -> None:
-        """Note that a peer listening at `address` is connected, whoever dialled."""
+        """Note a connection to the peer that listens at `address`, whichever side dialled."""
         candidate = self._known.get(address)
         if candidate is not None:
             candidate.is_busy = True
 
     def succeeded(self, address: Address) -> None:
-        """Note that the peer at `address` proved useful: the next loss counts as its first."""
+        """Note that the peer at `address` was useful: its next failure counts as the first."""
         candidate = self._known.get(address)
         if candidate is not None:
             candidate.failures = 0
 
     def lost(self, address: Address, now: float, *, useless: bool = False) -> None:
-        """Note a failed dial or an ended connection; it is due again after a growing pause."""
+        """Note a failed dial or a lost connection; it is dialled again after a growing pause."""
         candidate = self._known.get(address)
         if candidate is None:
             return
@@ -127,7 +129,7 @@ class Candidates:
         candidate.due = now + (USELESS_RETRY if useless else pause)
 
     def parted(self, address: Address, now: float) -> None:
-        """Note that a peer stayed for a while and left; that is no failure, and it is due soon."""
+        """Note that a peer stayed for a while and left: not a failure, and dialled again soon."""
         candidate = self._known.get(address)
         if candidate is not None:
             candidate.is_busy = False
@@ -137,7 +139,7 @@ class Candidates:
     def ban(self, address: Address, *aliases: Address) -> bool:
         """Never dial or accept a peer's addresses again; after several peers, the whole host.
 
-        Returns whether that is news.
+        Returns whether the peer was not banned before.
         """
         if address in self._banned:
             return False
@@ -149,16 +151,16 @@ class Candidates:
         return True
 
     def forget(self, address: Address) -> None:
-        """Drop an address that turned out to be our own."""
+        """Forget an address that turned out to be our own."""
         self._known.pop(address, None)
         self._banned.add(address)
 
     def keep_only(self, addresses: Collection[Address]) -> None:
-        """Drop all other addresses; they may be added again."""
+        """Forget all other addresses; they may be added again."""
         self._known = {each: known for each, known in self._known.items() if each in addresses}
 
     def is_banned(self, address: Address) -> bool:
-        """Whether this address, or its whole host, is banned."""
+        """Whether this address or its whole host is banned."""
         return (
             address in self._banned or self._banned_hosts.get(address[0], 0) >= HOST_BAN_THRESHOLD
         )

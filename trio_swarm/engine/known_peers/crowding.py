@@ -1,8 +1,9 @@
-"""Who makes room when all places are taken: by what each host holds, and what connections move.
+"""Which connection is closed for a new peer when all places are taken.
 
-One host must not keep all others out by holding connections over which nothing is said. So when a
-peer wants in and there is no place, the host that holds the most gives one up, if it holds more
-than a few, and only one that is of no use now. Where blocks move, nobody is ever sent away.
+The choice depends on how many places each host holds, and on whether blocks move. A host must not
+keep out all others by holding idle connections. So if a new peer finds no free place, the host that
+holds the most places gives up one, if it holds more than a few, and only a connection that is idle
+now. A connection over which blocks move is never closed.
 """
 
 import math
@@ -12,40 +13,41 @@ from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 FAIR_PLACES: Final = 4
-"""Places that a host keeps whatever others want: people behind one address are several."""
+"""Places that a host keeps even if other hosts want them: several people can share one address."""
 
 JOINING: Final = 2.0
-"""Seconds in which nobody's place is taken: time to say what one has, and to get a first block."""
+"""Seconds for which a new connection is not closed: time to send a bitfield and to get a first
+block."""
 
 SETTLING: Final = 10.0
-"""The same while others of a host that has its few places already want in: peers of a flash crowd
-must not push each other out, and those who wait for their turn are to try it once."""
+"""`JOINING` if the new peer's host holds its fair places already: peers of a flash crowd must not
+displace each other, and each should have one turn of waiting."""
 
 CROWDING: Final = 0.25
-"""The same as JOINING for one of a host that holds more than half of all places, when one wants in
-whose host has none: 300 connections that say nothing would keep it waiting by coming at once."""
+"""`JOINING` for a connection of a host that holds more than half of all places, if the new peer's
+host has none: otherwise 300 idle connections could keep it waiting by connecting at once."""
 
 MOVING: Final = 60.0
-"""Seconds since the last block in which a connection counts as one that is used: two turns of a
-seeder with more leechers than slots."""
+"""Seconds after the last block in which a connection counts as used: two turns of a seeder with
+more leechers than slots."""
 
 QUIET: Final = 5.0
-"""Seconds without a byte after which a peer that comes again takes the place of its connection."""
+"""Seconds without a byte after which a peer that connects again replaces its old connection."""
 
 
 class Occupant(NamedTuple):
-    """One connected peer; times in seconds."""
+    """One connected peer; times are seconds."""
 
     key: int
     host: str
-    """As `host_of` tells it."""
+    """The value of `host_of` for its address."""
     joined_at: float
     moved_at: float
-    """When the last block went over it, in either direction; -inf: none ever did."""
+    """When the last block was sent or received on the connection; -inf: never."""
 
 
 def host_of(address: str) -> str:
-    """Return what stands for one host: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the part of an address that stands for its host: IPv4 address, or /64 of IPv6."""
     if ":" not in address:
         return address
     number = IPv6Address(address.partition("%")[0])
@@ -55,15 +57,15 @@ def host_of(address: str) -> str:
 
 
 def fair_places(limit: int) -> int:
-    """Return how many of `limit` places no host has to give up."""
+    """Return how many of `limit` places a host may keep in any case."""
     return max(1, min(FAIR_PLACES, limit // 4))
 
 
 def who_leaves(occupants: Sequence[Occupant], newcomer: str, limit: int, now: float) -> int | None:
-    """Return the key of the connection that makes room for one from host `newcomer`, or None.
+    """Return the key of the connection to close for a new peer from host `newcomer`, or None.
 
-    Of the host that holds the most and has one to give: the one over which nothing moved for the
-    longest, and of those without any block the oldest.
+    Of the host that holds the most places and can spare one: the connection without a block for the
+    longest time, and among connections without any block the oldest.
     """
     best: tuple[int, float, float] | None = None
     leaver: int | None = None
@@ -76,7 +78,7 @@ def who_leaves(occupants: Sequence[Occupant], newcomer: str, limit: int, now: fl
 
 
 def room_at(occupants: Sequence[Occupant], newcomer: str, limit: int) -> float:
-    """Return when `who_leaves` will find somebody if nothing moves; inf: nobody has to leave."""
+    """Return when `who_leaves` will return a key if no blocks move; inf if never."""
     free_at = _free_at(occupants, newcomer, limit)
     return min(
         (free_at(count, each) for count, each in _crowding(occupants, limit)), default=math.inf
@@ -84,16 +86,16 @@ def room_at(occupants: Sequence[Occupant], newcomer: str, limit: int) -> float:
 
 
 def is_given_up(*, joined_at: float, heard_at: float, moved_at: float, now: float) -> bool:
-    """Whether a connection makes way for a new one of the same peer, from the same host.
+    """Whether a new connection of the same peer, from the same host, replaces this one.
 
-    Not if anything came or went over it of late: peer ids are no secret, and whoever repeats one
-    must not end a connection that works.
+    Not if any byte was sent or received lately: peer ids are public, and a stranger that repeats
+    one must not end a working connection.
     """
     return now - max(joined_at, heard_at, moved_at) > QUIET
 
 
 def _crowding(occupants: Sequence[Occupant], limit: int) -> Iterable[tuple[int, Occupant]]:
-    """Yield the connections of hosts that hold too many, each with how many its host holds."""
+    """Yield the connections of hosts that hold too many, with the number that the host holds."""
     counts = Counter(each.host for each in occupants)
     fair = fair_places(limit)
     return ((counts[each.host], each) for each in occupants if counts[each.host] > fair)
@@ -102,7 +104,7 @@ def _crowding(occupants: Sequence[Occupant], limit: int) -> Iterable[tuple[int, 
 def _free_at(
     occupants: Sequence[Occupant], newcomer: str, limit: int
 ) -> Callable[[int, Occupant], float]:
-    """Return what tells when a connection may be taken from its host, which holds so many."""
+    """Return a function that tells when a connection, of a host holding so many, may be closed."""
     held = sum(each.host == newcomer for each in occupants)
     patience = JOINING if held < fair_places(limit) else SETTLING
 

@@ -1,4 +1,4 @@
-"""When to look again at what is kept from whom: soon after a change, but not all the time."""
+"""When to decide again which hidden pieces to reveal: soon after a change, but not too often."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from trio_swarm.engine.upload.serving import DRY_INTERVAL, REVEAL_INTERVAL, STEE
 
 
 class RevealTimes:
-    """`sooner` is called when `due_at` has become earlier; times are in seconds."""
+    """The next time to decide; `sooner` is called when `due_at` has become earlier. In seconds."""
 
     __slots__ = ("_has_changed", "_is_dry", "_is_steering", "_looked_at", "_sooner")
 
@@ -20,12 +20,12 @@ class RevealTimes:
 
     @property
     def is_steering(self) -> bool:
-        """Something is kept from somebody, or may be suggested: as of the last look or offer."""
+        """Whether, at the last decision, a piece was hidden from any peer or might be suggested."""
         return self._is_steering
 
     @property
     def due_at(self) -> float:
-        """When to look; inf: not before something happens."""
+        """When to decide again, seconds; inf: not before a change."""
         rest = DRY_INTERVAL if self._is_dry else REVEAL_INTERVAL
         if self._has_changed:
             return self._looked_at + rest
@@ -34,24 +34,24 @@ class RevealTimes:
         return math.inf
 
     def steer(self) -> None:
-        """Note that something is kept from somebody now."""
+        """Note that a piece is hidden from a peer now."""
         self._is_steering = True
         self.note_change()
 
     def note_change(self) -> None:
-        """Note that something has changed; of no interest while nothing is kept from anybody."""
+        """Note a change in the swarm; it has no effect while nothing is hidden from any peer."""
         if self._is_steering and not self._has_changed:
             self._has_changed = True
             self._sooner()
 
     def run_dry(self) -> None:
-        """Note that nobody has anything left to ask of us."""
+        """Note that no peer has any request left."""
         if self._is_steering and not self._is_dry:
             self._is_dry = True
             self._sooner()
 
     def looked(self, now: float, *, is_steering: bool) -> None:
-        """Note a look, and whether there is anything to look for later."""
+        """Note a decision at `now`, and whether further ones are needed."""
         self._looked_at = now
         self._is_steering = is_steering
         self._has_changed = self._is_dry = False

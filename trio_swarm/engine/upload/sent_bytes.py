@@ -1,4 +1,4 @@
-"""How many bytes of each piece were put out: four bytes a piece, where a dict takes seventy."""
+"""How many bytes of each piece were sent, in four bytes of memory a piece (a dict takes 70)."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from trio_swarm.schedulers.api import UploadRequest
 
 
 class SentBytes(Mapping[int, int]):
-    """Piece → bytes of it that were put out to anybody; live, and without pieces never sent."""
+    """A live mapping: piece → bytes of it sent to any peer, without pieces never sent."""
 
     __slots__ = ("_bytes",)
 
@@ -15,14 +15,14 @@ class SentBytes(Mapping[int, int]):
         self._bytes = array("I", bytes(4 * piece_count))
 
     def add(self, blocks: Iterable[UploadRequest]) -> int:
-        """Count blocks; return how many bytes they are."""
+        """Count blocks that were sent; return their length in bytes."""
         counts = self._bytes
         total = 0
         for piece, _, nbytes in blocks:
             total += nbytes
             try:
                 counts[piece] += nbytes
-            except OverflowError:  # 4 GiB of one piece
+            except OverflowError:  # 4 GiB of one piece were sent
                 self._bytes = counts = array("Q", counts)
                 counts[piece] += nbytes
         return total

@@ -1,7 +1,7 @@
-"""One connected peer as it is served: what it was shown, what it is owed, whether it is unchoked.
+"""One connected peer as it is served: what was revealed to it, what it asked for, who is unchoked.
 
-`Uploads` decides what to show and whom to unchoke, by the strategies; the peer's conversation tells
-it, and takes in what the peer asks for.
+`Uploads` decides what to reveal and whom to unchoke, by the strategies. The peer's conversation
+tells it, and takes in what it asks for.
 """
 
 from typing import Final
@@ -112,8 +112,8 @@ class Served(End):
 
     # --- what was decided -------------------------------------------------------------------------
 
-    def show(self, pieces: PieceSet | None, of: PieceSet) -> None:
-        """Have it know of these pieces (None: of all) of those we have now."""
+    def reveal(self, pieces: PieceSet | None, of: PieceSet) -> None:
+        """Reveal these pieces (None: all) of those we have now, with the next messages."""
         self.offered = pieces
         self.offered_of = of
 

@@ -1,7 +1,7 @@
-"""What one peer of a torrent serves: what is revealed to whom, in which order, and who is unchoked.
+"""The uploads of one torrent: pieces revealed to each peer, order of requests, unchoked peers.
 
-The strategies decide; here is what they are shown, and what becomes of their decisions. Real peers
-and simulated ones have this in common: nothing here waits, and the time is told.
+The strategies decide; this module makes their views and carries out their decisions. Real and
+simulated peers share it: no method waits, and time is a parameter.
 """
 
 import random
@@ -29,10 +29,11 @@ P = TypeVar("P", bound=Served)
 
 
 class Uploads(Generic[P]):
-    """Owns what was sent, and decides by the strategies; `peers` are those that are served.
+    """Counts the bytes sent, and applies the strategies to the connected `peers`.
 
-    `changed(peer)` is called when there is something to tell a peer, `sooner()` when `times.due_at`
-    has become earlier: then is when to call `look`. `sent(key, request)` is told of each block.
+    `changed(peer)` is called when a peer must be sent a message. `sooner()` is called when
+    `times.due_at` has become earlier; at that time call `look`. `sent(key, request)` is called for
+    each block that is sent.
     """
 
     def __init__(
@@ -50,11 +51,11 @@ class Uploads(Generic[P]):
     ) -> None:
         self.sent = SentBytes(ledger.lengths.piece_count)
         self.uploaded = 0
-        """Bytes of blocks put out."""
+        """Bytes of blocks sent to all peers."""
         self.rate = RateEstimate()
-        """Of what was put out, bytes/s."""
+        """The rate of the blocks sent to all peers."""
         self.peers: dict[int, P] = {}
-        """By their keys, in the order they joined."""
+        """Connected peers by key, in the order they joined."""
         self.times = RevealTimes(sooner)
         self._ledger = ledger
         self._uploader = uploader
@@ -66,69 +67,69 @@ class Uploads(Generic[P]):
         self._tell_sent = sent
         self._peer_views: _PeerViews | None = None
         self._view: UploadView | None = None
-        self._shown_of: PieceSet = NEVER  # the pieces we had when all were last shown everything
-        self._is_keeping = False  # somebody may be shown less
-        self._waiting: dict[int, WaitingTime] = {}  # of those who were ever shown less
+        self._revealed_of: PieceSet = NEVER  # pieces we had when all were last revealed to all
+        self._is_hiding = False  # pieces may be hidden from some peer
+        self._waiting: dict[int, WaitingTime] = {}  # of peers that pieces were ever hidden from
 
     def join(self, peer: P) -> None:
-        """Serve a peer, which the ledger knows."""
+        """Serve a peer, which the ledger knows already."""
         self.peers[peer.key] = peer
         self._peer_views = self._view = None
 
     def leave(self, key: int) -> None:
-        """Serve a peer no longer."""
+        """Forget a peer that left."""
         del self.peers[key]
         self._waiting.pop(key, None)
         self._peer_views = self._view = None
         self.times.note_change()
 
-    # --- what to reveal ---------------------------------------------------------------------------
+    # --- which pieces to reveal -------------------------------------------------------------------
 
     def is_undecided(self, peer: P) -> bool:
-        """Whether `offer` is to be called before a peer is told of pieces."""
+        """Whether `offer` must be called before a peer is sent a HAVE or bitfield."""
         have = self._ledger.have
         decided = peer.offered_of
-        return decided != have and (decided == NEVER or self._shown_of != have)
+        return decided != have and (decided == NEVER or self._revealed_of != have)
 
     def offer(self, peer: P, now: float) -> None:
-        """Decide what to reveal to a peer that joined, or when we have new pieces."""
+        """Decide what to reveal to a peer that joined, or after we got new pieces."""
         self.offer_to_all((peer,), now)
         peer.decided(self._ledger.have)
 
     def offer_to_all(self, peers: Collection[P], now: float) -> None:
-        """Decide what to reveal to several peers, in a moment in which we have new pieces."""
+        """Decide what to reveal to several peers after we got new pieces."""
         view = self._seen(now)
         if not self._uploader.steers(view):
-            self._show_all(view.have)
-            self._peer_views = self._view = None  # nobody looks at them soon again
+            self._reveal_all(view.have)
+            self._peer_views = self._view = None  # they are not needed again soon
             return
         is_steering = False
         for peer in peers:
-            is_steering |= self._offer(peer, view, _upload_view(peer, self._ledger, now))
+            is_steering |= self._reveal_to(peer, view, _upload_view(peer, self._ledger, now))
         if is_steering:
             self.times.steer()
 
     def look(self, now: float) -> None:
-        """Reveal more to those from whom something is kept."""
+        """Decide again for all peers what to reveal, if pieces are hidden from any."""
         self._peer_views = self._view = None
         view = self._seen(now)
         is_steering = False
         if self._uploader.steers(view):
             for peer, seen in zip(self.peers.values(), view.peers, strict=True):
-                is_steering |= self._offer(peer, view, seen)
+                is_steering |= self._reveal_to(peer, view, seen)
         else:
-            self._show_all(view.have)
+            self._reveal_all(view.have)
         self.times.looked(now, is_steering=is_steering)
 
-    def _offer(self, peer: P, view: UploadView, seen: UploadPeerView) -> bool:
-        """Decide what one peer should know; returns whether to look at it again."""
+    def _reveal_to(self, peer: P, view: UploadView, seen: UploadPeerView) -> bool:
+        """Decide what to reveal to one peer; return whether to decide again later."""
         uploader = self._uploader
         before, offered = peer.offered, uploader.offer(view, seen)
         if offered is not None and self._has_waited_too_long(seen, view.have & ~offered, view.now):
             offered = None
-        peer.show(offered, view.have)
+        peer.reveal(offered, view.have)
         if offered is not None:
-            self._is_keeping = True
+            self._is_hiding = True
         if offered != before:
             self._changed(peer)
         if not (uploader.suggests and peer.fast):
@@ -141,9 +142,9 @@ class Uploads(Generic[P]):
         return offered is not None or bool(view.have & ~seen.pieces)
 
     def _has_waited_too_long(self, seen: UploadPeerView, hidden: PieceSet, now: float) -> bool:
-        """Whether pieces were kept for too long from a peer that had nothing to ask for.
+        """Whether a peer had nothing to request for too long while pieces were hidden from it.
 
-        It is so for good then: the strategy would go on as before.
+        This is final for the peer: the strategy would hide pieces again.
         """
         waiting = self._waiting.get(seen.key)
         if waiting is None:
@@ -154,23 +155,23 @@ class Uploads(Generic[P]):
             waiting.note(seen, now)
         return waiting.seconds > HIDING_LIMIT
 
-    def _show_all(self, have: PieceSet) -> None:
-        """Note that nothing is kept from anybody, so that nobody need be asked about."""
-        self._shown_of = have
-        if not self._is_keeping:
+    def _reveal_all(self, have: PieceSet) -> None:
+        """Reveal all pieces to all peers, so that no decision is needed for any of them."""
+        self._revealed_of = have
+        if not self._is_hiding:
             return
-        self._is_keeping = False
+        self._is_hiding = False
         for peer in self.peers.values():
             if peer.offered is not None:
-                peer.show(None, peer.offered_of)
+                peer.reveal(None, peer.offered_of)
                 self._changed(peer)
 
-    # --- what is put out --------------------------------------------------------------------------
+    # --- which blocks are sent --------------------------------------------------------------------
 
     def order(self, peer: P, now: float) -> Sequence[UploadRequest] | None:
-        """Return a peer's requests in the order to serve them; None: as they came."""
+        """Return a peer's requests in the order to serve them; None: the order they arrived in."""
         queue = peer.upload_queue
-        # With one peer the order makes no difference to anybody, and costs.
+        # With one peer the order makes no difference, but deciding it takes time.
         if len(queue) < 2 or len(self.peers) < 2:
             return None
         first = next(iter(queue)).piece
@@ -181,7 +182,7 @@ class Uploads(Generic[P]):
         )
 
     def put_out(self, peer: P, blocks: Sequence[UploadRequest], now: float) -> None:
-        """Count blocks that were put out for a peer."""
+        """Count blocks that were sent to a peer."""
         nbytes = self.sent.add(blocks)
         self.uploaded += nbytes
         self.rate.add(nbytes, now)
@@ -197,10 +198,10 @@ class Uploads(Generic[P]):
             ):
                 times.run_dry()
 
-    # --- whom -------------------------------------------------------------------------------------
+    # --- which peers to unchoke -------------------------------------------------------------------
 
     def choke(self, now: float) -> None:
-        """Decide who is unchoked from now on."""
+        """Decide which peers are unchoked from now on."""
         ledger = self._ledger
         view = ChokeView(
             peers=[_choke_view(peer, ledger, now) for peer in self.peers.values()],
@@ -217,7 +218,7 @@ class Uploads(Generic[P]):
             self._changed(peer)
             self.times.note_change()
 
-    # --- what strategies see ----------------------------------------------------------------------
+    # --- the views of strategies ------------------------------------------------------------------
 
     def _seen(self, now: float) -> UploadView:
         ledger = self._ledger
@@ -247,7 +248,7 @@ class Uploads(Generic[P]):
 
 
 class _PeerViews(Sequence[UploadPeerView]):
-    """All peers as an uploader sees them; made when it looks, for most look at one peer only."""
+    """The views of all peers for an uploader, made when it reads them: most read one peer only."""
 
     __slots__ = ("_ledger", "_peers", "_views", "now")
 
@@ -290,7 +291,7 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
         uploaded=peer.uploaded,
         rate=peer.upload_rate.rate(now),
         revealed=peer.told,
-        # Nearly always all are of one length, and there may be a thousand.
+        # Nearly always all requests have the same length, and there can be a thousand.
         queued=len(queue) * next(iter(queue)).length if queue else 0,
         joined_at=peer.joined_at,
         address=peer.address,

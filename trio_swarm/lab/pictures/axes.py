@@ -1,4 +1,4 @@
-"""What the panels have in common, when they are drawn: letters, axes, heat maps."""
+"""Drawing functions that all panels share: labels, axes, heat maps."""
 
 import math
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from trio_swarm.lab.pictures.lighting import Lighting
 from trio_swarm.lab.pictures.numbers import short
 
 LONGEST_NAME = 22
-"""Letters of a peer's name at an axis: an IPv4 address and port."""
+"""Letters of a peer's name on an axis: enough for an IPv4 address and port."""
 
 
 def plain(text: str, longest: int = 40) -> str:
-    """Return text as a label that matplotlib draws as it is: no mathematics, and not hidden."""
+    """Return text as a label that matplotlib draws literally: no mathematics, and not hidden."""
     return (
         short(text, longest)
         .replace("$", r"\$")
@@ -37,14 +37,14 @@ def style(axes: Axes, light: Lighting) -> None:
 
 
 def style_legend(axes: Axes, light: Lighting, **where: Any) -> None:
-    """Write what the colours stand for."""
+    """Draw the legend of the colours, without a frame."""
     legend = axes.legend(frameon=False, **where)
     for text in legend.get_texts():
         text.set_color(light.colours[theme.INK])
 
 
 def time_axis(axes: Axes, seconds: float) -> None:
-    """Have the axis across be the time, up to so many seconds."""
+    """Make the horizontal axis the time, from 0 to `seconds`."""
     axes.set_xlabel("seconds")
     axes.set_xlim(0.0, seconds or 1.0)
 
@@ -56,7 +56,7 @@ def heat_map(
     colours: ListedColormap,
     norm: Normalize,
 ) -> AxesImage:
-    """Draw a grid given by columns, its rows from the top."""
+    """Draw a grid given by columns; its first row is at the top."""
     rows = [list(row) for row in zip(*grid, strict=True)] or [[math.nan]]
     return axes.imshow(
         rows,
@@ -70,12 +70,12 @@ def heat_map(
 
 
 def hatch(axes: Axes, light: Lighting) -> None:
-    """Have what no cell covers be hatched."""
+    """Hatch the area that no cell covers."""
     axes.patch.set(hatch="////", edgecolor=light.colours[theme.RULE], linewidth=0.0)
 
 
 def colour_bar(axes: Axes, image: AxesImage, light: Lighting, label: str, **options: Any) -> Any:
-    """Draw which colour stands for how much beside a heat map, and return it."""
+    """Draw the scale of a heat map's colours beside it, and return it."""
     figure = axes.get_figure()
     assert figure is not None
     bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05, **options)
@@ -90,7 +90,7 @@ def colour_bar(axes: Axes, image: AxesImage, light: Lighting, label: str, **opti
 
 
 def name_axis(axes: Axes, names: Sequence[str], which: str, most: int) -> None:
-    """Write names at an axis: all, or as many as have room."""
+    """Write names on an axis: all of them, or as many as there is room for."""
     axis = axes.yaxis if which == "y" else axes.xaxis
     step = max(1, -(-len(names) // most))
     shown = range(0, len(names), step)

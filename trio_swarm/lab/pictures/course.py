@@ -1,7 +1,7 @@
-"""The course of one swarm: who was there, who had which piece when, and who sent what to whom.
+"""The course of one swarm: which peers were there, who had which piece when, who sent to whom.
 
-Times are seconds from the start, amounts bytes. Everything shown is worked out here, on grids of a
-size that the caller names, so that a picture of a thousand peers is no larger than one of ten.
+Times are seconds from the start, amounts bytes. All values of a picture are computed here, on grids
+whose size the caller gives, so that a picture of a thousand peers is no larger than one of ten.
 """
 
 import math
@@ -18,20 +18,21 @@ from trio_swarm.piece_sets import PieceSet, iterate
 Role = Literal["seeder", "leecher", "free-rider"]
 
 MOST_SOURCES = 7
-"""Sources told apart; all others are one. As many colours can be told apart, too."""
+"""Most groups of senders in a picture, as many as there are distinct colours; all other senders are
+one group."""
 
 
 class CoursePeer(Struct, kw_only=True):
-    """One peer; a real one that was met again is another."""
+    """One peer; a real peer that connected again is another `CoursePeer`."""
 
     name: str
     role: Role
     joined: float = 0.0
     left: float | None = None
     died: bool = False
-    """It fell silent and told nobody, when it left."""
+    """Whether it left without closing its connections."""
     had: PieceSet = 0
-    """What it had when it came."""
+    """Pieces it had when it joined."""
 
 
 class Blocks(Struct):
@@ -44,7 +45,7 @@ class Blocks(Struct):
     length: "array[int]" = field(default_factory=lambda: array("I"))
 
     def add(self, at: float, sender: int, receiver: int, piece: int, length: int) -> None:
-        """Note that bytes of a piece arrived."""
+        """Add the arrival of `length` bytes of a piece."""
         self.at.append(at)
         self.sender.append(sender)
         self.receiver.append(receiver)
@@ -53,23 +54,24 @@ class Blocks(Struct):
 
 
 _EARLIER = 1.0 - 2.0**-24
-"""Part of a time that is not later, when it is rounded to 32 bits."""
+"""Factor just below 1: a time multiplied by it is not later once it is rounded to 32 bits."""
 
 
 class Gains(Struct):
-    """Pieces that peers had from then on, in the order of their times."""
+    """Which peer got which piece at what time, in the order of the times."""
 
     at: "array[float]" = field(default_factory=lambda: array("d"))
     peer: "array[int]" = field(default_factory=lambda: array("I"))
     piece: "array[int]" = field(default_factory=lambda: array("I"))
     part_of_time: float = 1.0
-    """What times are multiplied by when they are kept."""
+    """Factor that times are multiplied by when they are stored."""
 
     @classmethod
     def of_swarm(cls, peers: int, pieces: int) -> "Gains":
-        """Return an empty one for so many peers and pieces, in half of the memory.
+        """Return empty `Gains` for this many peers and pieces, in half of the memory.
 
-        Its times are some microseconds in a minute too early, and so never beyond the end.
+        Its times are rounded down, by some microseconds in a minute, so they are never after the
+        end.
         """
         return cls(
             at=array("f"),
@@ -79,71 +81,71 @@ class Gains(Struct):
         )
 
     def add(self, at: float, peer: int, piece: int) -> None:
-        """Note that a peer has one more piece."""
+        """Add one piece that a peer got at `at`."""
         self.at.append(at * self.part_of_time)
         self.peer.append(peer)
         self.piece.append(piece)
 
 
 def _code(count: int) -> Literal["H", "I"]:
-    """Return the type of an array of numbers below `count`."""
+    """Return the array type code for numbers below `count`."""
     return "H" if count <= 1 << 16 else "I"
 
 
-class Source(Struct, frozen=True):
-    """Peers that a picture does not tell apart, as senders."""
+class SenderGroup(Struct, frozen=True):
+    """Peers that a picture shows as one sender."""
 
     name: str
     peers: frozenset[int]
     are_leechers: bool = False
-    """Leechers of a simulated swarm, too many to be told apart."""
+    """Whether these are leechers of a simulated swarm, too many to be shown one by one."""
 
 
 class Course(Struct, kw_only=True):
-    """What happened in one swarm, or in what one peer saw of it."""
+    """The events of one swarm, or of the part that one peer saw of it."""
 
     title: str
-    """What tells it from others it is compared with."""
+    """Name that distinguishes it from the courses it is compared with."""
     size: int
     pieces: int
-    """How many there are."""
+    """Number of pieces of the torrent."""
     seconds: float
-    """When the last thing happened."""
+    """Time of the last event."""
     peers: list[CoursePeer]
     gains: Gains = field(default_factory=Gains)
     blocks: Blocks = field(default_factory=Blocks)
     follows: list[int] | None = None
-    """Peers whose downloads were recorded, by their index: who else fetches is not known. None: all
-    that fetch are looked at, and on the mean."""
+    """Indexes of peers whose downloads were recorded: nothing is known of other downloads. None:
+    all peers that download are shown, as their mean."""
     playback: PlaybackSpec | None = None
-    """Leechers watch it while they fetch it."""
+    """How leechers watch the content while they download it; None if they do not."""
     piece_length: int = 0
-    """Bytes; told where they watch."""
+    """Bytes of a piece; given if leechers watch."""
 
     @property
     def fetching(self) -> list[int]:
-        """Peers whose download is looked at, by their index."""
+        """Return the indexes of the peers whose downloads are shown."""
         if self.follows is not None:
             return self.follows
         return [index for index, peer in enumerate(self.peers) if peer.role != "seeder"]
 
     @property
     def recorders(self) -> list[int]:
-        """Peers that recorded, if several did: each is looked at by itself."""
+        """Return the indexes of the recording peers if there are several; each is shown alone."""
         return self.follows if self.follows is not None and len(self.follows) > 1 else []
 
 
 def moments(seconds: float, columns: int) -> list[float]:
-    """Return the times at which a grid of so many columns looks: the end of each."""
+    """Return the times of a grid's columns: the end of each."""
     return [seconds * (column + 1) / columns for column in range(columns)]
 
 
 def completion(
     course: Course, times: Sequence[float], who: Sequence[int] | None = None
 ) -> list[float]:
-    """Return how much of the torrent those who fetch have on the mean, 0 to 1, at each time.
+    """Return the mean part of the torrent that downloading peers have, 0 to 1, at each time.
 
-    `who` are those that are looked at, by their index, if it is not all who fetch.
+    `who` holds the indexes of the peers to count; None: all that download.
     """
     fetching = course.fetching if who is None else who
     wanted = len(fetching) * course.pieces
@@ -156,7 +158,7 @@ def completion(
 
 
 def finished(course: Course, times: Sequence[float]) -> list[float]:
-    """Return which part of those who fetch are complete, 0 to 1, at each time."""
+    """Return the part of the downloading peers that are complete, 0 to 1, at each time."""
     fetching = course.fetching
     if not fetching:
         return [1.0] * len(times)
@@ -165,12 +167,12 @@ def finished(course: Course, times: Sequence[float]) -> list[float]:
 
 
 def finish_times(course: Course) -> list[float]:
-    """Return when those who fetch were complete, in no order; without those that never were."""
+    """Return when downloading peers became complete, unsorted; others are left out."""
     return list(completed(course, course.fetching).values())
 
 
 def completed(course: Course, who: Iterable[int]) -> dict[int, float]:
-    """Return when peers, by their index, were complete; without those that never were."""
+    """Return peer index → when the peer became complete; peers that never did are left out."""
     missing = {index: course.pieces - course.peers[index].had.bit_count() for index in who}
     ends = {index: course.peers[index].joined for index, count in missing.items() if not count}
     for at, peer in _of(course.gains):
@@ -186,10 +188,10 @@ def _of(gains: Gains) -> Iterator[tuple[float, int]]:
 
 
 def availability(course: Course, times: Sequence[float], rows: int) -> list[list[int]]:
-    """Return copies among the peers that are there: one list of `rows` numbers for each time.
+    """Return the copies among the present peers: one list of `rows` numbers for each time.
 
-    Where a row stands for several pieces it has the fewest copies of any, so that a rare piece is
-    seen however many there are. Rows are at most as many as pieces.
+    If a row stands for several pieces, it has the fewest copies of any of them, so that a rare
+    piece is visible among any number. There are at most as many rows as pieces.
     """
     copies = [0] * course.pieces
     held: list[PieceSet] = [0] * len(course.peers)
@@ -221,7 +223,7 @@ _COMES, _GOES = -1, -2
 
 
 def _comings_and_goings(course: Course) -> Iterator[tuple[float, int, int, int]]:
-    """Yield (time, order among equals, peer, piece or what it does)."""
+    """Yield (time, order at equal times, peer, piece or kind of event)."""
     import heapq  # noqa: PLC0415 - only here
 
     peers = enumerate(course.peers)
@@ -241,15 +243,15 @@ def _comings_and_goings(course: Course) -> Iterator[tuple[float, int, int, int]]
 
 
 def rarest(course: Course, times: Sequence[float]) -> list[int]:
-    """Return the copies of the rarest piece at each time."""
+    """Return the number of copies of the rarest piece at each time."""
     return [row[0] for row in availability(course, times, 1)]
 
 
 def holdings(course: Course, times: Sequence[float], rows: int) -> list[list[float]]:
-    """Return how much each peer has, 0 to 1: one list of `rows` numbers for each time.
+    """Return the part of the torrent that each peer has, 0 to 1: a list of rows for each time.
 
-    Before it comes and after it goes a peer has -1. Where a row stands for several peers, it is
-    their mean, of those that are there.
+    Before it joins and after it leaves, a peer has -1. If a row stands for several peers, it is the
+    mean of those present.
     """
     gained: list[array[float]] = [array("d") for _ in course.peers]
     for at, peer in _of(course.gains):
@@ -272,7 +274,7 @@ def _mean_of(parts: Sequence[float]) -> float:
 
 
 def names_of(course: Course, rows: int) -> list[str]:
-    """Return what the rows of a picture are called, where neighbours may be one."""
+    """Return the labels of the rows of a picture; adjacent peers may share a row."""
     return [
         course.peers[begin].name
         if end - begin == 1
@@ -282,7 +284,7 @@ def names_of(course: Course, rows: int) -> list[str]:
 
 
 def sent_by(course: Course) -> list[int]:
-    """Return the bytes that arrived from each peer."""
+    """Return the bytes that arrived from each peer, by index."""
     sent = [0] * len(course.peers)
     for sender, length in zip(course.blocks.sender, course.blocks.length, strict=True):
         sent[sender] += length
@@ -290,21 +292,21 @@ def sent_by(course: Course) -> list[int]:
 
 
 def last_arrival(course: Course) -> float:
-    """Return when the last block arrived: after it nobody sends."""
+    """Return when the last block arrived; no peer sends after it."""
     return max(course.blocks.at, default=0.0)
 
 
 WAITS, PLAYS, STALLS = 0, 1, 2
-"""What a viewer does."""
+"""The states of a viewer: waiting for the first piece, playing, stalled."""
 
 
 def viewers(course: Course) -> list[int]:
-    """Return those that watch, by their index."""
+    """Return the indexes of the peers that watch."""
     return [] if course.playback is None else course.fetching
 
 
 def watched(course: Course) -> list[list[Span]]:
-    """Return how watching went for each viewer: waiting, but for the first time, is a stall."""
+    """Return each viewer's states over time: every wait but the first is a stall."""
     spec = course.playback
     if spec is None:
         return []
@@ -337,9 +339,9 @@ def watched(course: Course) -> list[list[Span]]:
 
 
 def watching(course: Course, times: Sequence[float], rows: int) -> list[list[float]]:
-    """Return what viewers do: one list of `rows` numbers for each time, -1 while none is there.
+    """Return each viewer's state: one list of `rows` numbers for each time, -1 while absent.
 
-    Where a row stands for several viewers it has what is worst for any: a stall, then waiting.
+    If a row stands for several viewers, it is the worst state of any: a stall, then waiting.
     """
     columns = [[-1.0] * len(times) for _ in viewers(course)]
     for row, parts in zip(columns, watched(course), strict=True):
@@ -360,7 +362,7 @@ def watching(course: Course, times: Sequence[float], rows: int) -> list[list[flo
 def matrix(course: Course, most: int) -> tuple[list[str], list[list[int]]]:
     """Return names, and the bytes that each (row) sent to each (column).
 
-    Beyond `most` peers, neighbours in the list are one row and column together.
+    Beyond `most` peers, adjacent peers share one row and column.
     """
     parts = _spans(len(course.peers), most)
     group = [index for index, (begin, end) in enumerate(parts) for _ in range(begin, end)]
@@ -371,12 +373,12 @@ def matrix(course: Course, most: int) -> tuple[list[str], list[list[int]]]:
     return names_of(course, most), sent
 
 
-def sources(course: Course) -> list[Source]:
-    """Return the senders that a picture tells apart, those that sent most first.
+def sources(course: Course) -> list[SenderGroup]:
+    """Return the groups of senders to show, those that sent most first.
 
-    They are told apart as far as colours go. Of a simulated swarm, where it is known who they are,
-    leechers are one if there are too many peers for that; and the order is that of the peers, so
-    that swarms of the same peers can be compared.
+    There are as many groups as colours. In a simulated swarm, whose peers are known, all leechers
+    are one group if there are too many peers; and the order is that of the peers, so that swarms of
+    the same peers can be compared.
     """
     sent: dict[int, int] = {}
     blocks = course.blocks
@@ -392,25 +394,27 @@ def sources(course: Course) -> list[Source]:
     alone = apart[: len(apart) - len(rest)]
     if is_simulated:
         alone.sort()
-    found = [Source(course.peers[peer].name, frozenset({peer})) for peer in alone]
+    found = [SenderGroup(course.peers[peer].name, frozenset({peer})) for peer in alone]
     if rest:
-        found.append(Source(f"{len(rest)} others", frozenset(rest)))
+        found.append(SenderGroup(f"{len(rest)} others", frozenset(rest)))
     if len(together) == 1:
-        found.append(Source(course.peers[together[0]].name, frozenset(together), are_leechers=True))
+        found.append(
+            SenderGroup(course.peers[together[0]].name, frozenset(together), are_leechers=True)
+        )
     elif together:
         found.append(
-            Source(f"{len(together)} leechers", frozenset(together), are_leechers=True),
+            SenderGroup(f"{len(together)} leechers", frozenset(together), are_leechers=True),
         )
     return found
 
 
 def sending(course: Course, columns: int, rows: int) -> list[list[float]]:
-    """Return the bytes/s that each peer sent: one list of `rows` numbers for each of `columns`.
+    """Return the bytes/s that each peer sent: one list of `rows` numbers for each column.
 
-    Before it comes and after it goes a peer has -1. Where a row stands for several peers, it is
-    their mean, of those that are there.
+    Before it joins and after it leaves, a peer has -1. If a row stands for several peers, it is the
+    mean of those present.
     """
-    each = [Source(peer.name, frozenset({index})) for index, peer in enumerate(course.peers)]
+    each = [SenderGroup(peer.name, frozenset({index})) for index, peer in enumerate(course.peers)]
     sent = rates(course, each, columns)
     spans_of = _spans(len(course.peers), rows)
     width = course.seconds / columns
@@ -427,8 +431,8 @@ def sending(course: Course, columns: int, rows: int) -> list[list[float]]:
     return found
 
 
-def rates(course: Course, apart: Sequence[Source], columns: int) -> list[list[float]]:
-    """Return the bytes/s that each source sent in each of so many equal parts of the time."""
+def rates(course: Course, apart: Sequence[SenderGroup], columns: int) -> list[list[float]]:
+    """Return the bytes/s that each group sent in each of `columns` equal parts of the time."""
     width = course.seconds / columns
     return [
         [nbytes / width if width else 0.0 for nbytes in row]
@@ -436,7 +440,7 @@ def rates(course: Course, apart: Sequence[Source], columns: int) -> list[list[fl
     ]
 
 
-def _sent(course: Course, apart: Sequence[Source], columns: int) -> list[list[int]]:
+def _sent(course: Course, apart: Sequence[SenderGroup], columns: int) -> list[list[int]]:
     number = {peer: index for index, source in enumerate(apart) for peer in source.peers}
     found = [[0] * columns for _ in apart]
     blocks = course.blocks
@@ -448,6 +452,6 @@ def _sent(course: Course, apart: Sequence[Source], columns: int) -> list[list[in
 
 
 def _spans(count: int, most: int) -> list[tuple[int, int]]:
-    """Return at most `most` ranges, about equally long, that are `count` items together."""
+    """Return at most `most` ranges of nearly equal length that cover `count` items."""
     parts = min(count, most)
     return [(count * part // parts, count * (part + 1) // parts) for part in range(parts)]

@@ -1,26 +1,26 @@
-"""The course of a real download, as the peer that recorded it saw it."""
+"""The course of a real download, as the recording peer saw it."""
 
 from collections.abc import Sequence
 
 from trio_swarm.errors import RecordingError
 from trio_swarm.lab.pictures.course import Course, CoursePeer
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
-from trio_swarm.recording import Recording, unpack
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Recording, records, unpack
 
 OWN_NAME = "this peer"
 
 MOST_CELLS = 20_000_000
-"""Connections times pieces: a thousand peers of a torrent of 20,000 pieces. A file that claims more
-would take the memory of the machine."""
+"""Most connections times pieces: a thousand peers of a torrent of 20,000 pieces. A file that claims
+more would fill the machine's memory."""
 
 
 def course_of(recording: Recording, title: str) -> Course:
-    """Return what was seen: the peer itself is the first, each connection is one more.
+    """Return the course of a recording: the recording peer is first, then each connection.
 
-    What it sent is left out. RecordingError if it is too much for a picture.
+    Blocks that the recording peer sent are left out. Raises RecordingError if there is too much for
+    a picture.
     """
-    connections = sum(isinstance(event, ev.Joined) for event in recording.events)
+    connections = sum(isinstance(event, records.Joined) for event in recording.events)
     pieces = recording.header.piece_count
     if (connections + 1) * pieces > MOST_CELLS:
         raise RecordingError(
@@ -34,10 +34,10 @@ def course_of(recording: Recording, title: str) -> Course:
 
 
 class Seeders:
-    """Which peers have everything from the start, though they may tell of their pieces one by one.
+    """Peers that have every piece from the start, although they may reveal them one by one.
 
-    A peer that only uploads (BEP 21) may be one that has a part and wants no more: that one never
-    tells of more.
+    A peer that only uploads (BEP 21) may instead have a part and want no more: such a peer never
+    reveals more pieces than that.
     """
 
     def __init__(self, *, is_simulated: bool) -> None:
@@ -46,13 +46,13 @@ class Seeders:
         self._found: set[int] = set()
 
     def joined(self, number: int, address: str) -> None:
-        """Take note of a peer: simulated ones are called by their roles."""
+        """Note a peer that joined; the name of a simulated one tells its role."""
         if self._is_simulated and address.startswith("S") and address[1:].isdigit():
             self._told.add(number)
             self._found.add(number)
 
-    def named(self, number: int, event: ev.Named) -> bool:
-        """Take note of what a peer says it is; return whether it has become complete just now."""
+    def named(self, number: int, event: records.Named) -> bool:
+        """Note what a peer says about itself; return whether it has become complete just now."""
         if event.uploads_only is None or number in self._found:
             return False
         is_first = number not in self._told
@@ -62,7 +62,7 @@ class Seeders:
         return event.uploads_only and not is_first
 
     def mark(self, course: Course, held: Sequence[PieceSet]) -> None:
-        """Have all of them have everything, from when they came."""
+        """Give all seeders every piece, from the time they joined."""
         all_pieces = full_set(course.pieces)
         gained = set(course.gains.peer)
         for number in self._found:
@@ -86,33 +86,33 @@ class _Seen:
         self._seeders = Seeders(is_simulated=recording.header.seed is not None)
 
     def finish(self) -> None:
-        """Tell the seeders, after the last event."""
+        """Mark the seeders, after the last event."""
         self._seeders.mark(self.course, self._held)
 
-    def apply(self, event: ev.Record) -> None:
+    def apply(self, event: records.Record) -> None:
         course = self.course
         at = event.at / 1e6
         match event:
-            case ev.Began():
+            case records.Began():
                 course.peers[0].had = self._held[0] = unpack(event.have, course.pieces)
-            case ev.Joined():
+            case records.Joined():
                 self._numbers[event.peer] = len(course.peers)
                 course.peers.append(CoursePeer(name=event.address, role="leecher", joined=at))
                 self._held.append(0)
                 self._seeders.joined(self._numbers[event.peer], event.address)
-            case ev.Named():
+            case records.Named():
                 number = self._numbers[event.peer]
                 if self._seeders.named(number, event):
                     self._gained(at, number, full_set(course.pieces))
-            case ev.Left():
+            case records.Left():
                 course.peers[self._numbers[event.peer]].left = at
-            case ev.Held():
+            case records.Held():
                 self._gained(at, self._numbers[event.peer], unpack(event.pieces, course.pieces))
-            case ev.Gained():
+            case records.Gained():
                 self._gained(at, self._numbers[event.peer], 1 << event.piece)
-            case ev.Verified():
+            case records.Verified():
                 self._gained(at, 0, 1 << event.piece)
-            case ev.Arrived():
+            case records.Arrived():
                 number = self._numbers[event.peer]
                 course.blocks.add(at, number, 0, event.piece, event.length)
             case _:
@@ -123,7 +123,7 @@ class _Seen:
         new = pieces & ~held
         self._held[number] = held | new
         peer = self.course.peers[number]
-        if number and not held:  # it says first of all what it has
+        if number and not held:  # its first message is its set of pieces
             peer.had = new
             peer.joined = at
             if new.bit_count() == self.course.pieces:

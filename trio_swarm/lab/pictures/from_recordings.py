@@ -1,8 +1,8 @@
-"""The course of one swarm, as several peers of it recorded it, each for itself.
+"""The course of one swarm, from the recordings of several of its peers.
 
-Who is who is told by peer ids (of simulated peers by their names); a peer of which none is told is
-taken by its address. What a peer recorded of itself is believed, whatever others say of it; of
-peers that recorded nothing there is what the others saw. Times are those of one clock: see
+Peers are identified by their peer ids (simulated peers by their names); a peer without a known id
+by its address. A peer's own recording is believed before the recordings of others; of a peer
+without a recording, only what the others saw is known. All times are on one clock: see
 `trio_swarm.recording.format`.
 """
 
@@ -16,42 +16,42 @@ from trio_swarm.errors import RecordingError
 from trio_swarm.lab.pictures.course import Course, CoursePeer
 from trio_swarm.lab.pictures.from_recording import MOST_CELLS, Seeders
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
-from trio_swarm.recording import Recording, unpack
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Recording, records, unpack
 
 
 class SeenPeer(Struct):
-    """What recordings call one peer."""
+    """One peer, with the keys that the recordings give it."""
 
     addresses: Counter[str] = field(default_factory=Counter)
     clients: Counter[str] = field(default_factory=Counter)
 
     @property
     def address(self) -> str:
-        """The address it was met by most often; empty if nobody met it."""
+        """The address at which most recordings met it; empty if none did."""
         return _first(self.addresses)
 
     @property
     def client(self) -> str:
-        """Which program it is; empty if nobody learned that."""
+        """The name of its program; empty if no recording tells it."""
         return _first(self.clients)
 
 
 class SeenSwarm(Struct):
-    """A swarm as its recordings show it: `seen[n]` tells who peer `n` of the course is."""
+    """A swarm as its recordings show it: `seen[n]` identifies peer `n` of the course."""
 
     course: Course
     seen: list[SeenPeer]
     strangers: list[str]
-    """Recordings that tell no peer id: whoever made them is one peer more to those it met."""
+    """Names of recordings without a peer id: their makers also count as unknown peers that others
+    met."""
 
 
 def swarm_of(recordings: Sequence[tuple[str, Recording]], title: str) -> SeenSwarm:
-    """Return what recordings, which go by the names given, tell together.
+    """Return the swarm that the recordings show together; each recording has a name.
 
-    Those that recorded come first, in their order and under the names of their recordings. Raises
-    RecordingError, one line, if they are not of one swarm and several peers of it, if they have no
-    clock in common, or if it is too much for a picture.
+    The recording peers come first, in the given order, under the names of their recordings. Raises
+    RecordingError, in one line, if the recordings are not by several peers of one swarm, if they
+    have no clock in common, or if there is too much for a picture.
     """
     _check_swarm(recordings)
     starts = _starts(recordings)
@@ -75,7 +75,7 @@ def _first(counter: Counter[str]) -> str:
     return next((text for text, _ in counter.most_common(1)), "")
 
 
-# Whether they belong together
+# Whether the recordings belong together
 
 
 def _check_swarm(recordings: Sequence[tuple[str, Recording]]) -> None:
@@ -99,14 +99,14 @@ def _check_swarm(recordings: Sequence[tuple[str, Recording]]) -> None:
 
 
 def _starts(recordings: Sequence[tuple[str, Recording]]) -> list[int]:
-    """Return when each began, microseconds after the first of them or the simulation did."""
+    """Return when each recording began, microseconds after the first one or the simulation."""
     is_simulated = recordings[0][1].header.seed is not None
     clocks = [0] if is_simulated else []
     for name, recording in recordings:
         began, started = recording.events[0], recording.header.started
-        if isinstance(began, ev.Began) and (began.clock or is_simulated):
+        if isinstance(began, records.Began) and (began.clock or is_simulated):
             clocks.append(began.clock)
-        elif 0 < started < _LATEST:  # older programs told only this
+        elif 0 < started < _LATEST:  # recordings of older programs have only this
             clocks.append(int(started * 1e6))
         else:
             raise RecordingError(f"{name} does not tell what time it was when it began")
@@ -114,16 +114,16 @@ def _starts(recordings: Sequence[tuple[str, Recording]]) -> list[int]:
 
 
 _LATEST = 1e11
-"""Seconds since 1970, after which nothing was recorded."""
+"""Seconds since 1970: a later time is not the time of a recording."""
 
 
-# Who is who
+# Which connections are one peer
 
 
 def _meet(
     recordings: Sequence[tuple[str, Recording]],
 ) -> tuple[list[SeenPeer], list[dict[int, int]]]:
-    """Return all peers, and the number of each in the keys of each recording."""
+    """Return all peers, and for each recording: key → number of the peer."""
     seen = [SeenPeer() for _ in recordings]
     known = {each.header.peer_id: n for n, (_, each) in enumerate(recordings)}
     known.pop("", None)
@@ -133,9 +133,9 @@ def _meet(
         clients: dict[int, str] = {}
         identities: dict[int, str] = {}
         for event in recording.events:
-            if isinstance(event, ev.Joined):
+            if isinstance(event, records.Joined):
                 addresses[event.peer] = identities[event.peer] = event.address
-            elif isinstance(event, ev.Named):
+            elif isinstance(event, records.Named):
                 clients[event.peer] = event.client or clients.get(event.peer, "")
                 identities[event.peer] = event.peer_id or identities[event.peer]
         numbers.append({})
@@ -150,19 +150,19 @@ def _meet(
     return seen, numbers
 
 
-# What happened
+# The events
 
 
 def _shifted(
     number: int, recording: Recording, start: int
-) -> Iterator[tuple[int, int, int, ev.Record]]:
-    """Yield (time by the common clock, recording, place in it, event)."""
+) -> Iterator[tuple[int, int, int, records.Record]]:
+    """Yield (time on the common clock, number of the recording, place in it, event)."""
     for place, event in enumerate(recording.events):
         yield start + event.at, number, place, event
 
 
 class _Telling:
-    """Takes all events in the order of their times."""
+    """Builds the course from all events, in the order of their times."""
 
     def __init__(
         self,
@@ -200,48 +200,48 @@ class _Telling:
         self._numbers = numbers
         self._held: list[PieceSet] = [0] * len(seen)
         self._met: list[set[tuple[int, int]]] = [set() for _ in seen]
-        """Connections of each that are open, by recording and key."""
+        """For each peer its open connections, by recording and key."""
         self._is_known = [False] * len(seen)
         self._seeders = Seeders(is_simulated=header.seed is not None)
         self._lasts = [len(recording.events) - 1 for _, recording in recordings]
 
     def finish(self) -> None:
-        """Tell the seeders, after the last event."""
+        """Mark the seeders, after the last event."""
         self._seeders.mark(self.course, self._held)
 
-    def apply(self, microseconds: int, number: int, place: int, event: ev.Record) -> None:
+    def apply(self, microseconds: int, number: int, place: int, event: records.Record) -> None:
         at = microseconds / 1e6
         key: int | None = getattr(event, "peer", None)
         if key is not None:
             self._of_peer(at, number, self._numbers[number][key], event)
-        elif isinstance(event, ev.Began):
+        elif isinstance(event, records.Began):
             had = unpack(event.have, self.course.pieces)
             self.course.peers[number].had = self._held[number] = had
             if had == full_set(self.course.pieces):
                 self.course.peers[number].role = "seeder"
-        elif isinstance(event, ev.Verified):
+        elif isinstance(event, records.Verified):
             self._gained(at, number, 1 << event.piece)
         if place == self._lasts[number]:
             self._lost_sight(at, number)
 
-    def _of_peer(self, at: float, by: int, number: int, event: ev.Record) -> None:
+    def _of_peer(self, at: float, by: int, number: int, event: records.Record) -> None:
         blocks = self.course.blocks
         match event:
-            case ev.Arrived():
+            case records.Arrived():
                 blocks.add(at, number, by, event.piece, event.length)
-            case ev.Sent() if number >= self._own:  # who records tells itself what arrived
+            case records.Sent() if number >= self._own:  # a recording peer records arrivals itself
                 blocks.add(at, by, number, event.piece, event.length)
             case _ if number < self._own:
-                pass  # it tells itself
-            case ev.Joined():
+                pass  # its own recording has it
+            case records.Joined():
                 self._came(at, number, (by, event.peer))
                 self._seeders.joined(number, event.address)
-            case ev.Named():
+            case records.Named():
                 if self._seeders.named(number, event):
                     self._gained(at, number, full_set(self.course.pieces))
-            case ev.Left():
+            case records.Left():
                 self._went(at, number, (by, event.peer))
-            case ev.Held():
+            case records.Held():
                 pieces = unpack(event.pieces, self.course.pieces)
                 if not self._held[number] and pieces == full_set(self.course.pieces):
                     peer = self.course.peers[number]
@@ -249,7 +249,7 @@ class _Telling:
                     peer.had = self._held[number] = pieces
                 else:
                     self._gained(at, number, pieces)
-            case ev.Gained():
+            case records.Gained():
                 self._gained(at, number, 1 << event.piece)
             case _:
                 pass
@@ -269,7 +269,7 @@ class _Telling:
             self.course.peers[number].left = at
 
     def _lost_sight(self, at: float, by: int) -> None:
-        """Note that a recording ends: what it saw is there no longer, unless another sees it."""
+        """Note the end of a recording: a peer that no other recording sees has left."""
         if at >= self.course.seconds:
             return
         for number, met in enumerate(self._met):

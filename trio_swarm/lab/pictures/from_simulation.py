@@ -1,4 +1,4 @@
-"""The course of a simulated swarm, by watching its trace."""
+"""The course of a simulated swarm, built from its trace."""
 
 from trio_swarm.lab.pictures.course import Blocks, Course, CoursePeer, Gains
 from trio_swarm.lab.simulator.scenario import Scenario
@@ -7,23 +7,23 @@ from trio_swarm.piece_sets import full_set
 
 
 class Watcher:
-    """A sink for `simulate`; `with_blocks`: who sends what to whom is watched, too."""
+    """A trace sink for `simulate`; if `with_blocks`, it also keeps who sent which block to whom."""
 
     def __init__(self, scenario: Scenario, *, with_blocks: bool) -> None:
         self._scenario = scenario
         self._with_blocks = with_blocks
         self._blocks = Blocks()
-        # For curves small numbers will do, of which there may be millions.
+        # Curves need little precision, and there may be millions of these numbers.
         self._gains = (
             Gains() if with_blocks else Gains.of_swarm(len(scenario.peers), scenario.piece_count)
         )
         self._left: dict[int, float] = {}
         self._last = 0.0
 
-    def __call__(  # noqa: PLR0917  one record, as all sinks are given it
+    def __call__(  # noqa: PLR0917  one record of a trace
         self, kind: int, now: float, peer: int, to: int, piece: int, begin: int, length: int
     ) -> None:
-        """Take note of what happened."""
+        """Keep one record of the trace."""
         del begin
         if kind == BLOCK:
             if self._with_blocks:
@@ -35,7 +35,7 @@ class Watcher:
         self._last = now
 
     def course(self, title: str) -> Course:
-        """Return what was seen of the scenario; peers are S1, S2, L1 … by their roles."""
+        """Return the course of the scenario; peers are S1, S2, L1 … by their roles."""
         scenario = self._scenario
         pieces = scenario.piece_count
         peers = []

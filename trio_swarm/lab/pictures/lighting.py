@@ -1,16 +1,16 @@
-"""Which colour is whose: the theme a picture is drawn in, and its peers and sources."""
+"""The colours of a picture: its theme, and the colours of its peers and groups of senders."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from trio_swarm.lab.pictures import theme
-from trio_swarm.lab.pictures.course import MOST_SOURCES, Course, CoursePeer, Source, sources
+from trio_swarm.lab.pictures.course import MOST_SOURCES, Course, CoursePeer, SenderGroup, sources
 
 _STROKES = ("-", "--", ":", "-.")
 
 
 class Lighting(NamedTuple):
-    """The colours lines and letters are drawn in, by the names in `theme`."""
+    """The colours of lines and letters, by their names in `theme`."""
 
     colours: dict[str, str]
 
@@ -20,10 +20,10 @@ class Lighting(NamedTuple):
 
 
 class SourceColours:
-    """One colour for each name of a peer or source, in all panels; leechers together are grey."""
+    """One colour for each name of a peer or group, the same in all panels; leechers are grey."""
 
     def __init__(self, courses: Sequence[Course], light: Lighting) -> None:
-        # Sources first: they are no more than there are colours, and lie side by side.
+        # Groups first: there are no more groups than colours, and they are drawn side by side.
         names = dict.fromkeys(
             source.name for each in courses for source in sources(each) if not source.are_leechers
         )
@@ -34,10 +34,10 @@ class SourceColours:
         self._numbers = {name: number for number, name in enumerate(names)}
         self._colours = {name: light.line(n % MOST_SOURCES) for name, n in self._numbers.items()}
 
-    def of(self, source: Source | CoursePeer) -> str:
-        """Return the colour of one."""
+    def of(self, source: SenderGroup | CoursePeer) -> str:
+        """Return the colour of a group of senders."""
         return self._colours.get(source.name, self._grey)
 
     def stroke_of(self, peer: CoursePeer) -> str:
-        """Return how the line of a peer is drawn: another way where its colour is another's."""
+        """Return the line style of a peer: another style if two peers share a colour."""
         return _STROKES[self._numbers[peer.name] // MOST_SOURCES % len(_STROKES)]

@@ -1,4 +1,4 @@
-"""What panels show, as numbers and names, on grids of a size that suits a picture."""
+"""The values of the panels, as numbers and names, on grids that fit a picture."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from trio_swarm.lab.pictures.course import (
     Course,
-    Source,
+    SenderGroup,
     availability,
     completion,
     finished,
@@ -27,35 +27,36 @@ from trio_swarm.lab.pictures.readings import Grid
 COLUMNS = 240
 ROWS = 256
 MATRIX = 64
-"""Most peers told apart in the matrix."""
+"""Most rows and columns of the matrix."""
 BARS = 40
-"""Most peers that have a bar: those that sent most."""
+"""Most peers with a bar: those that sent most."""
 _FEWEST_BARS = 4
-"""Bars there is room for at least: a single one would fill the panel."""
+"""Least bars that there is room for: a single bar would fill the panel."""
 _FEWEST_RATES = 20
 _STEPS = 250
-"""Rates of a heat map that are told apart: one has a byte."""
+"""Distinct rates of a heat map: a cell is one byte."""
 _BLOCKS_A_RATE = 8
-"""Blocks that arrive in one part of the time, on the mean, or a curve shows single ones."""
+"""Mean number of blocks that arrive in one part of the time; with fewer, a curve would show single
+blocks."""
 
 
 class Scale(NamedTuple):
-    """What all panels of one kind have in common, so that they can be compared."""
+    """The axes that all panels of one kind share, so that they can be compared."""
 
     seconds: float
-    """Where their clocks end."""
+    """End of the time axes."""
     copies: int
     """Most copies of a piece."""
     rate: float
-    """Most bytes/s that arrive together."""
+    """Highest rate of all arrivals together, bytes/s."""
     sender: float
-    """Most bytes/s that come from one row of peers."""
+    """Highest rate of one row of peers, bytes/s."""
     pair: float
-    """Most that one sent to another, in times the torrent."""
+    """Most bytes that one peer sent to another, in copies of the torrent."""
 
 
 def scale_of(courses: Sequence[Course]) -> Scale:
-    """Return a scale that has room for all of them."""
+    """Return a scale that has room for all courses."""
     pairs = (
         nbytes / max(1, each.size)
         for each in courses
@@ -90,13 +91,13 @@ def scale_of(courses: Sequence[Course]) -> Scale:
 
 
 def short(text: str, longest: int = 80) -> str:
-    """Return text without line breaks or what steers, and not endless."""
+    """Return text without line breaks and control characters, and of limited length."""
     text = "".join(each if each.isprintable() else "?" for each in text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def levels_of(most: int) -> list[int]:
-    """Return the least number of copies of each colour: 0, 1, 2, 3, 4, 6, 8, 12 … up to `most`."""
+    """Return the least copies of each colour: 0, 1, 2, 3, 4, 6, 8, 12 … up to `most`."""
     levels = [0, 1, 2, 3]
     power = 4
     while power <= most:
@@ -106,19 +107,19 @@ def levels_of(most: int) -> list[int]:
 
 
 class Line(NamedTuple):
-    """One line of the completion: where there is none, its value is NaN."""
+    """One line of the completion panel; its value is NaN where it has none."""
 
     name: str
     values: list[float]
     colour: int
-    """Of which course; of peers that recorded, -1."""
+    """Number of the course; -1 for a recording peer."""
     peer: int
-    """By its index, if it is of one peer; else -1."""
+    """Index of the peer if the line is for one peer; else -1."""
     is_dashed: bool
 
 
 def curves_of(course: Course, number: int, courses: Sequence[Course]) -> list[Line]:
-    """Return the lines of one of several courses, at the times of them all."""
+    """Return the lines of one of several courses, at times common to all."""
     seconds = max((each.seconds for each in courses), default=0.0)
     times = [0.0, *moments(seconds, COLUMNS)]
     lines = []
@@ -132,7 +133,7 @@ def curves_of(course: Course, number: int, courses: Sequence[Course]) -> list[Li
         lines.append(Line(peer.name, values, -1, index, is_dashed=False))
     if lines:
         return lines
-    # The first moment after the end is still told: it has what the last ones of all got to.
+    # The first moment after the end is kept: it has the final values.
     kept = 1 + bisect_left(times, course.seconds) if course.seconds else len(times)
 
     def until_end(values: Sequence[float]) -> list[float]:
@@ -147,13 +148,13 @@ def curves_of(course: Course, number: int, courses: Sequence[Course]) -> list[Li
 
 
 def amounts_of(courses: Sequence[Course]) -> tuple[list[str], list[list[float]]]:
-    """Return the names of those that sent most, and for each course what they sent."""
+    """Return the names of the peers that sent most, and the amounts they sent in each course."""
     totals: dict[str, float] = {}
     each_sent = []
     for course in courses:
         sent: dict[str, float] = {}
         for peer, nbytes in zip(course.peers, sent_by(course), strict=True):
-            # A real peer that was met again is another, of the same name.
+            # A real peer that connected again is another peer with the same name.
             sent[peer.name] = sent.get(peer.name, 0.0) + nbytes / max(1, course.size)
         for name, amount in sent.items():
             totals[name] = totals.get(name, 0.0) + amount
@@ -167,18 +168,18 @@ def amounts_of(courses: Sequence[Course]) -> tuple[list[str], list[list[float]]]
 
 
 def marks_of(courses: Sequence[Course]) -> str:
-    """Return what the marks of peers that go mean."""
+    """Return the explanation of the marks of peers that leave."""
     dies = any(peer.died for each in courses for peer in each.peers)
     return "| it leaves, x it dies" if dies else "| it leaves"
 
 
 def slots_of(names: Sequence[str]) -> int:
-    """Return for how many bars there is room."""
+    """Return how many bars there is room for."""
     return max(_FEWEST_BARS, len(names))
 
 
-def rate_curves(course: Course) -> list[tuple[list[float], Source, list[float]]]:
-    """Return times, source and bytes/s of each source, until the last block arrived."""
+def rate_curves(course: Course) -> list[tuple[list[float], SenderGroup, list[float]]]:
+    """Return times, group and bytes/s for each group of senders, until the last block."""
     apart = sources(course)
     columns = _rate_columns(course)
     width = course.seconds / columns
@@ -192,19 +193,19 @@ def rate_curves(course: Course) -> list[tuple[list[float], Source, list[float]]]
 
 
 def sender_rates(course: Course) -> list[list[float]]:
-    """Return the bytes/s of each row of peers, by columns, until the end; nothing if none sent."""
+    """Return the bytes/s of each row of peers, by columns, until the end; empty if none sent."""
     return sending(course, _rate_columns(course), ROWS) if course.blocks.at else []
 
 
 def has_rows_of_senders(course: Course) -> bool:
-    """Whether there are too many senders for the curves to tell them apart."""
+    """Whether there are more senders than curves can show."""
     return any(len(source.peers) > 1 for source in sources(course))
 
 
 def _rate_columns(course: Course) -> int:
-    """Return how many parts of the time have a rate: so few that several blocks arrive in each.
+    """Return how many parts the time is divided into, so that several blocks arrive in each.
 
-    They are the same for curves and for rows of peers, which would contradict each other if not.
+    The parts are the same for curves and for rows of peers, which would otherwise differ.
     """
     rows = len(set(course.blocks.sender)) if has_rows_of_senders(course) else 1
     columns = len(course.blocks.at) // (_BLOCKS_A_RATE * max(1, rows))
@@ -212,14 +213,14 @@ def _rate_columns(course: Course) -> int:
 
 
 def cells_of(course: Course) -> tuple[list[str], list[list[float]]]:
-    """Return names, and what each sent to each in times the torrent."""
+    """Return names, and the amounts that each peer sent to each, in copies of the torrent."""
     names, sent = matrix(course, MATRIX)
     size = max(1, course.size)
     return [short(name) for name in names], [[nbytes / size for nbytes in row] for row in sent]
 
 
 def piece_names(pieces: int) -> list[str]:
-    """Return what the rows of pieces are called."""
+    """Return the labels of the rows of pieces."""
     rows = min(pieces, ROWS)
     bounds = [pieces * row // rows for row in range(rows + 1)] if rows else []
     return [
@@ -229,7 +230,7 @@ def piece_names(pieces: int) -> list[str]:
 
 
 def viewer_names(course: Course) -> list[str]:
-    """Return what the rows of viewers are called."""
+    """Return the labels of the rows of viewers."""
     every = [course.peers[index] for index in viewers(course)]
     return names_of(Course(title="", size=0, pieces=0, seconds=0.0, peers=every), ROWS)
 
@@ -237,14 +238,14 @@ def viewer_names(course: Course) -> list[str]:
 def grid_of(
     seconds: float, columns: Sequence[Sequence[float]], names: Sequence[str], unit: str
 ) -> Grid:
-    """Return the numbers of a heat map, given by columns: whole ones, never more than they are."""
+    """Return the values of a heat map by columns, rounded down to whole numbers."""
     return Grid(
         seconds, list(names), [[math.floor(cell) for cell in column] for column in columns], unit
     )
 
 
 def rate_grid_of(course: Course, columns: Sequence[Sequence[float]], most: float) -> Grid:
-    """Return the rates of a heat map: the nearest of `_STEPS` steps up to `most` bytes/s."""
+    """Return the rates of a heat map, rounded to the nearest of `_STEPS` steps up to `most`."""
     step = most / _STEPS or 1.0
     cells = [[-1 if cell < 0 else round(cell / step) for cell in column] for column in columns]
     names = [short(name) for name in names_of(course, ROWS)]

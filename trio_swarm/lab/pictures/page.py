@@ -1,8 +1,8 @@
-"""All panels on one page of HTML that needs nothing else, in light and dark as its reader has it.
+"""All panels on one HTML page without other files, in the reader's light or dark theme.
 
-Each panel is drawn once, as SVG; its colours become variables of CSS, which know both themes. Heat
-maps are small images inside. A few lines of script show the numbers where the pointer is, and one
-time in all panels; without it the page has all but those.
+Each panel is drawn once, as SVG; its colours become CSS variables that have a value for each theme.
+Heat maps are small images inside. A few lines of script show the values under the pointer, and the
+same time in all panels; without script only these are missing.
 """
 
 import html
@@ -56,10 +56,11 @@ dd{margin:0}
 """
 
 _WIDTH = 6.0
-"""Inches of a panel, on which its letters are 9 points high."""
+"""Inches of a panel, with letters of 9 points."""
 
 _NARROW = 4.6
-"""The same if three or more stand side by side: their letters are as large on a screen."""
+"""Inches of a panel if three or more are side by side, so that letters keep their size on a
+screen."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -72,10 +73,10 @@ def page(
     says: str = "",
     columns: Mapping[str, str] = _NONE,
 ) -> bytes:
-    """Return the page, UTF-8.
+    """Return the page as UTF-8.
 
-    `table` is shown above the panels, its first row as headings; `columns` tells what those mean.
-    Several courses are compared: their panels of one kind stand side by side.
+    `table` is shown above the panels, its first row as headings; `columns` explains the headings.
+    If there are several courses, their panels of one kind are side by side.
     """
     light = Lighting(theme.LIGHT)
     scale = scale_of(courses)
@@ -177,8 +178,8 @@ def _section(
 
 
 def _figure(panel: Panel, key: str, of: str = "", *, width: float = _WIDTH) -> str:
-    """Return one panel; `of` which course it is, if that, and not what it shows, is to be told."""
-    # A square stays one.
+    """Return one panel; `of` is its course, if the caption names the course and not the kind."""
+    # A square stays a square.
     height = panel.height * (width / _WIDTH if panel.key == "matrix" else 1.0)
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.set_facecolor("none")
@@ -202,7 +203,7 @@ def _figure(panel: Panel, key: str, of: str = "", *, width: float = _WIDTH) -> s
 
 
 def _inline(svg: str, key: str, title: str) -> str:
-    """Return an SVG file as part of a page: no prologue, colours and names of the page."""
+    """Return an SVG file as part of a page: no prologue, the page's colours and ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     head, rest = svg.split(">", 1)

@@ -1,7 +1,7 @@
-"""The panels of a picture, each drawn on axes of matplotlib that it is given.
+"""The panels of a picture, each drawn on given matplotlib axes.
 
-Heat maps are images of at most `COLUMNS` by `ROWS` points, however much happened. Each panel also
-tells its numbers, for a page that shows them where the pointer is.
+Heat maps are images of at most `COLUMNS` by `ROWS` points, for any number of events. Each panel
+also has its values, for a page that shows them under the pointer.
 """
 
 import itertools
@@ -67,9 +67,9 @@ from trio_swarm.lab.pictures.readings import Bars, Cells, Curve, Curves, Reading
 _ROW = 0.155
 """Inches of a row with a name."""
 NAMED = 40
-"""Most rows that a panel grows for, so that each has its name; of more, some have."""
+"""Most rows that a panel grows for, so that each has its name; of more rows, some have a name."""
 _MARKED = 400
-"""Most peers whose leaving is marked: of more it could not be seen."""
+"""Most peers whose leaving is marked; more marks could not be distinguished."""
 _AS_SEEN = (
     "Red: nobody there has said that it has it (a seeder may tell of its pieces one by one, and "
     "not say that it is one). "
@@ -79,7 +79,7 @@ MIB = 1024 * 1024
 
 
 class Panel(NamedTuple):
-    """One panel: what stands above it, what it shows, and how it is drawn."""
+    """One panel: its title, its values, and the function that draws it."""
 
     key: str
     title: str
@@ -87,11 +87,11 @@ class Panel(NamedTuple):
     draw: Callable[[Axes], None]
     read: Callable[[], Reading]
     height: float = 3.0
-    """Inches, at a width of 6."""
+    """Inches, for a width of 6."""
 
 
 def common_panels(courses: Sequence[Course], light: Lighting) -> list[Panel]:
-    """Return the panels in which all are compared."""
+    """Return the panels in which all courses are compared."""
     says = "How much of it is there and verified."
     if any(each.recorders for each in courses):
         says = "What each peer that recorded has, from when its recording begins until it ends."
@@ -133,7 +133,7 @@ def common_panels(courses: Sequence[Course], light: Lighting) -> list[Panel]:
             "shares",
             "Who sent how much",
             f"What arrived from each peer, in times the torrent{told}.",
-            # The names of the bars' colours stand as far below as the numbers at the axis need.
+            # The legend is far enough below the axis for the axis labels.
             lambda axes: _draw_amounts(axes, courses, names, amounts, light, -0.5 / (tall - 1.1)),
             lambda: Bars(
                 list(map(short, names)),
@@ -149,7 +149,7 @@ def common_panels(courses: Sequence[Course], light: Lighting) -> list[Panel]:
 def own_panels(
     course: Course, scale: Scale, colours: SourceColours, light: Lighting
 ) -> list[Panel]:
-    """Return the panels of one; all but the first argument are of all that are compared."""
+    """Return the panels of one course; all arguments but the first are common to all courses."""
     times = moments(course.seconds, COLUMNS)
     peer_rows = min(len(course.peers), ROWS)
     has_left = any(peer.left is not None for peer in course.peers)
@@ -250,7 +250,7 @@ def own_panels(
     return panels
 
 
-# How they are drawn
+# The drawing functions
 
 
 def _draw_completion(
@@ -318,7 +318,7 @@ def _mark_leaving(
             )
 
 
-def _draw_amounts(  # noqa: PLR0917  what is drawn, and how
+def _draw_amounts(  # noqa: PLR0917  the values and their style
     axes: Axes,
     courses: Sequence[Course],
     names: Sequence[str],

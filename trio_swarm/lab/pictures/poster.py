@@ -1,4 +1,4 @@
-"""All panels in one picture: PNG, or SVG."""
+"""All panels in one picture: a PNG or SVG file."""
 
 import io
 import textwrap
@@ -24,30 +24,30 @@ _ACROSS = 4
 """Most panels side by side."""
 
 _MARGIN = 0.25
-"""Inches around it all."""
+"""Inches around the whole picture."""
 
 _EDGES: Any = {"bbox_inches": "tight", "pad_inches": _MARGIN}
-"""Whatever stands out at an edge is taken in."""
+"""The picture grows for parts that exceed its edges."""
 
 _SMALL = 7.5
-"""Points of the letters that tell what a panel shows."""
+"""Points of the letters of a panel's explanation."""
 
 _LINE = 10.5
-"""Points of a line of them."""
+"""Points of a line of the explanation."""
 
 _LETTERS = 96
-"""Most of them in a line: about five inches, which the narrowest panels have."""
+"""Most letters in such a line: about five inches, the width of the narrowest panels."""
 
 _LONGEST = 1000
-"""Letters of what stands below it all."""
+"""Most letters of the text below the picture."""
 
 _MOST_POINTS = 30_000
-"""Of the height of a PNG: readers of images refuse more than 65,535."""
+"""Most points of a PNG's height: programs refuse images of more than 65,535."""
 
 _SETTINGS: Any = {
     "font.size": 9.0,
-    "svg.fonttype": "none",  # letters stay letters: small, and found by a search
-    "svg.hashsalt": "trio-swarm",  # or the same picture would be another file each time
+    "svg.fonttype": "none",  # letters stay text: small, and searchable
+    "svg.hashsalt": "trio-swarm",  # so that the same picture is the same file
     "axes.titlesize": 10.0,
     "legend.fontsize": 9.0,
     "hatch.linewidth": 0.6,
@@ -56,13 +56,13 @@ _SETTINGS: Any = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw with our settings, whatever a person's own are."""
+    """Draw with our settings, independent of the user's own."""
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
-        # A name in letters that the font lacks is shown as boxes: no reason to speak.
+        # A name in letters that the font lacks is shown as boxes: no reason for a warning.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        # The same letters may be so wide that little is left of a panel.
+        # Such letters may be so wide that little is left of a panel.
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         yield
 
@@ -70,9 +70,9 @@ def drawing() -> Iterator[None]:
 def poster(
     title: str, courses: Sequence[Course], form: Literal["png", "svg"], *, says: str = ""
 ) -> bytes:
-    """Return the picture as a file's content, on white; `says` stands below it all.
+    """Return the picture as a file's content, on white; `says` is the text below it.
 
-    Several courses are compared: their panels of one kind stand side by side.
+    If there are several courses, their panels of one kind are side by side.
     """
     with drawing():
         light = Lighting(theme.LIGHT)
@@ -104,7 +104,7 @@ def _fill(part: SubFigure, row: Sequence[Panel]) -> None:
     part.set_facecolor("none")
     for axes, panel in zip(part.subplots(1, len(row), squeeze=False)[0], row, strict=True):
         lines = _lines(panel)
-        above = 26.0 if panel.key == "playback" else 5.0  # there its colours stand
+        above = 26.0 if panel.key == "playback" else 5.0  # room for its legend
         axes.annotate(
             "\n".join(lines),
             (0.0, 1.0),
@@ -126,12 +126,12 @@ def _fill(part: SubFigure, row: Sequence[Panel]) -> None:
 
 
 def _lines(panel: Panel) -> list[str]:
-    """Return what is told of a panel, in lines that it has room for."""
+    """Return a panel's explanation in lines that fit it."""
     return textwrap.wrap(panel.says, _LETTERS)
 
 
 def _height(panel: Panel) -> float:
-    """Return the inches of a panel with what stands above it."""
+    """Return the height of a panel with the text above it, inches."""
     return panel.height + 0.75 + _LINE * len(_lines(panel)) / 72.0
 
 
@@ -157,7 +157,7 @@ def svg_of(figure: Figure, **edges: Any) -> bytes:
 
 
 def by_kind(panels: Sequence[Sequence[Panel]]) -> list[tuple[str, list[tuple[int, Panel]]]]:
-    """Return the panels of courses by their kinds: each title, with the course and its panel."""
+    """Return the panels of all courses by kind: a title, and (course, panel) for each course."""
     kinds: dict[str, list[tuple[int, Panel]]] = {}
     for number, each in enumerate(panels):
         for panel in each:

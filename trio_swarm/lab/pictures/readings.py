@@ -1,6 +1,6 @@
-"""The numbers behind a panel, for a page that shows them where the pointer is.
+"""The values behind a panel, for a page that shows them under the pointer.
 
-What is told is as JSON has it, and small: cells are rounded to a byte each.
+They are in a form that JSON can hold, and small: each cell is rounded to one byte.
 """
 
 import base64
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _ABSENT = 255
-"""Of a cell that stands for nothing. More than this less one is told as that."""
+"""The byte of a cell without a value. Values are at most one less."""
 
 
 class Curve(NamedTuple):
-    """One line: its values at its times; NaN where there is none. `unit`: part or rate."""
+    """One line: its values at its times, NaN where it has none. `unit`: part or rate."""
 
     name: str
     unit: str
@@ -21,7 +21,7 @@ class Curve(NamedTuple):
     values: Sequence[float]
 
     def told(self) -> dict[str, object]:
-        """Return it as JSON."""
+        """Return the line as a JSON object, NaN as null."""
         return {
             "name": self.name,
             "unit": self.unit,
@@ -31,20 +31,20 @@ class Curve(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """Lines over time."""
+    """Several lines over time, the values of one panel."""
 
     seconds: float
     curves: Sequence[Curve]
 
     def told(self) -> dict[str, object]:
-        """Return it as JSON."""
+        """Return the lines as a JSON object."""
         return {"kind": "curves", "curves": [each.told() for each in self.curves]}
 
 
 class Grid(NamedTuple):
-    """Cells over time, by columns; -1 where there is none.
+    """Cells over time, by columns; -1 for a cell without a value.
 
-    `unit`: copies, percent, doing or rate; a cell is so many times `step`.
+    `unit` is copies, percent, doing or rate; a cell's value is a multiple of `step`.
     """
 
     seconds: float
@@ -54,7 +54,7 @@ class Grid(NamedTuple):
     step: float = 1.0
 
     def told(self) -> dict[str, object]:
-        """Return it as JSON; the cells are bytes, in base64."""
+        """Return the grid as a JSON object; the cells are bytes, in base64."""
         cells = bytes(
             _ABSENT if cell < 0 else min(cell, _ABSENT - 1)
             for column in self.columns
@@ -72,16 +72,16 @@ class Grid(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """What each (row) sent in each (column), in times the torrent."""
+    """The amount that each peer (row) sent in each course (column), in copies of the torrent."""
 
     names: Sequence[str]
     titles: Sequence[str]
     amounts: Sequence[Sequence[float]]
     slots: int
-    """Bars there is room for."""
+    """Number of bars that there is room for."""
 
     def told(self) -> dict[str, object]:
-        """Return it as JSON."""
+        """Return the bars as a JSON object."""
         rounded = [[round(each, 4) for each in row] for row in self.amounts]
         return {
             "kind": "bars",
@@ -93,13 +93,13 @@ class Bars(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """What each (row) sent to each (column), in times the torrent."""
+    """The amount that each peer (row) sent to each (column), in copies of the torrent."""
 
     names: Sequence[str]
     sent: Sequence[Sequence[float]]
 
     def told(self) -> dict[str, object]:
-        """Return it as JSON."""
+        """Return the cells as a JSON object."""
         rounded = [[float(f"{each:.3g}") for each in row] for row in self.sent]
         return {"kind": "matrix", "names": self.names, "sent": rounded}
 

@@ -1,14 +1,14 @@
-"""Curves as one line of text."""
+"""A curve as one line of text, one character for each value."""
 
 from collections.abc import Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
 NONE = "·"
-"""Stands for nothing at all, which is no small amount."""
+"""Character for nothing at all, which differs from a small amount."""
 
 
 def spark(values: Sequence[float], most: float) -> str:
-    """Return one character for each value, from 0 to `most`; more than that is as `most`."""
+    """Return one character for each value, from 0 to `most`; a larger value counts as `most`."""
     return "".join(_bar(value / most if most > 0 else 0.0) for value in values)
 
 

@@ -1,8 +1,8 @@
-"""The colours of pictures: one set on white, one on near-black, both told apart by most eyes.
+"""The colours of pictures: one set on white, one on near-black, distinct to most eyes.
 
-The line colours follow Okabe and Ito (2008), made darker or lighter until they stand out from the
-ground. All heat maps have one sequence of colours, viridis (Smith and van der Walt, 2015): equal
-steps of it look equally far apart, to most eyes and in grey. It suits both grounds.
+The line colours follow Okabe and Ito (2008), made darker or lighter to contrast with the
+background. All heat maps use one sequence of colours, viridis (Smith and van der Walt, 2015): its
+equal steps look equally large, to most eyes and in grey. It suits both backgrounds.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ DARK = {
 Colour = tuple[float, float, float, float]
 
 NO_COPY: Colour = (0.84, 0.10, 0.36, 1.0)
-"""Nobody has it: nothing else is as red."""
+"""The colour of a piece that no peer has: no other colour is as red."""
 
 _VIRIDIS: tuple[Colour, ...] = tuple(
     (red / 255, green / 255, blue / 255, 1.0)
@@ -61,16 +61,16 @@ _VIRIDIS: tuple[Colour, ...] = tuple(
         (253, 231, 37),
     )
 )
-"""From little to much, at equal distances."""
+"""Colours from little to much, at equal distances."""
 
 
 def amount_colours(steps: int = 64) -> list[Colour]:
-    """Return so many colours from a little to all."""
+    """Return `steps` colours, from a small amount to all."""
     return [_between(_VIRIDIS, number, steps) for number in range(steps)]
 
 
 def copies_colours(levels: int) -> list[Colour]:
-    """Return one colour for each level of copies, the first one for none."""
+    """Return one colour for each level of copies; the first one means no copy."""
     return [NO_COPY, *amount_colours(levels - 1)]
 
 

@@ -1,7 +1,7 @@
 """A recorded download played again on a virtual clock, with whatever strategy.
 
-What the peers of the recording had, and when, when they came, choked us and went, and how fast they
-sent what they were asked for is taken from the recording (`measuring`); what is asked of them is
+Reading order: `measuring`, then `playing`. The recording tells what its peers had and when, when
+they came, choked us and went, and how fast they sent (`measuring`). What is asked of them is
 decided anew, by the very ledger, planner and guard of real peers (`playing`).
 
 What this can tell, and what not:

@@ -1,4 +1,4 @@
-"""What a recording says of each peer as a source: what it had and when, and how fast it sent.
+"""The peers of a recording as sources: which pieces each had and when, and how fast it sent.
 
 Times are seconds since the recording began, rates bytes/s, lengths bytes.
 """
@@ -12,22 +12,21 @@ from msgspec import Struct
 
 from trio_swarm.engine.lengths import BLOCK_LENGTH, Lengths
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.recording import Record, Recording, RecordingError
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Record, Recording, RecordingError, records
 from trio_swarm.recording.story.history import History, PeerHistory
 
 BINS = 200
-"""Into how many parts of equal length the download is cut, each with a rate of its own."""
+"""Number of equal parts of the download's time; a peer's rate is measured in each."""
 
 LEAST_BIN = 0.02
-"""Seconds of one at least: blocks come in batches, which say nothing about shorter times."""
+"""Least seconds of a part: blocks arrive in batches, which tell nothing about shorter times."""
 
 _LEAST_BUSY = 0.2
-"""Part of such a time that a peer must have been busy, or what it sent says little."""
+"""A rate is measured if a peer was busy for at least this part of the time."""
 
 
 class RateCurve:
-    """How fast a peer sends, over time: constant within each of many parts of equal length."""
+    """The rate of a peer over time: constant within each of many equal parts."""
 
     __slots__ = ("_later", "_rates", "_width")
 
@@ -38,11 +37,11 @@ class RateCurve:
 
     @property
     def later(self) -> float:
-        """The rate after the last of these times: the mean of all."""
+        """The rate after the last part: the mean of all parts."""
         return self._later
 
     def finish(self, start: float, length: float) -> float:
-        """Return when `length` bytes have been sent that were begun at `start`; inf if never."""
+        """Return when `length` bytes are sent if the first is sent at `start`; inf if never."""
         width = self._width
         index = int(start / width)
         while index < len(self._rates):
@@ -57,55 +56,55 @@ class RateCurve:
         return start + length / self._later if self._later > 0.0 else math.inf
 
 
-class Source(Struct, frozen=True, kw_only=True):
-    """One peer of the recording."""
+class RecordedSource(Struct, frozen=True, kw_only=True):
+    """One peer of the recording, as a source of blocks."""
 
     key: int
     address: str
     labels: Mapping[str, str]
     curve: RateCurve
     latency: float
-    """From a request to the first byte of its answer, if nothing is queued before it."""
+    """Seconds from a request to the first byte of its answer if nothing is queued before it."""
     chunk: int
     """Bytes that arrive at a time."""
     is_guess: bool
-    """It was never seen to send anything: its rate is the median of the others'."""
+    """Whether it never sent anything, so that its rate is the median of the others' rates."""
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """All that a replay takes from a recording."""
+    """The facts that a replay takes from a recording."""
 
     lengths: Lengths
     have: PieceSet
     open_pieces: int
-    sources: dict[int, Source]
+    sources: dict[int, RecordedSource]
     script: list[Record]
-    """What peers did by themselves, in order: they came, got pieces, choked, went."""
+    """The events that peers caused themselves, in order: they joined, got pieces, choked, left."""
     verify_seconds: float
-    """From the last block of a piece until it was verified."""
+    """Seconds from the last block of a piece until the piece was verified."""
     seconds: float
-    """Until the download was complete, or the recording ended."""
+    """Seconds until the download was complete, or until the recording ended."""
     is_complete: bool
     received: dict[int, int]
-    """Bytes from each peer, of use."""
+    """Bytes from each peer that were needed."""
     duplicate: int
-    """Bytes in vain, by then."""
+    """Bytes that were not needed."""
     decisions: int
     decision_seconds: float
 
 
 class _Stretch(NamedTuple):
-    """A time in which a peer owed us something, and what had come of it at the end."""
+    """A time during which blocks were in flight from a peer, and the bytes that arrived in it."""
 
     start: float
     end: float
     length: int
     is_first: bool
-    """It owed nothing before."""
+    """Whether nothing was in flight from it before."""
 
 
 class _Watched:
-    """What one peer sent, and when it was busy with that."""
+    """The bytes that one peer sent, and the times when it was busy sending."""
 
     def __init__(self) -> None:
         self.stretches: list[_Stretch] = []
@@ -135,10 +134,10 @@ class _Watched:
         self._is_first = False
 
     def latency(self) -> float:
-        """Return the least time to a first block beyond what sending it takes.
+        """Return the least time to a first block, without the time that sending it takes.
 
-        If it was never asked for a second block before it had sent the first, then one cannot tell
-        delay from slowness, and all of it counts as slowness.
+        If a second block was never requested before the first had arrived, delay and slowness
+        cannot be told apart, and the whole time counts as slowness.
         """
         first = [each for each in self.stretches if each.is_first and each.length]
         more = [each for each in self.stretches if not each.is_first]
@@ -150,7 +149,7 @@ class _Watched:
         return min(max(0.0, each.end - each.start - each.length * pace) for each in first)
 
     def curve(self, width: float, count: int, latency: float) -> RateCurve | None:
-        """Return its rates, or None if it was never asked for anything."""
+        """Return its rates; None if nothing was ever requested from it."""
         busy = [0.0] * count
         sent = [0.0] * count
         for start, end, length, is_first in self.stretches:
@@ -198,28 +197,28 @@ class _Verifications:
         self.seconds: list[float] = []
 
     def count(self, event: Record) -> None:
-        if isinstance(event, ev.Arrived):
+        if isinstance(event, records.Arrived):
             if event.again < event.length:
                 self._last[event.piece] = event.at / 1e6
-        elif isinstance(event, ev.Verified) and event.piece in self._last:
+        elif isinstance(event, records.Verified) and event.piece in self._last:
             self.seconds.append(event.at / 1e6 - self._last[event.piece])
 
 
 _OF_THEMSELVES = (
-    ev.Joined
-    | ev.Left
-    | ev.Held
-    | ev.Gained
-    | ev.Choked
-    | ev.Unchoked
-    | ev.Allowed
-    | ev.Suggested
-    | ev.Limited
+    records.Joined
+    | records.Left
+    | records.Held
+    | records.Gained
+    | records.Choked
+    | records.Unchoked
+    | records.Allowed
+    | records.Suggested
+    | records.Limited
 )
 
 
 def measure(recording: Recording) -> Measured:
-    """Return what a replay needs; RecordingError if nothing was ever received."""
+    """Return the facts for a replay; raises RecordingError if no block was ever received."""
     events = _until_end(recording.events)
     history = History(recording.lengths)
     watched: dict[int, _Watched] = {}
@@ -230,24 +229,24 @@ def measure(recording: Recording) -> Measured:
         history.apply(event)
         verifications.count(event)
         now = event.at / 1e6
-        if isinstance(event, ev.Joined):
+        if isinstance(event, records.Joined):
             watched[event.peer] = _Watched()
-        elif isinstance(event, ev.Granted):
+        elif isinstance(event, records.Granted):
             for key in {key for key, _ in event.grants}:
                 watched[key].is_asked(now)
-        elif isinstance(event, ev.Decided):
+        elif isinstance(event, records.Decided):
             decisions += 1
             took += event.took
-        elif isinstance(event, ev.Began):
+        elif isinstance(event, records.Began):
             have = history.have
         else:
-            if isinstance(event, ev.Arrived):
+            if isinstance(event, records.Arrived):
                 watched[event.peer].sent(event.length, now)
             _look_who_is_done(event, history.known, watched, now)
     seconds = events[-1].at / 1e6
     sources = _sources(history.known, watched, seconds)
     if not sources:
-        raise RecordingError(f"{recording.header.name}: nothing was received, so nothing is known")
+        raise RecordingError(f"{recording.header.name}: nothing was received, so no rate is known")
     return Measured(
         lengths=recording.lengths,
         have=have,
@@ -256,7 +255,7 @@ def measure(recording: Recording) -> Measured:
         script=[event for event in events if isinstance(event, _OF_THEMSELVES)],
         verify_seconds=statistics.median(verifications.seconds or [0.0]),
         seconds=seconds,
-        is_complete=isinstance(events[-1], ev.Completed),
+        is_complete=isinstance(events[-1], records.Completed),
         received={key: peer.received for key, peer in history.known.items()},
         duplicate=sum(peer.duplicate for peer in history.known.values()),
         decisions=decisions,
@@ -265,13 +264,13 @@ def measure(recording: Recording) -> Measured:
 
 
 def _until_end(events: Sequence[Record]) -> Sequence[Record]:
-    """Return the events up to the completion, or until we began to leave."""
+    """Return the events until the download was complete, or until we began to leave."""
     for index, event in enumerate(events):
-        if isinstance(event, ev.Completed):
+        if isinstance(event, records.Completed):
             return events[: index + 1]
     end = len(events)
-    # Whoever is stopped closes its connections: these peers did not leave.
-    while end > 1 and isinstance(events[end - 1], ev.Left | ev.Named | ev.Ended):
+    # A program that stops closes its connections: these peers did not leave by themselves.
+    while end > 1 and isinstance(events[end - 1], records.Left | records.Named | records.Ended):
         end -= 1
     return events[:end]
 
@@ -280,11 +279,18 @@ def _look_who_is_done(
     event: Record, peers: Mapping[int, PeerHistory], watched: Mapping[int, _Watched], now: float
 ) -> None:
     match event:
-        case ev.Cancelled():
+        case records.Cancelled():
             keys = {key for key, _ in event.grants}
-        case ev.Banned():
+        case records.Banned():
             keys = set(peers)
-        case ev.Arrived() | ev.Rejected() | ev.Withdrawn() | ev.Choked() | ev.Left() | ev.Snubbed():
+        case (
+            records.Arrived()
+            | records.Rejected()
+            | records.Withdrawn()
+            | records.Choked()
+            | records.Left()
+            | records.Snubbed()
+        ):
             keys = {event.peer}
         case _:
             return
@@ -295,7 +301,7 @@ def _look_who_is_done(
 
 def _sources(
     peers: Mapping[int, PeerHistory], watched: Mapping[int, _Watched], seconds: float
-) -> dict[int, Source]:
+) -> dict[int, RecordedSource]:
     width = max(LEAST_BIN, seconds / BINS)
     count = int(seconds / width) + 1
     latencies = {key: each.latency() for key, each in watched.items()}
@@ -309,7 +315,7 @@ def _sources(
     for key, peer in peers.items():
         curve = curves[key]
         lengths = watched[key].lengths or every
-        sources[key] = Source(
+        sources[key] = RecordedSource(
             key=key,
             address=peer.address,
             labels=peer.labels,

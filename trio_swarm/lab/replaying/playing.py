@@ -1,4 +1,4 @@
-"""Plays a download with the peers of a recording, and with any strategy, on a virtual clock."""
+"""Replays a download with the peers of a recording and any strategy, on a virtual clock."""
 
 import hashlib
 import math
@@ -12,47 +12,46 @@ from msgspec import Struct
 from trio_swarm.engine.download.ledger import BlockOutcome, Ledger
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import BlockRun
-from trio_swarm.lab.replaying.measuring import Measured, Source
+from trio_swarm.lab.replaying.measuring import Measured, RecordedSource
 from trio_swarm.lab.simulator.timeline import Timeline
-from trio_swarm.recording import Record
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import Record, records
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.decision_count import DecisionCount
 from trio_swarm.schedulers.rarest_first import RarestFirst
 
 STALLED = 150.0
-"""Seconds without anything that arrives, after all that peers did by themselves, after which a
-replay is given up: what is missing is had by nobody that is left."""
+"""Seconds without an arrival, after the last event that peers caused themselves, after which a
+replay is given up: no remaining peer has the missing pieces."""
 
 IDLE_PLANS = 1_000_000
-"""Plans one after the other of which nothing comes after which it is given up, too: near the end
-there are ten a second, and a file may tell of a pause of years."""
+"""Plans without any result, one after the other, after which a replay is given up: near the end
+there are ten a second, and a file may contain a pause of years."""
 
 LEAST_WAIT = 1e-4
-"""Seconds until a peer plans again at least, if only time has passed."""
+"""Least seconds until a peer plans again if only time has passed."""
 
 _RECORD = Layout("<dIIII")
 
 
 class ReplayResult(Struct, frozen=True, kw_only=True):
-    """One replay; `digest` is the same if and only if the same happened."""
+    """The result of one replay; two replays with the same events have the same `digest`."""
 
     seconds: float | None
-    """Until everything was verified; None if that never was."""
+    """Seconds until every piece was verified; None if that never happened."""
     received: dict[int, int]
-    """Bytes from each peer of the recording, of use."""
+    """Bytes from each peer of the recording that were needed."""
     duplicate: int
-    """Bytes in vain."""
+    """Bytes that were not needed."""
     decisions: int
     decision_seconds: float
     faults: int
     blocks: int
-    """Times that something arrived."""
+    """Number of arrivals."""
     digest: str
 
 
 def _no_timer() -> float:
-    """Return 0.0: how long a decision takes must not decide anything here."""
+    """Return 0.0, so that the time of a decision cannot influence the replay."""
     return 0.0
 
 
@@ -64,23 +63,23 @@ def replay(
     seed: int = 1,
     timer: Callable[[], float] = _no_timer,
 ) -> ReplayResult:
-    """Play the download to its end. `timer` returns seconds, to time decisions with."""
+    """Replay the download to its end; `timer` returns seconds, and measures decisions."""
     return _Replay(measured, scheduler, name, seed, timer).run()
 
 
-class _Peer:
-    """Sends what it is asked for, in order, as fast as it did."""
+class _ReplayedPeer:
+    """A peer that answers requests in order, at the rates it had in the recording."""
 
-    def __init__(self, source: Source, timeline: Timeline, arrive: "_Arrive") -> None:
+    def __init__(self, source: RecordedSource, timeline: Timeline, arrive: "_Arrive") -> None:
         self._source = source
         self._timeline = timeline
         self._arrive = arrive
         self._queue: deque[tuple[float, BlockRun]] = deque()
-        self._sending = 0  # number of the run on its way, 0 for none
+        self._sending = 0  # number of the run being sent, 0 for none
         self._serial = 0
 
     def ask(self, run: BlockRun) -> None:
-        """Queue a run of blocks: what is asked for now begins to come a latency later."""
+        """Queue a request for a run; its answer begins to arrive one latency later."""
         at = self._timeline.now + self._source.latency
         chunk = self._source.chunk
         piece, begin, length = run
@@ -91,7 +90,7 @@ class _Peer:
             self._send()
 
     def cancel(self, run: BlockRun) -> None:
-        """Drop what is queued of a run; what is on its way arrives."""
+        """Remove a run from the queue; a run being sent still arrives."""
         end = run.begin + run.length
         self._queue = deque(
             each
@@ -102,7 +101,7 @@ class _Peer:
         )
 
     def drop(self) -> None:
-        """Forget everything that was asked for."""
+        """Forget all requests."""
         self._queue.clear()
         self._sending = 0
 
@@ -148,7 +147,7 @@ class _Replay:
             have=measured.have,
             open_piece_limit=measured.open_pieces,
         )
-        self._peers: dict[int, _Peer] = {}
+        self._peers: dict[int, _ReplayedPeer] = {}
         self._received = dict.fromkeys(measured.sources, 0)
         self._hash = hashlib.sha256()
         self._blocks = 0
@@ -178,7 +177,7 @@ class _Replay:
         )
 
     def _look_for_life(self, blocks: int) -> None:
-        """End it if no more than `blocks` arrivals have been seen by now, and peers do nothing."""
+        """End the replay if no block has arrived since `blocks` arrivals, and peers do nothing."""
         timeline = self._timeline
         script = self._measured.script
         last = script[-1].at / 1e6 if script else 0.0
@@ -188,57 +187,57 @@ class _Replay:
             next_look = max(timeline.now, last) + STALLED
             timeline.at(next_look, self._look_for_life, self._blocks)
 
-    # What peers do by themselves
+    # Events that peers cause themselves
 
     def _act(self, event: Record) -> None:
         ledger = self._ledger
         now = self._timeline.now
         self._is_to_plan = True
         match event:
-            case ev.Joined():
+            case records.Joined():
                 source = self._measured.sources[event.peer]
-                self._peers[event.peer] = _Peer(source, self._timeline, self._arrived)
+                self._peers[event.peer] = _ReplayedPeer(source, self._timeline, self._arrived)
                 ledger.add_peer(event.peer, now, identity=source.address, labels=source.labels)
-            case ev.Left() if event.peer in self._peers:
+            case records.Left() if event.peer in self._peers:
                 self._peers.pop(event.peer).drop()
                 ledger.remove_peer(event.peer)
             case (
-                ev.Held()
-                | ev.Gained()
-                | ev.Choked()
-                | ev.Unchoked()
-                | ev.Allowed()
-                | ev.Suggested()
-                | ev.Limited()
+                records.Held()
+                | records.Gained()
+                | records.Choked()
+                | records.Unchoked()
+                | records.Allowed()
+                | records.Suggested()
+                | records.Limited()
             ) if event.peer in self._peers:
                 self._hear(event)
             case _:
-                pass  # of one that left before, in a file that is not ours
+                pass  # a peer that left before, in a damaged file
 
     def _hear(self, event: Record) -> None:
         ledger = self._ledger
         match event:
-            case ev.Held():
-                pieces = ev.unpack(event.pieces, self._measured.lengths.piece_count)
+            case records.Held():
+                pieces = records.unpack(event.pieces, self._measured.lengths.piece_count)
                 ledger.set_pieces(event.peer, pieces)
-            case ev.Gained():
+            case records.Gained():
                 ledger.add_piece(event.peer, event.piece)
-            case ev.Choked():
-                # With Fast each request is refused, one by one: that comes to the same.
+            case records.Choked():
+                # With the Fast Extension the peer rejects each request, which has the same effect.
                 self._peers[event.peer].drop()
                 ledger.set_choked(event.peer, choked=True, fast=False)
-            case ev.Unchoked():
+            case records.Unchoked():
                 ledger.set_choked(event.peer, choked=False, fast=False)
-            case ev.Allowed():
+            case records.Allowed():
                 ledger.allow_fast(event.peer, event.piece)
-            case ev.Suggested():
+            case records.Suggested():
                 ledger.suggest(event.peer, event.piece)
-            case ev.Limited():
+            case records.Limited():
                 ledger.set_queue_limit(event.peer, event.blocks)
             case _:
                 pass
 
-    # What comes of what we ask
+    # Answers to our requests
 
     def _arrived(self, key: int, run: BlockRun) -> None:
         ledger = self._ledger
@@ -266,7 +265,7 @@ class _Replay:
             self._is_to_plan = True
 
     def _settle(self) -> None:
-        """Plan after what happened at one moment, as the planning task of a real peer does."""
+        """Plan after the events of one moment, as the planning task of a real peer does."""
         if not self._is_to_plan:
             return
         self._is_to_plan = False

@@ -32,11 +32,8 @@ from trio_swarm.schedulers.rarest_first import RarestFirst
 if TYPE_CHECKING:
     from trio_swarm.lab.simulator.swarm import SimulatedSwarm
 
-CHOKE_PAUSE: Final = 0.5
 LONG_CHOKE_PAUSE: Final = 1.0
-"""Seconds between two decisions whom to unchoke, unless a peer can have a free slot: that is not
-kept waiting. Real peers decide at each change of interest; here it was a quarter of the work. The
-longer one is for swarms of more than `MANY` peers: 100 x 256 ended after 16.45 ± 0.17 s with it,
+"""`CHOKE_PAUSE` in swarms of more than `MANY` peers: 100 x 256 ended after 16.45 ± 0.17 s with it,
 and after 16.18 ± 0.21 s with the other (8 seeds)."""
 
 LEAST_WAIT: Final = 1e-4

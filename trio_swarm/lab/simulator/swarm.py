@@ -6,10 +6,11 @@ import random
 from typing import Final, cast
 
 from trio_swarm.engine.messages import End
+from trio_swarm.engine.upload.serving import CHOKE_PAUSE
 from trio_swarm.identities import PieceIndex
 from trio_swarm.lab.simulator.messages import HeardHaves
 from trio_swarm.lab.simulator.neighbour import Neighbour
-from trio_swarm.lab.simulator.peer import CHOKE_PAUSE, LONG_CHOKE_PAUSE, SimulatedPeer
+from trio_swarm.lab.simulator.peer import LONG_CHOKE_PAUSE, SimulatedPeer
 from trio_swarm.lab.simulator.pipes import Pipe, Receiving
 from trio_swarm.lab.simulator.playback import PieceTimes
 from trio_swarm.lab.simulator.racks import Crossing, CrossingPipe, trunks

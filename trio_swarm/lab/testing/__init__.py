@@ -7,6 +7,14 @@
 
 `pip install 'trio-swarm[testing]'` brings pytest and Hypothesis, which the tests need. Names are
 imported when first used: pytest imports this package whenever it starts.
+
+Reading order: `contracts` (makes a class of tests), `properties` (what one promise is),
+`common_properties`, `scheduler_properties`, `uploader_properties` and `choker_properties` (the
+promises), `views` (draws what a strategy sees), `downloads`, `random_downloads`, `seedings` and
+`choke_rounds` (whole games in which a promise must hold), `decisions`, `describing` (a situation in
+words), `twin` and `twin_process` (the same strategy in another process), `examination` (all
+promises without pytest), `scenarios` and `cards` (the report card), `decision_time`,
+`pytest_plugin` (`--strategy-report`).
 """
 
 from importlib import import_module
@@ -21,12 +29,12 @@ if TYPE_CHECKING:
     )
     from trio_swarm.lab.testing.properties import ContractError
     from trio_swarm.lab.testing.random_downloads import downloads
-    from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS
+    from trio_swarm.lab.testing.standard_scenarios import STANDARD_SCENARIOS
     from trio_swarm.lab.testing.views import choke_views, swarm_views, upload_views
 
 _HOME = {
     "ContractError": "properties",
-    "STANDARD_SCENARIOS": "scenarios",
+    "STANDARD_SCENARIOS": "standard_scenarios",
     "choke_views": "views",
     "choker_contract": "contracts",
     "downloads": "random_downloads",

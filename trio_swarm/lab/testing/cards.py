@@ -1,4 +1,4 @@
-"""The report card: how a strategy does in the standard swarms, beside the built-in ones."""
+"""The report card: the results of a strategy in the standard swarms, beside the built-in ones."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.lab.simulator import Scenario, StrategySet, SwarmResult, simulate, strategies
 from trio_swarm.lab.testing.decision_time import decision_seconds
-from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS
+from trio_swarm.lab.testing.standard_scenarios import STANDARD_SCENARIOS
 from trio_swarm.schedulers import builtin
 from trio_swarm.schedulers.loading import Axis
 from trio_swarm.schedulers.rarest_first import RarestFirst
@@ -24,40 +24,41 @@ _METHODS: Mapping[Axis, tuple[str, ...]] = {
 }
 
 _FEW_SLOTS = 3
-"""Where chokers are compared: with as many slots as peers each would decide the same."""
+"""Upload slots when chokers are compared: with as many slots as peers all would decide the same."""
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One strategy in one scenario: means over the seeds."""
+    """The results of one strategy in one scenario: means over the seeds."""
 
     scenario: str
     strategy: str
     ratio: float
-    """When the last leecher was complete, as a multiple of the least time possible (Kumar and
+    """Time until the last leecher was complete, as a multiple of the least possible time (Kumar and
     Ross); infinite if one never was."""
     copies: float
-    """Times the torrent that those sent who had it from the start."""
+    """Bytes sent by the peers that were complete from the start, in copies of the torrent."""
     in_vain: float
-    """Part of the bytes received that came in vain, 0 to 1."""
+    """The part of the received bytes that was not needed, 0 to 1."""
     decision_seconds: float
-    """Of one decision, on average, with all that the simulation asks."""
+    """Mean time of one decision, including the time that the simulation needs to ask for it."""
     fault: str
-    """Why a host would do without the strategy, or why it was told; empty as a rule."""
+    """Why a host would replace the strategy, or report it; usually empty."""
 
 
 class ReportCard(Struct, frozen=True, kw_only=True):
-    """What is known of a strategy in numbers. No number is right or wrong."""
+    """The results of a strategy, in numbers. No number means pass or fail."""
 
     axis: Axis
     name: str
     seeds: int
     rows: tuple[Row, ...]
-    """By scenario; in each the strategy itself comes first."""
+    """One row for each scenario and strategy; in each scenario the strategy itself comes first."""
     large_swarm_seconds: Mapping[str, float]
-    """Processor time of one decision in a large swarm, by strategy; NaN if it fails there."""
+    """Processor time of one decision in a large swarm, by strategy, in seconds; NaN if it fails
+    there."""
 
     def lines(self) -> list[str]:
-        """Return it as a table for people."""
+        """Return the card as the lines of a table for people."""
         names = list(self.large_swarm_seconds)
         cells = [["scenario", self.axis, "ratio", "copies", "in vain", "decides"]]
         before = ""
@@ -95,10 +96,10 @@ def report_card(
     seeds: int = 1,
     scenarios: Mapping[str, Scenario] = STANDARD_SCENARIOS,
 ) -> ReportCard:
-    """Play the scenarios with a strategy and with the built-in ones of its axis; takes seconds.
+    """Play the scenarios with a strategy and with the built-in ones of its kind; takes seconds.
 
-    `factory` makes a fresh strategy, `name` is what it is called. Each scenario is played with the
-    seeds 1 to `seeds`. All other strategies are the defaults of a node.
+    `factory` makes a fresh strategy; `name` is its name in the card. Each scenario is played with
+    the seeds 1 to `seeds`. All other strategies are the defaults of a node.
     """
     contestants = {name: factory}
     for built_in, make in built_in_strategies(axis).items():
@@ -120,7 +121,7 @@ def report_card(
 
 
 def built_in_strategies(axis: Axis) -> Mapping[str, Callable[..., Any]]:
-    """Return what trio-swarm itself offers, by name."""
+    """Return the built-in strategies of one kind, by name."""
     if axis == "scheduler":
         return builtin.trio_swarm_schedulers()
     if axis == "uploader":
@@ -128,7 +129,7 @@ def built_in_strategies(axis: Axis) -> Mapping[str, Callable[..., Any]]:
     return builtin.trio_swarm_chokers()
 
 
-def _row(  # noqa: PLR0917  what a row is about
+def _row(  # noqa: PLR0917  a row needs all of them
     axis: Axis,
     name: str,
     factory: Callable[[], Any],
@@ -166,7 +167,7 @@ def _received(result: SwarmResult) -> int:
 
 
 class _Watch:
-    """Counts the decisions of strategies, their time, and what a host would object to."""
+    """Counts the decisions of strategies, their time, and the faults a host would report."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -174,17 +175,17 @@ class _Watch:
         self.fault = ""
 
     def around(self, axis: Axis, strategy: Any) -> Any:
-        """Return a strategy that decides the same, and is counted here."""
+        """Return a strategy that decides the same and is counted here."""
         timed = _Timed(self, strategy, _METHODS[axis])
         if axis == "scheduler":
             return GuardedScheduler(timed, "it", RarestFirst, timer=_no_timer, on_fault=self._told)
         if axis == "uploader":
             guarded = GuardedUploader(timed, "it", timer=_no_timer, on_fault=self._told)
-            # A host asks for suggestions if there is such a method.
+            # A host asks for suggestions if the strategy has the method.
             return guarded if hasattr(strategy, "suggest") else _WithoutSuggestions(guarded)
         return GuardedChoker(timed, "it", timer=_no_timer, on_fault=self._told)
 
-    def _told(self, name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001  as a guard calls it
+    def _told(self, name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001  a `FaultSink`
         del name
         if replaced:
             self.fault = f"was replaced after {faults} faulty decisions: it {reason}"
@@ -193,7 +194,7 @@ class _Watch:
 
 
 class _Timed:
-    """A strategy of any axis, of which the methods asked for are timed."""
+    """A strategy of any kind whose calls of the given methods are timed."""
 
     def __init__(self, watch: _Watch, strategy: Any, methods: Iterable[str]) -> None:
         for name in methods:
@@ -210,7 +211,7 @@ def _timed(watch: _Watch, method: Callable[..., Any]) -> Callable[..., Any]:
         started = time.perf_counter()
         try:
             result = method(*arguments)
-            # All of it, because a strategy may be a generator.
+            # The list is made inside the measured time, because a strategy may be a generator.
             return list(result) if hasattr(result, "__next__") else result
         finally:
             watch.seconds += time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Rounds of unchoking on a virtual clock: what a choker decides where it decides all there is."""
+"""Choke rounds on a virtual clock, for a choker that makes all decisions."""
 
 import random
 from collections import Counter
@@ -9,7 +9,7 @@ from trio_swarm.schedulers.api import ChokePeerView, Choker, ChokeView
 
 
 def waiting(key: int, since: float = 0.0, *, rate: float = 0.0) -> ChokePeerView:
-    """Interested and choked."""
+    """Return a peer that is interested and choked since `since`, seconds."""
     return ChokePeerView(
         key=key,
         interested=True,
@@ -25,19 +25,19 @@ def waiting(key: int, since: float = 0.0, *, rate: float = 0.0) -> ChokePeerView
 
 
 def served(key: int, since: float = 0.0, *, rate: float = 0.0) -> ChokePeerView:
-    """Interested and unchoked."""
+    """Return a peer that is interested and unchoked since `since`, seconds."""
     return replace(waiting(key, rate=rate), unchoked=True, unchoked_at=since, waiting_since=None)
 
 
 def view(
     peers: list[ChokePeerView], *, slots: int = 4, now: float = 100.0, seeding: bool = False
 ) -> ChokeView:
-    """Return what a choker sees."""
+    """Return a `ChokeView` of these peers at `now`."""
     return ChokeView(peers=peers, slots=slots, is_seeder=seeding, now=now)
 
 
 class Round:
-    """Plays rounds: applies a choker's decisions and lets each peer give and take."""
+    """Plays rounds: applies a choker's decisions, and lets each peer upload and download."""
 
     def __init__(self, choker: Choker, gives: dict[int, float], *, slots: int) -> None:
         self.choker = choker
@@ -46,10 +46,10 @@ class Round:
         self.rng = random.Random(7)
         self.peers = {key: waiting(key, rate=rate) for key, rate in gives.items()}
         self.held: Counter[int] = Counter()
-        """Rounds in which each peer held a slot."""
+        """Peer key → number of rounds in which the peer held a slot."""
 
     def play(self, seconds: float, *, every: float = 10.0, seeding: bool = False) -> set[int]:
-        """Play on for `seconds`, one round `every` so many; return who is unchoked at the end."""
+        """Play for `seconds`, a round each `every` seconds; return the keys unchoked at the end."""
         unchoked: set[int] = set()
         end = self.now + seconds
         while self.now < end:
@@ -73,7 +73,7 @@ class Round:
         return unchoked
 
     def _decide(self, *, seeding: bool) -> set[int]:
-        """Return what a host takes of the choker's decision: known peers, as many as slots."""
+        """Return the keys that a host accepts of the decision: known peers, as many as slots."""
         given = view(list(self.peers.values()), slots=self.slots, now=self.now, seeding=seeding)
         chosen = [key for key in self.choker.unchoke(given, self.rng) if key in self.peers]
         return set(chosen[: self.slots])

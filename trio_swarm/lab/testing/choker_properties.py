@@ -1,4 +1,4 @@
-"""What an unchoking strategy promises, one property each."""
+"""The properties of an unchoking strategy: one function checks one promise."""
 
 import random
 from collections import Counter
@@ -17,15 +17,15 @@ from trio_swarm.lab.testing.views import choke_views
 from trio_swarm.schedulers.api import ChokePeerView, Choker, ChokeView
 
 PATIENCE = 1800.0
-"""Virtual seconds after which a peer that never was unchoked counts as starved."""
+"""Virtual seconds after which a peer that was never unchoked counts as starved."""
 
 _SEEDS = st.integers(0, 2**32)
 _DRAWS = 2000
-"""Decisions that are counted to judge whether ties are broken uniformly."""
+"""Decisions that are counted to check whether ties are broken uniformly."""
 
 
 def choker_properties(*, fills_slots: bool, uniform_ties: bool) -> list[Property]:
-    """Return what is promised; the two are claims that not every strategy makes."""
+    """Return the properties of a choker; the two arguments add promises that not all make."""
     anything = {"view": choke_views(), "seed": _SEEDS}
     calls = st.builds(lambda view, seed: Call("unchoke", (view,), seed), choke_views(), _SEEDS)
     properties = [
@@ -43,7 +43,7 @@ def choker_properties(*, fills_slots: bool, uniform_ties: bool) -> list[Property
         ),
         Property(
             "lets_no_interested_peer_starve",
-            "Whoever goes on being interested is unchoked now and then.",
+            "A peer that stays interested is unchoked from time to time.",
             lets_no_interested_peer_starve,
             {"plan": choking_plans()},
             is_long=True,
@@ -76,22 +76,22 @@ def _unchoke(subject: Subject, view: ChokeView, seed: int) -> list[Any]:
     chosen = decide(subject.make(), fresh(Call("unchoke", (view,), seed)))
     if not isinstance(chosen, list):
         raise subject.broke(
-            f"returned {chosen!r:.80}, which is no iterable of keys", describe(view)
+            f"returned {chosen!r:.80}, which is not an iterable of keys", describe(view)
         )
     return chosen
 
 
 def unchokes_only_connected_peers(subject: Subject, view: ChokeView, seed: int) -> None:
-    """Look at each key."""
+    """Check that each key is the key of a peer in the view."""
     __tracebackhide__ = True
     known = {peer.key for peer in view.peers}
     for key in _unchoke(subject, view, seed):
         if type(key) is not int or key not in known:
-            raise subject.broke(f"unchoked {key!r:.80}, which is no peer's key", describe(view))
+            raise subject.broke(f"unchoked {key!r:.80}, which is not a peer's key", describe(view))
 
 
 def keeps_to_the_slots(subject: Subject, view: ChokeView, seed: int) -> None:
-    """Count the keys."""
+    """Check that there are no more keys than slots, and none twice."""
     __tracebackhide__ = True
     chosen = _unchoke(subject, view, seed)
     if len(chosen) > view.slots:
@@ -101,7 +101,7 @@ def keeps_to_the_slots(subject: Subject, view: ChokeView, seed: int) -> None:
 
 
 def fills_all_slots_with_interested_peers(subject: Subject, view: ChokeView, seed: int) -> None:
-    """Count those that are interested."""
+    """Check that interested peers, and only they, fill the slots."""
     __tracebackhide__ = True
     chosen = set(_unchoke(subject, view, seed))
     interested = {peer.key for peer in view.peers if peer.interested}
@@ -117,7 +117,7 @@ def fills_all_slots_with_interested_peers(subject: Subject, view: ChokeView, see
 
 
 def breaks_ties_uniformly(subject: Subject) -> None:
-    """Count who gets one of four slots among eight peers alike; the seed is fixed."""
+    """Count how often each of eight equal peers gets one of four slots; the seed is fixed."""
     __tracebackhide__ = True
     rng = random.Random(20240501)
     alike = view([waiting(key) for key in range(8)])
@@ -133,17 +133,17 @@ def breaks_ties_uniformly(subject: Subject) -> None:
 
 
 class Taker(Struct, frozen=True, kw_only=True):
-    """One peer that is interested all the time; rates are bytes/s."""
+    """One peer that is always interested; rates are bytes/s."""
 
     gives: float = 0.0
     takes: float = 0.0
     is_rider: bool = False
-    """It has what we want and chokes us."""
+    """Whether it has pieces that we want, and chokes us."""
     unchoked: bool = False
-    """It holds a slot at the start."""
+    """Whether it holds a slot at the start."""
 
     def peer(self, key: int) -> ChokePeerView:
-        """Return it at the start."""
+        """Return the view of the peer at the start."""
         peer = served(key) if self.unchoked else waiting(key)
         return replace(
             peer,
@@ -155,21 +155,21 @@ class Taker(Struct, frozen=True, kw_only=True):
 
 
 class ChokingPlan(Struct, frozen=True, kw_only=True):
-    """Some peers, and who unchokes them."""
+    """Some peers, and the situation of the choker."""
 
     takers: tuple[Taker, ...]
     slots: int
     is_seeder: bool
 
     def play(self, choker: Choker) -> list[int]:
-        """Play `PATIENCE` seconds; returns the keys of those that never held a slot."""
+        """Play `PATIENCE` seconds; return the keys of the peers that never held a slot."""
         game = Round(choker, {}, slots=self.slots)
         game.peers = {key: taker.peer(key) for key, taker in enumerate(self.takers)}
         game.play(PATIENCE, seeding=self.is_seeder)
         return [key for key in game.peers if not game.held[key]]
 
     def describe(self) -> str:
-        """Return it as some lines."""
+        """Return the plan as lines for an error message."""
         peers = [taker.peer(key) for key, taker in enumerate(self.takers)]
         return describe(view(peers, slots=self.slots, now=0.0, seeding=self.is_seeder))
 
@@ -189,7 +189,7 @@ def choking_plans() -> st.SearchStrategy[ChokingPlan]:
 
 
 def lets_no_interested_peer_starve(subject: Subject, plan: ChokingPlan) -> None:
-    """Play an hour, and see who never got a slot."""
+    """Play the plan, and check that each peer got a slot at some time."""
     __tracebackhide__ = True
     starved = plan.play(subject.make())
     if starved:

@@ -1,7 +1,7 @@
-"""What every strategy promises, whatever it decides: to go by what it is given, and by that alone.
+"""The properties of every strategy: its decisions depend on its arguments, and on nothing else.
 
-Each check gets some calls, and gives them to a fresh strategy one after the other: so that what a
-strategy remembers of one call is at work in the next.
+Each check makes several calls of one fresh strategy, so that the state it keeps from one call
+affects the next.
 """
 
 import random
@@ -14,12 +14,12 @@ from trio_swarm.lab.testing.describing import describe
 from trio_swarm.lab.testing.properties import Property, Subject, global_random
 
 _TRIES = 3
-"""Fresh strategies that are asked the same: chance does not often agree with itself so many times
-on a whole list of calls."""
+"""Fresh strategies that are asked the same questions: a random decision seldom repeats itself this
+many times for a whole list of calls."""
 
 
 def common_properties(calls: st.SearchStrategy[list[Call]]) -> list[Property]:
-    """Return the promises about any calls."""
+    """Return the properties that are checked with any calls."""
     drawn = {"calls": calls}
     return [
         Property(
@@ -50,7 +50,7 @@ def common_properties(calls: st.SearchStrategy[list[Call]]) -> list[Property]:
 
 
 def decides_the_same_when_asked_the_same(subject: Subject, calls: list[Call]) -> None:
-    """Ask strategies alike the same, with other objects and after other random numbers."""
+    """Ask equal strategies the same questions, with other objects, after other random numbers."""
     __tracebackhide__ = True
     with global_random(0):
         first = decide_all(subject.make(), fresh(calls))
@@ -61,7 +61,7 @@ def decides_the_same_when_asked_the_same(subject: Subject, calls: list[Call]) ->
 
 
 def does_not_depend_on_the_hash_seed(subject: Subject, calls: list[Call]) -> None:
-    """Ask a strategy in another process the same. Raises `NoTwinError` if there can be none."""
+    """Ask a strategy in another process the same; raises `NoTwinError` if it cannot be made."""
     __tracebackhide__ = True
     twin = subject.twin()
     here = decide_all(subject.make(), fresh(calls))
@@ -83,7 +83,7 @@ def _compare(
 
 
 def changes_nothing_it_is_given(subject: Subject, calls: list[Call]) -> None:
-    """Compare what each call was given with a copy made before."""
+    """Compare the arguments of each call with a copy made before it."""
     __tracebackhide__ = True
     strategy = subject.make()
     for call in fresh(calls):
@@ -101,7 +101,7 @@ def changes_nothing_it_is_given(subject: Subject, calls: list[Call]) -> None:
 
 
 def draws_from_no_other_random_numbers(subject: Subject, calls: list[Call]) -> None:
-    """Look whether the state of the module `random` is as before."""
+    """Check that the state of the module `random` is unchanged."""
     __tracebackhide__ = True
     with global_random(0):
         before = random.getstate()

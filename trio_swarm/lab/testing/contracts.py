@@ -1,4 +1,4 @@
-"""From the properties of a strategy to a class of tests that pytest collects."""
+"""Contracts: classes of tests that pytest collects, made from the properties of a strategy."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from trio_swarm.schedulers.api import ChokerFactory, SchedulerFactory, UploaderF
 from trio_swarm.schedulers.loading import Axis
 
 _SHARE = 2
-"""One example is drawn for so many of the Hypothesis profile: views are large, and many promises
-are looked at on each kind."""
+"""One example is drawn for this many in the Hypothesis profile: views are large, and each kind of
+view is used for many properties."""
 
 _LONG_SHARE = 4
-"""The same of whole games."""
+"""The same for properties whose example is a whole simulation."""
 
 
 def scheduler_contract(
@@ -29,23 +29,23 @@ def scheduler_contract(
     uniform_ties: bool = False,
     name: str = "",
 ) -> type:
-    """Return a class of tests of what a download strategy promises, one property each.
+    """Return a class with a test for each property of a download strategy.
 
         TestMine = scheduler_contract(Mine)
 
-    `factory` makes a fresh strategy: its class, or a `functools.partial` with options. Two claims
-    are tested only where they are made: `fills_room`, that it leaves no room unused which it could
-    use, and `uniform_ties`, that of pieces alike each is picked first equally often. `name` is how
-    messages call it.
+    `factory` makes a fresh strategy: a class, or a `functools.partial` with options. Two promises
+    are tested only on request: `fills_room` (it leaves no room unused that it could use) and
+    `uniform_ties` (equal pieces are picked first equally often). `name` is the strategy's name in
+    messages.
     """
     properties = scheduler_properties(fills_room=fills_room, uniform_ties=uniform_ties)
     return _test_class(Subject("scheduler", factory, name), properties)
 
 
 def uploader_contract(factory: UploaderFactory, *, name: str = "") -> type:
-    """Return a class of tests of what a seeding order promises; see `scheduler_contract`.
+    """Return a class of tests for an upload strategy; see `scheduler_contract`.
 
-    What it suggests is tested if it has the method.
+    Its suggestions are tested if it has the method `suggest`.
     """
     subject = Subject("uploader", factory, name)
     return _test_class(subject, uploader_properties(suggests=suggests(subject)))
@@ -58,17 +58,18 @@ def choker_contract(
     uniform_ties: bool = False,
     name: str = "",
 ) -> type:
-    """Return a class of tests of what an unchoking strategy promises; see `scheduler_contract`.
+    """Return a class of tests for an unchoking strategy; see `scheduler_contract`.
 
-    Claims: `fills_slots`, that no slot is free while peers are interested, nor held by others, and
-    `uniform_ties`, that peers alike get a slot equally often.
+    Two promises are tested only on request: `fills_slots` (no slot is free while peers are
+    interested, and only interested peers hold slots) and `uniform_ties` (equal peers get a slot
+    equally often).
     """
     properties = choker_properties(fills_slots=fills_slots, uniform_ties=uniform_ties)
     return _test_class(Subject("choker", factory, name), properties)
 
 
 def contract_of(axis: Axis, factory: Callable[..., Any], *, name: str = "") -> list[Property]:
-    """Return the properties that every strategy of an axis promises, without any claims."""
+    """Return the properties of every strategy of one kind, without those tested on request."""
     if axis == "scheduler":
         return scheduler_properties(fills_room=False, uniform_ties=False)
     if axis == "choker":
@@ -77,7 +78,7 @@ def contract_of(axis: Axis, factory: Callable[..., Any], *, name: str = "") -> l
 
 
 def suggests(subject: Subject) -> bool:
-    """Whether an uploader makes suggestions; one that cannot be made fails in its tests."""
+    """Whether an uploader has the method `suggest`; False if it cannot be made."""
     try:
         return callable(getattr(subject.make(), "suggest", None))
     except Exception:  # noqa: BLE001  an author's factory may raise anything
@@ -85,10 +86,10 @@ def suggests(subject: Subject) -> bool:
 
 
 def examined(subject: Subject, promised: Property) -> Callable[[object], None]:
-    """Return a function that examines one property, by as many examples as the profile asks for.
+    """Return a function that tests one property with as many examples as the profile says.
 
-    It is a test class's method, so it takes one argument, which may be anything.
-    It raises what Hypothesis raises: `ContractError` as a rule, with the example in its notes.
+    It becomes a method of a test class, so it takes one argument, which is ignored. It raises the
+    exceptions of Hypothesis: usually `ContractError`, with the example in its notes.
     """
 
     def examine(_self: object, **drawn: Any) -> None:
@@ -102,16 +103,16 @@ def examined(subject: Subject, promised: Property) -> Callable[[object], None]:
     share = _LONG_SHARE if promised.is_long else _SHARE
     return settings(
         max_examples=max(1, settings().max_examples // share),
-        # Others may use the machine, and then any example takes long.
+        # Other programs may use the machine, and then any example can take long.
         deadline=None,
-        # One is enough, and its text is then all there is to read.
+        # One error is enough: its text is then all there is to read.
         report_multiple_bugs=False,
         suppress_health_check=[HealthCheck.too_slow],
     )(given(**promised.drawn)(examine))
 
 
 def _test_class(subject: Subject, properties: Sequence[Property]) -> type:
-    """Return a class with one test for each property, and a report that pytest may ask for."""
+    """Return a class with one test for each property, and a report for `--strategy-report`."""
 
     def teardown_class(_cls: type) -> None:
         subject.close()
@@ -126,7 +127,7 @@ def _test_class(subject: Subject, properties: Sequence[Property]) -> type:
 
 
 def _test(subject: Subject, promised: Property) -> Callable[[object], None]:
-    """Return the test; it is skipped, with the reason, if no twin can make the strategy."""
+    """Return the test; it is skipped, with the reason, if the strategy cannot have a twin."""
     examine = examined(subject, promised)
     if promised.name != "does_not_depend_on_the_hash_seed":
         return examine

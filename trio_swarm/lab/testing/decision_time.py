@@ -1,4 +1,4 @@
-"""How long a decision takes in a large swarm: a number to compare with others of that minute."""
+"""The time of a decision in a large swarm, to be compared with others measured at the same time."""
 
 import math
 import random
@@ -25,13 +25,13 @@ CHOKED_PEERS = 200
 
 _REPEATS = 5
 _REPEAT_SECONDS = 0.02
-"""Processor time of one repeat, of which the fastest counts."""
+"""Processor time of one repetition; the fastest one counts."""
 
 
 def large_swarm_view(*, near_the_end: bool = False, piece_count: int = PIECES) -> SwarmView:
-    """Return the middle of a large download, in which one peer of 50 has room for one block.
+    """Return a view from the middle of a large download: of 50 peers, one has room for one block.
 
-    200 of its pieces, which is the least `piece_count`, are begun if they are wanted.
+    200 of its pieces (also the least `piece_count`) are started if they are wanted.
     """
     rng = random.Random(1)
     held = [rng.getrandbits(piece_count) | rng.getrandbits(piece_count) for _ in range(PEERS)]
@@ -60,7 +60,7 @@ def large_swarm_view(*, near_the_end: bool = False, piece_count: int = PIECES) -
 
 
 def large_upload_view() -> UploadView:
-    """Return what a seeder of 10,000 pieces sees of 50 leechers soon after the start."""
+    """Return the view of a seeder with 10,000 pieces and 50 leechers, soon after the start."""
     rng = random.Random(1)
     peers = []
     for key in range(PEERS):
@@ -96,7 +96,7 @@ def large_upload_view() -> UploadView:
 
 
 def large_choke_view() -> ChokeView:
-    """Return what a leecher with 200 interested peers sees."""
+    """Return the view of a leecher with 200 interested peers."""
     peers = [
         ChokePeerView(
             key=key,
@@ -116,9 +116,9 @@ def large_choke_view() -> ChokeView:
 
 
 def decision_seconds(axis: Axis, factory: Callable[[], Any]) -> float:
-    """Return the processor time of one decision, seconds: the fastest of some repeats.
+    """Return the processor time of one decision in seconds: the fastest repetition.
 
-    NaN of a strategy that fails where it is asked.
+    NaN if the strategy fails.
     """
     try:
         decide, decisions = _questions(axis, factory())
@@ -138,7 +138,7 @@ def decision_seconds(axis: Axis, factory: Callable[[], Any]) -> float:
 
 
 def _questions(axis: Axis, strategy: Any) -> tuple[Callable[[], object], int]:
-    """Return what asks a strategy, and for how many decisions at once."""
+    """Return a function that asks a strategy, and how many decisions one call makes."""
     rng = random.Random(2)
     if axis == "scheduler":
         swarm = large_swarm_view()
@@ -149,7 +149,7 @@ def _questions(axis: Axis, strategy: Any) -> tuple[Callable[[], object], int]:
     seeding = large_upload_view()
 
     def look() -> None:
-        # Another view each time: what is decided for all peers is decided once a view.
+        # A new view each time, because a strategy may plan for all peers once for each view.
         seen = replace(seeding)
         for peer in seen.peers:
             strategy.offer(seen, peer)

@@ -1,4 +1,4 @@
-"""Calls of strategies as data, and what comes of them: so that decisions can be compared."""
+"""Calls of strategies as data, and their results, so that decisions can be compared."""
 
 import itertools
 import pickle
@@ -13,11 +13,12 @@ from trio_swarm.foreign_text import error_text
 Data = TypeVar("Data")
 
 MOST_ITEMS = 100_000
-"""Assignments, requests or keys that are read of one decision: more than any view has room for."""
+"""Most assignments, requests or keys that are read of one decision: more than any view has room
+for."""
 
 
 class Call(NamedTuple):
-    """One decision: `method(*arguments)` of a strategy, and the seed of its `rng` if it gets one.
+    """One decision: `method(*arguments)` of a strategy, and the seed of its `rng` if it has one.
 
     The first argument is the view.
     """
@@ -34,7 +35,7 @@ def fresh(data: Data) -> Data:
 
 
 def fresh_backwards(call: Call) -> Call:
-    """Return such a copy of a call, whose peers lie in memory in another order."""
+    """Return such a copy of a call whose peers are in memory in another order."""
     view = fresh(call.arguments[0])
     peers = [fresh(peer) for peer in reversed(view.peers)]
     by_key = {peer.key: peer for peer in peers}
@@ -44,7 +45,7 @@ def fresh_backwards(call: Call) -> Call:
 
 
 def decide(strategy: Any, call: Call) -> Any:
-    """Return what a strategy decides: a list, a number or None. Raises what it raises."""
+    """Return the decision of a strategy: a list, a number or None. Raises its exceptions."""
     arguments = call.arguments if call.seed is None else (*call.arguments, random.Random(call.seed))
     result = getattr(strategy, call.method)(*arguments)
     if isinstance(result, Iterable):
@@ -53,7 +54,7 @@ def decide(strategy: Any, call: Call) -> Any:
 
 
 def decide_all(strategy: Any, calls: Sequence[Call]) -> list[object]:
-    """Return the decisions on one call after the other as plain data; an exception is text."""
+    """Return the decisions of several calls as plain data; an exception becomes text."""
     return [_outcome(strategy, call) for call in calls]
 
 

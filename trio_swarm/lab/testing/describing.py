@@ -1,4 +1,4 @@
-"""Views as a person reads them, for the message that says in which situation a promise broke."""
+"""Views as text for a person, for the message that tells in which situation a promise broke."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.schedulers.api import ChokePeerView, ChokeView, PeerView, SwarmView, UploadView
 
 _MOST_PIECES = 40
-"""Pieces of one set that are told one by one."""
+"""Most pieces of one set that are listed one by one."""
 
 View = SwarmView | UploadView | ChokeView
 
 
 def pieces_text(pieces: PieceSet) -> str:
-    """Return `{0-3, 7}`."""
+    """Return a set of pieces as text, with ranges: `{0-3, 7}`."""
     runs: list[list[int]] = []
     for piece in iterate(pieces):
         if runs and runs[-1][1] == piece - 1:
@@ -26,7 +26,7 @@ def pieces_text(pieces: PieceSet) -> str:
 
 
 def describe(view: View) -> str:
-    """Return a view as some lines: itself, and each of its peers."""
+    """Return a view as lines: the view itself, and each of its peers."""
     if isinstance(view, SwarmView):
         lines = _swarm_lines(view)
     elif isinstance(view, UploadView):
@@ -62,7 +62,7 @@ def _upload_lines(view: UploadView) -> Iterable[str]:
     for peer in view.peers:
         facts = [
             f"has {pieces_text(peer.pieces)}",
-            f"was shown {pieces_text(peer.revealed)}",
+            f"was revealed {pieces_text(peer.revealed)}",
             f"was sent {peer.uploaded} B",
             "is a seeder" if peer.is_seeder else "",
             "" if peer.interested else "not interested",

@@ -1,6 +1,6 @@
 """A download on a virtual clock: a real ledger, and peers that send at their own pace.
 
-Peers are described by `Peer`; `Swarm.run` plays until the file is complete or time is up.
+A `PacedPeer` describes a peer; `PacedSwarm.run` plays until the file is complete or time is up.
 """
 
 import heapq
@@ -36,7 +36,7 @@ def new_ledger(
     fallback: Callable[[], Scheduler] = RarestFirst,
     on_fault: FaultSink | None = None,
 ) -> Ledger:
-    """Return a ledger of `pieces` pieces of `blocks` blocks; its guard's timer stands still."""
+    """Return a ledger of `pieces` pieces with `blocks` blocks each; its guard measures no time."""
     piece_length = blocks * BLOCK
     length = (pieces - 1) * piece_length + (last_size or piece_length)
     return Ledger(
@@ -51,19 +51,19 @@ def new_ledger(
 
 
 @dataclass
-class Peer:
-    """How one peer of the simulation behaves."""
+class PacedPeer:
+    """The behaviour of one simulated peer."""
 
     rate: float = 1 * MIB
-    """Bytes/s it sends."""
+    """Rate at which it sends, bytes/s."""
     latency: float = 0.02
-    """Seconds, one way."""
+    """Delay in each direction, seconds."""
     pieces: PieceSet | None = None
-    """None: all."""
+    """Pieces it has; None: all."""
     identity: str = ""
     is_silent: bool = False
     corrupts: Callable[[int, int], bool] = lambda _piece, _block: False
-    """Whether it sends a wrong block."""
+    """Called with piece and block: whether it sends that block with wrong bytes."""
     rejects: bool = False
     chokes_at: float = math.inf
     leaves_at: float = math.inf
@@ -72,18 +72,18 @@ class Peer:
     queue: deque[BlockRun] = field(default_factory=deque, init=False, repr=False)
     sending: bool = field(default=False, init=False, repr=False)
     sent: int = field(default=0, init=False, repr=False)
-    """Bytes."""
+    """Bytes it sent."""
     wasted: int = field(default=0, init=False, repr=False)
-    """Bytes of them that came in vain."""
+    """Bytes it sent that were not needed."""
 
 
-class Swarm:
-    """One download from `peers`; their keys are their positions."""
+class PacedSwarm:
+    """One download from `peers`; the key of a peer is its index."""
 
     def __init__(
         self,
         ledger: Ledger,
-        peers: Sequence[Peer],
+        peers: Sequence[PacedPeer],
         *,
         verify_seconds: float = 0.001,
         check: Callable[[Ledger], None] | None = None,
@@ -110,16 +110,16 @@ class Swarm:
 
     @property
     def is_moving(self) -> bool:
-        """Whether anything is on its way, owed by a peer, or still to happen."""
+        """Whether a block is on its way, a peer owes a block, or an event is still to come."""
         in_flight = any(self.ledger.stats(key).in_flight for key in self._here)
         return bool(self._events) or in_flight
 
     def at(self, time: float, what: Callable[[], None]) -> None:
-        """Let something happen at `time`."""
+        """Call `what` at the virtual time `time`, seconds."""
         heapq.heappush(self._events, (time, next(self._order), what))
 
     def run(self, until: float = 600.0) -> float:
-        """Play; return when the file was complete, or inf."""
+        """Play until `until` at most; return when the file was complete, seconds, or inf."""
         ledger = self.ledger
         while True:
             ledger.expire(self.now)

@@ -1,4 +1,4 @@
-"""Promises tested without pytest, one after the other: what `trio-swarm plugin check` shows."""
+"""Checking properties without pytest, one after the other, for `trio-swarm plugin check`."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,21 +15,21 @@ _PROFILE = "trio-swarm examination"
 
 
 class Examination(NamedTuple):
-    """What came of one promise."""
+    """The result of one property."""
 
     name: str
     promise: str
-    """One sentence."""
+    """The promise, in one sentence."""
     holds: bool | None
-    """None: it could not be tested."""
+    """None if it could not be tested."""
     reason: str
-    """What the strategy did, and where, in some lines; empty if the promise holds."""
+    """How the strategy broke it, and in which situation, in some lines; empty if it holds."""
 
 
 def examine(
     axis: Axis, factory: Callable[[], Any], name: str, *, examples: int
 ) -> Iterator[Examination]:
-    """Yield what comes of each promise that all strategies of `axis` make.
+    """Yield the result of each property that all strategies of `axis` have.
 
     The examples are the same each time.
     """

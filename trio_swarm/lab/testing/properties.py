@@ -1,4 +1,4 @@
-"""What a property of a strategy is, the strategy it is about, and the error if it does not hold."""
+"""The type of a property, of the strategy under test, and of the error if a property fails."""
 
 import functools
 import random
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 _ONE_IN_A_MILLION = 4.753
-"""The quantile of the standard normal distribution for 1 - 10⁻⁶: with a fixed seed a fair strategy
-passes each time or never, so hardly any may be among those that never do."""
+"""The quantile of the standard normal distribution for 1 - 10⁻⁶. With a fixed seed a fair strategy
+passes always or never, so there must be hardly any that never pass."""
 
 
 class ContractError(AssertionError):
-    """A strategy does not do what it must; the text says what it did, and in which situation."""
+    """A strategy broke its contract; the text tells how, and in which situation."""
 
 
 class Subject:
-    """The strategy that is tested: `factory()` makes a fresh one. Close it when done."""
+    """The strategy under test: `factory()` makes a fresh one. Close it when done."""
 
     def __init__(self, axis: Axis, factory: Callable[[], Any], name: str = "") -> None:
         self.axis: Axis = axis
@@ -31,7 +31,7 @@ class Subject:
         self._twin: Twin | None = None
 
     def make(self) -> Any:
-        """Return a fresh strategy."""
+        """Return a fresh strategy; raises the exceptions of the factory."""
         return self.factory()
 
     def twin(self) -> Twin:
@@ -44,33 +44,33 @@ class Subject:
         return self._twin
 
     def close(self) -> None:
-        """End the other process, if there is one."""
+        """End the twin process if there is one."""
         if self._twin is not None:
             self._twin.close()
             self._twin = None
 
     def broke(self, what: str, situation: str = "") -> ContractError:
-        """Return the error that says what the strategy did, and in which situation."""
+        """Return the error that tells what the strategy did, and in which situation."""
         return ContractError(f"{self.name} {what}" + (f"\n{situation}" if situation else ""))
 
 
 class Property(NamedTuple):
-    """One promise of a strategy, which is tested by itself."""
+    """One promise of a strategy, tested by itself."""
 
     name: str
-    """As in the name of its test, after `test_`."""
+    """The name of its test after `test_`."""
     promise: str
-    """What must hold: one sentence."""
+    """The promise, in one sentence."""
     check: Callable[..., None]
-    """Called with the `Subject` and what was drawn; raises `ContractError` if it does not hold."""
+    """Called with the `Subject` and the drawn arguments; raises `ContractError` if it fails."""
     drawn: Mapping[str, "SearchStrategy[Any]"] = {}
-    """Hypothesis strategies for the arguments of `check`; none: it needs no examples."""
+    """Hypothesis strategies for the arguments of `check`; empty if it needs no examples."""
     is_long: bool = False
-    """An example is a whole game of many decisions, so that fewer are played."""
+    """Whether an example is a whole simulation with many decisions, so that fewer are played."""
 
 
 def name_of(factory: Callable[..., object]) -> str:
-    """Return how a person calls a factory: `Mine(window=3)`."""
+    """Return a factory as a person would write it: `Mine(window=3)`."""
     if isinstance(factory, functools.partial):
         given = [repr(each) for each in factory.args]
         given += [f"{name}={value!r}" for name, value in factory.keywords.items()]
@@ -80,7 +80,7 @@ def name_of(factory: Callable[..., object]) -> str:
 
 @contextmanager
 def global_random(seed: int) -> Iterator[None]:
-    """Seed the random numbers of the module `random`, and put them back afterwards."""
+    """Seed the module `random`, and restore its state afterwards."""
     before = random.getstate()
     random.seed(seed)
     try:
@@ -90,9 +90,9 @@ def global_random(seed: int) -> Iterator[None]:
 
 
 def is_uniform(counts: Mapping[int, int], expected: set[int]) -> bool:
-    """Whether `counts` may be draws from `expected`, each with the same probability.
+    """Whether `counts` can be draws that each had the same probability, `expected` per count.
 
-    By the chi-square test at one in a million; the quantile is Wilson and Hilferty's.
+    By the chi-square test at one in a million, with the quantile of Wilson and Hilferty.
     """
     if set(counts) - expected:
         return False

@@ -1,7 +1,8 @@
-"""What pytest loads wherever trio-swarm is installed: the flag `--strategy-report`.
+"""The pytest plugin, loaded wherever trio-swarm is installed: the flag `--strategy-report`.
 
-With it each class of a contract gets one more test, which plays the standard swarms and never
-fails for their numbers; the cards are printed at the end. Nothing else is imported at the start.
+With the flag each contract class gets one more test, which plays the standard swarms. It never
+fails because of their numbers; the cards are printed at the end. Nothing else is imported at the
+start.
 """
 
 from typing import TYPE_CHECKING, cast
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from trio_swarm.lab.testing.properties import Subject
 
 _CARD = "trio-swarm report card"
-"""The property of a test's report that holds a card: pytest-xdist passes it on."""
+"""Name of the property of a test report that holds a card, which pytest-xdist passes on."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the flag."""
+    """Add the flag `--strategy-report`."""
     parser.getgroup("trio-swarm").addoption(
         "--strategy-report",
         action="store_true",
@@ -28,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Give each contract that is collected its report."""
+    """Add a report to each collected contract class."""
     del session
     if not config.getoption("--strategy-report"):
         return
@@ -41,7 +42,7 @@ def pytest_collection_modifyitems(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the cards."""
+    """Print the report cards at the end."""
     for report in terminalreporter.stats.get("passed", ()):
         for name, text in report.user_properties:
             if name == _CARD:
@@ -51,11 +52,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 class StrategyReport(pytest.Item):
-    """Plays the standard swarms for one contract."""
+    """A test that plays the standard swarms for one contract."""
 
     def runtest(self) -> None:
-        """Make the card."""
-        from trio_swarm.lab.testing.cards import report_card  # noqa: PLC0415 - only where it is wanted
+        """Play the scenarios and attach the card to the test's report."""
+        from trio_swarm.lab.testing.cards import report_card  # noqa: PLC0415 - only with the flag
 
         subject = _subject(self)
         assert subject is not None
@@ -65,7 +66,7 @@ class StrategyReport(pytest.Item):
 
 
 def _subject(item: pytest.Item) -> "Subject | None":
-    """Return the strategy that a test of a contract is about; None for any other test."""
+    """Return the strategy that a contract's test is about; None for any other test."""
     contract = getattr(item.parent, "obj", None)
     if not isinstance(contract, type) or "subject" not in vars(contract):
         return None

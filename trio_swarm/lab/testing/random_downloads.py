@@ -1,4 +1,4 @@
-"""Any download that can finish: what a strategy is played in, with nobody to step in for it."""
+"""Random downloads that can finish, to test a strategy in without any help of the host."""
 
 import random
 from collections.abc import Iterable
@@ -8,49 +8,49 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from trio_swarm.lab.testing.describing import pieces_text
-from trio_swarm.lab.testing.downloads import KIB, MIB, Peer, Swarm, new_ledger
+from trio_swarm.lab.testing.downloads import KIB, MIB, PacedPeer, PacedSwarm, new_ledger
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.api import Assignment, Scheduler, SwarmView
 
 MOST_SECONDS = 600.0
-"""Virtual seconds after which a download counts as stuck: many times what the slowest needs."""
+"""Virtual seconds after which a download counts as stuck: many times the time the slowest needs."""
 
 _SLICE = 2.0
 _QUIET_SLICES = 5
-"""So many slices of virtual seconds in which nothing is on its way, nobody comes or goes, and the
-strategy is asked again and again: it counts as stuck then, too."""
+"""Time slices without a block on its way or a peer that joins or leaves, in which the strategy is
+asked again and again; after so many the download counts as stuck, too."""
 
 
-class Outcome(NamedTuple):
-    """What came of a download."""
+class DownloadOutcome(NamedTuple):
+    """The result of a random download."""
 
     finished_at: float | None
     seconds: float
-    """Virtual time it was played."""
+    """Virtual seconds that were played."""
     missing: PieceSet
     faults: list[str]
     """Why the host replaced the strategy, if it did."""
 
 
 class PeerPlan(Struct, frozen=True, kw_only=True):
-    """One peer; rates are bytes/s, times seconds."""
+    """The plan of one peer; rates are bytes/s, times seconds."""
 
     rate: float = MIB
     latency: float = 0.02
     pieces: PieceSet = 0
     joins_at: float = 0.0
     leaves_at: float | None = None
-    """None: it stays."""
+    """When it leaves; None: never."""
     chokes_at: float | None = None
-    """None: never."""
+    """When it chokes us; None: never."""
     is_silent: bool = False
-    """It never sends what it was asked."""
+    """Whether it never sends the requested blocks."""
     rejects: bool = False
     fast: bool = True
 
-    def peer(self) -> Peer:
-        """Return the peer that does so."""
-        peer = Peer(
+    def peer(self) -> PacedPeer:
+        """Return the simulated peer with this plan."""
+        peer = PacedPeer(
             rate=self.rate,
             latency=self.latency,
             pieces=self.pieces,
@@ -66,7 +66,7 @@ class PeerPlan(Struct, frozen=True, kw_only=True):
         return peer
 
     def describe(self) -> str:
-        """Return one line."""
+        """Return the plan as one line for an error message."""
         facts = [f"{self.rate:g} B/s, {self.latency:g} s, has {pieces_text(self.pieces)}"]
         if self.joins_at:
             facts.append(f"joins at {self.joins_at:g} s")
@@ -81,20 +81,20 @@ class PeerPlan(Struct, frozen=True, kw_only=True):
         return ", ".join(facts)
 
 
-class Download(Struct, frozen=True, kw_only=True):
-    """One download from peers, some of which stay and have everything together."""
+class RandomDownload(Struct, frozen=True, kw_only=True):
+    """One download from peers, of which some stay and together have every piece."""
 
     pieces: int
     blocks: int
-    """Of a piece; the last may have fewer bytes."""
+    """Blocks of each piece; the last block of the last piece may be shorter."""
     last_size: int
     open_piece_limit: int
-    """Pieces that may be begun at once."""
+    """Most pieces that may be started at once."""
     peers: tuple[PeerPlan, ...]
     seed: int
 
-    def play(self, strategy: Scheduler) -> Outcome:
-        """Play it with `strategy` and with no fallback, until it ends or is stuck."""
+    def play(self, strategy: Scheduler) -> DownloadOutcome:
+        """Play with `strategy` and without a fallback, until the download ends or is stuck."""
         reasons: list[str] = []
 
         def on_fault(name: str, reason: str, faults: int, replaced: bool) -> None:  # noqa: FBT001  as a guard calls it
@@ -111,16 +111,16 @@ class Download(Struct, frozen=True, kw_only=True):
             fallback=_Nobody,
             on_fault=on_fault,
         )
-        swarm = Swarm(ledger, [plan.peer() for plan in self.peers])
+        swarm = PacedSwarm(ledger, [plan.peer() for plan in self.peers])
         quiet = 0
         while not ledger.is_complete and swarm.now < MOST_SECONDS and quiet < _QUIET_SLICES:
             swarm.run(swarm.now + _SLICE)
             quiet = 0 if swarm.is_moving else quiet + 1
         done = ledger.is_complete
-        return Outcome(swarm.now if done else None, swarm.now, ledger.wanted, reasons)
+        return DownloadOutcome(swarm.now if done else None, swarm.now, ledger.wanted, reasons)
 
     def describe(self) -> str:
-        """Return it as some lines."""
+        """Return the download as lines for an error message."""
         lines = [
             f"  {self.pieces} pieces of {self.blocks} blocks, {self.open_piece_limit} at once",
             *(f"  peer {key}: {plan.describe()}" for key, plan in enumerate(self.peers)),
@@ -129,15 +129,15 @@ class Download(Struct, frozen=True, kw_only=True):
 
 
 class _Nobody:
-    """What a host falls back to here: it assigns nothing."""
+    """The host's fallback in these downloads: it assigns nothing."""
 
-    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:  # noqa: ARG002  the interface's
+    def assign(self, view: SwarmView, rng: random.Random) -> Iterable[Assignment]:  # noqa: ARG002  part of the interface
         return ()
 
 
 @st.composite
-def downloads(draw: st.DrawFn) -> Download:
-    """Draw a small torrent, one to three peers that stay and have it together, and some others."""
+def downloads(draw: st.DrawFn) -> RandomDownload:
+    """Draw a small torrent, one to three peers that stay and together have it, and some more."""
     pieces = draw(st.integers(1, 10))
     blocks = draw(st.integers(1, 6))
     everything = full_set(pieces)
@@ -163,7 +163,7 @@ def downloads(draw: st.DrawFn) -> Download:
         **links,
     )
     plans += draw(st.lists(leaving, max_size=4))
-    return Download(
+    return RandomDownload(
         pieces=pieces,
         blocks=blocks,
         last_size=draw(st.integers(1, blocks * 16 * KIB)),

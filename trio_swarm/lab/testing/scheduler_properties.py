@@ -1,4 +1,4 @@
-"""What a download strategy promises, one property each."""
+"""The properties of a download strategy: one function checks one promise."""
 
 import itertools
 import random
@@ -13,27 +13,28 @@ from trio_swarm.lab.testing.common_properties import common_properties
 from trio_swarm.lab.testing.decisions import Call, fresh
 from trio_swarm.lab.testing.describing import describe, pieces_text
 from trio_swarm.lab.testing.properties import Property, Subject, is_uniform
-from trio_swarm.lab.testing.random_downloads import Download, downloads
+from trio_swarm.lab.testing.random_downloads import RandomDownload, downloads
 from trio_swarm.lab.testing.views import BLOCK, rarity_of, swarm_views
 from trio_swarm.piece_sets import PieceSet, from_pieces, full_set, iterate
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 
 _SPARE_ASSIGNMENTS = 1000
-"""As many more than blocks of room a host reads before it takes a strategy for endless."""
+"""Assignments beyond the blocks of room that a host reads before it takes a strategy for
+endless."""
 
 _SEEDS = st.integers(0, 2**32)
 _DRAWS = 6000
-"""First picks that are counted to judge whether ties are broken uniformly."""
+"""First picks that are counted to check whether ties are broken uniformly."""
 
 
 def scheduler_properties(*, fills_room: bool, uniform_ties: bool) -> list[Property]:
-    """Return what is promised; the two are claims that not every strategy makes."""
+    """Return the properties of a scheduler; the arguments add promises that not all make."""
     anything = {"view": swarm_views(), "seed": _SEEDS}
     calls = st.builds(lambda view, seed: Call("assign", (view,), seed), swarm_views(), _SEEDS)
     properties = [
         Property(
             "returns_assignments_and_comes_to_an_end",
-            "It returns Assignments of whole numbers, and not without end.",
+            "It returns Assignments of whole numbers, and a limited number of them.",
             returns_assignments_and_comes_to_an_end,
             anything,
         ),
@@ -45,7 +46,7 @@ def scheduler_properties(*, fills_room: bool, uniform_ties: bool) -> list[Proper
         ),
         Property(
             "respects_room_and_free_blocks",
-            "It gives no peer more than its room, and no piece away more often than it has blocks.",
+            "It assigns no peer more blocks than its room, and no piece more blocks than are free.",
             respects_room_and_free_blocks,
             anything,
         ),
@@ -57,15 +58,15 @@ def scheduler_properties(*, fills_room: bool, uniform_ties: bool) -> list[Proper
         ),
         Property(
             "leaves_no_lone_peer_idle",
-            "If one peer is all there is, and idle, and has what is wanted, it is asked for some.",
+            "If the only peer is idle and has a wanted piece, it is asked for a block.",
             leaves_no_lone_peer_idle,
             anything,
         ),
         *common_properties(st.lists(calls, min_size=1, max_size=3)),
         Property(
             "finishes_every_download_that_can_finish",
-            "Whatever peers come, choke, fall silent and go: if others stay that have everything "
-            "together, the download finishes, and the host need not step in.",
+            "Peers may join, choke, fall silent and leave. If the others together have "
+            "every piece, the download finishes, and the host need not assign.",
             finishes_every_download_that_can_finish,
             {"download": downloads()},
             is_long=True,
@@ -92,7 +93,7 @@ def scheduler_properties(*, fills_room: bool, uniform_ties: bool) -> list[Proper
 
 
 def _assign(strategy: Any, view: SwarmView, seed: int) -> list[object]:
-    """Return what is assigned, cut off where it seems endless."""
+    """Return the assignments, cut off if they seem endless."""
     result = strategy.assign(fresh(view), random.Random(seed))
     return list(itertools.islice(result, _limit(view) + 1))
 
@@ -102,7 +103,7 @@ def _limit(view: SwarmView) -> int:
 
 
 def _is_sound(item: object) -> bool:
-    """Whether it is an assignment of whole numbers; True is none, hence `type`."""
+    """Whether `item` is an assignment of whole numbers (True is not one, hence `type`)."""
     return (
         isinstance(item, Assignment)
         and type(item.peer) is int
@@ -112,21 +113,21 @@ def _is_sound(item: object) -> bool:
 
 
 def _sound(items: list[object]) -> Iterator[Assignment]:
-    """Yield the sound ones: what is wrong with the others is another property's business."""
+    """Yield the sound assignments; another property checks the others."""
     for item in items:
         if isinstance(item, Assignment) and _is_sound(item):
             yield item
 
 
 def returns_assignments_and_comes_to_an_end(subject: Subject, view: SwarmView, seed: int) -> None:
-    """Look at each thing it returns."""
+    """Check the type of each returned item, and their number."""
     __tracebackhide__ = True
     result: Any = subject.make().assign(fresh(view), random.Random(seed))
     try:
         items: Iterator[object] = iter(result)
     except TypeError:
         raise subject.broke(
-            f"returned {result!r:.80}, which is no iterable of Assignments", describe(view)
+            f"returned {result!r:.80}, which is not an iterable of Assignments", describe(view)
         ) from None
     for count, item in enumerate(items):
         if not _is_sound(item):
@@ -135,13 +136,13 @@ def returns_assignments_and_comes_to_an_end(subject: Subject, view: SwarmView, s
             )
         if count > _limit(view):
             raise subject.broke(
-                f"returned more than {_limit(view)} assignments: it seems to have no end",
+                f"returned more than {_limit(view)} assignments: it seems to be endless",
                 describe(view),
             )
 
 
 def assigns_only_what_is_wanted_and_available(subject: Subject, view: SwarmView, seed: int) -> None:
-    """Look at each piece and peer; asks twice, the second time with what it remembers."""
+    """Check each piece and peer; ask twice, so that state kept from the first call counts."""
     __tracebackhide__ = True
     strategy = subject.make()
     for _ in range(2):
@@ -168,7 +169,7 @@ def _wrong_place(view: SwarmView, given: Assignment) -> str:
 
 
 def respects_room_and_free_blocks(subject: Subject, view: SwarmView, seed: int) -> None:
-    """Count what is left after each assignment; asks twice, as above."""
+    """Count what is left after each assignment; ask twice, as above."""
     __tracebackhide__ = True
     strategy = subject.make()
     for _ in range(2):
@@ -176,14 +177,14 @@ def respects_room_and_free_blocks(subject: Subject, view: SwarmView, seed: int) 
         free = {piece: view.blocks_of(piece) for piece in iterate(view.wanted)}
         for key, piece, blocks in _sound(_assign(strategy, view, seed)):
             if key not in room or piece not in free:
-                continue  # another property's business
+                continue  # another property checks it
             possible = min(room[key], free[piece])
             taken = possible if blocks is None else blocks
             if not 0 < taken <= possible:
                 many = "blocks=None" if blocks is None else f"{blocks} blocks"
                 raise subject.broke(
                     f"gave {many} of piece {piece} to peer {key}, when the peer had room for "
-                    f"{room[key]} more and the piece {free[piece]} left to give out",
+                    f"{room[key]} more and the piece {free[piece]} free blocks",
                     describe(view),
                 )
             room[key] -= taken
@@ -193,7 +194,7 @@ def respects_room_and_free_blocks(subject: Subject, view: SwarmView, seed: int) 
 def assigns_nothing_where_nothing_can_be_given(
     subject: Subject, view: SwarmView, seed: int
 ) -> None:
-    """Take the peers, the wanted pieces, or the room of everybody away."""
+    """Ask without peers, without wanted pieces, and without any room."""
     __tracebackhide__ = True
     busy = [replace(peer, room=0) for peer in (*view.peers, *view.busy)]
     for bare in (
@@ -209,7 +210,7 @@ def assigns_nothing_where_nothing_can_be_given(
 
 
 def leaves_no_lone_peer_idle(subject: Subject, view: SwarmView, seed: int) -> None:
-    """Leave one peer alone, with nothing in flight, and see whether it is asked."""
+    """Ask about one peer alone, with nothing in flight, and check that it is asked for a block."""
     __tracebackhide__ = True
     for peer in view.peers[:1]:
         if not view.wanted & peer.pieces:
@@ -226,7 +227,7 @@ def leaves_no_lone_peer_idle(subject: Subject, view: SwarmView, seed: int) -> No
 
 
 def fills_all_room_that_can_be_filled(subject: Subject, view: SwarmView, seed: int) -> None:
-    """Count what room and which blocks are left."""
+    """Check that no peer has room left for a free block that it could send."""
     __tracebackhide__ = True
     room = {peer.key: peer.room for peer in view.peers}
     free = {piece: view.blocks_of(piece) for piece in iterate(view.wanted)}
@@ -247,10 +248,10 @@ def fills_all_room_that_can_be_filled(subject: Subject, view: SwarmView, seed: i
 
 
 def breaks_ties_uniformly(subject: Subject) -> None:
-    """Count first picks among pieces alike: all of 24, and 8 of them with gaps of all sizes.
+    """Count first picks among equal pieces: all of 24, and 8 of them with gaps of all sizes.
 
-    The seed is fixed, so that a strategy passes always or never. To take the lowest piece after a
-    random rotation favours pieces that follow gaps.
+    The seed is fixed, so that a strategy passes always or never. (Taking the lowest piece after a
+    random rotation favours pieces that follow a gap.)
     """
     __tracebackhide__ = True
     for wanted in (full_set(24), from_pieces({0, 1, 2, 9, 20, 21, 22, 23})):
@@ -272,7 +273,7 @@ def breaks_ties_uniformly(subject: Subject) -> None:
 
 
 def _alike(wanted: PieceSet) -> SwarmView:
-    """Return a swarm of one peer, where nothing tells one wanted piece from another."""
+    """Return a swarm of one peer in which all wanted pieces are equal."""
     count = 24
     peer = PeerView(1, full_set(count), 16, 0, 1e6, 0.02, is_seeder=True)
     return SwarmView(
@@ -289,8 +290,8 @@ def _alike(wanted: PieceSet) -> SwarmView:
     )
 
 
-def finishes_every_download_that_can_finish(subject: Subject, download: Download) -> None:
-    """Play a download with a real ledger, in which nobody steps in for the strategy."""
+def finishes_every_download_that_can_finish(subject: Subject, download: RandomDownload) -> None:
+    """Play a download with a real ledger, in which the host does not help the strategy."""
     __tracebackhide__ = True
     outcome = download.play(subject.make())
     if outcome.faults:

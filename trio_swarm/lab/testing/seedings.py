@@ -1,4 +1,4 @@
-"""A seeder and its leechers, step by step: what an uploader decides in a game that it decides."""
+"""A seeder and its leechers, step by step, to test the decisions of an uploader."""
 
 from collections import Counter
 
@@ -10,18 +10,19 @@ from trio_swarm.schedulers.uploading.spread import Spread
 
 PIECE = 262144
 STEP = 0.02
-"""Virtual seconds."""
+"""Virtual seconds of one step."""
 
 MOST_STEPS = 5000
-"""100 virtual seconds, after which a swarm counts as stuck: many times what any needs here."""
+"""Steps (100 virtual seconds) after which a swarm counts as stuck: many times what any needs
+here."""
 
 
 class SeedingError(AssertionError):
-    """The uploader did what its contract forbids."""
+    """The uploader broke its contract."""
 
 
 class TakenBackError(SeedingError):
-    """It took something back."""
+    """The uploader hid a piece again that it had revealed."""
 
 
 class Leecher:
@@ -39,7 +40,7 @@ class Leecher:
 
 
 class Seeding:
-    """A seeder's torrent: applies the offers, and knows what was sent to whom."""
+    """A seeder's torrent: applies the uploader's decisions, and counts the bytes sent."""
 
     def __init__(
         self, leechers: int, *, count: int = 60, number: int = 0, strategy: Uploader | None = None
@@ -56,7 +57,7 @@ class Seeding:
         self.leechers = {key: Leecher(key) for key in range(1, leechers + 1)}
 
     def view(self) -> UploadView:
-        """Return what the seeder sees now."""
+        """Return the seeder's present view."""
         peers = [
             UploadPeerView(
                 key=each.key,
@@ -87,7 +88,7 @@ class Seeding:
         )
 
     def look(self) -> dict[int, PieceSet]:
-        """Ask for all offers once, carry them out, and return what each is shown now."""
+        """Ask for all decisions once, carry them out, and return what each leecher is revealed."""
         view = self.view()
         for peer in view.peers:
             leecher = self.leechers[peer.key]
@@ -95,34 +96,34 @@ class Seeding:
             offered = self.have if offered is None else offered
             beyond, back = offered & ~self.have, leecher.revealed & ~offered
             if beyond:
-                raise SeedingError(f"offered {pieces_text(beyond)}, which we do not have")
+                raise SeedingError(f"revealed {pieces_text(beyond)}, which we do not have")
             if back:
                 raise TakenBackError(
-                    f"took {pieces_text(back)} back, which it had shown to peer {peer.key}"
+                    f"hid {pieces_text(back)} again, which it had revealed to peer {peer.key}"
                 )
             leecher.revealed = offered
         return {key: each.revealed for key, each in self.leechers.items()}
 
     def send(self, key: int, piece: int, length: int = PIECE) -> None:
-        """Put bytes of a piece out to a leecher that was shown it."""
+        """Send bytes of a piece to a leecher to which the piece is revealed."""
         assert self.leechers[key].revealed >> piece & 1
         self.sent[piece] = self.sent.get(piece, 0) + length
         self.uploaded += length
         self.leechers[key].uploaded += length
 
     def wants(self, key: int) -> list[int]:
-        """Return what a leecher would ask for, in order."""
+        """Return the pieces that a leecher would request, in order."""
         leecher = self.leechers[key]
         return list(iterate(leecher.revealed & ~leecher.pieces))
 
     @property
     def copies(self) -> float:
-        """How often everything was sent."""
+        """Bytes sent, in copies of the torrent."""
         return sum(self.sent.values()) / (self.count * PIECE)
 
 
-class Transfer:
-    """Plays a swarm: the seeder sends `speed` pieces a step, leecher i passes `passes[i]` on."""
+class SteppedSwarm:
+    """Plays a swarm: the seeder sends `speed` pieces a step, leecher i passes on `passes[i]`."""
 
     def __init__(self, seeding: Seeding, speed: float, passes: dict[int, float]) -> None:
         self.seeding = seeding
@@ -131,11 +132,12 @@ class Transfer:
         self.credit = dict.fromkeys([0, *passes], 0.0)
         self.turn = 0
         self.idle = 0
-        """Steps in which the seeder could have sent more, and nobody knew what to ask for."""
+        """Steps in which the seeder could have sent more, but no leecher had anything to
+        request."""
         seeding.rate = speed * PIECE / STEP
 
     def step(self) -> bool:
-        """Play one step; returns whether everybody is complete."""
+        """Play one step; return whether every leecher is complete."""
         seeding = self.seeding
         seeding.look()
         self.credit[0] += self.speed
@@ -160,7 +162,7 @@ class Transfer:
         return all(each.pieces == seeding.have for each in seeding.leechers.values())
 
     def _pass_on(self, key: int) -> None:
-        """Send what fewest have to who has least."""
+        """Send the piece that the fewest peers have to the leecher that has the fewest pieces."""
         leechers = self.seeding.leechers
         self.credit[key] = min(self.credit[key] + self.passes[key], max(1.0, self.passes[key]))
         while self.credit[key] >= 1.0:
@@ -177,8 +179,8 @@ class Transfer:
             self.credit[key] -= 1.0
 
     def play(self) -> None:
-        """Play until everybody is complete; raises `SeedingError` if that never comes."""
+        """Play until every leecher is complete; raises `SeedingError` if that never happens."""
         for _ in range(MOST_STEPS):
             if self.step():
                 return
-        raise SeedingError("never let everybody have everything")
+        raise SeedingError("never let every leecher have every piece")

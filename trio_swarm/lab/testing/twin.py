@@ -1,7 +1,8 @@
 """A second process with another hash seed, in which a strategy must decide the same.
 
-`hash("a")` differs from process to process, and with it the order of a set of strings. A strategy
-that goes by it decides otherwise on each machine, and no simulation of it can be repeated.
+`hash("a")` differs from process to process, and so does the order of a set of strings. A strategy
+that depends on that order decides differently on each machine, and its simulations cannot be
+repeated.
 """
 
 import os
@@ -16,7 +17,7 @@ from trio_swarm.errors import TrioSwarmError
 from trio_swarm.lab.testing.decisions import Call
 
 _ANOTHER_SEED = {"1": "2"}
-"""The hash seed of the other process by ours, where it must not be 1."""
+"""The hash seed of the other process if ours is the key, else 1."""
 
 
 class NoTwinError(TrioSwarmError):
@@ -24,7 +25,7 @@ class NoTwinError(TrioSwarmError):
 
 
 class Twin:
-    """The other process. Raises `NoTwinError` if it cannot make what `factory` makes here."""
+    """The other process. Raises `NoTwinError` if it cannot make the strategy of `factory`."""
 
     def __init__(self, factory: Callable[[], Any]) -> None:
         try:
@@ -48,12 +49,12 @@ class Twin:
             raise NoTwinError(f"another process cannot make this strategy: {problem}")
 
     def decide(self, calls: Sequence[Call]) -> list[object]:
-        """Return what a fresh strategy decides there; an exception is text."""
+        """Return the decisions of a fresh strategy there; an exception becomes text."""
         self._send(list(calls))
         return cast("list[object]", self._receive())
 
     def close(self) -> None:
-        """End the process."""
+        """End the process and wait for it."""
         self._stdin.close()
         self._process.wait()
         if self._process.stdout is not None:
@@ -74,12 +75,12 @@ class Twin:
 
 
 def _folders() -> list[str]:
-    """Return where this process finds modules: pytest and others add to it."""
+    """Return the folders in which this process finds modules, also those that pytest added."""
     return [folder or str(Path.cwd()) for folder in sys.path]
 
 
 def _module_of(factory: object) -> tuple[str, str] | None:
-    """Return the name and file of the module a factory is in: a plugin in one file has no path."""
+    """Return the name and file of a factory's module; a plugin in one file is not on the path."""
     while hasattr(factory, "func"):
         factory = factory.func
     name = getattr(factory, "__module__", None)

@@ -1,4 +1,4 @@
-"""The other end of `twin`: makes the strategy it is told of, and answers calls until stdin ends."""
+"""The program of a twin process: makes the given strategy, and answers calls until stdin ends."""
 
 import importlib.util
 import pickle
@@ -11,7 +11,7 @@ from trio_swarm.lab.testing.decisions import decide_all
 
 
 def main() -> None:
-    """Answer on stdout, with nothing else: what the strategy prints goes to stderr."""
+    """Answer on stdout; anything that the strategy prints goes to stderr."""
     answers, sys.stdout = sys.stdout.buffer, sys.stderr
     questions = sys.stdin.buffer
     module, pickled = pickle.load(questions)  # noqa: S301  of the process that started this one
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _import(module: tuple[str, str] | None) -> None:
-    """Import a module by its name, or by its file if it has no place among the others."""
+    """Import a module by its name, or by its file if it is not on the path."""
     if module is None:
         return
     name, file = module

@@ -1,4 +1,4 @@
-"""What a seeding order promises, one property each."""
+"""The properties of an upload strategy: one function checks one promise."""
 
 from collections import Counter
 from typing import Any
@@ -16,8 +16,8 @@ from trio_swarm.lab.testing.seedings import (
     Leecher,
     Seeding,
     SeedingError,
+    SteppedSwarm,
     TakenBackError,
-    Transfer,
 )
 from trio_swarm.lab.testing.views import upload_requests, upload_views
 from trio_swarm.piece_sets import PieceSet
@@ -25,33 +25,33 @@ from trio_swarm.schedulers.api import UploadRequest, UploadView
 
 
 def uploader_properties(*, suggests: bool) -> list[Property]:
-    """Return what is promised by an uploader, with or without the method `suggest`."""
+    """Return the properties of an uploader, with or without the method `suggest`."""
     view = {"view": upload_views()}
     properties = [
         Property(
             "offers_only_what_we_have",
-            "It offers a set of pieces that we have, or None for all of them.",
+            "It reveals a set of pieces that we have, or None for all of them.",
             offers_only_what_we_have,
             view,
         ),
         Property(
             "takes_nothing_back",
-            "What a peer was shown stays shown to it.",
+            "A piece that was revealed to a peer is not hidden from it again.",
             takes_nothing_back,
             {"plan": seeding_plans()},
             is_long=True,
         ),
         Property(
             "lets_everybody_have_everything_in_the_end",
-            "Whoever joins and stays is complete in the end, whether others pass anything on or "
-            "not, and whoever leaves.",
+            "A leecher that joins and stays is complete in the end, even if others pass nothing on "
+            "and some leave.",
             lets_everybody_have_everything_in_the_end,
             {"plan": seeding_plans()},
             is_long=True,
         ),
         Property(
             "says_truly_whom_it_leaves_alone",
-            "If `steers` returns False, it shows everybody everything and suggests nothing.",
+            "If `steers` returns False, it reveals all pieces to every peer and suggests none.",
             says_truly_whom_it_leaves_alone,
             view,
         ),
@@ -76,7 +76,7 @@ def uploader_properties(*, suggests: bool) -> list[Property]:
 
 
 class Asked(Struct, frozen=True):
-    """A view, and what its first peer asked for."""
+    """A view, and the requests of its first peer."""
 
     view: UploadView
     requests: tuple[UploadRequest, ...]
@@ -87,7 +87,7 @@ def _with_requests(view: UploadView) -> st.SearchStrategy[Asked]:
 
 
 def _calls(asked: Asked, suggests: bool) -> list[Call]:  # noqa: FBT001  of the strategy
-    """Return all questions about one view, as a host puts them."""
+    """Return all questions about one view, in the order of a host."""
     view = asked.view
     calls = [Call("offer", (view, peer)) for peer in view.peers]
     if suggests:
@@ -97,19 +97,19 @@ def _calls(asked: Asked, suggests: bool) -> list[Call]:  # noqa: FBT001  of the 
 
 
 def offers_only_what_we_have(subject: Subject, view: UploadView) -> None:
-    """Ask about every peer."""
+    """Ask about every peer, and check the revealed pieces."""
     __tracebackhide__ = True
     _check_sets(subject, view, "offer")
 
 
 def suggests_only_what_we_have(subject: Subject, view: UploadView) -> None:
-    """Ask about every peer, after its offer, as a host does."""
+    """Ask about every peer, after `offer`, as a host does, and check the suggested pieces."""
     __tracebackhide__ = True
     _check_sets(subject, view, "suggest")
 
 
 def says_truly_whom_it_leaves_alone(subject: Subject, view: UploadView) -> None:
-    """Ask about every peer, if it says that it need not be asked."""
+    """If `steers` returns False, check that `offer` and `suggest` return None for every peer."""
     __tracebackhide__ = True
     strategy = subject.make()
     given = fresh(view)
@@ -139,7 +139,7 @@ def _check_sets(subject: Subject, view: UploadView, method: str) -> None:
             continue
         if type(pieces) is not int or pieces < 0:
             raise subject.broke(
-                f"returned {pieces!r:.80} in {method}(), which is no piece set", describe(view)
+                f"returned {pieces!r:.80} in {method}(), which is not a piece set", describe(view)
             )
         if pieces & ~view.have:
             raise subject.broke(
@@ -150,7 +150,7 @@ def _check_sets(subject: Subject, view: UploadView, method: str) -> None:
 
 
 def orders_what_was_asked_and_nothing_else(subject: Subject, asked: Asked) -> None:
-    """Let it order what each peer asked for."""
+    """Let it order the requests, and check that they are a permutation."""
     __tracebackhide__ = True
     strategy = subject.make()
     for peer in asked.view.peers:
@@ -158,24 +158,24 @@ def orders_what_was_asked_and_nothing_else(subject: Subject, asked: Asked) -> No
         ordered = decide(strategy, fresh(call))
         if not isinstance(ordered, list) or Counter(ordered) != Counter(asked.requests):
             raise subject.broke(
-                f"made {ordered!r:.300} of the requests {list(asked.requests)!r:.300}, which is no "
-                "permutation of them",
+                f"made {ordered!r:.300} of the requests {list(asked.requests)!r:.300}, which is "
+                "not a permutation of them",
                 describe(asked.view),
             )
 
 
 class LeecherPlan(Struct, frozen=True, kw_only=True):
-    """One leecher; times are steps of the game."""
+    """The plan of one leecher; times are steps."""
 
     passes: float
-    """Pieces it passes on to others in a step."""
+    """Pieces that it passes on to other leechers in a step."""
     joins_at: int = 0
     leaves_at: int | None = None
-    """None: it stays."""
+    """When it leaves; None: never."""
 
 
 class SeedingPlan(Struct, frozen=True, kw_only=True):
-    """A seeder's game."""
+    """The plan of a seeder's swarm."""
 
     pieces: int
     speed: float
@@ -184,12 +184,12 @@ class SeedingPlan(Struct, frozen=True, kw_only=True):
     leechers: tuple[LeecherPlan, ...]
 
     def play(self, strategy: Any) -> tuple[Seeding, bool]:
-        """Play it; returns how it stands in the end, and whether all that stay are complete.
+        """Play the plan; return the end state, and whether all leechers that stay are complete.
 
-        Raises `SeedingError` at an offer that is forbidden.
+        Raises `SeedingError` if the uploader reveals a piece that it must not.
         """
         seeding = Seeding(0, count=self.pieces, number=self.own_number, strategy=strategy)
-        transfer = Transfer(seeding, self.speed, {})
+        transfer = SteppedSwarm(seeding, self.speed, {})
         ends = max(max(plan.joins_at, plan.leaves_at or 0) for plan in self.leechers)
         for step in range(MOST_STEPS):
             for key, plan in enumerate(self.leechers, start=1):
@@ -204,7 +204,7 @@ class SeedingPlan(Struct, frozen=True, kw_only=True):
         return seeding, False
 
     def describe(self) -> str:
-        """Return it as some lines."""
+        """Return the plan as lines for an error message."""
         lines = [
             f"a seeder that sends {self.speed:g} pieces a step, of {self.pieces}",
             *(
@@ -235,7 +235,7 @@ def seeding_plans() -> st.SearchStrategy[SeedingPlan]:
 
 
 def takes_nothing_back(subject: Subject, plan: SeedingPlan) -> None:
-    """Play, and see that offers only grow."""
+    """Play, and check that no revealed piece is hidden again."""
     __tracebackhide__ = True
     try:
         plan.play(subject.make())
@@ -246,7 +246,7 @@ def takes_nothing_back(subject: Subject, plan: SeedingPlan) -> None:
 
 
 def lets_everybody_have_everything_in_the_end(subject: Subject, plan: SeedingPlan) -> None:
-    """Play, and see that everybody who stays is complete."""
+    """Play, and check that every leecher that stays is complete."""
     __tracebackhide__ = True
     try:
         seeding, is_over = plan.play(subject.make())
@@ -256,12 +256,12 @@ def lets_everybody_have_everything_in_the_end(subject: Subject, plan: SeedingPla
         return
     left = {key: _missing(seeding, each) for key, each in seeding.leechers.items()}
     never = "; ".join(
-        f"leecher {key} lacks {pieces_text(missing)} and was shown "
+        f"leecher {key} lacks {pieces_text(missing)} and was revealed "
         f"{pieces_text(seeding.leechers[key].revealed)}"
         for key, missing in left.items()
         if missing
     )
-    raise subject.broke(f"keeps pieces back for ever: {never}", plan.describe())
+    raise subject.broke(f"hides pieces for ever: {never}", plan.describe())
 
 
 def _missing(seeding: Seeding, leecher: Leecher) -> PieceSet:

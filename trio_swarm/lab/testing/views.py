@@ -1,7 +1,7 @@
-"""Hypothesis strategies: any snapshot of any swarm that a strategy may be asked about.
+"""Hypothesis strategies: any view of any swarm that a strategy can be asked about.
 
-They draw what a host can show and more: empty swarms, peers with nothing, torrents of one piece.
-Whatever holds on all of them holds in a swarm.
+They draw all views that a host can make and more: empty swarms, peers without pieces, torrents of
+one piece. A property that holds for all of them holds in a swarm.
 """
 
 import itertools
@@ -25,7 +25,7 @@ _RATES = st.one_of(st.just(0.0), st.floats(0.0, 1e9), st.sampled_from([1e5, 1e6]
 _LINKS = [
     (rate, rtt) for rate in (0.0, 0.3, 1e4, 1e5, 1e5 + 1, 1e6, 1e9) for rtt in (0.0, 0.01, 2.0)
 ]
-"""Bytes/s and seconds; a few, for a draw of each is what views are slow by."""
+"""(bytes/s, seconds); only a few, because drawing each number makes views slow."""
 _LABELS: tuple[dict[str, str], ...] = (
     {},
     {"zone": "a"},
@@ -38,7 +38,7 @@ _MOST_BYTES = 10**9
 
 
 def rarity_of(held: list[PieceSet], piece_count: int) -> list[PieceSet]:
-    """Return `rarity` of peers that hold these pieces: one set for each number of holders."""
+    """Return the `rarity` of peers with these pieces: one set for each number of peers."""
     rarity = [0] * (len(held) + 1)
     for piece in range(piece_count):
         rarity[sum(pieces >> piece & 1 for pieces in held)] |= 1 << piece
@@ -56,7 +56,7 @@ def _keys() -> st.SearchStrategy[list[int]]:
 
 @st.composite
 def swarm_views(draw: st.DrawFn) -> SwarmView:
-    """Draw what a `Scheduler` sees: up to 40 pieces of up to 20 blocks, up to 8 peers."""
+    """Draw a view of a `Scheduler`: up to 40 pieces of up to 20 blocks, up to 8 peers."""
     count = draw(st.integers(1, 40))
     blocks = draw(st.integers(1, 20))
     sets = _piece_sets(count)
@@ -84,7 +84,7 @@ def swarm_views(draw: st.DrawFn) -> SwarmView:
 def _peer_views(
     key: int, sets: st.SearchStrategy[PieceSet], everything: PieceSet
 ) -> st.SearchStrategy[PeerView]:
-    def view(  # noqa: PLR0917  as drawn
+    def view(  # noqa: PLR0917  the drawn values
         pieces: PieceSet,
         room: int,
         in_flight: int,
@@ -117,7 +117,7 @@ def _peer_views(
 
 @st.composite
 def upload_views(draw: st.DrawFn) -> UploadView:
-    """Draw what an `Uploader` sees: up to 40 pieces, up to 8 peers."""
+    """Draw a view of an `Uploader`: up to 40 pieces, up to 8 peers."""
     count = draw(st.integers(1, 40))
     sets = _piece_sets(count)
     have = draw(sets)
@@ -159,7 +159,7 @@ def upload_views(draw: st.DrawFn) -> UploadView:
 
 
 def upload_requests(view: UploadView) -> st.SearchStrategy[list[UploadRequest]]:
-    """Draw what a peer may have asked of us: blocks of pieces we have, some perhaps twice."""
+    """Draw the requests of a peer: blocks of pieces we have, some perhaps twice."""
     pieces = list(iterate(view.have))
     if not pieces:
         return st.just([])
@@ -171,7 +171,7 @@ def upload_requests(view: UploadView) -> st.SearchStrategy[list[UploadRequest]]:
 
 @st.composite
 def choke_views(draw: st.DrawFn, *, with_riders: bool = True) -> ChokeView:
-    """Draw what a `Choker` sees: up to 12 peers, 6 slots; without riders nobody chokes us."""
+    """Draw a view of a `Choker`: up to 12 peers, 6 slots; without riders no peer chokes us."""
     peers = []
     for key in draw(st.lists(st.integers(0, 10**6), max_size=12, unique=True)):
         interested = draw(st.booleans())

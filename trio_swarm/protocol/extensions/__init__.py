@@ -1,1 +1,5 @@
-"""Extensions of the peer wire: the BEP 10 handshake, and each extension's messages. Pure."""
+"""Extensions of the peer wire: the BEP 10 handshake, and each extension's messages. Pure.
+
+Reading order: `handshake` (what each side offers), `metadata` (BEP 9: its messages),
+`metadata_assembler` (an info dictionary from pieces of peers that may lie).
+"""

@@ -1,27 +1,31 @@
-r"""Names a stranger chose, made safe to create under a folder of ours.
+r"""File names chosen by a stranger, made safe to create below a folder of ours.
 
-Two sets of names come of one torrent. The *kept* ones (`kept_paths`) are its own, but for what no
-file system of Linux can hold; they are the names of an `Info`. Refused, with MetainfoError, is what
-only an attack or a broken tool writes: a component `..`, alone or between slashes (`a/../b`), and
-an absolute one (`/x`). Repaired is:
+There are two forms of a torrent's names.
 
-- a slash or NUL inside a component, bytes that are not UTF-8 (they become U+FFFD);
-- nothing and `.`, which become `_`, and a component above 255 bytes, which is cut;
-- the later of two files at one path (or the file, where a file is also another's folder), which is
-  numbered: `a (2).txt`.
+The *kept* names (`kept_paths`) are the torrent's own, changed only where no file system of Linux
+can store them; an `Info` has these names. Names that only an attack or a broken tool writes are
+refused with MetainfoError: a component `..`, alone or between slashes (`a/../b`), and an absolute
+path (`/x`). These are repaired:
 
-The *portable* ones (`safe_component`, `safe_paths`) are what every file system holds, and what this
-program once called all downloads. They are used where a file system cannot hold the kept ones. For
-them `..` and what is absolute anywhere (`\x`, `C:\x`, `C:`) are refused, and repaired is:
+- a slash or NUL inside a component, and bytes that are not UTF-8 (they become U+FFFD);
+- an empty component and `.`, which become `_`, and a component above 255 bytes, which is cut;
+- two files at one path, or a file whose path is also a folder: the later file (or the file that is
+  also a folder) gets a number: `a (2).txt`.
 
-- separators, control and bidirectional-override characters, a drive's colon become `_`;
-- dots and spaces at the end go, as Windows drops them; nothing left (also `` and `.`) becomes `_`;
-- a name Windows reserves (`con`, `aux.txt`) gets `_` in front;
-- a component above 255 bytes of UTF-8 is cut, its extension kept;
-- of paths that are the same to a file system that ignores case or Unicode form, or where a file is
-  also another's folder, the later file (or the file, not the folder) is numbered: `a (2).txt`.
+The *portable* names (`safe_component`, `safe_paths`) can be stored on every file system. Earlier
+versions of this program used them for all downloads. They are used where a file system cannot store
+the kept names. `..` and paths that are absolute on any system (`\x`, `C:\x`, `C:`) are refused.
+These are repaired:
 
-The same list of paths gives the same result in every run, and never one path twice.
+- separators, control characters, bidirectional-override characters and a drive's colon become `_`;
+- dots and spaces at the end are removed, as Windows removes them; an empty rest becomes `_` (also
+  of `` and `.`);
+- a name that Windows reserves (`con`, `aux.txt`) gets a leading `_`;
+- a component above 255 bytes of UTF-8 is cut, but keeps its extension;
+- of paths that are equal on a file system that ignores case or Unicode form, or if a file's path is
+  also a folder, the later file (or the file that is also a folder) gets a number: `a (2).txt`.
+
+The same list of paths always gives the same result, and never one path twice.
 """
 
 import re
@@ -34,23 +38,26 @@ from trio_swarm.errors import MetainfoError
 from trio_swarm.foreign_text import shown
 
 MAX_COMPONENT_BYTES = 255
-"""Of UTF-8: what Linux, macOS and Windows file systems hold (NAME_MAX)."""
+"""Most bytes of a component in UTF-8: the limit of file systems of Linux, macOS and Windows
+(NAME_MAX)."""
 MAX_NAME_BYTES = 240
-"""Of a torrent's own name: leaves room in MAX_COMPONENT_BYTES for suffixes such as `.part`."""
+"""Most bytes of a torrent's own name: leaves room in MAX_COMPONENT_BYTES for suffixes such as
+`.part`."""
 MAX_PATH_BYTES = 4096
-"""Of UTF-8, inside the torrent: PATH_MAX, what a program of Linux can name in one go. (We go folder
-by folder, so the folder the torrent is in adds nothing.)"""
+"""Most bytes in UTF-8 of a path inside the torrent: PATH_MAX, the longest path that a Linux
+program can use at once. (We open folder by folder, so the path of the torrent's own folder does
+not count.)"""
 MAX_PATH_DEPTH = 100
-"""Components of one path, as many as libtorrent allows; each costs a folder to create."""
+"""Most components of one path, as in libtorrent; each needs a folder."""
 
 _IMPOSSIBLE = re.compile(r"[/\x00]")
 _UNDECODABLE = re.compile(r"[\ud800-\udfff]")
 
 _MAX_EXTENSION_BYTES = 32
-"""A longer tail after the last dot is not an extension, but part of a title."""
+"""Most bytes of an extension; a longer end after the last dot is part of a title."""
 
-# Most components match this and need no repair: no dot or space at the end, nothing but letters,
-# digits and harmless punctuation. Whether they are too long or reserved is looked at separately.
+# Most components match this and need no repair: no dot or space at the end, only letters, digits
+# and harmless punctuation. Length and reserved names are checked separately.
 _PLAIN = re.compile(r"[\w\-()\[\]{}+,&!@#$%^=~;' .]*[\w\-()\[\]{}+,&!@#$%^=~;']", re.ASCII)
 _SEPARATORS = re.compile(r"[/\\]")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -63,10 +70,10 @@ _RESERVED = re.compile(
 
 
 def kept_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> str:
-    """Return `component` as it is, but for what no file system of Linux can hold.
+    """Return `component`, changed only where no file system of Linux can store it.
 
-    `component` may hold lone surrogates for bytes that are not UTF-8. Idempotent. Raises
-    MetainfoError for what is refused (see the module).
+    Lone surrogates in `component` stand for bytes that are not UTF-8. Idempotent. Raises
+    MetainfoError for a refused name (see the module).
     """
     if "/" in component or "\0" in component:
         check_reach(component)
@@ -80,15 +87,15 @@ def kept_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> s
 
 
 def kept_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Return the path to keep for each of `paths`: all distinct, and none is another's folder.
+    """Return the path to keep for each of `paths`: all are distinct, and no file is a folder.
 
-    Raises MetainfoError for what is refused and for paths beyond a limit of this module.
+    Raises MetainfoError for a refused name and for a path beyond a limit of this module.
     """
     return distinct_paths(_changed(kept_component, paths), folded=False)
 
 
 def _changed(change: Callable[[str], str], paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Return `paths` with each component as `change` makes it, which is asked once for each."""
+    """Return `paths` with each component changed by `change`, which is called once for each."""
     known: dict[str, str] = {}
     changed: list[tuple[str, ...]] = []
     for path in paths:
@@ -101,12 +108,12 @@ def _changed(change: Callable[[str], str], paths: Sequence[Sequence[str]]) -> li
 
 
 def is_reserved(component: str) -> bool:
-    """Tell whether Windows takes `component` for a device: `con`, `aux.txt`."""
+    """Return whether Windows takes `component` for a device: `con`, `aux.txt`."""
     return _RESERVED.fullmatch(component) is not None
 
 
 def check_reach(component: str) -> None:
-    """Raise MetainfoError if `component` is absolute or reaches out of its folder, on Linux."""
+    """Raise MetainfoError if `component` is absolute or leads out of its folder on Linux."""
     if ".." in component.split("/"):
         raise MetainfoError(f"unsafe file name {component[:80]!r}: it leaves its folder")
     if component.startswith("/"):
@@ -114,7 +121,7 @@ def check_reach(component: str) -> None:
 
 
 def check_component(component: str) -> None:
-    """Raise MetainfoError if `component` is absolute or leaves its folder, on any system."""
+    """Raise MetainfoError if `component` is absolute or leads out of its folder on any system."""
     if ".." in component and ".." in (part.strip() for part in _SEPARATORS.split(component)):
         raise MetainfoError(f"unsafe file name {component[:80]!r}: it leaves its folder")
     drive = _DRIVE.match(component)
@@ -124,13 +131,13 @@ def check_component(component: str) -> None:
 
 
 def safe_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> str:
-    """Return `component` as a name safe to create: one to `max_bytes` bytes of UTF-8.
+    """Return `component` as a name that is safe to create, of 1 to `max_bytes` bytes of UTF-8.
 
-    Idempotent. Raises MetainfoError for what is refused (see the module).
+    Idempotent. Raises MetainfoError for a refused name (see the module).
     """
     if not _PLAIN.fullmatch(component):
         check_component(component)
-        # Newer Pythons take any character before a colon for a drive, not only a letter.
+        # Newer Python versions take any character before a colon for a drive, not only a letter.
         if component[1:2] == ":":
             component = f"{component[0]}_{component[2:]}"
         component = _UNSAFE.sub("_", component).rstrip(". ") or "_"
@@ -138,7 +145,7 @@ def safe_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> s
         component = f"_{component}"
     cut = _fit(component, max_bytes)
     if cut != component and _RESERVED.fullmatch(cut):
-        # Only of `con`, hundreds of spaces and more text: cutting removed the spaces too.
+        # Happens only to `con`, hundreds of spaces and more text: cutting removed the spaces, too.
         cut = f"_{cut}"
     return cut
 
@@ -146,16 +153,16 @@ def safe_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> s
 def safe_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """Return a safe path for each of `paths` (components, relative to the torrent's folder).
 
-    All are distinct, also to a file system that ignores case or Unicode form, and none is another's
-    folder. Raises MetainfoError for what is refused and for paths beyond a limit of this module.
+    All are distinct, also on a file system that ignores case or Unicode form, and no file is a
+    folder. Raises MetainfoError for a refused name and for a path beyond a limit of this module.
     """
     return distinct_paths(_changed(safe_component, paths), folded=True)
 
 
 def check_distinct(paths: Sequence[tuple[str, ...]]) -> None:
-    """Raise MetainfoError if two of `paths` are equal, or one is another's folder.
+    """Raise MetainfoError if two of `paths` are equal, or a file's path is also a folder.
 
-    For names that are kept as they are: the file system they came from may well tell case apart.
+    For names that are kept: their file system may distinguish upper and lower case.
     """
     ordered = sorted(paths)
     for earlier, later in pairwise(ordered):
@@ -176,13 +183,13 @@ def check_extent(path: Sequence[str]) -> None:
 
 
 def distinct_paths(paths: list[tuple[str, ...]], *, folded: bool) -> list[tuple[str, ...]]:
-    """Return `paths` with files numbered that clash; folders and first comers keep their names.
+    """Return `paths` with numbers added to clashing files; folders and first files keep names.
 
-    With `folded`, names clash that a file system which ignores case or Unicode form takes for one.
+    If `folded`, names clash that are one on a file system that ignores case or Unicode form.
     """
     fold = _fold if folded else str
-    # Components hold no NUL any more, and it sorts before all else: so a folder's first file comes
-    # right behind a file of the folder's name, and no set of all folders is needed.
+    # Components contain no NUL here, and NUL sorts first. So the first file of a folder comes right
+    # after a file with the folder's name, and no set of all folders is needed.
     keyed: dict[str, str] = {}
     for path in paths:
         for component in path:
@@ -206,8 +213,8 @@ def distinct_paths(paths: list[tuple[str, ...]], *, folded: bool) -> list[tuple[
         chosen, unique = path, key
         if key in used or key in folders:
             stem, extension = _split_extension(path[-1])
-            # Cut for the longest number at once: then each number is tried once for a stem, and
-            # long names that differ only in what is cut off cost no quadratic search.
+            # Cut once, for the longest number: then each number is tried once for a stem, and long
+            # names that differ only in the part cut off take no quadratic time.
             room = MAX_COMPONENT_BYTES - len(extension.encode()) - len(f" ({len(paths) * 2})")
             stem = _cut(stem, room)
             family = "\0".join([*[keyed[part] for part in path[:-1]], fold(stem), fold(extension)])
@@ -225,15 +232,15 @@ def distinct_paths(paths: list[tuple[str, ...]], *, folded: bool) -> list[tuple[
 
 
 def _fold(component: str) -> str:
-    """Return what two components share if some file system takes them for the same one."""
+    """Return a key that two components share if some file system takes them for one."""
     if component.isascii():
         return component.lower()
-    # Unicode's canonical caseless match: decompose, fold, decompose what folding composed.
+    # Unicode's canonical caseless match: decompose, fold case, decompose again.
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", component).casefold())
 
 
 def _fit(component: str, max_bytes: int) -> str:
-    """Return `component` cut to `max_bytes` of UTF-8, its extension kept."""
+    """Return `component` cut to `max_bytes` of UTF-8, with its extension."""
     if len(component) * 4 <= max_bytes or len(component.encode()) <= max_bytes:
         return component
     stem, extension = _split_extension(component)

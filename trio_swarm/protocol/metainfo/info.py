@@ -1,9 +1,9 @@
-"""The info dictionary, version 1: what is shared, and the hashes of its pieces (BEP 3).
+"""The info dictionary, version 1: the shared files, and the hashes of the pieces (BEP 3).
 
-`parse_info` is the only door to an `Info`, for torrents read, received (BEP 9) and made here. The
-info-hash is always of the exact bytes, never of what was understood of them.
+Every `Info` is made by `parse_info`: of torrents that are read, received (BEP 9) or made here. The
+info-hash is always the hash of the exact bytes, never of a re-encoded dictionary.
 
-Hybrid torrents are read as version 1. The seam for version 2 (BEP 52) is `_check_version`: a reader
+Hybrid torrents are read as version 1. Version 2 (BEP 52) would begin at `_check_version`: a reader
 of version 2 would branch off there and fill the same `Info`.
 """
 
@@ -21,28 +21,29 @@ from trio_swarm.protocol import bencode
 from trio_swarm.protocol.metainfo import file_names
 
 MAX_INFO_SIZE = 16 * 2**20
-"""Bytes of an info dictionary: what peers will still send each other by BEP 9."""
+"""Most bytes of an info dictionary: the largest that peers still send each other (BEP 9)."""
 MIN_PIECE_LENGTH = 1
-"""Bytes; as in libtorrent. MAX_PIECES is what bounds the work."""
+"""Bytes; as in libtorrent. MAX_PIECES limits the work."""
 MAX_PIECE_LENGTH = 512 * 2**20
-"""Bytes: libtorrent reads up to 16 KiB below that. Powers of two are not asked for."""
+"""Bytes; libtorrent reads lengths up to 16 KiB below it. It need not be a power of two."""
 MAX_PIECES = MAX_INFO_SIZE // 20
-"""So many hashes of 20 bytes fit into MAX_INFO_SIZE. With MAX_PIECE_LENGTH it also limits the
-content, to 410 TiB, so every offset fits into 64 bits."""
+"""As many hashes of 20 bytes fit into MAX_INFO_SIZE. With MAX_PIECE_LENGTH it also limits the
+content to 410 TiB, so every offset fits into 64 bits."""
 MAX_FILES = 250_000
-"""Each costs about a kilobyte of memory, a few microseconds to check, and an inode."""
+"""Each file takes about a kilobyte of memory, a few microseconds to check, and an inode."""
 
 _PADDING_NAME = "_____padding_file_"
-"""How the names of BitComet's padding begin, which is older than BEP 47."""
+"""The beginning of the names of BitComet's padding files, which are older than BEP 47."""
 _MATTERS = frozenset(
     (
         *(b"attr", b"file tree", b"files", b"length", b"meta version", b"name", b"name.utf-8"),
         *(b"path", b"path.utf-8", b"piece length", b"pieces", b"private"),
     )
 )
-"""Keys that say what is shared: given twice with two values, programs would share two things."""
+"""Keys that decide what is shared: if one is given twice with different values, two programs would
+share different content."""
 _MAX_SHOWN = 80
-"""Characters of a stranger's value in a message."""
+"""Most characters of a stranger's value in a message."""
 
 _HASH_LENGTH = 20
 _VERSION_2 = b"12:meta versioni2e"
@@ -56,9 +57,9 @@ _MOST_PIECES_WANTED = 2000
 class FileEntry(Struct, frozen=True):
     """A file of a torrent, or padding between files.
 
-    `path` is relative to the folder of the torrent's name, and () for a single file; `offset` is
-    where the file begins in the content. `padding` bytes are zeros that are never on disk (BEP 47);
-    its path is only for show, and not distinct.
+    `path` is relative to the folder with the torrent's name, and () for a single file. `offset` is
+    where the file begins in the content. `padding` bytes are zeros that are not on disk (BEP 47);
+    the path of padding is only for display, and not unique.
     """
 
     path: tuple[str, ...]
@@ -71,9 +72,9 @@ class FileEntry(Struct, frozen=True):
 class Info:
     """An info dictionary that passed every check; lengths in bytes.
 
-    `piece_hashes` holds 20 bytes a piece; `raw` the exact bytes that `info_hash` is the SHA-1 of.
-    `name` and the paths of `files` are safe to create on Linux (see `file_names`, "kept").
-    `renamed` says which of them the torrent has otherwise: (its name, the name here).
+    `piece_hashes` holds 20 bytes for each piece; `raw` holds the exact bytes whose SHA-1 is
+    `info_hash`. `name` and the paths of `files` are safe to create on Linux (see `file_names`,
+    "kept"). `renamed` lists the changed ones: (name in the torrent, name here).
     """
 
     info_hash: InfoHash
@@ -89,37 +90,37 @@ class Info:
 
     @property
     def piece_count(self) -> int:
-        """The number of pieces: 0 for a torrent of empty files."""
+        """The number of pieces; 0 for a torrent of empty files."""
         return len(self.piece_hashes) // _HASH_LENGTH
 
     def piece_size(self, piece: int) -> int:
-        """Return the length of `piece`, which is shorter for the last one, mostly."""
+        """Return the length of `piece` in bytes; the last piece may be shorter than the others."""
         return min(self.piece_length, self.length - piece * self.piece_length)
 
     def piece_hash(self, piece: int) -> bytes:
-        """Return the SHA-1 of `piece`."""
+        """Return the SHA-1 digest of `piece`, 20 bytes."""
         return self.piece_hashes[piece * _HASH_LENGTH : (piece + 1) * _HASH_LENGTH]
 
 
 def version_2_hash(raw: bytes) -> bytes | None:
-    """Return the first 20 bytes of the info-hash that `raw` has by BEP 52, None if it has none.
+    """Return the first 20 bytes of the version 2 info-hash of `raw` (BEP 52); None if none.
 
-    libtorrent 2.1.1 may answer a version 1 handshake of a hybrid torrent with it: once it has been
-    asked by this hash from an address, it keeps to it.
+    libtorrent 2.1.1 may answer a version 1 handshake for a hybrid torrent with it: once an address
+    has used this hash, libtorrent keeps to it.
     """
     return hashlib.sha256(raw).digest()[:20] if _VERSION_2 in raw else None
 
 
 def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
-    """Return what the info dictionary `raw` (all of it, nothing behind it) says.
+    """Return the Info of the info dictionary `raw`, which must end with the dictionary.
 
-    Names stay as they are but for what no file system of Linux can hold (see `file_names`). With
-    `keep_names`, for the sharer, on whose disk they are already, such names are refused.
+    Names are changed only where no file system of Linux can store them (see `file_names`). With
+    `keep_names` (for a sharer, whose disk has the names already) such names are refused.
 
-    Of a key given twice the first value counts, as in libtorrent 2.1.1; two values of a key that
-    says what is shared are refused. With `length` and `files`, `files` counts. Attributes (BEP 47):
-    padding becomes `FileEntry.padding`; symbolic links are left out, so none is ever created;
-    executable and hidden are ignored. Raises MetainfoError.
+    If a key is given twice, the first value counts, as in libtorrent 2.1.1; but two values of a key
+    that decides what is shared are refused. If `length` and `files` are both given, `files` counts.
+    Attributes (BEP 47): padding becomes `FileEntry.padding`; symbolic links are left out, so none
+    is ever created; executable and hidden are ignored. Raises MetainfoError.
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
@@ -144,10 +145,11 @@ def build_info(
     length: int | None,
     private: bool = False,
 ) -> Info:
-    """Return the Info of content on this machine: `files` (path, length) or one file's `length`.
+    """Return the Info of content on this machine: `files` (path, length), or one `length`.
 
-    `piece_hashes` are joined, 20 bytes a piece. The names in the result are the given ones, as with
-    `keep_names`; a name that is not UTF-8 cannot be shared. Raises MetainfoError, as `parse_info`.
+    `piece_hashes` are joined, 20 bytes for each piece. Names are kept unchanged, as with
+    `keep_names`; a name that is not UTF-8 cannot be shared. Raises MetainfoError, as `parse_info`
+    does.
     """
     entries: dict[str, bencode.Encodable] = {
         "name": name,
@@ -168,10 +170,11 @@ def build_info(
 
 
 def choose_piece_length(total: int) -> int:
-    """Return the piece length for `total` bytes: always the same one for the same size.
+    """Return the piece length for `total` bytes: always the same for the same size.
 
-    So two people who share one file make one torrent. A power of two, 16 KiB to 16 MiB, that gives
-    1,000 to 2,000 pieces where it can; at least 256 KiB above 64 MiB, since every piece costs.
+    So two people who share the same file make the same torrent. It is a power of two from 16 KiB to
+    16 MiB that gives 1,000 to 2,000 pieces if possible, and at least 256 KiB for more than 64 MiB,
+    because every piece has a cost.
     """
     length = _LARGE_FILE_PIECE if total > _LARGE_FILE else _SMALLEST_PIECE
     while length < _LARGEST_PIECE and total > length * _MOST_PIECES_WANTED:
@@ -182,7 +185,7 @@ def choose_piece_length(total: int) -> int:
 def read_info(
     info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool, repeated: Iterable[bytes]
 ) -> Info:
-    """Return what `info` says, already decoded from its exact bytes `raw`; as `parse_info`.
+    """Return the Info of `info`, decoded from the exact bytes `raw`; errors as `parse_info`.
 
     `repeated` are keys in it that were given again with another value.
     """
@@ -198,12 +201,13 @@ def read_info(
         raise MetainfoError(
             f"piece length {piece_length} is not within {MIN_PIECE_LENGTH} and {MAX_PIECE_LENGTH}"
         )
-    # With both, `files` counts, as in libtorrent 2.1.1; a `files` that is no list is nothing there.
+    # If both are given, `files` counts, as in libtorrent 2.1.1; a `files` that is not a list counts
+    # as absent.
     is_single_file = b"length" in info and not isinstance(info.get(b"files"), list)
     if not is_single_file and b"files" not in info:
         raise MetainfoError("needs a length or a list of files")
     listed_name = _read_text(info, b"name")
-    # An empty name is advice not given (BEP 3: "purely advisory").
+    # The name is "purely advisory" (BEP 3), so it may be empty.
     name = file_names.kept_component(listed_name or info_hash.hex())
     renamed = [(listed_name, name)] if listed_name not in {"", name} else []
     if is_single_file:
@@ -232,7 +236,7 @@ def read_info(
 
 
 def _check_version(info: dict[bytes, bencode.Value]) -> None:
-    """Refuse what is not (also) a version 1 torrent; to be done before any other check (BEP 52)."""
+    """Raise MetainfoError unless this is (also) a version 1 torrent; the first check (BEP 52)."""
     version = info.get(b"meta version", 1)
     if not isinstance(version, int) or version > 2:
         raise MetainfoError(f"metainfo version {bencode.shown_value(version)} is not known")
@@ -241,7 +245,7 @@ def _check_version(info: dict[bytes, bencode.Value]) -> None:
 
 
 def _read_hashes(info: dict[bytes, bencode.Value], length: int, piece_length: int) -> bytes:
-    """Return `pieces`, whose length must be exactly that of the pieces of `length` bytes."""
+    """Return `pieces`, which must have exactly 20 bytes for each piece of `length` bytes."""
     count = -(-length // piece_length)
     if count > MAX_PIECES:
         raise MetainfoError(f"{count} pieces, more than {MAX_PIECES}: needs a larger piece length")
@@ -260,7 +264,7 @@ def _read_files(
 ) -> tuple[FileEntry, ...]:
     """Return the entries of `files`, without symbolic links; at least one is a real file.
 
-    Names that had to change are added to `renamed`.
+    Names that had to be changed are added to `renamed`.
     """
     if not isinstance(listed, list):
         raise MetainfoError("files is not a list")
@@ -274,7 +278,7 @@ def _read_files(
             raise MetainfoError("a file is not a dictionary")
         attributes = _read_attributes(entry)
         if b"l" in attributes:
-            # BEP 47: a link has no content of its own, and need not say so.
+            # BEP 47: a link has no content of its own, so it need not have a length.
             if entry.get(b"length", 0) != 0:
                 raise MetainfoError("a symbolic link with content")
             continue
@@ -282,7 +286,7 @@ def _read_files(
         padding = b"p" in attributes
         if not padding:
             path = _read_path(entry)
-            # What is on the sharer's disk is no padding: it is hashed as it is.
+            # A file on the sharer's disk is never padding: it is hashed as it is.
             padding = not keep_names and is_padding_name(path[-1] if path else "")
             if not padding:
                 paths.append(path)
@@ -301,14 +305,14 @@ def _read_files(
         ]
     real = iter(kept)
     return tuple(
-        # BEP 47 recommends this name for padding; the listed one, if any, has no use.
+        # BEP 47 recommends this name for padding; the name in the torrent is not used.
         FileEntry((".pad", str(size)) if padding else next(real), size, start, padding)
         for size, start, padding in extents
     )
 
 
 def is_padding_name(name: str) -> bool:
-    """Tell whether a file of this name is padding of BitComet's, as libtorrent 2.1.1 does."""
+    """Return whether a file of this name is BitComet's padding, as libtorrent 2.1.1 decides."""
     return name.startswith(_PADDING_NAME)
 
 
@@ -329,7 +333,7 @@ def _read_text(entries: dict[bytes, bencode.Value], key: bytes) -> str:
 
 
 def _decode_text(value: bencode.Value | None) -> str:
-    """Return a name's text; bytes that are not UTF-8 (of which encoding?) as lone surrogates."""
+    """Return a name as text; bytes that are not UTF-8 become lone surrogates."""
     if not isinstance(value, bytes):
         raise MetainfoError("a name is missing or not text")
     return value.decode(errors="surrogateescape")
@@ -343,7 +347,7 @@ def _read_number(entries: dict[bytes, bencode.Value], key: bytes) -> int:
 
 
 def _is_private(value: bencode.Value | None) -> bool:
-    """Tell what BEP 27's flag says: every number but 0 is yes, as in libtorrent 2.1.1."""
+    """Return the value of BEP 27's flag: true for every number but 0, as in libtorrent 2.1.1."""
     return isinstance(value, int) and value != 0
 
 

@@ -1,4 +1,4 @@
-"""Magnet links: an info-hash, and hints where to begin (BEP 9, "magnet URI format")."""
+"""Magnet links: an info-hash, and hints where to find peers (BEP 9, "magnet URI format")."""
 
 import base64
 import binascii
@@ -14,35 +14,36 @@ from trio_swarm.protocol.addresses import Address, format_address, parse_host_po
 from trio_swarm.protocol.metainfo.torrent import is_unicode, usable_tracker_urls
 
 MAX_URI_LENGTH = 64 * 2**10
-"""Characters; real links with many trackers have some thousand."""
+"""Most characters of a link; real links with many trackers have some thousand."""
 MAX_PARAMETERS = 10_000
-"""Parameters of a link. Some name hundreds of trackers, of which the first are used."""
+"""Most parameters of a link. Some links name hundreds of trackers, of which the first are used."""
 MAX_PEERS = 100
-"""Peers taken from `x.pe`; each costs a connection. What is beyond is left out."""
+"""Most peers taken from `x.pe`, because each costs a connection. The rest is ignored."""
 MAX_NAME_LENGTH = 255
-"""Characters of `dn`; the rest is cut off."""
+"""Most characters of `dn`; the rest is cut off."""
 MAX_LENGTH = 2**63 - 1
-"""Bytes; a larger `xl` is left out."""
+"""Most bytes of content; a larger `xl` is ignored."""
 
 _SCHEME = "magnet:?"
 _HEX = re.compile(r"[0-9a-fA-F]{40}")
 _BASE32 = re.compile(r"[A-Za-z2-7]{32}")
 _AMPERSAND = re.compile(r"&(?:amp|#38|#x26);", re.IGNORECASE)
-"""A `&` as pages of the web write it, from where links are copied."""
+"""A `&` in the source of a web page, from which links are copied."""
 _V1 = "urn:btih:"
 _V2 = "urn:btmh:"
 _MULTIHASH = re.compile(r"urn:btmh:1220([0-9a-f]{64})")
-# Control characters, and those that turn the direction of text, would deceive who reads the name.
+# Control characters and characters that change the writing direction could deceive a reader of the
+# name.
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 class Magnet(Struct, frozen=True):
-    """A magnet link: `info_hash` (20 bytes) says what; the rest are hints that may be wrong.
+    """A magnet link: `info_hash` (20 bytes) names the torrent; all else are hints.
 
-    `name` is for people (`dn`), `trackers` are URLs (`tr`), `peers` addresses to try (`x.pe`),
-    `length` bytes of content (`xl`).
+    `name` is for people (`dn`), `trackers` are URLs (`tr`), `peers` are addresses to try (`x.pe`),
+    `length` is the number of bytes of content (`xl`). A hint may be wrong.
     """
 
     info_hash: InfoHash
@@ -51,8 +52,8 @@ class Magnet(Struct, frozen=True):
     peers: tuple[Address, ...] = ()
     length: int | None = None
     v2_hash: bytes | None = None
-    """All 32 bytes of the version 2 info-hash, where the link has no other (BEP 52): `info_hash` is
-    its beginning then."""
+    """All 32 bytes of the version 2 info-hash, if the link has no other (BEP 52); then `info_hash`
+    is the first 20 of them."""
 
     def to_uri(self) -> str:
         """Return the link; `parse_magnet` reads the same Magnet back."""
@@ -70,15 +71,16 @@ class Magnet(Struct, frozen=True):
 
 
 def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
-    """Return what the link `uri` says.
+    """Return the Magnet of the link `uri`.
 
-    With `takes_v2` it may have an info-hash of version 2 only; whether that is of a hybrid torrent,
-    which can be fetched, the metadata will tell.
+    With `takes_v2` a link with only a version 2 info-hash is accepted; whether its torrent is a
+    hybrid one, which can be fetched, is known from the metadata.
 
-    Raises MetainfoError without exactly one version 1 info-hash (hex or base32; one of version 2
-    beside it is ignored), or beyond a limit. Hints that make no sense are left out, as are
-    parameters that are not known, such as a choice of files (BEP 53). Lone surrogates in `uri` are
-    bytes that are not UTF-8, as the command line gives them: only what holds them is left out.
+    Raises MetainfoError unless there is exactly one version 1 info-hash (hex or base32; a version 2
+    info-hash beside it is ignored), and for a link beyond a limit. Hints that are not valid are
+    ignored, and so are unknown parameters, such as a choice of files (BEP 53). Lone surrogates in
+    `uri` are bytes of the command line that are not UTF-8: only the parameters with them are
+    ignored.
     """
     uri = _AMPERSAND.sub("&", uri.strip())
     if uri[: len(_SCHEME)].lower() != _SCHEME:
@@ -91,7 +93,7 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
         raise MetainfoError(f"a magnet link of more than {MAX_PARAMETERS} parameters") from error
     values: dict[str, list[str]] = {}
     for key, value in parameters:
-        # Several of a kind may be numbered: `tr.1`, `xt.2`.
+        # Several parameters of one kind may be numbered: `tr.1`, `xt.2`.
         plain = re.sub(r"\.[0-9]+$", "", key.lower())
         values.setdefault(plain, []).append(value.strip())
     name = _UNPRINTABLE.sub("", values.get("dn", [""])[0])[:MAX_NAME_LENGTH].strip()
@@ -109,9 +111,9 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
 
 
 def parse_info_hash(text: str) -> InfoHash:
-    """Return the 20 bytes of an info-hash as people pass it on: 40 hex digits or 32 of base32.
+    """Return the 20 bytes of an info-hash written as 40 hex digits or 32 base32 characters.
 
-    Raises MetainfoError.
+    Raises MetainfoError for any other text.
     """
     text = text.strip()
     try:
@@ -127,7 +129,7 @@ def parse_info_hash(text: str) -> InfoHash:
 
 
 def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
-    """Return the one version 2 info-hash of a link that has none of version 1."""
+    """Return the one version 2 info-hash of a link that has no version 1 info-hash."""
     topics = [topic.lower() for topic in topics]
     if any(topic.startswith(_V1) for topic in topics):
         return None
@@ -137,7 +139,7 @@ def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
 
 
 def _read_topic(topics: Iterable[str]) -> InfoHash:
-    """Return the one version 1 info-hash among the exact topics of a link."""
+    """Return the one version 1 info-hash among the exact topics (`xt`) of a link."""
     topics = list(topics)
     hashes: set[InfoHash] = set()
     fault: MetainfoError | None = None

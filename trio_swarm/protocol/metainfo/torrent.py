@@ -1,7 +1,7 @@
-"""Metainfo: the .torrent file, an info dictionary and the advice around it (BEP 3).
+"""Metainfo: the .torrent file, which is an info dictionary and hints around it (BEP 3).
 
-Also understood: tracker tiers (BEP 12), web seeds (BEP 19, kept but not used yet). What a torrent
-shares is in `info_dictionary`, whose names are offered here too.
+Also read: tracker tiers (BEP 12) and web seeds (BEP 19, kept but not used yet). The info dictionary
+is read by `info`, whose names can be imported from here, too.
 """
 
 import re
@@ -40,25 +40,27 @@ __all__ = [
 ]
 
 MAX_TORRENT_SIZE = 2 * MAX_INFO_SIZE
-"""Bytes of a .torrent: the info dictionary, and as much again around it (hybrids have hashes)."""
+"""Most bytes of a .torrent file: the info dictionary, and as much again around it (hybrid torrents
+have hashes there)."""
 MAX_TRACKERS = 100
-"""URLs of all tiers; each costs a request now and then. What is beyond is left out."""
+"""Most tracker URLs of all tiers, because each costs a request at intervals. The rest is
+ignored."""
 MAX_WEB_SEEDS = 100
-"""As for trackers."""
+"""Most web seeds, for the same reason; the rest is ignored."""
 MAX_TEXT_LENGTH = 4096
-"""Characters of a comment or creator's name; the rest is cut off."""
+"""Most characters of a comment or of the creator's name; the rest is cut off."""
 
 _LAST_DATE = 253_402_300_799
-"""31 December 9999, the last second that calendars of most programs know."""
+"""31 December 9999, the last second that the calendars of most programs can express."""
 
 _WEB_SEED_URL = re.compile(r"(?:https?|ftp)://[^\s\x00-\x1f\x7f-\x9f]+", re.IGNORECASE)
 
 
 class Metainfo(Struct, frozen=True):
-    """A .torrent file: the info dictionary and the advice around it.
+    """A .torrent file: the info dictionary and the hints around it.
 
-    `announce_tiers` holds tracker URLs (BEP 12) of kinds that we can use; `creation_date` is in
-    seconds since 1970. `web_seeds` (BEP 19) are kept for the time when pieces come from them too.
+    `announce_tiers` holds the tracker URLs that we can use (BEP 12); `creation_date` is in seconds
+    since 1970. `web_seeds` (BEP 19) are kept, but not used yet.
     """
 
     info: Info
@@ -71,7 +73,7 @@ class Metainfo(Struct, frozen=True):
     def to_bytes(self) -> bytes:
         """Return the .torrent file; the info dictionary in it is `info.raw`, byte for byte.
 
-        Raises BencodeError for a comment that UTF-8 cannot hold.
+        Raises BencodeError for a comment that UTF-8 cannot encode.
         """
         before: dict[str, bencode.Encodable] = {}
         if self.announce_tiers:
@@ -87,14 +89,14 @@ class Metainfo(Struct, frozen=True):
         after: dict[str, bencode.Encodable] = {}
         if self.web_seeds:
             after["url-list"] = self.web_seeds
-        # Sorted keys by construction: those above sort before `info`, `url-list` after it.
+        # The keys are sorted: those in `before` sort before `info`, and `url-list` sorts after it.
         inner = (bencode.encode(before)[1:-1], b"4:info", self.info.raw, bencode.encode(after)[1:])
         return b"d" + b"".join(inner)
 
     def with_trackers(self, urls: Iterable[str]) -> "Metainfo":
         """Return a copy whose trackers are `urls`, each a tier of its own, so that all are used.
 
-        Raises MetainfoError for a URL that is not a tracker's, and for too many.
+        Raises MetainfoError for a URL that is not a tracker's, and for too many URLs.
         """
         distinct = list(dict.fromkeys(urls))
         if len(distinct) > MAX_TRACKERS:
@@ -108,15 +110,15 @@ class Metainfo(Struct, frozen=True):
 
 
 def parse_metainfo(data: bytes) -> Metainfo:
-    """Return what the .torrent file `data` says.
+    """Return the Metainfo of the .torrent file `data`.
 
-    Raises MetainfoError if it is malformed, unsafe, beyond a limit or version 2 only. What is only
-    advice (trackers, comment, dates) is taken where it makes sense and left out where it does not.
+    Raises MetainfoError if it is malformed, unsafe, beyond a limit or version 2 only. Hints
+    (trackers, comment, dates) that are not valid are ignored.
     """
     if len(data) > MAX_TORRENT_SIZE:
         raise MetainfoError(f"a .torrent of more than {size_text(MAX_TORRENT_SIZE)}")
     try:
-        # What comes after the dictionary is ignored, as libtorrent does: often a line break.
+        # Bytes after the dictionary are ignored, as libtorrent does: often a line break.
         reading = bencode.decode_leniently(data)
     except BencodeError as error:
         raise MetainfoError(f"not a .torrent: {error}") from error
@@ -142,21 +144,21 @@ def parse_metainfo(data: bytes) -> Metainfo:
 
 
 def usable_tracker_urls(urls: Iterable[str]) -> list[str]:
-    """Return the distinct ones of `urls` that a tracker can be at, MAX_TRACKERS at most.
+    """Return the distinct tracker URLs among `urls` that we can use, at most MAX_TRACKERS.
 
-    What other programs' trackers have (`wss://`) and nonsense is left out.
+    URLs of other kinds (`wss://`) and texts that are not URLs are left out.
     """
     return _usable_urls(urls, _is_tracker_url, MAX_TRACKERS)
 
 
 def _usable_urls(urls: Iterable[str], is_usable: Callable[[str], bool], most: int) -> list[str]:
-    # A list of a million bad ones is not worth looking at to its end.
+    # A list of a million wrong URLs is not read to its end.
     distinct = dict.fromkeys(islice(urls, most * 10))
     return list(islice(filter(is_usable, distinct), most))
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether `text` holds no lone surrogates (bytes of the command line, not UTF-8)."""
+    """Return whether `text` has no lone surrogates (command-line bytes that are not UTF-8)."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -177,7 +179,7 @@ def _is_web_seed_url(url: str) -> bool:
 
 
 def _read_advice(outer: dict[bytes, bencode.Value], key: bytes) -> str:
-    """Return a text for people, or "": whatever is wrong with it does not matter."""
+    """Return a text for people, or "" if it is missing or wrong in any way."""
     value = outer.get(key + b".utf-8", outer.get(key))
     if not isinstance(value, bytes):
         return ""
@@ -185,7 +187,7 @@ def _read_advice(outer: dict[bytes, bencode.Value], key: bytes) -> str:
 
 
 def _read_tiers(outer: dict[bytes, bencode.Value]) -> tuple[tuple[str, ...], ...]:
-    """Return the tiers of `announce-list`, or the one tracker of `announce` if there are none."""
+    """Return the tiers of `announce-list`; if there are none, the one tracker of `announce`."""
     listed = outer.get(b"announce-list")
     tiers = [_texts(tier) for tier in listed] if isinstance(listed, list) else []
     usable = set(usable_tracker_urls(chain.from_iterable(tiers)))
@@ -194,7 +196,7 @@ def _read_tiers(outer: dict[bytes, bencode.Value]) -> tuple[tuple[str, ...], ...
         usable = set(usable_tracker_urls(tiers[0]))
     result = []
     for tier in tiers:
-        # A URL counts in the first tier that names it.
+        # A URL given twice counts in the first tier that has it.
         kept = tuple(url for url in dict.fromkeys(tier) if url in usable)
         usable.difference_update(kept)
         result.append(kept)
@@ -206,6 +208,6 @@ def _read_web_seeds(value: bencode.Value | None) -> tuple[str, ...]:
 
 
 def _texts(value: bencode.Value | None) -> list[str]:
-    """Return the texts in a list, or the one text; what is not text is left out."""
+    """Return the texts in a list, or the one text; other values are left out."""
     values = value if isinstance(value, list) else [value]
     return [item.decode(errors="replace").strip() for item in values if isinstance(item, bytes)]

@@ -1,4 +1,4 @@
-"""What is said between a peer and a tracker, as values, whatever carries it (UDP or HTTP)."""
+"""Announces, scrapes and names as values, whether UDP or HTTP carries them."""
 
 from enum import IntEnum
 
@@ -8,10 +8,10 @@ from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.protocol.addresses import Address
 
 DEFAULT_NUM_WANT = 50
-"""Peers asked for, and given to those who leave it to the tracker (BEP 15, `num_want` -1)."""
+"""Peers asked for, and given to a client that leaves it to the tracker (BEP 15, `num_want` -1)."""
 
 NO_MESSAGE = "error without a message"
-"""What stands for the message of a tracker that refuses and does not say why."""
+"""Stands for the message of a tracker that refuses without saying why."""
 
 
 class AnnounceEvent(IntEnum):
@@ -43,13 +43,13 @@ class AnnounceRequest(Struct, frozen=True, kw_only=True):
     share_name: str | None = None
     size: int | None = None
     tracker_id: bytes | None = None
-    """What this tracker wants to hear again (BEP 3, "tracker id"); HTTP only."""
+    """A text that this tracker wants to hear again (BEP 3, "tracker id"); HTTP only."""
 
 
 class AnnounceAnswer(Struct, frozen=True, kw_only=True):
-    """What a tracker told: `interval` and `min_interval` in seconds, as sent (not clamped).
+    """A tracker's answer: `interval` and `min_interval` in seconds, as sent (not clamped).
 
-    Either is 0 if it did not tell.
+    Either is 0 if the tracker did not tell it.
     """
 
     interval: float
@@ -70,7 +70,7 @@ class ScrapeCounts(Struct, frozen=True, kw_only=True):
 
 
 class NameMatch(Struct, frozen=True):
-    """One info-hash that holds a name; `size` in bytes, 0 when nobody told it."""
+    """One info-hash that holds a name; `size` in bytes, 0 if unknown."""
 
     info_hash: bytes
     size: int

@@ -55,7 +55,7 @@ _HOST = re.compile(r"[0-9A-Za-z_.:-]{1,253}")
 
 
 def announce_url(url: str, request: AnnounceRequest) -> str:
-    """Return what to GET to announce at the tracker `url` (BEP 3, "trackers")."""
+    """Return the URL to GET to announce at the tracker `url` (BEP 3, "trackers")."""
     fields = [
         f"info_hash={quote(request.info_hash, safe='')}",
         f"peer_id={quote(request.peer_id, safe='')}",
@@ -77,7 +77,7 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
 
 
 def scrape_url(url: str, info_hashes: Sequence[bytes]) -> str:
-    """Return what to GET for counts; ConfigError if the tracker has no scrape URL (BEP 48)."""
+    """Return the URL to GET for counts; ConfigError if the tracker has no scrape URL (BEP 48)."""
     scheme, netloc, path, query, _ = urlsplit(url)
     head, slash, last = path.rpartition("/")
     if not last.startswith("announce"):

@@ -42,7 +42,7 @@ def _unpack(body: bytes, limit: int) -> bytes | None:
         return _inflate(body, _GZIP, limit)
     for window in (_ZLIB, _RAW):
         unpacked = _inflate(body, window, limit)
-        # Raw deflate has no mark: what comes out must look like an answer.
+        # Raw deflate has no mark: the result must look like an answer.
         if unpacked is not None and unpacked.lstrip(_BLANKS)[:1] in (b"d", b"\x1f"):
             return unpacked
     return None

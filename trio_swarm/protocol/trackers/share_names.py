@@ -1,6 +1,12 @@
-"""Which names may be registered with a tracker."""
+"""Which names may be registered with a tracker, and which patterns it searches for."""
 
+import re
 import unicodedata
+
+from trio_swarm.errors import RemoteProtocolError
+
+MAX_WILDCARDS = 16
+"""Of one glob pattern: each costs another pass over every name."""
 
 MAX_NAME_BYTES = 255
 """UTF-8 bytes: as long as a file name may be on common file systems."""
@@ -29,7 +35,7 @@ def name_fault(name: str, *, max_bytes: int = MAX_NAME_BYTES) -> str | None:
 
 
 def registrable_name(name: str) -> str:
-    """Return `name` as it can be registered: without what `name_fault` finds fault with.
+    """Return `name` as it can be registered: each character not allowed becomes "_".
 
     A file may be called anything, and must not be lost to a tracker that refuses its name.
     """
@@ -37,3 +43,14 @@ def registrable_name(name: str) -> str:
         return name
     safe = "".join(each if name_fault(each) is None else "_" for each in name)
     return safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+
+
+def simple_glob(pattern: str) -> str:
+    """Return a glob pattern that matches the same, without one `*` after another."""
+    return re.sub(r"\*{2,}", "*", pattern)
+
+
+def check_glob(pattern: str) -> None:
+    """Raise RemoteProtocolError if to search for a glob pattern is too much work."""
+    if sum(map(simple_glob(pattern).count, "*?[")) > MAX_WILDCARDS:
+        raise RemoteProtocolError(f"a pattern may hold {MAX_WILDCARDS} wildcards (* ? [)")

@@ -63,7 +63,7 @@ from trio_swarm.protocol.trackers.announces import (
     NameMatch,
     ScrapeCounts,
 )
-from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES, name_fault
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES, check_glob, name_fault
 
 __all__ = [
     "MAX_ANSWER",
@@ -113,12 +113,15 @@ MAX_ANSWER: Final = 1200
 MAX_SCRAPE: Final = 74
 """Info-hashes in one scrape (BEP 15, "Scrape")."""
 
+MAX_OPTIONS: Final = 64
+"""BEP 41 options read of an announce: a URL as long as we accept fits nine."""
+
 MAX_ERROR_TEXT: Final = 200
 """Bytes of an error message sent, and characters of one believed."""
 
 
 class Action(IntEnum):
-    """What a datagram is about."""
+    """What a datagram asks or answers: its field of that name."""
 
     CONNECT = 0
     ANNOUNCE = 1
@@ -164,7 +167,7 @@ _NAME_ANSWER = struct.Struct(">IIHH")
 _NAME_MATCH = struct.Struct(">20sQIIH")
 
 ANNOUNCE_SIZE: Final = _ANNOUNCE_REQUEST.size
-"""Bytes of an announce request without options; `trio_swarm.tracker.udp.datagrams` reads them."""
+"""Bytes of an announce request without options; `trio_swarm.tracker.udp.requests` reads them."""
 MAX_PEERS: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 6
 """IPv4 peers that fit MAX_ANSWER: 196, of 6 bytes each (BEP 23)."""
 MAX_PEERS6: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 18
@@ -241,7 +244,9 @@ def parse_options(options: bytes) -> bytes:
     """Return the URLData among what follows an announce request, concatenated (BEP 41)."""
     chunks: list[bytes] = []
     at, end = 0, len(options)
-    while at < end:
+    for _ in range(MAX_OPTIONS):
+        if at == end:
+            break
         kind = options[at]
         at += 1
         if kind == _END_OF_OPTIONS:
@@ -254,6 +259,9 @@ def parse_options(options: bytes) -> bytes:
         if kind == _URL_DATA:
             chunks.append(options[at + 1 : at + 1 + length])
         at += 1 + length
+    else:
+        if at < end:
+            raise RemoteProtocolError(f"more than {MAX_OPTIONS} BEP 41 options")
     return b"".join(chunks)
 
 
@@ -266,7 +274,7 @@ def parse_scrape_request(data: bytes) -> list[bytes]:
 
 
 def parse_name_request(data: bytes) -> NameQuery:
-    """Return what a name request asks."""
+    """Return the name or pattern that a name request asks for."""
     if len(data) < _NAME_REQUEST.size:
         raise RemoteProtocolError("name request too short")
     _, _, transaction_id, offset, flags, length = _NAME_REQUEST.unpack_from(data)
@@ -275,7 +283,10 @@ def parse_name_request(data: bytes) -> NameQuery:
         raise RemoteProtocolError(f"a name asked for is 1 to {MAX_NAME_BYTES} bytes")
     if flags & ~_GLOB_FLAG:
         raise RemoteProtocolError("unknown flags in a name request")
-    return NameQuery(transaction_id, offset, bool(flags & _GLOB_FLAG), _decode_name(text))
+    pattern, is_glob = _decode_name(text), bool(flags & _GLOB_FLAG)
+    if is_glob:
+        check_glob(pattern)
+    return NameQuery(transaction_id, offset, is_glob, pattern)
 
 
 def is_claim(data: bytes) -> bool:
@@ -284,7 +295,7 @@ def is_claim(data: bytes) -> bool:
 
 
 def parse_claim_request(data: bytes) -> NameClaim:
-    """Return what a name request asks of one info-hash."""
+    """Return the claim of a name request with an info-hash."""
     _, _, transaction_id, _, _, length = _NAME_REQUEST.unpack_from(data)
     text = data[_NAME_REQUEST.size : _NAME_REQUEST.size + length]
     info_hash = data[_NAME_REQUEST.size + length :][:20]
@@ -341,7 +352,7 @@ def name_answer(transaction_id: int, total: int, matches: Iterable[NameMatch]) -
 
 
 def claim_answer(transaction_id: int, match: NameMatch | None, reason: str) -> bytes:
-    """Return an answer to a claim: what holds the name, or None and why it does not."""
+    """Return an answer to a claim: the match, or why there is none."""
     if match is not None:
         return name_answer(transaction_id, 1, [match])
     text = reason.encode("utf-8", "replace")[:MAX_ERROR_TEXT]
@@ -426,7 +437,7 @@ def parse_name_answer(data: bytes) -> NamePage:
         at += length
         if len(text) != length:
             return NamePage(total, tuple(matches), listed)
-        name = text.decode(errors="surrogateescape")  # what that makes is no name
+        name = text.decode(errors="surrogateescape")  # surrogates are no name
         if name_fault(name, max_bytes=MAX_ANSWER) is None:
             matches.append(NameMatch(info_hash, size, seeders, leechers, name))
     return NamePage(total, tuple(matches), count)

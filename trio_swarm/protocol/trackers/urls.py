@@ -1,4 +1,4 @@
-"""Tracker URLs, and what a UDP tracker is told of them (BEP 41 URLData).
+"""Tracker URLs, and the part of them that a UDP tracker is told (BEP 41, URLData).
 
 The URL of a tracker may name what is shared: `udp://host:port/announce?name=NAME&size=BYTES`, the
 name as percent-encoded UTF-8. A "+" in it is a plus, not a space: people write `name=c++.iso`.
@@ -13,6 +13,7 @@ from msgspec import Struct
 from trio_swarm import foreign_text
 from trio_swarm.errors import ConfigError, RemoteProtocolError
 from trio_swarm.protocol.addresses import parse_host_port
+from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
 
 MAX_URL_LENGTH = 2048
 """Characters. Longer ones come from broken or hostile metainfo files."""
@@ -26,6 +27,10 @@ CUT_AT = 255
 MAX_SIZE = 2**63 - 1
 """Bytes; the largest `size=` believed."""
 
+# Items of a query. Strangers choose their number, so no Python code looks at each. 19 digits: int()
+# of a long text is slow.
+_NAME_ITEM = re.compile(rb"(?:\A|&)name(?:=(?P<value>[^&]*))?(?=&|\Z)")
+_SIZE_ITEM = re.compile(rb"(?:\A|&)size=(?P<value>[0-9]{1,19})(?=&|\Z)")
 _CUT_ESCAPE = re.compile(rb"%[0-9A-Fa-f]?\Z")
 _DEFAULT_PATH = "/announce"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -53,14 +58,14 @@ class TrackerUrl(Struct, frozen=True):
 
 
 class UrlShare(NamedTuple):
-    """What the query of a tracker URL says is shared; `size` in bytes, 0 when it does not say."""
+    """The name and size in the query of a tracker URL; `size` in bytes, 0 if it says none."""
 
     name: str
     size: int
 
 
 def what_to_check(scheme: str) -> str:
-    """Return what a person can check when a tracker of this scheme does not answer."""
+    """Return advice for people when a tracker of this scheme does not answer."""
     carrier = "UDP" if scheme == "udp" else "TCP"
     return f"does it run at this port, and does every firewall on the way let {carrier} through?"
 
@@ -80,7 +85,7 @@ def parse_tracker_url(url: str) -> TrackerUrl:
 
 
 def _probably_meant(url: str) -> str | None:
-    """Return a tracker's URL that somebody wrote nearly like `url`, if there is one."""
+    """Return the tracker URL that `url` is most likely a misspelling of, if there is one."""
     if len(url) > MAX_URL_LENGTH:
         return None
     found = _NEARLY_A_URL.fullmatch(url)
@@ -121,7 +126,7 @@ def _split(url: str) -> TrackerUrl:
         ) from None
     if parts.scheme not in {"udp", "http", "https"}:
         raise ConfigError(f"not a udp://, http:// or https:// tracker URL: {shown!r}")
-    # Blanks, and what bytes that are no UTF-8 become.
+    # Blanks, and surrogates, which bytes that are no UTF-8 become.
     if not host or any(
         each <= " " or each.isspace() or "\ud800" <= each <= "\udfff" for each in url
     ):
@@ -143,7 +148,7 @@ def supports_names(url: str) -> bool:
 
 
 def url_data(request: str, *, share_name: str | None = None, size: int | None = None) -> bytes:
-    """Return what a UDP tracker is told of its URL: path and query (BEP 41, "URLData").
+    """Return the URLData that a UDP tracker is told: path and query of its URL (BEP 41).
 
     `request` is `TrackerUrl.request`. With `share_name`, the query's `name` becomes that (and its
     `size` becomes `size`, if given). ConfigError if the result is too long for a datagram.
@@ -171,21 +176,20 @@ def parse_url_data(data: bytes) -> UrlShare | None:
     ends with the one before.
     """
     query = data.partition(b"?")[2]
-    if b"name=" not in query:
+    found = _NAME_ITEM.search(query)
+    if found is None:
         return None
-    name: str | None = None
-    size: int | None = None
-    for item in query.split(b"&"):
-        key, _, value = item.partition(b"=")
-        if key == b"name" and name is None:
-            name = _decode_name(value, is_cut=len(data) == CUT_AT and query.endswith(item))
-        # The length limit comes first: int() of a long text is slow, or refused.
-        elif key == b"size" and size is None and len(value) <= 19 and value.isdigit():
-            size = min(int(value), MAX_SIZE)
-    return UrlShare(name, size or 0) if name else None
+    is_cut = len(data) == CUT_AT and found.end() == len(query)
+    name = _decode_name(found["value"] or b"", is_cut=is_cut)
+    if not name:
+        return None
+    size = _SIZE_ITEM.search(query)
+    return UrlShare(name, 0 if size is None else min(int(size["value"]), MAX_SIZE))
 
 
 def _decode_name(value: bytes, *, is_cut: bool) -> str:
+    if len(value) > 3 * MAX_NAME_BYTES:
+        raise RemoteProtocolError(f"the name is longer than {MAX_NAME_BYTES} bytes")
     if is_cut:
         value = _CUT_ESCAPE.sub(b"", value)
     text = unquote_to_bytes(value)

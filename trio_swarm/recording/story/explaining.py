@@ -1,4 +1,4 @@
-"""Why something was asked of somebody, worked out from a recording: facts, and no words yet.
+"""Why a block was requested from a peer, found in a recording: facts, without words for people.
 
 Times are seconds since the recording began, rates bytes/s, `begin` and `length` bytes.
 """
@@ -9,40 +9,40 @@ from typing import Literal
 from msgspec import Struct
 
 from trio_swarm.engine.download.ledger import Grant
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import records
 from trio_swarm.recording.reader import Recording
 from trio_swarm.recording.story.history import History
-from trio_swarm.recording.story.waiting import Ask, Waiting
+from trio_swarm.recording.story.waiting import AwaitedBlocks, AwaitedRequests
 
 By = Literal["strategy", "fallback", "host", "endgame"]
-"""Who chose: see `events.Decider`; `endgame`: the host asked a second peer."""
+"""Who decided: see `records.Decider`; `endgame`: the host asked a second peer."""
 
 
-class Option(Struct, frozen=True, kw_only=True):
-    """A peer that has the piece."""
+class PeerOption(Struct, frozen=True, kw_only=True):
+    """A peer that has the piece, when a decision was made."""
 
     peer: int
     address: str
     rate: float
-    """Estimated; 0.0 while unknown."""
+    """Estimated download rate from it; 0.0 while unknown."""
     room: int
-    """Blocks it could be given."""
+    """Blocks that it could be assigned."""
     in_flight: int
-    """Blocks it had to send before."""
+    """Blocks in flight from it already."""
 
 
 class Slow(Struct, frozen=True, kw_only=True):
-    """A peer that was asked for the same blocks, and had not sent them."""
+    """A peer that was asked for the same blocks before, and had not sent them."""
 
     peer: int
     address: str
     blocks: int
     seconds: float
-    """Since it was asked."""
+    """Seconds since it was asked."""
 
 
 class Choice(Struct, kw_only=True):
-    """Blocks of a piece that were asked of a peer, and why."""
+    """Blocks of a piece that were requested from a peer, and the reasons."""
 
     at: float
     peer: int
@@ -53,82 +53,82 @@ class Choice(Struct, kw_only=True):
     blocks: int
     by: By
     wanted: int
-    """Pieces of which blocks could be given out."""
+    """Pieces with free blocks."""
     peers: int
-    """Connected."""
+    """Connected peers."""
     holders: int
-    """Of those, how many have the piece."""
+    """Connected peers that have the piece."""
     unheld: int
     """Wanted pieces that no connected peer has."""
     rarer: int
-    """Wanted pieces that fewer peers have."""
+    """Wanted pieces that fewer peers have than this one."""
     as_rare: int
-    """Other wanted pieces that as many have."""
-    options: list[Option]
-    """Peers with room that could be asked for it, the chosen one included."""
-    busy: list[Option]
-    """Peers that have it and serve us, and had no room or were not in turn."""
+    """Other wanted pieces that as many peers have."""
+    options: list[PeerOption]
+    """Peers with room that could be asked for the piece, including the chosen one."""
+    busy: list[PeerOption]
+    """Peers that have the piece and serve us, but had no room or were not in turn."""
     choking: int
-    """Peers that have it, and choke us."""
+    """Peers that have the piece and choke us."""
     is_begun: bool
-    """Other blocks of it were asked for before."""
+    """Whether other blocks of the piece were requested before."""
     failures: int
-    """How often it had failed its hash."""
+    """How many times the piece had failed its hash."""
     slow: list[Slow]
-    """If it is a second request, of what peers it is the second."""
+    """For a second request: the peers that were asked before."""
     faults: list[str]
-    """What the guard found wrong in the answer it is from."""
+    """Faults that the guard found in the strategy's answer."""
     waited: float | None = None
-    """Until nothing of it was awaited any more, however it ended; None if that was never."""
+    """Seconds until no block of it was awaited any more, for whatever reason; None if never."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """One question to the strategy, and what came of it."""
+    """One question to the strategy, and the blocks that were requested as a result."""
 
     at: float
     by: By
     took: float
     wanted: int
-    peers: list[Option]
-    """Those it was asked about."""
+    peers: list[PeerOption]
+    """The peers that the strategy was asked about."""
     faults: list[str]
     choices: list[Choice]
 
 
 class Story:
-    """Goes through a recording once, and knows for each request which decision it is from."""
+    """Reads a recording once, and finds the decision behind each request."""
 
     def __init__(self, recording: Recording) -> None:
         self.history = History(recording.lengths)
-        self.waiting: Waiting[Choice | None] = Waiting(recording.lengths, _settle)
+        self.waiting: AwaitedRequests[Choice | None] = AwaitedRequests(recording.lengths, _settle)
         self._recording = recording
-        self._pending: list[ev.Decided] = []
+        self._pending: list[records.Decided] = []
 
-    def events(self) -> Iterator[ev.Record]:
-        """Yield the events, each before it is applied."""
+    def events(self) -> Iterator[records.Record]:
+        """Yield the events, each before it is applied to the history."""
         pending = self._pending
         for event in self._recording.events:
             if pending and event.at != pending[-1].at:
-                pending.clear()  # it gave nothing to anybody
+                pending.clear()  # it assigned nothing
             yield event
             self.history.apply(event)
             self.waiting.apply(event)
-            if isinstance(event, ev.Decided):
+            if isinstance(event, records.Decided):
                 pending.append(event)
-            elif isinstance(event, ev.Granted):
+            elif isinstance(event, records.Granted):
                 pending.clear()
 
-    def ask(self, event: ev.Granted, index: int, choice: Choice | None) -> None:
-        """Await what was granted."""
+    def ask(self, event: records.Granted, index: int, choice: Choice | None) -> None:
+        """Note that the blocks of grant `index` are awaited; `choice` is the reason for it."""
         key, run = event.grants[index]
         self.waiting.ask(key, run, event.at, choice)
 
     def address(self, key: int) -> str:
-        """Return where a peer was."""
+        """Return the address of a peer, by its key."""
         return self.history.known[key].address
 
-    def choice(self, event: ev.Granted, index: int) -> Choice:
-        """Return why something of a `Granted`, which is not applied yet, was asked."""
+    def choice(self, event: records.Granted, index: int) -> Choice:
+        """Return why grant `index` of a `Granted` was requested; call it before that is applied."""
         history = self.history
         grant = event.grants[index]
         key, run = grant
@@ -156,7 +156,7 @@ class Story:
             as_rare=as_rare,
             options=options,
             busy=[
-                Option(
+                PeerOption(
                     peer=peer.key,
                     address=peer.address,
                     rate=0.0,
@@ -181,8 +181,8 @@ class Story:
             faults=[] if decision is None else decision.faults,
         )
 
-    def decision(self, event: ev.Granted, choices: list[Choice]) -> Decision:
-        """Return the question that a `Granted`, which is not applied yet, answers."""
+    def decision(self, event: records.Granted, choices: list[Choice]) -> Decision:
+        """Return the question that led to a `Granted`; call it before that is applied."""
         asked = self._pending[-1] if self._pending else None
         return Decision(
             at=event.at / 1e6,
@@ -194,7 +194,7 @@ class Story:
             choices=choices,
         )
 
-    def _decision_of(self, grant: Grant) -> ev.Decided | None:
+    def _decision_of(self, grant: Grant) -> records.Decided | None:
         for decision in reversed(self._pending):
             if any(
                 peer == grant.peer and piece == grant.run.piece
@@ -203,7 +203,7 @@ class Story:
                 return decision
         return None
 
-    def _options(self, decision: ev.Decided, piece: int) -> list[Option]:
+    def _options(self, decision: records.Decided, piece: int) -> list[PeerOption]:
         peers = self.history.peers
         return [
             option
@@ -212,10 +212,10 @@ class Story:
         ]
 
 
-def options_of(history: History, decision: ev.Decided) -> list[Option]:
+def options_of(history: History, decision: records.Decided) -> list[PeerOption]:
     """Return the peers that a strategy was asked about."""
     return [
-        Option(
+        PeerOption(
             peer=each.peer,
             address=history.known[each.peer].address,
             rate=float(each.rate),
@@ -226,20 +226,20 @@ def options_of(history: History, decision: ev.Decided) -> list[Option]:
     ]
 
 
-def _settle(ask: Ask[Choice | None], at: int) -> None:
+def _settle(ask: AwaitedBlocks[Choice | None], at: int) -> None:
     if ask.what is not None:
         ask.what.waited = (at - ask.at) / 1e6
 
 
 def tell_decision(recording: Recording, at: float) -> Decision | None:
-    """Return the latest time, `at` seconds at most, that something was asked; None if none was."""
+    """Return the last decision, at `at` seconds or before, with a request; None if none."""
     last: int | None = None
     for event in recording.events:
-        if isinstance(event, ev.Granted) and event.at / 1e6 <= at:
+        if isinstance(event, records.Granted) and event.at / 1e6 <= at:
             last = event.at
     story = Story(recording)
     for event in story.events():
-        if isinstance(event, ev.Granted):
+        if isinstance(event, records.Granted):
             choices = [
                 story.choice(event, index) if event.at == last else None
                 for index in range(len(event.grants))

@@ -1,16 +1,16 @@
-"""What was known at each moment of a recording: apply its events in order, and look."""
+"""The state of a download at each moment of a recording, by applying its events in order."""
 
 from collections.abc import Mapping
 
 from trio_swarm.engine.download.availability import Availability
 from trio_swarm.engine.lengths import BlockRun, BlockSet, Lengths
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import records
 from trio_swarm.recording.records import Record, unpack
 
 
 class PeerHistory:
-    """One connection; only `History` changes it. Times are microseconds."""
+    """The state of one connection; only `History` changes it. Times are microseconds."""
 
     __slots__ = (
         "address",
@@ -42,58 +42,58 @@ class PeerHistory:
         self.left_at: int | None = None
         self.pieces: PieceSet = 0
         self.allowed: PieceSet = 0
-        """May be asked even while it chokes us."""
+        """Pieces that may be requested even while it chokes us."""
         self.suggested: PieceSet = 0
         self.choked = True
         self.snubbed = False
         self.banned = False
         self.queue_limit: int | None = None
         self.in_flight: dict[int, BlockSet] = {}
-        """Blocks asked of it, by piece."""
+        """Blocks in flight from it, by piece."""
         self.received = 0
-        """Bytes that arrived, and were of use."""
+        """Bytes that arrived and were needed."""
         self.duplicate = 0
-        """Bytes that arrived in vain."""
+        """Bytes that arrived and were not needed."""
         self.fetched: PieceSet = 0
-        """Pieces of which it sent something."""
+        """Pieces of which it sent a block."""
         self.sent = 0
-        """Bytes put out for it."""
+        """Bytes sent to it."""
 
     @property
     def blocks_in_flight(self) -> int:
-        """How many blocks it was asked for, and has not sent."""
+        """Number of blocks in flight from it."""
         return sum(map(int.bit_count, self.in_flight.values()))
 
     @property
     def serves(self) -> bool:
-        """Whether it would send what it was asked for, as far as is known."""
+        """Whether it would answer a request, as far as is known."""
         return not (self.choked or self.snubbed or self.banned or self.left_at is not None)
 
     def askable(self, piece: int) -> bool:
-        """Whether it has a piece and lets us ask for it."""
+        """Whether it has a piece and may be asked for it."""
         pieces = self.pieces & self.allowed if self.choked else self.pieces
         return bool(pieces >> piece & 1)
 
 
 class History:
-    """The download and its peers, as of the latest event that was applied."""
+    """The download and its peers after the latest applied event."""
 
     def __init__(self, lengths: Lengths) -> None:
         self.lengths = lengths
         self.at = 0
-        """Microseconds."""
+        """Time of the latest event, microseconds."""
         self.have: PieceSet = 0
         self.wanted: PieceSet = 0
-        """Of which blocks could be given out, at the latest decision."""
+        """Pieces with free blocks at the latest decision."""
         self.open_pieces = 0
         self.begun: PieceSet = 0
-        """Pieces of which something was ever asked for since they last failed."""
+        """Pieces of which a block was requested since they last failed."""
         self.failed: dict[int, int] = {}
-        """How often a piece failed its hash; those verified since are not in it."""
+        """Piece → how many times it failed its hash; without pieces verified since."""
         self.peers: dict[int, PeerHistory] = {}
-        """Those connected, in the order they joined."""
+        """Connected peers, in the order they joined."""
         self.known: dict[int, PeerHistory] = {}
-        """Those that ever were."""
+        """All peers that were ever connected."""
         self._availability = Availability(lengths.piece_count)
 
     def holders(self, piece: int) -> int:
@@ -102,9 +102,9 @@ class History:
         return next(count for count, held in enumerate(rarity) if held >> piece & 1)
 
     def rarer(self, piece: int) -> tuple[int, int, int]:
-        """Compare a piece with the other wanted ones.
+        """Compare a piece with the other wanted pieces.
 
-        Returns how many of them nobody has, how many fewer peers have, and how many as many.
+        Returns how many of them no peer has, how many fewer peers have, and how many as many have.
         """
         count = self.holders(piece)
         rarity = self._availability.rarity
@@ -114,28 +114,28 @@ class History:
         return nobody, fewer, (rarity[count] & others).bit_count() if count else 0
 
     def apply(self, event: Record) -> None:
-        """Take the next event."""
+        """Update the state by the next event."""
         self.at = event.at
         match event:
-            case ev.Arrived():
+            case records.Arrived():
                 self._arrived(event)
-            case ev.Gained():
+            case records.Gained():
                 self._gained(event.peer, event.piece)
-            case ev.Granted():
+            case records.Granted():
                 for peer, run in event.grants:
                     self._ask(self.known[peer], run)
                     self.begun |= 1 << run.piece
-            case ev.Decided():
+            case records.Decided():
                 self.wanted ^= unpack(event.wanted, self.lengths.piece_count)
-            case ev.Verified():
+            case records.Verified():
                 self.have |= 1 << event.piece
                 self.failed.pop(event.piece, None)
-            case ev.Sent():
+            case records.Sent():
                 self.known[event.peer].sent += event.length
-            case ev.Cancelled():
+            case records.Cancelled():
                 for grant in event.grants:
                     self._unask(*grant)
-            case ev.Rejected() | ev.Withdrawn():
+            case records.Rejected() | records.Withdrawn():
                 self._unask(event.peer, BlockRun(event.piece, event.begin, event.length))
             case _:
                 self._apply_rare(event)
@@ -143,23 +143,23 @@ class History:
     def _apply_rare(self, event: Record) -> None:
         count = self.lengths.piece_count
         match event:
-            case ev.Began():
+            case records.Began():
                 self.have = unpack(event.have, count)
                 self.open_pieces = event.open_pieces
-            case ev.Joined():
+            case records.Joined():
                 peer = PeerHistory(event.peer, event.address, event.labels, event.at)
                 self.peers[event.peer] = self.known[event.peer] = peer
                 self._availability.add_peer()
-            case ev.Named() if event.client:
+            case records.Named() if event.client:
                 self.known[event.peer].client = event.client
-            case ev.Left():
+            case records.Left():
                 self._left(event)
-            case ev.Held():
+            case records.Held():
                 self._held(event.peer, unpack(event.pieces, count))
-            case ev.Failed():
+            case records.Failed():
                 self.failed[event.piece] = self.failed.get(event.piece, 0) + 1
                 self.begun &= ~(1 << event.piece)
-            case ev.Banned():
+            case records.Banned():
                 for peer in self.known.values():
                     if peer.address in event.addresses:
                         peer.banned = True
@@ -168,29 +168,29 @@ class History:
                 self._apply_word(event)
 
     def _apply_word(self, event: Record) -> None:
-        """Take what a peer said of itself, or of which it says too little."""
+        """Update the state of a peer by an event about a message of that peer."""
         match event:
-            case ev.Choked():
+            case records.Choked():
                 peer = self.known[event.peer]
                 peer.choked = True
                 if not event.fast:
                     peer.in_flight.clear()
-            case ev.Unchoked():
+            case records.Unchoked():
                 self.known[event.peer].choked = False
-            case ev.Allowed():
+            case records.Allowed():
                 self.known[event.peer].allowed |= 1 << event.piece
-            case ev.Suggested():
+            case records.Suggested():
                 self.known[event.peer].suggested |= 1 << event.piece
-            case ev.Limited():
+            case records.Limited():
                 self.known[event.peer].queue_limit = event.blocks
-            case ev.Snubbed():
+            case records.Snubbed():
                 peer = self.known[event.peer]
                 peer.snubbed = True
                 peer.in_flight.clear()
             case _:
-                pass  # the end, or bytes that nobody had asked for
+                pass  # the end, or bytes that were never requested
 
-    def _arrived(self, event: ev.Arrived) -> None:
+    def _arrived(self, event: records.Arrived) -> None:
         peer = self.known[event.peer]
         self._unask(event.peer, BlockRun(event.piece, event.begin, event.length))
         again = min(event.again, event.length)
@@ -226,7 +226,7 @@ class History:
             self._availability.add(pieces & ~peer.pieces)
             peer.pieces = pieces
 
-    def _left(self, event: ev.Left) -> None:
+    def _left(self, event: records.Left) -> None:
         peer = self.peers.pop(event.peer, None)
         if peer is not None:
             peer.left_at = event.at

@@ -1,21 +1,21 @@
-"""A whole recording in numbers: what was decided, what each peer gave, and what took long."""
+"""A recording in numbers: decisions, the share of each peer, and the longest waits."""
 
 import heapq
 from collections import Counter
 
 from msgspec import Struct
 
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import records
 from trio_swarm.recording.reader import Recording
 from trio_swarm.recording.story.history import History
-from trio_swarm.recording.story.waiting import Ask, Waiting
+from trio_swarm.recording.story.waiting import AwaitedBlocks, AwaitedRequests
 
 LONGEST = 3
-"""Waits that are told of."""
+"""Number of waits in a summary."""
 
 
 class PeerSummary(Struct, frozen=True, kw_only=True):
-    """One connection; times in seconds, amounts in bytes."""
+    """One connection; times are seconds, amounts are bytes."""
 
     peer: int
     address: str
@@ -23,17 +23,17 @@ class PeerSummary(Struct, frozen=True, kw_only=True):
     joined: float
     left: float | None
     pieces: int
-    """Of which it sent something."""
+    """Pieces of which it sent a block."""
     received: int
-    """From it, and of use."""
+    """Bytes from it that were needed."""
     duplicate: int
-    """From it, in vain."""
+    """Bytes from it that were not needed."""
     sent: int
-    """To it."""
+    """Bytes sent to it."""
 
 
 class Wait(Struct, frozen=True, kw_only=True):
-    """A request, from when it was granted until nothing of it was awaited any more."""
+    """A request, from its grant until no block of it was awaited any more."""
 
     at: float
     seconds: float
@@ -43,34 +43,34 @@ class Wait(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """A whole recording."""
+    """A whole recording in numbers."""
 
     seconds: float
     completed: float | None
-    """None if it never was, or was so from the start."""
+    """When the download was complete; None if never, or from the start."""
     had: int
     """Pieces that were there at the start."""
     verified: int
     failed: int
-    """Times that a piece failed its hash."""
+    """How many times a piece failed its hash."""
     decisions: dict[str, int]
-    """How many, by who made them (see `events.Decider`)."""
+    """Number of decisions, by who made them (see `records.Decider`)."""
     decision_seconds: float
-    """What all of them took."""
+    """Seconds of all decisions together."""
     declined: int
-    """Decisions that gave nothing to anybody."""
+    """Decisions that assigned nothing."""
     faults: dict[str, int]
-    """What the guard found wrong, and in how many answers."""
+    """Each fault that the guard found, and the number of answers with it."""
     requests: int
-    """Runs of blocks that were asked for."""
+    """Number of requested runs of blocks."""
     doubled: int
-    """Of those, how many of a second peer (endgame)."""
+    """Requests among these to a second peer (endgame)."""
     cancelled: int
     overdue: int
-    """Times that a peer kept us waiting so long that others were asked."""
+    """How many times blocks were overdue and other peers were asked."""
     peers: list[PeerSummary]
     waits: list[Wait]
-    """The longest, longest first."""
+    """The longest waits, the longest first."""
 
 
 class _Counts:
@@ -87,50 +87,50 @@ class _Counts:
         self.failed = 0
         self.completed: float | None = None
 
-    def count(self, event: ev.Record) -> None:
+    def count(self, event: records.Record) -> None:
         match event:
-            case ev.Decided():
+            case records.Decided():
                 self.by[event.by] += 1
                 self.faults.update(event.faults)
                 self.took += event.took
                 self.declined += not event.assigned
-            case ev.Granted():
+            case records.Granted():
                 self.requests += len(event.grants)
                 self.doubled += len(event.seconds)
-            case ev.Cancelled():
+            case records.Cancelled():
                 self.cancelled += len(event.grants)
-            case ev.Snubbed():
+            case records.Snubbed():
                 self.overdue += 1
-            case ev.Verified():
+            case records.Verified():
                 self.verified += 1
-            case ev.Failed():
+            case records.Failed():
                 self.failed += 1
-            case ev.Completed():
+            case records.Completed():
                 self.completed = event.at / 1e6
             case _:
                 pass
 
 
 def summarize(recording: Recording) -> Summary:
-    """Return the whole recording in numbers."""
+    """Return the summary of a whole recording."""
     history = History(recording.lengths)
     counts = _Counts()
     longest: list[tuple[int, int, int, int]] = []
 
-    def over(ask: Ask[None], at: int) -> None:
+    def over(ask: AwaitedBlocks[None], at: int) -> None:
         heapq.heappush(longest, (at - ask.at, ask.at, ask.piece, ask.peer))
         if len(longest) > LONGEST:
             heapq.heappop(longest)
 
-    waiting = Waiting(recording.lengths, over)
+    waiting = AwaitedRequests(recording.lengths, over)
     had = 0
     for event in recording.events:
         history.apply(event)
         counts.count(event)
-        if isinstance(event, ev.Granted):
+        if isinstance(event, records.Granted):
             for peer, run in event.grants:
                 waiting.ask(peer, run, event.at, None)
-        elif isinstance(event, ev.Began):
+        elif isinstance(event, records.Began):
             had = history.have.bit_count()
         else:
             waiting.apply(event)

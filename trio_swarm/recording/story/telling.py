@@ -1,4 +1,4 @@
-"""What happened to one piece, or with one peer, from the beginning to the end of a recording."""
+"""The story of one piece or one peer, from the beginning to the end of a recording."""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trio_swarm.engine.lengths import BlockRun
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import records
 from trio_swarm.recording.reader import Recording
 from trio_swarm.recording.story.explaining import Choice, Story
 
@@ -33,7 +33,7 @@ What = Literal[
 
 
 class Moment(Struct, frozen=True, kw_only=True):
-    """Something that happened to a piece or a peer."""
+    """One event of a piece or a peer."""
 
     at: float
     what: What
@@ -42,17 +42,17 @@ class Moment(Struct, frozen=True, kw_only=True):
     address: str = ""
     blocks: int = 0
     text: str = ""
-    """A stranger's words: a program's name, addresses."""
+    """A stranger's words: the name of a program, addresses."""
     choice: Choice | None = None
 
 
 def tell_piece(recording: Recording, piece: int) -> list[Moment]:
-    """Return what happened to a piece; blocks that came one after the other are one moment."""
+    """Return the events of a piece; blocks that arrived one after the other are one moment."""
     return list(_merged(_Teller(recording, piece=piece).tell()))
 
 
 def tell_peer(recording: Recording, peer: int) -> list[Moment]:
-    """Return what happened with a peer; that it sent what it was asked for is in the choices."""
+    """Return the events of a peer, without its answers to requests, which `Choice` tells."""
     return list(_merged(_Teller(recording, peer=peer).tell()))
 
 
@@ -65,9 +65,9 @@ class _Teller:
         self._story = Story(recording)
 
     def tell(self) -> Iterator[Moment]:
-        """Yield the moments, unmerged."""
+        """Yield the moments in order, not yet merged."""
         for event in self._story.events():
-            if isinstance(event, ev.Granted):
+            if isinstance(event, records.Granted):
                 yield from self._asked(event)
             else:
                 yield from self._of_run(event)
@@ -77,7 +77,7 @@ class _Teller:
 
     def _moment(
         self,
-        event: ev.Record,
+        event: records.Record,
         what: What,
         peer: int | None,
         run: BlockRun | None = None,
@@ -98,7 +98,7 @@ class _Teller:
             text=text,
         )
 
-    def _asked(self, event: ev.Granted) -> Iterator[Moment]:
+    def _asked(self, event: records.Granted) -> Iterator[Moment]:
         for index, (peer, run) in enumerate(event.grants):
             choice = self._story.choice(event, index) if self._is_meant(peer, run.piece) else None
             self._story.ask(event, index, choice)
@@ -113,83 +113,85 @@ class _Teller:
                     choice=choice,
                 )
 
-    def _of_run(self, event: ev.Record) -> Iterator[Moment]:
+    def _of_run(self, event: records.Record) -> Iterator[Moment]:
         match event:
-            case ev.Cancelled():
+            case records.Cancelled():
                 for peer, run in event.grants:
                     if self._is_meant(peer, run.piece):
                         yield self._moment(event, "cancelled", peer, run)
-            case ev.Arrived() | ev.Rejected() | ev.Withdrawn() | ev.Sent():
+            case records.Arrived() | records.Rejected() | records.Withdrawn() | records.Sent():
                 if self._is_meant(event.peer, event.piece):
                     what = _what_of(event)
                     if what != "arrived" or self._piece is not None:
                         run = BlockRun(event.piece, event.begin, event.length)
                         yield self._moment(event, what, event.peer, run)
-            case ev.Snubbed() | ev.Left() | ev.Choked():
+            case records.Snubbed() | records.Left() | records.Choked():
                 yield from self._ended(event)
-            case ev.Verified() | ev.Failed():
+            case records.Verified() | records.Failed():
                 if event.piece == self._piece:
-                    is_good = isinstance(event, ev.Verified)
-                    text = "" if isinstance(event, ev.Verified) else ", ".join(event.senders)
+                    is_good = isinstance(event, records.Verified)
+                    text = "" if isinstance(event, records.Verified) else ", ".join(event.senders)
                     yield self._moment(event, "verified" if is_good else "failed", None, text=text)
-            case ev.Banned():
+            case records.Banned():
                 if self._peer is not None and self._story.address(self._peer) in event.addresses:
                     yield self._moment(event, "banned", self._peer)
             case _:
                 yield from self._of_peer(event)
 
-    def _ended(self, event: ev.Snubbed | ev.Left | ev.Choked) -> Iterator[Moment]:
-        """Tell of what ends all that a peer was asked for, to whom that matters."""
+    def _ended(self, event: records.Snubbed | records.Left | records.Choked) -> Iterator[Moment]:
+        """Yield a moment for an event that ends all requests to a peer, if it had any."""
         what: What = "overdue"
-        if isinstance(event, ev.Left):
+        if isinstance(event, records.Left):
             what = "left"
-        elif isinstance(event, ev.Choked):
+        elif isinstance(event, records.Choked):
             what = "choked"
         peer = self._story.history.known[event.peer]
         blocks = peer.blocks_in_flight
         if self._piece is not None:
             blocks = peer.in_flight.get(self._piece, 0).bit_count()
-            if isinstance(event, ev.Choked) and event.fast:
-                blocks = 0  # they will be answered all the same
+            if isinstance(event, records.Choked) and event.fast:
+                blocks = 0  # each of them is still answered
         if event.peer == self._peer or (self._piece is not None and blocks):
             yield self._moment(event, what, event.peer, blocks=blocks)
 
-    def _of_peer(self, event: ev.Record) -> Iterator[Moment]:
+    def _of_peer(self, event: records.Record) -> Iterator[Moment]:
         if self._peer is None or getattr(event, "peer", None) != self._peer:
             return
         match event:
-            case ev.Joined():
-                # It is known only afterwards.
+            case records.Joined():
+                # The wait is known only afterwards.
                 yield Moment(
                     at=event.at / 1e6, what="joined", peer=event.peer, address=event.address
                 )
-            case ev.Named() if event.client or event.uploads_only:
+            case records.Named() if event.client or event.uploads_only:
                 words = [event.client, "a seeder" if event.uploads_only else ""]
                 text = ", ".join(filter(None, words))
                 yield self._moment(event, "named", event.peer, text=text)
-            case ev.Held():
-                count = ev.unpack(event.pieces, self._story.history.lengths.piece_count).bit_count()
+            case records.Held():
+                count = records.unpack(
+                    event.pieces, self._story.history.lengths.piece_count
+                ).bit_count()
                 yield self._moment(event, "has", event.peer, blocks=count)
-            case ev.Unchoked():
+            case records.Unchoked():
                 yield self._moment(event, "unchoked", event.peer)
             case _:
                 pass
 
 
-def _what_of(event: ev.Arrived | ev.Rejected | ev.Withdrawn | ev.Sent) -> What:
+def _what_of(event: records.Arrived | records.Rejected | records.Withdrawn | records.Sent) -> What:
     match event:
-        case ev.Arrived():
+        case records.Arrived():
             return "in vain" if event.again else "arrived"
-        case ev.Rejected():
+        case records.Rejected():
             return "rejected"
-        case ev.Withdrawn():
+        case records.Withdrawn():
             return "withdrawn"
-        case ev.Sent():
+        case records.Sent():
             return "sent"
 
 
 def _merged(moments: Iterable[Moment]) -> Iterator[Moment]:
-    """Yield moments; those of blocks that came or went one after the other are one, the last."""
+    """Yield the moments; adjacent arrivals or losses of blocks become one, the last."""
     held: Moment | None = None
     for moment in moments:
         if held is not None and not _is_more_of(held, moment):

@@ -1,17 +1,17 @@
-"""What was asked of peers and is still awaited, so that one can tell how long each took."""
+"""The requests that are still awaited, so that the time of each can be measured."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from trio_swarm.engine.lengths import BlockRun, BlockSet, Lengths
-from trio_swarm.recording import records as ev
+from trio_swarm.recording import records
 from trio_swarm.recording.records import Record
 
 T = TypeVar("T")
 
 
-class Ask(Generic[T]):
-    """Blocks of a piece asked of a peer at one time; `blocks` shrinks as they come."""
+class AwaitedBlocks(Generic[T]):
+    """Blocks of a piece requested from a peer at one time; `blocks` shrinks as they arrive."""
 
     __slots__ = ("at", "blocks", "peer", "piece", "what")
 
@@ -20,27 +20,27 @@ class Ask(Generic[T]):
         self.piece = piece
         self.blocks = blocks
         self.at = at
-        """Microseconds."""
+        """Time of the request, microseconds."""
         self.what = what
-        """The caller's own."""
+        """A value of the caller's, kept with the request."""
 
 
-class Waiting(Generic[T]):
-    """Tells `over(ask, at)` of each ask of which nothing is awaited any more, however it ended."""
+class AwaitedRequests(Generic[T]):
+    """All awaited requests; calls `over(ask, at)` when no block of one is awaited any more."""
 
-    def __init__(self, lengths: Lengths, over: Callable[[Ask[T], int], None]) -> None:
+    def __init__(self, lengths: Lengths, over: Callable[[AwaitedBlocks[T], int], None]) -> None:
         self._lengths = lengths
         self._over = over
-        self._asks: dict[int, dict[int, list[Ask[T]]]] = {}  # peer → piece → oldest first
+        self._asks: dict[int, dict[int, list[AwaitedBlocks[T]]]] = {}  # peer → piece → oldest first
 
     def ask(self, peer: int, run: BlockRun, at: int, what: T) -> None:
-        """Await what was granted."""
+        """Await the blocks of `run` from a peer."""
         blocks = self._lengths.blocks_between(*run)
         of_piece = self._asks.setdefault(peer, {}).setdefault(run.piece, [])
-        of_piece.append(Ask(peer, run.piece, blocks, at, what))
+        of_piece.append(AwaitedBlocks(peer, run.piece, blocks, at, what))
 
-    def others(self, peer: int, run: BlockRun) -> list[Ask[T]]:
-        """Return what other peers were asked for of the same blocks."""
+    def others(self, peer: int, run: BlockRun) -> list[AwaitedBlocks[T]]:
+        """Return the requests for the same blocks to other peers."""
         blocks = self._lengths.blocks_between(*run)
         return [
             ask
@@ -50,21 +50,21 @@ class Waiting(Generic[T]):
             if ask.blocks & blocks
         ]
 
-    def of(self, peer: int) -> list[Ask[T]]:
-        """Return what a peer was asked for."""
+    def of(self, peer: int) -> list[AwaitedBlocks[T]]:
+        """Return the awaited requests to a peer."""
         return [ask for asks in self._asks.get(peer, {}).values() for ask in asks]
 
     def apply(self, event: Record) -> None:
-        """Await what the event ends no longer."""
+        """Remove the blocks that the event ends."""
         match event:
-            case ev.Arrived() | ev.Rejected() | ev.Withdrawn():
+            case records.Arrived() | records.Rejected() | records.Withdrawn():
                 self._end(event.peer, BlockRun(event.piece, event.begin, event.length), event.at)
-            case ev.Cancelled():
+            case records.Cancelled():
                 for peer, run in event.grants:
                     self._end(peer, run, event.at)
-            case ev.Choked() if not event.fast:
+            case records.Choked() if not event.fast:
                 self._drop(event.peer, event.at)
-            case ev.Left() | ev.Snubbed():
+            case records.Left() | records.Snubbed():
                 self._drop(event.peer, event.at)
             case _:
                 pass
@@ -74,7 +74,7 @@ class Waiting(Generic[T]):
         if pieces is None or run.piece not in pieces:
             return
         blocks = self._lengths.blocks_between(*run)
-        rest: list[Ask[T]] = []
+        rest: list[AwaitedBlocks[T]] = []
         for ask in pieces[run.piece]:
             ask.blocks &= ~blocks
             if ask.blocks:

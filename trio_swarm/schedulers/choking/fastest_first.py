@@ -1,4 +1,4 @@
-"""fastest-first: slots go to the peers that take most, which can soon serve others."""
+"""fastest-first: a choker that gives the slots to the peers that download fastest from us."""
 
 import random
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from trio_swarm.schedulers.api import ChokePeerView, ChokeView
 
 @dataclass
 class FastestFirst:
-    """Slots go to the peers that take fastest; one in `trial_every` tries out the others in turn.
+    """Slots go to the peers that download fastest; one in `trial_every` tries the others in turn.
 
-    A free slot is filled at once. It is for seeders that are to fill their uplink, or to have
-    further seeders soon: a slow peer gets no more than its trials while enough fast ones are there.
+    A free slot is filled at once. This choker suits a seeder that should fill its uplink, or that
+    should soon have other seeders beside it: while there are enough fast peers, a slow peer gets
+    only its trials.
     """
 
     trial_every: int = 4
-    """One slot of so many is for trials, and always at least one."""
+    """One slot in this many is for trials; there is always at least one."""
     trial_seconds: float = 10.0
-    """How long a peer that was unchoked may show how fast it is."""
+    """Seconds for which an unchoked peer may show how fast it is."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options."""
         if self.trial_every < 1:
             raise ValueError("trial_every must be 1 or more")
         if self.trial_seconds < 0:
@@ -33,7 +33,7 @@ class FastestFirst:
         slots = view.slots
         if len(peers) <= slots:
             return [peer.key for peer in peers]
-        # Sorting is stable: ties are broken at random.
+        # Sorting is stable: this shuffle breaks ties at random.
         rng.shuffle(peers)
         trials = min(slots, max(1, slots // self.trial_every))
         on_trial, proven, waiting = [], [], []
@@ -46,7 +46,8 @@ class FastestFirst:
                 proven.append(peer)
         proven.sort(key=lambda peer: -peer.upload_rate)
         waiting.sort(key=lambda peer: peer.waits_since(view.now))
-        # Nobody loses a trial. The fastest get what is left, but for the slots of further trials.
+        # A running trial is not ended early. The fastest peers get the remaining slots, except
+        # those for further trials.
         chosen = on_trial[:slots]
         free = slots - len(chosen)
         tried = min(free, len(waiting), max(0, trials - len(chosen)))

@@ -1,4 +1,4 @@
-"""tit-for-tat: upload to those that upload to us, and give newcomers a chance."""
+"""tit-for-tat: a choker that uploads to the peers that upload to us, and tries new ones."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -9,37 +9,41 @@ from trio_swarm.schedulers.api import ChokePeerView, ChokeView
 
 @dataclass
 class TitForTat:
-    """Slots go to those that give us most; some rotate, so that newcomers can prove themselves.
+    """Slots go to the peers that upload most to us; some slots rotate, so that new peers get one.
 
-    Only interested peers hold slots, and a free slot is filled at once. While we download: the
-    regular slots go by what each peer gives us; the optimistic ones to those that have waited
-    longest, for `optimistic_seconds` each (BEP 3, "choking"). A peer that owes us blocks and sends
-    none (snubbed) holds a slot only if nobody else wants it or as an optimistic one. While we seed
-    all slots rotate: after `turn_seconds` a peer makes way for those that have waited longest, one
-    that has taken nothing after `minimum_seconds`, and slots that nobody waits for stay with the
-    fastest. Turns are of time, not of bytes, so that slow
-    peers do not keep the uplink from the fast ones.
+    Only interested peers hold slots, and a free slot is filled at once.
 
-    A free rider has what we want and gives us nothing. While we download, and somebody else is
-    interested, free riders get one slot of all in turn, even while others are free: what they take
-    would not come back.
+    While we download, regular slots go to the peers that upload fastest to us. Optimistic slots go
+    to the peers that have waited longest, for `optimistic_seconds` each (BEP 3, "choking"). A
+    snubbed peer owes us blocks and sends none: it holds a regular slot only if no other peer wants
+    it.
+
+    While we seed, all slots rotate. After `turn_seconds` a peer gives its slot to the peer that has
+    waited longest; a peer that has downloaded nothing does so after `minimum_seconds`. Slots that
+    no other peer waits for stay with the fastest peers. Turns are measured in time and not in
+    bytes, so slow peers do not keep the uplink from fast ones.
+
+    A free rider has pieces that we want and uploads nothing. While we download and any other peer
+    is interested, all free riders together get one slot, in turn, even if other slots are free:
+    what we upload to a free rider gains us nothing.
     """
 
     optimistic_every: int = 4
-    """One slot of so many is optimistic, and always at least one."""
+    """One slot in this many is optimistic; there is always at least one."""
     optimistic_seconds: float = 30.0
-    """How long a peer keeps an optimistic slot."""
+    """Seconds for which a peer keeps an optimistic slot."""
     minimum_seconds: float = 10.0
-    """An interested peer is not choked sooner than this after it was unchoked, unless snubbed."""
+    """Seconds after being unchoked before an interested peer may be choked, unless it is
+    snubbed."""
     turn_seconds: float = 30.0
-    """While seeding: how long a peer keeps its slot if others wait."""
+    """While seeding: seconds for which a peer keeps its slot while others wait."""
     rider_seconds: float = 10.0
-    """A peer that has kept what we want to itself for so long is a free rider."""
+    """Seconds without a block from a peer that has pieces we want, after which it is a free
+    rider."""
     _optimistic: dict[int, float] = field(default_factory=dict, init=False, repr=False)
-    """Peers in optimistic slots, and since when."""
+    """Peers in optimistic slots: key → since when, seconds."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible options."""
         if self.optimistic_every < 1:
             raise ValueError("optimistic_every must be 1 or more")
         for name in ("optimistic_seconds", "minimum_seconds", "turn_seconds", "rider_seconds"):
@@ -54,7 +58,7 @@ class TitForTat:
         if len(peers) <= view.slots:
             self._optimistic.clear()
             return [peer.key for peer in peers]
-        # Sorting is stable, so after this every tie below is broken at random.
+        # Sorting is stable: this shuffle breaks every tie below at random.
         rng.shuffle(peers)
         if view.is_seeder:
             self._optimistic.clear()
@@ -62,7 +66,7 @@ class TitForTat:
         return self._reciprocate(view, peers)
 
     def _without_riders(self, view: ChokeView, peers: list[ChokePeerView]) -> list[ChokePeerView]:
-        """Return the peers that may be served: of free riders one, unless there are only those."""
+        """Return the peers that may be unchoked: at most one free rider, unless all of them are."""
         riders = [peer for peer in peers if self._is_rider(peer, view.now)]
         if len(riders) < 2 or len(riders) == len(peers):
             return peers
@@ -71,7 +75,7 @@ class TitForTat:
         return [peer for peer in peers if peer.key not in others]
 
     def _is_rider(self, peer: ChokePeerView, now: float) -> bool:
-        """Whether `peer` has what we want and has given nothing for a while."""
+        """Whether `peer` has pieces we want and has sent no block for `rider_seconds`."""
         since = peer.joined_at if peer.gave_at is None else peer.gave_at
         keeps_it = peer.choking_us or peer.snubbed
         return peer.is_interesting and keeps_it and now - since >= self.rider_seconds
@@ -91,7 +95,7 @@ class TitForTat:
         )
 
     def _reciprocate(self, view: ChokeView, peers: Sequence[ChokePeerView]) -> list[int]:
-        """Choose among more interested peers than slots while we download."""
+        """Choose among more interested peers than slots, while we download."""
         by_key = {peer.key: peer for peer in peers}
         optimistic_slots = min(view.slots, max(1, view.slots // self.optimistic_every))
         optimistic = [
@@ -99,7 +103,7 @@ class TitForTat:
             for key, since in self._optimistic.items()
             if key in by_key and by_key[key].unchoked and view.now - since < self.optimistic_seconds
         ][:optimistic_slots]
-        # Those that may not be choked yet come first, whatever they give: they hold their slots.
+        # Peers that may not be choked yet come first, whatever they upload: they keep their slots.
         chosen = dict.fromkeys(optimistic)
         protected = [peer for peer in peers if self._is_protected(peer, view)]
         protected.sort(key=lambda peer: (-peer.download_rate, peer.unchoked_at or 0.0))
@@ -112,8 +116,8 @@ class TitForTat:
         )
         free = view.slots - optimistic_slots - (len(chosen) - len(optimistic))
         chosen.update(dict.fromkeys(peer.key for peer in regular[: max(0, free)]))
-        # What is left goes to those that waited longest: the optimistic slots, and any slot that
-        # nobody has earned.
+        # The remaining slots go to the peers that waited longest: the optimistic slots, and any
+        # slot that no peer has earned.
         waiting = sorted(
             (peer for peer in peers if peer.key not in chosen),
             key=lambda peer: (peer.unchoked, peer.waits_since(view.now)),
@@ -127,13 +131,13 @@ class TitForTat:
         return list(chosen)
 
     def _in_turn(self, view: ChokeView, peers: Sequence[ChokePeerView]) -> list[ChokePeerView]:
-        """Return more interested peers than slots in the order of their claims while we seed."""
+        """Return more interested peers than slots in the order of their claims, while we seed."""
 
         def claim(peer: ChokePeerView) -> tuple[int, float]:
             if self._is_protected(peer, view):
                 return (0, -peer.upload_rate)
             if peer.unchoked and not peer.uploaded:
-                return (3, 0.0)  # It asks for nothing, and may never do.
+                return (3, 0.0)  # It requests nothing, and may never do so.
             if peer.unchoked:
                 held = view.now - (view.now if peer.unchoked_at is None else peer.unchoked_at)
                 return (1 if held < self.turn_seconds else 3, -peer.upload_rate)

@@ -1,4 +1,4 @@
-"""How fast our uplink is while first copies are given out, and how fast leechers get pieces."""
+"""The rate of our uplink during the first copies, and the rate at which leechers get pieces."""
 
 import math
 from collections.abc import Sequence
@@ -7,38 +7,40 @@ from typing import Final
 from trio_swarm.schedulers.api import UploadPeerView, UploadView
 
 TEMPO_SECONDS: Final = 1.0
-"""Seconds over which is measured how fast the leechers get pieces."""
+"""Seconds over which both rates are measured."""
 
 SOON: Final = 0.1
 LEAST_SOON: Final = 2.5
 MOST_SOON: Final = 5.0
-"""The end is near if it is this part of the time passed so far away: then the leechers are left to
-themselves, but for what a slow one holds alone. At least and at most so many seconds."""
+"""The end is near if it is this part (`SOON`) of the time passed away, but at least and at most
+this many seconds. Near the end the leechers get the rest from each other, except pieces that only a
+slow leecher has."""
 
 FAR: Final = 4.0
-"""If the end is so many times as far away as a near one, nobody waits for the last first copies to
-be put out: leechers would wait for something to ask for, and our uplink for them."""
+"""The end is far if it is this many times as far away as a near end. Then the last first copies
+need not be sent before everything is revealed: waiting would leave leechers without requests and
+our uplink without work."""
 
 SPARE: Final = 0.5
-"""While our rate is less than this part of what it was, some leechers take their time: the others
-need not wait for those."""
+"""Part of our best rate below which the uplink has room: some leechers do not request their pieces,
+and the others need not wait for them."""
 
 _PEAK_SECONDS: Final = 60.0
-"""Seconds in which the memory of our best rate fades to about a third."""
+"""Seconds in which the remembered best rate decays to about a third."""
 
 
-class Uplink:
-    """How fast ours is, and was at its best."""
+class UplinkRate:
+    """The rate of our uplink now, and its best rate."""
 
     def __init__(self) -> None:
         self.rate = 0.0
         """Bytes/s over the last second."""
         self.peak = 0.0
-        """The best rate so far; slowly forgotten."""
+        """The best rate so far, bytes/s; it decays slowly."""
         self._sent: list[tuple[float, int]] = []
 
     def note(self, view: UploadView) -> None:
-        """Note what was sent up to now."""
+        """Measure the rate from the bytes sent until `view.now`."""
         now = view.now
         sent = self._sent
         if sent:
@@ -52,12 +54,12 @@ class Uplink:
 
     @property
     def has_room(self) -> bool:
-        """It could take clearly more than it is given."""
+        """Whether the uplink could send clearly more than it does."""
         return self.rate < SPARE * self.peak
 
 
 class Tempo:
-    """How fast the leechers get pieces of each other, and when they would have all that way."""
+    """How fast the leechers get pieces from each other, and when that would complete them."""
 
     def __init__(self) -> None:
         self._began_at = math.nan
@@ -65,7 +67,7 @@ class Tempo:
         self._missing = 0
 
     def note(self, view: UploadView, leechers: Sequence[UploadPeerView]) -> None:
-        """Note what they have now."""
+        """Count the pieces that the leechers have at `view.now`."""
         now = view.now
         if not self._had:
             self._began_at = now
@@ -77,17 +79,17 @@ class Tempo:
             del self._had[0]
 
     def ends_soon(self, now: float) -> bool:
-        """Whether they would have all soon without any more help of ours."""
+        """Whether all leechers would soon be complete without further help from us."""
         needed, given = self._seconds(now)
         return needed < given
 
     def is_far_from_end(self, now: float) -> bool:
-        """Whether they get pieces of each other, and would need long that way."""
+        """Whether leechers get pieces from each other, but would need long to complete that way."""
         needed, given = self._seconds(now)
         return needed >= FAR * given > 0.0
 
     def _seconds(self, now: float) -> tuple[float, float]:
-        """Return two numbers in the proportion of what they would need to what is soon."""
+        """Return the seconds the leechers need, and the seconds that are soon; equally scaled."""
         since, had = self._had[0]
         gained = self._had[-1][1] - had
         soon = min(MOST_SOON, max(LEAST_SOON, SOON * (now - self._began_at)))

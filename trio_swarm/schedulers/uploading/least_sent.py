@@ -1,4 +1,4 @@
-"""least-sent: everything is shown to everybody, and what was sent least is served first."""
+"""least-sent: reveal everything to every peer, and serve the least-sent pieces first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,37 +9,37 @@ from trio_swarm.schedulers.api import UploadPeerView, UploadRequest, UploadView
 
 @dataclass
 class LeastSent:
-    """Of what a peer asks for, serve first the pieces that were sent to anybody least often.
+    """Of a peer's requests, serve those first whose pieces were sent least often.
 
-    Pieces that some other peer holds already come last among those equally often sent. Nothing is
-    hidden: who asks for what we sent already gets it, if it asks for nothing else.
+    Among pieces sent equally often, pieces that another peer has already come last. Nothing is
+    hidden: a peer that requests only pieces sent before still gets them.
     """
 
     def steers(
         self,
-        view: UploadView,  # noqa: ARG002 - the interface's; nothing is ever kept from anybody
+        view: UploadView,  # noqa: ARG002 - part of the interface
     ) -> bool:
-        """Return False: nothing is kept from anybody."""
+        """Return False: nothing is hidden from any peer."""
         return False
 
     def offer(
         self,
-        view: UploadView,  # noqa: ARG002 - the interface's; everything is shown always
-        peer: UploadPeerView,  # noqa: ARG002 - and to everybody
+        view: UploadView,  # noqa: ARG002 - part of the interface; everything is revealed
+        peer: UploadPeerView,  # noqa: ARG002 - and to every peer
     ) -> PieceSet | None:
-        """Return None: show everything."""
+        """Return None: reveal everything to every peer."""
         return None
 
     def order(
         self,
         view: UploadView,
-        peer: UploadPeerView,  # noqa: ARG002 - the interface's; this order is the same for all
+        peer: UploadPeerView,  # noqa: ARG002 - part of the interface; the order does not depend on it
         requests: Sequence[UploadRequest],
     ) -> Sequence[UploadRequest]:
-        """Return `requests`, least-sent pieces first; equal ones keep the order they came in.
+        """Return `requests`, least-sent pieces first; equal ones keep their order.
 
-        A piece counts as sent as often as it was sent whole: one that is half out does not lose
-        its place to one that is not begun.
+        Only whole copies count, so a piece that is half sent keeps its place before pieces that
+        were not sent at all.
         """
         if len(requests) < 2:
             return requests

@@ -1,4 +1,4 @@
-"""spread: a seeder sends each piece to one leecher first, and lets them pass it on."""
+"""spread: a seeder sends each piece to one leecher first, and the leechers pass it on."""
 
 from dataclasses import dataclass, field
 
@@ -10,27 +10,27 @@ from trio_swarm.schedulers.uploading.least_sent import LeastSent
 
 @dataclass
 class Spread(LeastSent):
-    """Every piece leaves a seeder once before any leaves it twice; then it is an ordinary one.
+    """A seeder sends every piece once before it sends any twice; then it is an ordinary seeder.
 
-    Each leecher is shown (BEP 16) only pieces that nobody else was shown, about half a second
-    ahead of what is sent, and the more of them the faster it passes them on. Nobody waits for a
-    piece to be seen elsewhere, and as soon as all are out, or the uplink has room to spare,
-    everything is shown to everybody; and to a leecher that has had nothing to ask for, for a
-    second, whatever others claim to have. What a leecher asks for is served least-sent first.
+    It reveals (BEP 16) to each leecher only pieces that it revealed to no other, about half a
+    second ahead of what it sends. A leecher that passes pieces on faster gets more of them. The
+    seeder does not wait until a piece is seen at another peer. As soon as every piece was sent, or
+    the uplink has room to spare, it reveals everything to every peer. It also reveals everything to
+    a leecher that has had nothing to request for about a second, whatever other peers claim to
+    have. Requests are served least-sent pieces first.
     """
 
     hide: bool = True
-    """Show a leecher only its part; else show everything and suggest the part (BEP 6), which
-    clients obey or not."""
+    """Reveal only its part to each leecher; if false, reveal everything and suggest the part (BEP
+    6), which clients may ignore."""
     ahead_seconds: float = 0.5
-    """How much of our uplink is given ahead to all leechers together."""
+    """Seconds of our uplink whose worth of pieces is revealed ahead, to all leechers together."""
     least_pieces: int = 2
-    """How many pieces are given ahead, to all together, however slow the uplink is."""
+    """Pieces revealed ahead, to all leechers together, however slow the uplink is."""
     _firsts: FirstCopies = field(init=False, repr=False)
     _view: UploadView | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse impossible options."""
         if self.ahead_seconds < 0:
             raise ValueError("ahead_seconds must be 0 or more")
         if self.least_pieces < 1:
@@ -42,31 +42,32 @@ class Spread(LeastSent):
         )
 
     def steers(self, view: UploadView) -> bool:
-        """Return whether this is a seeder, and not every piece is out yet."""
+        """Return whether we are a seeder that has not sent every piece yet."""
         if not view.is_seeder:
             return False
         self._look_at(view)
         return not self.hide or not self._firsts.is_over
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
-        """Return this leecher's part so far, or None: everything."""
+        """Return the part of this leecher so far, or None to reveal everything."""
         if not view.is_seeder or not self.hide:
             return None
         self._look_at(view)
         if self._firsts.is_over or peer.is_seeder or self._firsts.has_waited_too_long(peer.key):
             return None
-        return (peer.revealed | self._firsts.given_to(peer.key)) & view.have
+        return (peer.revealed | self._firsts.revealed_to(peer.key)) & view.have
 
     def suggest(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
-        """Return this leecher's part so far, if it is shown everything."""
+        """Return the part of this leecher so far if everything is revealed to it, else None."""
         if not view.is_seeder or self.hide:
             return None
         self._look_at(view)
-        return self._firsts.given_to(peer.key) & ~peer.pieces
+        return self._firsts.revealed_to(peer.key) & ~peer.pieces
 
     def _look_at(self, view: UploadView) -> None:
-        # Mostly it is the same object; an equal one must mean the same.
+        # The view is mostly the same object; an equal one means the same.
         if view is not self._view and view != self._view:
             self._firsts.plan(view)
-            # Once it is over nobody asks about it again, and it holds what is known of all peers.
+            # Once every piece was sent, no further call needs the view, which holds the state of
+            # all peers.
             self._view = None if self._firsts.is_over else view

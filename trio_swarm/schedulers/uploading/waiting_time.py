@@ -1,7 +1,7 @@
-"""How long a peer from which pieces are kept has had nothing to ask for.
+"""How long a peer from which pieces are hidden has had nothing to request.
 
-Nothing that others say counts here: they may lie, or be too slow to help. Only what the peer itself
-does counts, and it need not do anything.
+What other peers claim to have does not count: they may lie, or be too slow to help. Only the peer's
+own behaviour counts, and it is not required to send anything.
 """
 
 from typing import Final
@@ -11,30 +11,31 @@ from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import UploadPeerView
 
 BUSY_SECONDS: Final = 0.25
-"""Seconds after its last request, block or new piece for which a peer counts as busy: the next may
-be on its way."""
+"""Seconds after its last request, block or new piece for which a peer counts as busy: its next
+request may be on its way."""
 
 
 @mypyc_attr(acyclic=True)
 class WaitingTime:
-    """Of one peer. A moment with something to do makes up for one without.
+    """The waiting time of one peer; each busy moment cancels an idle one.
 
-    So one that is shown a piece now and then, too slowly to keep it busy for half of the time,
-    waits as long as one that is shown nothing.
+    So a peer that is kept busy for less than half of the time waits as long as one to which nothing
+    is revealed.
     """
 
     __slots__ = ("_busy_at", "_looked_at", "_pieces", "_uploaded", "seconds")
 
     def __init__(self, now: float) -> None:
         self.seconds = 0.0
-        """For how long it had nothing to ask for, less the time in which it had."""
+        """Seconds with nothing to request, less the seconds with something to request; never below
+        0."""
         self._busy_at = now
         self._looked_at = now
         self._pieces: PieceSet = 0
         self._uploaded = 0
 
     def note(self, peer: UploadPeerView, now: float) -> None:
-        """Bring `seconds` up to now."""
+        """Add the time since the last call to `seconds`."""
         if self._is_busy(peer):
             self._busy_at = now
             self._pieces = peer.pieces
@@ -45,11 +46,11 @@ class WaitingTime:
         self.seconds = max(0.0, self.seconds + 2.0 * idle - passed)
 
     def restart(self, now: float) -> None:
-        """Note that nothing is kept from it now."""
+        """Start again at `now`, when nothing is hidden from the peer."""
         self._busy_at = self._looked_at = now
 
     def _is_busy(self, peer: UploadPeerView) -> bool:
-        """Whether it asks, was sent or got something, or waits for a slot to ask."""
+        """Whether it has requested, received or got something, or waits to be unchoked."""
         return (
             peer.queued > 0
             or peer.uploaded != self._uploaded

@@ -1,21 +1,20 @@
 """The resume journal on disk: checksummed records, one appended per step, readable after a crash.
 
-A journal is a magic number and records. A record is its payload's length (4 bytes, big-endian),
-the CRC-32 of the payload (4 bytes) and the payload, whose first byte is the kind:
+A journal is a magic number followed by records. A record is the length of its payload (4 bytes,
+big-endian), the CRC-32 of the payload (4 bytes) and the payload, whose first byte is the kind:
 
-- `S` snapshot: all that is known, and always the first record (compaction writes a new journal
-  that is one snapshot): info-hash (20), piece count (4), file count (4), 1 if everything it says
-  was synced to the disk (1), boot id (16), bitfield, count of doubted files (4), the number of each
-  (4), stamps.
-- `B` begun: piece (4), wall-clock time in ns (8). Written before the piece's bytes are.
-- `W` written: piece (4), stamps of the files it touched. Written after the piece's bytes are. Of
-  several pieces recorded at once the first has the stamps of all.
-- `F` failed: piece (4), stamps. The piece begun was not written wholly.
+- `S` snapshot: the whole state, and always the first record (compaction writes a new journal with
+  one snapshot): info-hash (20), piece count (4), file count (4), 1 if all its data was synced to
+  the disk (1), boot id (16), bitfield, count of doubted files (4), the number of each (4), stamps.
+- `B` begun: piece (4), wall-clock time in ns (8). Written before the piece's bytes.
+- `W` written: piece (4), stamps of the files it touches. Written after the piece's bytes. If
+  several pieces are recorded at once, the first has the stamps of all.
+- `F` failed: piece (4), stamps. The piece that was begun was not written completely.
 
-A stamp is the file's number (4), its size, its mtime and its ctime in ns, and its inode number;
-each of these is a length (1) and a signed integer of so many bytes, as file systems know dates
-beyond 64 bits of ns, and before 1970. Reading stops at the first record that is torn, has a
-wrong checksum or says nonsense: what follows a fault is not believed, what precedes it is.
+A stamp is the file's number (4), its size, its mtime and ctime in ns, and its inode number; each of
+the last four is a length (1) and a signed integer of that many bytes, because file systems have
+dates beyond 64 bits of ns, and before 1970. Reading stops at the first record that is torn, has a
+wrong checksum or is impossible: records before it are used, records after it are not.
 """
 
 import os
@@ -33,7 +32,8 @@ from trio_swarm.piece_sets import PieceSet, from_bitfield, to_bitfield
 
 MAGIC = b"TSresum2"
 MAX_JOURNAL = 256 << 20
-"""Bytes read of a state file: a million files and 100 M of records; more is no file of ours."""
+"""Most bytes read of a state file: stamps of a million files and 100 MiB of records. We never write
+a larger one."""
 
 _RECORD = struct.Struct(">II")
 _SNAPSHOT = struct.Struct(">c20sIIB16s")
@@ -43,10 +43,10 @@ _COUNT = struct.Struct(">I")
 
 
 class Stamp(NamedTuple):
-    """By what a change of a file is noticed: its size in bytes, its times in ns, and which it is.
+    """The facts that show a change of a file: its size in bytes, its times in ns, and its inode.
 
-    Whoever writes may set the mtime back, but not the ctime; a file put in another's place has
-    another inode. The device is left out: many file systems have another number after each boot.
+    A program may set the mtime back, but not the ctime; a file that replaces another has another
+    inode. The device number is not included: on many file systems it changes with each boot.
     """
 
     size: int
@@ -56,16 +56,17 @@ class Stamp(NamedTuple):
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Return the stamp of a file with this status."""
+    """Return the stamp of a file with this `os.stat` result."""
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 class Snapshot(Struct, frozen=True):
-    """All that is known of a torrent's files at one moment.
+    """The state of a torrent's files at one moment.
 
-    `durable`: all of it was synced before this was written, so it holds after a power failure.
-    `boot_id`: 16 bytes, of the boot it was written in; zeros if unknown. `doubted`: files that
-    somebody else may have written to unnoticed: they are hashed before they get their final names.
+    `durable`: all data was synced before this was written, so the state holds after a power
+    failure. `boot_id`: 16 bytes, the id of the boot it was written in; zeros if unknown. `doubted`:
+    files that another program may have written to unnoticed; they are hashed before they get their
+    final names.
     """
 
     info_hash: InfoHash
@@ -78,32 +79,32 @@ class Snapshot(Struct, frozen=True):
     doubted: frozenset[int] = frozenset()
 
 
-class Begun(NamedTuple):
+class BegunRecord(NamedTuple):
     """The bytes of a piece are about to be written."""
 
     piece: int
     time_ns: int
 
 
-class Written(NamedTuple):
-    """The piece is in the files, which had these stamps after that."""
+class WrittenRecord(NamedTuple):
+    """A piece was written; `stamps` are those of its files after that."""
 
     piece: int
     stamps: Mapping[int, Stamp]
 
 
-class Failed(NamedTuple):
-    """The piece could not be written; the files it touched had these stamps after that."""
+class FailedRecord(NamedTuple):
+    """A piece could not be written; `stamps` are those of its files after that."""
 
     piece: int
     stamps: Mapping[int, Stamp]
 
 
-Record = Snapshot | Begun | Written | Failed
+Record = Snapshot | BegunRecord | WrittenRecord | FailedRecord
 
 
 def encode_record(record: Record) -> bytes:
-    """Return the bytes of one record, checksum included."""
+    """Return the bytes of one record, including its checksum."""
     if isinstance(record, Snapshot):
         payload = (
             _SNAPSHOT.pack(
@@ -119,10 +120,10 @@ def encode_record(record: Record) -> bytes:
             + b"".join(map(_COUNT.pack, sorted(record.doubted)))
             + _encode_stamps(record.stamps)
         )
-    elif isinstance(record, Begun):
+    elif isinstance(record, BegunRecord):
         payload = _BEGUN.pack(b"B", record.piece, record.time_ns)
     else:
-        kind = b"W" if isinstance(record, Written) else b"F"
+        kind = b"W" if isinstance(record, WrittenRecord) else b"F"
         payload = _PIECE.pack(kind, record.piece) + _encode_stamps(record.stamps)
     return _RECORD.pack(len(payload), zlib.crc32(payload)) + payload
 
@@ -184,13 +185,13 @@ def _decode_payload(payload: bytes, snapshot: Snapshot | None) -> Record | None:
         return None
     if kind == b"B" and len(payload) == _BEGUN.size:
         _, piece, time_ns = _BEGUN.unpack(payload)
-        return Begun(piece, time_ns) if piece < snapshot.piece_count else None
+        return BegunRecord(piece, time_ns) if piece < snapshot.piece_count else None
     if kind in {b"W", b"F"} and len(payload) >= _PIECE.size:
         _, piece = _PIECE.unpack_from(payload)
         stamps = _decode_stamps(payload[_PIECE.size :], snapshot.file_count)
         if stamps is None or piece >= snapshot.piece_count:
             return None
-        return Written(piece, stamps) if kind == b"W" else Failed(piece, stamps)
+        return WrittenRecord(piece, stamps) if kind == b"W" else FailedRecord(piece, stamps)
     return None
 
 
@@ -218,7 +219,7 @@ def _decode_snapshot(payload: bytes) -> Snapshot | None:
 
 
 def read_journal(path: Path) -> list[Record]:
-    """Return the records of the file, none if it is missing or no journal; raises OSError."""
+    """Return the records of a file; none if it is missing or not a journal. Raises OSError."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_JOURNAL)
@@ -228,9 +229,9 @@ def read_journal(path: Path) -> list[Record]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one step: whoever reads it sees the old file or the new one.
+    """Put `data` at `path` in one step: a reader sees either the old file or the new one.
 
-    Raises OSError; the old file is then as it was.
+    Raises OSError; the old file is then unchanged.
     """
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     temporary = Path(name)
@@ -246,9 +247,9 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 class Journal:
-    """A journal open for appending; one thread at a time (the caller's lock).
+    """A journal open for appending; for one thread at a time (the caller locks).
 
-    A new one begins with `snapshot`, in place of whatever was at `path`. Raises OSError.
+    A new journal begins with `snapshot` and replaces any file at `path`. Raises OSError.
     """
 
     __slots__ = ("_descriptor", "_path", "_size")
@@ -261,18 +262,18 @@ class Journal:
         self._size = len(data)
 
     def append(self, records: Iterable[Record]) -> None:
-        """Append records by one write; on OSError the journal is as it was before."""
+        """Append records with one write; after an OSError the journal is as it was before."""
         data = b"".join(map(encode_record, records))
         try:
             written = os.write(self._descriptor, data)
             while written < len(data):
                 written += os.write(self._descriptor, data[written:])
         except OSError:
-            # Half a record would hide every later one from the reader.
+            # Half a record would hide every later one from a reader.
             os.ftruncate(self._descriptor, self._size)
             raise
         self._size += len(data)
 
     def close(self) -> None:
-        """Close the file; the records stay."""
+        """Close the file; its records are kept."""
         os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""What a download has verified, kept in memory and in its journal at once."""
+"""The verified pieces of a download, kept in memory and in its journal at the same time."""
 
 import threading
 import time
@@ -12,12 +12,12 @@ from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.resume.journal import (
     MAGIC,
-    Begun,
-    Failed,
+    BegunRecord,
+    FailedRecord,
     Journal,
     Snapshot,
     Stamp,
-    Written,
+    WrittenRecord,
     encode_record,
     read_journal,
     replace_file,
@@ -27,15 +27,15 @@ from trio_swarm.storage.resume.vouching import ResumeState, current_boot_id, rep
 NO_STAMPS: Mapping[int, Stamp] = MappingProxyType({})
 
 TakeStamps = Callable[[], Mapping[int, Stamp]]
-"""Returns the stamps of the files that pieces touched, as they are at this moment."""
+"""Returns the present stamps of the files that the pieces touched."""
 
 
 class ResumeLog:
     """The verified pieces and the files' stamps of one torrent; thread-safe.
 
-    `path` None: in memory only, where the state folder cannot be used. `start` before anything
-    else. Every method raises StorageError (DiskFullError) if the state folder cannot be written;
-    what was recorded before stays.
+    If `path` is None, they are kept in memory only, because the state folder cannot be used.
+    `start` must be called first. Every method raises StorageError (DiskFullError) if the state
+    folder cannot be written; records made before are kept.
     """
 
     __slots__ = ("_is_open", "_journal", "_layout", "_lock", "_path", "doubted", "have", "stamps")
@@ -52,7 +52,7 @@ class ResumeLog:
 
     @property
     def is_open(self) -> bool:
-        """True between `start` and `stop`."""
+        """Whether `start` was called, and `stop` was not called after it."""
         return self._is_open
 
     def start(
@@ -63,7 +63,7 @@ class ResumeLog:
         durable: bool,
         doubted: frozenset[int] = frozenset(),
     ) -> None:
-        """Begin a compacted journal that says just this; ends one begun before."""
+        """Begin a new journal with one snapshot of this state; it replaces any earlier journal."""
         with self._lock:
             self._close_journal()
             self.have = have
@@ -79,24 +79,25 @@ class ResumeLog:
                 )
 
     def begin(self, pieces: Sequence[int]) -> None:
-        """Announce that the pieces' bytes are about to be written."""
+        """Record that the pieces' bytes are about to be written."""
         with self._lock:
             now = time.time_ns()
-            self._append([Begun(piece, now) for piece in pieces])
+            self._append([BegunRecord(piece, now) for piece in pieces])
 
     def written(self, pieces: Sequence[int], take_stamps: TakeStamps) -> None:
         """Record the pieces as verified and written."""
-        # Stamps are taken under the lock: so the last record of a file holds its last stamp, also
-        # when two threads write different pieces of it.
+        # Stamps are taken with the lock held, so that the last record of a file has its last stamp,
+        # even if two threads write different pieces of it.
         with self._lock:
             self._record(pieces, (), take_stamps())
 
     def failed(
         self, pieces: Sequence[int], take_stamps: TakeStamps, *, written: Sequence[int] = ()
     ) -> bool:
-        """Record that pieces announced were not written, or not wholly, and that others were.
+        """Record that begun pieces were not written completely, and that `written` ones were.
 
-        Never raises; returns whether that is recorded. If not, the next start hashes all of them.
+        Never raises; returns whether the record was written. If not, the next start hashes all of
+        these pieces.
         """
         with self._lock:
             try:
@@ -106,9 +107,9 @@ class ResumeLog:
         return True
 
     def stop(self, *, stamps: Mapping[int, Stamp] | None = None, durable: bool) -> None:
-        """Compact the journal and end; `stamps` replace those known, if given.
+        """Write one last snapshot and end; `stamps` replace the known ones, if given. Idempotent.
 
-        If that cannot be written the journal stays as it is, and says the same. Idempotent.
+        If the snapshot cannot be written, the journal stays, which records the same state.
         """
         with self._lock:
             if not self._is_open:
@@ -136,9 +137,10 @@ class ResumeLog:
     def _record(
         self, written: Sequence[int], failed: Sequence[int], stamps: Mapping[int, Stamp]
     ) -> None:
-        # The stamps once, with the first: if the rest is torn off, those pieces are still begun.
-        records: list[Written | Failed] = []
-        for kind, pieces in ((Written, written), (Failed, failed)):
+        # Only the first record has the stamps: if the others are torn off, their pieces still count
+        # as begun.
+        records: list[WrittenRecord | FailedRecord] = []
+        for kind, pieces in ((WrittenRecord, written), (FailedRecord, failed)):
             for piece in pieces:
                 records.append(kind(piece, NO_STAMPS if records else stamps))
         self._append(records)
@@ -146,7 +148,7 @@ class ResumeLog:
         for piece in written:
             self.have |= 1 << piece
 
-    def _append(self, records: Sequence[Begun | Written | Failed]) -> None:
+    def _append(self, records: Sequence[BegunRecord | WrittenRecord | FailedRecord]) -> None:
         if self._path is None:
             return
         if self._journal is None:
@@ -163,7 +165,7 @@ class ResumeLog:
 
 
 def load(path: Path, layout: Layout) -> ResumeState:
-    """Return what the journal or snapshot at `path` says; raises StorageError if unreadable."""
+    """Return the state that a journal or snapshot records; raises StorageError if unreadable."""
     with disk_errors(path):
         return replay(read_journal(path), layout, current_boot_id())
 
@@ -176,7 +178,7 @@ def make_snapshot(
     durable: bool,
     doubted: frozenset[int] = frozenset(),
 ) -> Snapshot:
-    """Return the snapshot of a torrent as it is now, in this boot."""
+    """Return the snapshot of a torrent's present state, in this boot."""
     info = layout.info
     return Snapshot(
         info.info_hash,
@@ -191,5 +193,5 @@ def make_snapshot(
 
 
 def save_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Put a state file of one snapshot at `path`, in one step; raises OSError."""
+    """Put a state file with one snapshot at `path`, in one step; raises OSError."""
     replace_file(path, MAGIC + encode_record(snapshot))

@@ -1,21 +1,21 @@
-"""What a journal vouches for: which pieces need no hashing, and which of the others do.
+"""Which pieces a journal vouches for, so that they need no hashing; and which others need it.
 
-The rules, in one place:
+These are all the rules:
 
-- A piece is vouched for when the journal says it was verified and every file it touches has the
-  stamp (size, mtime, ctime, inode) the journal last saw.
-- A file whose stamp differs is suspect: the pieces in it, and only those, are hashed.
-- A process killed (`kill -9`) between the bytes of a piece and its record leaves a file newer than
-  its last stamp. Each piece is announced in the journal before it is written, so a file that an
-  unfinished piece touches and whose times lie within `WRITE_WINDOW_NS` of that announcement
-  is explained by our own write: only the unfinished pieces are hashed at once. Somebody else's
-  write in that moment looks the same, so the file is doubted: none of it is served, and it gets no
-  final name, before it is hashed. A slower write, or anyone else's later one, makes it suspect.
-- After an operating system crash (another boot id, and no clean close), the page cache was lost:
-  only the last snapshot that was written after a sync is believed.
-- While a download runs, the stamps are compared before each batch of pieces is written. Another
-  program's write within that batch leaves the stamp that ours leave: `foreign_writers` says whether
-  there can have been one; if so, or if it cannot tell, the file is doubted.
+- A journal vouches for a piece if it recorded the piece as verified, and every file of the piece
+  has the stamp (size, mtime, ctime, inode) that the journal recorded last.
+- A file with another stamp is suspect: its pieces, and only they, are hashed.
+- If the process is killed (`kill -9`) between writing a piece and recording it, a file is newer
+  than its last stamp. Each piece is announced in the journal before it is written. So if a file of
+  an unfinished piece has times within `WRITE_WINDOW_NS` of that announcement, our own write
+  explains the change, and only the unfinished pieces are hashed at once. Another program's write at
+  that time looks the same, so the file is doubted: it is hashed before any of it is served, and
+  before it gets its final name. A slower or later write makes the file suspect.
+- After a crash of the operating system (another boot id, without a clean close) the page cache was
+  lost: only the last snapshot written after a sync counts.
+- During a download, the stamps are compared before each batch of pieces is written. Another
+  program's write during the batch leaves the same stamp as our writes. `foreign_writers` tells
+  whether there can have been one; if so, or if it cannot tell, the file is doubted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,21 +25,22 @@ from msgspec import Struct, field
 
 from trio_swarm.piece_sets import PieceSet, from_pieces, full_set
 from trio_swarm.storage.layout import Layout
-from trio_swarm.storage.resume.journal import Begun, Record, Snapshot, Stamp, Written
+from trio_swarm.storage.resume.journal import BegunRecord, Record, Snapshot, Stamp, WrittenRecord
 
 WRITE_WINDOW_NS = 250_000_000
-"""How much later than announced a piece's bytes may reach its files. Ordinarily it is less than a
-millisecond; a busy machine or a stalled disk may take some tens."""
+"""Nanoseconds after its announcement in which a piece's bytes can reach its files. It is usually
+less than a millisecond; on a busy machine or a stalled disk, some tens of milliseconds."""
 
 _CLOCK_TICK_NS = 20_000_000
-"""By how much an mtime may precede the announcement: file systems use a clock of 1 to 10 ms."""
+"""Nanoseconds by which an mtime can precede the announcement: the clocks of file systems tick every
+1 to 10 ms."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN_BOOT = bytes(16)
 
 
 def current_boot_id() -> bytes:
-    """Return the 16 bytes of this boot's id; zeros where the system has none."""
+    """Return the id of this boot, 16 bytes; zeros if the system has none."""
     try:
         return bytes.fromhex(_BOOT_ID.read_text("ascii").strip().replace("-", ""))[:16]
     except (OSError, ValueError):
@@ -47,10 +48,10 @@ def current_boot_id() -> bytes:
 
 
 class ResumeState(Struct):
-    """What a journal says in the end.
+    """The state after the last record of a journal.
 
-    `known`: there is a journal of this torrent. `begun`: piece → wall-clock ns, of the pieces
-    whose writing was announced and not reported. `durable`: it outlives a power failure.
+    `known`: there is a journal of this torrent. `begun`: piece → wall-clock ns, for pieces that
+    were announced and neither written nor failed. `durable`: the state outlives a power failure.
     """
 
     known: bool = False
@@ -62,7 +63,7 @@ class ResumeState(Struct):
 
 
 def replay(records: Iterable[Record], layout: Layout, boot_id: bytes) -> ResumeState:
-    """Return the state the records lead to, as far as it may be believed in this boot."""
+    """Return the state after the records, as far as it counts in this boot."""
     state = ResumeState()
     for record in records:
         if isinstance(record, Snapshot):
@@ -82,14 +83,15 @@ def replay(records: Iterable[Record], layout: Layout, boot_id: bytes) -> ResumeS
                 return state
             continue
         state.durable = False
-        if isinstance(record, Begun):
+        if isinstance(record, BegunRecord):
             state.begun[record.piece] = record.time_ns
             continue
         state.begun.pop(record.piece, None)
         state.stamps.update(record.stamps)
-        # Not ended as it should: whether others wrote to them, too, was known in memory only.
+        # There was no clean end: whether other programs wrote to the files, too, was known in
+        # memory only.
         state.doubted |= record.stamps.keys()
-        if isinstance(record, Written):
+        if isinstance(record, WrittenRecord):
             state.have |= 1 << record.piece
     return state
 
@@ -104,9 +106,9 @@ def _is_of(snapshot: Snapshot, layout: Layout) -> bool:
 
 
 class Verdict(Struct, frozen=True):
-    """Pieces had without hashing, and pieces only hashing can tell; the others are missing.
+    """Pieces we have without hashing, and pieces that must be hashed; all others are missing.
 
-    `doubted` are files somebody else may have written to; vouched pieces may lie in them.
+    `doubted` are files that another program may have written to; they can contain vouched pieces.
     """
 
     vouched: PieceSet
@@ -117,7 +119,7 @@ class Verdict(Struct, frozen=True):
 def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Verdict:
     """Compare a journal's state with the stamps `found` on the disk now (absent: no file).
 
-    A file shorter than the torrent says holds the pieces that end within it.
+    A file that is shorter than in the torrent can have the pieces that end within it.
     """
     begun_at: dict[int, list[int]] = {}
     for piece, time_ns in state.begun.items():
@@ -151,7 +153,7 @@ def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Ver
 
 
 def _is_explained(stamp: Stamp, recorded: Stamp | None, begun_at: Iterable[int]) -> bool:
-    """Tell whether a stamp that is not the recorded one is what a write announced then leaves."""
+    """Return whether the write announced at `begun_at` explains a stamp that differs."""
     mtime, ctime = stamp.mtime_ns, stamp.ctime_ns
     if recorded is not None and (
         (recorded.size, recorded.inode) != (stamp.size, stamp.inode) or recorded.mtime_ns > mtime
@@ -169,12 +171,12 @@ def _is_then(when: int, announced: int) -> bool:
 
 
 def range_set(pieces: range) -> PieceSet:
-    """Return a range of pieces as a set."""
+    """Return the pieces of a range as a piece set."""
     return full_set(len(pieces)) << pieces.start
 
 
 def _tail(layout: Layout, file: int, size: int) -> PieceSet:
-    """Return the pieces that hold a byte of the file at or after `size`."""
+    """Return the pieces that have a byte of the file at or after offset `size`."""
     pieces = layout.pieces_of(file)
     first = (layout.info.files[file].offset + size) // layout.info.piece_length
     return range_set(range(first, pieces.stop))

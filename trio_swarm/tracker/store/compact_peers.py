@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 INDEX_ABOVE = 64
-"""Peers. Up to here `bytearray.find` takes 0.1 µs more than a dict at most. That takes 100 bytes a
-peer, and if there are many such swarms, to wait for those from memory takes longer than to find."""
+"""Peers. Up to here `bytearray.find` takes at most 0.1 µs more than a dict, which takes 100 bytes a
+peer. With many such swarms, waiting for the memory of dicts takes longer than `find`."""
 
 INDEX_BELOW = 32
 """Peers at which the dict goes again; less than INDEX_ABOVE, or one peer could make it flutter."""
@@ -67,13 +67,13 @@ class CompactPeers:
     def __init__(self, stride: int, info_hash: bytes = b"") -> None:
         self._stride = stride
         self.info_hash = info_hash
-        """Whose peers they are."""
+        """Of the swarm."""
         self.packed = bytearray()
         """Compact addresses, by position; changed here only."""
         self.expires = array("d")
         """When the lease of each peer ends, by position."""
         self.habits: bytearray | None = None
-        """Of each peer (`tracker_leases`), by position; None: all are prompt."""
+        """Of each peer (see `leases`), by position; None: all are prompt."""
         self.index: dict[bytes, int] | None = None
         """Positions by compact address; None in a small swarm, see `find`."""
         self.seeders = 0

@@ -4,7 +4,7 @@ _PER_BUCKET = 32
 """Hosts in a bucket when there are as many as there may be: finding one of them takes 0.1 µs."""
 
 _MOST_BUCKETS = 2**17
-"""1 MiB for those that are empty, however high somebody sets a limit."""
+"""Empty ones take 1 MiB, however high a limit is set."""
 
 _COUNT = 4
 """Bytes of a count."""
@@ -13,9 +13,9 @@ _COUNT = 4
 class HostCounts:
     """Counts by packed IP address or prefix of `host_size` bytes, for `most` hosts or so.
 
-    A dict of ints takes 75 to 115 bytes a host; this takes 10 to 15, in a fixed number of buckets
-    that hold hosts and their counts one after another. Which bucket is a host's is a keyed hash
-    (that of bytes is), so nobody can choose addresses to fill one.
+    A dict of ints takes 75 to 115 bytes a host, this 10 to 15: a fixed number of buckets hold hosts
+    and their counts one after another. A keyed hash (Python's of bytes) chooses a host's bucket, so
+    strangers cannot choose addresses that fill one.
     """
 
     __slots__ = ("_buckets", "_host_size", "_stride")
@@ -55,7 +55,7 @@ class HostCounts:
     def _find(self, bucket: bytearray, host: bytes) -> int:
         """Return where a host begins in its bucket, -1 if it is not there."""
         at = bucket.find(host)
-        # What looks like it may lie across two others.
+        # The end of one host and the beginning of the next may look like a third.
         while at > 0 and at % self._stride:
             at = bucket.find(host, at + 1)
         return at

@@ -4,17 +4,17 @@ A tracker asks for a heartbeat every 30 seconds or so, and our own peers give it
 intervals of their own: libtorrent 2.1 (qBittorrent, Deluge) comes back after 300 s whatever it is
 told, rTorrent after 600 s. A lease of 75 s would list them a quarter of the time. So:
 
-- A client whose peer id says that it is another than ours (BEP 20) is taken to come back every
-  FOREIGN_GAP seconds until it has shown otherwise.
-- One that comes back when it was asked to has the plain lease from then on.
+- A client that is not ours by its peer id (BEP 20) is expected every FOREIGN_GAP seconds until it
+  shows another habit.
+- A client that comes back when it was asked to has the plain lease from then on.
 - Any other has the time between its announces, and some slack. A longer time counts at once, a
   shorter one when it was seen twice in a row: people press buttons ("force reannounce").
-- One whose id says nothing begins with the plain lease. That it comes again after that has ended
-  is noticed (`Lapsed`).
+- A client whose peer id says nothing begins with the plain lease. If that ends before the client
+  comes back, the time in between is noticed (`Lapsed`) and becomes its habit.
 - An announce with an event, or far sooner than asked for, says nothing about the next one.
 
-What is known of a peer is its *habit*, one byte: PROMPT, or the time between announces in steps of
-STEP seconds, and a bit for a first shorter one.
+All that is kept of this is a peer's *habit*, one byte: PROMPT, or the time between announces in
+steps of STEP seconds, and a bit that says that the latest time was shorter.
 """
 
 from collections import OrderedDict
@@ -44,9 +44,9 @@ _LONGEST = 0x7F
 
 
 class LeaseRule:
-    """What a habit means, in seconds; `lease` is for prompt peers, `interval` what all are asked.
+    """The lease of each habit; `lease` (of prompt peers) and `interval` (asked of all) in seconds.
 
-    Both tables are by habit; the hottest path of the tracker looks things up there itself.
+    `lengths` and `fresh` are tables by habit, because an announce must not cost a call.
     """
 
     def __init__(self, *, lease: float, interval: float) -> None:

@@ -7,11 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 
-from trio_swarm.errors import RemoteProtocolError
-from trio_swarm.protocol.trackers.share_names import name_fault
-
-MAX_WILDCARDS = 16
-"""Of one glob pattern: each costs another pass over every name."""
+from trio_swarm.protocol.trackers.share_names import name_fault, simple_glob
+from trio_swarm.tracker.settings import RegistrySettings
 
 MAX_NAMES_PER_SWARM = 16
 """Names one info-hash may hold: honest peers agree on one or two."""
@@ -19,8 +16,13 @@ MAX_NAMES_PER_SWARM = 16
 MAX_HOLDERS_OF_NAME = 64
 """Info-hashes one name may stand for: they are sorted at once for an answer."""
 
+MAX_TWINS = 8
+"""Other info-hashes that the announcers of a name are counted for. A hybrid torrent has one, and a
+request for the name looks at all of them."""
+
 _SAMPLE = 32
-"""Names looked at for one to make room: who holds a tenth of all is missed once in thirty times."""
+"""Names compared when one must make room: a host that holds a tenth of all is missed once in thirty
+times."""
 
 
 class SharedName:
@@ -32,26 +34,29 @@ class SharedName:
         self.name = name
         self.info_hash = info_hash
         self.size = size
-        """Bytes; 0: nobody said."""
+        """Bytes; 0: unknown."""
         self.age = age
         """Counts up: less is older."""
         self.announcers = 0
         self.host = host
-        """Whose share of the table it counts for: the first who announced it."""
+        """The host that announced it first: the name counts for its share of the table."""
         self.twins: dict[bytes, int] | None = None
-        """Of its announcers, how many announce the same name for other info-hashes, by those."""
+        """By other info-hash: how many of its announcers announce the same name for that one."""
 
     def pair(self, info_hash: bytes, change: int) -> None:
         """Count announcers that also announce the name for `info_hash`."""
         twins = {} if self.twins is None else self.twins
-        twins[info_hash] = twins.get(info_hash, 0) + change
-        if not twins[info_hash]:
-            del twins[info_hash]
+        count = twins.get(info_hash, 0) + change
+        if count <= 0:
+            twins.pop(info_hash, None)
+        elif info_hash in twins or len(twins) < MAX_TWINS:
+            twins[info_hash] = count
         self.twins = twins or None
 
-    def is_twin_of(self, other: "SharedName") -> bool:
-        """Whether all who announce it announce `other`, too."""
-        return self.twins is not None and self.twins.get(other.info_hash) == self.announcers
+    def twin_hashes(self) -> list[bytes]:
+        """Return the info-hashes for which all its announcers announce the same name, too."""
+        counts = self.twins or {}
+        return [info_hash for info_hash, count in counts.items() if count == self.announcers]
 
 
 class NameTable:
@@ -65,18 +70,14 @@ class NameTable:
 
     def __init__(
         self,
+        settings: RegistrySettings,
         *,
-        max_names: int,
-        max_names_per_host: int,
-        max_name_length: int,
         rng: random.Random,
         seeders_of: Callable[[bytes], int],
     ) -> None:
         self._seeders_of = seeders_of
         self._rng = rng
-        self._max_names = max_names
-        self._max_names_per_host = max_names_per_host
-        self._max_name_length = max_name_length
+        self._settings = settings
         self._by_name: dict[str, dict[bytes, SharedName]] = {}
         self._by_hash: dict[bytes, dict[str, SharedName]] = {}
         self._by_host: Counter[bytes] = Counter()
@@ -89,7 +90,7 @@ class NameTable:
 
     def fault(self, name: str) -> str | None:
         """Return why nobody may hold `name`, None if it may be held."""
-        return name_fault(name, max_bytes=self._max_name_length)
+        return name_fault(name, max_bytes=self._settings.max_name_length)
 
     def place(
         self, name: str, info_hash: bytes, host: bytes
@@ -100,8 +101,9 @@ class NameTable:
             return None, None
         if fault := self.fault(name):
             return fault, None
-        if self._by_host[host] >= self._max_names_per_host:
-            return f"this address has {self._max_names_per_host} names already", None
+        per_host = self._settings.max_names_per_host
+        if self._by_host[host] >= per_host:
+            return f"this address has {per_host} names already", None
         names = self._by_hash.get(info_hash, {})
         among: Iterable[SharedName]
         if len(holders) >= MAX_HOLDERS_OF_NAME:
@@ -111,7 +113,7 @@ class NameTable:
             )
         elif len(names) >= MAX_NAMES_PER_SWARM:
             full, among = f"the torrent has {MAX_NAMES_PER_SWARM} names already", names.values()
-        elif self._count >= self._max_names:
+        elif self._count >= self._settings.max_names:
             full, among = "the tracker has no room for another name", self._sample()
         else:
             return None, None
@@ -120,8 +122,13 @@ class NameTable:
 
     def _sample(self) -> list[SharedName]:
         """Return some names, one holder of each."""
-        names = self._rng.sample(self._sorted, min(_SAMPLE, len(self._sorted)))
-        return [self._rng.choice(list(self._by_name[name].values())) for name in names]
+        names, number = self._sorted, self._rng.random
+        chosen = (names[int(number() * len(names))] for _ in range(min(_SAMPLE, len(names))))
+        return [self._any_holder(name) for name in chosen]
+
+    def _any_holder(self, name: str) -> SharedName:
+        holders = list(self._by_name[name].values())
+        return holders[int(self._rng.random() * len(holders))]
 
     def _crowder(self, among: Iterable[SharedName], host: bytes) -> SharedName | None:
         """Return the youngest name of the host that has most, if that is more than `host` has."""
@@ -155,9 +162,9 @@ class NameTable:
             self.drop(shared)
 
     def drop(self, shared: SharedName) -> None:
-        """Take a name from all who announce it; each of them is still to be released.
+        """Take a name from all its announcers; each of them is still to be released.
 
-        Its text becomes "", so nobody's next announce finds that it keeps the name.
+        Its text becomes "", so the next announce of each finds that the name is lost.
         """
         name, shared.name = shared.name, ""
         self._count -= 1
@@ -180,12 +187,12 @@ class NameTable:
             del self._by_hash[shared.info_hash]
 
     def holders(self, name: str) -> list[SharedName]:
-        """Return who holds exactly `name`: most seeders first, then oldest.
+        """Return the holders of exactly `name`: most seeders first, then oldest.
 
-        libtorrent announces both info-hashes of a hybrid torrent (BEP 52). Where all who announce
-        the name for one of them announce it for another that comes first, they are one torrent, and
-        the first stands for both. Nobody can hide a torrent of others in this way: their announces
-        count, and a peer is known by its address and its secret key.
+        libtorrent announces both info-hashes of a hybrid torrent (BEP 52). If all announcers of the
+        name for one info-hash announce it for an earlier one, too, both are one torrent, and the
+        earlier one stands for it. A stranger cannot hide a torrent so: the announces of its other
+        peers count, and a peer is known by its address and its secret key.
         """
         holders = self._by_name.get(name)
         if holders is None:
@@ -193,19 +200,19 @@ class NameTable:
         ranked = sorted(
             holders.values(), key=lambda held: (-self._seeders_of(held.info_hash), held.age)
         )
-        found: list[SharedName] = []
+        found: dict[bytes, SharedName] = {}
         for held in ranked:
-            if held.twins is None or not any(map(held.is_twin_of, found)):
-                found.append(held)
-        return found
+            if held.twins is None or found.keys().isdisjoint(held.twin_hashes()):
+                found[held.info_hash] = held
+        return list(found.values())
 
     def others(self, shared: SharedName) -> list[SharedName]:
-        """Return who else holds the same name."""
+        """Return the other holders of the same name."""
         holders = self._by_name.get(shared.name, {})
         return [held for held in holders.values() if held is not shared]
 
     def search(self, pattern: str) -> "NameSearch":
-        """Begin a search for a glob pattern; RemoteProtocolError if the pattern is too much."""
+        """Begin a search for a glob pattern; `check_glob` tells whether one is too much."""
         return NameSearch(self, pattern)
 
     def names_after(self, name: str | None, prefix: str, count: int) -> list[str]:
@@ -218,16 +225,14 @@ class NameTable:
 
 
 class NameSearch:
-    """A glob search in steps, so that a large table or a nasty pattern holds nobody else up.
+    """A glob search in steps: a large table or a slow pattern must not hold up announces.
 
     Case-sensitive; `*`, `?`, `[abc]` and `[!abc]` as in fnmatch. Names that come or go while it
     runs may or may not be found.
     """
 
     def __init__(self, names: NameTable, pattern: str) -> None:
-        pattern = re.sub(r"\*{2,}", "*", pattern)
-        if sum(map(pattern.count, "*?[")) > MAX_WILDCARDS:
-            raise RemoteProtocolError(f"a pattern may hold {MAX_WILDCARDS} wildcards (* ? [)")
+        pattern = simple_glob(pattern)
         self._names = names
         self._prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
         # translate() makes each "*" match as little as it can and never try again, so a match

@@ -1,21 +1,18 @@
-"""Who is in which swarm, for how long, and under which names: the tracker's only state.
+"""Swarms, their peers and their names: the whole state of a tracker.
 
 Pure: time (`now`, monotonic seconds) and randomness come from the caller. A peer is an address and
-port within a swarm; it is listed from its announce until it stops or its lease ends: never shorter,
-and seldom a second longer. How long a lease is, `tracker_leases` says.
+port within a swarm. It is listed from its announce until it stops or its lease ends: never shorter,
+and seldom a second longer. `leases` decides how long a lease is.
 
-Nobody can fill it for others: the fuller it is, the fewer peers a host may add, so what is left
-stays open to hosts that have few. When nothing is left, newcomers are refused with a message and
-nobody who is listed is put out. A peer for whose name there is no room is listed without it; a name
-that nobody may have is refused together with its peer.
+One host cannot fill the registry for others: the fuller it is, the fewer peers a host may add, so
+the rest stays open to hosts that have few. A full registry refuses newcomers with a message and
+keeps every listed peer. A peer whose name finds no room is listed without it. A name that is not
+allowed is refused, and its peer with it.
 """
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
 
-from trio_swarm.errors import TrioSwarmError
 from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
 from trio_swarm.protocol.trackers.announces import (
     DEFAULT_NUM_WANT,
@@ -23,117 +20,66 @@ from trio_swarm.protocol.trackers.announces import (
     NameMatch,
     ScrapeCounts,
 )
-from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
 from trio_swarm.protocol.trackers.udp import MAX_PEERS, MAX_PEERS6
 from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import CompactPeers, is_loopback
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
+from trio_swarm.tracker.store.interface import (
+    AnnounceRefusedError,
+    Change,
+    MatchPage,
+    StoreCounts,
+    SwarmAnswer,
+)
 from trio_swarm.tracker.store.leases import FOREIGN_GAP, PROMPT, Lapsed, LeaseRule
-from trio_swarm.tracker.store.names import NameSearch, NameTable, SharedName
+from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, NameSearch, NameTable, SharedName
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
 
 _STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
 _STARTED = int(AnnounceEvent.STARTED)
 
 HOSTS_PER_NETWORK = 4
-"""Shares of a host that an IPv6 /48 has: whoever rents one has 65,536 /64s."""
+"""Shares of a host that an IPv6 /48 has: a rented one holds 65,536 /64s."""
 
 LEAST_SHARE = 64
-"""Peers a host may have as long as there is any room: those of a household behind one address."""
+"""Peers a host may have as long as there is any room: a household's, behind one address."""
 
 _SWEPT_PER_SECOND = 65_536
-"""Of one swarm, so that a huge one with a peer lost every moment is not looked through all day."""
+"""Leases of one swarm looked at: a huge swarm that loses a peer every moment must not take all the
+time."""
 
 _LONGEST_PAUSE = 1.0
-"""Seconds between two looks at a huge swarm whose leases end: so late a peer may be taken out."""
-
-
-class AnnounceRefusedError(TrioSwarmError):
-    """The registry does not take this announce; the text goes to the peer. Nothing changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryLimits:
-    """How much strangers may make the tracker remember.
-
-    A peer costs 30 to 180 bytes, most in a swarm of thousands, and a swarm 500.
-    """
-
-    max_swarms: int = 100_000
-    max_peers: int = 500_000
-    """In all swarms."""
-    max_peers_per_swarm: int = 50_000
-    max_peers_per_host: int = 20_000
-    """Ports in swarms of one IPv4 address or IPv6 /64 while the registry is empty. Of what is full
-    to nine tenths (peers, swarms, or the one swarm), a host may have a tenth of that."""
-    max_names: int = 50_000
-    max_names_per_host: int = 10_000
-    """Names that one IPv4 address or IPv6 /64 (a whole LAN) was the first to announce."""
-    max_name_length: int = MAX_NAME_BYTES
-    """Bytes of UTF-8."""
-
-
-class RegistryCounts(NamedTuple):
-    """How much the registry holds now."""
-
-    swarms: int
-    peers: int
-    names: int
-
-
-class Change(NamedTuple):
-    """Something that changed, or was refused, for those who watch; see `events.TrackerChange`."""
-
-    kind: str
-    info_hash: bytes
-    address: bytes
-    """Compact, of the peer."""
-    name: str = ""
-    reason: str = ""
-
-
-SwarmAnswer: TypeAlias = tuple[int, int, bytes | bytearray]
-"""What an announce gets: the swarm's seeders and leechers, and others' compact addresses."""
+"""Seconds between two looks at a huge swarm, at most: so late is a peer taken out."""
 
 
 class TrackerRegistry:
     """All swarms, peers and names of a tracker.
 
-    `lease` (of a peer that comes back when it is asked to) and `interval` (how often all are asked
-    to; by default so often that one announce may be lost) in seconds. `watch` gets what changes.
+    `watch` gets each change.
     """
 
     def __init__(
         self,
+        settings: RegistrySettings,
         *,
-        lease: float,
         rng: random.Random,
-        limits: RegistryLimits | None = None,
-        interval: float | None = None,
         watch: Callable[[Change], None] | None = None,
     ) -> None:
-        self._leases = LeaseRule(
-            lease=lease, interval=lease / 2.5 if interval is None else interval
-        )
+        self._settings = settings
+        self._leases = LeaseRule(lease=settings.lease_seconds, interval=settings.interval)
         self._lengths, self._fresh = self._leases.lengths, self._leases.fresh
         self._lapsed = Lapsed(FOREIGN_GAP)
         self._random = rng.random
         self._watch = watch
-        self._limits = limits = limits or RegistryLimits()
         self._swarms: dict[bytes, TrackedSwarm] = {}
-        self._names = NameTable(
-            max_names=limits.max_names,
-            max_names_per_host=limits.max_names_per_host,
-            max_name_length=limits.max_name_length,
-            rng=rng,
-            seeders_of=self._seeders_of,
-        )
+        self._names = NameTable(settings, rng=rng, seeders_of=self._seeders_of)
         self._calendar = ExpiryCalendar()
         self._peer_count = 0
-        self._hosts4 = HostCounts(4, limits.max_peers)
-        self._hosts6 = HostCounts(8, limits.max_peers)
-        self._networks6 = HostCounts(6, limits.max_peers)
+        self._hosts4 = HostCounts(4, settings.max_peers)
+        self._hosts6 = HostCounts(8, settings.max_peers)
+        self._networks6 = HostCounts(6, settings.max_peers)
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
@@ -164,7 +110,7 @@ class TrackerRegistry:
         if peers is None:
             position = -1
         elif peers.index is None:
-            # Nearly all need no more than this of what `find` does, and no call for it.
+            # The beginning of `find`, which is nearly always enough, without its call.
             at = peers.packed.find(address)
             position = peers.find(address) if at % stride else at // stride
         else:
@@ -215,7 +161,7 @@ class TrackerRegistry:
         if not 0 <= num_want <= most:
             num_want = most if num_want > 0 else DEFAULT_NUM_WANT
         # A client with a magnet link may say that nothing is left because it does not know the size
-        # yet (aria2 does), and then needs seeders. Whoever gives a name is no such client.
+        # yet (aria2 does), and then needs seeders. A client that gives a name knows the size.
         first = peers.seeders if left == 0 and share is not None else 0
         return seeders, leechers, peers.choose(num_want, self._random, position, first)
 
@@ -229,16 +175,17 @@ class TrackerRegistry:
             seeders=seeders, completed=swarm.completed, leechers=len(swarm) - seeders
         )
 
-    def resolve(self, name: str) -> list[NameMatch]:
-        """Return who holds exactly `name`: most seeders first, then oldest."""
-        return self.matches(self._names.holders(name))
+    def resolve(self, name: str, offset: int = 0, most: int = MAX_HOLDERS_OF_NAME) -> MatchPage:
+        """Return holders of exactly `name`, after `offset`: most seeders first, then oldest."""
+        holders = self._names.holders(name)
+        return MatchPage(len(holders), self.matches(holders[offset : offset + most]))
 
     def search(self, pattern: str) -> NameSearch:
         """Begin a glob search; show what it found with `matches`."""
         return self._names.search(pattern)
 
     def matches(self, found: Sequence[SharedName]) -> list[NameMatch]:
-        """Return what a search found, with the counts of the swarms as of now."""
+        """Return the matches of a search, with the counts of the swarms as of now."""
         matches = []
         for shared in found:
             if not shared.name:
@@ -254,8 +201,9 @@ class TrackerRegistry:
     def expire(self, now: float, limit: int) -> float | None:
         """Take out up to `limit` peers whose lease ended; return when to call it again.
 
-        None: when somebody's lease can have ended. Bounded, so that a mass death is no pause; what
-        it returns has passed already if there is more to do. Looking and finding nobody counts too.
+        None: when a new lease can have ended. The bound keeps a mass death from being a pause; a
+        look at leases that finds none ended counts as one peer. If there is more to do, the time
+        returned has passed.
         """
         calendar = self._calendar
         while (peers := calendar.take_due(now)) is not None:
@@ -277,9 +225,9 @@ class TrackerRegistry:
                 calendar.schedule(peers, max(ends, now + pause))
         return calendar.next_time()
 
-    def counts(self) -> RegistryCounts:
+    def counts(self) -> StoreCounts:
         """Return how much the registry holds."""
-        return RegistryCounts(len(self._swarms), self._peer_count, len(self._names))
+        return StoreCounts(len(self._swarms), self._peer_count, len(self._names))
 
     def _seeders_of(self, info_hash: bytes) -> int:
         swarm = self._swarms.get(info_hash)
@@ -371,23 +319,29 @@ class TrackerRegistry:
 
     def _admit(self, swarm: TrackedSwarm | None, address: bytes) -> None:
         """Count a peer that is to be listed, or refuse it."""
-        limits = self._limits
+        settings = self._settings
         hosts, host = self._host_of(address)
-        if self._peer_count >= limits.max_peers:
+        if self._peer_count >= settings.max_peers:
             raise AnnounceRefusedError("the tracker has no room for another peer")
-        share = self._share(self._peer_count, limits.max_peers)
+        share = self._share(self._peer_count, settings.max_peers)
         if swarm is None:
-            if len(self._swarms) >= limits.max_swarms:
+            if len(self._swarms) >= settings.max_swarms:
                 raise AnnounceRefusedError("the tracker has no room for another torrent")
             # Who opened so many has as many peers at least.
-            share = min(share, self._share(len(self._swarms), limits.max_swarms))
+            share = min(share, self._share(len(self._swarms), settings.max_swarms))
         else:
-            most = limits.max_peers_per_swarm
+            most = settings.max_peers_per_swarm
             if len(swarm) >= most:
                 raise AnnounceRefusedError(
                     "the tracker has no room for another peer of this torrent"
                 )
-            if 2 * len(swarm) > most and swarm.peers_of(host) >= self._share(len(swarm), most):
+            of_swarm = self._share(len(swarm), most)
+            # Only of a host with so many peers in all swarms may there be too many in this one.
+            if (
+                2 * len(swarm) > most
+                and hosts[host] >= of_swarm
+                and swarm.peers_of(host) >= of_swarm
+            ):
                 raise AnnounceRefusedError("too many announces of this torrent from this address")
         if hosts[host] >= share or (
             len(host) == 8 and self._networks6[host[:6]] >= HOSTS_PER_NETWORK * share
@@ -395,6 +349,8 @@ class TrackerRegistry:
             raise AnnounceRefusedError("too many announces from this address")
         self._peer_count += 1
         self._count(hosts, host, 1)
+        if swarm is not None:
+            swarm.count_host(host, 1)
         self.loopback_peers += is_loopback(address[:-2])
 
     def _count(self, hosts: HostCounts, host: bytes, change: int) -> None:
@@ -403,23 +359,30 @@ class TrackerRegistry:
             self._networks6.add(host[:6], change)
 
     def _share(self, used: int, most: int) -> float:
-        """Return how many a host may have of what is used so far and there are at most so many."""
-        per_host = self._limits.max_peers_per_host
+        """Return how many places a host may have while `used` of at most `most` are taken."""
+        per_host = self._settings.max_peers_per_host
         # A quarter, so that a limit set low is not one host's either.
         return min(per_host, max(LEAST_SHARE, min(per_host, most / 4) * (1 - used / most)))
 
     def _forget(self, info_hash: bytes, address: bytes) -> None:
-        """Undo what was done for a peer outside of the list it is no longer in."""
+        """Stop counting a peer that was taken from its list, and release its name."""
         self._peer_count -= 1
         hosts, host = self._host_of(address)
         self._count(hosts, host, -1)
         self.loopback_peers -= is_loopback(address[:-2])
-        sharing = self._swarms[info_hash].unshare(address)
+        swarm = self._swarms[info_hash]
+        swarm.count_host(host, -1)
+        if 4 * len(swarm) < self._settings.max_peers_per_swarm:
+            swarm.hosts = None
+        sharing = swarm.unshare(address)
         if sharing is not None:
             self._release_name(sharing, address)
 
     def _host_of(self, address: bytes) -> tuple[HostCounts, bytes]:
-        """Return whom a peer counts for. Who has one IPv6 address has its /64 (2**64 of them)."""
+        """Return the host that a peer counts for: an IPv4 address, or an IPv6 /64.
+
+        A network that has one IPv6 address has all 2**64 of its /64.
+        """
         return (self._hosts4, address[:4]) if len(address) == 6 else (self._hosts6, address[:8])
 
     def _drop_if_empty(self, peers: CompactPeers) -> None:
@@ -436,7 +399,7 @@ class TrackerRegistry:
             del self._swarms[peers.info_hash]
 
     def name_refusal(self, name: str, info_hash: bytes, address: bytes) -> str | None:
-        """Return why `info_hash` does not hold `name`, and what a peer at `address` would be told.
+        """Return why `info_hash` does not hold `name`, as a peer at `address` would be told.
 
         None: it does, or would as soon as that peer announces it. `address` is a packed IP address,
         or a compact one.
@@ -468,7 +431,7 @@ class TrackerRegistry:
         return None
 
     def _pair(self, sharing: Sharing, address: bytes, change: int) -> None:
-        """Count what a peer announces as one with the same name that it has in other swarms."""
+        """Pair a peer's name here with the same name that the peer announces in other swarms."""
         shared = sharing.shared
         if not sharing.key or not shared.name:
             return
@@ -479,7 +442,7 @@ class TrackerRegistry:
                 other.pair(shared.info_hash, change)
 
     def _release_name(self, sharing: Sharing, address: bytes) -> None:
-        """Let a peer hold a name no longer that it no longer has in its swarm."""
+        """Let go of a name that a peer announced and that its swarm no longer has of it."""
         self._pair(sharing, address, -1)
         self._names.release(sharing.shared)
 
@@ -495,7 +458,7 @@ class TrackerRegistry:
         is_new: bool,
         key: int,
     ) -> None:
-        """Let a peer hold the name it announces; one it no longer announces ends with its lease."""
+        """Give a peer the name it announces; a name it announces no more ends with its lease."""
         if self._keeps_name(swarm, address, share, now, expires):
             return
         before = swarm.unshare(address)
@@ -503,7 +466,7 @@ class TrackerRegistry:
             self._release_name(before, address)
         if share is not None:
             refusal = self._take_name(swarm, info_hash, address, share, expires=expires, key=key)
-            # What is tried with each heartbeat is told once.
+            # A heartbeat tries again each time; it is told once.
             if refusal is None or is_new or before is not None:
                 kind = "name_taken" if refusal is None else "name_refused"
                 self._tell(kind, info_hash, address, share.name, refusal or "")
@@ -530,5 +493,5 @@ class TrackerRegistry:
 
 
 def _prefix(address: bytes) -> bytes:
-    """Return what names count for: an IPv4 address, an IPv6 /64."""
+    """Return the host that a name counts for: an IPv4 address, or an IPv6 /64."""
     return address[:4] if len(address) in {4, 6} else address[:8]

@@ -9,7 +9,7 @@ import trio
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import format_address
-from trio_swarm.tracker.udp.datagram_sockets import ask_for_destinations
+from trio_swarm.tracker.udp.sockets import ask_for_destinations
 
 _RECEIVE_BUFFER = 4 * 2**20
 """Bytes asked for: room for the heartbeats of many peers that started in the same second."""

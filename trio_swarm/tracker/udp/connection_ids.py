@@ -10,10 +10,10 @@ _DIGEST_SIZE = 7
 
 
 class ConnectionIds:
-    """Issues and checks connection ids: a keyed hash of (IP, time slot), after the slot's number.
+    """Issues and checks connection ids: the time slot's number, then a keyed hash of IP and slot.
 
-    Only who receives datagrams at an address can know its id, and nothing need be remembered, so
-    there is nothing to fill. The port is left out: a client may send from several sockets.
+    A sender knows the id of an address only if it receives datagrams there. Nothing is remembered,
+    so strangers can fill nothing. The port is left out: a client may send from several sockets.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -26,7 +26,7 @@ class ConnectionIds:
     def is_valid(self, connection_id: bytes, host: bytes, now: float) -> bool:
         """Whether `connection_id` was issued to `host` in this time slot or the one before."""
         slot = int(now // SLOT)
-        # The first byte says which slot it claims, so one hash decides.
+        # The first byte names the slot, so one hash decides.
         if connection_id[0] != slot & 0xFF:
             slot -= 1
             if connection_id[0] != slot & 0xFF:

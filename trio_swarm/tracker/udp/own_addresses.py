@@ -1,14 +1,14 @@
-"""Under which of this machine's addresses an asker reaches it.
+"""The address of this machine at which an asker reaches it.
 
-A seeder on the tracker's own machine announces itself over the loopback interface, and 127.0.0.1 is
-of no use to another machine. It is given the address at which it reaches the tracker instead.
+A seeder on the tracker's own machine announces over the loopback interface, and 127.0.0.1 is of no
+use to another machine. Askers get, instead, the address at which they reach the tracker.
 """
 
 import socket
 from collections import OrderedDict
 
 from trio_swarm.tracker.store.compact_peers import LOOPBACK6, is_loopback
-from trio_swarm.tracker.udp.datagram_batch import SocketAddress
+from trio_swarm.tracker.udp.batch import SocketAddress
 
 _CACHE_SIZE = 1024
 """Askers remembered; a miss costs three system calls."""
@@ -17,7 +17,7 @@ _DISCARD_PORT = 9
 
 
 def has_loopback(peers: bytes | bytearray, *, ipv6: bool) -> bool:
-    """Whether compact peers may hold a loopback address: quick, and sure when it says no."""
+    """Whether compact peers may hold a loopback address: quick, and never wrong to say no."""
     # IPv4: the first byte of each address.
     return LOOPBACK6 in peers if ipv6 else 0x7F in peers[::6]
 
@@ -27,7 +27,7 @@ def replace_loopback(
 ) -> bytes | bytearray:
     """Return compact peers with every loopback address replaced by `own` (packed IP).
 
-    None: it is not known, and such peers are left out.
+    None: our address is unknown, and such peers are left out.
     """
     stride = 18 if ipv6 else 6
     replaced = bytearray()

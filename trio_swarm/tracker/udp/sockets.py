@@ -1,7 +1,7 @@
 """A non-blocking UDP socket that takes and sends datagrams in batches.
 
-Linux does it in one system call each (recvmmsg(2), sendmmsg(2)), which saves a fifth of what the
-kernel takes for a short request and its answer. Everywhere else they come and go one by one.
+On Linux a batch is one system call (recvmmsg(2), sendmmsg(2)). That saves a fifth of the kernel's
+time for a short request and its answer. Elsewhere datagrams come and go one by one.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from trio_swarm.protocol.trackers.udp import MAX_ANSWER
-from trio_swarm.tracker.udp.datagram_batch import (
+from trio_swarm.tracker.udp.batch import (
     BATCH,
     MAX_DATAGRAM,
     DatagramBatch,
@@ -26,7 +26,7 @@ from trio_swarm.tracker.udp.datagram_batch import (
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, not bound
 
-# What the network, not a bug of ours, makes of reading a UDP socket.
+# Errors of reading a UDP socket that the network causes, and no bug of ours.
 _PASSING_ERRORS = frozenset(
     {
         errno.EAGAIN,
@@ -46,23 +46,23 @@ class DatagramSocket(Protocol):
     """A socket's datagrams, batch by batch."""
 
     batch: DatagramBatch
-    """What the latest `receive` brought."""
+    """The datagrams of the latest `receive`."""
 
     def receive(self) -> int:
-        """Take what has come, up to the capacity of the batch; return how many there are now."""
+        """Fill the batch with datagrams that have come; return their number."""
 
     def send(self, answers: Sequence[bytes]) -> None:
-        """Send to the senders of the batch, in its order; b"" is silence.
+        """Send answers to the senders of the batch, in its order; b"" is silence.
 
-        Each is sent from the address that was asked, where the socket's is none of one host.
-        What cannot be sent (no route, a full buffer, an absurd port) is as good as lost on the way.
+        A socket bound to all addresses answers from the one that was asked. An answer that cannot
+        be sent (no route, a full buffer, an absurd port) is lost, as any datagram may be.
         """
 
 
 def ask_for_destinations(unbound: socket.socket, host: str) -> None:
-    """Have a socket tell at which address datagrams arrive, if it is about to be bound to all.
+    """Have a socket that is about to be bound to all addresses tell where datagrams arrive.
 
-    Where that cannot be had, the system chooses the address that answers come from.
+    Where the system cannot tell, it chooses the address that answers come from.
     """
     if sys.platform == "linux" and host in _EVERYWHERE:
         info = PacketInfo(unbound.family)
@@ -92,9 +92,9 @@ def open_batches(bound: socket.socket, libc: ctypes.CDLL | None = None) -> Datag
 def send_datagram(
     bound: socket.socket, answer: bytes, address: SocketAddress, destination: bytes = b""
 ) -> None:
-    """Send one datagram; what cannot be sent is as good as lost on the way.
+    """Send one datagram; if it cannot be sent it is lost, as any datagram may be.
 
-    `destination`: from the address where the question came in (`DatagramBatch.destination`).
+    `destination`: the address to send from, where the question arrived (see DatagramBatch).
     """
     try:
         if destination:
@@ -188,8 +188,8 @@ _CONTROL_LENGTH = _Message.control_length.offset // ctypes.sizeof(ctypes.c_size_
 class BatchedDatagrams:
     """One system call for a batch, by ctypes: Linux.
 
-    All structures are made once and describe the same memory ever after: where each datagram and
-    its sender's address go, and, sharing those addresses, where the answers lie.
+    All structures are made once and describe the same memory ever after: the slots for datagrams
+    and their senders' addresses, and the answers, which go to the same addresses.
     """
 
     def __init__(self, bound: socket.socket, libc: ctypes.CDLL) -> None:
@@ -237,7 +237,7 @@ class BatchedDatagrams:
         self.batch.lengths = self._lengths[:count].tolist()
         if self._control_room is not None:
             # Answers go by the same control messages, without the interface: the way back may be
-            # another. What had no such message (its length is 0) is answered without.
+            # another. A datagram without such a message (length 0) is answered without one.
             self._control_out[:] = self._control_in
             self._control_in[:] = self._control_room
             self._interfaces[:] = self._no_interfaces

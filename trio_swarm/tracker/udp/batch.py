@@ -1,10 +1,11 @@
-"""Datagrams in one block of memory, as recvmmsg leaves them: socket address, data, next slot.
+"""Datagrams in one block of memory, in slots, as recvmmsg leaves them.
 
-Beside it is a block with what the system says of where each was sent to (pktinfo), because a host
-with several addresses must answer from the one that was asked: a client hears nothing else.
+A slot holds the sender's socket address and then the data. The addresses are the system's own
+(sockaddr_in, sockaddr_in6; see ip(7), ipv6(7)): to make a tuple with a text in it for a datagram
+takes longer than to answer it.
 
-The addresses are the system's own (sockaddr_in, sockaddr_in6; see ip(7), ipv6(7)), because making
-a tuple with a text in it for every datagram would take longer than to answer it.
+A second block says to which of our addresses each datagram was sent (pktinfo). A host with several
+addresses must answer from the same one: a client hears no other.
 """
 
 import socket
@@ -46,7 +47,7 @@ def pack_socket_address(address: SocketAddress) -> bytes:
 
 
 def unpack_socket_address(packed: bytes) -> SocketAddress:
-    """Return what `pack_socket_address` packed."""
+    """Return the socket address that `pack_socket_address` packed."""
     if len(packed) == _ADDRESS4.size:
         port, host = _ADDRESS4.unpack(packed)
         return socket.inet_ntoa(host), port
@@ -66,7 +67,7 @@ class PacketInfo:
         self.level = socket.IPPROTO_IP if is_v4 else socket.IPPROTO_IPV6
         self.kind = IP_PKTINFO if is_v4 else getattr(socket, "IPV6_PKTINFO", 50)
         self.option = IP_PKTINFO if is_v4 else getattr(socket, "IPV6_RECVPKTINFO", 49)
-        """What a socket is asked for to get such messages."""
+        """The option of a socket that asks for such messages."""
         self.size = 12 if is_v4 else 20
         self.head = socket.CMSG_LEN(0)
         """Bytes before it: length, level and kind."""
@@ -86,7 +87,7 @@ class DatagramBatch:
         self.slot_size = self.address_size + MAX_DATAGRAM
         """Bytes from one datagram's address to the next one's; data follows the address."""
         self.memory = bytearray(capacity * self.slot_size)
-        """Slots one after another. What a datagram does not fill is left from others before it."""
+        """Slots one after another. Beyond its data, a slot holds rests of earlier datagrams."""
         self.lengths: Sequence[int] = ()
         """Bytes of each datagram there is."""
         self.packet_info = PacketInfo(family)
@@ -100,12 +101,12 @@ class DatagramBatch:
         self.memory[at : at + len(slot)] = slot
 
     def source(self, index: int) -> SocketAddress:
-        """Return who sent a datagram."""
+        """Return the socket address of a datagram's sender."""
         at = index * self.slot_size
         return unpack_socket_address(bytes(self.memory[at : at + self.address_size]))
 
     def host(self, index: int) -> bytes:
-        """Return the packed IP address that sent a datagram."""
+        """Return the packed IP address of a datagram's sender."""
         at = index * self.slot_size + (4 if self.is_v4 else 8)
         return bytes(self.memory[at : at + (4 if self.is_v4 else 16)])
 

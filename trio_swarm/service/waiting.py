@@ -1,16 +1,15 @@
-"""What `get` and `run` do with one download: find it, wait where that helps, seed for a while."""
+"""Waiting for a name, for peers that give something, and for room on the disk."""
 
 import math
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import trio
 
-from trio_swarm import Torrent, parse_magnet, read_torrent
-from trio_swarm.cli.output.text import percent_text
+from trio_swarm.amounts import percent_text, size_text
 from trio_swarm.errors import (
     DiskFullError,
     NameUnknownError,
@@ -19,10 +18,12 @@ from trio_swarm.errors import (
     TrackerError,
     TrioSwarmError,
 )
-from trio_swarm.events import Event, Waiting
+from trio_swarm.events import Waiting
+from trio_swarm.logs import logger_of
 from trio_swarm.peer.standstill import Standstill
-from trio_swarm.settings import DEFAULT_TRACKER
-from trio_swarm.wanted import WantedHash, WantedMagnet, WantedName, WantedTorrent, parse_wanted
+from trio_swarm.peer.torrent import Torrent
+
+log = logger_of(__name__)
 
 FIRST_RETRY = 2.0
 LAST_RETRY = 30.0
@@ -33,42 +34,18 @@ DISK_LOOK = 5.0
 DISK_LAST_LOOK = 300.0
 """The same while there seems to be room, and writing still fails: a quota, perhaps."""
 
-RATIO_LOOK = 1.0
-"""Seconds between looks at a seeder's ratio."""
-
 ALONE_PATIENCE = 30.0
 """Seconds without a byte after which a download without peers is given up, if nobody said how long
 to wait: a peer whose heartbeat was lost is back by then, and a restarted one as well."""
 
 ALONE_LEAST = 5.0
-"""Seconds of those for which there must have been no peer: one that comes and goes is none."""
+"""Of these seconds, the last ones without a peer: a peer that comes and goes counts as none."""
 
 PEERS_PATIENCE = 120.0
 """The same with peers that give nothing. Slots go round every 10 to 30 s (BEP 3, "choking"), so
 even the fourth in a queue had a turn by then."""
 
 StartFetch = Callable[[], Awaitable[Torrent]]
-
-
-def trackers_for(what: str, given: Sequence[str], *, has_peers: bool) -> tuple[str, ...]:
-    """Return the trackers to ask beside those `what` itself names. Blocking.
-
-    Those a person gave; the one on this machine only when nothing else is known to begin with.
-    Raises MetainfoError.
-    """
-    if given:
-        return tuple(given)
-    match parse_wanted(what):
-        case WantedName():
-            is_known = False
-        case WantedHash():
-            is_known = has_peers
-        case WantedMagnet(uri):
-            magnet = parse_magnet(uri, takes_v2=True)
-            is_known = has_peers or bool(magnet.trackers or magnet.peers)
-        case WantedTorrent(path):
-            is_known = has_peers or bool(read_torrent(path).announce_tiers)
-    return () if is_known else (DEFAULT_TRACKER,)
 
 
 def make_folder(folder: Path) -> None:
@@ -81,7 +58,7 @@ def make_folder(folder: Path) -> None:
 
 
 async def fetch_when_known(
-    start: StartFetch, what: str, *, on_event: Callable[[Event], None]
+    start: StartFetch, what: str, *, on_event: Callable[[Waiting], None]
 ) -> Torrent:
     """Call `start` until the name it asks for is shared and a tracker says so."""
     delay = FIRST_RETRY
@@ -93,6 +70,7 @@ async def fetch_when_known(
             if said != str(error):
                 said = str(error)
                 on_event(Waiting(info_hash="", share_name=what, reason=said))
+        log.debug("%s: asking again in %.1f s", what, delay)
         await trio.sleep(delay)
         delay = min(LAST_RETRY, delay * 1.5)
 
@@ -106,7 +84,7 @@ class Patience(NamedTuple):
 
     @classmethod
     def of(cls, timeout: float | None, *, waits: bool) -> "Patience":
-        """Return what was asked for: so many seconds, for ever, or the default."""
+        """Return the patience of a fetch: `timeout` seconds, endless if it waits, or the usual."""
         if timeout is not None:
             return cls(timeout, timeout)
         return cls(math.inf, math.inf) if waits else cls(ALONE_PATIENCE, PEERS_PATIENCE)
@@ -163,16 +141,13 @@ async def _is_settled(torrent: Torrent, changed: trio.Event, *, within: float) -
 
 
 def _stalled(torrent: Torrent) -> str:
-    """Return what a person wants to know of a download that is given up, in one line."""
+    """Return the line about a download that is given up: why, and how much of it is kept."""
     standstill, progress = torrent.standstill(), torrent.progress()
     name = torrent.name or torrent.info_hash.hex()
     kept = ""
     if progress.have and progress.size:
         kept = f"; {percent_text(progress.have, progress.size)} is kept"
-    return (
-        f"{name}: given up: {standstill.reason}{kept}; the same command goes on where this one was "
-        "(with --wait it waits for peers, with --timeout SECONDS so long)"
-    )
+    return f"{name}: given up: {standstill.reason}{kept}"
 
 
 async def complete_when_room(
@@ -180,13 +155,13 @@ async def complete_when_room(
     restart: StartFetch,
     folder: Path,
     *,
-    on_event: Callable[[Event], None],
+    on_event: Callable[[Waiting], None],
     patience: Patience = FOR_EVER,
 ) -> Torrent:
     """Return the torrent once it is complete; a full disk makes it pause, not fail.
 
-    Calls `restart` when the disk has room again, and nothing that was verified is fetched again;
-    what that returns is the torrent from then on. Raises what else ends the download.
+    Calls `restart` when the disk has room again, and goes on with the torrent that it returns;
+    verified pieces are not fetched again. Raises any other error that ends the download.
     """
     delay = DISK_LOOK
     while True:
@@ -212,32 +187,18 @@ async def complete_when_room(
 
 
 async def _wait_for_room(folder: Path, needed: int, delay: float) -> None:
+    is_gone = False
     while True:
         await trio.sleep(delay)
         try:
             usage = await trio.to_thread.run_sync(shutil.disk_usage, folder)
-        except OSError:
-            continue  # the folder is gone for now: there is no room in it
+        except OSError as error:  # the folder is gone for now: there is no room in it
+            if not is_gone:
+                log.warning("%s: cannot be looked at for room: %s", folder, error.strerror)
+            is_gone = True
+            continue
+        is_gone = False
         if usage.free >= needed:
             return
-
-
-async def seed_until(torrent: Torrent, *, seconds: float | None, ratio: float | None) -> None:
-    """Return after `seconds`, at `ratio`, or never; raises what ends the torrent before."""
-    async with trio.open_nursery() as nursery:
-
-        async def watch_time() -> None:
-            await trio.sleep(math.inf if seconds is None else seconds)
-            nursery.cancel_scope.cancel()
-
-        async def watch_ratio() -> None:
-            while ratio is not None and torrent.progress().ratio < ratio:  # noqa: ASYNC110 - it grows with every block
-                await trio.sleep(RATIO_LOOK)
-            if ratio is not None:
-                nursery.cancel_scope.cancel()
-
-        nursery.start_soon(watch_time)
-        nursery.start_soon(watch_ratio)
-        await torrent.wait_over()
-        nursery.cancel_scope.cancel()
-    await torrent.wait_complete()
+        free, short = size_text(usage.free), size_text(needed - usage.free)
+        log.debug("%s: %s free, %s short; next look in %g s", folder, free, short, delay)

@@ -4,13 +4,13 @@ import glob
 from collections.abc import Sequence
 
 import trio_swarm
-from trio_swarm.cli.output.text import count_text, size_text
+from trio_swarm.amounts import count_text, size_text
 from trio_swarm.config.values import is_hash_prefix
 from trio_swarm.errors import ConfigError, NameUnknownError, TrackerError
 from trio_swarm.foreign_text import shown
 
 ADVICE_SECONDS = 3.0
-"""What is advice only is not waited for any longer."""
+"""Advice is not waited for any longer."""
 MAX_LISTED = 10
 """Matches in one message; `ls` lists all of them."""
 
@@ -58,15 +58,19 @@ async def chosen_hash(
     return found.info_hash
 
 
-async def whole_hash(what: str, error: NameUnknownError, trackers: Sequence[str]) -> str:
+async def whole_hash(
+    what: str, error: NameUnknownError, trackers: Sequence[str], *, is_advised: bool
+) -> str:
     """Return the info-hash that `what` begins, where it is no name; else raise `error`.
 
-    The error then tells the names that are nearly `what`.
+    With `is_advised` trackers are asked for names that are nearly `what`, which become its notes.
     """
     if is_hash_prefix(what):
         found = await hash_beginning(what, trackers)
         if found is not None:
             return found.info_hash.hex()
+    if not is_advised:  # the answer is asked for again and again, and nobody reads the notes
+        raise error
     near = await names_near(what, trackers)
     if near:
         error.add_note(f"did you mean {' or '.join(near)}?")

@@ -1,6 +1,6 @@
-"""The standard swarms: small ones, each of which asks something else of a strategy.
+"""The standard swarms: small ones, each with another difficulty for a strategy.
 
-They are those of config/scenarios in the repository, half the size, so that all of them are
+They are the scenarios of config/scenarios in the repository, half as large, so that all of them are
 played in seconds wherever trio-swarm is installed.
 """
 
@@ -12,7 +12,7 @@ from trio_swarm.lab.simulator import PeerSpec, Scenario
 
 MIB = 1024 * 1024
 MBIT = 0.955 * 125_000
-"""Bytes/s of payload of a Mbit/s as links are sold: the rest is headers."""
+"""Bytes/s of payload on a link sold as 1 Mbit/s; the rest is headers."""
 
 _DOWN = 100 * MBIT
 
@@ -22,33 +22,33 @@ def _scenario(*peers: PeerSpec) -> Scenario:
 
 
 def _seeder(up: float, *, leaves_after_copies: float = math.inf) -> PeerSpec:
-    """Return a seeder; `up` is Mbit/s."""
+    """Return a seeder with an uplink of `up` Mbit/s."""
     return PeerSpec(
         up=up * MBIT, down=_DOWN, role="seeder", leaves_after_copies=leaves_after_copies
     )
 
 
 def _leechers(*ups: float) -> tuple[PeerSpec, ...]:
-    """Return leechers; uplinks are Mbit/s."""
+    """Return one leecher for each uplink, in Mbit/s."""
     return tuple(PeerSpec(up=up * MBIT, down=_DOWN) for up in ups)
 
 
 STANDARD_SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
-        # The seeder's uplink is the bottleneck: what it sends must not be sent twice.
+        # The seeder's uplink is the bottleneck, so it must not send pieces twice.
         "flash-crowd": _scenario(_seeder(50), *_leechers(*[50] * 7)),
-        # Some pass on five times as much as others.
+        # Some leechers upload five times as much as others.
         "unequal-uplinks": _scenario(_seeder(40), *_leechers(20, 20, 30, 40, 50, 80, 100)),
-        # Leechers cannot pass on what they get: a seeder that holds back does harm.
+        # The leechers' uplinks are the bottleneck: a seeder that hides pieces does harm.
         "swarm-limited": _scenario(_seeder(100), *_leechers(*[20] * 7)),
-        # One leecher, unequal seeders: all should finish together, with nothing asked for twice.
+        # One leecher, unequal seeders: all should finish together, without duplicate requests.
         "parallel-sources": _scenario(
             *(PeerSpec(up=up * MBIT, role="seeder") for up in (5, 10, 20, 60)),
             PeerSpec(up=100 * MBIT),
         ),
-        # It goes when it has sent 1.15 copies: pieces sent twice too soon are missing for ever.
+        # The seeder leaves after 1.15 copies: if it sent pieces twice too soon, others are lost.
         "seeder-leaves": _scenario(_seeder(50, leaves_after_copies=1.15), *_leechers(*[50] * 7)),
-        # Three of ten serve nobody.
+        # Three of ten leechers upload nothing.
         "free-riders": _scenario(
             _seeder(50),
             *_leechers(*[50] * 7),
@@ -56,4 +56,4 @@ STANDARD_SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         ),
     }
 )
-"""By name; the strategies are what a run adds."""
+"""By name; a run adds the strategies."""

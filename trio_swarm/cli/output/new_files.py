@@ -1,17 +1,17 @@
-"""Writing .torrent files, and telling about them."""
+"""Files that a command writes for a person: never over another, unless that was asked for."""
 
 import os
 from pathlib import Path
 
-from trio_swarm import Metainfo
 from trio_swarm.cli.output.json_events import Created
 from trio_swarm.errors import StorageError
+from trio_swarm.protocol.metainfo.torrent import Metainfo
 
 
 def check_place(file: Path, *, may_replace: bool = False) -> None:
-    """Raise the StorageError that `write_new_file` would: before the work whose result goes there.
+    """Raise the StorageError that `write_new_file` would raise, before the work for it is done.
 
-    What changes meanwhile is met when it is written.
+    A change meanwhile is met when the file is written.
     """
     is_there = os.path.lexists(file)
     if is_there and not may_replace:

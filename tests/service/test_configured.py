@@ -1,0 +1,152 @@
+"""A whole peer from one configuration; shares and fetches that come and go; loopback sockets."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import trio
+
+from local_swarm import HOST, Recorder, contents, make_file, tracker, until
+from trio_swarm import FetchSettings, NodeSettings, ShareSettings, events, open_service
+from trio_swarm.config.reading import parse_config
+from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.service.configured import ConfiguredPeer
+from trio_swarm.storage.content import TorrentFiles
+
+LIMIT = 30.0
+"""Seconds until a test that hangs has failed."""
+
+
+def peer_of(folder: Path, text: str, recorder: Recorder) -> ConfiguredPeer:
+    head = f'[node]\nlisten = "{HOST}:0"\nstate_folder = ".state"\n'
+    file = folder / "peer.toml"
+    config = parse_config((text + head).encode(), file=file)
+    return ConfiguredPeer(config, file, on_event=recorder)
+
+
+async def test_a_configured_peer_runs_a_tracker_shares_and_fetches_and_ends_when_they_have(
+    tmp_path: Path,
+) -> None:
+    film = make_file(tmp_path / "server" / "film.mkv", 300_000)
+    heard, fetched = Recorder(), Recorder()
+    server = peer_of(
+        tmp_path / "server",
+        f"""
+        [tracker]
+        listen = "{HOST}:0"
+        [[share]]
+        path = "film.mkv"
+        [[share]]
+        path = "not-there"
+        """,
+        heard,
+    )
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.run)
+            port = (await heard.wait_for(events.TrackerListening)).port
+            await heard.wait_for(events.Announced)
+            client = peer_of(
+                tmp_path / "client",
+                f"""
+                trackers = ["udp://{HOST}:{port}"]
+                [[fetch]]
+                what = "film.mkv"
+                folder = "out"
+                seed = false
+                """,
+                fetched,
+            )
+            await client.run()
+            assert not client.has_failed
+            assert not client.is_hashing
+            assert server.has_failed  # and shares the other one all the same
+            nursery.cancel_scope.cancel()
+    assert contents(tmp_path / "client/out/film.mkv") == contents(film)
+    (failed,) = heard.of(events.TorrentFailed)
+    assert "not-there" in failed.reason
+    assert not fetched.of(events.TorrentFailed)
+
+
+async def test_a_tracker_that_cannot_be_run_names_its_table(tmp_path: Path) -> None:
+    async with tracker() as url:
+        listen = url.removeprefix("udp://")
+        peer = peer_of(tmp_path, f'[tracker]\nlisten = "{listen}"\n', Recorder())
+        with trio.fail_after(LIMIT), pytest.raises(ExceptionGroup) as caught:
+            await peer.run()
+    assert caught.group_contains(ConfigError, match=r"peer\.toml: tracker: ")
+
+
+async def test_shares_and_fetches_come_and_go_while_a_service_runs(tmp_path: Path) -> None:
+    one, two = (make_file(tmp_path / "in" / name, 100_000, name == "b") for name in "ab")
+    recorder = Recorder()
+
+    def settings(folder: str, *trackers: str) -> NodeSettings:
+        state = tmp_path / folder
+        return NodeSettings(
+            listen_host=HOST, trackers=trackers, state_folder=state, on_event=recorder
+        )
+
+    with trio.fail_after(LIMIT):
+        async with (
+            tracker() as url,
+            open_service(settings("s", url)) as seeder,
+            open_service(settings("l", url)) as leecher,
+        ):
+            await seeder.wait_idle()
+            shares = [seeder.share(ShareSettings(path=path)) for path in (one, two)]
+            for share in shares:
+                await share.wait_complete()
+            fetch = leecher.fetch(FetchSettings(what="a", folder=tmp_path / "out", wait=True))
+            await fetch.wait_complete()
+            await seeder.remove(shares[0])
+            assert [each.name for each in seeder.torrents] == ["b"]
+            waiting = leecher.fetch(FetchSettings(what="c", folder=tmp_path / "out", wait=True))
+            await recorder.wait_for(events.Waiting)
+            await leecher.remove(waiting)
+            await leecher.remove(fetch)
+            assert leecher.torrents == []
+            assert leecher.fetches == []
+    assert contents(tmp_path / "out" / "a") == contents(one)
+    assert not recorder.of(events.TorrentFailed)
+
+
+async def test_a_share_removed_while_its_files_are_opened_leaves_no_torrent_in_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, may_fail = threading.Event(), threading.Event()
+
+    def check(*_: object) -> None:
+        opened.set()
+        may_fail.wait(LIMIT)
+        raise StorageError("too late", path=tmp_path)
+
+    monkeypatch.setattr(TorrentFiles, "check", check)
+    settings = NodeSettings(listen_host=HOST, state_folder=tmp_path / "state")
+    with trio.fail_after(LIMIT):
+        async with open_service(settings) as service:
+            share = service.share(ShareSettings(path=make_file(tmp_path / "a", 10)))
+            await until(opened.is_set)
+            assert len(service.torrents) == 1
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(share.remove)
+                may_fail.set()
+            assert share.state == "removed"
+            assert service.torrents == []
+
+
+async def test_a_torrent_that_fails_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*_: object) -> None:
+        raise StorageError("cannot be read", path=tmp_path)
+
+    monkeypatch.setattr(TorrentFiles, "check", check)
+    recorder = Recorder()
+    settings = NodeSettings(listen_host=HOST, state_folder=tmp_path / "state", on_event=recorder)
+    with trio.fail_after(LIMIT):
+        async with open_service(settings) as service:
+            share = service.share(ShareSettings(path=make_file(tmp_path / "a", 10)))
+            with pytest.raises(StorageError, match="cannot be read"):
+                await share.wait_complete()
+    assert len(recorder.of(events.TorrentFailed)) == 1

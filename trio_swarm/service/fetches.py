@@ -1,0 +1,141 @@
+"""A thing to fetch: found, downloaded, and seeded until its limit."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import trio
+
+from trio_swarm import events
+from trio_swarm.errors import NameAmbiguousError, NameUnknownError, StalledError
+from trio_swarm.logs import logger_of
+from trio_swarm.named_paths import is_there
+from trio_swarm.node import Node
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.service.naming import chosen_hash, whole_hash
+from trio_swarm.service.seeding import seed_until
+from trio_swarm.service.supervised import Supervised
+from trio_swarm.service.trackers import trackers_for
+from trio_swarm.service.waiting import (
+    Patience,
+    complete_or_stalled,
+    complete_when_room,
+    fetch_when_known,
+    make_folder,
+)
+from trio_swarm.settings import FetchSettings
+
+log = logger_of(__name__)
+
+Choose = Callable[[NameAmbiguousError], Awaitable[bytes]]
+"""Asks somebody which of several torrents of one name is meant; returns its info-hash."""
+
+
+class Fetch(Supervised):
+    """Finds out which torrent is meant, downloads it, and seeds it as long as it was told."""
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        node: Node,
+        *,
+        trackers: Sequence[str],
+        emit: Callable[[events.Event], None],
+        choose: Choose | None,
+    ) -> None:
+        super().__init__(settings.what, "waiting", node, emit)
+        self.settings = settings
+        self._given = tuple(trackers)
+        self._urls: tuple[str, ...] = ()
+        self._choose = choose
+
+    async def _keep(self) -> None:
+        settings = self.settings
+        self._urls = await self._trackers()
+        await trio.to_thread.run_sync(make_folder, settings.folder)
+        torrent = await self._find()
+        self._known.set()
+        torrent = await self._download(torrent)
+        self.state = "seeding"
+        self._complete.set()
+        if settings.seed:
+            limit = await seed_until(torrent, seconds=settings.seed_for, ratio=settings.seed_ratio)
+            log.info("%s: seeding ends: %s", self.name, limit or "it was removed")
+        await torrent.remove()
+        self.state = "done"
+
+    async def _trackers(self) -> tuple[str, ...]:
+        settings = self.settings
+        if settings.trackers is not None:
+            return settings.trackers
+        return await trio.to_thread.run_sync(
+            lambda: trackers_for(settings.what, self._given, has_peers=bool(settings.peers))
+        )
+
+    async def _find(self) -> Torrent:
+        """Return the torrent once it is known which it is; StalledError after the timeout."""
+        what, timeout = self.settings.what, self.settings.timeout
+        if timeout is None:
+            return await self._found()
+        with trio.move_on_after(timeout):
+            return await self._found()
+        raise StalledError(f"{what}: nobody told within {timeout:g} s what that is")
+
+    async def _found(self) -> Torrent:
+        if not self.settings.wait:
+            return await self._start()
+        return await fetch_when_known(self._start, self.settings.what, on_event=self._waits)
+
+    async def _download(self, torrent: Torrent) -> Torrent:
+        """Return the torrent that is complete, which after a full disk is another."""
+        settings = self.settings
+        patience = Patience.of(settings.timeout, waits=settings.wait)
+        if settings.wait:
+            return await complete_when_room(
+                torrent, self._found, settings.folder, on_event=self._waits, patience=patience
+            )
+        await complete_or_stalled(torrent, patience)
+        return torrent
+
+    def _waits(self, event: events.Waiting) -> None:
+        self.state = "waiting"
+        self._emit(event)
+
+    async def _start(self) -> Torrent:
+        """Begin to fetch the torrent that is meant; raises the errors of `Node.fetch`."""
+        settings = self.settings
+        what, asked = settings.what, self._urls or self._given
+        try:
+            return await self._fetch(what, await chosen_hash(settings.info_hash, what, asked))
+        except NameUnknownError as error:
+            whole = await whole_hash(what, error, asked, is_advised=not settings.wait)
+            return await self._fetch(whole, None)
+        except NameAmbiguousError as error:
+            if self._choose is None:
+                raise
+            meant = await self._choose(error)
+        return await self._fetch(what, meant)
+
+    async def _fetch(self, what: str, info_hash: bytes | None) -> Torrent:
+        settings = self.settings
+        self.torrent = await self._node.fetch(
+            what,
+            folder=settings.folder,
+            trackers=self._urls,
+            peers=settings.peers,
+            info_hash=info_hash,
+            scheduler=settings.scheduler,
+            scheduler_options=settings.scheduler_options,
+            record=_unused(settings.record),
+        )
+        self.state = "fetching"
+        return self.torrent
+
+
+def _unused(record: Path | None) -> Path | None:
+    """Return the file to record to; after a wait for room a new download begins, and a new file."""
+    number = 1
+    path = record
+    while path is not None and record is not None and is_there(path):
+        number += 1
+        path = record.with_name(f"{record.name}.{number}")
+    return path

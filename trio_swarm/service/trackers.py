@@ -1,0 +1,29 @@
+"""Which trackers to ask about a fetch."""
+
+from collections.abc import Sequence
+
+from trio_swarm.metainfo_files import read_torrent
+from trio_swarm.protocol.metainfo.magnet import parse_magnet
+from trio_swarm.settings import DEFAULT_TRACKER
+from trio_swarm.wanted import WantedHash, WantedMagnet, WantedName, WantedTorrent, parse_wanted
+
+
+def trackers_for(what: str, given: Sequence[str], *, has_peers: bool) -> tuple[str, ...]:
+    """Return the trackers to ask beside the ones that `what` itself names. Blocking.
+
+    These are the `given` ones. `DEFAULT_TRACKER` takes their place only where nothing else is known
+    to begin with: no tracker, and no peer (`has_peers`: some were given). Raises MetainfoError.
+    """
+    if given:
+        return tuple(given)
+    match parse_wanted(what):
+        case WantedName():
+            is_known = False
+        case WantedHash():
+            is_known = has_peers
+        case WantedMagnet(uri):
+            magnet = parse_magnet(uri, takes_v2=True)
+            is_known = has_peers or bool(magnet.trackers or magnet.peers)
+        case WantedTorrent(path):
+            is_known = has_peers or bool(read_torrent(path).announce_tiers)
+    return () if is_known else (DEFAULT_TRACKER,)

@@ -1,0 +1,76 @@
+"""A store in the memory of this process."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from trio_swarm.protocol.trackers.announces import ScrapeCounts
+from trio_swarm.tracker.store.interface import (
+    Announce,
+    AnnounceRefusedError,
+    Claim,
+    ClaimAnswer,
+    MatchPage,
+    NameQuestion,
+    StoreCounts,
+    SwarmAnswer,
+)
+from trio_swarm.tracker.store.registry import TrackerRegistry
+from trio_swarm.tracker.store.searches import NameSearches
+
+
+class InMemoryStore:
+    """A TrackerStore that answers from a registry. Only a search waits, between its slices.
+
+    `pause` is awaited there, so that others get their turn (`trio.lowlevel.checkpoint`).
+    """
+
+    def __init__(self, registry: TrackerRegistry, *, pause: Callable[[], Awaitable[None]]) -> None:
+        self._registry = registry
+        self._searches = NameSearches(registry, pause)
+
+    @property
+    def loopback_peers(self) -> int:
+        """As TrackerStore."""
+        return self._registry.loopback_peers
+
+    def counts(self) -> StoreCounts:
+        """As TrackerStore."""
+        return self._registry.counts()
+
+    async def announce(
+        self, announces: Sequence[Announce], now: float
+    ) -> list[SwarmAnswer | AnnounceRefusedError]:
+        """As TrackerStore."""
+        announce = self._registry.announce
+        answers: list[SwarmAnswer | AnnounceRefusedError] = []
+        for info_hash, address, left, event, num_want, share, peer_id, key in announces:
+            try:
+                answers.append(
+                    announce(info_hash, address, now, left, event, num_want, share, peer_id, key)
+                )
+            except AnnounceRefusedError as refused:
+                answers.append(refused)
+        return answers
+
+    async def scrape(self, info_hashes: Sequence[bytes]) -> list[ScrapeCounts]:
+        """As TrackerStore."""
+        return [self._registry.scrape(info_hash) for info_hash in info_hashes]
+
+    async def resolve(self, questions: Sequence[NameQuestion]) -> list[MatchPage]:
+        """As TrackerStore."""
+        return [self._registry.resolve(*question) for question in questions]
+
+    async def claim(self, claims: Sequence[Claim]) -> list[ClaimAnswer]:
+        """As TrackerStore."""
+        registry = self._registry
+        return [
+            ClaimAnswer(registry.name_refusal(*claim), registry.scrape(claim.info_hash))
+            for claim in claims
+        ]
+
+    async def search(self, question: NameQuestion, now: float) -> MatchPage:
+        """As TrackerStore."""
+        return await self._searches.page(question, now)
+
+    async def end_leases(self, now: float, limit: int) -> float | None:
+        """As TrackerStore."""
+        return self._registry.expire(now, limit)
