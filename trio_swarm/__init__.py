@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trio_swarm.events import (
         Event,
     )
-    from trio_swarm.identities import InfoHash, PeerId
+    from trio_swarm.identities import InfoHash, PeerId, PieceIndex
     from trio_swarm.metainfo_files import create_torrent, read_torrent
     from trio_swarm.node import (
         Node,
@@ -81,6 +81,7 @@ _HOME = {
     "NodeSettings": "trio_swarm.settings",
     "PeerId": "trio_swarm.identities",
     "PeerProgress": "trio_swarm.progress",
+    "PieceIndex": "trio_swarm.identities",
     "Progress": "trio_swarm.progress",
     "SchedulerError": "trio_swarm.errors",
     "Service": "trio_swarm.service.service",
@@ -126,6 +127,7 @@ __all__ = [
     "NodeSettings",
     "PeerId",
     "PeerProgress",
+    "PieceIndex",
     "Progress",
     "SchedulerError",
     "Service",

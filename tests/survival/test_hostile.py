@@ -1,6 +1,7 @@
 """Strangers that lie, flood, hang or vanish: good peers are served, memory stays bounded."""
 
 import random
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -147,7 +148,7 @@ async def flood_with_messages(
             msg.BARE_FRAME.pack(1, msg.MessageId.UNCHOKE),
             msg.INDEX_FRAME.pack(5, msg.MessageId.SUGGEST, 1),
             msg.INDEX_FRAME.pack(5, msg.MessageId.ALLOWED_FAST, 1),
-            msg.PORT_FRAME.pack(3, msg.MessageId.PORT, 1),
+            struct.pack(">IBH", 3, msg.MessageId.PORT, 1),
             msg.BARE_FRAME.pack(101, 99) + bytes(100),
         ]
     )

@@ -44,6 +44,7 @@ from trio_swarm.engine.upload.served import NO_REQUESTS, Served
 from trio_swarm.engine.upload.serving import UPLOAD_BATCH, bytes_ahead, request_size
 from trio_swarm.engine.upload.uploads import Uploads
 from trio_swarm.errors import IdleTalkError
+from trio_swarm.identities import PieceIndex
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.schedulers.api import UploadRequest
 
@@ -292,7 +293,7 @@ class Conversation(Served):
             self.cancels = None
             for run in cancels:
                 for begin, length in self.source.requests_within(run):
-                    messages.append((CANCEL, UploadRequest(run.piece, begin, length)))
+                    messages.append((CANCEL, UploadRequest(PieceIndex(run.piece), begin, length)))
         grants = self.grants
         if grants is not None:
             self.grants = None

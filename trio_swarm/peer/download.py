@@ -12,6 +12,7 @@ from trio_swarm.engine.download.ledger import BlockOutcome, Ledger
 from trio_swarm.engine.exchange import MIN_OPEN_LARGE_PIECES, MIN_OPEN_PIECES, open_piece_limit
 from trio_swarm.engine.lengths import Lengths
 from trio_swarm.engine.rates import RateEstimate
+from trio_swarm.identities import PieceIndex
 from trio_swarm.peer.disk import DiskThreads, PieceJob, WriteTurn
 from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.piece_buffers import MOST_IN_MEMORY, PieceBuffers
@@ -79,7 +80,9 @@ class Download:
 
     # --- called by connections ------------------------------------------------------------------
 
-    def place_block(self, key: int, piece: int, begin: int, length: int) -> BlockPlace | None:
+    def place_block(
+        self, key: int, piece: PieceIndex, begin: int, length: int
+    ) -> BlockPlace | None:
         """Return where a block that begins to arrive from a peer belongs; None: not yet certain.
 
         Only what that peer alone was asked for has a place.
@@ -109,7 +112,7 @@ class Download:
         return True
 
     def source_gave(
-        self, source: BlockSource, piece: int, begin: int, data: memoryview, now: float
+        self, source: BlockSource, piece: PieceIndex, begin: int, data: memoryview, now: float
     ) -> bool:
         """Take in what a source gave that is no peer; False if it was not asked for that."""
         length = len(data)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from mmap import mmap
 from pathlib import Path
 
+from trio_swarm.identities import PieceIndex
 from trio_swarm.protocol.wire.block_place import BlockPlace
 from trio_swarm.storage.disk_memory import map_file
 
@@ -37,7 +38,7 @@ class PieceBuffers:
             self._of_piece[piece] = buffer
         return buffer
 
-    def lend(self, piece: int, begin: int, length: int) -> BlockPlace | None:
+    def lend(self, piece: PieceIndex, begin: int, length: int) -> BlockPlace | None:
         """Lend the place of a block that is about to arrive; None if some of it is lent already."""
         lent = self._lent.setdefault(piece, [])
         end = begin + length
@@ -56,7 +57,7 @@ class PieceBuffers:
                 del self._lent[place.piece]
 
     def write(
-        self, piece: int, begin: int, data: memoryview, following: Sequence[memoryview] = ()
+        self, piece: PieceIndex, begin: int, data: memoryview, following: Sequence[memoryview] = ()
     ) -> None:
         """Copy blocks behind each other to their places, taking back what of them was lent."""
         buffer = self.of(piece)
@@ -68,7 +69,7 @@ class PieceBuffers:
             buffer[begin:end] = block
             begin = end
 
-    def _take_back(self, piece: int, begin: int, end: int) -> None:
+    def _take_back(self, piece: PieceIndex, begin: int, end: int) -> None:
         for place in list(self._lent[piece]):
             if place.overlaps(begin, end):
                 place.take_back()

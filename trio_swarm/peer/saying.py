@@ -10,7 +10,7 @@ from trio_swarm.protocol.extensions.handshake import (
     ExtensionHandshake,
     encode_extension_handshake,
 )
-from trio_swarm.protocol.extensions.table import OUR_MESSAGE_IDS
+from trio_swarm.protocol.extensions.table import HANDSHAKE_ID, OUR_MESSAGE_IDS
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.wire.machine import PeerWire
 
@@ -35,7 +35,7 @@ def greet(wire: PeerWire, info: Info | None, *, client: str, port: int, upload_o
         upload_only=upload_only,
         max_block=OWN_MAX_BLOCK,
     )
-    wire.send_extended(0, encode_extension_handshake(told))
+    wire.send_extended(HANDSHAKE_ID, encode_extension_handshake(told))
 
 
 def put_out(

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
+from trio_swarm.identities import PieceIndex
 from trio_swarm.piece_sets import PieceSet
 
 
@@ -136,7 +137,7 @@ class UploadPeerView(Struct, frozen=True):
 class UploadRequest(NamedTuple):
     """A peer's request for one block: `length` bytes from byte `begin` of `piece`."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 

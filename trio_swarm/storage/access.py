@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from trio_swarm.errors import FileChangedError, StorageError
+from trio_swarm.identities import PieceIndex
 from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.foreign_writers import ForeignWriters
@@ -84,7 +85,7 @@ class FileAccess:
         (status,) = self.tree.statuses([self._entry_path(file)])
         return None if status is None else stamp_of(status)
 
-    def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
+    def slices(self, piece: PieceIndex, begin: int, length: int) -> list[FileSlice]:
         """Return where the bytes of a block are, for sendfile; checks that the files are unchanged.
 
         The descriptors are valid until the next call of `slices` or `close`. Call it from one
@@ -119,7 +120,7 @@ class FileAccess:
             for span in spans
         ]
 
-    def read_into(self, piece: int, begin: int, buffer: memoryview) -> None:
+    def read_into(self, piece: PieceIndex, begin: int, buffer: memoryview) -> None:
         """Read a block, as long as `buffer`, into `buffer`; from the thread of `slices` only."""
         spans = self.layout.block_spans(piece, begin, len(buffer))
         if len(spans) > MAX_SLICES:
@@ -154,7 +155,7 @@ class FileAccess:
         ):
             self._require_served(file, descriptor)
 
-    def read(self, piece: int, begin: int, length: int) -> bytes:
+    def read(self, piece: PieceIndex, begin: int, length: int) -> bytes:
         """Return the bytes of a block; may be called from any thread."""
         parts = []
         for span in self.layout.block_spans(piece, begin, length):

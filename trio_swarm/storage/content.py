@@ -10,6 +10,7 @@ from typing import Self
 from msgspec import Struct
 
 from trio_swarm.errors import FileChangedError, StateFolderError, StorageError
+from trio_swarm.identities import PieceIndex
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.access import FileAccess, FileSlice
@@ -186,7 +187,7 @@ class TorrentFiles:
             for descriptor in descriptors:
                 start_write_out(descriptor)
 
-    def slices(self, piece: int, begin: int, length: int) -> list[FileSlice]:
+    def slices(self, piece: PieceIndex, begin: int, length: int) -> list[FileSlice]:
         """Return where the bytes of a block are, in order, for sendfile.
 
         The descriptors are valid until the next call of `slices` or `close`; call it from one
@@ -196,11 +197,11 @@ class TorrentFiles:
         """
         return self._access.slices(piece, begin, length)
 
-    def read_into(self, piece: int, begin: int, buffer: memoryview) -> None:
+    def read_into(self, piece: PieceIndex, begin: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes of a block; from the thread of `slices`, same errors."""
         self._access.read_into(piece, begin, buffer)
 
-    def read(self, piece: int, begin: int, length: int) -> bytes:
+    def read(self, piece: PieceIndex, begin: int, length: int) -> bytes:
         """Return the bytes of a block; from any thread, with the errors of `slices`."""
         return self._access.read(piece, begin, length)
 

@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from trio_swarm.identities import PieceIndex
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo.torrent import Info
 
@@ -71,7 +72,7 @@ class Layout:
             at += 1
         return result
 
-    def block_spans(self, piece: int, begin: int, length: int) -> list[FileSpan]:
+    def block_spans(self, piece: PieceIndex, begin: int, length: int) -> list[FileSpan]:
         """Return the spans of the `length` bytes from byte `begin` of `piece`, in order.
 
         Raises ValueError if the block is not inside the piece.

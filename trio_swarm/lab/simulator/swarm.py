@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from trio_swarm.engine.messages import End
 from trio_swarm.engine.upload.serving import CHOKE_PAUSE
+from trio_swarm.identities import PieceIndex
 from trio_swarm.lab.simulator.messages import HeardHaves
 from trio_swarm.lab.simulator.neighbour import Neighbour
 from trio_swarm.lab.simulator.peer import LONG_CHOKE_PAUSE, SimulatedPeer
@@ -224,7 +225,7 @@ class SimulatedSwarm:
         if request is None:
             if len(self._requests) >= _MOST_REQUESTS:
                 self._requests.clear()
-            self._requests[named] = request = UploadRequest(piece, begin, length)
+            self._requests[named] = request = UploadRequest(PieceIndex(piece), begin, length)
         return request
 
     # --- HAVEs ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from mmap import mmap
 
 from trio_swarm.errors import FileChangedError
+from trio_swarm.identities import PieceIndex
 from trio_swarm.peer.transport.streams import PeerStream, TruncatedFileError
 from trio_swarm.protocol.wire.messages import FileBlock, Segment
 from trio_swarm.storage.content import TorrentFiles
@@ -57,7 +58,7 @@ def gather(
     parts: list[bytes | memoryview] = []
     end = start
     kept = blocks = at = first = following = 0
-    piece = -1
+    piece = PieceIndex(-1)
     for index in range(start, len(segments)):
         segment = segments[index]
         if type(segment) is bytes:

@@ -1,5 +1,7 @@
 """The memory that a block is received into, so that it need not be copied."""
 
+from trio_swarm.identities import PieceIndex
+
 
 class BlockPlace:
     """Memory for one block, lent by its owner, into which the rest of the block is received.
@@ -10,7 +12,7 @@ class BlockPlace:
 
     __slots__ = ("begin", "is_lent", "piece", "view")
 
-    def __init__(self, piece: int, begin: int, view: memoryview) -> None:
+    def __init__(self, piece: PieceIndex, begin: int, view: memoryview) -> None:
         self.piece = piece
         self.begin = begin
         self.view = view

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import IdleTalkError, RemoteProtocolError
-from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.identities import InfoHash, PeerId, PieceIndex
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.buffers import EarlyPieces, SendBuffer
 from trio_swarm.protocol.wire.limits import WireLimits
@@ -210,7 +210,7 @@ class WireMessages:
             return None
         return m.CancelReceived(piece, begin, length)
 
-    def _is_servable(self, piece: int, begin: int, length: int) -> bool:
+    def _is_servable(self, piece: PieceIndex, begin: int, length: int) -> bool:
         """Whether a request for this range may be granted; the torrent's size is known."""
         limits = self._limits
         return 0 < length <= limits.max_request and limits.range_fault(piece, begin, length) is None

@@ -1,6 +1,7 @@
 """The limits of lengths, piece indexes and ranges on one peer wire, in both directions."""
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
+from trio_swarm.identities import PieceIndex
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.messages import MessageId
 
@@ -95,13 +96,13 @@ class WireLimits:
         if self.piece_count is not None and piece >= self.piece_count:
             raise RemoteProtocolError(f"piece index {piece} of {self.piece_count} pieces")
 
-    def check_range(self, piece: int, begin: int, length: int) -> None:
+    def check_range(self, piece: PieceIndex, begin: int, length: int) -> None:
         """Raise RemoteProtocolError for a range that is not inside a piece of the torrent."""
         fault = self.range_fault(piece, begin, length)
         if fault is not None:
             raise RemoteProtocolError(fault)
 
-    def range_fault(self, piece: int, begin: int, length: int) -> str | None:
+    def range_fault(self, piece: PieceIndex, begin: int, length: int) -> str | None:
         """Return what is wrong with a range of a known torrent, or None; no number is negative."""
         if piece < self.last_piece:
             size = self.piece_length

@@ -8,7 +8,7 @@ After the events of one read, look at `has_data_to_send`: the wire answers a few
 
 from trio_swarm import piece_sets
 from trio_swarm.errors import LocalProtocolError
-from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.identities import InfoHash, PeerId, PieceIndex
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.handshake import encode_handshake
@@ -189,7 +189,7 @@ class PeerWire(WireReader):
         self._outgoing.add(b"".join([pack(5, have, piece) for piece in piece_sets.iterate(pieces)]))
 
     def send_request(
-        self, piece: int, begin: int, length: int, *, block: int | None = None
+        self, piece: PieceIndex, begin: int, length: int, *, block: int | None = None
     ) -> None:
         """Request bytes of a piece; if `block` is given, in blocks of that length.
 
@@ -211,18 +211,18 @@ class PeerWire(WireReader):
         ]
         self._outgoing.add(b"".join(frames))
 
-    def send_cancel(self, piece: int, begin: int, length: int) -> None:
+    def send_cancel(self, piece: PieceIndex, begin: int, length: int) -> None:
         """Cancel a request. With the Fast Extension the peer still answers, by block or reject."""
         self._check_sendable_range(piece, begin, length)
         self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.CANCEL, piece, begin, length))
 
-    def send_reject(self, piece: int, begin: int, length: int) -> None:
+    def send_reject(self, piece: PieceIndex, begin: int, length: int) -> None:
         """Reject a request; only with the Fast Extension (BEP 6)."""
         self._check_fast()
         self._check_sendable_range(piece, begin, length)
         self._outgoing.add(m.RANGE_FRAME.pack(13, MessageId.REJECT, piece, begin, length))
 
-    def send_block(self, piece: int, begin: int, length: int) -> None:
+    def send_block(self, piece: PieceIndex, begin: int, length: int) -> None:
         """Answer a request from the file: append the header now, and the payload as a FileBlock.
 
         Only while the peer is not choked, or for a piece that we allowed fast.
@@ -278,7 +278,7 @@ class PeerWire(WireReader):
         if self._limits.piece_count is None or not 0 <= piece < self._limits.piece_count:
             raise LocalProtocolError(f"piece index {piece} of {self._limits.piece_count} pieces")
 
-    def _is_usual_range(self, piece: int, begin: int, length: int) -> bool:
+    def _is_usual_range(self, piece: PieceIndex, begin: int, length: int) -> bool:
         """Whether a range is certainly valid, so that `_check_sendable_range` accepts it."""
         limits = self._limits
         return (
@@ -289,7 +289,7 @@ class PeerWire(WireReader):
             and self._handshake is not None
         )
 
-    def _check_sendable_range(self, piece: int, begin: int, length: int) -> None:
+    def _check_sendable_range(self, piece: PieceIndex, begin: int, length: int) -> None:
         self._check_piece(piece)
         if begin < 0 or length < 1:
             raise LocalProtocolError(f"{length} bytes from {begin} are not a range")

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.identities import InfoHash, PeerId, PieceIndex
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.wire.block_place import BlockPlace
 
@@ -160,7 +160,7 @@ class RequestReceived(Struct, frozen=True):
     all.
     """
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 
@@ -175,7 +175,7 @@ class BlockReceived(Struct):
     for this block.
     """
 
-    piece: int
+    piece: PieceIndex
     begin: int
     data: memoryview
     place: BlockPlace | None = None
@@ -186,7 +186,7 @@ class BlockReceived(Struct):
 class CancelReceived(Struct, frozen=True):
     """The peer cancels its request for these bytes."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 
@@ -194,7 +194,7 @@ class CancelReceived(Struct, frozen=True):
 class RejectReceived(Struct, frozen=True):
     """The peer rejects our request for these bytes (BEP 6, "Reject Request")."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 
@@ -254,7 +254,7 @@ WireEvent = (
 class FileBlock(Struct, frozen=True):
     """Payload that is sent straight from the file, at its place between outgoing bytes."""
 
-    piece: int
+    piece: PieceIndex
     begin: int
     length: int
 

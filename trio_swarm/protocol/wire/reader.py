@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from trio_swarm.errors import LocalProtocolError, RemoteProtocolError
-from trio_swarm.identities import InfoHash
+from trio_swarm.identities import InfoHash, PieceIndex
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.block_place import BlockPlace
 from trio_swarm.protocol.wire.buffers import HEADER_READ, ReceiveBuffer
@@ -231,7 +231,7 @@ class WireReader(WireMessages):
                 events.append(event)
         return end
 
-    def _begin_place(self, piece: int, begin: int, length: int, head: memoryview) -> bool:
+    def _begin_place(self, piece: PieceIndex, begin: int, length: int, head: memoryview) -> bool:
         """Receive the rest of a block at its place if the owner lends it; return whether."""
         place = self.place_block(piece, begin, length) if self.place_block is not None else None
         self._expects_place = place is not None
