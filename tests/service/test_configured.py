@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -17,11 +18,11 @@ LIMIT = 30.0
 """Seconds until a test that hangs has failed."""
 
 
-def peer_of(folder: Path, text: str, recorder: Recorder) -> ConfiguredPeer:
+def peer_of(folder: Path, text: str, recorder: Recorder, **more: Any) -> ConfiguredPeer:
     head = f'[node]\nlisten = "{HOST}:0"\nstate_folder = ".state"\n'
     file = folder / "peer.toml"
     config = parse_config((text + head).encode(), file=file)
-    return ConfiguredPeer(config, file, on_event=recorder)
+    return ConfiguredPeer(config, file, on_event=recorder, **more)
 
 
 async def test_a_configured_peer_runs_a_tracker_shares_and_fetches_and_ends_when_they_have(
@@ -133,6 +134,24 @@ async def test_a_share_removed_while_its_files_are_opened_leaves_no_torrent_in_t
                 may_fail.set()
             assert share.state == "removed"
             assert service.torrents == []
+
+
+async def test_a_peer_that_was_ended_while_it_hashed_knows_that_still(tmp_path: Path) -> None:
+    """The exit code of `run` hangs on it."""
+    make_file(tmp_path / "a", 10)
+    hashing = trio.Event()
+
+    def note(_path: Path) -> None:
+        hashing.set()
+
+    peer = peer_of(tmp_path, '[[share]]\npath = "a"\n', Recorder(), on_hashing=note)
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.run)
+            await hashing.wait()
+            nursery.cancel_scope.cancel()
+    assert peer.is_hashing
+    assert not peer.has_failed
 
 
 async def test_a_torrent_that_fails_is_told_once(

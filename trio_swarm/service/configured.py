@@ -61,9 +61,9 @@ class ConfiguredPeer:
 
     @property
     def is_hashing(self) -> bool:
-        """Whether a share is not offered yet."""
+        """Whether a share is not offered yet, or was not when the peer ended."""
         shares = [] if self.service is None else self.service.shares
-        return any(each.state == "hashing" for each in shares)
+        return not all(each.is_complete or each.state == "failed" for each in shares)
 
     async def run(self) -> None:
         """Run until every share and fetch has ended, and without end if there is a tracker.

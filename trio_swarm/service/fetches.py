@@ -55,8 +55,7 @@ class Fetch(Supervised):
         torrent = await self._find()
         self._known.set()
         torrent = await self._download(torrent)
-        self.state = "seeding"
-        self._complete.set()
+        self._completed()
         if settings.seed:
             limit = await seed_until(torrent, seconds=settings.seed_for, ratio=settings.seed_ratio)
             log.info("%s: seeding ends: %s", self.name, limit or "it was removed")

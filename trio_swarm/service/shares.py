@@ -32,9 +32,7 @@ class Share(Supervised):
             piece_length=settings.piece_length,
             on_progress=self._on_progress,
         )
-        self.state = "seeding"
-        self._known.set()
-        self._complete.set()
+        self._completed()
         await self.torrent.wait_over()
         await self.torrent.wait_complete()  # raises what ended it
         self.state = "removed"

@@ -34,6 +34,8 @@ class Supervised(ABC):
         """Its failure, or its removal; None while it runs, and when it is done."""
         self._node = node
         self._emit = emit
+        self.is_complete = False
+        """Whether all of it was here and offered; it stays so when it ends."""
         self._scope = trio.CancelScope()
         self._known = trio.Event()
         self._complete = trio.Event()
@@ -78,6 +80,12 @@ class Supervised(ABC):
         finally:
             self._tell_waiters()
 
+    def _completed(self) -> None:
+        self.state = "seeding"
+        self.is_complete = True
+        self._known.set()
+        self._complete.set()
+
     @abstractmethod
     async def _keep(self) -> None:
         """Bring it from its first state to its last; raises the failure that ends it."""
@@ -108,7 +116,7 @@ class Supervised(ABC):
         """Wake all that wait, the service being closed included."""
         if self.state not in {"done", "failed"}:
             self.state = "removed"
-        if self.error is None and not self._complete.is_set():
+        if self.error is None and not self.is_complete:
             self.error = TrioSwarmError(f"{self.name}: ended before it was complete")
         for event in (self._known, self._complete, self._over):
             event.set()
