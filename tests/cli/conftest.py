@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from command_line import CommandLine
-from commands_at_work import LOCAL, url_of
+from commands_at_work import tracker_in_a_thread
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def line(tmp_path: Path) -> CommandLine:
 
 
 @pytest.fixture
-def tracker(line: CommandLine) -> Iterator[str]:
+def tracker() -> Iterator[str]:
     """A running tracker; its URL."""
-    with line.start("tracker", *LOCAL) as program:
-        yield url_of(program)
+    with tracker_in_a_thread() as url:
+        yield url

@@ -89,7 +89,7 @@ async def test_get_ends_when_the_only_seeder_is_dead_and_says_why(
     source = make_file(tmp_path / "film.bin", 200_000)
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             seeder = await start.seed(source, tracker=url, state="seeder")
             (sharing,) = [event for event in seeder.events if event["event"] == "sharing"]
             await seeder.kill()
@@ -111,7 +111,7 @@ async def test_get_ends_when_the_only_seeder_is_dead_and_says_why(
 async def test_get_with_wait_and_a_timeout_ends_too(tmp_path: Path) -> None:
     with trio.fail_after(60):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             flags = ("--tracker", url, "--dir", tmp_path, "--wait", "--timeout", 1)
             leecher = await start.start("get", "nobody's", *flags)
             assert await leecher.wait() == 1

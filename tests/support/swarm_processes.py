@@ -17,6 +17,8 @@ from typing import Any
 
 import trio
 
+import local_swarm
+
 Event = dict[str, Any]
 
 HOST = "127.0.0.1"
@@ -128,6 +130,7 @@ class Processes:
 
     def __init__(self, nursery: trio.Nursery, folder: Path) -> None:
         self.running: list[RunningCommand] = []
+        self.over = trio.Event()
         self._nursery = nursery
         self._folder = folder
 
@@ -158,6 +161,20 @@ class Processes:
         command = await self.start("tracker", "--listen", f"{HOST}:{port}", *flags)
         listening = await command.wait_for("tracker_listening")
         return command, f"udp://{HOST}:{listening['port']}"
+
+    async def tracker_here(self, *, interval: float = 1, lease: float = 60) -> str:
+        """Serve a tracker in this process, where it is not what is tested; return its URL.
+
+        It is there at once, while a process of its own takes half a second of a processor.
+        """
+
+        async def serve(task_status: trio.TaskStatus[str]) -> None:
+            async with local_swarm.tracker(interval=interval, lease=lease) as url:
+                task_status.started(url)
+                await self.over.wait()
+
+        url: str = await self._nursery.start(serve)
+        return url
 
     async def seed(
         self, *paths: Path, tracker: str, state: str, flags: Sequence[object] = ()
@@ -204,6 +221,7 @@ async def processes(folder: Path) -> AsyncIterator[Processes]:
         try:
             yield started
         finally:
+            started.over.set()
             for command in started.running:
                 if command.process.returncode is None:
                     command.process.kill()

@@ -26,7 +26,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def _seeded(start: Processes, original: Path) -> str:
-    _, url = await start.tracker()
+    url = await start.tracker_here()
     await start.seed(original, tracker=url, state="s")
     return url
 
@@ -101,7 +101,7 @@ async def test_data_that_was_changed_while_stopped_is_noticed_and_fetched_again(
     out = tmp_path / "out"
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             await start.seed(original, tracker=url, state="s", flags=["--upload-limit", "8MiB"])
             first = await start.get("x.bin", out, tracker=url, state="l")
             if finished:
@@ -150,7 +150,7 @@ async def test_a_share_that_is_harmed_is_one_line_and_the_others_go_on(
     config = tmp_path / "peer.toml"
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             if command == "seed":
                 flags = ["--upload-limit", "1MiB"]
                 seeder = await start.seed(lost, kept, tracker=url, state="s", flags=flags)
@@ -207,7 +207,7 @@ async def test_a_share_that_is_touched_goes_on_with_what_is_right_of_it(
     expected = digest(original)
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             seeder = await start.seed(
                 original, tracker=url, state="s", flags=["--upload-limit", "4MiB"]
             )
@@ -280,7 +280,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], st
     async def run_all() -> None:
         with trio.fail_after(100):
             async with processes(folder) as start:
-                _, url = await start.tracker()
+                url = await start.tracker_here()
                 await start.seed(original, tracker=url, state="s")
                 async with trio.open_nursery() as nursery:
                     for what, then in itertools.product(HARMS, ENDS):

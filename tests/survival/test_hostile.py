@@ -364,7 +364,7 @@ async def test_leechers_that_ask_for_ever_and_never_read_cost_little_memory(
 
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             seeder = await start.seed(original, tracker=url, state="s")
             address = HOST, seeder.of("listening")[0]["port"]
             before = seeder.most_memory()

@@ -30,7 +30,7 @@ async def test_a_download_goes_on_when_one_of_two_seeders_is_killed(tmp_path: Pa
     original = make_big_file(tmp_path / "in" / "x.bin", 16 * MIB)
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             first = await _slow_seeder(start, original, url, "s1", "4MiB")
             await _slow_seeder(start, original, url, "s2", "6MiB")
             leecher = await start.get(
@@ -49,7 +49,7 @@ async def test_a_killed_seeder_is_unlisted_when_its_lease_ends(tmp_path: Path) -
     original = make_big_file(tmp_path / "in" / "x.bin", MIB)
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker(interval=1, lease=2.5)
+            url = await start.tracker_here(interval=1, lease=2.5)
             seeder = await start.seed(original, tracker=url, state="s")
             await seeder.kill()
             assert await start.ls_until(url, lambda names: not names) == []
@@ -108,7 +108,7 @@ async def test_a_leecher_killed_over_and_over_fetches_no_verified_byte_twice(
             make_big_file(original / f"{number % 2}" / f"{number}.bin", part)
     with trio.fail_after(110):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             for number in range(2):
                 await _slow_seeder(start, original, url, f"s{number}", "8MiB")
             runs: list[RunningCommand] = []

@@ -35,7 +35,7 @@ async def test_complete_data_on_read_only_media_is_verified_and_served(
     state.mkdir()
     with read_only(media), trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             flags = ["--state-dir", str(state)] if is_state_read_only else []
             with read_only(state):
                 seeder = await start.seed(
@@ -69,7 +69,7 @@ async def test_a_state_folder_that_cannot_be_made_is_one_line(tmp_path: Path) ->
     flags = ["--state-dir", str(tmp_path / "file" / "state")]
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             seeder = await start.seed(original, tracker=url, state="s", flags=flags)
             leecher = await start.get(
                 "x.bin", tmp_path / "out", tracker=url, state="l", flags=[*flags, "--no-seed"]

@@ -72,7 +72,7 @@ async def test_a_seeder_is_unlisted_and_never_hashes_again(tmp_path: Path) -> No
     originals = [make_big_file(tmp_path / f"{number}.bin", 3 * MIB) for number in range(2)]
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             seeders = [await start.seed(each, tracker=url, state=each.stem) for each in originals]
             assert len(await start.ls(url)) == 2
             await end_each(*seeders, code=0)
@@ -87,7 +87,7 @@ async def test_a_download_is_unlisted_and_goes_on_later_without_hashing(tmp_path
     original = make_big_file(tmp_path / "x.bin", 12 * MIB)
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
 
             async def get_both() -> list[RunningCommand]:
                 return [
@@ -128,7 +128,7 @@ async def test_a_download_that_waits_for_a_peer_is_unlisted(tmp_path: Path) -> N
     originals = [make_big_file(tmp_path / name, MIB) for name in ("x.bin", "y.bin")]
     with trio.fail_after(60):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             seeder = await start.seed(*originals, tracker=url, state="s")
             magnets = [sharing["magnet"] for sharing in seeder.of("sharing")]
             await seeder.kill()
@@ -148,7 +148,7 @@ async def test_a_run_is_unlisted_and_goes_on_later_without_hashing(tmp_path: Pat
     make_big_file(tmp_path / "y.bin", 3 * MIB)
     with trio.fail_after(100):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             slow = ["--upload-limit", "6MiB"]
             await start.seed(original, tracker=url, state="s", flags=slow)
             config = write_config(

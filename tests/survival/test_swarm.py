@@ -24,7 +24,7 @@ async def test_leechers_of_four_seeders_serve_a_fifth_when_the_seeders_are_gone(
     right = digest(original)
     with trio.fail_after(90 if SIZE < 1 << 30 else 550):
         async with processes(tmp_path) as start:
-            _, url = await start.tracker()
+            url = await start.tracker_here()
             seeders = [await start.seed(original, tracker=url, state=f"s{i}") for i in range(4)]
             leechers = [
                 await start.get("big.bin", tmp_path / f"out{i}", tracker=url, state=f"l{i}")
