@@ -211,8 +211,8 @@ def test_every_hook_and_its_table_in_toml_are_listed() -> None:
 
 @pytest.mark.parametrize("axis", ["scheduler", "uploader", "choker"])
 def test_every_built_in_strategy_is_listed(axis: Axis) -> None:
-    offers = load_strategies(()).offers(axis)
-    built_in = {offer.name for offer in offers if offer.origin == BUILT_IN}
+    entries = load_strategies(()).entries(axis)
+    built_in = {entry.name for entry in entries if entry.origin == BUILT_IN}
     rows = STRATEGIES.rows("The built-in strategies", first=axis)
     assert {name for row in rows for name in quoted_names(row[0])} == built_in
     if axis == "scheduler":
@@ -321,12 +321,6 @@ PACKAGES = sorted(
     for path in (ROOT / "trio_swarm").rglob("__init__.py")
     if path.parent.name != "trio_swarm"
 )
-YET_TO_TELL = ("announcing", "cli", "config", "protocol/trackers", "tracker")
-ORDERED = [
-    folder
-    for folder in PACKAGES
-    if not str(folder.relative_to(ROOT / "trio_swarm")).startswith(YET_TO_TELL)
-]
 
 
 def _modules(folder: Path) -> set[str]:
@@ -334,7 +328,9 @@ def _modules(folder: Path) -> set[str]:
     return modules | {path.parent.name for path in folder.glob("*/__init__.py")}
 
 
-@pytest.mark.parametrize("folder", ORDERED, ids=lambda path: ".".join(path.relative_to(ROOT).parts))
+@pytest.mark.parametrize(
+    "folder", PACKAGES, ids=lambda path: ".".join(path.relative_to(ROOT).parts)
+)
 def test_the_reading_order_of_a_package_names_each_of_its_modules(folder: Path) -> None:
     doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     order = doc.partition("Reading order:")[2].partition("\n\n")[0]

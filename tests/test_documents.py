@@ -27,7 +27,14 @@ from trio_swarm.testing import scheduler_contract
 README, STRATEGIES = PAGES["README.md"], PAGES["strategies.md"]
 
 PROGRAMS = {block.label: block.text for block in blocks("python")}
-RUN_HERE = {"example.py", "my_strategy.py", "tail-first", "tests/test_contract.py", "interfaces"}
+RUN_HERE = {
+    "example.py",
+    "service.py",
+    "my_strategy.py",
+    "tail-first",
+    "tests/test_contract.py",
+    "interfaces",
+}
 """Programs that a test below runs."""
 
 TYPED = {"trio-swarm", "make", "pip", "pytest", "python3", ".", "$EDITOR", ".venv/bin/pytest"}
@@ -56,6 +63,21 @@ async def test_the_embedding_example_runs_as_printed(tmp_path: Path) -> None:
     told = result.stdout.decode()
     assert sum(map(int, re.findall(r"(\d+) bytes came from 127.0.0.1:", told))) >= 300_000
     assert sum(map(int, re.findall(r"(\d+) bytes were fetched", told))) >= 300_000
+    assert contents(tmp_path / "out" / "data.bin") == contents(source)
+
+
+async def test_the_example_of_a_service_runs_as_printed(tmp_path: Path) -> None:
+    program = tmp_path / "service.py"
+    program.write_text(PROGRAMS["service.py"], encoding="utf-8")
+    source = make_file(tmp_path / "in" / "data.bin", 300_000)
+    with trio.fail_after(60):
+        async with tracker() as url:
+            result = await trio.run_process(
+                [sys.executable, str(program), url, str(source), str(tmp_path / "out")],
+                capture_stdout=True,
+                env={"XDG_STATE_HOME": str(tmp_path / "state")},
+            )
+    assert result.stdout == b"data.bin is done\n"
     assert contents(tmp_path / "out" / "data.bin") == contents(source)
 
 

@@ -1,4 +1,4 @@
-"""Decorators that only the compiler (mypyc) reads; see "Development" in the README."""
+"""Decorators that only the compiler (mypyc) reads; see "Compiled code" in CONTRIBUTING.md."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -5,7 +5,8 @@ same objects.
 
 Reading order: `lengths` (arithmetic on pieces and blocks), `rates` and `token_bucket` (how fast
 bytes flow, and may flow), `download` (what is missing, in flight and asked of whom), `upload` (what
-is revealed, served and to whom), `known_peers` (whom to dial, and who makes room), `guard` and
-`faults` (what a strategy may do), `lazy_haves` (when peers hear of new pieces), `idle_talk` and
-`read_turn` (how much a peer may say).
+is revealed, served and to whom), `messages` and `conversation` (all that is said and heard on one
+connection), `exchange` (our side of one torrent: what its connections have in common),
+`known_peers` (whom to dial, and who makes room), `guard` and `faults` (what a strategy may do),
+`lazy_haves` (when peers hear of new pieces), `idle_talk` and `read_turn` (how much a peer may say).
 """

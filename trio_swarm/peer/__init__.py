@@ -1,13 +1,15 @@
 """Connections to peers and the torrent they share, on Trio.
 
-Reading order: `torrent` (one torrent's way from metadata to seeding, and its tasks), `peer_set`
-(the one boundary where a peer's failure ends), `connection` (one peer: a task that reads, a task
-that writes), `saying` and `hearing` (what is told and heard), `download` (blocks in, requests out,
-pieces to the disk) with `piece_buffers` and `disk` (memory and threads for them), `upload`
-(unchoking and revealing), `metadata` (BEP 9), `trackers` (what they are told), `keeping` (files
-that others change), `standstill` (what a download waits for), `torrent_progress`, `recording`,
-`strategies` (made from the settings, in their guard). `context` and `places` are what the torrents
-of a node share, `wakeup` and `blocking` two small tools, `transport` the streams.
+Reading order: `torrent` (one torrent's way from metadata to seeding, and its tasks), `torrent_plan`
+(what a torrent is to become), `peer_set` (the one boundary where a peer's failure ends), `dialing`
+(from addresses to peers), `connection` (one peer: a task that reads, a task that writes), `saying`
+and `hearing` (the wire's messages to and from its `engine.conversation`), `download` (blocks in,
+requests out, pieces to the disk) with `piece_buffers` and `disk` (memory and threads for them),
+`exchange` (the tasks that choke and reveal, and who is woken), `metadata` (BEP 9), `trackers` (what
+they are told), `keeping` (files that others change), `standstill` (what a download waits for),
+`torrent_progress`, `recording`, `strategies` (made from the settings, in their guard). `context`
+and `places` are what the torrents of a node share, `wakeup` and `blocking` two small tools,
+`transport` the streams.
 
 The tasks, and the states of a torrent::
 
@@ -15,8 +17,9 @@ The tasks, and the states of a torrent::
     ├─ disk threads                      end when their queue is empty
     ├─ accept peers                      one task per incoming handshake
     └─ torrent NAME                      metadata → checking → downloading → finishing → seeding
-       ├─ peers of NAME                  dial, keep house
+       ├─ peers of NAME                  keeps house
        │  └─ peer ADDRESS                reads; its nursery has one task that writes
+       ├─ dial                           one task per address
        ├─ announce, watch the name       trackers
        ├─ choke, reveal                  uploads
        ├─ keep, watch peers, record

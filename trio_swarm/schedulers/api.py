@@ -4,7 +4,7 @@ There are three kinds of strategy. A `Scheduler` decides which blocks to **fetch
 an `Uploader` which pieces to **reveal** to a peer and in which order to serve its requests, a
 `Choker` which peers to **unchoke**. A strategy is a plain function of a read-only view: no I/O, no
 clock, no randomness but the `rng` it is given. The same object runs in the peer, in tests and in
-simulations. The host checks everything that a strategy returns; see the README.
+simulations. The host checks everything that a strategy returns; see docs/strategies.md.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Meanings of the columns of tables: for the help, for pages, and for the README."""
+"""Meanings of the columns of tables: for the help, for pages, and for the documents."""
 
 import textwrap
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
 """A deterministic swarm on a virtual clock, of the very ledgers and strategies of real peers.
 
 Reading order: `scenario` (what is simulated), `swarm` (peers join, meet and go), `peer` and
-`peer_events` (what one peer does when it is time), `neighbour` and `messages` (one connection, and
-what is said on it), `pipes` and `racks` (links, and how they are shared), `timeline` and `alarm`
-(the clock), `results` and `reference` (what came of it, and the best that is possible), `playback`
-(watching meanwhile), `trace` (the digest), `recording`.
+`peer_events` (what one peer does when it is time), `neighbour` and `messages` (one connection: it
+hands the messages of its `engine.conversation` over), `pipes` and `racks` (links, and how they are
+shared), `timeline` and `alarm` (the clock), `results` and `reference` (what came of it, and the
+best that is possible), `playback` (watching meanwhile), `trace` (the digest), `recording`.
 """
 
 from trio_swarm.lab.simulator.recording import Recordings

@@ -13,7 +13,7 @@ Reading order: `contracts` (makes a class of tests), `properties` (what one prom
 promises), `views` (draws what a strategy sees), `downloads`, `random_downloads`, `seedings` and
 `choke_rounds` (whole games in which a promise must hold), `decisions`, `describing` (a situation in
 words), `twin` and `twin_process` (the same strategy in another process), `examination` (all
-promises without pytest), `scenarios` and `cards` (the report card), `decision_time`,
+promises without pytest), `standard_scenarios` and `cards` (the report card), `decision_time`,
 `pytest_plugin` (`--strategy-report`).
 """
 

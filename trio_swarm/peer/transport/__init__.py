@@ -1,6 +1,7 @@
-"""Byte streams to peers: dialling, listening, the handshake, and sending.
+"""Byte streams to peers: listening, handshakes of both directions, and sending.
 
-Reading order: `streams` (what a stream must do, and the one over TCP), `dialing` (from an address
-to a peer), `listening` (the sockets for incoming peers), `sending` (messages and parts of files, in
-few system calls).
+Reading order: `streams` (what a stream must do, and the one over TCP), `handshaking` (of both
+directions), `errors` (what may end one peer: the one list), `listening` (the sockets for incoming
+peers), `accepting` (from a socket to the torrent that is asked for), `admission` (who may shake
+hands now), `sending` (messages and parts of files, in few system calls).
 """

@@ -1,5 +1,6 @@
 """Extensions of the peer wire: the BEP 10 handshake, and each extension's messages. Pure.
 
-Reading order: `handshake` (what each side offers), `metadata` (BEP 9: its messages),
+Reading order: `handshake` (what each side offers), `table` (each extension: its number, its name,
+who hears it), `dont_have` (BEP 54, the shortest), `metadata` (BEP 9: its messages),
 `metadata_assembler` (an info dictionary from pieces of peers that may lie).
 """

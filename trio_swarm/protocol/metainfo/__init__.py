@@ -1,4 +1,4 @@
-"""What is shared: bencode, the info dictionary, .torrent files, magnet links. Pure.
+"""What is shared: the info dictionary, .torrent files, magnet links. Pure.
 
 How odd input is read is told in docs/reading-torrents.md. Reading order: `bencode` (the encoding),
 `info` (the info dictionary: files, pieces, hashes), `torrent` (the .torrent file around it),
