@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def endless_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who connects and says nothing holds its place until another needs it."""
-    monkeypatch.setattr("trio_swarm.node.HANDSHAKE_TIMEOUT", 1000.0)
+    monkeypatch.setattr("trio_swarm.peer.transport.admission.HANDSHAKE_TIMEOUT", 1000.0)
 
 
 def pytest_configure() -> None:

@@ -63,11 +63,12 @@ REPLACED_WEIGHT: Final = 64
 everything that was asked is looked at again. One that only adds pieces, as aria2 sends them, is
 free while each KiB adds one."""
 
-LOSS_WEIGHT: Final = 4
-"""The same for a piece that the other end takes back (BEP 54): what was asked of it is looked at
-again, and the next HAVE of it is news. With 4,096 in hand it may take back a thousand at once."""
+LOSS_WEIGHT: Final = 8
+"""The same for a piece that the other end takes back (BEP 54), and one more for every 65,536 pieces
+of the torrent. Measured: with the next HAVE of it, which is news, it costs 25 µs at 100 pieces and
+150 µs at 100,000, where a message of no use costs 1 µs. With 4,096 in hand it may take back 500."""
 
-LOSSES_TOLD: Final = 512
+LOSSES_TOLD: Final = 256
 """Pieces that we take back at once. Who loses more had better come again and tell what is left."""
 
 UNREQUESTED_LIMIT: Final = 256
@@ -594,7 +595,8 @@ class Conversation(Served):
             self.torrent.ledger.take_back(self.key, lost)
             self._review_wants()
             self.torrent.pieces_changed(self)
-            charged += (LOSS_WEIGHT - 1) * lost.bit_count()
+            weight = LOSS_WEIGHT + (self.torrent.ledger.lengths.piece_count >> 16)
+            charged += (weight - 1) * lost.bit_count()
         return charged
 
     def heard_reject(self, piece: int, begin: int, length: int, now: float) -> int:
