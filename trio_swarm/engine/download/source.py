@@ -110,7 +110,7 @@ NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 @mypyc_attr(acyclic=True)
 class Source:
-    """A connected peer; only the ledger and its planner change it."""
+    """A connected peer; the ledger and its planner change it, and who puts requests out."""
 
     __slots__ = (
         "asks",
@@ -480,16 +480,19 @@ class Source:
 
     def join_requests(self, piece: int, begin: int, length: int, each: int) -> None:
         """Note that bytes `begin` … were asked in requests of `each` bytes, the last shorter."""
-        joined = self.joined
-        if joined is _NO_BLOCKS:
-            self.joined = joined = {}
         first = begin >> BLOCK_SHIFT
         count = (length + BLOCK_LENGTH - 1) >> BLOCK_SHIFT
         together = (1 << count) - 1
         joins = together
         for at in range(0, count, each >> BLOCK_SHIFT):
             joins ^= 1 << at
-        joined[piece] = joined.get(piece, 0) & ~(together << first) | joins << first
+        joins = self.joined.get(piece, 0) & ~(together << first) | joins << first
+        if not joins:
+            self.forget_requests(piece, together << first)
+        elif self.joined is _NO_BLOCKS:
+            self.joined = {piece: joins}
+        else:
+            self.joined[piece] = joins
 
     def forget_requests(self, piece: int, blocks: BlockSet) -> None:
         """Note that requests were answered, or are no longer to be."""
