@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS
 
 from authors_pytest import QUICK, run_pytest
 from command_line import run_here
@@ -17,6 +16,7 @@ from trio_swarm.cli.lab import plugin
 from trio_swarm.cli.lab.plugin_files import MOST_LETTERS, package_files
 from trio_swarm.errors import ConfigError
 from trio_swarm.lab.testing.cards import report_card
+from trio_swarm.lab.testing.standard_scenarios import STANDARD_SCENARIOS
 from trio_swarm.schedulers.loading import AXES, Axis, load_strategies
 
 

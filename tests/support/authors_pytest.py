@@ -12,7 +12,7 @@ from functools import partial
 from hypothesis import settings
 from msgspec.structs import replace
 from trio_swarm.lab.testing import cards
-from trio_swarm.lab.testing.scenarios import STANDARD_SCENARIOS as standard
+from trio_swarm.lab.testing.standard_scenarios import STANDARD_SCENARIOS as standard
 settings.register_profile("few", max_examples=8)
 settings.load_profile("few")
 crowd = replace(standard["flash-crowd"], size=standard["flash-crowd"].size // 8)

@@ -240,7 +240,7 @@ async def test_the_search_for_a_name_ends(tmp_path: Path, flags: list[str]) -> N
 async def test_the_hashing_of_a_big_share_ends(tmp_path: Path) -> None:
     (tmp_path / "big.bin").touch()
     with (tmp_path / "big.bin").open("r+b") as file:
-        file.truncate(16 << 30)  # a hole: seconds of hashing, and no room on the disk
+        file.truncate(256 << 30)  # a hole: minutes of hashing, and no room on the disk
     with trio.fail_after(60), silent_udp_tracker() as url:
         config = write_config(tmp_path / "peer.toml", '[[share]]\npath = "big.bin"')
         async with processes(tmp_path) as start:
