@@ -53,12 +53,13 @@ def test_a_free_slot_is_given_at_once(busy: Serving) -> None:
     assert busy.side.choke_at == NOW + 2.0
 
 
-def test_a_slot_that_becomes_free_is_given_at_once_to_one_that_waits(busy: Serving) -> None:
+def test_without_a_pause_a_slot_that_becomes_free_is_given_at_once(busy: Serving) -> None:
+    busy.side.choke_pause = 0.0  # as real peers have it
     busy.peers[SLOTS].heard_interest(interested=True, now=NOW + 1.0)
-    busy.side.settle(NOW + 1.0 + CHOKE_PAUSE)
-    busy.peers[0].heard_interest(interested=False, now=NOW + 1.6)
-    assert busy.side.choke_at == NOW + 1.6
-    busy.side.settle(NOW + 1.6)
+    busy.side.settle(NOW + 1.0)
+    busy.peers[0].heard_interest(interested=False, now=NOW + 1.1)
+    assert busy.side.choke_at == NOW + 1.1
+    busy.side.settle(NOW + 1.1)
     assert busy.unchoked() == [1, 2, 3, 4]
 
 

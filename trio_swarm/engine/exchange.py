@@ -284,26 +284,17 @@ class Exchange(TorrentSide):
 
     def interest_changed(self, conversation: Conversation, now: float) -> None:
         """Decide again whom to unchoke, but not at every change of interest: see CHOKE_PAUSE."""
-        self.uploads.times.note_change()
-        if self._has_slot_for_one_that_waits(conversation):
-            self.rechoke(now)
-        elif self._chokes_at < now:
+        uploads = self.uploads
+        uploads.times.note_change()
+        if conversation.peer_interested and not conversation.should_unchoke:
+            others = self.conversations.values()
+            taken = sum([each.should_unchoke and each.peer_interested for each in others])
+            if taken < uploads.slots:
+                self.rechoke(now)
+                return
+        if self._chokes_at < now:
             self._chokes_at = max(now, self._choked_at + self.choke_pause)
             self.rechoke(self._chokes_at)
-
-    def _has_slot_for_one_that_waits(self, changed: Conversation) -> bool:
-        """Whether a slot is free for the peer whose interest has changed, or was freed by it."""
-        if changed.peer_interested == changed.should_unchoke:
-            return False
-        taken = 0
-        is_waited_for = False
-        for each in self.conversations.values():
-            if each.peer_interested:
-                if each.should_unchoke:
-                    taken += 1
-                else:
-                    is_waited_for = True
-        return is_waited_for and taken < self.uploads.slots
 
     @property
     def round_ends_at(self) -> float:

@@ -46,6 +46,7 @@ class PeerExchange(Exchange):
             rng=rng,
             slots=slots,
             own_number=own_number,
+            choke_pause=0.0,  # a slot that becomes free is given at once
             sent=sent,
         )
 

@@ -11,9 +11,9 @@ CHOKE_ROUND: Final = 10.0
 """Seconds between choke rounds (BEP 3, "choking"); free slots are also filled at once."""
 
 CHOKE_PAUSE: Final = 0.5
-"""Seconds between two decisions whom to unchoke for nothing but a change of interest, unless a slot
-is free for a peer that waits: that is not kept waiting. A peer whose interest comes and goes costs
-little then, and in a swarm such decisions were a quarter of the work."""
+"""Seconds between two decisions whom to unchoke for nothing but a change of interest, where many
+peers are simulated: real ones decide at once, which there was a quarter of the work. A peer that
+may have a free slot is not kept waiting by either."""
 
 PEER_VIEWS_AGE: Final = 0.5
 """Seconds for which an uploader that only orders requests gets the same views of the peers: making
