@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from trio_swarm.config.model import settings_in
 from trio_swarm.config.reading import read_config
 from trio_swarm.config.starting import starting_file
 from trio_swarm.errors import ConfigError
@@ -25,7 +26,7 @@ def test_a_bound_is_a_key_of_the_configuration_file(tmp_path: Path, bound: Bound
     file.write_text(f"[tracker]\nlisten = '127.0.0.2:7000'\n{bound.name} = {bound.least}\n")
     tracker = read_config(file).tracker
     assert tracker is not None
-    settings = tracker.settings()
+    settings = TrackerSettings(**settings_in(tracker))
     assert settings == TrackerSettings(host="127.0.0.2", port=7000, **{bound.name: bound.least})
     settings.check()
 

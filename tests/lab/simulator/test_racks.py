@@ -213,11 +213,7 @@ def test_a_strategy_is_told_of_racks_from_where_its_peer_is() -> None:
             seen.extend(peer.labels for peer in view.peers)
             return super().assign(view, rng)
 
-    swarm = SimulatedSwarm(
-        replace(two_racks(8 * MBIT), max_seconds=2.0),
-        replace(strategies(), scheduler=Curious),
-    )
-    swarm.run()
+    simulate(two_racks(8 * MBIT), replace(strategies(), scheduler=Curious))
     assert {(labels["rack"], labels["distance"]) for labels in seen} == {
         (rack, distance) for rack in "ab" for distance in "01"
     }
