@@ -7,7 +7,7 @@ person's, and nothing writes to them.
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 import trio
@@ -95,22 +95,26 @@ class Keeping:
         if files.suspects:
             self._wakeup.set()
         has_nothing = False
+        faults: Mapping[int, str] = {}
         while True:
-            pause = LOOK_AGAIN if self._lacks_pieces(files) else math.inf
-            with trio.move_on_after(VERIFY_PAUSE if has_nothing else pause):
-                await self._wakeup.wait()
+            if not has_nothing:
+                with trio.move_on_after(LOOK_AGAIN if self._lacks_pieces(files) else math.inf):
+                    await self._wakeup.wait()
             error, self._error = self._error, None
             changes = await run_stoppable(files.verify_again)
-            self.tell(changes)
+            had_nothing = has_nothing and not files.have
+            if not had_nothing:
+                self.tell(changes)
             if error is not None and not changes.files and not isinstance(error, FileChangedError):
                 raise error  # what cannot be read for a reason that is not in the file
             is_restless = KEEPS_CHANGING in changes.faults.values()
-            if has_nothing and not files.have and not is_restless:
-                # Not for a moment only, as while it is copied anew.
+            if had_nothing and not is_restless and changes.faults == faults:
+                # Not while it is copied anew: then each look finds another length. Nor at once,
+                # though each peer that is being served finds the change for itself.
                 raise _fault(files, changes, error)
+            faults = changes.faults
             has_nothing = files.is_complete and not files.have and not is_restless
-            if not has_nothing:
-                await trio.sleep(VERIFY_PAUSE)
+            await trio.sleep(VERIFY_PAUSE)
 
     def _lacks_pieces(self, files: TorrentFiles) -> bool:
         return files.is_complete and files.have != piece_sets.full_set(files.info.piece_count)
