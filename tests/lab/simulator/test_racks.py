@@ -213,7 +213,12 @@ def test_a_strategy_is_told_of_racks_from_where_its_peer_is() -> None:
             seen.extend(peer.labels for peer in view.peers)
             return super().assign(view, rng)
 
-    simulate(two_racks(8 * MBIT), replace(strategies(), scheduler=Curious))
+    racks = two_racks(8 * MBIT)
+    seeders = [replace(racks.peers[0], rack=rack) for rack in "ab"]
+    simulate(
+        replace(racks, peers=(*seeders, *racks.peers[1:])),
+        replace(strategies(), scheduler=Curious),
+    )
     assert {(labels["rack"], labels["distance"]) for labels in seen} == {
         (rack, distance) for rack in "ab" for distance in "01"
     }
