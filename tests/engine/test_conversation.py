@@ -268,6 +268,20 @@ def test_what_was_granted_and_is_not_asked_yet_is_never_asked_once_it_is_cancell
     assert CANCEL not in [kind for kind, _ in messages]
 
 
+def test_what_was_granted_is_not_asked_of_anybody_once_the_torrent_is_finished() -> None:
+    """BEP 3: who asks is interested, and a finished torrent is interested in nothing."""
+    both = TwoEnds(COUNT, (EVERY, EVERY))
+    side, conversation = both.ends[0].side, both.ends[0].conversation
+    conversation.heard_pieces(EVERY, both.now)
+    conversation.grant(BlockRun(0, 0, BLOCK_LENGTH))
+    conversation.speak(both.now)
+    side.stop_fetching()
+    side.ledger.lose(0b1)
+    told = [kind for kind, _ in conversation.speak(both.now)]
+    assert ASK not in told
+    assert conversation.grants is None
+
+
 def test_whole_requests_are_cancelled_and_those_that_hold_more_are_not() -> None:
     both, _, leecher = seeder_and_leecher()
     conversation = leecher.conversation

@@ -298,6 +298,8 @@ class Conversation(Served):
         grants = self.grants
         if grants is not None:
             self.grants = None
+            if not torrent.is_fetching:
+                return messages  # What is left of the end of the download.
             for run in grants:
                 if have >> run.piece & 1:
                     # Another peer has completed it; that will be cancelled.
