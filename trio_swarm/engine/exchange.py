@@ -186,10 +186,7 @@ class Exchange(TorrentSide):
         abandoned: list[int] = []
         if ledger.is_due(now):
             ledger.expire(now)
-            for key, run in ledger.take_cancels():
-                source = self._source(key)
-                if source is not None:
-                    source.cancel(run)
+            self.cancel_unneeded()
             for key, run in ledger.plan(now):
                 source = self._source(key)
                 if source is None:
@@ -198,6 +195,16 @@ class Exchange(TorrentSide):
             abandoned = ledger.take_abandoned()
         self.plans_at = ledger.next_deadline()
         return abandoned
+
+    def cancel_unneeded(self) -> None:
+        """Cancel what was asked of several and came from one; `plan` does that as well.
+
+        To be called at the end of a download, when there is nothing to plan.
+        """
+        for key, run in self.ledger.take_cancels():
+            source = self._source(key)
+            if source is not None:
+                source.cancel(run)
 
     def blocks_received(
         self, key: int, piece: int, begin: int, length: int, now: float

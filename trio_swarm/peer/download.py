@@ -172,6 +172,7 @@ class Download:
         while True:
             self._collect_finished()
             if self.ledger.is_complete:
+                exchange.cancel_unneeded()
                 self._buffers.clear()
                 return
             now = trio.current_time()
