@@ -45,6 +45,8 @@ _HOME = {
     "uploader_contract": "contracts",
 }
 
+_EXTRAS = {"pytest", "hypothesis"}
+
 __all__ = [
     "STANDARD_SCENARIOS",
     "ContractError",
@@ -60,11 +62,23 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
+    """Import a public name when it is first used (PEP 562).
+
+    Raises ModuleNotFoundError with what to install if pytest or Hypothesis is not there.
+    """
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    try:
+        module = import_module(f"{__name__}.{home}")
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        raise ModuleNotFoundError(
+            f"{name} needs {error.name}, which is not installed: pip install 'trio-swarm[testing]'",
+            name=error.name,
+        ) from None
+    value = getattr(module, name)
     globals()[name] = value
     return value
 
