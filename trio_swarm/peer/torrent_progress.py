@@ -48,7 +48,7 @@ def progress_of(
     info = torrent.info
     download = torrent.download
     size = info.length if info is not None else (torrent.expected_size or 0)
-    have = torrent.bytes_checked
+    have = torrent.bytes_checked if torrent.state == "checking" else 0
     pieces_have = downloaded = duplicate = 0
     rate = upload_rate = 0.0
     eta: float | None = None
