@@ -5,31 +5,9 @@ from typing import TYPE_CHECKING
 from trio_swarm.lab import testing as _kit
 
 if TYPE_CHECKING:
-    from trio_swarm.lab.testing import (
-        STANDARD_SCENARIOS,
-        ContractError,
-        choke_views,
-        choker_contract,
-        downloads,
-        report_card,
-        scheduler_contract,
-        swarm_views,
-        upload_views,
-        uploader_contract,
-    )
+    from trio_swarm.lab.testing import *  # noqa: F403 - the names are listed there, once
 
-__all__ = [
-    "STANDARD_SCENARIOS",
-    "ContractError",
-    "choke_views",
-    "choker_contract",
-    "downloads",
-    "report_card",
-    "scheduler_contract",
-    "swarm_views",
-    "upload_views",
-    "uploader_contract",
-]
+__all__ = _kit.__all__
 
 
 def __getattr__(name: str) -> object:
