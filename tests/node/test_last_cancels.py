@@ -5,20 +5,8 @@ from pathlib import Path
 import trio
 from trio.testing import MockClock
 
-from scripted_peers import ScriptedPeer, fetching
+from scripted_peers import HonestSeeder, ScriptedPeer, fetching
 from trio_swarm.protocol.wire import messages as msg
-
-
-class Seeder(ScriptedPeer):
-    """Has everything, and serves it."""
-
-    def begin(self) -> None:
-        self.wire.send_bitfield(self.every)
-        self.wire.send_unchoke()
-
-    def acts(self, event: msg.WireEvent) -> None:
-        if isinstance(event, msg.RequestReceived):
-            self.serve(event)
 
 
 class Mute(ScriptedPeer):
@@ -39,7 +27,7 @@ async def test_requests_that_another_peer_answered_are_cancelled_at_the_very_end
     async with fetching(tmp_path, mock_clock, pieces=4) as swarm:
         mute = swarm.join(Mute)
         await trio.sleep(1.0)
-        swarm.join(Seeder)
+        swarm.join(HonestSeeder)
         await swarm.until_complete()
         await trio.sleep(1.0)
         asked = [event for event in mute.heard if isinstance(event, msg.RequestReceived)]

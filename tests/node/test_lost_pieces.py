@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from local_swarm import HOST, Recorder, contents, make_file, node, until
-from scripted_peers import ScriptedPeer, fetching
+from scripted_peers import HonestSeeder, fetching
 from strangers import GONE, ID, Stranger, extended, frame, ranged, stranger
 from trio_swarm import events
 from trio_swarm.engine.conversation import LOSSES_TOLD
@@ -41,19 +41,7 @@ def listens_to_losses() -> bytes:
 # --- what peers take back ------------------------------------------------------------------------
 
 
-class Seeder(ScriptedPeer):
-    """Has everything, and serves it."""
-
-    def begin(self) -> None:
-        self.wire.send_bitfield(self.every)
-        self.wire.send_unchoke()
-
-    def acts(self, event: msg.WireEvent) -> None:
-        if isinstance(event, msg.RequestReceived):
-            self.serve(event)
-
-
-class Forgetful(Seeder):
+class Forgetful(HonestSeeder):
     """Takes back the first piece that it is asked for, and says nothing more of that."""
 
     gone = -1
@@ -81,7 +69,7 @@ async def test_what_a_peer_takes_back_is_asked_of_another_at_once(
         assert source.pieces == forgetful.every & ~(1 << forgetful.gone)
         assert not source.in_flight
         asked = len(forgetful.heard)
-        swarm.join(Seeder)
+        swarm.join(HonestSeeder)
         with trio.fail_after(1000):
             took = await swarm.until_complete() - began
         again = [

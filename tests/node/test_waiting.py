@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from local_swarm import until
-from scripted_peers import ScriptedPeer, fetching, seeding
+from scripted_peers import HonestSeeder, ScriptedPeer, fetching, seeding
 from trio_swarm.engine.download.source import FIRST_PATIENCE, PATIENCE
 from trio_swarm.engine.lazy_haves import LAZY_SECONDS
 from trio_swarm.piece_sets import iterate
@@ -211,18 +211,6 @@ async def test_a_seeder_hides_nothing_for_long_whatever_another_claims_or_leaves
     tmp_path: Path, mock_clock: MockClock, others: list[type[ScriptedPeer]]
 ) -> None:
     assert await _seconds_to_fetch_beside(tmp_path, mock_clock, others) < 5.0
-
-
-class HonestSeeder(ScriptedPeer):
-    """Has everything, and gives what it is asked for."""
-
-    def begin(self) -> None:
-        self.wire.send_bitfield(self.every)
-        self.wire.send_unchoke()
-
-    def acts(self, event: msg.WireEvent) -> None:
-        if isinstance(event, msg.RequestReceived):
-            self.serve(event)
 
 
 class NeverAnswers(HonestSeeder):

@@ -90,6 +90,18 @@ class ScriptedPeer:
         )
 
 
+class HonestSeeder(ScriptedPeer):
+    """Has everything, and gives what it is asked for."""
+
+    def begin(self) -> None:
+        self.wire.send_bitfield(self.every)
+        self.wire.send_unchoke()
+
+    def acts(self, event: msg.WireEvent) -> None:
+        if isinstance(event, msg.RequestReceived):
+            self.serve(event)
+
+
 @dataclass
 class Fetching:
     """A torrent that lacks everything, and who joins it."""
