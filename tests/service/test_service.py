@@ -13,6 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from shown_events import progress_of
 from trio_swarm import Node, events
 from trio_swarm.errors import (
     DiskFullError,
@@ -54,22 +55,7 @@ class FakeTorrent:
         self._over.set()
 
     def progress(self) -> Progress:
-        return Progress(
-            state="downloading",
-            size=1000,
-            have=self.have,
-            pieces=10,
-            pieces_have=0,
-            download_rate=0.0,
-            upload_rate=0.0,
-            eta=None,
-            downloaded=0,
-            uploaded=0,
-            duplicate=0,
-            peers=0,
-            seeders=0,
-            ratio=self.ratio,
-        )
+        return progress_of(size=1000, have=self.have, ratio=self.ratio)
 
     def standstill(self) -> Standstill:
         now = trio.current_time()

@@ -13,6 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from shown_events import progress_of
 from trio_swarm import Torrent, events
 from trio_swarm.errors import (
     DiskFullError,
@@ -48,7 +49,7 @@ class Usage(NamedTuple):
 class FakeTorrent:
     """As much of a torrent as waiting for one needs: it ends with `error`, or is complete."""
 
-    info_hash = b"\\1" * 20
+    info_hash = b"\1" * 20
     name = "film"
 
     def __init__(
@@ -61,22 +62,7 @@ class FakeTorrent:
         self.over = trio.Event()
 
     def progress(self) -> Progress:
-        return Progress(
-            state="downloading",
-            size=1000,
-            have=self.have,
-            pieces=10,
-            pieces_have=0,
-            download_rate=0.0,
-            upload_rate=0.0,
-            eta=None,
-            downloaded=0,
-            uploaded=0,
-            duplicate=0,
-            peers=0,
-            seeders=0,
-            ratio=self.ratio,
-        )
+        return progress_of(size=1000, have=self.have, ratio=self.ratio)
 
     async def wait_complete(self) -> Path:
         await trio.sleep(1)
