@@ -135,7 +135,6 @@ class PeerConnection:
         self._stream = stream
         self._is_metadata_told = False
         self._is_told_any = False
-        self._max_request = BLOCK_LENGTH
         self._metadata_requests = MetadataRequests()
         self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
         self._upload_at = 0.0
@@ -434,17 +433,12 @@ class PeerConnection:
             self.client = extensions.client
         if extensions.port and self.listen_address is None:
             torrent.learned_listen_address(self, (self.remote[0], extensions.port))
-        if extensions.max_block:
-            largest = min(saying.OWN_MAX_BLOCK, extensions.max_block)
+        largest = _largest_request(extensions)
+        if largest is not None:
             self.wire.allow_requests_up_to(largest)
             self.wire.expect_blocks_up_to(largest)
-            self._max_request = largest
         if conversation is not None:
-            conversation.accept_requests_of(self._max_request)
-            conversation.set_only_uploads(extensions.upload_only)
-            conversation.tell_losses(LT_DONTHAVE in extensions.message_ids)
-            if extensions.request_queue:
-                conversation.torrent.ledger.set_queue_limit(self.key, extensions.request_queue)
+            _heed(extensions, conversation)
         torrent.metadata.peer_told(self)
         if self.wants_nothing:
             torrent.part_useless()
@@ -481,10 +475,7 @@ class PeerConnection:
             address=self.address,
             fast=wire.fast,
             allowed_fast=allowed,
-            wants_nothing=extensions is not None and extensions.upload_only,
             is_told_any=self._is_told_any,
-            hears_losses=extensions is not None and LT_DONTHAVE in extensions.message_ids,
-            max_request=self._max_request,
             talk=self._talk,
         )
         exchange.will_wake(self.key, self.wakeup)
@@ -493,8 +484,9 @@ class PeerConnection:
             now,
             identity=self.identity,
             labels=self._torrent.context.labels_of(self.identity),
-            queue_limit=(extensions.request_queue or None) if extensions is not None else None,
         )
+        if extensions is not None:
+            _heed(extensions, conversation)
         self.conversation = conversation
         wire.place_block = partial(download.place_block, self.key)
         held_back = wire.set_torrent(
@@ -512,3 +504,17 @@ class PeerConnection:
         """Have the download forget the peer, which has gone."""
         if self.conversation is not None:
             download.peer_left(self.conversation, self.wire.give_up_place(), trio.current_time())
+
+
+def _largest_request(extensions: ExtensionHandshake) -> int | None:
+    """Return the most bytes that one request may ask of the peer; None: the usual block."""
+    return min(saying.OWN_MAX_BLOCK, extensions.max_block) if extensions.max_block else None
+
+
+def _heed(extensions: ExtensionHandshake, conversation: Conversation) -> None:
+    """Let a conversation know what the peer told in its extension handshakes (BEP 10)."""
+    conversation.accept_requests_of(_largest_request(extensions) or BLOCK_LENGTH)
+    conversation.set_only_uploads(extensions.upload_only)
+    conversation.tell_losses(LT_DONTHAVE in extensions.message_ids)
+    if extensions.request_queue:
+        conversation.torrent.ledger.set_queue_limit(conversation.key, extensions.request_queue)
