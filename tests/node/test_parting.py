@@ -57,6 +57,12 @@ class Leaver:
     def limit_unsent(self, length: int) -> None:
         pass
 
+    def pace(self, rate: float | None) -> None:
+        pass
+
+    def link_state(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

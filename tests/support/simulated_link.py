@@ -143,6 +143,12 @@ class LinkEnd:
     def limit_unsent(self, length: int) -> None:
         pass
 
+    def pace(self, rate: float | None) -> None:
+        pass
+
+    def link_state(self) -> None:
+        pass
+
     def close(self) -> None:
         self._outward.is_closed = self._inward.is_closed = True
         self._outward.has_bytes.set()

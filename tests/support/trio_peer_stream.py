@@ -51,6 +51,12 @@ class TrioStream:
     def limit_unsent(self, length: int) -> None:
         """Do nothing: such a stream has no such limit."""
 
+    def pace(self, rate: float | None) -> None:
+        """Do nothing: there is no link."""
+
+    def link_state(self) -> None:
+        """Return None: there is no link."""
+
     def close(self) -> None:
         """Close at once, without any farewell."""
         for half in (self._stream.send_stream, self._stream.receive_stream):

@@ -13,6 +13,8 @@ import trio
 
 from trio_swarm.announcing import lookups
 from trio_swarm.announcing.lookups import LOOKUP_TIMEOUT
+from trio_swarm.engine.upload.link_state import LinkState
+from trio_swarm.peer.transport import tcp_info
 from trio_swarm.protocol.addresses import Address
 
 MAX_LOOKUPS = 8
@@ -63,6 +65,14 @@ class PeerStream(Protocol):
 
     def limit_unsent(self, length: int) -> None:
         """Take no further bytes while `length` are waiting to be sent, if that can be had."""
+        ...
+
+    def pace(self, rate: float | None) -> None:
+        """Send at most `rate` bytes/s, evenly, if that can be had; None: as the transport likes."""
+        ...
+
+    def link_state(self) -> LinkState | None:
+        """Return what the transport knows of the link now; None if it knows nothing."""
         ...
 
     def close(self) -> None:
@@ -163,6 +173,14 @@ class SocketStream:
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, length)
+
+    def pace(self, rate: float | None) -> None:
+        """Have TCP send at most `rate` bytes/s, evenly instead of in bursts."""
+        tcp_info.pace(self._socket, rate)
+
+    def link_state(self) -> LinkState | None:
+        """Return what TCP knows of the link; None where the system does not tell, or when closed."""
+        return None if self._is_closed else tcp_info.link_state(self._socket)
 
     def close(self) -> None:
         """Close at once; tasks that wait on the socket get ClosedResourceError."""

@@ -1,0 +1,85 @@
+"""What the system tells of a connection's link, and pacing, with real sockets on loopback."""
+
+import socket
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from trio_swarm.peer.transport.streams import SocketStream
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+
+HERE = ("127.0.0.1", 1)
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[SocketStream, socket.socket]]:
+    """A connection: our stream, and the other end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+        with near, far:
+            yield SocketStream(near, HERE), far
+
+
+def send(stream: SocketStream, far: socket.socket, amount: int) -> None:
+    """Have `amount` bytes reach the other end, which reads them."""
+    near = stream._socket  # noqa: SLF001 - a plain socket, to send without Trio
+    left = amount
+    far.settimeout(None)
+    while left:
+        near.send(bytes(min(left, 16384)))
+        left -= len(far.recv(16384, socket.MSG_WAITALL if left >= 16384 else 0))
+
+
+def test_what_was_acknowledged_and_the_round_trip_are_told(
+    ends: tuple[SocketStream, socket.socket],
+) -> None:
+    stream, far = ends
+    before = stream.link_state()
+    assert before is not None
+    send(stream, far, 16384 * 64)
+    after = stream.link_state()
+    assert after is not None
+    assert 16384 * 62 <= after.acknowledged - before.acknowledged + after.in_flight
+    assert after.acknowledged <= 16384 * 64 + 1
+    assert 0.0 < after.least_round_trip <= after.round_trip < 60.0
+    assert after.delivery_rate > 0.0
+
+
+def test_what_the_other_end_does_not_take_is_told_as_in_flight_or_unsent(
+    ends: tuple[SocketStream, socket.socket],
+) -> None:
+    stream, _far = ends
+    near = stream._socket  # noqa: SLF001 - as above
+    taken = 0
+    try:
+        while True:
+            taken += near.send(bytes(16384))
+    except BlockingIOError:
+        pass
+    state = stream.link_state()
+    assert state is not None
+    assert state.unsent > 0
+    assert state.acknowledged + state.in_flight + state.unsent >= taken
+
+
+def test_the_rate_of_pacing_is_kept_by_the_system_and_taken_back(
+    ends: tuple[SocketStream, socket.socket],
+) -> None:
+    stream, _far = ends
+    near = stream._socket  # noqa: SLF001 - as above
+    stream.pace(123_456.7)
+    assert int.from_bytes(near.getsockopt(socket.SOL_SOCKET, 47, 8), sys.byteorder) == 123_456
+    stream.pace(None)
+    assert int.from_bytes(near.getsockopt(socket.SOL_SOCKET, 47, 8), sys.byteorder) == 2**64 - 1
+
+
+def test_a_closed_stream_tells_nothing_and_is_not_paced(
+    ends: tuple[SocketStream, socket.socket],
+) -> None:
+    stream, _far = ends
+    stream._socket.close()  # noqa: SLF001 - as when the system took it away
+    assert stream.link_state() is None
+    stream.pace(1000.0)

@@ -1,0 +1,71 @@
+"""What Linux tells of a TCP connection, and how fast one may send (`tcp(7)`, `socket(7)`)."""
+
+import socket
+import struct
+import sys
+from typing import Final
+
+from trio_swarm.engine.upload.link_state import LinkState
+
+_SO_MAX_PACING_RATE: Final = 47
+"""Linux, `asm-generic/socket.h`; Python has no name for it."""
+
+_UNPACED: Final = 2**64 - 1
+"""Linux: no limit, and no pacing by a congestion control that needs none."""
+
+_TCP_INFO: Final = struct.Struct("=7xB8xI4xI40xI48xQ16xII8xQ8xQ24xQ")
+"""The fields of `struct tcp_info` (`linux/tcp.h`, which only ever grows) that `link_state` unpacks,
+in its order; 216 bytes, Linux 4.19 and later."""
+
+_APP_LIMITED: Final = 1
+_MICROSECONDS: Final = 1e-6
+
+
+def link_state(sock: socket.socket) -> LinkState | None:
+    """Return the state of a TCP connection; None where the system does not tell, or it is closed."""
+    if sys.platform != "linux":
+        return None
+    try:
+        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    except OSError:
+        return None
+    if len(told) < _TCP_INFO.size:
+        return None
+    (
+        bits,
+        segment_length,
+        segments_in_flight,
+        round_trip,
+        acknowledged,
+        unsent,
+        least_round_trip,
+        delivery_rate,
+        receiver_limited,
+        retransmitted,
+    ) = _TCP_INFO.unpack(told)
+    return LinkState(
+        acknowledged=acknowledged,
+        delivery_rate=float(delivery_rate),
+        is_app_limited=bool(bits & _APP_LIMITED),
+        round_trip=round_trip * _MICROSECONDS,
+        # Linux tells 2**32 - 1 before the first.
+        least_round_trip=0.0 if least_round_trip == 2**32 - 1 else least_round_trip * _MICROSECONDS,
+        in_flight=segments_in_flight * segment_length,
+        unsent=unsent,
+        retransmitted=retransmitted,
+        receiver_limited=receiver_limited * _MICROSECONDS,
+    )
+
+
+def pace(sock: socket.socket, rate: float | None) -> None:
+    """Have TCP send at most `rate` bytes/s, evenly instead of in bursts; None: as it likes.
+
+    Without effect where the system cannot.
+    """
+    if sys.platform != "linux":
+        return
+    limit = _UNPACED if rate is None else max(1, min(int(rate), _UNPACED - 1))
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, struct.pack("=Q", limit))
+    except OSError:
+        return
