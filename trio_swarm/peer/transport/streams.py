@@ -179,7 +179,7 @@ class SocketStream:
         tcp_info.pace(self._socket, rate)
 
     def link_state(self) -> LinkState | None:
-        """Return what TCP knows of the link; None where the system does not tell, or when closed."""
+        """Return what TCP knows of the link; None if it is closed, or the system does not tell."""
         return None if self._is_closed else tcp_info.link_state(self._socket)
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ _MICROSECONDS: Final = 1e-6
 
 
 def link_state(sock: socket.socket) -> LinkState | None:
-    """Return the state of a TCP connection; None where the system does not tell, or it is closed."""
+    """Return the state of a TCP connection; None if it is closed, or the system does not tell."""
     if sys.platform != "linux":
         return None
     try:
