@@ -64,7 +64,7 @@ class _Tracker:
         return AnnounceEvent.COMPLETED if self.owed_completed else AnnounceEvent.NONE
 
     def answered(self, event: AnnounceEvent, answer: AnnounceAnswer) -> None:
-        """Note its answer to `event`."""
+        """Note what the tracker answered to `event`, and when to announce next."""
         self.took_start = True
         self.failures = self.refusals = 0
         self.interval = interval_of(answer)

@@ -33,7 +33,7 @@ Trackers = Annotated[Words, Parameter(name=("--tracker", "-t"))]
 @Parameter(name="*", group=OUTPUT)
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """How a command talks."""
+    """Options of every command: how much it prints, and as text or JSON."""
 
     json: Flag = False
     """Print one JSON object a line on stdout, for programs."""

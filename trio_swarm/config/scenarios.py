@@ -91,7 +91,7 @@ class PlaybackTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole scenario file."""
+    """A scenario file: its tables, as they are in TOML."""
 
     size: Size
     peers: tuple[PeerGroup, ...]

@@ -211,7 +211,7 @@ class Conversation(Served):
         self.source = source
 
     def end(self) -> None:
-        """Note that the connection ended."""
+        """Note that the connection ended: what is on its way is of no use."""
         self.is_open = False
 
     @property

@@ -45,5 +45,5 @@ class End:
         raise NotImplementedError
 
     def hear(self, messages: list[Message]) -> None:
-        """Act on what arrived."""
+        """Act on messages that arrived together, in their order."""
         raise NotImplementedError

@@ -65,15 +65,15 @@ class PeersTorrent(Protocol):
 
     @property
     def context(self) -> NodeContext:
-        """What all torrents share."""
+        """What all torrents of the node share."""
 
     @property
     def info(self) -> Info | None:
-        """The info dictionary, once known."""
+        """The info dictionary; None until the metadata is known."""
 
     @property
     def files(self) -> TorrentFiles | None:
-        """The files, once open."""
+        """The torrent's files; None until they are open."""
 
     @property
     def download(self) -> Download | None:

@@ -50,7 +50,7 @@ class KeptTorrent(Protocol):
 
     @property
     def name(self) -> str:
-        """The name it goes by."""
+        """The torrent's name, for people."""
 
     @property
     def download(self) -> Download | None:
@@ -58,7 +58,7 @@ class KeptTorrent(Protocol):
 
     @property
     def files(self) -> TorrentFiles | None:
-        """The files, once open."""
+        """The torrent's files; None until they are open."""
 
 
 class Keeping:

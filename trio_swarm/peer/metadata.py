@@ -35,7 +35,7 @@ class MetadataPeer(Protocol):
 
     @property
     def key(self) -> int:
-        """Which peer this is."""
+        """The peer's number in the torrent."""
 
     @property
     def extensions(self) -> ExtensionHandshake | None:
@@ -45,7 +45,7 @@ class MetadataPeer(Protocol):
         """Send it a message, if it takes any."""
 
     def close(self, reason: str) -> None:
-        """End the connection."""
+        """End the connection soon; `reason` is for people."""
 
 
 class MetadataRequests:

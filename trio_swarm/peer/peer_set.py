@@ -44,7 +44,7 @@ class PopulatedTorrent(PeersTorrent, Protocol):
 
     @property
     def name(self) -> str:
-        """The name it goes by."""
+        """The torrent's name, for people."""
 
     def peer_left(self, connection: PeerConnection) -> None:
         """Take a gone peer out of everything that counts on it."""

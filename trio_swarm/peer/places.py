@@ -19,7 +19,7 @@ class Guest(Protocol):
     moved_at: float
 
     def close(self, reason: str) -> None:
-        """End the connection soon."""
+        """End the connection soon; `reason` is for people."""
         ...
 
 
@@ -78,7 +78,7 @@ class Places:
         self._dialling += 1
 
     def end_dial(self) -> None:
-        """Count one less."""
+        """Count one dial less: it has failed, or became a connection."""
         was_full = self._is_full
         self._dialling -= 1
         self._tell(was_full)

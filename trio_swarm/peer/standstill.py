@@ -67,15 +67,15 @@ class KnownPeers(Protocol):
 
     @property
     def connections(self) -> Mapping[int, PeerConnection]:
-        """Those that are connected."""
+        """Connected peers, by their numbers."""
 
     @property
     def candidates(self) -> Candidates:
-        """Addresses to dial."""
+        """Known addresses, and when to dial each."""
 
     @property
     def outcomes(self) -> Outcomes:
-        """How dialling went."""
+        """How the latest dials went, failures by their kind."""
 
     @property
     def alone_since(self) -> float:
@@ -91,7 +91,7 @@ class WaitingTorrent(Protocol):
 
     @property
     def state(self) -> State:
-        """What it does."""
+        """The torrent's state, for people and programs."""
 
     @property
     def download(self) -> Download | None:
@@ -103,7 +103,7 @@ class WaitingTorrent(Protocol):
 
     @property
     def peer_set(self) -> KnownPeers:
-        """Its peers."""
+        """The torrent's peers: connected, dialled and known."""
 
     def tracker_news(self) -> list[str]:
         """Return what trackers said last."""

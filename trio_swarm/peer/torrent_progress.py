@@ -14,11 +14,11 @@ class ShownTorrent(Protocol):
 
     @property
     def state(self) -> State:
-        """What it does."""
+        """The torrent's state, for people and programs."""
 
     @property
     def info(self) -> Info | None:
-        """The info dictionary, once known."""
+        """The info dictionary; None until the metadata is known."""
 
     @property
     def expected_size(self) -> int | None:

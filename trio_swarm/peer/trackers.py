@@ -44,7 +44,7 @@ class AnnouncedTorrent(Protocol):
 
     @property
     def context(self) -> NodeContext:
-        """What all torrents share."""
+        """What all torrents of the node share."""
 
     @property
     def info_hash(self) -> InfoHash:
@@ -52,11 +52,11 @@ class AnnouncedTorrent(Protocol):
 
     @property
     def name(self) -> str:
-        """The name it goes by."""
+        """The torrent's name, under which trackers list it."""
 
     @property
     def info(self) -> Info | None:
-        """The info dictionary, once known."""
+        """The info dictionary; None until the metadata is known."""
 
     @property
     def expected_size(self) -> int | None:

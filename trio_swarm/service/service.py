@@ -40,7 +40,7 @@ class Service:
 
     @property
     def addresses(self) -> list[Address]:
-        """Where the node accepts peers."""
+        """The addresses at which the node accepts peers."""
         return self._node.addresses
 
     @property

@@ -58,7 +58,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
 
     @property
     def lease_seconds(self) -> float:
-        """The lease, given or not."""
+        """Seconds after which a silent peer is forgotten: as given, or by the interval."""
         return LEASE_INTERVALS * self.interval if self.lease is None else self.lease
 
 

@@ -101,7 +101,7 @@ def _reasons(choice: Choice) -> Iterator[str]:
 
 
 def times_text(count: int) -> str:
-    """Return how often."""
+    """Return how often something happened, for a sentence."""
     return "once" if count == 1 else f"{count} times"
 
 

@@ -44,7 +44,7 @@ class HelpFormatter:
         return DefaultFormatter()
 
     def __call__(self, console: "Console", options: "ConsoleOptions", panel: "HelpPanel") -> None:
-        """Write one box."""
+        """Write one box of options or commands, each description as one line to be wrapped."""
         for entry in panel.entries:
             _unwrap(entry.description)
         self._default(console, options, panel)

@@ -334,5 +334,5 @@ class Failure(Event, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Return `error`."""
+        """Return `error`, the name of this kind of line."""
         return "error"

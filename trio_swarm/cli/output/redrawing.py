@@ -18,7 +18,7 @@ _NARROWEST = 20
 
 
 class Size(NamedTuple):
-    """Of a terminal, in cells."""
+    """The size of a terminal, in character cells."""
 
     columns: int
     rows: int

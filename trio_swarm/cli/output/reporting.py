@@ -36,20 +36,20 @@ class Followed(Protocol):
 
     @property
     def info_hash(self) -> bytes:
-        """Its 20 bytes."""
+        """The torrent's info-hash, 20 bytes."""
         ...
 
     @property
     def name(self) -> str:
-        """Its name, empty while unknown."""
+        """The torrent's name; empty while it is unknown."""
         ...
 
     def progress(self) -> Progress:
-        """Return how far it is."""
+        """Return the torrent's progress now."""
         ...
 
     def peers(self) -> Sequence[PeerProgress]:
-        """Return its connected peers."""
+        """Return the progress of each connected peer."""
         ...
 
 
@@ -251,7 +251,7 @@ class JsonReporter(Reporter):
         """Print nothing: this is for people."""
 
     def answer(self, event: Event, text: str) -> None:
-        """Print the event."""
+        """Print the event, which is the command's answer."""
         del text
         self._put_off.append(json_line(event))
         self.flush()

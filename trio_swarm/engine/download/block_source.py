@@ -15,14 +15,14 @@ class BlockSource(Protocol):
 
     @property
     def key(self) -> int:
-        """What the ledger calls it."""
+        """The source's number in the ledger."""
 
     @property
     def address(self) -> str:
-        """How people call it."""
+        """The source's address, for people: `host:port` or a URL."""
 
     def grant(self, run: BlockRun) -> None:
-        """Ask for these blocks, soon."""
+        """Ask the source for these blocks, as soon as it can be told."""
 
     def cancel(self, run: BlockRun) -> None:
         """Ask for these blocks no longer, or take the request back: they were granted before."""

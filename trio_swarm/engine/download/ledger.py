@@ -76,7 +76,7 @@ class Ledger:
 
     @property
     def have(self) -> PieceSet:
-        """The set of verified pieces."""
+        """The verified pieces; bit i = piece i."""
         return self._states.have
 
     @property

@@ -77,7 +77,7 @@ class Uploads(Generic[P]):
         self._peer_views = self._view = None
 
     def leave(self, key: int) -> None:
-        """Forget a peer that left."""
+        """Forget a peer that left, and what was decided for it."""
         del self.peers[key]
         self._waiting.pop(key, None)
         self._peer_views = self._view = None

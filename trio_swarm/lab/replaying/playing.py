@@ -101,7 +101,7 @@ class _ReplayedPeer:
         )
 
     def drop(self) -> None:
-        """Forget all requests."""
+        """Forget all requests: the recorded connection ended."""
         self._queue.clear()
         self._sending = 0
 

@@ -15,7 +15,7 @@ _PROFILE = "trio-swarm examination"
 
 
 class Examination(NamedTuple):
-    """The result of one property."""
+    """The result for one promise: kept, broken, or not tested."""
 
     name: str
     promise: str

@@ -18,7 +18,7 @@ here."""
 
 
 class SeedingError(AssertionError):
-    """The uploader broke its contract."""
+    """The uploader broke its contract; the text says how."""
 
 
 class TakenBackError(SeedingError):

@@ -43,7 +43,7 @@ class Wait(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """A whole recording in numbers."""
+    """A whole recording in numbers: peers, pieces, times and rates."""
 
     seconds: float
     completed: float | None

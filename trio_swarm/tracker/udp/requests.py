@@ -52,7 +52,7 @@ _ANNOUNCE_SLOT6 = struct.Struct(f">8x32s{_REST}")
 
 
 class ScrapeRequest(NamedTuple):
-    """A scrape of some info-hashes."""
+    """A scrape: the info-hashes to count peers of (BEP 15, "Scrape request")."""
 
     transaction_id: int
     info_hashes: list[bytes]
