@@ -351,9 +351,14 @@ class Conversation(Served):
         """Return, once, what was decided that the other end should know of."""
         told = self.told
         offered = self.offered
-        new = (have if offered is None else have & offered) & ~told
-        told |= new
-        self.told = have if told == have else told  # one int for all of them
+        new = have ^ told
+        if offered is None and not new & told:
+            self.told = have  # one int for all of them
+        else:
+            # Some are hidden from it, or it was told of some that we have lost.
+            new = (have if offered is None else have & offered) & ~told
+            told |= new
+            self.told = have if told == have else told
         if self._talk is not None:
             # Each may make it interested, and not interested again once it has the piece.
             self._talk.earned += 2 * new.bit_count()

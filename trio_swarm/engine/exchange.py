@@ -268,11 +268,12 @@ class Exchange(TorrentSide):
         """Tell of pieces that are new here: those that lack one at once, others in time."""
         ledger = self.ledger
         is_due = self._lazy_haves.add(pieces.bit_count(), now)
-        told = [
-            each
-            for each in self.conversations.values()
-            if each.source.pieces & pieces != pieces or ledger.may_show_more(each.source)
-        ]
+        told: list[Conversation] = []
+        for each in self.conversations.values():
+            held = each.source.pieces & pieces
+            # The first says the same as the second for most, and compares no large numbers.
+            if held == 0 or held != pieces or ledger.may_show_more(each.source):
+                told.append(each)
         self.tell(told, now)
         if is_due or ledger.is_complete:
             self.tell_everybody()

@@ -4,7 +4,7 @@ Messages are handed over without bytes. The wire's own rules (framing, limits, f
 here.
 """
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.messages import ASK, Message
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Neighbour(Conversation):
     """`peer` is whose end it is, `key` names the other peer."""
 
-    __slots__ = ("is_to_speak", "other", "pipe")
+    __slots__ = ("is_to_speak", "other", "peer", "pipe")
 
     other: "Neighbour"
     """The other end."""
@@ -45,12 +45,9 @@ class Neighbour(Conversation):
             wants_nothing=wants_nothing,
             max_request=peer.max_request,
         )
+        self.peer = peer
+        """Whose end it is: its torrent, by its own class."""
         self.is_to_speak = False
-
-    @property
-    def peer(self) -> "SimulatedPeer":
-        """Whose end it is."""
-        return cast("SimulatedPeer", self.torrent)
 
     def has_room(self) -> None:
         """Go on: the socket has taken all it was given."""
