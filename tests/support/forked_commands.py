@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -75,9 +76,14 @@ class ForkedCommand:
             "is_at_terminal": is_at_terminal,
         }
         self._told, theirs = os.pipe()
+        weakref.finalize(self, os.close, self._told)  # whoever waits for it finds it open
         socket.send_fds(the_server().requests, [json.dumps(asked).encode()], [*streams, theirs])
         os.close(theirs)
         self.pid = int.from_bytes(self._read(), "big")
+
+    def fileno(self) -> int:
+        """Return a descriptor that can be read when the process has ended."""
+        return self._told
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code; `subprocess.TimeoutExpired` if it is not there in time."""
@@ -85,7 +91,6 @@ class ForkedCommand:
             if not select.select([self._told], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(f"trio-swarm ({self.pid})", timeout or 0)
             self.returncode = os.waitstatus_to_exitcode(int.from_bytes(self._read(), "big"))
-            os.close(self._told)
         return self.returncode
 
     def poll(self) -> int | None:
