@@ -37,7 +37,7 @@ def recorded(tmp_path: Path) -> Path:
 def test_a_simulation_is_drawn_in_the_form_its_file_is_called(small: Path, form: str) -> None:
     file = small.with_name(f"out.{form}")
     file.write_text("an older one")
-    code, out, err = run_here("simulate", small, "--plot", file, "--seeds", 2)
+    code, out, err = run_here("simulate", small, "--plot", file, "--seeds", 2, "--workers", 1)
     assert (code, err) == (0, "")
     assert f"wrote {file}" in out.splitlines()
     assert file.read_bytes().startswith(STARTS[form])
@@ -102,7 +102,7 @@ def test_a_full_disk_is_a_failure_with_one_line(small: Path) -> None:
 
 
 def test_each_scheduler_has_two_curves_of_text(small: Path) -> None:
-    flags = ("--scheduler", "rarest-first", "--scheduler", "round-robin")
+    flags = ("--scheduler", "rarest-first", "--scheduler", "round-robin", "--workers", 1)
     _, out, _ = run_here("simulate", small, *flags)
     above, one, other = out.splitlines()[-3:]
     assert "what leechers have" in above
