@@ -27,7 +27,7 @@ class Server:
         self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, SERVER, str(theirs.fileno())],
+                [sys.executable, "-P", SERVER, str(theirs.fileno())],  # without this folder
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
