@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import forked_commands
+
 settings.register_profile("default", max_examples=100, deadline=None)
 for name, examples in {"nightly": 10_000, "nightly-models": 1_000}.items():
     settings.register_profile(
@@ -28,7 +30,7 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
-LONGEST = ("foreign", "survival", "building", "schedulers", "cli", "lab", "node", "storage")
+LONGEST = ("foreign", "survival", "lab", "schedulers", "cli", "building", "node", "storage")
 """The folders whose files take longest, so that no worker begins one when the others are at the
 end."""
 
@@ -47,6 +49,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def endless_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who connects and says nothing holds its place until another needs it."""
     monkeypatch.setattr("trio_swarm.peer.transport.admission.HANDSHAKE_TIMEOUT", 1000.0)
+
+
+def pytest_unconfigure() -> None:
+    """End the process that this worker forks commands from."""
+    forked_commands.end_server()
 
 
 def pytest_configure() -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,9 @@ NOBODY = 61_234
 """A user id that no entry of the password file has."""
 
 
-def _python_for_nobody() -> str | None:
-    """Return a Python of this version that another user can run with our packages, if any."""
+@pytest.fixture(scope="module")
+def python_for_nobody() -> str:
+    """A Python of this version that another user can run with our packages."""
     for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
         try:
             done = subprocess.run(
@@ -36,14 +37,7 @@ def _python_for_nobody() -> str | None:
             continue
         if done.returncode == 0:
             return python
-    return None
-
-
-PYTHON = _python_for_nobody()
-
-needs_root = pytest.mark.skipif(
-    PYTHON is None, reason="cannot be another user, or that one can run no Python"
-)
+    pytest.skip("cannot be another user, or that one can run no Python")
 
 
 @pytest.fixture
@@ -57,17 +51,18 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def run_as_nobody(
-    line: CommandLine, folder: Path, *arguments: object
-) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user without a home folder and without variables that name one."""
+RunAsNobody = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run_as_nobody(line: CommandLine, open_folder: Path, python_for_nobody: str) -> RunAsNobody:
+    """What runs a command as a user without a home folder and without variables that name one."""
     unset = {"HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"}
     environment = {name: value for name, value in line.environment.items() if name not in unset}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    assert PYTHON is not None
-    return subprocess.run(
-        [PYTHON, "-m", "trio_swarm", *map(str, arguments)],
-        cwd=folder,
+    return lambda *arguments: subprocess.run(
+        [python_for_nobody, "-m", "trio_swarm", *map(str, arguments)],
+        cwd=open_folder,
         env=environment,
         user=NOBODY,
         extra_groups=[],
@@ -79,40 +74,34 @@ def run_as_nobody(
     )
 
 
-@needs_root
 def test_a_user_without_a_home_creates_a_torrent_that_nothing_is_remembered_of(
-    line: CommandLine, open_folder: Path
+    open_folder: Path, run_as_nobody: RunAsNobody
 ) -> None:
-    done = run_as_nobody(line, open_folder, "create", "film.mkv")
+    done = run_as_nobody("create", "film.mkv")
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert "no home folder: what was verified is not remembered" in done.stderr
     assert "--state-dir" in done.stderr
     assert {each.name for each in open_folder.iterdir()} == {"film.mkv", "film.mkv.torrent"}
 
 
-@needs_root
 def test_a_user_without_a_home_fetches_what_is_there_and_is_told_once(
-    line: CommandLine, open_folder: Path
+    open_folder: Path, run_as_nobody: RunAsNobody
 ) -> None:
-    run_as_nobody(line, open_folder, "create", "film.mkv")
-    done = run_as_nobody(
-        line, open_folder, "get", "film.mkv.torrent", "--no-seed", "--timeout", "60"
-    )
+    run_as_nobody("create", "film.mkv")
+    done = run_as_nobody("get", "film.mkv.torrent", "--no-seed", "--timeout", "60")
     assert done.returncode == 0
     assert done.stderr.count("no home folder") == 1
     assert not (open_folder / "~").exists()
 
 
-@needs_root
 def test_a_user_without_a_home_can_name_a_state_folder(
-    line: CommandLine, open_folder: Path
+    open_folder: Path, run_as_nobody: RunAsNobody
 ) -> None:
-    done = run_as_nobody(line, open_folder, "create", "film.mkv", "--state-dir", "state")
+    done = run_as_nobody("create", "film.mkv", "--state-dir", "state")
     assert (done.returncode, done.stderr) == (0, "")
     assert (open_folder / "state" / "hashes").is_dir()
 
 
-@needs_root
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -124,18 +113,17 @@ def test_a_user_without_a_home_can_name_a_state_folder(
     ],
 )
 def test_a_path_in_a_home_that_is_not_there_is_one_line(
-    line: CommandLine, open_folder: Path, arguments: tuple[str, ...]
+    open_folder: Path, run_as_nobody: RunAsNobody, arguments: tuple[str, ...]
 ) -> None:
     (open_folder / "peer.toml").write_text('[[share]]\npath = "~/film.mkv"\n')
-    done = run_as_nobody(line, open_folder, *arguments)
+    done = run_as_nobody(*arguments)
     assert done.returncode in {1, 2}
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("trio-swarm: ")
 
 
-@needs_root
 def test_files_in_folders_closed_to_this_user_are_one_line_each(
-    line: CommandLine, open_folder: Path
+    open_folder: Path, run_as_nobody: RunAsNobody
 ) -> None:
     (open_folder / "closed").mkdir(mode=0o700)
     commands = [
@@ -152,7 +140,7 @@ def test_files_in_folders_closed_to_this_user_are_one_line_each(
     ]
     (open_folder / "peer.toml").write_text('[[share]]\npath = "closed/film.mkv"\n')
     for command in commands:
-        done = run_as_nobody(line, open_folder, *command)
+        done = run_as_nobody(*command)
         assert done.returncode in {1, 2}, command
         assert done.stderr.count("\n") == 1, (command, done.stderr)
         assert "ermission denied" in done.stderr, command
@@ -242,14 +230,26 @@ def test_a_working_folder_that_was_removed_is_one_line(
 ) -> None:
     gone = line.folder / "gone"
     gone.mkdir()
+    opened = os.open(gone, os.O_PATH)
+    gone.rmdir()
+    line.folder = Path(f"/proc/{os.getpid()}/fd/{opened}")
+    done = line.run(*arguments)
+    os.close(opened)
+    assert done.returncode in {1, 2}
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_program_starts_where_the_working_folder_was_removed(line: CommandLine) -> None:
+    gone = line.folder / "gone"
+    gone.mkdir()
     main = "import sys; from trio_swarm.cli import main; sys.exit(main())"
     script = 'cd "$0" && rmdir "$0" && exec "$@"'
-    command = ["bash", "-c", script, gone, sys.executable, "-c", main, *arguments]
+    command = ["bash", "-c", script, gone, sys.executable, "-c", main, "show", "film.torrent"]
     done = subprocess.run(
         command, env=line.environment, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
-    assert done.returncode in {1, 2}
-    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "Traceback" not in done.stderr
 
 
@@ -309,13 +309,10 @@ def test_a_name_that_is_no_utf_8_is_one_line(line: CommandLine) -> None:
         (("init", b"\xff"), 2),
         ((b"\xff",), 2),
     ):
-        done = subprocess.run(
-            [*line.command(), *command],
-            env=line.environment,
-            cwd=line.folder,
-            capture_output=True,
-            check=False,
-            timeout=PATIENCE,
-        )
+        done = line.run(*command)
         assert done.returncode == code, (command, done.stderr)
-        assert done.stderr.count(b"\n") == bool(code), (command, done.stderr)
+        assert done.stderr.count("\n") == bool(code), (command, done.stderr)
+    shown = subprocess.run(
+        [*line.command("show"), hash_link + b"&dn=\xff\xfe"], env=line.environment, check=False
+    )
+    assert shown.returncode == 0

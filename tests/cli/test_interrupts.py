@@ -44,9 +44,21 @@ signals_end_at_once()
 signals_interrupt()
 interrupted(number)
 try:
-    time.sleep(60)
+    while True:
+        time.sleep(1)
 except KeyboardInterrupt:
     print("stopped")
+"""
+
+ON_A_BUSY_MACHINE = """
+import threading
+begin = threading.Thread.start
+
+def start(thread):
+    begin(thread)
+    time.sleep(0.2)  # the main thread gets no processor
+
+threading.Thread.start = start
 """
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -70,9 +82,10 @@ def test_a_signal_while_modules_are_imported_ends_the_command(number: str, modul
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 
+@pytest.mark.parametrize("machine", ["", ON_A_BUSY_MACHINE], ids=["idle", "busy"])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_an_interrupt_that_a_callback_lost_comes_again(number: str) -> None:
-    done = run_script(f"number, ignored = signal.{number}, False\n" + AFTER_THE_START)
+def test_an_interrupt_that_a_callback_lost_comes_again(number: str, machine: str) -> None:
+    done = run_script(f"number, ignored = signal.{number}, False\n" + machine + AFTER_THE_START)
     assert (done.stdout, done.stderr) == ("stopped\n", "")
 
 

@@ -2,11 +2,10 @@
 
 import json
 import signal
-import subprocess
 
 import pytest
 
-from command_line import CommandLine, run_here
+from command_line import PATIENCE, CommandLine, run_here
 from commands_at_work import LOCAL, make_file, seeding
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.trackers.urls import parse_tracker_url
@@ -139,17 +138,14 @@ def test_an_interrupted_get_says_what_is_kept_and_how_it_goes_on(
 ) -> None:
     make_file(line.folder / "film.mkv", 4_000_000)
     get = ("get", "film.mkv", "--tracker", tracker, "--dir", "my films", *LOCAL)
-    with seeding(line, tracker, "film.mkv", "--upload-limit", "1M"):
-        command = line.command(*get)
-        with subprocess.Popen(
-            command, cwd=line.folder, env=line.environment, stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            lines = iter(process.stdout)
-            next(each for each in lines if "pieces" in each)
-            process.send_signal(signal.SIGINT)
-            rest = list(lines)
-            assert process.wait(30) == 1
+    with (
+        seeding(line, tracker, "film.mkv", "--upload-limit", "1M"),
+        line.running(*get) as (process, stdout, _),
+    ):
+        next(each for each in stdout if "pieces" in each)
+        process.send_signal(signal.SIGINT)
+        rest = list(stdout)
+        assert process.wait(PATIENCE) == 1
     told = rest[-1]
     assert told.startswith("stopped")
     assert "the same command goes on: trio-swarm get film.mkv" in told

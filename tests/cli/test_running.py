@@ -1,6 +1,7 @@
 """The commands at work, as processes that find each other through a tracker on 127.0.0.1."""
 
 import filecmp
+import os
 import re
 import signal
 import subprocess
@@ -66,18 +67,11 @@ def test_people_who_pipe_it_get_plain_lines(line: CommandLine, tracker: str) -> 
 def what_a_seeder_prints(line: CommandLine, tracker: str) -> str:
     """Return what a seeder of `my film.mkv` says at its start."""
     make_file(line.folder / "my film.mkv")
-    process = subprocess.Popen(
-        line.command("seed", "my film.mkv", "--tracker", tracker, *LOCAL),
-        cwd=line.folder,
-        env=line.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
+    seed = ("seed", "my film.mkv", "--tracker", tracker, *LOCAL)
+    with line.running(*seed) as (process, stdout, _):
         lines = []
         while not lines or "seeding until stopped" not in lines[-1]:
-            lines.append(process.stdout.readline())
+            lines.append(stdout.readline())
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
     return "".join(lines)
@@ -448,19 +442,10 @@ def test_the_second_signal_ends_the_process_at_once(line: CommandLine) -> None:
 
 def test_a_reader_that_goes_away_ends_a_seeder_quietly(line: CommandLine, tracker: str) -> None:
     make_file(line.folder / "film.mkv")
-    process = subprocess.Popen(
-        line.command("seed", "film.mkv", "--tracker", tracker, "--json", *LOCAL),
-        cwd=line.folder,
-        env=line.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        while "sharing" not in process.stdout.readline():
+    seed = ("seed", "film.mkv", "--tracker", tracker, "--json", *LOCAL)
+    with line.running(*seed) as (process, stdout, stderr):
+        while "sharing" not in stdout.readline():
             pass
-        process.stdout.close()
+        stdout.close()
         assert process.wait(PATIENCE) == 1
-        assert process.stderr.read() == ""
+        assert stderr.seek(0, os.SEEK_END) == 0

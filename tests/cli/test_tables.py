@@ -65,14 +65,15 @@ def test_of_strategies_that_decided_alike_it_is_said() -> None:
 def test_simulate_says_which_strategies_decided_alike(tmp_path: Path) -> None:
     file = tmp_path / "small.toml"
     file.write_text(SMALL)
+    simulate = ("simulate", file, "--workers", 1)
     same = ("--scheduler", "round-robin", "--scheduler", "round-robin:chunk_kib=1024")
-    _, out, _ = run_here("simulate", file, *same)
+    _, out, _ = run_here(*simulate, *same)
     said = "round-robin and round-robin:chunk_kib=1024 decided alike: the very same happened"
     assert f"{said} with both" in out
     assert "trio-swarm simulate --help" in out
-    _, out, _ = run_here("simulate", file, *same[:2], "--scheduler", "rarest-first")
+    _, out, _ = run_here(*simulate, *same[:2], "--scheduler", "rarest-first")
     assert "decided alike" not in out
-    _, out, _ = run_here("simulate", file, *same, "--quiet")
+    _, out, _ = run_here(*simulate, *same, "--quiet")
     assert out.count("\n") == 4  # what is simulated, and the table: that was asked for
 
 

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -16,15 +15,9 @@ import pytest
 
 from command_line import PATIENCE, CommandLine
 from commands_at_work import LOCAL, make_file, seeding
+from forked_commands import ForkedCommand
 
-# Makes the terminal the process's own, so that Ctrl-C typed there is a signal to it.
-TAKE_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-# The same, as a shell does it: the command is a job of its own, and a job that stops goes on.
+# Starts a command as a shell does it: it is a job of its own, and a job that stops goes on.
 JOB_CONTROL = """
 import fcntl, os, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -44,7 +37,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 class Terminal:
     """A pseudo-terminal with a command in it; `text` is all it printed, escapes included."""
 
-    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+    def __init__(self, process: ForkedCommand | subprocess.Popen[bytes], descriptor: int) -> None:
         self.process = process
         self.text = ""
         self._descriptor = descriptor
@@ -79,14 +72,33 @@ class Terminal:
 
 
 @contextmanager
-def terminal(
-    line: CommandLine, *arguments: object, term: str = "xterm", shell: str = TAKE_TERMINAL
-) -> Iterator[Terminal]:
+def terminal(line: CommandLine, *arguments: object, term: str = "xterm") -> Iterator[Terminal]:
+    """A terminal in which a command runs, as the only process."""
+    ours, theirs = pty.openpty()
+    process = ForkedCommand(
+        arguments,
+        streams=(theirs, theirs, theirs),
+        environment=line.environment | {"TERM": term, "LINES": "24"},
+        folder=line.folder,
+        is_at_terminal=True,
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(process, ours)
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        os.close(ours)
+
+
+@contextmanager
+def terminal_of_a_shell(line: CommandLine, *arguments: object) -> Iterator[Terminal]:
+    """A terminal in which a command runs as a job of `JOB_CONTROL`."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", shell, *line.command(*arguments)],
+        [sys.executable, "-c", JOB_CONTROL, *line.command(*arguments)],
         cwd=line.folder,
-        env=line.environment | {"TERM": term, "LINES": "24"},
+        env=line.environment | {"TERM": "xterm", "LINES": "24"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -96,7 +108,7 @@ def terminal(
         try:
             yield Terminal(process, ours)
         finally:
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             process.wait(PATIENCE)
             os.close(ours)
 
@@ -128,7 +140,7 @@ def test_ctrl_z_gives_the_cursor_back_and_the_display_goes_on_after_it(
     get = ("get", "film.mkv", "--tracker", tracker, "--dir", "out", *LOCAL)
     with (
         seeding(line, tracker, "film.mkv"),
-        terminal(line, *get, "--download-limit", "500k", shell=JOB_CONTROL) as shown,
+        terminal_of_a_shell(line, *get, "--download-limit", "500k") as shown,
     ):
         shown.wait_for(r"\d % of 3\.81 MiB")
         shown.type("\x1a")

@@ -287,7 +287,7 @@ def test_names_that_this_terminal_cannot_show_are_escaped(line: CommandLine) -> 
     folder.mkdir()
     (folder / "日本.txt").write_text("x")
     assert line.run("create", "ñ", "-o", "n.torrent").returncode == 0
-    done = line.run("show", "n.torrent", environment={"PYTHONIOENCODING": "ascii"})
+    done = line.run_fresh("show", "n.torrent", environment={"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0
     assert "\\u65e5\\u672c.txt" in done.stdout
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -22,9 +23,11 @@ cards.report_card = partial(cards.report_card, scenarios={"flash-crowd": crowd})
 strategy, and not of how it is judged."""
 
 
-def run_pytest(*arguments: str | Path, cwd: Path, path: Path) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    *arguments: str | Path, cwd: Path, paths: Sequence[Path]
+) -> subprocess.CompletedProcess[str]:
     """Run pytest as an author does, where trio-swarm is installed."""
-    folders = [str(path), os.environ.get("PYTHONPATH", "")]
+    folders = [*map(str, paths), os.environ.get("PYTHONPATH", "")]
     plugins = ["-p", "trio_swarm.lab.testing.pytest_plugin", "-p", "no:cacheprovider"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, *map(str, arguments)],

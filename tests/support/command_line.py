@@ -5,7 +5,6 @@ import io
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -13,8 +12,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, TextIO
 
+from forked_commands import ForkedCommand
 from trio_swarm.cli import app
 
 PATIENCE = 60.0
@@ -40,16 +41,18 @@ def read_event(line: str) -> dict[str, Any]:
 class Program:
     """A running `trio-swarm … --json`: its events as they come, its end."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: ForkedCommand, stdout: TextIO, stderr: TextIO) -> None:
+        """`stdout` is the end of a pipe, `stderr` a file that is read at the end."""
         self.process = process
+        self._stdout = stdout
+        self._stderr = stderr
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.seen: list[dict[str, Any]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._stdout:
             self._lines.put(line)
         self._lines.put(None)
 
@@ -74,8 +77,8 @@ class Program:
             line = self._lines.get()
             if line:
                 self.seen.append(json.loads(line))
-        assert self.process.stderr is not None
-        return code, self.process.stderr.read()
+        self._stderr.seek(0)
+        return code, self._stderr.read()
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of that name seen so far."""
@@ -99,11 +102,32 @@ class CommandLine:
         self, *arguments: object, environment: Mapping[str, str] | None = None, text: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end, with `text` on its stdin, which is no terminal."""
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err, pipe_with(text) as stdin:
+            process = ForkedCommand(
+                arguments,
+                streams=(stdin, out.fileno(), err.fileno()),
+                environment=self.environment | dict(environment or {}),
+                folder=self.folder,
+            )
+            try:
+                code = process.wait(PATIENCE)
+            finally:
+                process.kill()
+                process.wait(PATIENCE)
+            out.seek(0)
+            err.seek(0)
+            command = self.command(*arguments)
+            return subprocess.CompletedProcess(command, code, out.read(), err.read())
+
+    def run_fresh(
+        self, *arguments: object, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end in a Python of its own, where its start is what is tested."""
         return subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
             env=self.environment | dict(environment or {}),
-            input=text,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -117,23 +141,43 @@ class CommandLine:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     @contextmanager
+    def running(self, *arguments: object) -> Iterator[tuple[ForkedCommand, TextIO, TextIO]]:
+        """Run one command in the background, and kill it at the end.
+
+        Beside the process come a pipe with its stdout, and a file with its stderr.
+        """
+        reading, writing = os.pipe()
+        with os.fdopen(reading) as stdout, TemporaryFile("w+") as stderr, pipe_with("") as stdin:
+            process = ForkedCommand(
+                arguments,
+                streams=(stdin, writing, stderr.fileno()),
+                environment=self.environment,
+                folder=self.folder,
+            )
+            os.close(writing)
+            try:
+                yield process, stdout, stderr
+            finally:
+                process.kill()
+                process.wait(PATIENCE)
+
+    @contextmanager
     def start(self, *arguments: object) -> Iterator[Program]:
         """Run one command with `--json` in the background; it is killed at the end."""
-        process = subprocess.Popen(
-            self.command(*arguments, "--json"),
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            program = Program(process)
+        with self.running(*arguments, "--json") as (process, stdout, stderr):
+            program = Program(process, stdout, stderr)
             try:
                 yield program
             finally:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 program.end()
-                assert process.stdout is not None
-                process.stdout.close()
+
+
+@contextmanager
+def pipe_with(text: str) -> Iterator[int]:
+    """The end of a pipe from which a process reads this, of a few KiB at most."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading):
+        with os.fdopen(writing, "w") as written:
+            written.write(text)
+        yield reading

@@ -8,8 +8,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import trio
 
 import local_swarm
+from forked_commands import ForkedCommand
 
 Event = dict[str, Any]
 
@@ -27,12 +26,21 @@ HOST = "127.0.0.1"
 class RunningCommand:
     """One command: its events so far, its stderr, its end."""
 
-    def __init__(self, process: trio.Process, state: Path) -> None:
+    def __init__(
+        self,
+        process: ForkedCommand,
+        state: Path,
+        stdout: trio.abc.ReceiveStream,
+        stderr: trio.abc.ReceiveStream,
+    ) -> None:
         self.process = process
         self.state = state
+        self._stdout = stdout
+        self._stderr = stderr
         self.events: list[Event] = []
         self.stderr = ""
         self._changed = trio.Event()
+        self._waiting = trio.Lock()
         self._over = trio.Event()
 
     # --- what it says -----------------------------------------------------------------------
@@ -99,24 +107,28 @@ class RunningCommand:
 
     async def attend(self) -> None:
         """Read its output until it ends."""
-        async with trio.open_nursery() as nursery:
+        async with self._stdout, self._stderr, trio.open_nursery() as nursery:
             nursery.start_soon(self._read_events)
             nursery.start_soon(self._read_stderr)
-            await self.process.wait()
+            await self.process_ended()
         self._over.set()
         self._tell()
 
+    async def process_ended(self) -> None:
+        """Wait until the process has ended, whose output may still be in the pipes."""
+        async with self._waiting:
+            await trio.lowlevel.wait_readable(self.process)
+            self.process.wait()
+
     async def _read_events(self) -> None:
         rest = b""
-        assert self.process.stdout is not None
-        async for data in self.process.stdout:
+        async for data in self._stdout:
             *lines, rest = (rest + data).split(b"\n")
             self.events.extend(json.loads(line) for line in lines)
             self._tell()
 
     async def _read_stderr(self) -> None:
-        assert self.process.stderr is not None
-        async for data in self.process.stderr:
+        async for data in self._stderr:
             self.stderr += data.decode(errors="replace")
             self._tell()
 
@@ -140,15 +152,18 @@ class Processes:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("TRIO_SWARM")
         }
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "trio_swarm", *map(str, arguments), "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self._folder,  # not where Python would find another trio_swarm
-            env=environment | {"XDG_STATE_HOME": str(state_folder)},
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        process = ForkedCommand(
+            [*arguments, "--json"],
+            streams=(nothing, out_end, err_end),
+            environment=environment | {"XDG_STATE_HOME": str(state_folder)},
+            folder=self._folder,
         )
-        command = RunningCommand(process, state_folder)
+        for descriptor in (nothing, out_end, err_end):
+            os.close(descriptor)
+        streams = map(trio.lowlevel.FdStream, (out, err))
+        command = RunningCommand(process, state_folder, *streams)
         self.running.append(command)
         self._nursery.start_soon(command.attend)
         return command
@@ -227,7 +242,7 @@ async def processes(folder: Path) -> AsyncIterator[Processes]:
                     command.process.kill()
             with trio.CancelScope(shield=True):
                 for command in started.running:
-                    await command.process.wait()
+                    await command.process_ended()
 
 
 def digest(path: Path) -> str:

@@ -7,6 +7,7 @@ then makes each a KeyboardInterrupt, until Trio takes them over (see `run_until_
 import os
 import signal
 import sys
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,20 @@ def _send_again(unraisable: "UnraisableHookArgs") -> None:
     is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     number = signal.SIGTERM if is_ignored else signal.SIGINT
     main = threading.main_thread().ident
-    # A real signal, which ends a wait of the main thread, too.
-    again = threading.Timer(_AGAIN_AFTER, signal.pthread_kill, (main, number))
-    again.daemon = True
-    again.start()
+    assert main is not None  # it runs
+    threading.Thread(target=_interrupt_again, args=(number, main), daemon=True).start()
+
+
+def _interrupt_again(number: int, main: int) -> None:
+    """Send a real signal, which ends a wait of the main thread, too, once that can heed it.
+
+    On a busy machine the main thread may be in `_send_again` still, where it would be lost again.
+    """
+    while True:
+        time.sleep(_AGAIN_AFTER)
+        frame: FrameType | None = sys._current_frames().get(main)  # noqa: SLF001 - documented
+        while frame is not None and frame.f_code is not _send_again.__code__:
+            frame = frame.f_back
+        if frame is None:
+            signal.pthread_kill(main, number)
+            return

@@ -234,7 +234,7 @@ def test_a_long_run_of_interpreted_code_tells_how_it_would_take_less(
 def test_variants_of_one_scheduler_are_compared(small: Path) -> None:
     variants = ("bandwidth-weighted", "bandwidth-weighted:pieces=in-order", "rarest-first")
     flags = [part for each in variants for part in ("--scheduler", each)]
-    code, out, err = run_here("simulate", small, *flags)
+    code, out, err = run_here("simulate", small, *flags, "--workers", 1)
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines()[2:5]]
     assert [row[0] for row in rows] == list(variants)
@@ -245,7 +245,7 @@ def test_options_apply_to_every_scheduler_and_axis_and_are_in_the_json(small: Pa
     code, out, _ = run_here(
         *("simulate", small, "--json", "--option", "pieces=in-order", "--scheduler", "round-robin"),
         *("--scheduler", 'bandwidth-weighted:pieces="rarest"', "--uploader", "spread:hide=false"),
-        *("--choker", "tit-for-tat:optimistic_every=2,turn_seconds=5"),
+        *("--choker", "tit-for-tat:optimistic_every=2,turn_seconds=5", "--workers", 1),
     )
     runs = [json.loads(line) for line in out.splitlines()]
     assert code == 0

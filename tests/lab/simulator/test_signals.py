@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_line import PATIENCE, CommandLine
-
-LONG = Path(__file__).parents[3] / "config/scenarios/flash-crowd.toml"
+from small_scenario import SMALL
 
 
 @pytest.mark.parametrize(
@@ -25,9 +24,11 @@ LONG = Path(__file__).parents[3] / "config/scenarios/flash-crowd.toml"
 )
 def test_the_workers_end_with_the_command(tmp_path: Path, number: int, code: int) -> None:
     line = CommandLine(tmp_path)
-    command = line.command("simulate", LONG, "--seeds", 500, "--workers", 2, "--json")
+    (tmp_path / "small.toml").write_text(SMALL)
+    command = line.command("simulate", "small.toml", "--seeds", 5000, "--workers", 2, "--json")
     with subprocess.Popen(
         command,
+        cwd=tmp_path,
         env=line.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
