@@ -57,6 +57,13 @@ class Result:
     """Share of the machine's processor time in use."""
     lost: int = 0
     """Pieces that no leecher had at the end, if not all finished."""
+    congestion: str = ""
+    """TCP's congestion control; empty: the system's, whichever that was."""
+
+    @property
+    def place(self) -> str:
+        """The column and TCP's congestion control: what is compared with each other."""
+        return f"{self.column} under {self.congestion}" if self.congestion else self.column
 
     @property
     def seconds(self) -> float:

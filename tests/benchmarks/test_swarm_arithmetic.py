@@ -13,7 +13,15 @@ from bench_swarm import Course, completed_duplicate, contestants, starting, time
 from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS, EFFICIENCY, Column
 from bench_swarm_network import Carried
 from bench_swarm_report import Result, append, payload, quantile, read, report
-from bench_swarm_simulated import COMPARED, Comparison, compare, contradictions, is_valid, scenario
+from bench_swarm_simulated import (
+    COMPARED,
+    SHARING,
+    Comparison,
+    compare,
+    contradictions,
+    is_valid,
+    scenario,
+)
 
 from shaped_links import MBIT, Link
 
@@ -206,10 +214,31 @@ def test_the_simulator_agrees_if_it_is_near_and_has_nobody_the_other_way_round()
 
 
 def test_what_was_measured_of_our_schedulers_is_simulated() -> None:
-    small = replace(RESULT, size=4 * MIB, bound=COLUMNS["a"].bound(4 * MIB))
-    found = compare(
-        [small, replace(small, contestant="libtorrent"), replace(small, column="delay")], seeds=2
+    small = replace(
+        RESULT,
+        size=4 * MIB,
+        bound=COLUMNS["a"].bound(4 * MIB),
+        first=[0.3 + number / 100 for number in range(7)],
     )
-    assert [(each.column, each.scheduler) for each in found] == [("a", "rarest-first")]
-    assert found[0].real.median == small.moving
-    assert 1.0 <= found[0].simulated.median < 2.0
+    cubic = replace(small, congestion="cubic")
+    found = compare(
+        [small, cubic, replace(small, contestant="libtorrent"), replace(small, column="delay")],
+        seeds=2,
+    )
+    assert [(each.column, each.scheduler) for each in found] == [
+        ("a", "rarest-first"),
+        ("a under cubic", "rarest-first"),
+    ]
+    assert [each.real.median for each in found] == [small.moving] * 2
+    fair, first_come = (each.simulated.median for each in found)
+    assert 1.0 <= fair < 2.0
+    assert 1.0 <= first_come < 2.5
+    assert first_come != fair
+
+
+def test_leechers_are_simulated_to_come_as_they_came_where_connections_share_as_they_did() -> None:
+    joins = [0.05 * number for number in range(7)]
+    cubic = scenario(COLUMNS["b"], SIZE, joins=joins, sharing=SHARING["cubic"])
+    assert [each.joins_at for each in cubic.peers] == [0.0, *joins]
+    assert cubic.network.sharing == "first-come"
+    assert scenario(COLUMNS["b"], SIZE, sharing=SHARING["bbr"]).network.sharing == "fair"

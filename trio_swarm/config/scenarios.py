@@ -16,13 +16,21 @@ from trio_swarm.config.reading import read_table
 from trio_swarm.config.values import parse_piece_length, parse_rate, parse_size
 from trio_swarm.errors import ConfigError
 from trio_swarm.lab.simulator.playback import PlaybackSpec
-from trio_swarm.lab.simulator.scenario import CrossLink, Network, PeerSpec, Role, Scenario
+from trio_swarm.lab.simulator.scenario import (
+    CrossLink,
+    Network,
+    PeerSpec,
+    Role,
+    Scenario,
+    Sharing,
+)
 
 _NETWORK = Network()
 _PEER = PeerSpec(up=math.inf)
 
 Rate = Annotated[int | None, Parsed(parse_rate)]
 Size = Annotated[int, Parsed(parse_size, at_least=1)]
+Buffer = Annotated[float, Meta(gt=0, le=60)]
 MAX_PEERS = 100_000
 
 
@@ -33,6 +41,10 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The payload's part of a link: 0.955 for TCP over Ethernet."""
     unevenness: Annotated[float, Meta(ge=0, lt=1)] = _NETWORK.unevenness
     quantum: Annotated[int | None, Parsed(parse_size, at_least=1)] = _NETWORK.quantum
+    sharing: Sharing = _NETWORK.sharing
+    """How the connections of one uplink share it."""
+    buffer: Buffer = _NETWORK.buffer
+    """Seconds of bytes that the queue of an uplink takes."""
     send_buffer: Size = _NETWORK.send_buffer
     max_request: Annotated[int, Parsed(parse_piece_length)] = _NETWORK.max_request
     least_request: Annotated[int | None, Parsed(parse_piece_length)] = _NETWORK.least_request
@@ -65,6 +77,10 @@ class PeerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """After joining, complete or not; the mean, if at random."""
     stays_at_random: bool = False
     """How long they stay is exponential, too."""
+    sharing: Sharing | None = None
+    """None: as in `[network]`."""
+    buffer: Buffer | None = None
+    """None: as in `[network]`."""
     rack: Text = ""
     """Where they are; `[[links]]` tells what is between racks."""
     labels: dict[Text, str] = field(default_factory=dict)
@@ -121,6 +137,8 @@ class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             network=Network(
                 unevenness=network.unevenness,
                 quantum=network.quantum,
+                sharing=network.sharing,
+                buffer=network.buffer,
                 send_buffer=network.send_buffer,
                 max_request=network.max_request,
                 least_request=network.least_request,
@@ -191,6 +209,8 @@ def _peers(
                 dies_at=_or_never(group.dies_at),
                 leaves_after_copies=_or_never(group.leaves_after_copies),
                 seeds_for=_or_never(group.seeds_for),
+                sharing=group.sharing,
+                buffer=group.buffer,
                 rack=group.rack,
                 labels=group.labels,
             )

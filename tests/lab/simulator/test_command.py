@@ -14,7 +14,9 @@ from trio_swarm.cli.lab.simulation_runs import is_compiled
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.scenarios import read_scenario
 from trio_swarm.errors import ConfigError
-from trio_swarm.lab.simulator import simulate
+from trio_swarm.lab.simulator import SimulatedSwarm, simulate, strategies
+from trio_swarm.lab.simulator.first_come import FirstComeUplink
+from trio_swarm.lab.simulator.pipes import Uplink
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "config" / "scenarios").glob("*.toml"))
 
@@ -121,6 +123,11 @@ def test_random_arrivals_follow_the_seed_and_keep_their_mean(tmp_path: Path) -> 
         (("count = 3", "count = 0"), "peers[1].count: expected a whole number >= 1"),
         (('down = "50Mbit"', "leaves_at = -1"), "peers[1].leaves_at: expected a number >= 0"),
         (('down = "50Mbit"', "stays_for = 'x'"), "peers[1].stays_for: expected a number"),
+        (('down = "50Mbit"', 'sharing = "x"'), "peers[1].sharing: invalid enum value 'x'"),
+        (
+            ("[[peers]]", "[network]\nbuffer = 0\n[[peers]]"),
+            "network.buffer: expected a number > 0",
+        ),
         (("[[peers]]", "[playback]\nbuffer = 1\n[[peers]]"), "playback.rate: is missing"),
         (("[[peers]]", "[[links]]\nbetween = 1\n[[peers]]"), "links[0].between: expected a list"),
     ],
@@ -155,6 +162,23 @@ def test_labels_are_those_of_all_peers_of_a_group(small: Path) -> None:
     small.write_text(SMALL + 'labels = {zone = "eu", cost = "3"}\n')
     peers = read_scenario(small).scenario(1).peers
     assert [dict(peer.labels) for peer in peers] == [{}, *[{"zone": "eu", "cost": "3"}] * 3]
+
+
+def test_links_queue_as_the_network_says_or_the_group_of_peers(small: Path) -> None:
+    plain = read_scenario(small).scenario(1)
+    assert (plain.network.sharing, plain.network.buffer) == ("fair", 0.05)
+    assert {(peer.sharing, peer.buffer) for peer in plain.peers} == {(None, None)}
+    table = '[network]\nsharing = "first-come"\nbuffer = 0.5\n[[peers]]'
+    group = '\nsharing = "fair"\nbuffer = 0.25\n'
+    small.write_text(SMALL.replace("[[peers]]", table, 1) + group)
+    scenario = read_scenario(small).scenario(1)
+    assert (scenario.network.sharing, scenario.network.buffer) == ("first-come", 0.5)
+    assert [(peer.sharing, peer.buffer) for peer in scenario.peers] == [
+        (None, None),
+        *[("fair", 0.25)] * 3,
+    ]
+    swarm = SimulatedSwarm(scenario, strategies())
+    assert [type(peer.up) for peer in swarm.peers] == [FirstComeUplink, Uplink, Uplink, Uplink]
 
 
 def test_two_racks_have_one_link(small: Path) -> None:

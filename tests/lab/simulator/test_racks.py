@@ -15,7 +15,7 @@ from trio_swarm.engine.messages import Message
 from trio_swarm.lab.simulator import PeerSpec, Scenario, SimulatedSwarm, simulate, strategies
 from trio_swarm.lab.simulator.pipes import Downlink, Pipe, Receiving, Uplink
 from trio_swarm.lab.simulator.racks import Crossing, Trunk, labels_seen
-from trio_swarm.lab.simulator.scenario import CrossLink, Network
+from trio_swarm.lab.simulator.scenario import CrossLink, Network, Sharing
 from trio_swarm.lab.simulator.timeline import Timeline
 from trio_swarm.lab.simulator.trace import BLOCK, PIECE
 from trio_swarm.schedulers.api import Assignment, SwarmView
@@ -138,7 +138,7 @@ def test_a_message_keeps_its_place_behind_a_block_on_the_way_over_a_trunk() -> N
     assert trunk.sent == 1000
 
 
-def two_racks(rate: float, *, size: int = 8 * MIB) -> Scenario:
+def two_racks(rate: float, *, size: int = 8 * MIB, sharing: Sharing = "fair") -> Scenario:
     here = PeerSpec(up=100 * MBIT, down=100 * MBIT, rack="a")
     there = replace(here, rack="b")
     return Scenario(
@@ -151,12 +151,14 @@ def two_racks(rate: float, *, size: int = 8 * MIB) -> Scenario:
         ),
         network=Network(
             cross_links=(CrossLink(between=("a", "b"), rate=rate, latency=0.003),),
+            sharing=sharing,
         ),
     )
 
 
-def test_a_thin_link_bounds_the_swarm_and_no_byte_is_lost_on_it() -> None:
-    scenario = two_racks(8 * MBIT)
+@pytest.mark.parametrize("sharing", ["fair", "first-come"])
+def test_a_thin_link_bounds_the_swarm_and_no_byte_is_lost_on_it(sharing: Sharing) -> None:
+    scenario = two_racks(8 * MBIT, sharing=sharing)
     assert scenario.bound == pytest.approx(8 * MIB / (8 * MBIT))
     swarm = SimulatedSwarm(scenario, strategies())
     result = swarm.run()
@@ -171,7 +173,8 @@ def test_a_thin_link_bounds_the_swarm_and_no_byte_is_lost_on_it() -> None:
         assert peer.received == peer.accepted + peer.duplicate
 
 
-def test_word_of_a_piece_takes_the_way_over_the_link_as_blocks_do() -> None:
+@pytest.mark.parametrize("sharing", ["fair", "first-come"])
+def test_word_of_a_piece_takes_the_way_over_the_link_as_blocks_do(sharing: Sharing) -> None:
     latency = 0.5
     scenario = two_racks(8 * MBIT, size=2 * MIB)
     link = replace(scenario.network.cross_links[0], latency=latency)
@@ -187,7 +190,8 @@ def test_word_of_a_piece_takes_the_way_over_the_link_as_blocks_do() -> None:
         elif kind == BLOCK and (peer, piece) in verified and (peer < 5) != (to < 5):
             soonest = min(soonest, now - verified[peer, piece])
 
-    result = simulate(replace(scenario, network=Network(cross_links=(link,))), sink=sink)
+    network = Network(cross_links=(link,), sharing=sharing)
+    result = simulate(replace(scenario, network=network), sink=sink)
     assert result.unfinished == 0
     # Over the link go: that it is there, that it is wanted, and the block.
     assert 3 * latency <= soonest < math.inf

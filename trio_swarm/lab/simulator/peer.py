@@ -13,6 +13,7 @@ from trio_swarm.engine.exchange import Exchange, open_piece_limit
 from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.engine.lengths import Lengths
 from trio_swarm.engine.messages import HAVE
+from trio_swarm.lab.simulator.first_come import FirstComeUplink
 from trio_swarm.lab.simulator.messages import CLOSED, HeardHaves
 from trio_swarm.lab.simulator.neighbour import Neighbour
 from trio_swarm.lab.simulator.peer_events import (
@@ -24,7 +25,8 @@ from trio_swarm.lab.simulator.peer_events import (
 )
 from trio_swarm.lab.simulator.pipes import Downlink, Uplink
 from trio_swarm.lab.simulator.racks import labels_seen
-from trio_swarm.lab.simulator.scenario import StrategySet, address_of
+from trio_swarm.lab.simulator.scenario import Network, PeerSpec, StrategySet, address_of
+from trio_swarm.lab.simulator.timeline import Timeline
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.api import UploadRequest
 from trio_swarm.schedulers.rarest_first import RarestFirst
@@ -70,7 +72,7 @@ class SimulatedPeer(Exchange):
         self.taken = 0
         """Bytes of blocks that arrived."""
         timeline = swarm.timeline
-        self.up = Uplink(timeline, spec.up, swarm.quantum)
+        self.up = _uplink(timeline, spec, network, swarm.quantum)
         self.down = Downlink(timeline, spec.down) if spec.down < math.inf else None
         lengths = Lengths(length=scenario.size, piece_length=scenario.piece_length)
         every = full_set(lengths.piece_count)
@@ -304,6 +306,14 @@ class SimulatedPeer(Exchange):
         """Look whether it has sent as much as it was going to."""
         if self.up.sent >= self.spec.leaves_after_copies * self.ledger.lengths.length:
             self.go()
+
+
+def _uplink(timeline: Timeline, spec: PeerSpec, network: Network, quantum: int) -> Uplink:
+    """Return the uplink of a peer, with the queue it is to have."""
+    if (spec.sharing or network.sharing) == "fair" or spec.up == math.inf:
+        return Uplink(timeline, spec.up, quantum)
+    buffer = network.buffer if spec.buffer is None else spec.buffer
+    return FirstComeUplink(timeline, spec.up, quantum, buffer=buffer)
 
 
 def _some(every: PieceSet, count: int, rng: random.Random) -> PieceSet:

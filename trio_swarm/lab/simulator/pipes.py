@@ -19,6 +19,8 @@ from typing import Final, Protocol
 
 from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.engine.messages import End, Message
+from trio_swarm.engine.upload.link_state import LinkState
+from trio_swarm.lab.simulator.sender_state import SenderState
 from trio_swarm.lab.simulator.timeline import Timeline, TimelineEvent
 
 FREE_BACKLOG: Final = 0.05
@@ -137,6 +139,9 @@ class Uplink(TimelineEvent):
     def join(self, pipe: "Pipe") -> None:
         """Give a pipe with blocks to send its place in the turn."""
         self._ring.append(pipe)
+        state = pipe.state
+        if state is not None:
+            state.joined_at = self._timeline.now
         if self._sending is None:
             self._start()
 
@@ -147,23 +152,49 @@ class Uplink(TimelineEvent):
             if not pipe.is_open:
                 continue
             quantum = pipe.quantum
+            state = pipe.state
+            if state is not None and self._is_held(pipe, state):
+                continue
             down = pipe.down
             if down is not None and not down.takes(pipe, quantum):
                 continue
             left = pipe.items[0].left
-            nbytes = min(left, quantum if ring else quantum * ALONE)
-            self._sending = pipe
-            self._nbytes = nbytes
-            now = self._timeline.now
-            end = now + nbytes / self.rate
-            arrival = end + pipe.latency
-            if down is not None:
-                arrival = down.arrival(now + pipe.latency, arrival, nbytes)
-                pipe.note_arrival(arrival)
-            pipe.last_arrival = max(arrival, pipe.last_arrival)
-            self._timeline.add(end, self)
+            is_alone = not ring and (state is None or state.rate == math.inf)
+            self._send(pipe, min(left, quantum * ALONE if is_alone else quantum))
             return
         self._sending = None
+
+    def _send(self, pipe: "Pipe", nbytes: int) -> None:
+        """Begin to send bytes of a pipe's first block."""
+        self._sending = pipe
+        self._nbytes = nbytes
+        now = self._timeline.now
+        state = pipe.state
+        if state is not None:
+            state.take_turn(nbytes)
+        end = now + nbytes / self.rate
+        arrival = end + pipe.latency
+        down = pipe.down
+        if down is not None:
+            arrival = down.arrival(now + pipe.latency, arrival, nbytes)
+            pipe.note_arrival(arrival)
+        pipe.last_arrival = max(arrival, pipe.last_arrival)
+        self._timeline.add(end, self)
+
+    def _is_held(self, pipe: "Pipe", state: SenderState) -> bool:
+        """Whether its pace does not let a pipe send yet; then it is put back later."""
+        state.is_held = state.next_at > self._timeline.now
+        if state.is_held:
+            self._timeline.at(state.next_at, self.release, pipe)
+        return state.is_held
+
+    def release(self, pipe: "Pipe") -> None:
+        """Give a pipe that its pace held its place in the turn, if it is time."""
+        state = pipe.state
+        if state is not None and state.is_held and state.next_at <= self._timeline.now:
+            state.is_held = False
+            if pipe.is_open:
+                self.join(pipe)
 
     def happen(self) -> None:
         """Note that a quantum is sent, and send the next."""
@@ -173,6 +204,9 @@ class Uplink(TimelineEvent):
         nbytes = self._nbytes
         self.sent += nbytes
         pipe.sent += nbytes
+        state = pipe.state
+        if state is not None:
+            pipe.note_sent(state, nbytes)
         if pipe.is_open:
             pipe.advance(nbytes)
         if self.on_sent is not None:
@@ -226,6 +260,7 @@ class Pipe:
         "latency",
         "quantum",
         "sent",
+        "state",
         "taken",
         "unsent",
         "up",
@@ -263,6 +298,8 @@ class Pipe:
         """Bytes of blocks that the uplink has sent, those cut short included."""
         self.taken = 0
         """Bytes of blocks that the receiver took in."""
+        self.state: SenderState | None = None
+        """None until somebody paces it or asks for the state of its link."""
         # When the quanta under way will be through the downlink; most have at most one, and a
         # tuple of one takes eighty bytes.
         self._arrives_at = 0.0  # the latest
@@ -329,6 +366,38 @@ class Pipe:
     def limit_unsent(self, nbytes: int) -> None:
         """Have the socket take no more ahead of the link than so much."""
         self._limit = min(self._send_buffer, nbytes)
+
+    def pace(self, rate: float | None) -> None:
+        """Send at most `rate` bytes/s, a quantum at a time; None: as fast as the link lets it."""
+        state = self._known_state()
+        now = self._timeline.now
+        if rate is None:
+            state.rate = math.inf
+            state.next_at = now
+        else:
+            state.rate = max(1.0, rate)
+            state.next_at = min(state.next_at, now + self.quantum / state.rate)
+        if state.is_held:
+            self._timeline.at(state.next_at, self.up.release, self)
+
+    def link_state(self) -> LinkState:
+        """Return what the sender's system knows of the link now, as `PeerStream.link_state` does.
+
+        Between racks it is the way to the link between them that is meant.
+        """
+        return self._known_state().link_state(self.unsent, self._timeline.now)
+
+    def note_sent(self, state: SenderState, nbytes: int) -> None:
+        """Note that the uplink has sent bytes, and when their acknowledgement comes."""
+        is_last = self.unsent <= nbytes
+        due_at = self.last_arrival + self.latency
+        state.note_sent(nbytes, state.joined_at, due_at, is_last=is_last)
+
+    def _known_state(self) -> SenderState:
+        state = self.state
+        if state is None:
+            self.state = state = SenderState()
+        return state
 
     def advance(self, nbytes: int) -> None:
         """Note that the uplink has sent bytes of the first block."""

@@ -32,6 +32,9 @@ after 17.47 ± 0.23 s with it, and after 17.22 ± 0.24 s with each heard at its 
 
 Role = Literal["seeder", "leecher", "free-rider"]
 
+Sharing = Literal["fair", "first-come"]
+"""How the connections of one uplink share it: see `pipes` and `first_come`."""
+
 _LETTERS: Mapping[Role, str] = MappingProxyType({"seeder": "S", "leecher": "L", "free-rider": "F"})
 
 NO_OPTIONS: Mapping[Axis, Mapping[str, object]] = MappingProxyType({})
@@ -55,6 +58,10 @@ class PeerSpec(Struct, frozen=True, kw_only=True):
     """It goes when its uplink has sent so many times the torrent."""
     seeds_for: float = math.inf
     """It goes so long after it is complete."""
+    sharing: Sharing | None = None
+    """How the connections of its uplink share it; None: as those of the network do."""
+    buffer: float | None = None
+    """Seconds of bytes that the queue of its uplink takes; None: as in the network."""
     rack: str = ""
     """Where it is, if that matters: see `CrossLink`."""
     labels: Mapping[str, str] = {}
@@ -85,6 +92,10 @@ class Network(Struct, frozen=True, kw_only=True):
     unevenness: float = 0.3
     """How far the shares of one uplink's connections are apart: each is drawn once, from 1 less
     this to 1 plus this. TCP connections over one link are seldom equal for long."""
+    sharing: Sharing = "fair"
+    """How the connections of an uplink share it."""
+    buffer: float = 0.05
+    """Seconds of bytes that the queue of an uplink takes, where sharing is not fair."""
     send_buffer: int = 256 * 1024
     """Bytes a connection's socket takes ahead of the link: in their order for good, and before
     whatever is said later."""

@@ -8,6 +8,7 @@ from typing import Final, cast
 from trio_swarm.engine.messages import End
 from trio_swarm.engine.upload.serving import CHOKE_PAUSE
 from trio_swarm.identities import PieceIndex
+from trio_swarm.lab.simulator.first_come import FirstComePipe, FirstComeUplink
 from trio_swarm.lab.simulator.messages import HeardHaves
 from trio_swarm.lab.simulator.neighbour import Neighbour
 from trio_swarm.lab.simulator.peer import LONG_CHOKE_PAUSE, SimulatedPeer
@@ -183,10 +184,25 @@ class SimulatedSwarm:
             )
             heard_by = crossing
             latency = near
+        up = sender.up
+        if isinstance(up, FirstComeUplink):
+            end.pipe = FirstComePipe(
+                self.timeline,
+                up,
+                down,
+                latency=latency,
+                send_buffer=network.send_buffer,
+                sender=end,
+                receiver=heard_by,
+                back=receiver.up,
+                round_trip=2.0 * self._latency(sender, receiver),
+                crosses=trunk is not None,
+            )
+            return end.pipe
         lay = Pipe if trunk is None else CrossingPipe
         end.pipe = lay(
             self.timeline,
-            sender.up,
+            up,
             down,
             latency=latency,
             send_buffer=network.send_buffer,
