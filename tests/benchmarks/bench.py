@@ -18,6 +18,8 @@ from bench_measuring import parse_size
 from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS
 
 SCRATCH_PREFIX = "trio-swarm-bench-"
+BOTH = ("bbr", "cubic")
+"""What most servers and most other hosts send by: a figure of one says nothing of the other."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,7 +63,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="another checkout of trio-swarm, as one more contestant; repeatable",
     )
-    swarm.add_argument("--congestion", help="TCP's congestion control (default: the system's)")
+    swarm.add_argument(
+        "--congestion",
+        action="append",
+        help="TCP's congestion control; repeatable (default: bbr and cubic, where the kernel has "
+        "them)",
+    )
     swarm.add_argument("--timeline", action="store_true", help="show each second's use of uplinks")
     swarm.add_argument(
         "--results",
@@ -178,10 +185,16 @@ def bench_floods(arguments: argparse.Namespace, scratch: Path) -> None:
 
 def prepare_swarm(arguments: argparse.Namespace) -> Path | None:
     """Return where to put files; exit with code 2 where no such benchmark can be."""
-    from bench_swarm_network import problem
+    from bench_swarm_network import congestions, problem
 
     if (reason := problem()) is not None:
         sys.stderr.write(f"bench-swarm: {reason}\n")
+        raise SystemExit(2)
+    there = congestions()
+    both = [each for each in BOTH if each in there]
+    arguments.congestion = arguments.congestion or both or there[:1]
+    if unknown := set(arguments.congestion) - set(there):
+        sys.stderr.write(f"bench-swarm: no congestion control {', '.join(sorted(unknown))}\n")
         raise SystemExit(2)
     names = arguments.column or list(DEFAULT_COLUMNS)
     if "all" in names:
@@ -231,14 +244,15 @@ def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
     ground = part.Ground(
         scratch,
         arguments.size,
-        congestion=arguments.congestion,
         timeline=arguments.timeline,
     )
     columns = [COLUMNS[name] for name in arguments.column]
     results: list[Result] = []
 
     async def run() -> None:
-        async for result in part.run_rounds(ground, columns, running_order, arguments.repeats):
+        async for result in part.run_rounds(
+            ground, columns, running_order, arguments.repeats, arguments.congestion
+        ):
             results.append(result)
             if arguments.results is not None:
                 append(arguments.results, result)

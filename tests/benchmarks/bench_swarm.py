@@ -4,6 +4,7 @@ Every contestant runs once a round in each column, with new namespaces, a new tr
 trio-swarm's), new peers and new copies, which are compared with the file byte by byte and removed.
 """
 
+import itertools
 import json
 import math
 import os
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
@@ -78,10 +79,9 @@ class Course:
 class Ground:
     """The file, its torrent, and what surrounds every run."""
 
-    def __init__(self, scratch: Path, size: int, *, congestion: str | None, timeline: bool) -> None:
+    def __init__(self, scratch: Path, size: int, *, timeline: bool) -> None:
         self.scratch = scratch
         self.size = size
-        self.congestion = congestion
         self.timeline = timeline
         path = make_folder(scratch / "share") / "data"
         write_random(path, size)
@@ -91,8 +91,8 @@ class Ground:
         )
         self._runs = 0
 
-    async def run(self, column: Column, contestant: Contestant) -> Result:
-        """Let a contestant run once; explains what failed."""
+    async def run(self, column: Column, contestant: Contestant, congestion: str) -> Result:
+        """Let a contestant run once under a congestion control; explains what failed."""
         self._runs += 1
         folder = make_folder(self.scratch / f"run-{self._runs}")
         links = [*column.seeders, *column.leechers]
@@ -101,9 +101,10 @@ class Ground:
                 links,
                 make_folder(folder / "reports"),
                 bridged=not column.delay,
-                congestion=self.congestion,
+                congestion=congestion,
             ) as network:
-                return await Run(self, column, contestant, folder, network).result()
+                result = await Run(self, column, contestant, folder, network).result()
+                return replace(result, congestion=congestion)
         except* (AssertionError, EndedEarlyError, trio.TooSlowError):
             sys.stderr.write(f"{column.name}: {contestant.name} failed.\n{last_output(folder)}\n")
             raise
@@ -381,12 +382,13 @@ async def run_rounds(
     columns: Sequence[Column],
     running_order: Sequence[Contestant],
     repeats: int,
+    congestions: Sequence[str],
 ) -> AsyncIterator[Result]:
-    """Let every contestant run once a round in every column."""
+    """Let every contestant run once a round in every column under each congestion control."""
     for number in range(repeats):
-        for column in columns:
+        for column, congestion in itertools.product(columns, congestions):
             by_name = {each.name: each for each in starting(column, running_order)}
             for name in in_alternation(number, list(by_name)):
-                result = await ground.run(column, by_name[name])
+                result = await ground.run(column, by_name[name], congestion)
                 sys.stderr.write(f"round {number + 1}, {result.line()}\n")
                 yield result

@@ -103,6 +103,12 @@ def problem() -> str | None:
     return None
 
 
+def congestions() -> list[str]:
+    """Return the names of the congestion controls that the kernel has."""
+    path = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+    return path.read_text(encoding="ascii").split()
+
+
 @contextlib.contextmanager
 def shaped_network(
     links: Sequence[Link], reports: Path, *, bridged: bool = True, congestion: str | None = None

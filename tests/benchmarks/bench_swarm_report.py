@@ -113,7 +113,7 @@ class Result:
             else f"never ({done} of {len(self.finished)} finished, {self.lost} pieces lost)"
         )
         return (
-            f"{self.column}: {self.contestant}: {took}; {self.copies:.2f} copies, "
+            f"{self.place}: {self.contestant}: {took}; {self.copies:.2f} copies, "
             f"{100 * self.duplicates:.1f} % duplicate, first byte {min(self.first):.2f}-"
             f"{max(self.first):.2f} s, first finisher {min(self.finished):.1f} s, "
             f"processors {100 * self.busy:.0f} % busy"
@@ -146,22 +146,25 @@ def _range(found: Spread, digits: int) -> str:
 
 
 def report(results: Sequence[Result]) -> str:
-    """Return a table for each column, and one of all columns."""
+    """Return a table for each column and congestion control, and one of all of them."""
     runs: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        runs.setdefault((result.column, result.contestant), []).append(result)
-    columns = [name for name in COLUMNS if any(column == name for column, _ in runs)]
-    parts = [_column_table(name, runs) for name in columns]
-    if len(columns) > 1:
-        parts.append(_summary(columns, runs))
+        runs.setdefault((result.place, result.contestant), []).append(result)
+    order = list(COLUMNS)
+    in_order = sorted(results, key=lambda each: (each.congestion, order.index(each.column)))
+    places = list(dict.fromkeys(result.place for result in in_order))
+    parts = [_column_table(place, runs) for place in places]
+    if len(places) > 1:
+        parts.append(_summary(places, runs))
     return "\n\n".join(parts)
 
 
 Runs = dict[tuple[str, str], list[Result]]
 
 
-def _column_table(name: str, runs: Runs) -> str:
-    found = {contestant: each for (column, contestant), each in runs.items() if column == name}
+def _column_table(place: str, runs: Runs) -> str:
+    found = {contestant: each for (where, contestant), each in runs.items() if where == place}
+    name = next(iter(found.values()))[0].column
     sizes = sorted({result.size for result in itertools.chain(*found.values())})
     bounds = ", ".join(f"{size_text(s)}: T = {COLUMNS[name].bound(s):.2f} s" for s in sizes)
     heads = (
@@ -192,7 +195,7 @@ def _column_table(name: str, runs: Runs) -> str:
         )
         for contestant, each in found.items()
     ]
-    lines = [f"{name}: {COLUMNS[name].title} Mbit/s; {bounds}", "", table(heads, rows)]
+    lines = [f"{place}: {COLUMNS[name].title} Mbit/s; {bounds}", "", table(heads, rows)]
     groups = list(_group_rows(found))
     if groups:
         lines += ["", table(("last of each group", "time/T"), groups)]
@@ -208,21 +211,21 @@ def _group_rows(found: dict[str, list[Result]]) -> Iterable[tuple[str, str]]:
                 yield f"{contestant}: {name}", _text(times)
 
 
-def _summary(columns: Sequence[str], runs: Runs) -> str:
+def _summary(places: Sequence[str], runs: Runs) -> str:
     """Return the ratios of all: contestants down, columns across, the best of each marked."""
     contestants = list(dict.fromkeys(contestant for _, contestant in runs))
     medians = {key: spread(r.ratio for r in each).median for key, each in runs.items()}
     best = {
-        name: min(median for (column, _), median in medians.items() if column == name)
-        for name in columns
+        place: min(median for (where, _), median in medians.items() if where == place)
+        for place in places
     }
 
-    def cell(column: str, contestant: str) -> str:
-        if (column, contestant) not in runs:
+    def cell(place: str, contestant: str) -> str:
+        if (place, contestant) not in runs:
             return ""
-        text = _text(result.ratio for result in runs[column, contestant])
-        is_best = medians[column, contestant] == best[column] < math.inf
+        text = _text(result.ratio for result in runs[place, contestant])
+        is_best = medians[place, contestant] == best[place] < math.inf
         return f"{text} *" if is_best else f"{text}  "
 
-    rows = [(each, *(cell(column, each) for column in columns)) for each in contestants]
-    return f"time / T, the best marked:\n\n{table(('', *(f'{c}  ' for c in columns)), rows)}"
+    rows = [(each, *(cell(place, each) for place in places)) for each in contestants]
+    return f"time / T, the best marked:\n\n{table(('', *(f'{each}  ' for each in places)), rows)}"

@@ -116,6 +116,12 @@ def test_the_best_of_each_column_is_marked() -> None:
     ]
 
 
+def test_what_was_measured_under_another_congestion_control_is_told_apart() -> None:
+    told = report([replace(RESULT, congestion="bbr"), replace(RESULT, congestion="cubic")])
+    assert "a under bbr: seeder" in told
+    assert "a under cubic: seeder" in told
+
+
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     file = tmp_path / "results"
     never = replace(RESULT, finished=(math.inf,))
