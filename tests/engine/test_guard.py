@@ -298,6 +298,35 @@ def test_suggesting_nothing_is_no_fault() -> None:
     assert guarded.faults == 0
 
 
+@pytest.mark.parametrize("weight", [-1, "x", True, None, float("nan"), float("inf"), lambda: 1 / 0])
+def test_a_wrong_weight_is_that_of_all_others(weight: object) -> None:
+    class Weighs(Uploads):
+        def weight(self, view: UploadView, peer: UploadPeerView) -> Any:
+            return weight() if callable(weight) else weight
+
+    guarded = guarded_uploads(Weighs())
+    assert guarded.weighs
+    assert guarded.weight(UPLOAD_VIEW, UPLOAD_PEER) == 1.0
+    assert guarded.faults == 1
+
+
+@pytest.mark.parametrize("weight", [0, 2, 0.25])
+def test_a_right_weight_is_taken(weight: float) -> None:
+    class Weighs(Uploads):
+        def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+            return weight
+
+    guarded = guarded_uploads(Weighs())
+    assert guarded.weight(UPLOAD_VIEW, UPLOAD_PEER) == weight
+    assert guarded.faults == 0
+
+
+def test_an_uploader_need_not_weigh_anybody() -> None:
+    guarded = guarded_uploads(Uploads())
+    assert not guarded.weighs
+    assert guarded.weight(UPLOAD_VIEW, UPLOAD_PEER) == 1.0
+
+
 def test_an_uploader_need_not_suggest_anything() -> None:
     guarded = guarded_uploads(Uploads())
     assert not guarded.suggests

@@ -339,3 +339,14 @@ def _wait(seeding: Seeding, seconds: float) -> None:
     while seeding.now < until:
         seeding.now += STEP
         seeding.look()
+
+
+def test_who_keeps_its_first_copies_gets_a_small_share_of_the_uplink() -> None:
+    seeding = Seeding(4, count=200)
+    transfer = SteppedSwarm(seeding, 1.0, {1: 0.0, 2: 1.5, 3: 1.5, 4: 1.5})
+    while len(seeding.sent) < 50:
+        transfer.step()
+    view = seeding.view()
+    weights = {peer.key: seeding.strategy.weight(view, peer) for peer in view.peers}
+    assert weights[1] < 0.5
+    assert min(weights[2], weights[3], weights[4]) > 0.5

@@ -5,6 +5,7 @@ reported. A strategy with too many faults is replaced. The guard cannot interrup
 blocks; it counts the fault afterwards.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, cast
@@ -266,6 +267,9 @@ class GuardedUploader(_Guarded):
             strategy, "suggest", None
         )
         self._steers: Callable[[UploadView], bool] | None = steers_of(strategy)
+        self._weigh: Callable[[UploadView, UploadPeerView], float] | None = getattr(
+            strategy, "weight", None
+        )
 
     def steers(self, view: UploadView) -> bool:
         """Whether the strategy may now hide a piece from any peer, or suggest any.
@@ -309,6 +313,25 @@ class GuardedUploader(_Guarded):
             return self._check(answer, "suggest", "suggested", view) & peer.revealed
 
         return self._call.run(decide, None, peers=len(view.peers))
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the strategy has the method `weight`."""
+        return self._weigh is not None and not self.is_replaced
+
+    def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+        """Return the share of the uplink that `peer` is to have beside the others, 0 or more."""
+        ask = self._weigh
+        if ask is None or self.is_replaced:
+            return 1.0
+
+        def decide() -> float:
+            answer: object = ask(view, peer)
+            if type(answer) not in {int, float} or not 0.0 <= cast("float", answer) < math.inf:
+                raise _BreachError("weight", f"gave the weight {answer!r:.50}")
+            return float(cast("float", answer))
+
+        return self._call.run(decide, 1.0, peers=len(view.peers))
 
     @staticmethod
     def _check(pieces: object, kind: str, did: str, view: UploadView) -> PieceSet:

@@ -178,7 +178,7 @@ class Uploader(Protocol):
     """An upload strategy: which pieces to reveal to a peer, and in which order to serve requests.
 
     It may also have the method `suggest` (see `Suggester`), and the method `steers`, which saves
-    calls (see `Steerer`).
+    calls (see `Steerer`), and the method `weight` (see `Sharer`).
     """
 
     def offer(self, view: UploadView, peer: UploadPeerView) -> PieceSet | None:
@@ -225,6 +225,19 @@ class Steerer(Uploader, Protocol):
         The host then calls neither of them with this view. `steers` counts only if it is defined in
         the class that defines `offer` and `suggest`, or in a subclass of it: for a subclass that
         overrides `offer` or `suggest` alone, the host calls them for each peer.
+        """
+        ...
+
+
+class Sharer(Uploader, Protocol):
+    """An uploader that says how our uplink is shared out; otherwise all peers have equal shares."""
+
+    def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+        """Return the share of our uplink for `peer`, in proportion to those of the other peers.
+
+        0 or more, and finite. The host calls this now and then for each peer that is sent blocks,
+        while more could be sent than the uplink carries. What a peer does not use goes to the
+        others, and a peer with the weight 0 still gets a trickle.
         """
         ...
 

@@ -91,6 +91,16 @@ class FirstCopies:
         revealed = self._revealed.get(key)
         return revealed is not None and revealed.waiting.seconds > LONGEST_WAIT
 
+    def weight_of(self, view: UploadView, peer: UploadPeerView) -> float:
+        """Return the part of the first copies a leecher has that it has passed on, 1.0 at first."""
+        revealed = self._revealed.get(peer.key)
+        if revealed is None or len(view.rarity) < 2:
+            return 1.0
+        everywhere = view.rarity[0] | view.rarity[1]
+        kept = (revealed.ever & ~revealed.again & peer.pieces & everywhere).bit_count()
+        passed_on = revealed.passed_on(everywhere)
+        return (passed_on + 1.0) / (passed_on + kept + 1.0)
+
     def plan(self, view: UploadView) -> None:
         """Reveal the pieces that are due at `view.now`."""
         leechers = [

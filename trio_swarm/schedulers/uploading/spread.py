@@ -64,6 +64,15 @@ class Spread(LeastSent):
         self._look_at(view)
         return self._firsts.revealed_to(peer.key) & ~peer.pieces
 
+    def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+        """Return what part of its first copies this leecher passes on; 1 for all once that is over.
+
+        A leecher that keeps them would only get more of what the others wait for.
+        """
+        if not view.is_seeder or self._firsts.is_over:
+            return 1.0
+        return self._firsts.weight_of(view, peer)
+
     def _look_at(self, view: UploadView) -> None:
         # The view is mostly the same object; an equal one means the same.
         if view is not self._view and view != self._view:
