@@ -1,0 +1,214 @@
+"""How much all connections may put out together: on a model of an uplink with a FIFO buffer.
+
+The model has what was seen on shaped links under cubic: the connection that is there first takes
+nearly all of the uplink, and the buffer is full.
+"""
+
+import math
+from statistics import median
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared_uplink import BLOCK, Connection, sharer
+from trio_swarm.engine.upload.governor import (
+    FREE_SECONDS,
+    LEAST_BUDGET,
+    LOOK_INTERVAL,
+    QUEUE_TARGET,
+    Governor,
+)
+from trio_swarm.engine.upload.link_state import LinkState
+
+RATE = 2e6
+
+
+def shares(got: dict[int, float]) -> list[float]:
+    total = sum(got.values())
+    return [each / total for each in got.values()]
+
+
+def test_without_a_governor_the_first_connection_takes_nearly_all_and_the_buffer_is_full() -> None:
+    node = sharer(governed=False)
+    node.run(2.0)
+    assert max(shares(node.run(3.0))) > 0.7
+    assert median(node.delays[-2000:]) > 0.04
+
+
+def test_with_one_all_get_the_same_and_the_uplink_is_used_in_full() -> None:
+    node = sharer()
+    node.run(3.0)
+    got = node.run(3.0)
+    assert max(shares(got)) < 0.3
+    assert min(shares(got)) > 0.2
+    assert sum(got.values()) > 0.97 * RATE
+
+
+def test_shares_are_by_weight() -> None:
+    node = sharer()
+    node.weights = {0: 0.4, 1: 0.8, 2: 1.2, 3: 1.6}
+    node.run(3.0)
+    assert shares(node.run(5.0)) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.03)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_buffer_of_half_a_second_stays_nearly_empty(count: int) -> None:
+    node = sharer(count, buffer=0.5, round_trip=0.02)
+    node.run(4.0)
+    got = node.run(4.0)
+    assert median(node.delays[-4000:]) < 2.5 * QUEUE_TARGET
+    assert max(node.delays[-4000:]) < 4 * QUEUE_TARGET
+    assert sum(got.values()) > 0.95 * RATE
+
+
+def test_an_uplink_that_becomes_faster_is_found() -> None:
+    node = sharer()
+    node.run(3.0)
+    node.link.rate *= 4
+    node.link.buffer *= 4
+    node.run(3.0)
+    assert sum(node.run(2.0).values()) > 0.9 * 4 * RATE
+
+
+def test_an_uplink_that_becomes_slower_is_found() -> None:
+    node = sharer()
+    node.run(3.0)
+    node.link.rate /= 4
+    node.link.buffer /= 4
+    node.run(3.0)
+    got = node.run(2.0)
+    assert max(shares(got)) < 0.35
+    assert sum(got.values()) > 0.95 * RATE / 4
+
+
+def test_what_a_connection_does_not_use_goes_to_the_others() -> None:
+    node = sharer()
+    node.run(3.0)
+    node.idle = {0, 1}
+    node.run(1.0)
+    got = node.run(2.0)
+    assert sum(got.values()) > 0.95 * RATE
+    assert got[2] == pytest.approx(got[3], rel=0.1)
+
+
+def test_a_connection_whose_other_end_is_slow_leaves_the_rest_to_the_others() -> None:
+    node = sharer()
+    node.link.connections[1].downlink = 0.1e6
+    node.run(3.0)
+    got = node.run(3.0)
+    assert got[1] < 0.11e6
+    assert sum(got.values()) > 0.95 * RATE
+    assert got[0] == pytest.approx(got[3], rel=0.15)
+
+
+def test_one_that_joins_a_full_uplink_gets_its_share_and_the_queue_stays_short() -> None:
+    node = sharer(3)
+    node.run(3.0)
+    node.link.connections[7] = Connection(window=14480)
+    node.run(2.0)
+    got = node.run(3.0)
+    assert min(shares(got)) > 0.2
+    assert median(node.delays[-3000:]) < 2 * QUEUE_TARGET
+
+
+def test_those_that_leave_are_missed_by_nobody() -> None:
+    node = sharer(5)
+    node.run(3.0)
+    del node.link.connections[0], node.link.connections[3]
+    node.run(1.0)
+    assert sum(node.run(2.0).values()) > 0.95 * RATE
+
+
+def test_an_uplink_with_room_is_never_held() -> None:
+    node = sharer(rate=50e6)
+    for connection in node.link.connections.values():
+        connection.downlink = 1e6
+    node.run(5.0)
+    # Their own queues are long: those are theirs, and not the uplink's.
+    node.link.connections[4] = Connection()
+    node.run(3.0)
+    assert node.governor.budget > 15e6
+
+
+def test_a_queue_that_is_not_ours_does_not_starve_us() -> None:
+    """As when the other ends' uplinks are full, which our acknowledgements pass."""
+    node = sharer()
+    node.run(3.0)
+    node.link.foreign = 0.06
+    node.run(4.0)
+    assert sum(node.run(2.0).values()) > 0.9 * RATE
+
+
+def test_nothing_is_held_any_more_once_nobody_has_to_wait() -> None:
+    node = sharer()
+    node.run(3.0)
+    assert node.governor.budget < math.inf
+    node.idle = {0, 1, 2, 3}
+    node.run(FREE_SECONDS + 0.5)
+    assert node.governor.budget == math.inf
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    count=st.integers(min_value=1, max_value=6),
+    rate=st.sampled_from([0.3e6, 1e6, 5e6]),
+    buffer=st.sampled_from([0.05, 0.1, 0.5]),
+    round_trip=st.sampled_from([0.001, 0.01, 0.05]),
+    windows=st.lists(st.integers(min_value=2, max_value=400), min_size=6, max_size=6),
+)
+def test_from_any_start_the_queue_becomes_short_and_the_uplink_is_used(
+    count: int, rate: float, buffer: float, round_trip: float, windows: list[int]
+) -> None:
+    node = sharer(count, rate=rate, buffer=buffer, round_trip=round_trip)
+    for key, connection in node.link.connections.items():
+        connection.window = windows[key] * 1448.0
+    node.run(8.0)
+    got = node.run(4.0)
+    assert sum(got.values()) > 0.9 * rate
+    assert median(node.delays[-4000:]) < 0.05 + 2 * BLOCK / rate
+
+
+LINKS = st.builds(
+    LinkState,
+    acknowledged=st.integers(min_value=0, max_value=2**60),
+    delivery_rate=st.floats(min_value=0.0, max_value=1e12),
+    is_app_limited=st.booleans(),
+    round_trip=st.floats(min_value=0.0, max_value=100.0),
+    least_round_trip=st.floats(min_value=0.0, max_value=100.0),
+    in_flight=st.integers(min_value=0, max_value=2**40),
+    unsent=st.integers(min_value=0, max_value=2**40),
+    retransmitted=st.integers(min_value=0, max_value=2**60),
+    receiver_limited=st.floats(min_value=0.0, max_value=1e6),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.integers(min_value=0, max_value=3), LINKS, max_size=4),
+            st.integers(min_value=0, max_value=2**40),
+            st.sampled_from([-1.0, 0.0, LOOK_INTERVAL, LOOK_INTERVAL, 1.0]),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_the_system_tells_the_budget_is_a_number_and_not_below_the_least(
+    looks: list[tuple[dict[int, LinkState], int, float, bool]],
+) -> None:
+    governor, now = Governor(), 0.0
+    for links, put_out, passed, is_held in looks:
+        now += passed
+        budget = governor.look(links, put_out, now, is_held=is_held)
+        assert budget >= LEAST_BUDGET
+        assert all(0.0 <= governor.rate_of(key) < math.inf for key in links)
+
+
+def test_a_clock_that_stands_still_changes_nothing() -> None:
+    node = sharer()
+    node.run(3.0)
+    governor = node.governor
+    before = governor.budget
+    links = {key: each.state() for key, each in node.link.connections.items()}
+    assert governor.look(links, 0, node.link.now - 1.0, is_held=True) == before

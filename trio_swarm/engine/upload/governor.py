@@ -1,0 +1,307 @@
+"""How much all connections of a node may put out together, so that we share out the uplink.
+
+Left to TCP, a full uplink belongs to the connections that were there first, and its buffer is full:
+every control message waits for all that is in it. The governor watches what the other ends
+acknowledge and how much longer round trips are than they could be. When all of them have become
+longer the uplink is full. From then on no more is put out than it carries. The buffer is nearly
+empty then: whoever is given a turn has it (see `turns`), and control messages do not wait.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from trio_swarm.compiler_hints import mypyc_attr
+from trio_swarm.engine.lengths import BLOCK_LENGTH
+from trio_swarm.engine.upload.link_state import LinkState
+
+LOOK_INTERVAL: Final = 0.05
+"""Seconds between two looks at the links while something is sent."""
+
+QUEUE_TARGET: Final = 0.020
+"""Seconds that the uplink's queue is to be long: never empty, so that the uplink is never idle."""
+
+SHORT: Final = 0.8
+"""Part of that which is missing when the uplink carries more, whatever a single connection does."""
+
+LOOKS_TO_BEGIN: Final = 2
+"""Looks in a row that must find too long a queue before anything is held."""
+
+LOOKS: Final = 5
+"""Looks over which rates are measured: what is sent and acknowledged comes in bursts."""
+
+PUSH: Final = 0.10
+"""Part of what the uplink carries that is put out beyond it while there is no queue."""
+
+GROWTH: Final = 0.15
+"""Part by which the uplink is taken to carry more at each look that finds no queue."""
+
+DRAIN_SECONDS: Final = 0.25
+"""Seconds in which a queue that is too long is to be gone."""
+
+MOST_GAIN: Final = 0.92
+LEAST_GAIN: Final = 0.5
+"""Part of what the uplink carries that is put out at most and at least while a queue drains."""
+
+USED: Final = 0.85
+"""Part of the budget that is put out if more would be."""
+
+BACKLOG: Final = 0.5
+"""Part of what was acknowledged between two looks that waits in sockets if there is enough to
+send."""
+
+DELIVERED: Final = 0.95
+"""Part of what is put out below which the uplink does not carry it."""
+
+LEAST_LOSS: Final = 0.7
+"""Part of what the uplink was taken to carry that it is at least, from one measurement to the
+next."""
+
+NEWCOMER_SECONDS: Final = 0.5
+"""Seconds after a new connection, or the beginning, until the queue is drained once. A connection
+that has never seen the link without a queue takes it for a part of the way."""
+
+NEWCOMER_GAIN: Final = 0.5
+"""Part of what the uplink carries that is put out then."""
+
+UNSENT_SECONDS: Final = 0.02
+MOST_EMPTYING: Final = 0.5
+"""The sockets hold little if it is less than the uplink carries in so many seconds. They are waited
+for no longer than that: a connection whose other end takes little holds some for ever."""
+
+FREE_SECONDS: Final = 2.0
+"""Seconds in which nobody had to wait, before nothing is held any more."""
+
+LEAST_BUDGET: Final = 16384.0
+"""Bytes/s that may be put out at least."""
+
+
+@mypyc_attr(acyclic=True)
+class _Known:
+    """What is known of one connection from the look before."""
+
+    __slots__ = ("acknowledged", "looks", "rate")
+
+    def __init__(self, acknowledged: int) -> None:
+        self.acknowledged = acknowledged
+        self.rate = 0.0
+        self.looks = 0
+        """Looks in a row that found something acknowledged."""
+
+
+@mypyc_attr(acyclic=True)
+class _Look:
+    """What happened between two looks."""
+
+    __slots__ = ("acknowledged", "allowed", "is_busy", "is_held", "passed", "put_out")
+
+    def __init__(self, passed: float, acknowledged: int, put_out: int, allowed: float) -> None:
+        self.passed = passed
+        self.acknowledged = acknowledged
+        self.put_out = put_out
+        self.allowed = allowed
+        """Bytes that could be put out."""
+        self.is_held = False
+        """More would have been put out."""
+        self.is_busy = False
+        """More would have been sent."""
+
+
+class Governor:
+    """See the module. `look` is to be called every LOOK_INTERVAL while something is sent."""
+
+    def __init__(self) -> None:
+        self.budget = math.inf
+        """Bytes/s that may be put out on all connections together; inf: nothing is held."""
+        self.queue = 0.0
+        """Seconds that the uplink's queue was long at the last look that could tell."""
+        self.carries = 0.0
+        """Bytes/s that the uplink carries, as far as is known."""
+        self._known: dict[int, _Known] = {}
+        self._looks: list[_Look] = []
+        self._looked_at = -math.inf
+        self._over = 0  # looks in a row that found too long a queue
+        self._foreign = 0.0  # part of the queue that is not ours, seconds
+        self._carried_before = 0.0  # `carries` when it became too long
+        self._longest = 0.0  # queue since it became too long
+        self._drained = 0.0  # seconds of queue that we have made room for since then
+        self._held_at = 0.0  # when anybody last had to wait
+        self._drain_at = math.inf  # when the queue is to be emptied
+        self._emptied_at = math.inf  # when sockets held nothing any more
+
+    def rate_of(self, key: int) -> float:
+        """Return bytes/s that are acknowledged on a connection; 0.0 while nothing is known."""
+        known = self._known.get(key)
+        return 0.0 if known is None else known.rate
+
+    def look(
+        self, links: Mapping[int, LinkState], put_out: int, now: float, *, is_held: bool
+    ) -> float:
+        """Take in how the links of those are that send; return the budget from `now` on.
+
+        put_out: bytes since the last look, on all connections; is_held: somebody would have put
+        out more.
+        """
+        passed = now - self._looked_at
+        if passed <= 0.0:
+            return self.budget
+        self._looked_at = now
+        acknowledged = self._measure(links, passed)
+        if passed > 10 * LOOK_INTERVAL:  # nothing was sent in between, or we were not running
+            self._looks.clear()
+            return self.budget
+        look = _Look(passed, acknowledged, put_out, passed * self.budget)
+        self._looks.append(look)
+        if len(self._looks) > LOOKS:
+            del self._looks[0]
+        # One that has to wait a moment between two turns is not held.
+        is_held = is_held and self._is_used()
+        unsent = sum([link.unsent for link in links.values()])
+        look.is_held = is_held
+        look.is_busy = is_held or unsent > BACKLOG * acknowledged
+        if is_held:
+            self._held_at = now
+        self._steer(links, now)
+        return self.budget
+
+    # --- what the links do ------------------------------------------------------------------------
+
+    def _measure(self, links: Mapping[int, LinkState], passed: float) -> int:
+        """Return the bytes acknowledged on all links since the last look."""
+        before, self._known = self._known, {}
+        part = 1.0 - math.exp(-passed / (LOOKS * LOOK_INTERVAL))
+        total = 0
+        for key, link in links.items():
+            known = before.get(key)
+            if known is None:
+                known = _Known(link.acknowledged)
+                if self.budget < math.inf:
+                    self._drain_at = min(self._drain_at, self._looked_at + NEWCOMER_SECONDS)
+            gained = max(0, link.acknowledged - known.acknowledged)
+            known.acknowledged = link.acknowledged
+            known.rate += part * (gained / passed - known.rate)
+            known.looks = known.looks + 1 if gained else 0
+            total += gained
+            self._known[key] = known
+        return total
+
+    def _common_queue(self, links: Mapping[int, LinkState]) -> float | None:
+        """Return the seconds by which every round trip is longer than it could be.
+
+        Only connections that send all the time tell of it: those that now and then send a little
+        wait for acknowledgements that the other end delays. None: there is none.
+        """
+        queue = math.inf
+        for key, link in links.items():
+            if self._known[key].looks >= LOOKS_TO_BEGIN and link.round_trip > 0.0:
+                queue = min(queue, link.round_trip - link.least_round_trip)
+        return None if queue == math.inf else max(0.0, queue)
+
+    def _acknowledged(self, looks: int) -> float:
+        """Return bytes/s acknowledged over the last looks."""
+        last = self._looks[-looks:]
+        return sum([each.acknowledged for each in last]) / sum([each.passed for each in last])
+
+    def _is_used(self) -> bool:
+        """Whether lately nearly as much was put out as was allowed."""
+        allowed = sum([each.allowed for each in self._looks])
+        return sum([each.put_out for each in self._looks]) >= USED * allowed
+
+    def _is_limited(self) -> bool:
+        """Whether for some time more could have been sent than was acknowledged."""
+        looks = self._looks
+        if len(looks) < LOOKS or not all(each.is_busy for each in looks):
+            return False
+        allowed = sum([each.allowed for each in looks])
+        return sum([each.acknowledged for each in looks]) < DELIVERED * allowed
+
+    # --- what is put out --------------------------------------------------------------------------
+
+    def _steer(self, links: Mapping[int, LinkState], now: float) -> None:
+        queue = self._common_queue(links)
+        if queue is not None:
+            self._foreign = min(self._foreign, queue)
+            self.queue = queue = queue - self._foreign
+        if self.budget == math.inf:
+            is_over = queue is not None and queue > QUEUE_TARGET
+            self._over = self._over + 1 if is_over else 0
+            if self._over >= LOOKS_TO_BEGIN:
+                self._begin(links, now)
+            return
+        if now - self._held_at > FREE_SECONDS:
+            self.budget = math.inf
+            self._forget_queue()
+            return
+        if not self._looks[-1].is_busy or queue is None:
+            self._forget_queue()
+            self.budget = self.carries
+        else:
+            # No block is to find the uplink idle.
+            target = max(QUEUE_TARGET, BLOCK_LENGTH / self.carries)
+            if queue > target:
+                self._drain(queue, target)
+            else:
+                self._fill(queue, target)
+        if self._drain_at <= now:
+            self._empty(links, now)
+        self.budget = max(LEAST_BUDGET, self.budget)
+
+    def _begin(self, links: Mapping[int, LinkState], now: float) -> None:
+        """Hold the connections from now on: the uplink is full."""
+        self.carries = max(LEAST_BUDGET, self._acknowledged(LOOKS_TO_BEGIN))
+        self.budget = self.carries
+        self._looks.clear()
+        self._forget_queue()
+        self._held_at = now
+        if len(links) > 1:  # the only one has seen the link without a queue
+            self._drain_at = now
+
+    def _empty(self, links: Mapping[int, LinkState], now: float) -> None:
+        """Have the queue be empty for once, and before it what sockets hold of each connection."""
+        self.budget = min(self.budget, NEWCOMER_GAIN * self.carries)
+        if self._emptied_at == math.inf:
+            unsent = sum([link.unsent for link in links.values()])
+            if unsent > UNSENT_SECONDS * self.carries and now < self._drain_at + MOST_EMPTYING:
+                return
+            self._emptied_at = now
+        if now >= self._emptied_at + DRAIN_SECONDS:
+            self._drain_at = self._emptied_at = math.inf
+
+    def _fill(self, queue: float, target: float) -> None:
+        """Have the uplink be used in full."""
+        self._forget_queue()
+        room = 1.0 - queue / target
+        is_short = room > SHORT or not self._is_limited()
+        if is_short and self._looks[-1].is_held and self.budget >= self.carries:
+            # Not while the queue is emptied on purpose: then it says nothing.
+            self.carries *= 1.0 + GROWTH * room * self._looks[-1].passed / LOOK_INTERVAL
+        self.budget = self.carries * (1.0 + PUSH * room)
+
+    def _drain(self, queue: float, target: float) -> None:
+        """Have the queue become shorter."""
+        if self._over == 0 or self._is_limited():
+            if self._over:
+                carried = self._acknowledged(LOOKS)
+                self.carries = max(LEAST_BUDGET, carried, LEAST_LOSS * self.carries)
+            self._forget_queue()
+            self._carried_before = self.carries
+        elif self._over % LOOKS == 0:
+            # It does not become shorter: we take the uplink to carry a little more than it does.
+            self.carries = max(LEAST_BUDGET, min(self.carries, self._acknowledged(LOOKS)))
+        self._over += 1
+        last = self._looks[-1]
+        self._longest = max(self._longest, queue)
+        self._drained += max(0.0, last.passed - last.acknowledged / self._carried_before)
+        gain = 1.0 - (queue - target) / DRAIN_SECONDS
+        if queue > 1.25 * target:
+            gain = max(LEAST_GAIN, min(MOST_GAIN, gain))
+        self.budget = gain * self.carries
+        if self._drained > 1.5 * self._longest + target:
+            # It would be gone if it were ours.
+            self._foreign += queue
+            self.carries = self._carried_before
+            self._forget_queue()
+
+    def _forget_queue(self) -> None:
+        self._over = 0
+        self._drained = self._longest = 0.0
