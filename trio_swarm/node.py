@@ -26,6 +26,7 @@ from trio_swarm.peer.transport.accepting import IncomingPeers
 from trio_swarm.peer.transport.admission import Admission
 from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.transport.listening import address_of, open_listeners
+from trio_swarm.peer.uplink import Uplink
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.settings import NodeSettings, default_state_folder
@@ -51,6 +52,7 @@ class Node:
             admit=self._admit,
             emit=context.emit,
         )
+        nursery.start_soon(context.uplink.share_out, name="share out the uplink")
         for listener in listeners:
             nursery.start_soon(incoming.accept, listener, name="accept peers")
 
@@ -228,7 +230,7 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
             disk=disk,
             clients=clients,
             strategies=strategies,
-            upload_bucket=TokenBucket(settings.upload_rate),
+            uplink=Uplink(settings.upload_rate),
             download_bucket=TokenBucket(settings.download_rate),
             emit=settings.on_event,
         )

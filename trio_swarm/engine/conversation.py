@@ -150,6 +150,7 @@ class Conversation(Served):
         "is_open",
         "is_queue_unordered",
         "is_told_any",
+        "link_rate",
         "max_request",
         "outbox",
         "source",
@@ -200,6 +201,8 @@ class Conversation(Served):
         self.max_request = max_request
         self.ahead = 0
         """Bytes put out ahead of the link; 0 before the first."""
+        self.link_rate = 0.0
+        """Bytes/s that the link carries, where its host knows; else 0.0."""
         self._talk = talk
         self._refused = 0  # requests, since it was last spoken to
         self._unrequested = 0  # blocks
@@ -413,7 +416,8 @@ class Conversation(Served):
             ordered = uploads.order(self, now)
             if ordered is not None:
                 self.upload_queue = dict.fromkeys(ordered)
-        self.ahead = ahead = bytes_ahead(self.upload_rate.rate(now), self.ahead)
+        rate = self.link_rate or self.upload_rate.rate(now)
+        self.ahead = ahead = bytes_ahead(rate, self.ahead)
         most = min(most, ahead)
         queue = self.upload_queue
         served: list[UploadRequest] = []

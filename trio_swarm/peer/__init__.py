@@ -8,7 +8,8 @@ requests out, pieces to the disk) with `piece_buffers` and `disk` (memory and th
 `exchange` (the tasks that choke and reveal, and who is woken), `metadata` (BEP 9), `trackers` (what
 they are told), `keeping` (files that others change), `standstill` (what a download waits for),
 `torrent_progress`, `recording`, `strategies` (made from the settings, in their guard). `context`
-and `places` are what the torrents of a node share, `wakeup` and `blocking` two small tools,
+and `places` are what the torrents of a node share, and so is `uplink`, which gives connections
+their turns to send; `wakeup` and `blocking` two small tools,
 `transport` the streams.
 
 The tasks, and the states of a torrent::
@@ -16,6 +17,7 @@ The tasks, and the states of a torrent::
     open_node
     ├─ disk threads                      end when their queue is empty
     ├─ accept peers                      one task per incoming handshake
+    ├─ share out the uplink              looks at links and gives turns while blocks are sent
     └─ torrent NAME                      metadata → checking → downloading → finishing → seeding
        ├─ peers of NAME                  keeps house
        │  └─ peer ADDRESS                reads; its nursery has one task that writes

@@ -17,6 +17,7 @@ from trio_swarm.engine.known_peers.crowding import host_of
 from trio_swarm.engine.lengths import BLOCK_LENGTH
 from trio_swarm.engine.messages import Message
 from trio_swarm.engine.read_turn import ReadTurn
+from trio_swarm.engine.upload.link_state import LinkState
 from trio_swarm.engine.upload.serving import UPLOAD_BATCH
 from trio_swarm.errors import RemoteProtocolError, StorageError
 from trio_swarm.peer import saying
@@ -137,7 +138,6 @@ class PeerConnection:
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
         self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
-        self._upload_at = 0.0
         self._scope = trio.CancelScope()
         self._close_reason: str | None = None
 
@@ -188,6 +188,34 @@ class PeerConnection:
         self.wire.send_keep_alive()
         self.wakeup.set()
 
+    # --- its part of the uplink -------------------------------------------------------------------
+
+    @property
+    def group(self) -> int:
+        """The connections among which its `weight` has a meaning: those of its torrent."""
+        return id(self._torrent)
+
+    @property
+    def weight(self) -> float:
+        """Its share of what the torrent may send, in proportion to those of the others."""
+        conversation = self.conversation
+        if conversation is None:
+            return 1.0
+        return conversation.torrent.uploads.weight_of(conversation, trio.current_time())
+
+    def link_state(self) -> LinkState | None:
+        """Return the state of its link; None: nothing is known of it, or it is closed."""
+        return self._stream.link_state()
+
+    def found(self, rate: float) -> None:
+        """Note at how many bytes/s the other end acknowledges what is sent."""
+        if self.conversation is not None:
+            self.conversation.link_rate = rate
+
+    def turn_given(self) -> None:
+        """Put blocks out soon: it may do so now."""
+        self.wakeup.set()
+
     # --- tasks --------------------------------------------------------------------------------
 
     async def run(self, events: list[msg.WireEvent]) -> None:
@@ -208,6 +236,7 @@ class PeerConnection:
             if self._close_reason is not None:
                 raise PeerClosedError(self._close_reason)
         finally:
+            self._torrent.context.uplink.leave(self.key)
             self._stream.close()
 
     async def _read(self) -> None:
@@ -267,12 +296,7 @@ class PeerConnection:
                     torrent.file_changed(error)
                     raise PeerClosedError("a file of ours changed") from error
                 continue
-            conversation = self.conversation
-            if conversation is not None and conversation.upload_queue and self._upload_at > now:
-                with trio.move_on_at(self._upload_at):
-                    await self.wakeup.wait()
-            else:
-                await self.wakeup.wait()
+            await self.wakeup.wait()
 
     # --- saying ---------------------------------------------------------------------------------
 
@@ -306,7 +330,7 @@ class PeerConnection:
                 return
             conversation = self._join(torrent.download)
         self._put_out(conversation.speak(now))
-        if conversation.upload_queue and now >= self._upload_at:
+        if conversation.upload_queue and torrent.context.uplink.may_send(self):
             self._serve(conversation, now)
 
     def _put_out(self, messages: Iterable[Message]) -> None:
@@ -315,11 +339,11 @@ class PeerConnection:
 
     def _serve(self, conversation: Conversation, now: float) -> None:
         torrent = self._torrent
-        bucket = torrent.context.upload_bucket
+        uplink = torrent.context.uplink
         before = conversation.ahead
         served = conversation.serve(
             now,
-            most=UPLOAD_BATCH if bucket.rate is None else 1,
+            most=min(UPLOAD_BATCH, uplink.turn_length or UPLOAD_BATCH),
             # Nothing of a file that others changed, until it is verified again.
             withheld=torrent.files.suspects if torrent.files is not None else 0,
         )
@@ -332,7 +356,7 @@ class PeerConnection:
             sent += length
         if sent:
             self.moved_at = now
-        self._upload_at = now + bucket.take(sent, now)
+            uplink.sends(self, sent, now)
 
     def take_back(self, pieces: PieceSet, *, for_good: bool) -> None:
         """Serve nothing of some pieces, which we have no longer, `for_good` or until they are back.

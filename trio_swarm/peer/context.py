@@ -15,6 +15,7 @@ from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.disk import DiskThreads
 from trio_swarm.peer.places import Places
 from trio_swarm.peer.transport.sending import BatchBuffers
+from trio_swarm.peer.uplink import Uplink
 from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings
 
@@ -35,7 +36,7 @@ class NodeContext(Struct, kw_only=True):
     disk: DiskThreads
     clients: TrackerClients
     strategies: Strategies
-    upload_bucket: TokenBucket
+    uplink: Uplink
     download_bucket: TokenBucket
     emit: Callable[[Event], None]
     places: Places

@@ -215,7 +215,8 @@ def test_schedulers_are_compared_in_a_table(small: Path) -> None:
     lines = out.splitlines()
     assert lines[0].startswith("small.toml: 1 seeder, 3 leechers, 2 MiB in 32 pieces, 1 seed")
     assert [line.split()[0] for line in lines[1:4]] == ["scheduler", "rarest-first", "round-robin"]
-    assert lines[4].endswith("µs each")
+    # In so small a swarm they may decide alike, which is told first.
+    assert any(line.endswith("µs each") for line in lines[4:6])
 
 
 def test_json_has_one_line_a_run_and_the_digest_is_repeatable(small: Path) -> None:

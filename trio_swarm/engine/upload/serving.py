@@ -40,7 +40,7 @@ is not busy for long with one block."""
 UPLOAD_BATCH: Final = 256 * 1024
 """Most bytes of blocks sent before control messages are sent again."""
 
-LEAST_AHEAD: Final = 64 * 1024
+LEAST_AHEAD: Final = BLOCK_LENGTH
 FIRST_AHEAD: Final = 64 * 1024
 MOST_AHEAD: Final = 8 * 1024 * 1024
 """Limits of the bytes that are handed to the link ahead, and the first value."""
@@ -60,7 +60,7 @@ def request_size(rate: float, most: int) -> int:
 def bytes_ahead(rate: float, now_ahead: int) -> int:
     """Return the bytes to hand ahead to a link of `rate` bytes/s (0.0: unknown).
 
-    A power of two, which stays at `now_ahead` while the rate changes little.
+    It stays at `now_ahead` while the rate changes little.
     """
     wanted = min(MOST_AHEAD, max(LEAST_AHEAD, int(rate * AHEAD_SECONDS))) if rate else FIRST_AHEAD
-    return now_ahead if wanted <= now_ahead < 4 * wanted else 1 << wanted.bit_length()
+    return now_ahead if wanted <= 1.5 * now_ahead <= 2.25 * wanted else wanted

@@ -198,6 +198,12 @@ class Uploads(Generic[P]):
             ):
                 times.run_dry()
 
+    def weight_of(self, peer: P, now: float) -> float:
+        """Return a peer's share of the uplink, in proportion to those of the others."""
+        if not self._uploader.weighs or len(self.peers) < 2:
+            return 1.0
+        return self._uploader.weight(self._seen(now), _upload_view(peer, self._ledger, now))
+
     # --- which peers to unchoke -------------------------------------------------------------------
 
     def choke(self, now: float) -> None:

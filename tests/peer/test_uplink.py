@@ -1,0 +1,147 @@
+"""The task that gives turns on a node's uplink: with connections whose links tests script."""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from trio_swarm.engine.upload.link_state import LinkState
+from trio_swarm.peer.uplink import QUIET_SECONDS, Uplink
+
+BLOCK = 16 * 1024
+IDLE_LINK = LinkState(0, 0.0, False, 0.001, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
+
+
+class Scripted:
+    """A connection that wants to send blocks for ever, over a link with a queue of `queue`."""
+
+    def __init__(self, uplink: Uplink, key: int, *, weight: float = 1.0, group: int = 0) -> None:
+        self.uplink = uplink
+        self.key = key
+        self.weight = weight
+        self.group = group
+        self.state: LinkState | None = IDLE_LINK
+        self.sent = 0
+        self.looks = 0
+        self.rate = -1.0
+        self.may_go_on = trio.Event()
+
+    def link_state(self) -> LinkState | None:
+        self.looks += 1
+        if self.state is not None:
+            self.state = self.state._replace(acknowledged=self.sent)
+        return self.state
+
+    def found(self, rate: float) -> None:
+        self.rate = rate
+
+    def turn_given(self) -> None:
+        self.may_go_on.set()
+
+    async def send_for_ever(self) -> None:
+        while True:
+            while not self.uplink.may_send(self):
+                self.may_go_on = trio.Event()
+                await self.may_go_on.wait()
+            self.send()
+            await trio.sleep(0.0005)
+
+    def send(self) -> None:
+        self.sent += BLOCK
+        self.uplink.sends(self, BLOCK, trio.current_time())
+
+
+@asynccontextmanager
+async def running(uplink: Uplink) -> AsyncIterator[trio.Nursery]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(uplink.share_out)
+        yield nursery
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_node_that_sends_nothing_looks_at_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink()
+    sender = Scripted(uplink, 1)
+    async with running(uplink):
+        sender.send()
+        await trio.sleep(1.5 * QUIET_SECONDS)
+        looks = sender.looks
+        assert 0 < looks < 50
+        await trio.sleep(3600)
+        assert sender.looks == looks
+
+
+async def test_a_connection_whose_link_tells_nothing_is_looked_at_no_more_than_it_sends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink()
+    sender = Scripted(uplink, 1)
+    sender.state = None
+    async with running(uplink):
+        sender.send()
+        await trio.sleep(3600)
+        assert sender.looks == 1
+        assert uplink.may_send(sender)
+
+
+async def test_the_users_limit_is_kept_and_shared_by_all(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink(1e6)
+    senders = [Scripted(uplink, key) for key in range(3)]
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever)
+        await trio.sleep(10)
+    assert sum(sender.sent for sender in senders) == pytest.approx(10e6, rel=0.03)
+    assert min(sender.sent for sender in senders) == pytest.approx(10e6 / 3, rel=0.05)
+
+
+async def test_a_full_uplink_is_shared_by_weight_within_a_torrent_and_evenly_between_torrents(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink(1e6)
+    # The strategies of two torrents give weights of different sizes.
+    senders = [
+        Scripted(uplink, 1, weight=100, group=1),
+        Scripted(uplink, 2, weight=300, group=1),
+        Scripted(uplink, 3, weight=1, group=2),
+        Scripted(uplink, 4, weight=1, group=2),
+    ]
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever)
+        await trio.sleep(20)
+    total = sum(sender.sent for sender in senders)
+    shares = [sender.sent / total for sender in senders]
+    assert shares == pytest.approx([0.125, 0.375, 0.25, 0.25], abs=0.02)
+
+
+async def test_one_that_leaves_with_a_turn_holds_nobody_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink(1e6)
+    gone, other = Scripted(uplink, 1), Scripted(uplink, 2)
+    async with running(uplink) as nursery:
+        gone.send()
+        uplink.may_send(gone)
+        await trio.sleep(1)  # it has its turn now, and does nothing with it
+        uplink.leave(gone.key)
+        nursery.start_soon(other.send_for_ever)
+        await trio.sleep(5)
+    assert other.sent == pytest.approx(5e6, rel=0.05)
+
+
+async def test_without_a_queue_nobody_is_held(autojump_clock: trio.testing.MockClock) -> None:
+    uplink = Uplink()
+    senders = [Scripted(uplink, key) for key in range(8)]
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever)
+        await trio.sleep(5)
+    assert uplink.governor.budget == math.inf
+    assert min(sender.rate for sender in senders) > 0.9 * BLOCK / 0.0005
