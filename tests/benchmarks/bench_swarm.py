@@ -11,10 +11,12 @@ import shutil
 import signal
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import trio
 from bench_loopback import Reading, closed_gate
@@ -75,7 +77,10 @@ class Course:
         return self.received() - self.received(-1 - back) < STALL_BYTES
 
 
-class Ground:
+Played = TypeVar("Played")
+
+
+class Ground(ABC, Generic[Played]):
     """The file, its torrent, and what surrounds every run."""
 
     def __init__(self, scratch: Path, size: int, *, congestion: str | None, timeline: bool) -> None:
@@ -89,26 +94,43 @@ class Ground:
         self.metainfo = trio_swarm.create_torrent(
             path, piece_length=PIECE_LENGTH, state_folder=scratch / "hashes"
         )
-        self._runs = 0
+        self.runs = 0
 
-    async def run(self, column: Column, contestant: Contestant) -> Result:
+    async def run(self, column: Column, contestant: Contestant) -> Played:
         """Let a contestant run once; explains what failed."""
-        self._runs += 1
-        folder = make_folder(self.scratch / f"run-{self._runs}")
-        links = [*column.seeders, *column.leechers]
+        self.runs += 1
+        folder = make_folder(self.scratch / f"run-{self.runs}")
         try:
             with shaped_network(
-                links,
+                column.links,
                 make_folder(folder / "reports"),
-                bridged=not column.delay,
+                bridged=not column.is_switched,
                 congestion=self.congestion,
+                buffer=column.buffer,
+                segments=column.segments,
             ) as network:
-                return await Run(self, column, contestant, folder, network).result()
+                return await self.play(column, contestant, folder, network)
         except* (AssertionError, EndedEarlyError, trio.TooSlowError):
             sys.stderr.write(f"{column.name}: {contestant.name} failed.\n{last_output(folder)}\n")
             raise
         finally:
             shutil.rmtree(folder)
+
+    @abstractmethod
+    async def play(
+        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
+    ) -> Played:
+        """Let a contestant run once in a network."""
+
+
+class SwarmGround(Ground[Result]):
+    """The same for whole swarms."""
+
+    async def play(
+        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
+    ) -> Result:
+        """Let a contestant run once in a network."""
+        return await Run(self, column, contestant, folder, network).result()
 
 
 class Run:
@@ -116,7 +138,7 @@ class Run:
 
     def __init__(
         self,
-        ground: Ground,
+        ground: Ground[Any],
         column: Column,
         contestant: Contestant,
         folder: Path,
@@ -127,9 +149,11 @@ class Run:
         self.contestant = contestant
         self.folder = folder
         self.network = network
-        seeders = len(column.seeders)
+        self.number = ground.runs
+        seeders, leechers = len(column.seeders), len(column.leechers)
         self.seeding_hosts = network.hosts[:seeders]
-        self.leeching_hosts = network.hosts[seeders:]
+        self.leeching_hosts = network.hosts[seeders : seeders + leechers]
+        self.other_hosts = network.hosts[seeders + leechers :]
         self.seeders: list[Program] = []
         self.leechers: list[Program] = []
         self.course = Course(seeders)
@@ -139,9 +163,10 @@ class Run:
         metainfo = self.ground.metainfo
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
-            if self.column.delay:
-                network = self.network
-                await enter(switching(network.hub, network.ports, self.column.delay, self.folder))
+            network = self.network
+            if self.column.is_switched:
+                ways = self.column.ways(network.ports)
+                await enter(switching(network.hub, ways, self.folder, seed=self.number))
             with trio.fail_after(60):
                 tracker = await enter(our_tracker(self.network.tracker, self.folder / "tracker"))
                 torrent = self.folder / "data.torrent"
@@ -153,7 +178,9 @@ class Run:
                     self.seeders.append(
                         await enter(seed(host, self.ground.content, torrent, scratch))
                     )
-                await until_listed(tracker, self.seeders, metainfo.info.info_hash)
+                if self.contestant.announces:
+                    await until_listed(tracker, self.seeders, metainfo.info.info_hash)
+                await self._start_others(stack)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._sample)
                 processors = Processors()
@@ -170,8 +197,11 @@ class Run:
             self._kill(self.network.hosts, [*self.seeders, *self.leechers])
         for number, finished in enumerate(result.finished):
             if math.isfinite(finished):
-                self.ground.content.assert_equals_copy_in(self._copy(number))
+                self.ground.content.assert_equals_copy_in(self.copy(number))
         return result
+
+    async def _start_others(self, stack: AsyncExitStack) -> None:
+        """Start what is no peer, once all seeders are ready."""
 
     async def _start_leechers(self, stack: AsyncExitStack, torrent: Path) -> None:
         """Have the meters of all leechers ready: the programs start when the gate opens."""
@@ -180,7 +210,7 @@ class Run:
         ):
             fetch = self._fetch(leecher, number)
             program = await stack.enter_async_context(
-                fetch(host, torrent, self._copy(number), self.folder / f"leecher-{number}")
+                fetch(host, torrent, self.copy(number), self.folder / f"leecher-{number}")
             )
             self.leechers.append(program)
         for host, program in zip(self.leeching_hosts, self.leechers, strict=True):
@@ -204,7 +234,7 @@ class Run:
         names = [leecher.name if self.column.mixed else "giver" for leecher in self._lineup()]
         return ["rider" if self._is_rider(n) else name for n, name in enumerate(names)]
 
-    def _copy(self, number: int) -> Path:
+    def copy(self, number: int) -> Path:
         return self.folder / f"copy-{number}"
 
     def _reading(self, number: int) -> Reading | None:
@@ -249,7 +279,7 @@ class Run:
             files = [
                 stack.enter_context(path.open("rb"))
                 for number in range(len(self.leechers))
-                for path in self._copy(number).glob("data*")
+                for path in self.copy(number).glob("data*")
                 if path.suffix in {"", ".part"}
             ]
             for piece in sorted(missing):
@@ -377,7 +407,7 @@ def starting(column: Column, running_order: Sequence[Contestant]) -> list[Contes
 
 
 async def run_rounds(
-    ground: Ground,
+    ground: SwarmGround,
     columns: Sequence[Column],
     running_order: Sequence[Contestant],
     repeats: int,
