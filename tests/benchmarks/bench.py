@@ -94,6 +94,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="another checkout of trio-swarm, as one more contestant; repeatable",
     )
+    far.add_argument(
+        "--trace", type=Path, metavar="FOLDER", help="write down there what TCP did in each run"
+    )
     far.add_argument("--congestion", default="cubic", help="TCP's control (default: cubic)")
     far.add_argument(
         "--results",
@@ -307,7 +310,12 @@ def bench_long(arguments: argparse.Namespace, scratch: Path) -> None:
 
     async def run() -> None:
         async for result in part.run_rounds(
-            scratch, rows, running_order, repeats=arguments.repeats, congestion=arguments.congestion
+            scratch,
+            rows,
+            running_order,
+            repeats=arguments.repeats,
+            congestion=arguments.congestion,
+            traces=None if arguments.trace is None else arguments.trace.resolve(),
         ):
             results.append(result)
             if arguments.results is not None:

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import trio
 from bench_long_report import LongResult
 from bench_long_rows import Row
+from bench_long_trace import trace
 from bench_loopback import Marks, Metered
 from bench_measuring import in_alternation
 from bench_swarm import Ground, Run
@@ -57,13 +59,15 @@ TCP = Contestant("TCP", _seed_plain, [Leecher("TCP", _fetch_plain)], announces=F
 class LongGround(Ground[LongResult]):
     """The file of one row, and what surrounds every run in it."""
 
+    traces: Path | None = None
+
     async def play(
         self, column: Column, contestant: Contestant, folder: Path, network: Shaped
     ) -> LongResult:
         """Let a contestant run once in a network."""
         assert isinstance(column, Row)
         run = LongRun(self, column, contestant, folder, network)
-        run.row = column
+        run.row, run.traces = column, self.traces
         return await run.long_result()
 
 
@@ -71,6 +75,8 @@ class LongRun(Run):
     """One contestant in one row."""
 
     row: Row
+    traces: Path | None
+    """Where to write down what TCP does."""
 
     async def _start_others(self, stack: AsyncExitStack) -> None:
         if not self.row.is_loaded:
@@ -87,7 +93,12 @@ class LongRun(Run):
 
     async def long_result(self) -> LongResult:
         """Let it run once, and look at its course as well."""
-        found = await self.result()
+        async with trio.open_nursery() as nursery:
+            if self.traces is not None:
+                folder = make_folder(self.traces / f"{self.number}-{self.contestant.name}")
+                nursery.start_soon(trace, self.network.hosts, folder)
+            found = await self.result()
+            nursery.cancel_scope.cancel()
         (finished,) = found.finished
         (first,) = found.first
         began = self._started()
@@ -157,6 +168,7 @@ async def run_rounds(
     *,
     repeats: int,
     congestion: str,
+    traces: Path | None = None,
 ) -> AsyncIterator[LongResult]:
     """Let every contestant run once a round in every row."""
     grounds: dict[int, LongGround] = {}
@@ -166,6 +178,7 @@ async def run_rounds(
             if ground is None:
                 folder = make_folder(scratch / f"size-{row.size}")
                 ground = LongGround(folder, row.size, congestion=congestion, timeline=False)
+                ground.traces = traces
                 grounds[row.size] = ground
             by_name = {each.name: each for each in starting(row, running_order)}
             for name in in_alternation(number, list(by_name)):
