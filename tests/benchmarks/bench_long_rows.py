@@ -80,7 +80,7 @@ ROWS = {
         _far("far", 0.100, 200),
         _far("farther", 0.200, 100),
         _far("fat", 0.100, 1000, size=512 * MIB),
-        _far("loss", 0.050, 100, loss=0.001, size=64 * MIB),
+        _far("loss", 0.050, 100, loss=0.001, size=16 * MIB),
         Row(
             "near-far",
             "sources at 5 and 150 ms, 50 each",
