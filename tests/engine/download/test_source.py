@@ -48,11 +48,13 @@ class Transfer:
         self._flight = 0.0
         self._rest = 0.0
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, *, is_held_up: bool = False) -> None:
+        """Go on; if it is held up, all that comes waits for a segment that was lost."""
         for _ in range(round(seconds / TICK)):
             self.now += TICK
             self._send()
-            self._receive()
+            if not is_held_up:
+                self._receive()
             self._ask()
 
     def _ask(self) -> None:
@@ -127,3 +129,17 @@ def test_a_slow_source_is_given_little_ahead_from_its_first_blocks_on() -> None:
     transfer.run(20.0)
     assert transfer.largest_wait < 12.0
     assert transfer.source.window * BLOCK_LENGTH <= 2 * 50_000
+
+
+@pytest.mark.parametrize(("round_trip", "mbit"), [(0.1, 200), (0.2, 100), (0.02, 50), (0.15, 50)])
+def test_what_waits_for_a_lost_segment_is_neither_late_nor_a_reason_to_ask_for_less_than_fits(
+    round_trip: float, mbit: float
+) -> None:
+    transfer = Transfer(Link(round_trip, mbit * MBIT))
+    transfer.run(4.0)
+    # A segment is lost, and so is what was sent again: some round trips and a timeout.
+    transfer.run(2.0, is_held_up=True)
+    assert transfer.source.asks[0].deadline > transfer.now
+    before = transfer.idle
+    transfer.run(2.0)
+    assert transfer.idle - before < 0.1
