@@ -16,7 +16,7 @@ from bench_swarm_network import Host
 from foreign_network import inside
 
 TRACE_SECONDS = 0.02
-SOCK_DIAG = 4
+_SOCK_DIAG = 4
 _BY_FAMILY = 20
 _REQUEST_AND_DUMP = 0x301
 _DONE = 3
@@ -71,13 +71,11 @@ class Sample(NamedTuple):
 
 
 class Tracer:
-    """Asks for the samples of one namespace."""
+    """Asks for the samples of the namespace that its socket is of."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, netlink: socket.socket) -> None:
         self.samples: list[Sample] = []
-        self._netlink = inside(
-            host.name, lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG)
-        )
+        self._netlink = netlink
 
     def take(self) -> None:
         """Take a sample of each connection."""
@@ -97,6 +95,11 @@ class Tracer:
         """Write the samples down, and end."""
         self._netlink.close()
         file.write_text("".join(f"{sample.line()}\n" for sample in self.samples))
+
+
+def open_netlink() -> socket.socket:
+    """Return a socket that asks about connections in the namespace of this thread."""
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
 
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -147,7 +150,7 @@ def _sample(now: float, local: str, remote: str, told: Sequence[int]) -> Sample:
 
 async def trace(hosts: Sequence[Host], folder: Path) -> None:
     """Write what all connections of the hosts are like, until cancelled: a file for each host."""
-    tracers = [Tracer(host) for host in hosts]
+    tracers = [Tracer(inside(host.name, open_netlink)) for host in hosts]
     try:
         while True:
             for tracer in tracers:

@@ -2,6 +2,8 @@
 
 import math
 import random
+import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from bench_long import TCP, contestants, starting
 from bench_long_report import LongResult, append, read, report
 from bench_long_rows import ROWS
+from bench_long_trace import Tracer, open_netlink
 from bench_measuring import MIB
 from bench_swarm_columns import EFFICIENCY
 from bench_swarm_switch import VNET_HEADER, Passage, Way
@@ -119,6 +122,27 @@ def test_tcp_alone_is_measured_where_one_source_is() -> None:
     assert TCP not in starting(ROWS["thin"], everybody)
     with pytest.raises(SystemExit, match="no contestant nobody"):
         contestants(["nobody"], [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_trace_tells_what_tcp_knows_of_each_connection(tmp_path: Path) -> None:
+    tracer = Tracer(open_netlink())
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as near,
+        server.accept()[0] as far,
+    ):
+        near.sendall(bytes(100_000))
+        assert len(far.recv(100_000, socket.MSG_WAITALL)) == 100_000
+        tracer.take()
+        port = near.getsockname()[1]
+    tracer.close(tmp_path / "trace")
+    (sample,) = [each for each in tracer.samples if each.local == f"127.0.0.1:{port}"]
+    assert sample.acknowledged + sample.in_flight * 65536 >= 100_000
+    assert 0.0 < sample.round_trip < 60.0
+    assert sample.window >= 10
+    assert sample.retransmitted == 0
+    assert sample.line() in (tmp_path / "trace").read_text()
 
 
 def test_a_result_that_is_no_number_is_shown() -> None:
