@@ -194,7 +194,8 @@ class Run:
             if self.ground.timeline:
                 sys.stderr.write(f"{timeline(self.course, self.column, self._started())}\n")
             # They have no more to say, and some take their time to say goodbye.
-            self._kill(self.network.hosts, [*self.seeders, *self.leechers])
+            peers = [*self.seeding_hosts, *self.leeching_hosts]
+            self._kill(peers, [*self.seeders, *self.leechers])
         for number, finished in enumerate(result.finished):
             if math.isfinite(finished):
                 self.ground.content.assert_equals_copy_in(self.copy(number))
