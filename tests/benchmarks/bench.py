@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from bench_long_rows import DEFAULT_ROWS, ROWS
 from bench_measuring import parse_size
 from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS
 
@@ -84,6 +85,32 @@ def make_parser() -> argparse.ArgumentParser:
         help="simulate the same swarms so often, and say how near that comes; exit code 1 if it "
         "does not",
     )
+    far = parts.add_parser("long", help="long fat links, loss, several links; needs root")
+    far.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
+    far.add_argument(
+        "--row",
+        action="append",
+        choices=list(ROWS),
+        help=f"repeatable (default: {', '.join(DEFAULT_ROWS)})",
+    )
+    far.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="another checkout of trio-swarm, as one more contestant; repeatable",
+    )
+    far.add_argument(
+        "--trace", type=Path, metavar="FOLDER", help="write down there what TCP did in each run"
+    )
+    far.add_argument("--congestion", default="cubic", help="TCP's control (default: cubic)")
+    far.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="add each run to this file, and report all runs it holds",
+    )
     floods = parts.add_parser("floods", help="what a transfer loses while strangers flood an end")
     floods.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
     floods.add_argument("--only", action="append", default=[], metavar="KIND", help="repeatable")
@@ -116,10 +143,16 @@ def main() -> None:
         arguments.scratch = folder_with_room(folders, room_needed(arguments.size))
     if arguments.part == "swarm":
         arguments.scratch = prepare_swarm(arguments)
+    elif arguments.part == "long":
+        names = arguments.row or list(DEFAULT_ROWS)
+        most = 3 * sum({ROWS[name].size for name in names})
+        arguments.scratch = prepare_namespaces("bench-long", arguments.scratch, most)
     prefix = f"{SCRATCH_PREFIX}{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=arguments.scratch) as scratch:
         if arguments.part == "swarm":
             bench_swarm(arguments, Path(scratch))
+        elif arguments.part == "long":
+            bench_long(arguments, Path(scratch))
         elif arguments.part == "peer":
             bench_peer(arguments, Path(scratch))
         elif arguments.part == "tracker":
@@ -185,24 +218,33 @@ def bench_floods(arguments: argparse.Namespace, scratch: Path) -> None:
 
 def prepare_swarm(arguments: argparse.Namespace) -> Path | None:
     """Return where to put files; exit with code 2 where no such benchmark can be."""
-    from bench_swarm_network import congestions, problem
+    from bench_swarm_network import congestions
 
-    if (reason := problem()) is not None:
-        sys.stderr.write(f"bench-swarm: {reason}\n")
+    names = arguments.column or list(DEFAULT_COLUMNS)
+    if "all" in names:
+        names = list(COLUMNS)
+    most = max(len(COLUMNS[name].leechers) for name in names if name in COLUMNS) + 2
+    scratch = prepare_namespaces("bench-swarm", arguments.scratch, most * arguments.size)
+    if unknown := set(names) - set(COLUMNS):
+        sys.stderr.write(f"bench-swarm: no column {', '.join(sorted(unknown))}\n")
         raise SystemExit(2)
+    arguments.column = names
     there = congestions()
     both = [each for each in BOTH if each in there]
     arguments.congestion = arguments.congestion or both or there[:1]
     if unknown := set(arguments.congestion) - set(there):
         sys.stderr.write(f"bench-swarm: no congestion control {', '.join(sorted(unknown))}\n")
         raise SystemExit(2)
-    names = arguments.column or list(DEFAULT_COLUMNS)
-    if "all" in names:
-        names = list(COLUMNS)
-    if unknown := set(names) - set(COLUMNS):
-        sys.stderr.write(f"bench-swarm: no column {', '.join(sorted(unknown))}\n")
+    return scratch
+
+
+def prepare_namespaces(part: str, scratch: Path | None, most: int) -> Path | None:
+    """Return where to put `most` bytes of files; exit with code 2 where no namespaces can be."""
+    from bench_swarm_network import problem
+
+    if (reason := problem()) is not None:
+        sys.stderr.write(f"{part}: {reason}\n")
         raise SystemExit(2)
-    arguments.column = names
     # The peers run in folders of their own, and are to find the same trio-swarm as this process.
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(each).resolve()) for each in paths if each)
@@ -215,10 +257,8 @@ def prepare_swarm(arguments: argparse.Namespace) -> Path | None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     memory = Path("/dev/shm")
-    scratch = arguments.scratch
-    most = max(len(COLUMNS[name].leechers) for name in names) + 2
     if scratch is None and os.access(memory, os.W_OK):
-        scratch = memory if shutil.disk_usage(memory).free > most * arguments.size else None
+        scratch = memory if shutil.disk_usage(memory).free > most else None
     remove_abandoned_scratch(scratch or Path(tempfile.gettempdir()))
     return scratch
 
@@ -241,7 +281,7 @@ def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
     checkouts = [each.resolve() for each in arguments.against]
     running_order = part.contestants(arguments.only, arguments.scheduler, ours, checkouts)
     sys.stderr.write(f"trio-swarm is {Path(trio_swarm.__file__).parent}\n")
-    ground = part.Ground(
+    ground = part.SwarmGround(
         scratch,
         arguments.size,
         timeline=arguments.timeline,
@@ -273,6 +313,37 @@ def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
         print(f"\n{simulated.report(comparisons)}")
         if not simulated.is_valid(comparisons):
             raise SystemExit(1)
+
+
+def bench_long(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_long as part
+    from bench_long_report import LongResult, append, read, report
+
+    checkouts = [each.resolve() for each in arguments.against]
+    running_order = part.contestants(arguments.only, checkouts)
+    rows = [ROWS[name] for name in arguments.row or DEFAULT_ROWS]
+    results: list[LongResult] = []
+
+    async def run() -> None:
+        async for result in part.run_rounds(
+            scratch,
+            rows,
+            running_order,
+            repeats=arguments.repeats,
+            congestion=arguments.congestion,
+            traces=None if arguments.trace is None else arguments.trace.resolve(),
+        ):
+            results.append(result)
+            if arguments.results is not None:
+                append(arguments.results, result)
+
+    try:
+        trio.run(run)
+    except* KeyboardInterrupt:
+        sys.stderr.write("bench-long: interrupted\n")
+        raise SystemExit(130) from None
+    finally:
+        print(report(results if arguments.results is None else read(arguments.results)))
 
 
 def bench_profile(arguments: argparse.Namespace, scratch: Path) -> None:

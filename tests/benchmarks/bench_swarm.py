@@ -12,10 +12,12 @@ import shutil
 import signal
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import trio
 from bench_loopback import Reading, closed_gate
@@ -76,7 +78,10 @@ class Course:
         return self.received() - self.received(-1 - back) < STALL_BYTES
 
 
-class Ground:
+Played = TypeVar("Played")
+
+
+class Ground(ABC, Generic[Played]):
     """The file, its torrent, and what surrounds every run."""
 
     def __init__(self, scratch: Path, size: int, *, timeline: bool) -> None:
@@ -89,27 +94,47 @@ class Ground:
         self.metainfo = trio_swarm.create_torrent(
             path, piece_length=PIECE_LENGTH, state_folder=scratch / "hashes"
         )
-        self._runs = 0
+        self.runs = 0
 
-    async def run(self, column: Column, contestant: Contestant, congestion: str) -> Result:
+    async def run(self, column: Column, contestant: Contestant, congestion: str) -> Played:
         """Let a contestant run once under a congestion control; explains what failed."""
-        self._runs += 1
-        folder = make_folder(self.scratch / f"run-{self._runs}")
-        links = [*column.seeders, *column.leechers]
+        self.runs += 1
+        folder = make_folder(self.scratch / f"run-{self.runs}")
         try:
             with shaped_network(
-                links,
+                column.links,
                 make_folder(folder / "reports"),
-                bridged=not column.delay,
+                bridged=not column.is_switched,
                 congestion=congestion,
+                buffer=column.buffer,
+                segments=column.segments,
             ) as network:
-                result = await Run(self, column, contestant, folder, network).result()
-                return replace(result, congestion=congestion)
+                return await self.play(column, contestant, folder, network)
         except* (AssertionError, EndedEarlyError, trio.TooSlowError):
             sys.stderr.write(f"{column.name}: {contestant.name} failed.\n{last_output(folder)}\n")
             raise
         finally:
             shutil.rmtree(folder)
+
+    @abstractmethod
+    async def play(
+        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
+    ) -> Played:
+        """Let a contestant run once in a network."""
+
+
+class SwarmGround(Ground[Result]):
+    """The same for whole swarms."""
+
+    async def run(self, column: Column, contestant: Contestant, congestion: str) -> Result:
+        """Let a contestant run once under a congestion control, and note which that was."""
+        return replace(await super().run(column, contestant, congestion), congestion=congestion)
+
+    async def play(
+        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
+    ) -> Result:
+        """Let a contestant run once in a network."""
+        return await Run(self, column, contestant, folder, network).result()
 
 
 class Run:
@@ -117,7 +142,7 @@ class Run:
 
     def __init__(
         self,
-        ground: Ground,
+        ground: Ground[Any],
         column: Column,
         contestant: Contestant,
         folder: Path,
@@ -128,9 +153,11 @@ class Run:
         self.contestant = contestant
         self.folder = folder
         self.network = network
-        seeders = len(column.seeders)
+        self.number = ground.runs
+        seeders, leechers = len(column.seeders), len(column.leechers)
         self.seeding_hosts = network.hosts[:seeders]
-        self.leeching_hosts = network.hosts[seeders:]
+        self.leeching_hosts = network.hosts[seeders : seeders + leechers]
+        self.other_hosts = network.hosts[seeders + leechers :]
         self.seeders: list[Program] = []
         self.leechers: list[Program] = []
         self.course = Course(seeders)
@@ -140,9 +167,10 @@ class Run:
         metainfo = self.ground.metainfo
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
-            if self.column.delay:
-                network = self.network
-                await enter(switching(network.hub, network.ports, self.column.delay, self.folder))
+            network = self.network
+            if self.column.is_switched:
+                ways = self.column.ways(network.ports)
+                await enter(switching(network.hub, ways, self.folder, seed=self.number))
             with trio.fail_after(60):
                 tracker = await enter(our_tracker(self.network.tracker, self.folder / "tracker"))
                 torrent = self.folder / "data.torrent"
@@ -154,7 +182,9 @@ class Run:
                     self.seeders.append(
                         await enter(seed(host, self.ground.content, torrent, scratch))
                     )
-                await until_listed(tracker, self.seeders, metainfo.info.info_hash)
+                if self.contestant.announces:
+                    await until_listed(tracker, self.seeders, metainfo.info.info_hash)
+                await self._start_others(stack)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._sample)
                 processors = Processors()
@@ -168,11 +198,15 @@ class Run:
             if self.ground.timeline:
                 sys.stderr.write(f"{timeline(self.course, self.column, self._started())}\n")
             # They have no more to say, and some take their time to say goodbye.
-            self._kill(self.network.hosts, [*self.seeders, *self.leechers])
+            peers = [*self.seeding_hosts, *self.leeching_hosts]
+            self._kill(peers, [*self.seeders, *self.leechers])
         for number, finished in enumerate(result.finished):
             if math.isfinite(finished):
-                self.ground.content.assert_equals_copy_in(self._copy(number))
+                self.ground.content.assert_equals_copy_in(self.copy(number))
         return result
+
+    async def _start_others(self, stack: AsyncExitStack) -> None:
+        """Start what is no peer, once all seeders are ready."""
 
     async def _start_leechers(self, stack: AsyncExitStack, torrent: Path) -> None:
         """Have the meters of all leechers ready: the programs start when the gate opens."""
@@ -181,7 +215,7 @@ class Run:
         ):
             fetch = self._fetch(leecher, number)
             program = await stack.enter_async_context(
-                fetch(host, torrent, self._copy(number), self.folder / f"leecher-{number}")
+                fetch(host, torrent, self.copy(number), self.folder / f"leecher-{number}")
             )
             self.leechers.append(program)
         for host, program in zip(self.leeching_hosts, self.leechers, strict=True):
@@ -205,7 +239,7 @@ class Run:
         names = [leecher.name if self.column.mixed else "giver" for leecher in self._lineup()]
         return ["rider" if self._is_rider(n) else name for n, name in enumerate(names)]
 
-    def _copy(self, number: int) -> Path:
+    def copy(self, number: int) -> Path:
         return self.folder / f"copy-{number}"
 
     def _reading(self, number: int) -> Reading | None:
@@ -250,7 +284,7 @@ class Run:
             files = [
                 stack.enter_context(path.open("rb"))
                 for number in range(len(self.leechers))
-                for path in self._copy(number).glob("data*")
+                for path in self.copy(number).glob("data*")
                 if path.suffix in {"", ".part"}
             ]
             for piece in sorted(missing):
@@ -378,7 +412,7 @@ def starting(column: Column, running_order: Sequence[Contestant]) -> list[Contes
 
 
 async def run_rounds(
-    ground: Ground,
+    ground: SwarmGround,
     columns: Sequence[Column],
     running_order: Sequence[Contestant],
     repeats: int,

@@ -7,8 +7,11 @@ slowest downlink must take all of them, and all uplinks together must carry ever
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench_swarm_switch import Way
+
 from shaped_links import MBIT, PARALLEL, SEEDER_LIMITED, SHAPED, SWARM_LIMITED, UNEQUAL, Link
 
+BUFFER_SECONDS = 0.050
 EFFICIENCY = 0.955
 """Bytes of payload for a byte on the wire: 1448 of 1514, and a little protocol."""
 
@@ -31,11 +34,31 @@ class Column:
     """The seeders are killed after so many copies sent."""
     mixed: bool = False
     """The leechers are of two clients."""
+    buffer: float = BUFFER_SECONDS
+    """Seconds that a full queue in front of a link takes at the link's rate."""
+    segments: int | None = None
+    """Segments that are sent as one packet at most; None: as many as the system likes."""
+    others: Sequence[Link] = ()
+    """Of hosts that are no peers."""
 
     @property
     def givers(self) -> Sequence[Link]:
         """The leechers that upload."""
         return self.leechers[: len(self.leechers) - self.riders]
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """What every host's interface is limited to: seeders, leechers, others."""
+        return [*self.seeders, *self.leechers, *self.others]
+
+    @property
+    def is_switched(self) -> bool:
+        """A switch in user space joins the hosts, for packets are to be late; else a bridge."""
+        return self.delay > 0
+
+    def ways(self, ports: Sequence[str]) -> Sequence[Way]:
+        """Return what the switch does to packets from each port, the tracker's last."""
+        return [Way(port, self.delay) for port in ports]
 
     def capacity(self, links: Sequence[Link]) -> float:
         """Return bytes of payload a second that the uplinks of `links` carry together."""

@@ -53,6 +53,8 @@ class Contestant:
     seed: Seed
     leechers: Sequence[Leecher]
     """In turns, if there are several."""
+    announces: bool = True
+    """Its seeders are known to the tracker when they are ready."""
 
 
 def _seed_trio(

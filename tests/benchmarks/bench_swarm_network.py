@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_loopback import Metered
+from bench_swarm_columns import BUFFER_SECONDS
 from bench_swarm_report import payload
 
 from foreign_network import inside, namespaces, remove, remove_abandoned, run
 from shaped_links import MBIT, Link
 
 NAME_PREFIX = "trio-swarm-bench-"
-BUFFER_SECONDS = 0.050
 LEAST_OFFLOADED, MOST_OFFLOADED = 3000, 65536
 """Bytes of segments sent as one packet."""
 BRIDGE = "bridge"
@@ -111,11 +111,18 @@ def congestions() -> list[str]:
 
 @contextlib.contextmanager
 def shaped_network(
-    links: Sequence[Link], reports: Path, *, bridged: bool = True, congestion: str | None = None
+    links: Sequence[Link],
+    reports: Path,
+    *,
+    bridged: bool = True,
+    congestion: str | None = None,
+    buffer: float = BUFFER_SECONDS,
+    segments: int | None = None,
 ) -> Iterator[Shaped]:
     """Make a namespace for each link, one for a tracker and one for the bridge; remove them.
 
-    bridged: join the hosts; without, a program in the hub must carry their packets.
+    bridged: join the hosts; without, a program in the hub must carry their packets. buffer: seconds
+    that a full queue takes at its link's rate. segments: that a host sends as one packet at most.
     """
     remove_abandoned(NAME_PREFIX)
     prefix = f"{NAME_PREFIX}{os.getpid()}-"
@@ -135,8 +142,12 @@ def shaped_network(
         for host, port in zip(hosts, ports, strict=True):
             _connect(host, hub, port, congestion)
         for host, port, link in zip(hosts, ports, links, strict=False):
-            _limit(host.name, "eth0", link.up)
-            _limit(hub, port, link.down)
+            _limit(host.name, "eth0", link.up, buffer)
+            _limit(hub, port, link.down, buffer)
+        if segments is not None:
+            for host in hosts:
+                at_most = ["gso_max_segs", str(segments)]
+                run("ip", "-netns", host.name, "link", "set", "eth0", *at_most)
         joining = [f"link set {port} up" for port in ports]
         if bridged:
             joining = [
@@ -172,11 +183,11 @@ def _connect(host: Host, hub: str, port: str, congestion: str | None) -> None:
     run("ip", "-netns", host.name, "-batch", "-", input="\n".join(up))
 
 
-def _limit(namespace: str, device: str, rate: float | None) -> None:
+def _limit(namespace: str, device: str, rate: float | None, buffer: float) -> None:
     if rate is None:
         return
     speed = f"rate {rate}mbit ceil {rate}mbit burst 16k cburst 16k quantum 16000"
-    limit = round(rate * MBIT * BUFFER_SECONDS)
+    limit = round(rate * MBIT * buffer)
     # An offloaded packet of 64 KiB would not fit into a slow link's buffer at all, and is dropped
     # for ever: 5 Mbit/s carried 0.1.
     size = max(LEAST_OFFLOADED, min(MOST_OFFLOADED, limit // 8))

@@ -188,17 +188,18 @@ def test_only_those_that_can_run_in_a_column_do() -> None:
     }
 
 
-def test_without_its_tools_the_benchmark_refuses_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["swarm", "long"])
+def test_without_its_tools_the_benchmark_refuses_in_one_line(tmp_path: Path, part: str) -> None:
     script = Path(__file__).with_name("bench.py")
     done = subprocess.run(
-        [sys.executable, script, "swarm"],
+        [sys.executable, script, part],
         env={**os.environ, "PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "bench-swarm: ip and tc not found (Debian: iproute2)\n"
+    assert done.stderr == f"bench-{part}: ip and tc not found (Debian: iproute2)\n"
 
 
 def test_a_simulated_column_has_the_bound_of_the_measured_one() -> None:

@@ -7,10 +7,10 @@ import pytest
 from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.exchange import MAX_OPEN_PIECES, MIN_OPEN_PIECES, open_piece_limit
 from trio_swarm.engine.lengths import BlockRun
-from trio_swarm.engine.messages import HAVE
-from trio_swarm.engine.upload.serving import CHOKE_PAUSE, CHOKE_ROUND
+from trio_swarm.engine.messages import ASK, HAVE
+from trio_swarm.engine.upload.serving import CHOKE_PAUSE, CHOKE_ROUND, WELCOME
 from trio_swarm.piece_sets import full_set
-from two_ends import PIECE, Side
+from two_ends import PIECE, Side, TwoEnds
 
 COUNT = 6
 EVERY = full_set(COUNT)
@@ -144,3 +144,36 @@ def test_few_pieces_are_open_at_a_time_but_some_always_are() -> None:
     assert open_piece_limit(0, PIECE) == MIN_OPEN_PIECES
     assert open_piece_limit(1 << 40, PIECE) == MAX_OPEN_PIECES
     assert open_piece_limit(0, PIECE, least=2) == 2
+
+
+def test_newcomers_are_unchoked_before_they_say_anything_while_slots_are_free() -> None:
+    serving = Serving()
+    assert serving.unchoked() == [0, 1, 2, 3]
+    # Who says that it wants something comes first.
+    serving.peers[SLOTS].heard_interest(interested=True, now=NOW + 0.1)
+    assert serving.side.choke_at == NOW + 0.1
+    serving.side.settle(NOW + 0.1)
+    assert serving.unchoked() == [0, 1, 2, 4]
+
+
+def test_a_slot_is_kept_for_no_newcomer_that_says_nothing() -> None:
+    serving = Serving()
+    serving.side.choke(NOW + WELCOME)
+    assert serving.unchoked() == []
+
+
+def test_no_slot_is_given_to_a_newcomer_that_wants_nothing() -> None:
+    side = Side(COUNT, EVERY)
+    seeder = Conversation(side, 1, NOW, address="10.0.0.1:1", wants_nothing=True)
+    side.join(seeder, NOW, identity=seeder.address)
+    side.settle(NOW)
+    assert not seeder.should_unchoke
+
+
+def test_the_first_request_leaves_with_the_first_message() -> None:
+    ends = TwoEnds(COUNT, (EVERY, 0))
+    ends.settle(0)  # what it has, and an unchoke
+    ends.deliver(0, 1000)
+    for _ in range(2):
+        ends.settle(1)
+    assert ASK in [kind for kind, _ in ends.ends[1].all_said]

@@ -10,6 +10,9 @@ from trio_swarm.peer.transport.streams import SocketStream
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 
+UNPACED = 2**64 - 1
+"""Linux, `net/core/sock.c`, SO_MAX_PACING_RATE: any other value has TCP pace itself."""
+EVENLY = UNPACED - 1
 HERE = ("127.0.0.1", 1)
 
 
@@ -21,6 +24,11 @@ def ends() -> Iterator[tuple[SocketStream, socket.socket]]:
         far, _ = server.accept()
         with near, far:
             yield SocketStream(near, HERE), far
+
+
+def most_paced(sock: socket.socket) -> int:
+    """Return SO_MAX_PACING_RATE, bytes/s."""
+    return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, 47, 8), sys.byteorder)
 
 
 def send(stream: SocketStream, far: socket.socket, amount: int) -> None:
@@ -71,9 +79,17 @@ def test_the_rate_of_pacing_is_kept_by_the_system_and_taken_back(
     stream, _far = ends
     near = stream._socket
     stream.pace(123_456.7)
-    assert int.from_bytes(near.getsockopt(socket.SOL_SOCKET, 47, 8), sys.byteorder) == 123_456
+    assert most_paced(near) == 123_456
     stream.pace(None)
-    assert int.from_bytes(near.getsockopt(socket.SOL_SOCKET, 47, 8), sys.byteorder) == 2**64 - 1
+    assert most_paced(near) == EVENLY
+
+
+def test_a_stream_is_paced_from_its_first_byte_though_nobody_limits_it(
+    ends: tuple[SocketStream, socket.socket],
+) -> None:
+    stream, far = ends
+    assert most_paced(far) == UNPACED
+    assert most_paced(stream._socket) == EVENLY
 
 
 def test_a_closed_stream_tells_nothing_and_is_not_paced(

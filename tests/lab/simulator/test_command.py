@@ -208,12 +208,13 @@ def test_a_swarm_needs_somebody_who_has_it_and_somebody_who_wants_it(small: Path
 
 
 def test_schedulers_are_compared_in_a_table(small: Path) -> None:
+    small.write_text(SMALL.replace("2MiB", "8MiB"))  # enough for decisions to differ
     code, out, err = run_here(
         "simulate", small, "--scheduler", "rarest-first", "--scheduler", "round-robin"
     )
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("small.toml: 1 seeder, 3 leechers, 2 MiB in 32 pieces, 1 seed")
+    assert lines[0].startswith("small.toml: 1 seeder, 3 leechers, 8 MiB in 128 pieces, 1 seed")
     assert [line.split()[0] for line in lines[1:4]] == ["scheduler", "rarest-first", "round-robin"]
     # In so small a swarm they may decide alike, which is told first.
     assert any(line.endswith("µs each") for line in lines[4:6])

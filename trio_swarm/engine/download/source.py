@@ -4,7 +4,8 @@ The limit is a window of blocks in flight, controlled by the *response time*: th
 grant of a block to its arrival, including the wait in the peer's queue. The window doubles while
 responses arrive sooner than the horizon, and falls to rate times horizon when they arrive later. So
 the link of a fast peer fills, and a slow peer never holds blocks that other peers would have
-delivered sooner.
+delivered sooner. A peer that has just begun is in the slow start of TCP, and doubles what it sends
+in each round trip. Its window triples: requests for twice as much must be there before it is sent.
 """
 
 import math
@@ -23,6 +24,11 @@ slow peers (0.5 s costs 2 %, 3 s cost 14 %), long enough for links with short in
 
 HORIZON_RTTS: Final = 1.5
 """Round trips of work a peer is given ahead at least; with less its link would idle."""
+
+START_RTTS: Final = 4.0
+"""The same for a peer that has just begun, as long as it answers in less than a part of them. TCP
+begins with 14 KiB and doubles that in each round trip, so that the last of the first blocks takes
+some five of them: no sign of a slow peer."""
 
 MAX_HORIZON: Final = 3.0
 """Seconds of work a peer is given ahead at most. A longer round trip is the delay of a busy or slow
@@ -125,6 +131,7 @@ class Source:
         "idle_seconds",
         "idle_since",
         "in_flight",
+        "is_starting",
         "joined",
         "key",
         "labels",
@@ -230,6 +237,8 @@ class Source:
         """Blocks in flight that suit its link."""
         self.horizon = HORIZON
         """Seconds of work it is given ahead, unless its round trips are long."""
+        self.is_starting = True
+        """No block took long yet."""
         self.share = MAX_QUEUE_LIMIT
         """Most blocks of the buffers that it may use; see `set_share`."""
         self.share_low_water = 0
@@ -308,13 +317,16 @@ class Source:
         if self.pauses:
             self.trust_again()
         horizon = self.horizon
-        if self.rtt * HORIZON_RTTS > horizon:
-            horizon = min(MAX_HORIZON, self.rtt * HORIZON_RTTS)
+        round_trips = self.rtt * (START_RTTS if self.is_starting else HORIZON_RTTS)
+        if round_trips > horizon:
+            horizon = min(MAX_HORIZON, round_trips)
         window = self.window
         if response < _EARLY * horizon:
             # A window that is not used says nothing about the link, so it does not grow.
             if window < self.queue_limit and (self.in_flight + count) * 2 >= window:
-                self.resize(window + count)
+                self.resize(window + (count << self.is_starting))
+        elif self.is_starting:
+            self.is_starting = False
         elif response > _LATE * horizon and window > MIN_WINDOW and now != self.measured_at:
             target = max(MIN_WINDOW, int(self.measure(now) * horizon) // BLOCK_LENGTH)
             if target < window:

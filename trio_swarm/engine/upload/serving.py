@@ -15,6 +15,11 @@ CHOKE_PAUSE: Final = 0.5
 peers are simulated: real ones decide at once, which there was a quarter of the work. A peer that
 may have a free slot is not kept waiting by either."""
 
+WELCOME: Final = 2.0
+"""Seconds for which a peer that has just come counts as interested while slots are free. So it is
+unchoked with the first message it hears, and its first blocks come a round trip sooner. As long as
+any round trip; who says nothing until then has no use for a slot."""
+
 PEER_VIEWS_AGE: Final = 0.5
 """Seconds for which an uploader that only orders requests gets the same views of the peers: making
 them takes time for each peer."""

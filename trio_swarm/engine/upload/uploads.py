@@ -14,7 +14,7 @@ from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.engine.upload.reveal_times import RevealTimes
 from trio_swarm.engine.upload.sent_bytes import SentBytes
 from trio_swarm.engine.upload.served import NEVER, Served
-from trio_swarm.engine.upload.serving import HIDING_LIMIT, PEER_VIEWS_AGE
+from trio_swarm.engine.upload.serving import HIDING_LIMIT, PEER_VIEWS_AGE, WELCOME
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import (
     ChokePeerView,
@@ -209,8 +209,12 @@ class Uploads(Generic[P]):
     def choke(self, now: float) -> None:
         """Decide which peers are unchoked from now on."""
         ledger = self._ledger
+        welcome = self._welcome(now)
         view = ChokeView(
-            peers=[_choke_view(peer, ledger, now) for peer in self.peers.values()],
+            peers=[
+                _choke_view(peer, ledger, now, is_welcome=peer.key in welcome)
+                for peer in self.peers.values()
+            ],
             slots=self.slots,
             is_seeder=ledger.is_complete,
             now=now,
@@ -223,6 +227,18 @@ class Uploads(Generic[P]):
             peer.decide_choke(unchoke=should, now=now)
             self._changed(peer)
             self.times.note_change()
+
+    def _welcome(self, now: float) -> Collection[int]:
+        """Return the newcomers for whom slots are left: each counts as interested already."""
+        left = self.slots - sum([peer.peer_interested for peer in self.peers.values()])
+        if left <= 0:
+            return ()
+        new = [
+            peer.key
+            for peer in self.peers.values()
+            if now - peer.joined_at < WELCOME and not (peer.peer_interested or peer.wants_nothing)
+        ]
+        return new[:left]
 
     # --- the views of strategies ------------------------------------------------------------------
 
@@ -306,12 +322,12 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
     )
 
 
-def _choke_view(peer: Served, ledger: Ledger, now: float) -> ChokePeerView:
+def _choke_view(peer: Served, ledger: Ledger, now: float, *, is_welcome: bool) -> ChokePeerView:
     unchoked = peer.should_unchoke
     rate, snubbed, is_interesting = ledger.as_giver(peer.key, now)
     return ChokePeerView(
         key=peer.key,
-        interested=peer.peer_interested,
+        interested=peer.peer_interested or is_welcome,
         unchoked=unchoked,
         unchoked_at=peer.unchoked_at if unchoked else None,
         waiting_since=None if unchoked else peer.waiting_since,

@@ -68,7 +68,7 @@ class PeerStream(Protocol):
         ...
 
     def pace(self, rate: float | None) -> None:
-        """Send at most `rate` bytes/s, evenly, if that can be had; None: as the transport likes."""
+        """Send at most `rate` bytes/s, evenly, if that can be had; None: without a limit."""
         ...
 
     def link_state(self) -> LinkState | None:
@@ -87,6 +87,7 @@ class SocketStream:
         sock.settimeout(0.0)  # non-blocking
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tcp_info.pace(sock, None)
         self._socket = sock
         self._is_closed = False
         self.remote = remote
@@ -175,7 +176,7 @@ class SocketStream:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, length)
 
     def pace(self, rate: float | None) -> None:
-        """Have TCP send at most `rate` bytes/s, evenly instead of in bursts."""
+        """Have TCP send at most `rate` bytes/s; evenly, not in bursts, with a limit or without."""
         tcp_info.pace(self._socket, rate)
 
     def link_state(self) -> LinkState | None:
