@@ -71,6 +71,7 @@ def test_simulate_says_which_strategies_decided_alike(tmp_path: Path) -> None:
     said = "round-robin and round-robin:chunk_kib=1024 decided alike: the very same happened"
     assert f"{said} with both" in out
     assert "trio-swarm simulate --help" in out
+    file.write_text(SMALL.replace("2MiB", "8MiB"))  # enough for decisions to differ
     _, out, _ = run_here(*simulate, *same[:2], "--scheduler", "rarest-first")
     assert "decided alike" not in out
     _, out, _ = run_here(*simulate, *same, "--quiet")

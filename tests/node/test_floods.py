@@ -195,18 +195,27 @@ async def test_much_that_is_said_at_once_is_heard_by_turns(tmp_path: Path, origi
 
 
 async def served(tmp_path: Path, original: Path, said: bytes, reserved: bytes) -> Recorder:
-    """Let a peer say all this to a seeder, and get a block after it."""
+    """Let a peer that is choked say all this to a seeder, and get a block after it.
+
+    Another one has the only slot until then.
+    """
     recorder = Recorder()
-    async with node(tmp_path / "s", recorder=recorder) as seeder:
+    async with node(tmp_path / "s", recorder=recorder, upload_slots=1) as seeder:
         shared = await seeder.share(original, piece_length=PIECE)
-        async with stranger((HOST, seeder.port)) as peer:
-            await peer.shake_hands(shared.info_hash, reserved)
-            await peer.hear()
-            await peer.say(said, frame(ID.INTERESTED))
+        address = (HOST, seeder.port)
+        async with stranger(address) as peer:
+            async with stranger(address, "127.0.0.3") as other:
+                await other.shake_hands(shared.info_hash, reserved)
+                await other.say(frame(ID.INTERESTED))
+                await other.hear_a(ID.UNCHOKE)
+                await peer.shake_hands(shared.info_hash, reserved)
+                await peer.hear()
+                await peer.say(said, frame(ID.INTERESTED))
+                await until(lambda: [each.interested for each in shared.peers()] == [True] * 2)
             await peer.hear_a(ID.UNCHOKE)
             await peer.say(ranged(ID.REQUEST, 3, 0, PIECE))
             await peer.hear_a(ID.PIECE)
-        await recorder.wait_for(events.PeerLost)
+        await until(lambda: len(recorder.of(events.PeerLost)) == 2)
     return recorder
 
 
@@ -236,7 +245,8 @@ async def test_an_honest_peer_may_repeat_itself(
 ) -> None:
     with trio.fail_after(20):
         recorder = await served(tmp_path, original, said, reserved)
-    assert [event.reason for event in recorder.of(events.PeerLost)] == ["it closed the connection"]
+    *_, lost = recorder.of(events.PeerLost)
+    assert lost.reason == "it closed the connection"
 
 
 # --- admission ---------------------------------------------------------------------------------

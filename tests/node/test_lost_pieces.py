@@ -168,6 +168,7 @@ async def test_who_listens_is_told_of_lost_pieces_and_others_come_again(
             info_hash = shared.info_hash
             none = frame(ID.HAVE_NONE)
             await told_all(listener, info_hash, none + listens_to_losses())
+            await listener.hear_a(ID.UNCHOKE)
             await told_all(deaf, info_hash, none)
             await told_all(asker, info_hash, none + frame(ID.INTERESTED))
             await asker.hear_a(ID.UNCHOKE)
@@ -185,9 +186,7 @@ async def test_who_listens_is_told_of_lost_pieces_and_others_come_again(
             assert await listener.hear_a(ID.EXTENDED) == struct.pack(">BI", THEIRS, 0)
             original.write_bytes(before)
             # Which is found out by a look at the file, after a while.
-            await listener.say(frame(ID.INTERESTED))
-            await listener.hear_a(ID.UNCHOKE)
-            await listener.say(ranged(ID.REQUEST, 0, 0, 16384))
+            await listener.say(frame(ID.INTERESTED) + ranged(ID.REQUEST, 0, 0, 16384))
             assert await listener.hear_a(ID.REJECT) == struct.pack(">III", 0, 0, 16384)
             assert await listener.hear_a(ID.HAVE) == bytes(4)
     assert contents(original) == {"": before}
