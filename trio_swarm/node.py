@@ -52,7 +52,7 @@ class Node:
             admit=self._admit,
             emit=context.emit,
         )
-        nursery.start_soon(context.uplink.share_out, name="share out the uplink")
+        nursery.start_soon(context.uplink.run, name="share out the uplink")
         for listener in listeners:
             nursery.start_soon(incoming.accept, listener, name="accept peers")
 

@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from trio_swarm.engine.upload.link_state import LinkState
-from trio_swarm.peer.uplink import QUIET_SECONDS, Uplink
+from trio_swarm.engine.upload.uplink_sharing import QUIET_SECONDS
+from trio_swarm.peer.uplink import Uplink
 
 BLOCK = 16 * 1024
 IDLE_LINK = LinkState(0, 0.0, False, 0.001, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
@@ -56,7 +57,7 @@ class Scripted:
 @asynccontextmanager
 async def running(uplink: Uplink) -> AsyncIterator[trio.Nursery]:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(uplink.share_out)
+        nursery.start_soon(uplink.run)
         yield nursery
         nursery.cancel_scope.cancel()
 

@@ -18,7 +18,6 @@ from trio_swarm.engine.lengths import BLOCK_LENGTH
 from trio_swarm.engine.messages import Message
 from trio_swarm.engine.read_turn import ReadTurn
 from trio_swarm.engine.upload.link_state import LinkState
-from trio_swarm.engine.upload.serving import UPLOAD_BATCH
 from trio_swarm.errors import RemoteProtocolError, StorageError
 from trio_swarm.peer import saying
 from trio_swarm.peer.context import NodeContext
@@ -343,7 +342,7 @@ class PeerConnection:
         before = conversation.ahead
         served = conversation.serve(
             now,
-            most=min(UPLOAD_BATCH, uplink.turn_length or UPLOAD_BATCH),
+            most=uplink.turn_length,
             # Nothing of a file that others changed, until it is verified again.
             withheld=torrent.files.suspects if torrent.files is not None else 0,
         )
