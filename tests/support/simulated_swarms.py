@@ -22,6 +22,7 @@ def of_links(
     efficiency: float = 1.0,
     joins: Sequence[float] = (),
     sharing: Sharing = "fair",
+    shares_uplink: bool = True,
 ) -> Scenario:
     """Return a swarm of these; `efficiency` is the payload's part of a link.
 
@@ -47,7 +48,7 @@ def of_links(
                 )
             ),
         ),
-        network=Network(sharing=sharing),
+        network=Network(sharing=sharing, shares_uplink=shares_uplink),
     )
 
 
@@ -58,10 +59,17 @@ def shaped(
     piece_length: int = 256 * 1024,
     joins: Sequence[float] = (),
     sharing: Sharing = "fair",
+    shares_uplink: bool = True,
 ) -> Scenario:
     """Return one of `SHAPED` whose links carry nothing but payload."""
-    links = SHAPED[topology]
-    return of_links(*links, size=size, piece_length=piece_length, joins=joins, sharing=sharing)
+    return of_links(
+        *SHAPED[topology],
+        size=size,
+        piece_length=piece_length,
+        joins=joins,
+        sharing=sharing,
+        shares_uplink=shares_uplink,
+    )
 
 
 def crowd(seeder: PeerSpec, leechers: int, riders: int = 0, *, size: int = 16 * MIB) -> Scenario:

@@ -45,6 +45,8 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How the connections of one uplink share it."""
     buffer: Buffer = _NETWORK.buffer
     """Seconds of bytes that the queue of an uplink takes."""
+    shares_uplink: bool = _NETWORK.shares_uplink
+    """Peers have the connections of a first-come uplink take turns, as a node does."""
     send_buffer: Size = _NETWORK.send_buffer
     max_request: Annotated[int, Parsed(parse_piece_length)] = _NETWORK.max_request
     least_request: Annotated[int | None, Parsed(parse_piece_length)] = _NETWORK.least_request
@@ -139,6 +141,7 @@ class ScenarioFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 quantum=network.quantum,
                 sharing=network.sharing,
                 buffer=network.buffer,
+                shares_uplink=network.shares_uplink,
                 send_buffer=network.send_buffer,
                 max_request=network.max_request,
                 least_request=network.least_request,

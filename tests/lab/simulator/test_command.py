@@ -167,12 +167,14 @@ def test_labels_are_those_of_all_peers_of_a_group(small: Path) -> None:
 def test_links_queue_as_the_network_says_or_the_group_of_peers(small: Path) -> None:
     plain = read_scenario(small).scenario(1)
     assert (plain.network.sharing, plain.network.buffer) == ("fair", 0.05)
+    assert plain.network.shares_uplink
     assert {(peer.sharing, peer.buffer) for peer in plain.peers} == {(None, None)}
-    table = '[network]\nsharing = "first-come"\nbuffer = 0.5\n[[peers]]'
+    table = '[network]\nsharing = "first-come"\nbuffer = 0.5\nshares_uplink = false\n[[peers]]'
     group = '\nsharing = "fair"\nbuffer = 0.25\n'
     small.write_text(SMALL.replace("[[peers]]", table, 1) + group)
     scenario = read_scenario(small).scenario(1)
     assert (scenario.network.sharing, scenario.network.buffer) == ("first-come", 0.5)
+    assert not scenario.network.shares_uplink
     assert [(peer.sharing, peer.buffer) for peer in scenario.peers] == [
         (None, None),
         *[("fair", 0.25)] * 3,

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.messages import ASK, Message
+from trio_swarm.engine.upload.link_state import LinkState
+from trio_swarm.engine.upload.serving import UPLOAD_BATCH
+from trio_swarm.engine.upload.uplink_sharing import UplinkSharing
 from trio_swarm.errors import IdleTalkError
 from trio_swarm.lab.simulator.messages import BLOCK, CLOSED, REQUEST
 from trio_swarm.lab.simulator.pipes import Pipe
@@ -65,7 +68,9 @@ class Neighbour(Conversation):
         if messages:
             self.pipe.say(self._each_request(messages))
         if self.upload_queue:
-            self._send_blocks(now)
+            sharing = self.peer.sharing
+            if sharing is None or sharing.may_send(self):
+                self._send_blocks(now, sharing)
 
     def _each_request(self, messages: list[Message]) -> list[Message]:
         """Return messages with one for each request."""
@@ -81,15 +86,42 @@ class Neighbour(Conversation):
                 said.append(message)
         return said
 
-    def _send_blocks(self, now: float) -> None:
+    def _send_blocks(self, now: float, sharing: UplinkSharing | None) -> None:
         pipe = self.pipe
         ahead = self.ahead
-        served = self.serve(now)
+        served = self.serve(now, most=UPLOAD_BATCH if sharing is None else sharing.turn_length)
         if self.ahead != ahead:
             pipe.limit_unsent(self.ahead)
         pipe.send([(request.length, (BLOCK, request)) for request in served])
+        if sharing is not None:
+            sharing.sends(self, sum([request.length for request in served]), now)
         if self.upload_queue and not pipe.is_full:
             self.peer.swarm.wake(self)
+
+    # --- its part of the uplink -------------------------------------------------------------------
+
+    @property
+    def group(self) -> int:
+        """The connections among which its `weight` has a meaning: a peer has one torrent."""
+        return 0
+
+    @property
+    def weight(self) -> float:
+        """Its share of what the peer may send, in proportion to those of the others."""
+        peer = self.peer
+        return peer.uploads.weight_of(self, peer.swarm.timeline.now)
+
+    def link_state(self) -> LinkState:
+        """Return the state of its link."""
+        return self.pipe.link_state()
+
+    def found(self, rate: float) -> None:
+        """Note at how many bytes/s the other end acknowledges what is sent."""
+        self.link_rate = rate
+
+    def turn_given(self) -> None:
+        """Put blocks out in this moment."""
+        self.peer.swarm.wake(self)
 
     # --- hearing ----------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from trio_swarm.lab.simulator.peer_events import (
 from trio_swarm.lab.simulator.pipes import Downlink, Uplink
 from trio_swarm.lab.simulator.racks import labels_seen
 from trio_swarm.lab.simulator.scenario import Network, PeerSpec, StrategySet, address_of
+from trio_swarm.lab.simulator.sharing_out import SharingOut
 from trio_swarm.lab.simulator.timeline import Timeline
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.schedulers.api import UploadRequest
@@ -73,6 +74,12 @@ class SimulatedPeer(Exchange):
         """Bytes of blocks that arrived."""
         timeline = swarm.timeline
         self.up = _uplink(timeline, spec, network, swarm.quantum)
+        self.sharing = (
+            SharingOut(timeline)
+            if network.shares_uplink and isinstance(self.up, FirstComeUplink)
+            else None
+        )
+        """Whose turn it is to send; None: whoever has something to send may."""
         self.down = Downlink(timeline, spec.down) if spec.down < math.inf else None
         lengths = Lengths(length=scenario.size, piece_length=scenario.piece_length)
         every = full_set(lengths.piece_count)
@@ -137,6 +144,8 @@ class SimulatedPeer(Exchange):
         if not neighbour.is_open:
             return
         neighbour.close()
+        if self.sharing is not None:
+            self.sharing.leave(neighbour.key)
         self.leave(neighbour, self.swarm.timeline.now)
 
     def part(self, conversation: Conversation) -> None:

@@ -96,6 +96,8 @@ class Network(Struct, frozen=True, kw_only=True):
     """How the connections of an uplink share it."""
     buffer: float = 0.05
     """Seconds of bytes that the queue of an uplink takes, where sharing is not fair."""
+    shares_uplink: bool = True
+    """Peers keep that queue short, and their connections take turns, as those of a node do."""
     send_buffer: int = 256 * 1024
     """Bytes a connection's socket takes ahead of the link: in their order for good, and before
     whatever is said later."""
