@@ -10,7 +10,8 @@ from few_examples import one_example_in
 from trio_swarm.lab.testing import uploader_contract
 from trio_swarm.lab.testing.seedings import PIECE, STEP, Leecher, Seeding, SteppedSwarm
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.schedulers.uploading import first_copies, first_copies_tempo, waiting_time
+from trio_swarm.schedulers.uploading import first_copies, waiting_time
+from trio_swarm.schedulers.uploading.first_copies_leecher import LONGEST_WAIT, PATIENCE
 from trio_swarm.schedulers.uploading.spread import Spread
 
 TestSpread = uploader_contract(Spread)
@@ -40,20 +41,16 @@ def test_everybody_gets_everything_and_nothing_goes_out_twice_before_all_went_ou
     strategy = Spread()
     seeding = Seeding(leechers, count=count, strategy=strategy)
     transfer = SteppedSwarm(seeding, speed, dict(enumerate(passes[:leechers], start=1)))
-    settled = first_copies.SETTLED * seeding.rate / PIECE
     firsts = strategy._firsts
     while not transfer.step():
         given = 0
         for key in seeding.leechers:
             given |= firsts.revealed_to(key)
-        # While what is given is still being sent, nobody waits for it if all have long to go.
-        is_far = min(passes[:leechers]) < 1.0 and given == seeding.have
-        if not is_far and len(seeding.sent) < count - settled - 1:
+        if given != seeding.have:
             assert max(seeding.sent.values(), default=0) <= PIECE
         assert seeding.now < 100.0
     # The uplink waits for nobody, but near the end for leechers that seem to need no help.
-    soon = max(first_copies_tempo.LEAST_SOON, first_copies_tempo.SOON * seeding.now)
-    assert transfer.idle <= (2 * first_copies_tempo.TEMPO_SECONDS + soon) / STEP
+    assert transfer.idle <= 4.5 / STEP
 
 
 def test_leechers_that_pass_everything_on_need_about_one_copy() -> None:
@@ -74,16 +71,18 @@ def test_who_passes_nothing_on_is_given_little() -> None:
     transfer = SteppedSwarm(seeding, 1.0, {1: 0.0, 2: 1.5, 3: 1.5, 4: 1.5})
     while len(seeding.sent) < 200:
         transfer.step()
-    assert seeding.leechers[1].uploaded < 0.05 * 200 * PIECE
+    assert seeding.leechers[1].uploaded < 0.06 * 200 * PIECE
 
 
 def test_everything_is_shown_to_everybody_once_all_is_out() -> None:
     seeding = Seeding(2, count=4)
-    seeding.look()
-    for key in seeding.leechers:
-        for piece in seeding.wants(key):
-            seeding.send(key, piece)
-    seeding.now += STEP
+    while len(seeding.sent) < 4:
+        seeding.look()
+        for key in seeding.leechers:
+            for piece in seeding.wants(key):
+                if piece not in seeding.sent:
+                    seeding.send(key, piece)
+        seeding.now += STEP
     assert set(seeding.look().values()) == {seeding.have}
 
 
@@ -96,14 +95,14 @@ def test_what_is_held_elsewhere_already_is_not_kept_from_anybody() -> None:
 def test_a_lone_leecher_is_shown_everything_if_nobody_joins_it_soon() -> None:
     seeding = Seeding(1)
     assert seeding.look()[1] != seeding.have
-    seeding.now += first_copies.ALONE
+    seeding.now += PATIENCE
     assert seeding.look()[1] == seeding.have
 
 
 def test_who_comes_after_a_lone_leecher_has_left_is_alone_anew() -> None:
     seeding = Seeding(1)
     seeding.look()
-    seeding.now += first_copies.ALONE
+    seeding.now += PATIENCE
     seeding.look()
     seeding.leechers = {2: Leecher(2)}
     assert seeding.look()[2] != seeding.have
@@ -113,7 +112,7 @@ def test_other_seeders_are_nobody_to_give_to() -> None:
     seeding = Seeding(3)
     seeding.leechers[1].is_seeder = seeding.leechers[2].is_seeder = True
     seeding.look()
-    seeding.now += first_copies.ALONE
+    seeding.now += PATIENCE
     assert seeding.look()[3] == seeding.have
 
 
@@ -179,28 +178,52 @@ def test_slow_leechers_do_not_keep_the_uplink_idle() -> None:
     assert seeding.leechers[3].pieces == seeding.have
 
 
-def test_a_faster_uplink_is_given_more_ahead() -> None:
-    slow, fast = Seeding(2, count=400), Seeding(2, count=400)
-    fast.rate = 40e6
-    ahead = [
-        sum(pieces.bit_count() for pieces in seeding.look().values()) for seeding in (slow, fast)
-    ]
-    assert ahead[0] * PIECE == first_copies.FIRST_AHEAD
-    assert ahead[1] == -(-20_000_000 // PIECE)
+def _ahead(seeding: Seeding) -> int:
+    """Return how many pieces are revealed and not sent."""
+    seeding.look()
+    return sum(len(set(seeding.wants(key)) - seeding.sent.keys()) for key in seeding.leechers)
+
+
+@pytest.mark.parametrize("speed", [0.1, 1.0])
+def test_half_a_second_of_what_leechers_have_of_us_is_given_ahead(speed: float) -> None:
+    seeding = Seeding(4, count=400)
+    transfer = SteppedSwarm(seeding, speed, dict.fromkeys(range(1, 5), 2.0))
+    while len(seeding.sent) < 200 * speed:
+        transfer.step()
+    assert abs(_ahead(seeding) - 4 - 0.5 * speed / STEP) <= 2 + 0.1 * speed / STEP
+
+
+def test_bursts_that_nobody_has_told_to_have_do_not_count_as_a_rate() -> None:
+    """So much goes into the buffers of sockets at once; then it takes its time."""
+    seeding = Seeding(4, count=400)
+    _ask(seeding)
+    before = _ahead(seeding)
+    for key in seeding.leechers:
+        for piece in seeding.wants(key):
+            seeding.send(key, piece, PIECE - 1)
+    seeding.rate = seeding.uploaded / STEP
+    seeding.now += STEP
+    assert _ahead(seeding) <= before
 
 
 def test_an_uplink_that_ran_dry_is_given_twice_as_much() -> None:
     seeding = Seeding(2, count=400)
+    _ask(seeding)
     given: list[int] = []
     for _ in range(3):
-        before = sum(pieces.bit_count() for pieces in seeding.look().values())
-        given.append(before - sum(given))
+        given.append(_ahead(seeding))
         for key in seeding.leechers:
             for piece in seeding.wants(key):
                 seeding.send(key, piece)
-                seeding.leechers[key].pieces |= 1 << piece
         seeding.now += STEP
-    assert given == [4, 8, 16]
+    assert given == [2 + 4, 2 + 8, 2 + 16]
+
+
+def test_a_long_fat_link_need_not_wait_for_a_round_trip_for_each_of_its_first_pieces() -> None:
+    # 64 KiB pieces, 100 ms, 200 Mbit/s, three leechers: 5 % longer without FIRST_AHEAD.
+    seeding = Seeding(3, count=400)
+    _ask(seeding)
+    assert _ahead(seeding) * PIECE >= first_copies.FIRST_AHEAD
 
 
 def test_a_leecher_keeps_nothing_to_itself() -> None:
@@ -277,7 +300,7 @@ def test_who_has_all_that_it_was_shown_and_so_wants_nothing_is_shown_the_rest_so
     for leecher in seeding.leechers.values():
         leecher.pieces = seeding.have ^ 1 << 7  # of others, who left
         leecher.interested = False
-    _wait(seeding, first_copies.LONGEST_WAIT + 2 * waiting_time.BUSY_SECONDS)
+    _wait(seeding, LONGEST_WAIT + 2 * waiting_time.BUSY_SECONDS)
     assert all(leecher.revealed >> 7 & 1 for leecher in seeding.leechers.values())
 
 
@@ -286,8 +309,25 @@ def test_who_wants_nothing_of_what_it_was_shown_is_shown_the_rest_soon() -> None
     seeding = Seeding(3)
     seeding.look()
     seeding.leechers[1].interested = False
-    _wait(seeding, first_copies.LONGEST_WAIT + 2 * waiting_time.BUSY_SECONDS)
+    _wait(seeding, LONGEST_WAIT + 2 * waiting_time.BUSY_SECONDS)
     assert seeding.leechers[1].revealed == seeding.have
+
+
+def test_who_waits_for_what_its_slow_link_still_delivers_has_something_to_wait_for() -> None:
+    # At 2 Mbit/s for twelve leechers the bytes in a socket take 3 s: everything was shown to all,
+    # and 1.14 copies sent (config/scenarios/slow-seeder.toml; now 1.03).
+    seeding = Seeding(2, count=20)
+    seeding.look()
+    for key, leecher in seeding.leechers.items():
+        seeding.send(key, seeding.wants(key)[0])
+        leecher.undelivered = PIECE
+    for _ in range(round(2.0 / STEP)):
+        for leecher in seeding.leechers.values():
+            leecher.undelivered -= 1000
+        _wait(seeding, STEP)
+    assert all(leecher.revealed != seeding.have for leecher in seeding.leechers.values())
+    _wait(seeding, LONGEST_WAIT + 2 * waiting_time.BUSY_SECONDS)  # No byte is delivered any more.
+    assert all(leecher.revealed == seeding.have for leecher in seeding.leechers.values())
 
 
 def test_a_piece_that_nobody_asked_for_is_given_to_somebody_else_and_not_again() -> None:
@@ -297,7 +337,7 @@ def test_a_piece_that_nobody_asked_for_is_given_to_somebody_else_and_not_again()
     mine = silent.revealed
     other.pieces = seeding.have ^ mine
     shown = silent.revealed
-    _wait(seeding, first_copies.STALE - 4 * STEP)
+    _wait(seeding, PATIENCE - 4 * STEP)
     assert not other.revealed & mine
     other.uploaded += PIECE  # It is busy otherwise, so that it is not shown more for having waited.
     _wait(seeding, 8 * STEP)
@@ -312,7 +352,7 @@ def test_what_was_put_out_whole_is_out_though_nobody_tells_that_it_has_it() -> N
         for piece in seeding.wants(key):
             seeding.send(key, piece)
     # Neither a HAVE nor another request.
-    _wait(seeding, first_copies.UNASKED + 2 * STEP)
+    _wait(seeding, PATIENCE + 2 * STEP)
     assert all(each.revealed == seeding.have for each in seeding.leechers.values())
 
 
@@ -324,7 +364,7 @@ def test_a_crowd_that_asks_for_nothing_does_not_slow_down_the_only_leecher() -> 
         silent.interested = False
     seeding.look()
     leecher = seeding.leechers[251] = Leecher(251)
-    for _ in range(round(first_copies.LONGEST_WAIT / STEP)):
+    for _ in range(round(LONGEST_WAIT / STEP)):
         seeding.now += STEP
         seeding.look()
         for piece in seeding.wants(leecher.key)[:1]:
@@ -332,6 +372,16 @@ def test_a_crowd_that_asks_for_nothing_does_not_slow_down_the_only_leecher() -> 
             leecher.pieces |= 1 << piece
     steps = round(seeding.now / STEP)
     assert leecher.pieces.bit_count() >= steps / 4  # and not one in 0.2 s
+
+
+def _ask(seeding: Seeding) -> None:
+    """Have each leecher request what it is shown."""
+    seeding.look()
+    for leecher in seeding.leechers.values():
+        leecher.queued = 1
+    seeding.look()
+    for leecher in seeding.leechers.values():
+        leecher.queued = 0
 
 
 def _wait(seeding: Seeding, seconds: float) -> None:

@@ -17,6 +17,7 @@ import trio
 
 from local_swarm import make_file, node, torrent_file
 from trio_swarm import events
+from trio_swarm.engine.upload.link_state import LinkState
 from trio_swarm.peer.disk import DiskThreads, PieceJob
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.transport.handshaking import Established
@@ -39,6 +40,8 @@ class _Direction:
     def __init__(self) -> None:
         self.memory = memoryview(bytearray(CAPACITY))
         self.start = self.end = 0
+        self.taken = 0
+        """Bytes that were read so far."""
         self.free_at = 0.0
         """When the last bytes that were read have gone over the link."""
         self.has_bytes, self.has_room = Wakeup(), Wakeup()
@@ -86,6 +89,7 @@ class LinkEnd:
                 break
             buffer[:count] = inward.memory[inward.start : inward.start + count]
             inward.start += count
+            inward.taken += count
             left -= count
             self.received[self.sort_bytes(address_of(buffer))] += count
         if inward.start == inward.end:
@@ -146,8 +150,19 @@ class LinkEnd:
     def pace(self, rate: float | None) -> None:
         pass
 
-    def link_state(self) -> None:
-        pass
+    def link_state(self) -> LinkState:
+        outward = self._outward
+        return LinkState(
+            acknowledged=outward.taken,
+            delivery_rate=0.0,
+            is_app_limited=False,
+            round_trip=0.0,
+            least_round_trip=0.0,
+            in_flight=0,
+            unsent=outward.end - outward.start,
+            retransmitted=0,
+            receiver_limited=0.0,
+        )
 
     def close(self) -> None:
         self._outward.is_closed = self._inward.is_closed = True

@@ -20,6 +20,7 @@ To speak is level-triggered: what the other end should know by now is compared w
 told. So no queue of messages can overflow, and messages coalesce by themselves.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from trio_swarm.compiler_hints import mypyc_attr
@@ -136,6 +137,7 @@ class Conversation(Served):
 
     __slots__ = (
         "_allowed_untold",
+        "_ask_undelivered",
         "_known_haves",
         "_only_uploads",
         "_refused",
@@ -203,6 +205,7 @@ class Conversation(Served):
         """Bytes put out ahead of the link; 0 before the first."""
         self.link_rate = 0.0
         """Bytes/s that the link carries, where its host knows; else 0.0."""
+        self._ask_undelivered: Callable[[], int] | None = None
         self._talk = talk
         self._refused = 0  # requests, since it was last spoken to
         self._unrequested = 0  # blocks
@@ -212,6 +215,15 @@ class Conversation(Served):
     def begin(self, source: Source) -> None:
         """Begin: the ledger knows the other end."""
         self.source = source
+
+    def ask_link(self, undelivered: Callable[[], int]) -> None:
+        """Ask the host by this call how many of the bytes put out the link has not delivered."""
+        self._ask_undelivered = undelivered
+
+    def undelivered(self) -> int:
+        """Return how many of the bytes put out the link has not delivered; 0 if nobody knows."""
+        ask = self._ask_undelivered
+        return 0 if ask is None else ask()
 
     def end(self) -> None:
         """Note that the connection ended: what is on its way is of no use."""

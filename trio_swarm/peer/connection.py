@@ -137,6 +137,8 @@ class PeerConnection:
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
         self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
+        self._handed = 0  # bytes given to the stream
+        self._handed_before = 0  # bytes acknowledged when there were none
         self._scope = trio.CancelScope()
         self._close_reason: str | None = None
 
@@ -287,6 +289,7 @@ class PeerConnection:
                 self.last_sent = now
                 torrent = self._torrent
                 segments = self.wire.data_to_send()
+                self._handed += sum(map(_length, segments))
                 buffers = torrent.context.batch_buffers
                 try:
                     await send_segments(self._stream, torrent.files, segments, buffers)
@@ -296,6 +299,11 @@ class PeerConnection:
                     raise PeerClosedError("a file of ours changed") from error
                 continue
             await self.wakeup.wait()
+
+    def _undelivered(self) -> int:
+        """Return how many of the bytes given to the stream the other end has not acknowledged."""
+        link = self._stream.link_state()
+        return 0 if link is None else max(0, self._handed + self._handed_before - link.acknowledged)
 
     # --- saying ---------------------------------------------------------------------------------
 
@@ -511,6 +519,10 @@ class PeerConnection:
         if extensions is not None:
             _heed(extensions, conversation)
         self.conversation = conversation
+        link = self._stream.link_state()
+        if link is not None:
+            self._handed_before = link.acknowledged - self._handed
+            conversation.ask_link(self._undelivered)
         wire.place_block = partial(download.place_block, self.key)
         held_back = wire.set_torrent(
             piece_count=info.piece_count, piece_length=info.piece_length, length=info.length
@@ -541,3 +553,7 @@ def _heed(extensions: ExtensionHandshake, conversation: Conversation) -> None:
     conversation.tell_losses(LT_DONTHAVE in extensions.message_ids)
     if extensions.request_queue:
         conversation.torrent.ledger.set_queue_limit(conversation.key, extensions.request_queue)
+
+
+def _length(segment: msg.Segment) -> int:
+    return segment.length if isinstance(segment, msg.FileBlock) else len(segment)

@@ -132,6 +132,8 @@ class UploadPeerView(Struct, frozen=True):
     """It speaks the Fast Extension (BEP 6), so suggestions can be sent to it."""
     suggested: PieceSet = 0
     """Pieces suggested to it so far."""
+    undelivered: int = 0
+    """Bytes of `uploaded` that its link has not delivered yet, as far as the host knows."""
 
 
 class UploadRequest(NamedTuple):

@@ -31,7 +31,7 @@ from trio_swarm.piece_sets import PieceSet, full_set, iterate, lowest
 from trio_swarm.schedulers.api import Uploader, UploadPeerView, UploadRequest, UploadView
 from trio_swarm.schedulers.choking.tit_for_tat import TitForTat
 from trio_swarm.schedulers.rarest_first import RarestFirst
-from trio_swarm.schedulers.uploading.first_copies import LONGEST_WAIT
+from trio_swarm.schedulers.uploading.first_copies_leecher import LONGEST_WAIT
 from trio_swarm.schedulers.uploading.least_sent import LeastSent
 from trio_swarm.schedulers.uploading.spread import Spread
 from trio_swarm.schedulers.uploading.waiting_time import BUSY_SECONDS

@@ -110,6 +110,10 @@ class Served(End):
         """When it last gave us a block."""
         return None if self._received_at < 0.0 else self._received_at
 
+    def undelivered(self) -> int:
+        """Return how many of the bytes put out its link has not delivered; 0 if nobody knows."""
+        return 0
+
     # --- what was decided -------------------------------------------------------------------------
 
     def reveal(self, pieces: PieceSet | None, of: PieceSet) -> None:

@@ -319,6 +319,7 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
         address=peer.address,
         takes_suggestions=peer.fast,
         suggested=peer.suggested,
+        undelivered=peer.undelivered() if peer.uploaded else 0,
     )
 
 

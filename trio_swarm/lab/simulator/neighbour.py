@@ -56,6 +56,10 @@ class Neighbour(Conversation):
         """Go on: the socket has taken all it was given."""
         self.peer.swarm.wake(self)
 
+    def undelivered(self) -> int:
+        """Return how many bytes its socket took and the link has not sent."""
+        return self.pipe.unsent
+
     def close(self) -> None:
         """Send nothing more."""
         self.pipe.close()

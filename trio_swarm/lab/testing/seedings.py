@@ -34,6 +34,7 @@ class Leecher:
         self.revealed: PieceSet = 0
         self.uploaded = 0
         self.queued = 0
+        self.undelivered = 0
         self.unchoked = True
         self.interested = True
         self.is_seeder = False
@@ -69,6 +70,7 @@ class Seeding:
                 rate=self.rate / max(1, len(self.leechers)),
                 revealed=each.revealed,
                 queued=each.queued,
+                undelivered=each.undelivered,
                 address=f"10.0.0.{each.key}:6881",
             )
             for each in self.leechers.values()

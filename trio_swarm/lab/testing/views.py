@@ -140,6 +140,7 @@ def upload_views(draw: st.DrawFn) -> UploadView:
                 address=f"10.0.0.{len(peers) + 1}:6881",
                 takes_suggestions=draw(st.booleans()),
                 suggested=have & draw(sets),
+                undelivered=draw(st.sampled_from([0, BLOCK, 100 * BLOCK])),
             )
         )
     return UploadView(

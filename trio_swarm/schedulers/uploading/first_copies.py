@@ -1,10 +1,15 @@
 """Which leecher gets the first copy of which piece, so that a seeder sends each about once.
 
 A piece that only we have is revealed to one leecher, which passes it on. (Instead of being revealed
-it can be suggested; "revealed" below means either.) How many pieces a leecher gets depends on how
-fast it passes them on: the next piece goes to the leecher that would be the first to have passed on
-all pieces that it alone has. In all, pieces for about half a second of our uplink are revealed
-ahead, so that the link never idles, and no peer waits for a confirmation.
+it can be suggested; "revealed" below means either.) The bound of Kumar and Ross is reached if our
+uplink is never idle, sends nothing twice, and gives each leecher as much as it can pass on. So the
+next piece goes to the leecher that would be the first to have passed on all that it alone has. A
+leecher that can pass on one more before the last first copy is out is never left without work.
+
+When all pieces are out, everything is revealed if that saves the leechers time. If they are about
+to complete each other, only pieces are revealed that a slow leecher alone has, to a faster one.
+
+No rate is that of bytes put into sockets: what leechers tell to have counts.
 """
 
 import math
@@ -12,55 +17,20 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from trio_swarm.compiler_hints import mypyc_attr
-from trio_swarm.piece_sets import PieceSet, lowest
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import UploadPeerView, UploadView
-from trio_swarm.schedulers.uploading.first_copies_tempo import Tempo, UplinkRate
-from trio_swarm.schedulers.uploading.waiting_time import WaitingTime
+from trio_swarm.schedulers.uploading.first_copies_leecher import PATIENCE, Given, Usual
+from trio_swarm.schedulers.uploading.first_copies_parts import Parts, common_piece
+from trio_swarm.schedulers.uploading.first_copies_rates import BusyRate
+from trio_swarm.schedulers.uploading.waiting_time import BUSY_SECONDS
 
-ALONE: Final = 1.0
-"""Seconds after which everything is revealed to a leecher that is the only one: no other joined
-with it."""
+FIRST_AHEAD: Final = 1024.0 * 1024.0
+"""Bytes revealed ahead while nobody has told to have any. Simulated at 200 Mbit/s and 100 ms: 5 %
+longer with two pieces of 64 KiB, for each further one takes a round trip."""
 
-UNASKED: Final = 0.25
-"""Seconds without a request from a leecher after which its pieces no longer count as work for our
-uplink: another seeder may be sending them."""
-
-MOST_UNASKED: Final = 8
-"""Most pieces revealed to a leecher that requests nothing."""
-
-STALE: Final = 1.0
-"""Seconds without a request from a leecher after which its pieces are revealed to another."""
-
-LONGEST_WAIT: Final = 0.75
-"""Seconds for which a leecher may have nothing to request; then everything is revealed to it,
-whatever other peers claim to have for it."""
-
-FIRST_AHEAD: Final = 1024 * 1024
-"""Bytes revealed ahead while the rate of our uplink is unknown; doubled each time all of them are
-sent."""
-
-MOST_AHEAD: Final = 256 * 1024 * 1024
-"""Most bytes revealed ahead, unless the measured rate asks for more."""
-
-SETTLED: Final = 0.1
-"""Seconds of our uplink: once fewer are left of all first copies, they count as sent."""
-
-STUCK: Final = 0.25
-"""Seconds that a leecher needs to pass on the pieces that it alone has, from which on it is
-helped."""
-
-BUSY: Final = 0.9
-"""Part of our best rate below which the uplink could send more: then every leecher gets something
-to request, however slowly it passes pieces on. Measured on shaped links: a connection that idles
-now and then is slow to regain its rate, and the other connections do not fill the uplink (60 to 75
-% of it with 0.5 here, 90 to 100 % with 0.85 and 0.9)."""
-
-KEPT: Final = 4
-KEEPING: Final = 2.0
-"""A leecher that alone has `KEPT` of its pieces, and has passed on none for this many seconds, gets
-no more while other leechers pass theirs on. It may be a free rider, and we must send again what it
-keeps."""
+SOONER: Final = 2.0
+"""A piece that one leecher alone has is revealed to another that would pass it on so many times
+sooner. Simulated with 1 here: no sooner, and 1.5 % more of a copy."""
 
 
 class FirstCopies:
@@ -68,351 +38,215 @@ class FirstCopies:
 
     def __init__(self, *, ahead_seconds: float, least_pieces: int, hides: bool) -> None:
         self.is_over = False
-        """Every piece is sent or nearly sent, or there is only one leecher: nothing need be
-        hidden."""
+        """Nothing need be hidden: every piece is out, or there is only one leecher."""
         self._ahead_seconds = ahead_seconds
         self._least_pieces = least_pieces
         self._hides = hides
-        self._revealed: dict[int, _Revealed] = {}
+        self._given: dict[int, Given] = {}
         self._ahead = FIRST_AHEAD
-        self._uplink = UplinkRate()
         self._alone: int | None = None
         self._alone_since = -math.inf
         self._uploaded = 0
-        self._tempo = Tempo()
+        self._helped: PieceSet = 0  # given to a second leecher, to be sooner
+        self._sending = BusyRate(0.0)
+        self._exchanging = BusyRate(0.0)
+        self._missing = 0
+        self._looked_at = 0.0
+        self._rate = 0.0  # of our uplink, bytes/s
+        self._usual = Usual(1.0, 1.0)
 
     def revealed_to(self, key: int) -> PieceSet:
         """Return the pieces revealed to a leecher, whether or not they were first copies."""
-        revealed = self._revealed.get(key)
-        return 0 if revealed is None else revealed.ever
+        given = self._given.get(key)
+        return 0 if given is None else given.ever
 
     def has_waited_too_long(self, key: int) -> bool:
         """Whether a leecher had nothing to request for too long, so nothing is hidden from it."""
-        revealed = self._revealed.get(key)
-        return revealed is not None and revealed.waiting.seconds > LONGEST_WAIT
+        given = self._given.get(key)
+        return given is not None and given.has_waited_too_long
 
-    def weight_of(self, view: UploadView, peer: UploadPeerView) -> float:
-        """Return the part of the first copies a leecher has that it has passed on, 1.0 at first."""
-        revealed = self._revealed.get(peer.key)
-        if revealed is None or len(view.rarity) < 2:
-            return 1.0
-        everywhere = view.rarity[0] | view.rarity[1]
-        kept = (revealed.ever & ~revealed.again & peer.pieces & everywhere).bit_count()
-        passed_on = revealed.passed_on(everywhere)
-        return (passed_on + 1.0) / (passed_on + kept + 1.0)
+    def weight_of(self, key: int) -> float:
+        """Return the share of our uplink that a leecher should have, in proportion to the others'.
+
+        It is 1.0 unless the leecher has its pieces alone for longer than others: half if twice as
+        long, and next to nothing if it keeps what it gets. It means nothing once `is_over`.
+        """
+        given = self._given.get(key)
+        return 1.0 if given is None else given.part(self._usual)
 
     def plan(self, view: UploadView) -> None:
         """Reveal the pieces that are due at `view.now`."""
-        leechers = [
-            each for each in view.peers if not each.is_seeder and not self._is_idle(each, view.now)
-        ]
         nowhere = view.have & view.rarity[0]
+        leechers = self._review(view, nowhere)
+        if self._is_alone(leechers, view.now):
+            self.is_over = True
+            return
         free = nowhere
-        stale = 0
-        common = view.have
-        unsent = 0
-        known = self._revealed
-        self._revealed = {each.key: known[each.key] for each in view.peers if each.key in known}
-        for each in view.peers:
-            if each.key in known:
-                known[each.key].note_waiting(each, view)
-        least = max(view.piece_length, self._ahead // max(1, len(leechers)))
+        sending: PieceSet = 0
         for peer in leechers:
-            revealed = self._revealed[peer.key] = known.get(peer.key) or _Revealed(view.now)
-            revealed.review(peer, nowhere, view)
-            free &= ~revealed.pieces
-            common &= revealed.ever
-            if view.now - revealed.asked_at > STALE:
-                stale |= revealed.pieces & ~revealed.sent
-            if view.now - revealed.asked_at <= UNASKED:
-                # What a slow leecher was given keeps the uplink busy for a moment only.
-                soon = max(least, 2 * self._ahead_seconds * peer.rate)
-                unsent += min(revealed.unsent, int(soon))
-        self._uplink.note(view)
-        if not unsent:
-            self._run_dry(leechers)
-        # What nobody asks for though it was given is given once more, but last.
-        pool = (free & ~common) or (stale & ~common)
-        self._tempo.note(view, leechers)
-        self.is_over = self._is_alone(leechers, view.now) or (
-            not pool
-            and (
-                unsent <= SETTLED * self._uplink.peak
-                or self._uplink.has_room
-                or self._tempo.is_far_from_end(view.now)
-            )
-            and not self._tempo.ends_soon(view.now)
-        )
-        if not self.is_over and not pool and unsent <= SETTLED * self._uplink.peak:
-            self._help(view, leechers, unsent)
-        if not self.is_over:
-            self._reveal(view, leechers, pool, unsent)
+            given = self._given[peer.key]
+            free &= ~given.ever
+            sending |= given.unsent_pieces
+        is_out = not free and not sending & nowhere
+        # BUSY_SECONDS: what takes no longer than the next request is nothing to save.
+        self.is_over = is_out and self._seconds_saved() > BUSY_SECONDS
+        if self.is_over:
+            return
+        ahead = self._bytes_ahead(view, leechers)
+        self._helped &= ~free
+        parts = Parts(view, leechers)
+        free = self._greet(view, leechers, parts, free)
+        if free:
+            self._give(view, leechers, parts, free, ahead)
+        else:
+            self._help(view, leechers)
 
-    def _is_idle(self, peer: UploadPeerView, now: float) -> bool:
-        """Whether a peer wants no piece revealed to it; there may be hundreds of such peers."""
-        revealed = self._revealed.get(peer.key)
-        return (
-            revealed is not None
-            and revealed.ever > 0
-            and not peer.interested
-            and peer.revealed & ~peer.pieces > 0
-            and now - revealed.asked_at > STALE
+    def _review(self, view: UploadView, nowhere: PieceSet) -> list[UploadPeerView]:
+        """Note what became of all that was given; return the leechers to give to."""
+        known = self._given
+        self._given = {}
+        once = view.rarity[1] if len(view.rarity) > 1 else 0
+        leechers = []
+        confirmed = gained = missing = 0
+        was_sending = any(each.is_taking for each in known.values())
+        for peer in view.peers:
+            given = known.get(peer.key)
+            if given is None:
+                if peer.is_seeder:
+                    continue
+                given = Given(peer, view)
+            self._given[peer.key] = given
+            given.review(peer, nowhere, once, view)
+            if not peer.is_seeder and not given.is_idle(peer):
+                confirmed += given.confirmed
+                gained += given.gained
+                missing += (view.have & ~peer.pieces).bit_count()
+                leechers.append(peer)
+        passed = view.now - self._looked_at
+        self._looked_at = view.now
+        if was_sending:
+            self._sending.note(confirmed, passed)
+        if confirmed and self._ahead == FIRST_AHEAD:
+            self._ahead = 0.0
+        if self._missing:
+            self._exchanging.note(gained, passed)
+        self._missing = missing * view.piece_length
+        self._rate = self._sending.rate(1.0)
+        quick = sorted(self._given[each.key].quickness(self._usual.quickness) for each in leechers)
+        self._usual = Usual(
+            max(self._rate, view.piece_length) / max(1, len(leechers)),
+            quick[len(quick) // 2] if quick else 1.0,
         )
+        return leechers
+
+    def _seconds_saved(self) -> float:
+        """Return how much sooner all leechers are complete if our uplink helps."""
+        alone = self._exchanging.rate(1.0)
+        return self._missing / alone - self._missing / (alone + self._rate)
 
     def _is_alone(self, leechers: Sequence[UploadPeerView], now: float) -> bool:
         key = leechers[0].key if len(leechers) == 1 else None
         if key != self._alone:
             self._alone = key
             self._alone_since = now
-        return key is not None and now - self._alone_since >= ALONE
+        return key is not None and now - self._alone_since >= PATIENCE
 
-    def _run_dry(self, leechers: Sequence[UploadPeerView]) -> None:
-        """Reveal more ahead if all revealed pieces were sent."""
-        uploaded = sum(peer.uploaded for peer in leechers)
-        if uploaded > self._uploaded and not any(peer.queued for peer in leechers):
-            self._ahead = min(MOST_AHEAD, 2 * self._ahead)
-            self._uploaded = uploaded
-
-    def _reveal(
-        self, view: UploadView, leechers: Sequence[UploadPeerView], pool: PieceSet, unsent: int
-    ) -> None:
-        length = view.piece_length
-        pieces = max(self._least_pieces, len(leechers) + 1)
-        # Of the best rate: one that falls would be given less, and fall further.
-        rate = max(view.rate, self._uplink.peak)
-        target = max(self._ahead_seconds * rate, self._ahead, pieces * length)
-        once = view.rarity[1] if len(view.rarity) > 1 else 0
-        everywhere = view.rarity[0] | once
-        loads: list[tuple[float, int]] = []
-        parts = _Parts(view, leechers)
-        keeping = [
-            self._revealed[peer.key].is_keeping(peer, once, everywhere, view.now)
-            for peer in leechers
-        ]
-        if all(keeping):
-            keeping = [False] * len(leechers)  # no leecher passes anything on: all count
+    def _greet(
+        self, view: UploadView, leechers: Sequence[UploadPeerView], parts: Parts, free: PieceSet
+    ) -> PieceSet:
+        """Give each newcomer something to be interested in, at once; return what is still free."""
         for index, peer in enumerate(leechers):
-            revealed = self._revealed[peer.key]
-            if not revealed.ever:
-                # Something to be interested in, at once.
-                piece = parts.next(pool, index) if pool else _common_piece(view, peer)
-                if piece is not None:
-                    pool &= ~(1 << piece)
-                    revealed.add(piece, view)
-                    unsent += length
-            if keeping[index] or not self._takes_more(peer, view):
+            given = self._given[peer.key]
+            if given.ever:
                 continue
-            # What it would be given counts, too: a slow leecher is not given the last pieces only
-            # because it has nothing. Measured: two pieces are better than one.
-            load = revealed.unsent + ((peer.pieces & once).bit_count() + 2) * length
-            loads.append((load / revealed.speed(everywhere, view.now), index))
-        if self._uplink.rate < BUSY * self._uplink.peak:
-            for _, index in loads:
-                revealed = self._revealed[leechers[index].key]
-                fresh = pool & ~revealed.ever
-                if fresh and not revealed.unsent:
-                    piece = parts.next(fresh, index)
-                    pool ^= 1 << piece
-                    revealed.add(piece, view)
-                    unsent += length
+            piece = parts.next(free, index) if free else common_piece(view, peer)
+            if piece is not None:
+                free &= ~(1 << piece)
+                given.add(piece, view)
+        return free
+
+    def _give(
+        self,
+        view: UploadView,
+        leechers: Sequence[UploadPeerView],
+        parts: Parts,
+        free: PieceSet,
+        ahead: float,
+    ) -> None:
+        """Reveal `ahead` bytes to those that would have passed them on first."""
+        length = view.piece_length
+        takers = [index for index, peer in enumerate(leechers) if self._takes_more(peer, view)]
+        givens = [self._given[peer.key] for peer in leechers]
+        left = free.bit_count() * length / self._rate
+        loads: list[tuple[float, int]] = []
+        for index in takers:
+            given = givens[index]
+            seconds = given.seconds(length, self._usual, self._helped, 1)
+            # A connection that idles is slow to regain its rate.
+            if free and not given.unsent and seconds < left:
+                piece = parts.next(free, index)
+                free ^= 1 << piece
+                given.add(piece, view)
+                seconds = given.seconds(length, self._usual, self._helped, 1)
+            loads.append((seconds, index))
         heapify(loads)
-        while pool and loads and unsent < target:
-            load_seconds, index = heappop(loads)
-            revealed = self._revealed[leechers[index].key]
-            fresh = pool & ~revealed.ever
-            if not fresh:
-                continue
-            piece = parts.next(fresh, index)
-            pool ^= 1 << piece
-            revealed.add(piece, view)
-            unsent += length
-            more = length / revealed.speed(everywhere, view.now)
-            heappush(loads, (load_seconds + more, index))
+        ahead -= sum(given.work(length) for given in givens)
+        while free and loads and ahead > 0:
+            _, index = heappop(loads)
+            given = givens[index]
+            piece = parts.next(free, index)
+            free ^= 1 << piece
+            ahead -= min(length, given.unsent)
+            given.add(piece, view)
+            heappush(loads, (given.seconds(length, self._usual, self._helped, 1), index))
+
+    def _bytes_ahead(self, view: UploadView, leechers: Sequence[UploadPeerView]) -> float:
+        """Return how many bytes to reveal ahead; twice as many after all of them were sent."""
+        least = self._least_pieces * view.piece_length
+        ahead = max(self._ahead, least, self._ahead_seconds * self._rate)
+        if view.uploaded > self._uploaded and not any(
+            peer.queued or self._given[peer.key].unsent for peer in leechers
+        ):
+            self._uploaded = view.uploaded
+            self._ahead = ahead = 2 * ahead
+        return ahead
 
     def _takes_more(self, peer: UploadPeerView, view: UploadView) -> bool:
         """Whether a leecher would request more pieces if they were revealed to it."""
-        revealed = self._revealed[peer.key]
+        given = self._given[peer.key]
+        if not given.has_asked:
+            return False  # One piece is reason enough to request; hundreds may request nothing.
         if peer.interested:
             if not peer.unchoked:
                 return False  # It waits to be unchoked.
-        elif (peer.revealed | revealed.ever) & ~peer.pieces and not revealed.is_newcomer(view.now):
+        elif (peer.revealed | given.ever) & ~peer.pieces:
             return False  # It wants none of the revealed pieces.
         if self._hides and not view.have & ~peer.revealed:
             return False  # Everything is revealed to it already.
-        return view.now - revealed.asked_at <= UNASKED or revealed.pieces.bit_count() < MOST_UNASKED
+        return given.is_moving or not given.unsent
 
-    def _help(self, view: UploadView, leechers: Sequence[UploadPeerView], unsent: int) -> None:
-        """Reveal pieces that one slow leecher alone has to fast leechers, too.
+    def _help(self, view: UploadView, leechers: Sequence[UploadPeerView]) -> None:
+        """Reveal pieces that one slow leecher alone has to leechers that would be sooner.
 
-        Near the end these are the pieces that all other leechers wait for.
+        They are what all others wait for in the end.
         """
-        if len(view.rarity) < 2:
-            return
-        once = view.rarity[1]
-        everywhere = view.rarity[0] | once
         length = view.piece_length
-        for revealed in self._revealed.values():
-            once &= ~revealed.again
-        while unsent <= SETTLED * self._uplink.peak:
-            seconds = []
-            for peer in leechers:
-                revealed = self._revealed[peer.key]
-                load = revealed.unsent / length + (peer.pieces & once).bit_count()
-                seconds.append(load / revealed.speed(everywhere, view.now))
-            slowest = max(range(len(leechers)), key=seconds.__getitem__)
-            stuck = leechers[slowest].pieces & once
-            helpers = [
-                index
-                for index, peer in enumerate(leechers)
-                if index != slowest
-                and stuck & ~peer.pieces
-                and seconds[index] < seconds[slowest] / 2
-            ]
-            if not helpers or seconds[slowest] < STUCK:
-                return
-            helper = min(helpers, key=seconds.__getitem__)
-            piece = (stuck & ~leechers[helper].pieces).bit_length() - 1
-            once ^= 1 << piece
-            self._revealed[leechers[helper].key].add(piece, view)
-            unsent += length
-
-
-@mypyc_attr(acyclic=True)
-class _Revealed:
-    """The pieces revealed to one leecher."""
-
-    __slots__ = (
-        "_joined_at",
-        "_passed_on",
-        "_passed_on_at",
-        "_sent_before",
-        "_uploaded",
-        "again",
-        "asked_at",
-        "ever",
-        "pieces",
-        "sent",
-        "unsent",
-        "waiting",
-    )
-
-    def __init__(self, now: float) -> None:
-        self.pieces: PieceSet = 0
-        """First copies that, as far as is known, it does not have yet."""
-        self.ever: PieceSet = 0
-        """All pieces revealed to it so far."""
-        self.again: PieceSet = 0
-        """The pieces of `ever` that another peer had already."""
-        self.sent: PieceSet = 0
-        """The pieces of `pieces` that we sent whole: they count as sent even if it sends no
-        HAVE."""
-        self.waiting = WaitingTime(now)
-        self.unsent = 0
-        """Bytes not sent yet of `pieces`, and of the pieces of `again` that it lacks."""
-        self.asked_at = now
-        """When it last requested a block or was revealed a piece, seconds."""
-        self._sent_before: dict[int, int] = {}
-        self._passed_on = 0
-        self._passed_on_at = now
-        self._joined_at = now
-        self._uploaded = 0
-
-    def add(self, piece: int, view: UploadView) -> None:
-        """Note that `piece` is revealed to it now."""
-        bit = 1 << piece
-        self.ever |= bit
-        if view.rarity[0] & bit:
-            self.pieces |= bit
-        else:
-            self.again |= bit
-        self._sent_before[piece] = view.sent.get(piece, 0)
-        self.unsent += view.size_of(piece)
-        self.asked_at = view.now
-
-    def note_waiting(self, peer: UploadPeerView, view: UploadView) -> None:
-        """Measure for how long it has had nothing to request."""
-        if not view.have & ~peer.revealed & ~peer.pieces:
-            self.waiting.restart(view.now)
-        elif self.waiting.seconds <= LONGEST_WAIT:
-            self.waiting.note(peer, view.now)
-
-    def review(self, peer: UploadPeerView, nowhere: PieceSet, view: UploadView) -> None:
-        """Remove pieces that some peer has by now, and count the unsent bytes of the others."""
-        self.pieces &= nowhere
-        left = self.pieces | (self.again & ~peer.pieces)
-        for piece in [piece for piece in self._sent_before if not left >> piece & 1]:
-            del self._sent_before[piece]
-        self.unsent = self.sent = 0
-        for piece, before in self._sent_before.items():
-            unsent = view.size_of(piece) + before - view.sent.get(piece, 0)
-            if unsent > 0:
-                self.unsent += unsent
-            else:
-                self.sent |= 1 << piece
-        if peer.uploaded != self._uploaded or peer.queued:
-            self._uploaded = peer.uploaded
-            self.asked_at = view.now
-
-    def is_newcomer(self, now: float) -> bool:
-        """Whether it may not have had the time yet to become interested in the revealed pieces."""
-        return now - self._joined_at <= UNASKED
-
-    def passed_on(self, everywhere: PieceSet) -> int:
-        """Return how many of its first copies another peer has by now."""
-        return (self.ever & ~self.again & ~everywhere).bit_count()
-
-    def is_keeping(
-        self, peer: UploadPeerView, once: PieceSet, everywhere: PieceSet, now: float
-    ) -> bool:
-        """Whether it alone has several of its pieces and has passed on none for a while."""
-        passed_on = self.passed_on(everywhere)
-        kept = (self.ever & peer.pieces & once).bit_count()
-        if passed_on > self._passed_on or kept < KEPT:
-            self._passed_on = passed_on
-            self._passed_on_at = now
-        return now - self._passed_on_at > KEEPING
-
-    def speed(self, everywhere: PieceSet, now: float) -> float:
-        """Return how many pieces per second it has passed on; a new leecher counts as slow."""
-        return (self.passed_on(everywhere) + 1.0) / (now - self._joined_at + 1.0)
-
-
-class _Parts:
-    """The pieces to reveal first to each leecher: equal parts, in the order of addresses.
-
-    Seeders that serve the same leechers arrive at the same parts without a message. In each part
-    they start at different places. So they seldom reveal one piece to two leechers, and a leecher
-    gets different pieces from each seeder.
-    """
-
-    def __init__(self, view: UploadView, leechers: Sequence[UploadPeerView]) -> None:
-        count = len(leechers)
-        order = sorted(range(count), key=lambda index: leechers[index].address)
-        self._begins = [0] * count
-        self._parts = [0] * count
-        for place, index in enumerate(order):
-            begin = place * view.piece_count // count
-            end = (place + 1) * view.piece_count // count
-            self._parts[index] = (1 << end) - (1 << begin)
-            self._begins[index] = begin + view.own_number % max(1, end - begin)
-
-    def next(self, pool: PieceSet, index: int) -> int:
-        """Return the piece of a non-empty `pool` to reveal next to the leecher at `index`."""
-        own = pool & self._parts[index]
-        if own:
-            begin = self._begins[index]
-            return lowest(own >> begin << begin or own)
-        # From where its owner would come last.
-        others = max((pool & part for part in self._parts), key=int.bit_count)
-        owner = next(i for i, part in enumerate(self._parts) if others & part)
-        before = others & ((1 << self._begins[owner]) - 1)
-        return (before or others).bit_length() - 1
-
-
-def _common_piece(view: UploadView, peer: UploadPeerView) -> int | None:
-    """Return a piece that many peers have and `peer` lacks; None if there is none."""
-    lacking = view.have & ~peer.pieces
-    for level in reversed(view.rarity):
-        if level & lacking:
-            return lowest(level & lacking)
-    return None
+        givens = [self._given[peer.key] for peer in leechers]
+        helpers = [
+            index
+            for index, peer in enumerate(leechers)
+            if not givens[index].unsent and self._takes_more(peer, view)
+        ]
+        for index in helpers:
+            helper = givens[index]
+            slowest = max(givens, key=lambda each: each.seconds(length, self._usual, self._helped))
+            stuck = slowest.alone & ~self._helped & ~helper.ever & ~leechers[index].pieces
+            if not stuck:
+                continue
+            if SOONER * helper.seconds(length, self._usual, self._helped, 1) > slowest.seconds(
+                length, self._usual, self._helped
+            ):
+                continue
+            piece = (stuck & slowest.unsent_pieces or stuck).bit_length() - 1
+            self._helped |= 1 << piece
+            helper.add(piece, view)

@@ -14,10 +14,10 @@ class Spread(LeastSent):
 
     It reveals (BEP 16) to each leecher only pieces that it revealed to no other, about half a
     second ahead of what it sends. A leecher that passes pieces on faster gets more of them. The
-    seeder does not wait until a piece is seen at another peer. As soon as every piece was sent, or
-    the uplink has room to spare, it reveals everything to every peer. It also reveals everything to
-    a leecher that has had nothing to request for about a second, whatever other peers claim to
-    have. Requests are served least-sent pieces first.
+    seeder does not wait until a piece is seen at another peer. Once every piece is out, it reveals
+    everything to every peer if that saves them time. It also reveals everything to a leecher that
+    has had nothing to request for about a second, whatever other peers claim to have. Requests are
+    served least-sent pieces first.
     """
 
     hide: bool = True
@@ -65,13 +65,13 @@ class Spread(LeastSent):
         return self._firsts.revealed_to(peer.key) & ~peer.pieces
 
     def weight(self, view: UploadView, peer: UploadPeerView) -> float:
-        """Return what part of its first copies this leecher passes on; 1 for all once that is over.
+        """Return how quickly this leecher passes on first copies; 1 for all once that is over.
 
         A leecher that keeps them would only get more of what the others wait for.
         """
         if not view.is_seeder or self._firsts.is_over:
             return 1.0
-        return self._firsts.weight_of(view, peer)
+        return self._firsts.weight_of(peer.key)
 
     def _look_at(self, view: UploadView) -> None:
         # The view is mostly the same object; an equal one means the same.

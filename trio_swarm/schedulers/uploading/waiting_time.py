@@ -23,7 +23,7 @@ class WaitingTime:
     is revealed.
     """
 
-    __slots__ = ("_busy_at", "_looked_at", "_pieces", "_uploaded", "seconds")
+    __slots__ = ("_busy_at", "_delivered", "_looked_at", "_pieces", "_uploaded", "seconds")
 
     def __init__(self, now: float) -> None:
         self.seconds = 0.0
@@ -33,6 +33,7 @@ class WaitingTime:
         self._looked_at = now
         self._pieces: PieceSet = 0
         self._uploaded = 0
+        self._delivered = 0
 
     def note(self, peer: UploadPeerView, now: float) -> None:
         """Add the time since the last call to `seconds`."""
@@ -40,6 +41,7 @@ class WaitingTime:
             self._busy_at = now
             self._pieces = peer.pieces
             self._uploaded = peer.uploaded
+            self._delivered = peer.uploaded - peer.undelivered
         passed = now - self._looked_at
         self._looked_at = now
         idle = min(passed, max(0.0, now - self._busy_at - BUSY_SECONDS))
@@ -54,6 +56,7 @@ class WaitingTime:
         return (
             peer.queued > 0
             or peer.uploaded != self._uploaded
+            or peer.uploaded - peer.undelivered != self._delivered
             or peer.pieces != self._pieces
             or (peer.interested and not peer.unchoked and bool(peer.revealed & ~peer.pieces))
         )
