@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import trio
+import trio.testing
 
 from trio_swarm.engine.upload.link_state import LinkState
 from trio_swarm.peer.transport.streams import SocketStream, refill_pause
@@ -155,3 +156,23 @@ async def test_who_waits_for_room_is_told_when_the_other_end_reads(
             with contextlib.suppress(BlockingIOError):
                 far.recv(1 << 20)
             await trio.lowlevel.checkpoint()
+
+
+async def test_a_link_on_which_nothing_moves_is_looked_at_once_more_and_then_left_alone(
+    ends: tuple[SocketStream, socket.socket],
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, _far = ends
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            stream._socket.send(bytes(65536))
+    states = iter([FULL, FULL._replace(acknowledged=11_000_000), *[FULL] * 10])
+    monkeypatch.setattr(stream, "link_state", lambda: next(states))
+    began = trio.current_time()
+    for _ in range(2):
+        await stream.wait_writable()
+    assert trio.current_time() - began < 2 * FULL.least_round_trip
+    with trio.move_on_after(60) as scope:
+        await stream.wait_writable()
+    assert scope.cancelled_caught
