@@ -1,12 +1,18 @@
 """What the system tells of a connection's link, and pacing, with real sockets on loopback."""
 
+import contextlib
+import math
+import select
 import socket
 import sys
 from collections.abc import Iterator
 
 import pytest
+import trio
+import trio.testing
 
-from trio_swarm.peer.transport.streams import SocketStream
+from trio_swarm.engine.upload.link_state import LinkState
+from trio_swarm.peer.transport.streams import SocketStream, refill_pause
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 
@@ -99,3 +105,74 @@ def test_a_closed_stream_tells_nothing_and_is_not_paced(
     stream._socket.close()
     assert stream.link_state() is None
     stream.pace(1000.0)
+
+
+FULL = LinkState(
+    acknowledged=10_000_000,
+    delivery_rate=30e6,
+    is_app_limited=True,
+    round_trip=0.12,
+    least_round_trip=0.1,
+    in_flight=4_000_000,
+    unsent=0,
+    retransmitted=0,
+    receiver_limited=0.0,
+)
+"""A far link whose send buffer is full of what is not acknowledged."""
+
+
+def test_a_buffer_full_of_what_is_on_its_way_is_filled_up_before_a_third_of_it_is_free() -> None:
+    """Linux, `sk_stream_is_writeable`: it tells of room only then."""
+    assert 0.001 <= refill_pause(FULL, 2**20) <= FULL.least_round_trip / 8
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        FULL._replace(unsent=1_000_000),  # what is put out ahead has its limit
+        FULL._replace(least_round_trip=0.0005),  # a third of the buffer lasts long enough
+    ],
+)
+def test_nothing_else_is_tried_without_being_told(state: LinkState | None) -> None:
+    assert refill_pause(state, 2**20) == math.inf
+
+
+async def test_who_waits_for_room_is_told_when_the_other_end_reads(
+    ends: tuple[SocketStream, socket.socket],
+) -> None:
+    stream, far = ends
+    near = stream._socket
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            near.send(bytes(65536))
+    with trio.move_on_after(0.2) as scope:
+        await stream.wait_writable()
+    assert scope.cancelled_caught
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.wait_writable)
+        far.setblocking(False)  # noqa: FBT003 - as the module has it
+        while near not in select.select([], [near], [], 0)[1]:
+            with contextlib.suppress(BlockingIOError):
+                far.recv(1 << 20)
+            await trio.lowlevel.checkpoint()
+
+
+async def test_a_link_on_which_nothing_moves_is_looked_at_once_more_and_then_left_alone(
+    ends: tuple[SocketStream, socket.socket],
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, _far = ends
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            stream._socket.send(bytes(65536))
+    states = iter([FULL, FULL._replace(acknowledged=11_000_000), *[FULL] * 10])
+    monkeypatch.setattr(stream, "link_state", lambda: next(states))
+    began = trio.current_time()
+    for _ in range(2):
+        await stream.wait_writable()
+    assert trio.current_time() - began < 2 * FULL.least_round_trip
+    with trio.move_on_after(60) as scope:
+        await stream.wait_writable()
+    assert scope.cancelled_caught
