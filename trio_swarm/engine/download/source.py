@@ -4,8 +4,8 @@ The limit is a window of blocks in flight, controlled by the *response time*: th
 grant of a block to its arrival, including the wait in the peer's queue. The window doubles while
 responses arrive sooner than the horizon, and falls to rate times horizon when they arrive later. So
 the link of a fast peer fills, and a slow peer never holds blocks that other peers would have
-delivered sooner. A peer that has just begun is in the slow start of TCP, and doubles what it sends
-in each round trip. Its window triples: requests for twice as much must be there before it is sent.
+delivered sooner. A far peer that has just begun is in the slow start of TCP, and doubles what it
+sends in each round trip. Its window triples: requests for twice as much must be there before it is sent.
 """
 
 import math
@@ -318,13 +318,14 @@ class Source:
             self.trust_again()
         horizon = self.horizon
         round_trips = self.rtt * (START_RTTS if self.is_starting else HORIZON_RTTS)
-        if round_trips > horizon:
+        is_far = round_trips > horizon
+        if is_far:
             horizon = min(MAX_HORIZON, round_trips)
         window = self.window
         if response < _EARLY * horizon:
             # A window that is not used says nothing about the link, so it does not grow.
             if window < self.queue_limit and (self.in_flight + count) * 2 >= window:
-                self.resize(window + (count << self.is_starting))
+                self.resize(window + (2 * count if is_far and self.is_starting else count))
         elif self.is_starting:
             self.is_starting = False
         elif response > _LATE * horizon and window > MIN_WINDOW and now != self.measured_at:
