@@ -5,7 +5,7 @@ grant of a block to its arrival, including the wait in the peer's queue. The win
 responses arrive sooner than the horizon, and falls to rate times horizon when they arrive later. So
 the link of a fast peer fills, and a slow peer never holds blocks that other peers would have
 delivered sooner. A far peer that has just begun is in the slow start of TCP, and doubles what it
-sends in each round trip. Its window triples: requests for twice as much must be there before it is sent.
+sends in each round trip. Its window triples: requests for twice as much must be there before that.
 """
 
 import math
