@@ -2,7 +2,8 @@
 
 Compared is the time from the first byte that any leecher got: the simulator starts no programs. Its
 leechers come in the order, and as long after each other, as the real ones had their first byte: who
-comes first may have the seeder's uplink. Its links carry what payload is left of the real ones.
+comes first may have the seeder's uplink. Its links carry what payload is left of the real ones, and
+its peers share out first-come uplinks as real ones do.
 """
 
 import itertools

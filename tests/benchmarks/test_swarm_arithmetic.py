@@ -248,4 +248,5 @@ def test_leechers_are_simulated_to_come_as_they_came_where_connections_share_as_
     cubic = scenario(COLUMNS["b"], SIZE, joins=joins, sharing=SHARING["cubic"])
     assert [each.joins_at for each in cubic.peers] == [0.0, *joins]
     assert cubic.network.sharing == "first-come"
+    assert cubic.network.shares_uplink  # as the real ones do
     assert scenario(COLUMNS["b"], SIZE, sharing=SHARING["bbr"]).network.sharing == "fair"
