@@ -200,11 +200,12 @@ class Governor:
     def _acknowledged(self, looks: int) -> float:
         """Return bytes/s acknowledged over the last looks."""
         last = self._looks[-looks:]
-        return sum([each.acknowledged for each in last]) / sum([each.passed for each in last])
+        passed: float = sum([each.passed for each in last])  # not int | float, for mypyc
+        return sum([each.acknowledged for each in last]) / passed
 
     def _is_used(self) -> bool:
         """Whether lately nearly as much was put out as was allowed."""
-        allowed = sum([each.allowed for each in self._looks])
+        allowed: float = sum([each.allowed for each in self._looks])
         return sum([each.put_out for each in self._looks]) >= USED * allowed
 
     def _is_limited(self) -> bool:
@@ -212,7 +213,7 @@ class Governor:
         looks = self._looks
         if len(looks) < LOOKS or not all(each.is_busy for each in looks):
             return False
-        allowed = sum([each.allowed for each in looks])
+        allowed: float = sum([each.allowed for each in looks])
         return sum([each.acknowledged for each in looks]) < DELIVERED * allowed
 
     # --- what is put out --------------------------------------------------------------------------
