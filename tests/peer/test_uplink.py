@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from trio_swarm.engine.upload.link_state import LinkState
-from trio_swarm.engine.upload.uplink_sharing import QUIET_SECONDS
+from trio_swarm.engine.upload.uplink_sharing import AT_ONCE, QUIET_SECONDS
 from trio_swarm.peer.uplink import Uplink
 
 BLOCK = 16 * 1024
@@ -41,13 +41,13 @@ class Scripted:
     def turn_given(self) -> None:
         self.may_go_on.set()
 
-    async def send_for_ever(self) -> None:
+    async def send_for_ever(self, pause: float = 0.0005) -> None:
         while True:
             while not self.uplink.may_send(self):
                 self.may_go_on = trio.Event()
                 await self.may_go_on.wait()
             self.send()
-            await trio.sleep(0.0005)
+            await trio.sleep(pause)
 
     def send(self) -> None:
         self.sent += BLOCK
@@ -122,6 +122,34 @@ async def test_a_full_uplink_is_shared_by_weight_within_a_torrent_and_evenly_bet
     assert shares == pytest.approx([0.125, 0.375, 0.25, 0.25], abs=0.02)
 
 
+async def test_weights_count_on_an_uplink_so_slow_that_each_waits_for_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink(100e3)
+    senders = [Scripted(uplink, key, weight=1 + key % 2) for key in range(20)]
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever)
+        await trio.sleep(120)
+    light = sum(sender.sent for sender in senders if sender.weight == 1)
+    heavy = sum(sender.sent for sender in senders if sender.weight == 2)
+    assert heavy == pytest.approx(2 * light, rel=0.1)
+
+
+async def test_a_full_uplink_is_seen_however_many_connections_there_are(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink()
+    senders = [Scripted(uplink, key) for key in range(12 * AT_ONCE)]
+    for sender in senders:
+        sender.state = IDLE_LINK._replace(round_trip=0.2)
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever, 0.02)
+        await trio.sleep(2)
+    assert uplink.governor.budget < math.inf
+
+
 async def test_one_that_leaves_with_a_turn_holds_nobody_up(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -131,10 +159,32 @@ async def test_one_that_leaves_with_a_turn_holds_nobody_up(
         gone.send()
         uplink.may_send(gone)
         await trio.sleep(1)  # it has its turn now, and does nothing with it
-        uplink.leave(gone.key)
+        uplink.leave(gone.key, trio.current_time())
         nursery.start_soon(other.send_for_ever)
         await trio.sleep(5)
     assert other.sent == pytest.approx(5e6, rel=0.05)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_one_that_asks_for_turns_and_wants_none_costs_the_others_nothing(
+    autojump_clock: trio.testing.MockClock, *, leaves: bool
+) -> None:
+    """As one does whose requests are cancelled while it waits, or that comes and goes."""
+    uplink = Uplink(100e3)
+    asking, other = Scripted(uplink, 1), Scripted(uplink, 2)
+    end = uplink.leave if leaves else uplink.sends_nothing
+
+    async def ask_in_vain() -> None:
+        while True:
+            uplink.may_send(asking)
+            await trio.sleep(0.01)
+            end(asking.key, trio.current_time())
+
+    async with running(uplink) as nursery:
+        nursery.start_soon(other.send_for_ever)
+        nursery.start_soon(ask_in_vain)
+        await trio.sleep(10)
+    assert other.sent == pytest.approx(1e6, rel=0.05)
 
 
 async def test_without_a_queue_nobody_is_held(autojump_clock: trio.testing.MockClock) -> None:

@@ -237,7 +237,7 @@ class PeerConnection:
             if self._close_reason is not None:
                 raise PeerClosedError(self._close_reason)
         finally:
-            self._torrent.context.uplink.leave(self.key)
+            self._torrent.context.uplink.leave(self.key, trio.current_time())
             self._stream.close()
 
     async def _read(self) -> None:
@@ -317,6 +317,7 @@ class PeerConnection:
             client=context.client,
             port=context.port,
             upload_only=torrent.is_complete,
+            max_block=saying.longest_block(context.settings.upload_rate),
         )
 
     def _speak(self, now: float) -> None:
@@ -337,7 +338,10 @@ class PeerConnection:
                 return
             conversation = self._join(torrent.download)
         self._put_out(conversation.speak(now))
-        if conversation.upload_queue and torrent.context.uplink.may_send(self):
+        uplink = torrent.context.uplink
+        if not conversation.upload_queue:
+            uplink.sends_nothing(self.key, now)
+        elif uplink.may_send(self):
             self._serve(conversation, now)
 
     def _put_out(self, messages: Iterable[Message]) -> None:
@@ -364,6 +368,8 @@ class PeerConnection:
         if sent:
             self.moved_at = now
             uplink.sends(self, sent, now)
+        else:
+            uplink.sends_nothing(self.key, now)
 
     def take_back(self, pieces: PieceSet, *, for_good: bool) -> None:
         """Serve nothing of some pieces, which we have no longer, `for_good` or until they are back.
@@ -466,7 +472,8 @@ class PeerConnection:
             torrent.learned_listen_address(self, (self.remote[0], extensions.port))
         largest = _largest_request(extensions)
         if largest is not None:
-            self.wire.allow_requests_up_to(largest)
+            served = saying.longest_block(torrent.context.settings.upload_rate)
+            self.wire.allow_requests_up_to(min(largest, served))
             self.wire.expect_blocks_up_to(largest)
         if conversation is not None:
             _heed(extensions, conversation)

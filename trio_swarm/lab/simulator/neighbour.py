@@ -71,10 +71,12 @@ class Neighbour(Conversation):
         messages = self.speak(now)
         if messages:
             self.pipe.say(self._each_request(messages))
-        if self.upload_queue:
-            sharing = self.peer.sharing
-            if sharing is None or sharing.may_send(self):
-                self._send_blocks(now, sharing)
+        sharing = self.peer.sharing
+        if not self.upload_queue:
+            if sharing is not None:
+                sharing.sends_nothing(self.key, now)
+        elif sharing is None or sharing.may_send(self):
+            self._send_blocks(now, sharing)
 
     def _each_request(self, messages: list[Message]) -> list[Message]:
         """Return messages with one for each request."""

@@ -145,7 +145,7 @@ class SimulatedPeer(Exchange):
             return
         neighbour.close()
         if self.sharing is not None:
-            self.sharing.leave(neighbour.key)
+            self.sharing.leave(neighbour.key, self.swarm.timeline.now)
         self.leave(neighbour, self.swarm.timeline.now)
 
     def part(self, conversation: Conversation) -> None:
