@@ -62,6 +62,19 @@ def test_a_buffer_of_half_a_second_stays_nearly_empty(count: int) -> None:
     assert sum(got.values()) > 0.95 * RATE
 
 
+@pytest.mark.parametrize("count", [2, 7])
+def test_a_long_way_does_not_make_the_queue_swing(count: int) -> None:
+    """What is put out shows in a round trip, and not at the next look, four times as soon.
+
+    When growth went by looks the queue swung between nothing and 280 ms, and 0.93 was used.
+    """
+    node = sharer(count, buffer=0.5, round_trip=0.2)
+    node.run(4.0)
+    got = node.run(8.0)
+    assert max(node.delays[-8000:]) < 8 * QUEUE_TARGET
+    assert sum(got.values()) > 0.95 * RATE
+
+
 def test_an_uplink_that_becomes_faster_is_found() -> None:
     node = sharer()
     node.run(3.0)

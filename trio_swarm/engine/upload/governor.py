@@ -34,7 +34,8 @@ PUSH: Final = 0.10
 """Part of what the uplink carries that is put out beyond it while there is no queue."""
 
 GROWTH: Final = 0.15
-"""Part by which the uplink is taken to carry more at each look that finds no queue."""
+"""Part by which the uplink is taken to carry more in a round trip, or between two looks if that is
+longer, while there is no queue. A queue shows no sooner."""
 
 DRAIN_SECONDS: Final = 0.25
 """Seconds in which a queue that is too long is to be gone."""
@@ -121,6 +122,7 @@ class Governor:
         self._looks: list[_Look] = []
         self._looked_at = -math.inf
         self._over = 0  # looks in a row that found too long a queue
+        self._round_trip = 0.0  # of the connection that showed the least queue
         self._foreign = 0.0  # part of the queue that is not ours, seconds
         self._carried_before = 0.0  # `carries` when it became too long
         self._longest = 0.0  # queue since it became too long
@@ -194,7 +196,9 @@ class Governor:
         queue = math.inf
         for key, link in links.items():
             if self._known[key].looks >= LOOKS_TO_BEGIN and link.round_trip > 0.0:
-                queue = min(queue, link.round_trip - link.least_round_trip)
+                found = link.round_trip - link.least_round_trip
+                if found < queue:
+                    queue, self._round_trip = found, link.round_trip
         return None if queue == math.inf else max(0.0, queue)
 
     def _acknowledged(self, looks: int) -> float:
@@ -274,7 +278,8 @@ class Governor:
         is_short = room > SHORT or not self._is_limited()
         if is_short and self._looks[-1].is_held and self.budget >= self.carries:
             # Not while the queue is emptied on purpose: then it says nothing.
-            self.carries *= 1.0 + GROWTH * room * self._looks[-1].passed / LOOK_INTERVAL
+            seen = self._looks[-1].passed / max(LOOK_INTERVAL, self._round_trip)
+            self.carries *= 1.0 + GROWTH * room * seen
         self.budget = self.carries * (1.0 + PUSH * room)
 
     def _drain(self, queue: float, target: float) -> None:
