@@ -29,7 +29,7 @@ from foreign_programs import Program, make_folder, running
 from shaped_links import MBIT, Link
 
 PROBE = Path(__file__).with_name("bench_bloat_probe.py")
-UP = 20
+UP, SLOW = 20.0, 1.0
 """Mbit/s of the uplink that is full."""
 DELAY = 0.020
 FAR = 0.100
@@ -47,26 +47,30 @@ PORT_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Bloated(Row):
-    """A full uplink. Whose it is: that of the first leecher with a modem, or of the seeder."""
+    """A full uplink, of the seeder or of a leecher; the first of the others is the quiet probe."""
+
+    up: float = UP
+    """Mbit/s of the uplink that is full."""
 
     @property
     def target(self) -> int:
-        """The host whose uplink is full."""
-        return list(self.modems).index(UP)
+        """The host whose uplink that is."""
+        return list(self.modems).index(self.up)
 
 
-def _seeding(name: str, count: int, delay: float = DELAY) -> Bloated:
+def _seeding(name: str, count: int, *, delay: float = DELAY, up: float = UP) -> Bloated:
     return Bloated(
         name,
-        f"a seeder of {UP} up, {count} leecher{'s' * (count > 1)}, {2000 * delay:g} ms",
-        (Link(UP),),
+        f"a seeder of {up:g} up, {count} leecher{'s' * (count > 1)}, {2000 * delay:g} ms",
+        (Link(up),),
         (Link(None),) * (count - 1),
         others=(Link(None),) * 2,
         buffer=BLOAT,
         segments=2,
         size=64 * MIB,
         delays=(delay,) * (count + 3),
-        modems=(UP,),
+        modems=(up,),
+        up=up,
     )
 
 
@@ -76,10 +80,11 @@ ROWS = {
         _seeding("bloated-1", 1),
         _seeding("bloated-2", 2),
         _seeding("bloated-7", 7),
-        _seeding("bloated-far", 2, FAR),
+        _seeding("bloated-far", 2, delay=FAR),
+        _seeding("bloated-slow", 2, up=SLOW),
         Bloated(
             "bloated-both",
-            f"a leecher that gets 80 Mbit/s, {UP} up, and uploads to 2",
+            f"a leecher that gets 80 Mbit/s, {UP:g} up, and uploads to 2",
             (Link(80),),
             (Link(UP),),
             others=(Link(None),) * 3,
@@ -187,7 +192,7 @@ class BloatRun(Run):
                 kind: [each.value - 2 * self.row.delays[0] for each in within if each.kind == kind]
                 for kind in KINDS
             },
-            share=carried / LOADED_SECONDS / (UP * MBIT * EFFICIENCY),
+            share=carried / LOADED_SECONDS / (self.row.up * MBIT * EFFICIENCY),
             got=self._got(begin, end),
         )
 

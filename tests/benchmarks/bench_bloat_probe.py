@@ -23,6 +23,8 @@ HAVE_ALL, HAVE_NONE, REJECT = 14, 15, 16
 BLOCK = 16 * 1024
 DEPTH = 128
 """Requests at once: more than the fullest buffer and what waits in front of it."""
+LEAST_ASKED = 16
+"""Requests when the newest is not being answered yet."""
 QUIET_SECONDS = 0.25
 """libtorrent leaves a peer that asks 50 times while it is choked."""
 BUSY_SECONDS = 0.1
@@ -95,7 +97,7 @@ class Leech:
         if self._timed is not None and now - self._timed[1] < 5:
             return b""
         if self._is_busy:
-            if len(self._asked) < DEPTH // 2:
+            if len(self._asked) < LEAST_ASKED:
                 return b""
             block = next(reversed(self._asked))
             said = b""

@@ -94,6 +94,11 @@ class Uplink:
         """The bytes that a connection may put out now, about; None: as many as it likes."""
         return None if self._turns.rate == math.inf else self._turns.length
 
+    @property
+    def pace(self) -> float | None:
+        """Bytes/s at which a connection is to send what it puts out; None: as TCP likes."""
+        return self.governor.pace
+
     def sends(self, sender: Sender, nbytes: int, now: float) -> None:
         """Note that a connection puts blocks out."""
         self._put_out += nbytes

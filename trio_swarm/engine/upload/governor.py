@@ -21,6 +21,13 @@ LOOK_INTERVAL: Final = 0.05
 QUEUE_TARGET: Final = 0.020
 """Seconds that the uplink's queue is to be long: never empty, so that the uplink is never idle."""
 
+PACE: Final = 1.25
+"""Rate at which a slow uplink's connections may send a block, in proportion to what it carries. A
+block that is sent at once keeps it busy for longer than its queue is to be long."""
+
+LEAST_SEGMENTS: Final = 3000.0
+"""Bytes that are in the queue at least: what TCP sends as one packet, when it sends slowly."""
+
 SHORT: Final = 0.8
 """Part of that which is missing when the uplink carries more, whatever a single connection does."""
 
@@ -136,6 +143,13 @@ class Governor:
         known = self._known.get(key)
         return 0.0 if known is None else known.rate
 
+    @property
+    def pace(self) -> float | None:
+        """Bytes/s at which each connection is to send what it has put out; None: as TCP likes."""
+        if self.budget == math.inf or QUEUE_TARGET * self.carries >= BLOCK_LENGTH:
+            return None
+        return PACE * max(self.carries, self.budget)
+
     def look(
         self, links: Mapping[int, LinkState], put_out: int, now: float, *, is_held: bool
     ) -> float:
@@ -240,8 +254,7 @@ class Governor:
             self._forget_queue()
             self.budget = self.carries
         else:
-            # No block is to find the uplink idle.
-            target = max(QUEUE_TARGET, BLOCK_LENGTH / self.carries)
+            target = max(QUEUE_TARGET, LEAST_SEGMENTS / self.carries)
             if queue > target:
                 self._drain(queue, target)
             else:
