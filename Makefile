@@ -28,7 +28,7 @@ FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
 .PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean
 .PHONY: foreign-clients compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: bench-swarm bench-long bench-floods profile
+.PHONY: bench-swarm bench-long bench-bloat bench-floods profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -148,6 +148,10 @@ bench-swarm: $(INSTALLED) foreign-clients  ## compare swarms on shaped links wit
 # Needs root, and half an hour of the whole machine: not part of `make bench`.
 bench-long: $(INSTALLED) foreign-clients  ## compare transfers over long, fat, lossy and unlike links
 	$(BENCH) long $(ARGS)
+
+# Needs root, and a quarter of an hour of the whole machine: not part of `make bench`.
+bench-bloat: $(INSTALLED) foreign-clients  ## time control messages behind a full uplink with a long buffer
+	$(BENCH) bloat $(ARGS)
 
 profile: $(INSTALLED)  ## show where the time of a transfer goes, on either side
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy

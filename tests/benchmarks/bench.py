@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from bench_bloat import ROWS as BLOATED
 from bench_long_rows import DEFAULT_ROWS, ROWS
 from bench_measuring import parse_size
 from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS
@@ -111,6 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="add each run to this file, and report all runs it holds",
     )
+    add_bloat(parts.add_parser("bloat", help="delays behind a full uplink; needs root"))
     floods = parts.add_parser("floods", help="what a transfer loses while strangers flood an end")
     floods.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
     floods.add_argument("--only", action="append", default=[], metavar="KIND", help="repeatable")
@@ -131,6 +133,24 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_bloat(parser: argparse.ArgumentParser) -> None:
+    """Add what `bench-bloat` takes."""
+    parser.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
+    parser.add_argument("--row", action="append", choices=list(BLOATED), help="repeatable")
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="another checkout of trio-swarm, as one more contestant; repeatable",
+    )
+    parser.add_argument(
+        "--trace", type=Path, metavar="FOLDER", help="write down there what TCP did"
+    )
+    parser.add_argument("--congestion", action="append", help="repeatable (default: cubic and bbr)")
+
+
 def main() -> None:
     arguments = make_parser().parse_args()
     # As installed programs run: their modules are compiled once.
@@ -147,24 +167,22 @@ def main() -> None:
         names = arguments.row or list(DEFAULT_ROWS)
         most = 3 * sum({ROWS[name].size for name in names})
         arguments.scratch = prepare_namespaces("bench-long", arguments.scratch, most)
+    elif arguments.part == "bloat":
+        most = 8 * max(BLOATED[name].size for name in arguments.row or BLOATED)
+        arguments.scratch = prepare_namespaces("bench-bloat", arguments.scratch, most)
     prefix = f"{SCRATCH_PREFIX}{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=arguments.scratch) as scratch:
-        if arguments.part == "swarm":
-            bench_swarm(arguments, Path(scratch))
-        elif arguments.part == "long":
-            bench_long(arguments, Path(scratch))
-        elif arguments.part == "peer":
-            bench_peer(arguments, Path(scratch))
-        elif arguments.part == "tracker":
-            bench_tracker(arguments, Path(scratch))
-        elif arguments.part == "memory":
-            bench_memory(arguments, Path(scratch))
-        elif arguments.part == "floods":
-            bench_floods(arguments, Path(scratch))
-        elif arguments.part == "profile":
-            bench_profile(arguments, Path(scratch))
-        else:
-            bench_alone(arguments, Path(scratch))
+        benches = {
+            "swarm": bench_swarm,
+            "long": bench_long,
+            "bloat": bench_bloat,
+            "peer": bench_peer,
+            "tracker": bench_tracker,
+            "memory": bench_memory,
+            "floods": bench_floods,
+            "profile": bench_profile,
+        }
+        benches.get(arguments.part, bench_alone)(arguments, Path(scratch))
 
 
 def bench_peer(arguments: argparse.Namespace, scratch: Path) -> None:
@@ -344,6 +362,39 @@ def bench_long(arguments: argparse.Namespace, scratch: Path) -> None:
         raise SystemExit(130) from None
     finally:
         print(report(results if arguments.results is None else read(arguments.results)))
+
+
+def bench_bloat(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_bloat as part
+    from bench_long import contestants
+
+    checkouts = [each.resolve() for each in arguments.against]
+    names = arguments.only or part.WHO
+    running_order = contestants(
+        [*names, *(f"trio-swarm of {each.name}" for each in checkouts)], checkouts
+    )
+    rows = [part.ROWS[name] for name in arguments.row or part.ROWS]
+    results: list[part.BloatResult] = []
+
+    async def run() -> None:
+        found = part.run_rounds(
+            scratch,
+            rows,
+            running_order,
+            repeats=arguments.repeats,
+            congestions=arguments.congestion or part.CONGESTIONS,
+            traces=None if arguments.trace is None else arguments.trace.resolve(),
+        )
+        async for result in found:
+            results.append(result)  # noqa: PERF401 - an interrupt leaves those that there are
+
+    try:
+        trio.run(run)
+    except* KeyboardInterrupt:
+        sys.stderr.write("bench-bloat: interrupted\n")
+        raise SystemExit(130) from None
+    finally:
+        print(part.report(results))
 
 
 def bench_profile(arguments: argparse.Namespace, scratch: Path) -> None:

@@ -41,7 +41,7 @@ class ScriptedPeer:
         self.wire.set_torrent(
             piece_count=info.piece_count, piece_length=info.piece_length, length=info.length
         )
-        theirs = LinkEnd((f"127.0.1.{number}", number), there, back)
+        self.node_end = theirs = LinkEnd((f"127.0.1.{number}", number), there, back)
         assert (
             torrent.peer_set.admit(
                 Established(theirs, incoming, info.info_hash, []), is_outgoing=False

@@ -34,6 +34,9 @@ class Connection:
     least: float = float("inf")
     threshold: float = float("inf")
     down_free_at: float = 0.0
+    pace: float = float("inf")
+    """Bytes/s that it sends at most."""
+    free_at: float = 0.0
 
     def state(self) -> LinkState:
         return LinkState(
@@ -97,6 +100,11 @@ class SharedUplink:
                     connection.window = max(2 * SEGMENT, connection.window / 2)
                     connection.threshold = connection.window
                 return
+            if connection.free_at > self.now:
+                return
+            connection.free_at = (
+                max(self.now - STEP, connection.free_at) + SEGMENT / connection.pace
+            )
             connection.backlog -= SEGMENT
             connection.in_flight += SEGMENT
             self.queued += SEGMENT
@@ -200,6 +208,8 @@ class Sharer:
         self._put_out, self._is_held = 0, self.turns.is_anybody_asking
         self.turns.set_rate(rate)
         self.turns.set_weights(self.weights)
+        for connection in self.link.connections.values():
+            connection.pace = self.governor.pace or float("inf")
         if rate == float("inf"):
             self.turns.free()
         self._look_at = now + LOOK_INTERVAL

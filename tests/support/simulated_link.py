@@ -65,6 +65,8 @@ class LinkEnd:
         """Bytes that came "from files", "from buffers", and "from objects" made for them."""
         self.received: Counter[str] = Counter()
         """Bytes by where they went, as `sort_bytes` tells it."""
+        self.paces: list[float | None] = []
+        """Limits that were set to its rate, bytes/s."""
         self.sort_bytes: Callable[[int], str] = lambda _address: "anywhere"
         self._inward, self._outward = inward, outward
 
@@ -148,7 +150,7 @@ class LinkEnd:
         pass
 
     def pace(self, rate: float | None) -> None:
-        pass
+        self.paces.append(rate)
 
     def link_state(self) -> LinkState:
         outward = self._outward

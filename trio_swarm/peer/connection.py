@@ -133,6 +133,7 @@ class PeerConnection:
         """To be set when there may be something to say."""
         self._torrent = torrent
         self._stream = stream
+        self._pace: float | None = None
         self._is_metadata_told = False
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
@@ -360,6 +361,9 @@ class PeerConnection:
         )
         if conversation.ahead != before:
             self._stream.limit_unsent(conversation.ahead)
+        if uplink.pace != self._pace:
+            self._pace = uplink.pace
+            self._stream.pace(self._pace)
         send_block = self.wire.send_block
         sent = 0
         for piece, begin, length in served:

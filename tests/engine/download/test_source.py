@@ -101,9 +101,7 @@ class Transfer:
             self.largest_wait = max(self.largest_wait, source.response)
 
 
-@pytest.mark.parametrize(
-    ("round_trip", "mbit"), [(0.05, 100), (0.1, 200), (0.2, 100), (0.3, 500)]
-)
+@pytest.mark.parametrize(("round_trip", "mbit"), [(0.05, 100), (0.1, 200), (0.2, 100), (0.3, 500)])
 def test_a_long_fat_link_never_waits_for_requests_while_it_starts(
     round_trip: float, mbit: float
 ) -> None:

@@ -62,6 +62,45 @@ def test_a_buffer_of_half_a_second_stays_nearly_empty(count: int) -> None:
     assert sum(got.values()) > 0.95 * RATE
 
 
+@pytest.mark.parametrize("count", [2, 7])
+def test_a_long_way_does_not_make_the_queue_swing(count: int) -> None:
+    """What is put out shows in a round trip, and not at the next look, four times as soon.
+
+    When growth went by looks the queue swung between nothing and 280 ms, and 0.93 was used.
+    """
+    node = sharer(count, buffer=0.5, round_trip=0.2)
+    node.run(4.0)
+    got = node.run(8.0)
+    assert max(node.delays[-8000:]) < 8 * QUEUE_TARGET
+    assert sum(got.values()) > 0.95 * RATE
+
+
+@pytest.mark.parametrize("count", [1, 7])
+@pytest.mark.parametrize("rate", [119e3, 239e3])
+def test_a_block_does_not_fill_the_queue_of_a_slow_uplink(count: int, rate: float) -> None:
+    """A block that leaves at once keeps an uplink of 1 Mbit/s busy for 137 ms."""
+    node = sharer(count, rate=rate, buffer=0.5, round_trip=0.04)
+    # Seven that come at once do not know for ten seconds how short round trips can be.
+    node.run(14.0)
+    got = node.run(8.0)
+    assert median(node.delays[-8000:]) < 2.5 * QUEUE_TARGET
+    assert sum(got.values()) > 0.95 * rate
+
+
+def test_connections_are_paced_only_while_a_slow_uplink_is_full() -> None:
+    node = sharer(rate=200e3, buffer=0.5)
+    assert node.governor.pace is None
+    node.run(3.0)
+    assert 200e3 < (node.governor.pace or 0.0) < 400e3
+    node.idle = {0, 1, 2, 3}
+    node.run(FREE_SECONDS + 1.0)
+    assert node.governor.pace is None
+    node = sharer(rate=2e6)
+    node.run(3.0)
+    assert node.governor.budget < math.inf
+    assert node.governor.pace is None
+
+
 def test_an_uplink_that_becomes_faster_is_found() -> None:
     node = sharer()
     node.run(3.0)

@@ -21,6 +21,13 @@ LOOK_INTERVAL: Final = 0.05
 QUEUE_TARGET: Final = 0.020
 """Seconds that the uplink's queue is to be long: never empty, so that the uplink is never idle."""
 
+PACE: Final = 1.25
+"""Rate at which a slow uplink's connections may send a block, in proportion to what it carries. A
+block that is sent at once keeps it busy for longer than its queue is to be long."""
+
+LEAST_SEGMENTS: Final = 3000.0
+"""Bytes that are in the queue at least: what TCP sends as one packet, when it sends slowly."""
+
 SHORT: Final = 0.8
 """Part of that which is missing when the uplink carries more, whatever a single connection does."""
 
@@ -40,7 +47,8 @@ PUSH: Final = 0.10
 """Part of what the uplink carries that is put out beyond it while there is no queue."""
 
 GROWTH: Final = 0.15
-"""Part by which the uplink is taken to carry more at each look that finds no queue."""
+"""Part by which the uplink is taken to carry more in a round trip, or between two looks if that is
+longer, while there is no queue. A queue shows no sooner."""
 
 DRAIN_SECONDS: Final = 0.25
 """Seconds in which a queue that is too long is to be gone."""
@@ -134,6 +142,7 @@ class Governor:
         self._looks: list[_Look] = []
         self._looked_at = -math.inf
         self._over = 0  # looks in a row that found too long a queue
+        self._round_trip = 0.0  # of the connection that showed the least queue
         self._foreign = 0.0  # part of the queue that is not ours, seconds
         self._carried_before = 0.0  # `carries` when it became too long
         self._longest = 0.0  # queue since it became too long
@@ -148,6 +157,13 @@ class Governor:
         """Return bytes/s that are acknowledged on a connection; 0.0 while nothing is known."""
         known = self._known.get(key)
         return 0.0 if known is None else known.rate
+
+    @property
+    def pace(self) -> float | None:
+        """Bytes/s at which each connection is to send what it has put out; None: as TCP likes."""
+        if self.budget == math.inf or QUEUE_TARGET * self.carries >= BLOCK_LENGTH:
+            return None
+        return PACE * max(self.carries, self.budget)
 
     def look(
         self, links: Mapping[int, LinkState], put_out: int, now: float, *, is_held: bool
@@ -216,7 +232,9 @@ class Governor:
             if known.is_window_shut:
                 continue
             if known.looks >= LOOKS_TO_BEGIN and link.round_trip > 0.0:
-                queue = min(queue, link.round_trip - link.least_round_trip)
+                found = link.round_trip - link.least_round_trip
+                if found < queue:
+                    queue, self._round_trip = found, link.round_trip
         return None if queue == math.inf else max(0.0, queue)
 
     def _acknowledged(self, looks: int) -> float:
@@ -259,8 +277,7 @@ class Governor:
             self._forget_queue()
             self.budget = self.carries
         else:
-            # No block is to find the uplink idle.
-            target = max(QUEUE_TARGET, BLOCK_LENGTH / self.carries)
+            target = max(QUEUE_TARGET, LEAST_SEGMENTS / self.carries)
             if queue > target:
                 self._drain(queue, target)
             else:
@@ -306,7 +323,8 @@ class Governor:
         is_short = room > SHORT or not self._is_limited()
         if is_short and self._looks[-1].is_held and self.budget >= self.carries:
             # Not while the queue is emptied on purpose: then it says nothing.
-            self.carries *= 1.0 + GROWTH * room * self._looks[-1].passed / LOOK_INTERVAL
+            seen = self._looks[-1].passed / max(LOOK_INTERVAL, self._round_trip)
+            self.carries *= 1.0 + GROWTH * room * seen
         self.budget = self.carries * (1.0 + PUSH * room)
 
     def _drain(self, queue: float, target: float) -> None:

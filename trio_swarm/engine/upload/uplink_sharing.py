@@ -103,6 +103,11 @@ class UplinkSharing:
         """The bytes that a connection may put out now, about."""
         return min(UPLOAD_BATCH, self._turns.length)
 
+    @property
+    def pace(self) -> float | None:
+        """Bytes/s at which a connection is to send what it puts out; None: as TCP likes."""
+        return self.governor.pace
+
     def sends(self, sender: Sender, nbytes: int, now: float) -> None:
         """Note that a connection puts blocks out."""
         self._put_out += nbytes
