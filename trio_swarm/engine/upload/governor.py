@@ -34,6 +34,11 @@ SHORT: Final = 0.8
 LOOKS_TO_BEGIN: Final = 2
 """Looks in a row that must find too long a queue before anything is held."""
 
+TELLING: Final = 0.15
+"""Part of an even share of all bytes that must be acknowledged on a connection between two looks,
+if it is to tell of the queue. Round trips are smoothed over eight acknowledgements: where nothing
+but some HAVEs is sent they are those of seconds ago."""
+
 LOOKS: Final = 5
 """Looks over which rates are measured: what is sent and acknowledged comes in bursts."""
 
@@ -94,7 +99,7 @@ class _Known:
         self.acknowledged = acknowledged
         self.rate = 0.0
         self.looks = 0
-        """Looks in a row that found something acknowledged."""
+        """Looks in a row that found enough acknowledged, see TELLING."""
 
 
 @mypyc_attr(acyclic=True)
@@ -186,7 +191,7 @@ class Governor:
         """Return the bytes acknowledged on all links since the last look."""
         before, self._known = self._known, {}
         part = 1.0 - math.exp(-passed / (LOOKS * LOOK_INTERVAL))
-        total = 0
+        gains: dict[int, int] = {}
         for key, link in links.items():
             known = before.get(key)
             if known is None:
@@ -196,9 +201,12 @@ class Governor:
             gained = max(0, link.acknowledged - known.acknowledged)
             known.acknowledged = link.acknowledged
             known.rate += part * (gained / passed - known.rate)
-            known.looks = known.looks + 1 if gained else 0
-            total += gained
+            gains[key] = gained
             self._known[key] = known
+        total = sum(gains.values())
+        for key, gained in gains.items():
+            known = self._known[key]
+            known.looks = known.looks + 1 if gained * len(gains) > TELLING * total else 0
         return total
 
     def _common_queue(self, links: Mapping[int, LinkState]) -> float | None:
