@@ -5,13 +5,13 @@ nearly all of the uplink, and the buffer is full.
 """
 
 import math
-from statistics import median
+from statistics import median, quantiles
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared_uplink import BLOCK, Connection, sharer
+from shared_uplink import BLOCK, SEGMENT, Connection, sharer
 from trio_swarm.engine.upload.governor import (
     FREE_SECONDS,
     LEAST_BUDGET,
@@ -73,6 +73,18 @@ def test_a_long_way_does_not_make_the_queue_swing(count: int) -> None:
     got = node.run(8.0)
     assert max(node.delays[-8000:]) < 8 * QUEUE_TARGET
     assert sum(got.values()) > 0.95 * RATE
+
+
+def test_a_trickle_on_one_connection_does_not_hide_the_queue() -> None:
+    """Its smoothed round trip is that of seconds ago: the queue was longer than 80 ms at times."""
+    node = sharer(4, rate=2.39e6, buffer=0.5, round_trip=0.04)
+    node.idle = {3}
+    node.run(3.0)
+    node.delays.clear()
+    for _ in range(160):
+        node.link.connections[3].backlog += SEGMENT
+        node.run(0.05)
+    assert quantiles(node.delays, n=20)[-1] < 2.5 * QUEUE_TARGET
 
 
 @pytest.mark.parametrize("count", [1, 7])

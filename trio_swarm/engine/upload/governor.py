@@ -40,6 +40,11 @@ which its round trips say nothing of the uplink: it reads slowly. Measured on lo
 three that read 0.3 or 1 MB/s became 20 to 30 ms longer, and a fast one that came then began with
 what they took. It had 200 MB after 2.9 s and 2.4 s, and after 1.0 s and 1.6 s ungoverned."""
 
+TELLING: Final = 0.15
+"""Part of an even share of all bytes that must be acknowledged on a connection between two looks,
+if it is to tell of the queue. Round trips are smoothed over eight acknowledgements: where nothing
+but some HAVEs is sent they are those of seconds ago."""
+
 LOOKS: Final = 5
 """Looks over which rates are measured: what is sent and acknowledged comes in bursts."""
 
@@ -107,7 +112,7 @@ class _Known:
         """It waited most of the time for the other end to read."""
         self.rate = 0.0
         self.looks = 0
-        """Looks in a row that found something acknowledged."""
+        """Looks in a row that found enough acknowledged, see TELLING."""
 
 
 @mypyc_attr(acyclic=True)
@@ -201,7 +206,7 @@ class Governor:
         """Return the bytes acknowledged on all links since the last look."""
         before, self._known = self._known, {}
         part = 1.0 - math.exp(-passed / (LOOKS * LOOK_INTERVAL))
-        total = 0
+        gains: dict[int, int] = {}
         for key, link in links.items():
             known = before.get(key)
             if known is None:
@@ -214,9 +219,12 @@ class Governor:
             known.receiver_limited = link.receiver_limited
             known.is_window_shut = waited > WINDOW_SHUT * passed
             known.rate += part * (gained / passed - known.rate)
-            known.looks = known.looks + 1 if gained else 0
-            total += gained
+            gains[key] = gained
             self._known[key] = known
+        total = sum(gains.values())
+        for key, gained in gains.items():
+            known = self._known[key]
+            known.looks = known.looks + 1 if gained * len(gains) > TELLING * total else 0
         return total
 
     def _common_queue(self, links: Mapping[int, LinkState]) -> float | None:
