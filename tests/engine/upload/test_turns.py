@@ -133,3 +133,9 @@ def test_weights_keep_their_proportion() -> None:
 
 def test_without_any_weight_all_are_equal() -> None:
     assert even_out([0.0, 0.0]) == [1.0, 1.0]
+    assert even_out([]) == []
+
+
+def test_weights_too_small_to_be_divided_count_as_none() -> None:
+    assert even_out([5e-324, 0.0]) == [1.0, 1.0]
+    assert sum(even_out([5e-324, 1e308, 0.0])) == pytest.approx(3.0)

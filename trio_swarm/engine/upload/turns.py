@@ -21,9 +21,9 @@ TURN_SECONDS: Final = 0.006
 def even_out(weights: Sequence[float]) -> list[float]:
     """Return weights whose mean is 1, each LEAST_WEIGHT / 2 at least; all 1 if none is above 0."""
     total = sum(weights)
-    if not 0.0 < total < math.inf:
+    mean = total / max(1, len(weights))
+    if not 0.0 < mean <= total < math.inf:  # none, or none that can be divided by
         return [1.0] * len(weights)
-    mean = total / len(weights)
     raised = [max(weight / mean, LEAST_WEIGHT) for weight in weights]
     mean = sum(raised) / len(raised)
     return [weight / mean for weight in raised]
