@@ -130,10 +130,32 @@ async def test_one_that_leaves_with_a_turn_holds_nobody_up(
         gone.send()
         uplink.may_send(gone)
         await trio.sleep(1)  # it has its turn now, and does nothing with it
-        uplink.leave(gone.key)
+        uplink.leave(gone.key, trio.current_time())
         nursery.start_soon(other.send_for_ever)
         await trio.sleep(5)
     assert other.sent == pytest.approx(5e6, rel=0.05)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_one_that_asks_for_turns_and_wants_none_costs_the_others_nothing(
+    autojump_clock: trio.testing.MockClock, *, leaves: bool
+) -> None:
+    """As one does whose requests are cancelled while it waits, or that comes and goes."""
+    uplink = Uplink(100e3)
+    asking, other = Scripted(uplink, 1), Scripted(uplink, 2)
+    end = uplink.leave if leaves else uplink.sends_nothing
+
+    async def ask_in_vain() -> None:
+        while True:
+            uplink.may_send(asking)
+            await trio.sleep(0.01)
+            end(asking.key, trio.current_time())
+
+    async with running(uplink) as nursery:
+        nursery.start_soon(other.send_for_ever)
+        nursery.start_soon(ask_in_vain)
+        await trio.sleep(10)
+    assert other.sent == pytest.approx(1e6, rel=0.05)
 
 
 async def test_without_a_queue_nobody_is_held(autojump_clock: trio.testing.MockClock) -> None:

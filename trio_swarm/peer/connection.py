@@ -236,7 +236,7 @@ class PeerConnection:
             if self._close_reason is not None:
                 raise PeerClosedError(self._close_reason)
         finally:
-            self._torrent.context.uplink.leave(self.key)
+            self._torrent.context.uplink.leave(self.key, trio.current_time())
             self._stream.close()
 
     async def _read(self) -> None:
@@ -330,7 +330,10 @@ class PeerConnection:
                 return
             conversation = self._join(torrent.download)
         self._put_out(conversation.speak(now))
-        if conversation.upload_queue and torrent.context.uplink.may_send(self):
+        uplink = torrent.context.uplink
+        if not conversation.upload_queue:
+            uplink.sends_nothing(self.key, now)
+        elif uplink.may_send(self):
             self._serve(conversation, now)
 
     def _put_out(self, messages: Iterable[Message]) -> None:
@@ -357,6 +360,8 @@ class PeerConnection:
         if sent:
             self.moved_at = now
             uplink.sends(self, sent, now)
+        else:
+            uplink.sends_nothing(self.key, now)
 
     def take_back(self, pieces: PieceSet, *, for_good: bool) -> None:
         """Serve nothing of some pieces, which we have no longer, `for_good` or until they are back.

@@ -109,11 +109,20 @@ class Uplink:
         if len(self._busy) == 1:
             self._wakeup.set()
 
-    def leave(self, key: int) -> None:
+    def sends_nothing(self, key: int, now: float) -> None:
+        """Note that a connection has no blocks to put out, whether it asked to or not."""
+        if self._turns.rate == math.inf:
+            return
+        self._asking.pop(key, None)
+        if self._turns.pass_on(key, now):
+            self._wakeup.set()
+
+    def leave(self, key: int, now: float) -> None:
         """Forget a connection that ended."""
         self._busy.pop(key, None)
         self._asking.pop(key, None)
-        self._turns.leave(key)
+        if self._turns.leave(key, now):
+            self._wakeup.set()
 
     # --- the task ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ share waits for one that has nothing to send.
 
 import math
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -60,7 +61,7 @@ def test_shares_are_by_weight() -> None:
 def test_what_one_does_not_use_goes_to_the_others_at_once() -> None:
     turns = at(1e6)
     served(turns, {1: BLOCK, 2: BLOCK}, seconds=2)
-    turns.leave(1)
+    turns.leave(1, 2.0)
     alone = served(turns, {2: BLOCK}, seconds=2, start=2.0)
     assert alone[2] == pytest.approx(2e6, rel=0.03)
 
@@ -83,8 +84,38 @@ def test_a_turn_that_is_not_used_holds_nobody_up() -> None:
 def test_who_leaves_gets_no_turn() -> None:
     turns = at(1e6)
     turns.ask(1)
-    turns.leave(1)
+    turns.leave(1, 0.0)
     assert turns.give(0.0) is None
+
+
+@pytest.mark.parametrize("end", [Turns.pass_on, Turns.leave])
+def test_turns_that_are_passed_on_cost_the_others_nothing(
+    end: Callable[[Turns, int, float], bool],
+) -> None:
+    turns = at(1e6)
+    now, got = 0.0, 0
+    turns.ask(2)
+    while now < 2.0:
+        turns.ask(1)
+        key = turns.give(now)
+        if key == 1:
+            assert end(turns, 1, now)
+        elif key == 2:
+            got += BLOCK
+            turns.put_out(2, BLOCK, now)
+            turns.ask(2)
+        now += 0.001
+    assert got == pytest.approx(2e6, rel=0.05)
+
+
+def test_who_passes_a_turn_on_may_ask_for_another() -> None:
+    turns = at(1e6)
+    turns.ask(1)
+    assert turns.give(0.0) == 1
+    assert turns.pass_on(1, 0.0)
+    assert not turns.pass_on(1, 0.0)
+    turns.ask(1)
+    assert turns.give(0.0) == 1
 
 
 def test_without_a_limit_nobody_waits_for_a_turn() -> None:

@@ -33,7 +33,7 @@ class Turns:
     """The turns of those who send; keys name them. Times in seconds, rates in bytes/s.
 
     Who has something to send says so by `ask`, is told by `give` that it is its turn, and says by
-    `put_out` what it has sent.
+    `put_out` what it has sent, or by `pass_on` that there is nothing to send any more.
     """
 
     def __init__(self) -> None:
@@ -56,6 +56,10 @@ class Turns:
         return max(1, int(min(self.rate, 1e12) * TURN_SECONDS))
 
     @property
+    def _next_length(self) -> int:
+        return max(self.length, self._expected)
+
+    @property
     def is_anybody_asking(self) -> bool:
         """Whether somebody waits for a turn."""
         return bool(self._asking)
@@ -70,8 +74,13 @@ class Turns:
 
     def ask(self, key: int) -> None:
         """Ask for a turn; without effect if it waits for one or has one."""
-        if key not in self._asking and key not in self._paid:
-            self._asking[key] = max(self._clock, self._ended.get(key, 0.0))
+        if key in self._asking or key in self._paid:
+            return
+        ended = self._ended.get(key)
+        if ended is None:
+            # As if it had just had one: newcomers without end would always be first otherwise.
+            ended = self._clock + self._next_length / self._weights.get(key, 1.0)
+        self._asking[key] = max(self._clock, ended)
 
     def wait(self, now: float) -> float:
         """Return the seconds until a turn may be given."""
@@ -84,7 +93,7 @@ class Turns:
         key = min(self._asking, key=self._asking.__getitem__)
         begins = self._asking.pop(key)
         self._clock = max(self._clock, begins)
-        expected = max(self.length, self._expected)
+        expected = self._next_length
         self._bucket.take(expected, now)
         self._paid[key] = expected
         self._ended[key] = begins + expected / self._weights.get(key, 1.0)
@@ -103,11 +112,24 @@ class Turns:
         begins = self._ended.get(key, self._clock)
         self._ended[key] = begins + more / self._weights.get(key, 1.0)
 
-    def leave(self, key: int) -> None:
-        """Forget one that will send nothing more."""
+    def pass_on(self, key: int, now: float) -> bool:
+        """Note that one has nothing to send; return whether that leaves a turn to the others.
+
+        They have its bytes at once: what they may send is not to depend on who asks in vain. For
+        its own next turn it counts as used; who asks in vain again and again would always be first.
+        """
         self._asking.pop(key, None)
-        self._paid.pop(key, None)
+        paid = self._paid.pop(key, 0)
+        if not paid:
+            return False
+        self._bucket.take(-paid, now)
+        return True
+
+    def leave(self, key: int, now: float) -> bool:
+        """Forget one that will send nothing more; return whether that leaves a turn to others."""
+        is_left = self.pass_on(key, now)
         self._ended.pop(key, None)
+        return is_left
 
     def free(self) -> list[int]:
         """Forget all turns, and return who was waiting for one."""
