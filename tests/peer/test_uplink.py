@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from trio_swarm.engine.upload.link_state import LinkState
-from trio_swarm.peer.uplink import QUIET_SECONDS, Uplink
+from trio_swarm.peer.uplink import AT_ONCE, QUIET_SECONDS, Uplink
 
 BLOCK = 16 * 1024
 IDLE_LINK = LinkState(0, 0.0, False, 0.001, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
@@ -40,13 +40,13 @@ class Scripted:
     def turn_given(self) -> None:
         self.may_go_on.set()
 
-    async def send_for_ever(self) -> None:
+    async def send_for_ever(self, pause: float = 0.0005) -> None:
         while True:
             while not self.uplink.may_send(self):
                 self.may_go_on = trio.Event()
                 await self.may_go_on.wait()
             self.send()
-            await trio.sleep(0.0005)
+            await trio.sleep(pause)
 
     def send(self) -> None:
         self.sent += BLOCK
@@ -119,6 +119,34 @@ async def test_a_full_uplink_is_shared_by_weight_within_a_torrent_and_evenly_bet
     total = sum(sender.sent for sender in senders)
     shares = [sender.sent / total for sender in senders]
     assert shares == pytest.approx([0.125, 0.375, 0.25, 0.25], abs=0.02)
+
+
+async def test_weights_count_on_an_uplink_so_slow_that_each_waits_for_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink(100e3)
+    senders = [Scripted(uplink, key, weight=1 + key % 2) for key in range(20)]
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever)
+        await trio.sleep(120)
+    light = sum(sender.sent for sender in senders if sender.weight == 1)
+    heavy = sum(sender.sent for sender in senders if sender.weight == 2)
+    assert heavy == pytest.approx(2 * light, rel=0.1)
+
+
+async def test_a_full_uplink_is_seen_however_many_connections_there_are(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink()
+    senders = [Scripted(uplink, key) for key in range(12 * AT_ONCE)]
+    for sender in senders:
+        sender.state = IDLE_LINK._replace(round_trip=0.2)
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever, 0.02)
+        await trio.sleep(2)
+    assert uplink.governor.budget < math.inf
 
 
 async def test_one_that_leaves_with_a_turn_holds_nobody_up(

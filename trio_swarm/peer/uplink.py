@@ -21,6 +21,10 @@ AT_ONCE: Final = 32
 """Connections that are looked at in one LOOK_INTERVAL; more are looked at less often. One costs
 4 µs."""
 
+MOST_INTERVALS: Final = 4.0
+"""LOOK_INTERVALs between two looks at most, however many connections there are: what happened in a
+longer time tells the governor nothing."""
+
 
 class Sender(Protocol):
     """A connection that sends blocks."""
@@ -132,13 +136,17 @@ class Uplink:
             now = trio.current_time()
             if self._busy and now >= self._look_at:
                 self.look(now)
-                self._look_at = now + LOOK_INTERVAL * max(1.0, len(self._busy) / AT_ONCE)
+                self._look_at = now + LOOK_INTERVAL * self._intervals
             self._give_turns(now)
             due = self._look_at if self._busy else math.inf
             if self._turns.is_anybody_asking:
                 due = min(due, now + self._turns.wait(now))
             with trio.move_on_at(due):
                 await self._wakeup.wait()
+
+    @property
+    def _intervals(self) -> float:
+        return min(MOST_INTERVALS, max(1.0, len(self._busy) / AT_ONCE))
 
     def _give_turns(self, now: float) -> None:
         while (key := self._turns.give(now)) is not None:
@@ -162,14 +170,18 @@ class Uplink:
             self._asking.pop(key).turn_given()
 
     def _links(self, now: float) -> dict[int, LinkState]:
-        """Return the links of those that send; forget those that do so no more."""
+        """Return the links of those that send; forget those that do so no more.
+
+        Whoever waits for a turn for long still has its weight, and is no newcomer afterwards.
+        """
         links: dict[int, LinkState] = {}
         for key, busy in list(self._busy.items()):
             link = busy.sender.link_state()
             if link is not None and link.acknowledged != busy.acknowledged:
                 busy.acknowledged = link.acknowledged
                 busy.moved_at = now
-            if link is None or now - busy.moved_at > QUIET_SECONDS:
+            is_quiet = now - busy.moved_at > QUIET_SECONDS and key not in self._asking
+            if link is None or is_quiet:
                 del self._busy[key]
             else:
                 links[key] = link
