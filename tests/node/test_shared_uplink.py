@@ -11,6 +11,8 @@ from trio.testing import MockClock
 
 from scripted_peers import ScriptedPeer, seeding
 from trio_swarm.identities import PieceIndex
+from trio_swarm.protocol.extensions.handshake import ExtensionHandshake, encode_extension_handshake
+from trio_swarm.protocol.extensions.table import HANDSHAKE_ID
 from trio_swarm.protocol.wire import messages as msg
 
 BLOCK = 16384
@@ -38,7 +40,7 @@ class Honest(ScriptedPeer):
 
     def ask(self, count: int) -> None:
         for _ in range(count):
-            self.wire.send_request(PieceIndex(self.asked % PIECES), 0, BLOCK)
+            self.wire.send_request(PieceIndex(self.asked % self.info.piece_count), 0, BLOCK)
             self.asked += 1
 
 
@@ -85,7 +87,7 @@ class TakesBack(Bad):
             self.ask(1)
             await self.flush()
             await trio.sleep(0.01)
-            self.wire.send_cancel(PieceIndex((self.asked - 1) % PIECES), 0, BLOCK)
+            self.wire.send_cancel(PieceIndex((self.asked - 1) % self.info.piece_count), 0, BLOCK)
             await self.flush()
             await trio.sleep(0.1)
 
@@ -100,6 +102,25 @@ class ChangesItsMind(Bad):
         self.wire.send_cancel(PieceIndex(0), 0, BLOCK)
         await self.flush()
         await trio.sleep_forever()
+
+
+class AsksForLongBlocks(Bad):
+    """Asks for whole pieces, as a trio-swarm peer may of one that sends without a limit."""
+
+    def begin(self) -> None:
+        super().begin()
+        length = self.info.piece_length
+        told = encode_extension_handshake(ExtensionHandshake(max_block=length))
+        self.wire.send_extended(HANDSHAKE_ID, told)
+        self.wire.expect_blocks_up_to(length)
+
+    async def harm(self) -> None:
+        for piece in range(self.info.piece_count):
+            length = self.info.piece_length
+            self.wire.send_request(PieceIndex(piece), 0, length, block=length)
+        while True:
+            await self.flush()
+            self.wire.received(await self.end.receive_into(self.wire.receive_buffers()))
 
 
 class ComesAndGoes(Bad):
@@ -158,3 +179,18 @@ async def test_peers_that_take_their_requests_back_cost_the_others_nothing(
         await trio.sleep(SECONDS)
         assert good.got - before > 0.93 * LIMIT * SECONDS
         assert sum(each.asked for each in bad) == many
+
+
+async def test_nobody_waits_for_the_long_blocks_of_others_under_a_low_limit(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    length = 1024 * 1024
+    async with seeding(
+        tmp_path, mock_clock, pieces=8, piece_length=length, upload_rate=LIMIT
+    ) as swarm:
+        for _ in range(5):
+            swarm.join(AsksForLongBlocks)
+        await trio.sleep(0.1)
+        good = swarm.join(Honest)
+        await trio.sleep(SECONDS)
+        assert good.got > 0.16 * LIMIT * SECONDS

@@ -310,6 +310,7 @@ class PeerConnection:
             client=context.client,
             port=context.port,
             upload_only=torrent.is_complete,
+            max_block=saying.longest_block(context.settings.upload_rate),
         )
 
     def _speak(self, now: float) -> None:
@@ -464,7 +465,8 @@ class PeerConnection:
             torrent.learned_listen_address(self, (self.remote[0], extensions.port))
         largest = _largest_request(extensions)
         if largest is not None:
-            self.wire.allow_requests_up_to(largest)
+            served = saying.longest_block(torrent.context.settings.upload_rate)
+            self.wire.allow_requests_up_to(min(largest, served))
             self.wire.expect_blocks_up_to(largest)
         if conversation is not None:
             _heed(extensions, conversation)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from trio_swarm.engine import messages as say
 from trio_swarm.engine.conversation import REQUEST_QUEUE
+from trio_swarm.engine.upload.serving import request_size
 from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.protocol.extensions.dont_have import LT_DONTHAVE, encode_dont_have
 from trio_swarm.protocol.extensions.handshake import (
@@ -19,7 +20,24 @@ OWN_MAX_BLOCK = 1024 * 1024
 Measured: a transfer on one machine takes 0.95 of the time that it takes with 512 KiB."""
 
 
-def greet(wire: PeerWire, info: Info | None, *, client: str, port: int, upload_only: bool) -> None:
+def longest_block(upload_rate: float | None) -> int:
+    """Return the most bytes that another trio-swarm peer may ask of us in one request.
+
+    upload_rate: the user's limit, bytes/s; None: no limit. A block leaves in one go, and all others
+    wait for it: with one of 1 MiB under a limit of 100 KiB/s that were ten seconds.
+    """
+    return OWN_MAX_BLOCK if upload_rate is None else request_size(upload_rate, OWN_MAX_BLOCK)
+
+
+def greet(
+    wire: PeerWire,
+    info: Info | None,
+    *,
+    client: str,
+    port: int,
+    upload_only: bool,
+    max_block: int = OWN_MAX_BLOCK,
+) -> None:
     """Put the extension handshake out (BEP 10); again, with the metadata's size, once it is known.
 
     A peer that lacks the metadata, too, could not ask us for it otherwise (BEP 9).
@@ -33,7 +51,7 @@ def greet(wire: PeerWire, info: Info | None, *, client: str, port: int, upload_o
         request_queue=REQUEST_QUEUE,
         metadata_size=len(info.raw) if info is not None else None,
         upload_only=upload_only,
-        max_block=OWN_MAX_BLOCK,
+        max_block=max_block,
     )
     wire.send_extended(HANDSHAKE_ID, encode_extension_handshake(told))
 
