@@ -149,6 +149,72 @@ def test_nothing_is_held_any_more_once_nobody_has_to_wait() -> None:
     assert node.governor.budget == math.inf
 
 
+def test_a_long_buffer_is_emptied_at_once() -> None:
+    node = sharer(7, buffer=0.5, round_trip=0.02)
+    node.run(3.0)
+    node.run(4.0)
+    assert median(node.delays[-4000:]) < 1.5 * QUEUE_TARGET
+
+
+def test_bytes_that_sockets_took_before_the_uplink_was_seen_to_be_full_are_waited_for() -> None:
+    """As long as it takes: those of ten connections are three seconds of this uplink."""
+    node = sharer(10, rate=0.1e6, buffer=0.3)
+    node.run(20.0)
+    assert min(shares(node.run(10.0))) > 0.08
+    assert median(node.delays[-10000:]) < 1.3 * BLOCK / 0.1e6
+
+
+def test_those_whose_other_ends_take_next_to_nothing_are_not_waited_for() -> None:
+    node = sharer()
+    node.link.connections[1].downlink = node.link.connections[2].downlink = 0.02e6
+    node.run(3.0)
+    assert sum(node.run(3.0).values()) > 0.95 * RATE
+
+
+def test_a_link_that_pauses_now_and_then_is_used_in_between() -> None:
+    """As one by radio does: what it carries is not taken for what it carried in the pause."""
+    node = sharer(buffer=0.3, round_trip=0.01)
+    node.run(3.0)
+    carried = 0.0
+    for _ in range(5):
+        node.link.rate = 1e3
+        carried += 0.4 * sum(node.run(0.4).values())
+        node.link.rate = RATE
+        carried += sum(node.run(1.0).values())
+    assert carried > 0.92 * 5 * RATE
+
+
+def test_what_other_ends_take_is_used_where_no_queue_is_ours() -> None:
+    node = sharer(rate=50e6)
+    takes = [0.1e6, 0.5e6, 1e6, 2e6]
+    for connection, rate in zip(node.link.connections.values(), takes, strict=True):
+        connection.downlink = rate
+    node.run(3.0)
+    assert sum(node.run(4.0).values()) > 0.98 * sum(takes)
+
+
+def test_those_who_have_nothing_to_send_now_and_then_use_the_uplink_in_between() -> None:
+    node = sharer(buffer=0.2, round_trip=0.02)
+    node.run(3.0)
+    carried = 0.0
+    for _ in range(8):
+        node.idle = {0, 1, 2, 3}
+        carried += 0.15 * sum(node.run(0.15).values())
+        node.idle = set()
+        carried += 0.5 * sum(node.run(0.5).values())
+    assert carried > 0.82 * 8 * 0.65 * RATE
+
+
+def test_one_late_acknowledgement_is_no_queue() -> None:
+    governor, now = Governor(), 0.0
+    link = LinkState(0, 0.0, False, 0.001, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
+    for look in range(20):
+        now += LOOK_INTERVAL
+        late = 0.06 if look % 5 == 4 else 0.001
+        link = link._replace(acknowledged=look * BLOCK, round_trip=late)
+        assert governor.look({1: link}, BLOCK, now, is_held=False) == math.inf
+
+
 @settings(deadline=None, max_examples=15)
 @given(
     count=st.integers(min_value=1, max_value=6),

@@ -40,7 +40,7 @@ DRAIN_SECONDS: Final = 0.25
 """Seconds in which a queue that is too long is to be gone."""
 
 MOST_GAIN: Final = 0.92
-LEAST_GAIN: Final = 0.5
+LEAST_GAIN: Final = 0.3
 """Part of what the uplink carries that is put out at most and at least while a queue drains."""
 
 USED: Final = 0.85
@@ -65,9 +65,13 @@ NEWCOMER_GAIN: Final = 0.5
 """Part of what the uplink carries that is put out then."""
 
 UNSENT_SECONDS: Final = 0.02
+"""The sockets hold little if it is less than the uplink carries in so many seconds."""
+
+LEAST_EMPTYING: Final = 0.1
 MOST_EMPTYING: Final = 0.5
-"""The sockets hold little if it is less than the uplink carries in so many seconds. They are waited
-for no longer than that: a connection whose other end takes little holds some for ever."""
+"""They are waited for as long as they hold less after so many seconds than before, by this part of
+what the uplink carries. A connection whose other end takes little holds some for ever; those of a
+slow uplink have taken the bytes of many seconds before it is seen to be full."""
 
 FREE_SECONDS: Final = 2.0
 """Seconds in which nobody had to wait, before nothing is held any more."""
@@ -127,6 +131,8 @@ class Governor:
         self._drained = 0.0  # seconds of queue that we have made room for since then
         self._held_at = 0.0  # when anybody last had to wait
         self._drain_at = math.inf  # when the queue is to be emptied
+        self._least_unsent = math.inf  # while the queue is emptied
+        self._wait_until = math.inf  # for sockets to hold less than that
         self._emptied_at = math.inf  # when sockets held nothing any more
 
     def rate_of(self, key: int) -> float:
@@ -260,12 +266,21 @@ class Governor:
         """Have the queue be empty for once, and before it what sockets hold of each connection."""
         self.budget = min(self.budget, NEWCOMER_GAIN * self.carries)
         if self._emptied_at == math.inf:
-            unsent = sum([link.unsent for link in links.values()])
-            if unsent > UNSENT_SECONDS * self.carries and now < self._drain_at + MOST_EMPTYING:
+            if self._becomes_empty(sum([link.unsent for link in links.values()]), now):
                 return
             self._emptied_at = now
+            self._least_unsent = math.inf
         if now >= self._emptied_at + DRAIN_SECONDS:
             self._drain_at = self._emptied_at = math.inf
+
+    def _becomes_empty(self, unsent: int, now: float) -> bool:
+        """Whether sockets hold much, and less than before."""
+        if unsent <= UNSENT_SECONDS * self.carries:
+            return False
+        if unsent < self._least_unsent - LEAST_EMPTYING * MOST_EMPTYING * self.carries:
+            self._least_unsent = unsent
+            self._wait_until = now + MOST_EMPTYING
+        return now < self._wait_until
 
     def _fill(self, queue: float, target: float) -> None:
         """Have the uplink be used in full."""
