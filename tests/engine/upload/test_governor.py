@@ -215,6 +215,18 @@ def test_one_late_acknowledgement_is_no_queue() -> None:
         assert governor.look({1: link}, BLOCK, now, is_held=False) == math.inf
 
 
+def test_long_round_trips_of_those_who_read_slowly_are_no_queue() -> None:
+    """As seen on loopback: they acknowledge late what their windows let through."""
+    for waited, budget in [(0.9, math.inf), (0.1, 20 * BLOCK / LOOK_INTERVAL)]:
+        governor, now = Governor(), 0.0
+        link = LinkState(0, 0.0, False, 0.05, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
+        for look in range(20):
+            now += LOOK_INTERVAL
+            link = link._replace(acknowledged=look * BLOCK, receiver_limited=waited * now)
+            governor.look({1: link}, BLOCK, now, is_held=True)
+        assert governor.budget == pytest.approx(budget, rel=1.0)
+
+
 @settings(deadline=None, max_examples=15)
 @given(
     count=st.integers(min_value=1, max_value=6),
