@@ -28,6 +28,10 @@ block that is sent at once keeps it busy for longer than its queue is to be long
 LEAST_SEGMENTS: Final = 3000.0
 """Bytes that are in the queue at least: what TCP sends as one packet, when it sends slowly."""
 
+LONE_TARGET: Final = 0.050
+"""The same while there is a single connection. Its acknowledgements may wait in the uplink of
+the other end, which keeps a queue of its own; with several, one of them most likely does not."""
+
 SHORT: Final = 0.8
 """Part of that which is missing when the uplink carries more, whatever a single connection does."""
 
@@ -148,6 +152,7 @@ class Governor:
         self._looked_at = -math.inf
         self._over = 0  # looks in a row that found too long a queue
         self._round_trip = 0.0  # of the connection that showed the least queue
+        self._target = QUEUE_TARGET  # seconds that the queue is to be long
         self._foreign = 0.0  # part of the queue that is not ours, seconds
         self._carried_before = 0.0  # `carries` when it became too long
         self._longest = 0.0  # queue since it became too long
@@ -243,6 +248,7 @@ class Governor:
                 found = link.round_trip - link.least_round_trip
                 if found < queue:
                     queue, self._round_trip = found, link.round_trip
+        self._target = QUEUE_TARGET if len(links) > 1 else LONE_TARGET
         return None if queue == math.inf else max(0.0, queue)
 
     def _acknowledged(self, looks: int) -> float:
@@ -272,7 +278,7 @@ class Governor:
             self._foreign = min(self._foreign, queue)
             self.queue = queue = queue - self._foreign
         if self.budget == math.inf:
-            is_over = queue is not None and queue > QUEUE_TARGET
+            is_over = queue is not None and queue > self._target
             self._over = self._over + 1 if is_over else 0
             if self._over >= LOOKS_TO_BEGIN:
                 self._begin(links, now)
@@ -285,7 +291,7 @@ class Governor:
             self._forget_queue()
             self.budget = self.carries
         else:
-            target = max(QUEUE_TARGET, LEAST_SEGMENTS / self.carries)
+            target = max(self._target, LEAST_SEGMENTS / self.carries)
             if queue > target:
                 self._drain(queue, target)
             else:
@@ -320,7 +326,7 @@ class Governor:
         if unsent <= UNSENT_SECONDS * self.carries:
             return False
         if unsent < self._least_unsent - LEAST_EMPTYING * MOST_EMPTYING * self.carries:
-            self._least_unsent = unsent
+            self._least_unsent = float(unsent)
             self._wait_until = now + MOST_EMPTYING
         return now < self._wait_until
 
