@@ -8,7 +8,7 @@ connection has nearly all of the uplink.
 from collections import deque
 from dataclasses import dataclass, field
 
-from trio_swarm.engine.upload.governor import LOOK_INTERVAL, Governor
+from trio_swarm.engine.upload.governor import LOOK_INTERVAL, QUEUE_TARGET, Governor
 from trio_swarm.engine.upload.link_state import LinkState
 from trio_swarm.engine.upload.turns import Turns
 
@@ -158,7 +158,8 @@ class Sharer:
 
     def __init__(self, link: SharedUplink, *, governed: bool = True) -> None:
         self.link = link
-        self.governor = Governor()
+        # Short buffers, too, are shared out here: they show the same in less time.
+        self.governor = Governor(QUEUE_TARGET)
         self.turns = Turns()
         self.weights: dict[int, float] = {}
         self.idle: set[int] = set()

@@ -28,9 +28,12 @@ block that is sent at once keeps it busy for longer than its queue is to be long
 LEAST_SEGMENTS: Final = 3000.0
 """Bytes that are in the queue at least: what TCP sends as one packet, when it sends slowly."""
 
-LONE_TARGET: Final = 0.050
-"""The same while there is a single connection. Its acknowledgements may wait in the uplink of
-the other end, which keeps a queue of its own; with several, one of them most likely does not."""
+BEGINNING: Final = 0.060
+"""Seconds of queue from which on anything is held. Ordinary queues, of 50 ms and less, are left to
+TCP, and so are those of other ends that keep `QUEUE_TARGET` in their own uplinks, where our
+acknowledgements wait. Measured (`make bench-swarm`, one run each, multiples of the least time):
+1.16, 1.13, 1.14, 1.14 and 1.17 when it began at 20 ms, 1.11, 1.11, 1.12, 1.10 and 1.10 when nothing
+was held. A seeder of one leecher with a full uplink sent 15 to 30 Mbit/s instead of 70."""
 
 SHORT: Final = 0.8
 """Part of that which is missing when the uplink carries more, whatever a single connection does."""
@@ -138,9 +141,13 @@ class _Look:
 
 
 class Governor:
-    """See the module. `look` is to be called every LOOK_INTERVAL while something is sent."""
+    """See the module. Nothing is held before the queue is `beginning` seconds long.
 
-    def __init__(self) -> None:
+    `look` is to be called every LOOK_INTERVAL while something is sent.
+    """
+
+    def __init__(self, beginning: float = BEGINNING) -> None:
+        self._beginning = beginning
         self.budget = math.inf
         """Bytes/s that may be put out on all connections together; inf: nothing is held."""
         self.queue = 0.0
@@ -152,7 +159,6 @@ class Governor:
         self._looked_at = -math.inf
         self._over = 0  # looks in a row that found too long a queue
         self._round_trip = 0.0  # of the connection that showed the least queue
-        self._target = QUEUE_TARGET  # seconds that the queue is to be long
         self._foreign = 0.0  # part of the queue that is not ours, seconds
         self._carried_before = 0.0  # `carries` when it became too long
         self._longest = 0.0  # queue since it became too long
@@ -248,7 +254,6 @@ class Governor:
                 found = link.round_trip - link.least_round_trip
                 if found < queue:
                     queue, self._round_trip = found, link.round_trip
-        self._target = QUEUE_TARGET if len(links) > 1 else LONE_TARGET
         return None if queue == math.inf else max(0.0, queue)
 
     def _acknowledged(self, looks: int) -> float:
@@ -278,7 +283,7 @@ class Governor:
             self._foreign = min(self._foreign, queue)
             self.queue = queue = queue - self._foreign
         if self.budget == math.inf:
-            is_over = queue is not None and queue > self._target
+            is_over = queue is not None and queue > self._beginning
             self._over = self._over + 1 if is_over else 0
             if self._over >= LOOKS_TO_BEGIN:
                 self._begin(links, now)
@@ -291,7 +296,7 @@ class Governor:
             self._forget_queue()
             self.budget = self.carries
         else:
-            target = max(self._target, LEAST_SEGMENTS / self.carries)
+            target = max(QUEUE_TARGET, LEAST_SEGMENTS / self.carries)
             if queue > target:
                 self._drain(queue, target)
             else:

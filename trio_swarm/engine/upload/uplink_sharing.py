@@ -66,12 +66,13 @@ class _Busy:
 class UplinkSharing:
     """The sharing of one uplink. A connection says when it sends blocks; nothing is done otherwise.
 
-    `limit` is what the user allows, bytes/s; None: no limit. The owner calls `share_out` at the
-    times that it returns, and soon after `share_out_soon`.
+    `limit` is what the user allows, bytes/s; None: no limit. `governor`: another than the usual
+    one, for experiments. The owner calls `share_out` at the times that it returns, and soon after
+    `share_out_soon`.
     """
 
-    def __init__(self, limit: float | None = None) -> None:
-        self.governor = Governor()
+    def __init__(self, limit: float | None = None, *, governor: Governor | None = None) -> None:
+        self.governor = governor or Governor()
         self._limit = math.inf if limit is None else limit
         self._turns = Turns()
         self._turns.set_rate(self._limit)

@@ -1,5 +1,6 @@
 """How a simulated peer shares out a first-come uplink: a real one's decisions, by an alarm."""
 
+from trio_swarm.engine.upload.governor import Governor
 from trio_swarm.engine.upload.uplink_sharing import UplinkSharing
 from trio_swarm.lab.simulator.alarm import Alarm
 from trio_swarm.lab.simulator.timeline import Timeline
@@ -8,8 +9,8 @@ from trio_swarm.lab.simulator.timeline import Timeline
 class SharingOut(UplinkSharing):
     """The sharing of one simulated uplink."""
 
-    def __init__(self, timeline: Timeline) -> None:
-        super().__init__()
+    def __init__(self, timeline: Timeline, *, governor: Governor | None = None) -> None:
+        super().__init__(governor=governor)
         self._timeline = timeline
         self._alarm = _SharingAlarm(timeline, self)
 
