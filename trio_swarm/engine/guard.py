@@ -267,7 +267,7 @@ class GuardedUploader(_Guarded):
             strategy, "suggest", None
         )
         self._steers: Callable[[UploadView], bool] | None = steers_of(strategy)
-        self._weigh: Callable[[UploadView, UploadPeerView], float] | None = getattr(
+        self._weigh: Callable[[UploadView, UploadPeerView], object] | None = getattr(
             strategy, "weight", None
         )
 
