@@ -12,9 +12,10 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 ARGS ?=
 # How often each benchmark is repeated.
 REPEATS ?= 5
-# One pytest worker more than cores, for some tests wait for clocks and other processes. A file's tests
+# Two pytest workers more than cores, for some tests wait for clocks and other processes: with one more,
+# a quarter of two cores was idle. A file's tests
 # stay together (loadfile), for many share a costly set-up. Which files go first: tests/conftest.py.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+WORKERS ?= $(shell expr $$(nproc) + 2)
 # Where PYTHONDONTWRITEBYTECODE is set, each worker of each run would compile all tests again: 5 of
 # the 9 seconds in which it finds them.
 export PYTHONDONTWRITEBYTECODE :=
