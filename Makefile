@@ -13,8 +13,8 @@ ARGS ?=
 # How often each benchmark is repeated.
 REPEATS ?= 5
 # Two pytest workers more than cores, for some tests wait for clocks and other processes: with one more,
-# a quarter of two cores was idle. A file's tests
-# stay together (loadfile), for many share a costly set-up. Which files go first: tests/conftest.py.
+# a quarter of two cores was idle. A file's tests stay together (loadfile), for many share a costly
+# set-up. Which files go first: tests/conftest.py.
 WORKERS ?= $(shell expr $$(nproc) + 2)
 # Where PYTHONDONTWRITEBYTECODE is set, each worker of each run would compile all tests again: 5 of
 # the 9 seconds in which it finds them.

@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     hashing.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
     swarm = parts.add_parser("swarm", help="whole swarms on shaped links; needs root")
     swarm.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
-    swarm.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
+    add_contestants(swarm)
     swarm.add_argument(
         "--column",
         action="append",
@@ -58,26 +58,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="for all trio-swarm peers: --ours='--uploader round-robin --choker tit-for-tat'",
     )
     swarm.add_argument(
-        "--against",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FOLDER",
-        help="another checkout of trio-swarm, as one more contestant; repeatable",
-    )
-    swarm.add_argument(
         "--congestion",
         action="append",
         help="TCP's congestion control; repeatable (default: bbr and cubic, where the kernel has "
         "them)",
     )
     swarm.add_argument("--timeline", action="store_true", help="show each second's use of uplinks")
-    swarm.add_argument(
-        "--results",
-        type=Path,
-        metavar="FILE",
-        help="add each run to this file, and report all runs it holds",
-    )
+    add_results(swarm)
     swarm.add_argument(
         "--simulate",
         type=int,
@@ -87,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
         "does not",
     )
     far = parts.add_parser("long", help="long fat links, loss, several links; needs root")
-    far.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
+    add_contestants(far)
     far.add_argument(
         "--row",
         action="append",
@@ -95,23 +82,10 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"repeatable (default: {', '.join(DEFAULT_ROWS)})",
     )
     far.add_argument(
-        "--against",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FOLDER",
-        help="another checkout of trio-swarm, as one more contestant; repeatable",
-    )
-    far.add_argument(
         "--trace", type=Path, metavar="FOLDER", help="write down there what TCP did in each run"
     )
     far.add_argument("--congestion", default="cubic", help="TCP's control (default: cubic)")
-    far.add_argument(
-        "--results",
-        type=Path,
-        metavar="FILE",
-        help="add each run to this file, and report all runs it holds",
-    )
+    add_results(far)
     add_bloat(parts.add_parser("bloat", help="delays behind a full uplink; needs root"))
     floods = parts.add_parser("floods", help="what a transfer loses while strangers flood an end")
     floods.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
@@ -133,10 +107,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_bloat(parser: argparse.ArgumentParser) -> None:
-    """Add what `bench-bloat` takes."""
+def add_contestants(parser: argparse.ArgumentParser) -> None:
+    """Add who takes part, where checkouts of trio-swarm can."""
     parser.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
-    parser.add_argument("--row", action="append", choices=list(BLOATED), help="repeatable")
     parser.add_argument(
         "--against",
         action="append",
@@ -145,6 +118,22 @@ def add_bloat(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="another checkout of trio-swarm, as one more contestant; repeatable",
     )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add where results are kept from one run to the next."""
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="add each run to this file, and report all runs it holds",
+    )
+
+
+def add_bloat(parser: argparse.ArgumentParser) -> None:
+    """Add what `bench-bloat` takes."""
+    add_contestants(parser)
+    parser.add_argument("--row", action="append", choices=list(BLOATED), help="repeatable")
     parser.add_argument(
         "--trace", type=Path, metavar="FOLDER", help="write down there what TCP did"
     )
