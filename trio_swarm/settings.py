@@ -111,3 +111,26 @@ class FetchSettings:
     """Seconds of seeding, then it ends."""
     seed_ratio: float | None = None
     """It ends when so many times its size was given to others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSettings:
+    """How a running node is controlled by HTTP, besides the Unix socket in its state folder."""
+
+    listen: Address | None = None
+    """TCP address; None: only the Unix socket."""
+    token_file: Path | None = None
+    """A file with the token of people who may do everything; None: no such token."""
+    read_token_file: Path | None = None
+    """A file with the token of people who may look."""
+    password_file: Path | None = None
+    """A file with `user:password`, for programs that know HTTP's Basic authentication only."""
+    hosts: tuple[str, ...] = ()
+    """Names of this machine that browsers may use, besides its addresses and `localhost`."""
+    folders: tuple[Path, ...] = ()
+    """Where torrents that are added may go; none: the download folder only."""
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether somebody who comes by TCP must show a token or password."""
+        return any((self.token_file, self.read_token_file, self.password_file))

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from trio_swarm.config.values import (
     parse_hash_or_prefix,
+    parse_host,
     parse_listen,
     parse_peer,
     parse_piece_length,
@@ -28,7 +29,13 @@ from trio_swarm.config.values import (
     write_size,
 )
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.settings import DEFAULT_TRACKER, FetchSettings, NodeSettings, ShareSettings
+from trio_swarm.settings import (
+    DEFAULT_TRACKER,
+    ControlSettings,
+    FetchSettings,
+    NodeSettings,
+    ShareSettings,
+)
 from trio_swarm.tracker.settings import (
     LEASE_INTERVALS,
     MAX_INTERVAL,
@@ -43,6 +50,7 @@ NAME_PLACEHOLDER = "NAME"
 
 _NODE = NodeSettings()
 _TRACKER = TrackerSettings()
+_CONTROL = ControlSettings()
 _SHARE = ShareSettings(path=Path(PATH_PLACEHOLDER))
 _FETCH = FetchSettings(what=NAME_PLACEHOLDER)
 
@@ -83,6 +91,7 @@ InfoHash = Annotated[bytes | str, Parsed(parse_hash_or_prefix)]
 """20 bytes, or the beginning in hex digits."""
 FilePath = Annotated[Path, RelativePath()]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+HostName = Annotated[str, Parsed(parse_host)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
 Interval = Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)]
 Lease = Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)]
@@ -215,6 +224,38 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Bytes."""
 
 
+class ControlConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[control]`: by HTTP, besides the Unix socket in the state folder."""
+
+    listen: Annotated[
+        Listen | None,
+        Key("TCP: HOST:PORT. By default only the Unix socket.", example="127.0.0.1:9091"),
+    ] = _CONTROL.listen
+    token_file: Annotated[
+        FilePath | None,
+        Key("A file with the token of people who may do everything.", example="control.token"),
+    ] = _CONTROL.token_file
+    read_token_file: Annotated[
+        FilePath | None,
+        Key("The same for people who may look, and change nothing.", example="reader.token"),
+    ] = _CONTROL.read_token_file
+    password_file: Annotated[
+        FilePath | None,
+        Key("A file with USER:PASSWORD, for programs without tokens.", example="control.password"),
+    ] = _CONTROL.password_file
+    hosts: Annotated[
+        tuple[HostName, ...],
+        Key(
+            "Names of this machine in browsers, besides its addresses and localhost.",
+            example=["nas.example"],
+        ),
+    ] = _CONTROL.hosts
+    folders: Annotated[
+        tuple[FilePath, ...],
+        Key("Where added torrents may go. By default download_folder.", example=["downloads"]),
+    ] = _CONTROL.folders
+
+
 class PluginsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[plugins]`: Python files or folders with strategies, besides the installed packages."""
 
@@ -248,6 +289,9 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
     node: Annotated[NodeConfig, Key("This peer.")] = NodeConfig()
     limits: Annotated[LimitsConfig, Key("What it may use, in all.")] = LimitsConfig()
+    control: Annotated[ControlConfig, Key("Who may control it, and from where.", sets=None)] = (
+        ControlConfig()
+    )
     scheduler: Annotated[
         StrategyConfig | Text,
         Key(

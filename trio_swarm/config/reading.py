@@ -18,6 +18,7 @@ from trio_swarm.amounts import size_text
 from trio_swarm.config.model import (
     NAME_PLACEHOLDER,
     PATH_PLACEHOLDER,
+    ControlConfig,
     FetchConfig,
     Parsed,
     PeerConfig,
@@ -33,6 +34,7 @@ from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.foreign_text import error_words, quoted
 from trio_swarm.named_paths import is_there, read_whole
+from trio_swarm.protocol.addresses import is_loopback
 from trio_swarm.schedulers.loading import Axis, load_strategies
 from trio_swarm.tracker.settings import LEASE_INTERVALS, LEAST_LEASE
 
@@ -363,6 +365,18 @@ class _Reader:
                     f"must be at least {LEAST_LEASE * interval:g}, a tenth more than "
                     f"tracker.interval ({interval:g}), got {lease:g}: peers would be forgotten "
                     f"between heartbeats; leave it out for {LEASE_INTERVALS:g} intervals",
+                )
+            case ControlConfig(listen=(host, _port)) if not (
+                is_loopback(host)
+                or table.token_file
+                or table.read_token_file
+                or table.password_file
+                or wrong & {"token_file", "read_token_file", "password_file"}
+            ):
+                self.fail(
+                    f"{key}.listen",
+                    "can be reached from other machines: add token_file or password_file, "
+                    "or listen at 127.0.0.1",
                 )
             case ShareConfig():
                 self.shares.append((f"{key}.path", table))

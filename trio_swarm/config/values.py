@@ -8,7 +8,7 @@ import re
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.foreign_text import quoted
-from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
+from trio_swarm.protocol.addresses import Address, format_address, host_fault, parse_host_port
 from trio_swarm.protocol.trackers.urls import parse_tracker_url
 
 _NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*", re.ASCII)
@@ -109,6 +109,13 @@ def parse_listen(value: object) -> Address:
 def write_listen(address: Address) -> str:
     """Return a text that `parse_listen` reads as `address`."""
     return format_address(address)
+
+
+def parse_host(value: object) -> str:
+    """Return the name of a host, in lower case, without a port."""
+    if not isinstance(value, str) or host_fault(value.strip()) is not None:
+        raise ConfigError(f"expected the name of a host, got {quoted(value)}")
+    return value.strip().lower()
 
 
 def parse_peer(value: object) -> Address:

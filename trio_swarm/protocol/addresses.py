@@ -2,7 +2,7 @@
 
 import re
 import struct
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
 
 from trio_swarm.errors import ConfigError, RemoteProtocolError
@@ -105,6 +105,14 @@ def host_fault(host: str) -> str | None:
     if len(encoded) > MAX_HOST_LENGTH or not all(0 < len(label) <= 63 for label in labels):
         return f"not a host name: {shown} (labels have 1 to 63 characters that IDNA can encode)"
     return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`: 127.0.0.0/8, ::1 or `localhost`."""
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host.lower().removesuffix(".") == "localhost"
 
 
 def format_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
