@@ -23,6 +23,7 @@ from trio_swarm.cli.output import json_events
 from trio_swarm.config.model import PeerConfig, StrategyConfig
 from trio_swarm.config.scenarios import ScenarioFile
 from trio_swarm.config.values import parse_size
+from trio_swarm.control.listening import SOCKET_NAME
 from trio_swarm.progress import PeerProgress
 from trio_swarm.protocol.trackers import udp
 from trio_swarm.schedulers.hookspecs import PROJECT
@@ -117,6 +118,7 @@ def test_the_state_folder_holds_what_is_listed(tmp_path: Path) -> None:
         state.share(root, bytes(20)),
         state.lock(root),
         state.hashes(b"share"),
+        tmp_path / SOCKET_NAME,
     )
     listed = [row[0].strip("`") for row in OPERATING.rows("State folder")]
     assert len(listed) == len(paths)

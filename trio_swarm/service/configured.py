@@ -55,6 +55,11 @@ class ConfiguredPeer:
         return [] if self.service is None else self.service.torrents
 
     @property
+    def has_tracker(self) -> bool:
+        """Whether a tracker runs here."""
+        return self._config.tracker is not None
+
+    @property
     def has_failed(self) -> bool:
         """Whether a share or fetch has failed."""
         return self.service is not None and self.service.has_failed

@@ -34,6 +34,11 @@ class Service:
         self._ended = trio.Event()
 
     @property
+    def node(self) -> Node:
+        """The node that runs its torrents."""
+        return self._node
+
+    @property
     def trackers(self) -> tuple[str, ...]:
         """The trackers that were named for all of them; perhaps none."""
         return self._settings.trackers

@@ -1,5 +1,7 @@
 """`trio-swarm run`: a whole peer from one TOML file."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
@@ -9,13 +11,17 @@ from trio_swarm.cli.options import OutputOptions, trackers_given
 from trio_swarm.cli.output.default_tracker import DefaultTracker
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
+from trio_swarm.config.model import PeerConfig, settings_in
 from trio_swarm.config.reading import (
     check_strategies,
     read_config,
     require_own_words,
     require_task,
 )
+from trio_swarm.control.context import ControlContext
+from trio_swarm.control.serving import serve_control
 from trio_swarm.service.configured import ConfiguredPeer
+from trio_swarm.settings import ControlSettings, default_state_folder
 
 INTERRUPTED = 0
 """Exit code of a peer that was told to stop, once its shares are hashed and offered, and unless
@@ -55,6 +61,9 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
     async def body() -> int:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: peer.torrents)
+            await nursery.start(
+                serve_control, _context(peer, described, config, nursery.cancel_scope.cancel)
+            )
             await peer.run()
             nursery.cancel_scope.cancel()
         return FAILED if peer.has_failed else 0
@@ -63,4 +72,19 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
         body,
         reporter,
         interrupted=lambda: FAILED if peer.is_hashing or peer.has_failed else INTERRUPTED,
+    )
+
+
+def _context(
+    peer: ConfiguredPeer, config: PeerConfig, file: Path, stop: Callable[[], None]
+) -> ControlContext:
+    node = config.node
+    return ControlContext(
+        peer=peer,
+        settings=ControlSettings(**settings_in(config.control)),
+        config_file=file,
+        state_folder=node.state_folder or default_state_folder(),
+        download_folder=node.download_folder,
+        started_at=time.time(),
+        stop=stop,
     )

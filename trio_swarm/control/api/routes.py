@@ -1,0 +1,91 @@
+"""All operations of the API, as the application serves them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from trio_swarm.control.api import session, sign_in, torrents
+from trio_swarm.control.api.table import Asked, Operation
+from trio_swarm.control.context import ControlContext
+from trio_swarm.control.problems import JSON, RequestError
+from trio_swarm.control.shapes import API_VERSION
+
+PREFIX = f"/api/v{API_VERSION}"
+
+OPERATIONS: Sequence[Operation] = (
+    *session.OPERATIONS,
+    *sign_in.OPERATIONS,
+    *torrents.OPERATIONS,
+)
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes of a request's body."""
+
+
+def routes(context: ControlContext) -> list[Route]:
+    """Return a route for each path of the API."""
+    by_path = sorted(OPERATIONS, key=lambda each: each.path)
+    return [
+        _route(context, path, list(group))
+        for path, group in groupby(by_path, key=lambda each: each.path)
+    ]
+
+
+def _route(context: ControlContext, path: str, operations: list[Operation]) -> Route:
+    by_method = {each.method: each for each in operations}
+    if "GET" in by_method:
+        by_method["HEAD"] = by_method["GET"]
+
+    async def endpoint(request: Request) -> Response:
+        operation = by_method[request.method]
+        asked = Asked(
+            context=context,
+            level=request.scope["state"]["level"],
+            port=0 if request.scope["state"]["is_local"] else request.scope["server"][1],
+            path=request.path_params,
+            query=dict(_query(operation, request)),
+            body=await _body(operation, request),
+        )
+        given = await operation.answer(asked)
+        if isinstance(given, Response):
+            return given
+        if given is None:
+            return Response(status_code=operation.status)
+        return JSON(given, operation.status)
+
+    return Route(PREFIX + path, endpoint, methods=list(by_method))
+
+
+def _query(operation: Operation, request: Request) -> Iterator[tuple[str, Any]]:
+    known = {each.name for each in operation.query}
+    for name in request.query_params:
+        if name not in known:
+            raise RequestError(400, "unknown-parameter", f"there is no parameter {name!r:.100}")
+    for parameter in operation.query:
+        text = request.query_params.get(parameter.name)
+        if text is None:
+            yield parameter.name, parameter.default
+            continue
+        try:
+            yield parameter.name, msgspec.convert(text, parameter.kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise RequestError(400, "wrong-parameter", f"{parameter.name}: {error}") from error
+
+
+async def _body(operation: Operation, request: Request) -> Any:
+    if operation.takes is None:
+        return None
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise RequestError(413, "too-large", f"more than {MAX_BODY:,} bytes")
+    try:
+        return msgspec.json.decode(content, type=operation.takes)
+    except msgspec.DecodeError as error:
+        raise RequestError(400, "wrong-body", str(error)) from error
