@@ -482,3 +482,25 @@ def test_what_is_right_beside_a_wrong_key_is_looked_at_as_well(tmp_path: Path) -
         "share[1].piece_length",
         "tracker.interval",
     ]
+
+
+@pytest.mark.parametrize("listen", [":9091", "0.0.0.0:9091", "[::]:9091", "nas.example:9091"])
+def test_control_from_other_machines_needs_a_token_or_password(listen: str) -> None:
+    text = f'[control]\nlisten = "{listen}"\n'
+    (problem,) = problems_of(text)
+    assert problem.startswith("/etc/peer.toml: control.listen: ")
+    assert "token_file" in problem
+    for key in ("token_file", "read_token_file", "password_file"):
+        assert parse(f'{text}{key} = "secret"\n').control.listen is not None
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:9091", "[::1]:9091", "localhost:9091"])
+def test_control_from_this_machine_needs_none(listen: str) -> None:
+    assert parse(f'[control]\nlisten = "{listen}"\n').control.token_file is None
+
+
+def test_the_hosts_of_control_are_names_without_ports() -> None:
+    config = parse('[control]\nhosts = ["NAS.example"]\n')
+    assert config.control.hosts == ("nas.example",)
+    (problem,) = problems_of('[control]\nhosts = ["nas.example:9091"]\n')
+    assert "control.hosts[0]" in problem
