@@ -5,6 +5,7 @@ from pathlib import Path
 
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trio_swarm import events
 from trio_swarm.announcing.clients import TrackerClients
@@ -122,6 +123,27 @@ def _in_file(metainfo: Metainfo, named: Tiers) -> FetchTarget:
         metainfo=metainfo,
         tiers=merge_tiers(metainfo.announce_tiers, named),
         own_tiers=metainfo.announce_tiers,
+    )
+
+
+def known_target(what: str, metainfo: Metainfo, trackers: Sequence[str]) -> FetchTarget:
+    """Return what is to be fetched by a link, hash or name whose metadata was learned before.
+
+    Its trackers and peers are those of the link; `metainfo` adds none. Raises MetainfoError for a
+    link that is not valid.
+    """
+    named = tuple((url,) for url in trackers)
+    known = replace(_in_file(metainfo, named), tiers=named, own_tiers=None)
+    wanted = parse_wanted(what)
+    if not isinstance(wanted, WantedMagnet):
+        return known
+    linked = _in_link(wanted.uri, named)
+    return replace(
+        known,
+        name=linked.name or known.name,
+        tiers=linked.tiers,
+        own_tiers=linked.own_tiers,
+        linked_peers=linked.linked_peers,
     )
 
 

@@ -14,7 +14,7 @@ from trio_swarm._version import __version__
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import ConfigError
-from trio_swarm.fetch_plans import FetchTargets
+from trio_swarm.fetch_plans import FetchTargets, known_target
 from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import open_disk_threads
@@ -28,6 +28,7 @@ from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.transport.listening import address_of, open_listeners
 from trio_swarm.peer.uplink import Uplink
 from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.share_plans import plan_share
@@ -144,12 +145,15 @@ class Node:
         scheduler: str | None = None,
         scheduler_options: Mapping[str, object] | None = None,
         record: Path | str | None = None,
+        metainfo: Metainfo | None = None,
     ) -> Torrent:
         """Start a download of `what`: a name, a .torrent file, a magnet link, or a hex info-hash.
 
         Returns as soon as a name is resolved and the download has started; await `wait_complete()`
         of the result. `info_hash` chooses among several torrents with one name. `record` is the
         path of a new file in which the download is recorded (see `trio_swarm.recording`).
+        `metainfo` is what an earlier fetch of it learned: then no tracker is asked which torrent is
+        meant, and no peer for its metadata.
 
         Raises NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError, and
         ConfigError (the scheduler is unknown, or the torrent is in this node already).
@@ -157,7 +161,10 @@ class Node:
         if scheduler is not None:  # known, or an installed package is imported for it: in a thread
             await trio.to_thread.run_sync(self._context.strategies.entry, "scheduler", scheduler)
         urls = self.trackers if trackers is None else tuple(trackers)
-        target = await self._targets.find(what, urls, info_hash=info_hash)
+        if metainfo is None:
+            target = await self._targets.find(what, urls, info_hash=info_hash)
+        else:
+            target = await trio.to_thread.run_sync(known_target, what, metainfo, urls)
         return await self._start(
             target.plan(
                 folder=Path(folder),

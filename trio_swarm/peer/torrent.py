@@ -194,6 +194,11 @@ class Torrent:
         """Bytes of blocks put out so far, to anybody."""
         return 0 if self.download is None else self.download.exchange.uploads.uploaded
 
+    @property
+    def downloaded(self) -> int:
+        """Bytes of blocks received so far, from anybody, duplicates included."""
+        return 0 if self.download is None else self.download.ledger.received_bytes
+
     def standstill(self) -> Standstill:
         """Return how long no needed byte has arrived, and what the download waits for."""
         return standstill_of(self, trio.current_time())
