@@ -161,6 +161,36 @@ class NameAmbiguousError(TrioSwarmError):
         self.info_hashes = tuple(info_hashes)
 
 
+class EntryUnknownError(TrioSwarmError):
+    """No torrent in the node's list is meant by `text`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"no torrent here is called or begins with {shown(text)!r}")
+        self.text = text
+
+
+class EntryAmbiguousError(TrioSwarmError):
+    """`text` means several torrents in the node's list; `matches` holds id and name of each."""
+
+    MOST_SHOWN: Final = 10
+
+    def __init__(self, text: str, matches: Sequence[str]) -> None:
+        listed = [shown(each) for each in matches[: self.MOST_SHOWN]]
+        if len(matches) > len(listed):
+            listed.append(f"and {len(matches) - len(listed)} more")
+        super().__init__(f"{shown(text)!r} means several torrents: {'; '.join(listed)}")
+        self.text = text
+        self.matches = tuple(matches)
+
+
+class EntryPresentError(TrioSwarmError):
+    """A torrent that is to be added is in the node's list already; `id` is its id there."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"{shown(name)} is in the list already, as number {number}")
+        self.id = number
+
+
 def leaves_of(error: BaseException) -> Iterator[BaseException]:
     """Yield the errors in a group and in the groups in it; an error that is no group is itself."""
     if isinstance(error, BaseExceptionGroup):

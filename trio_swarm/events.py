@@ -311,6 +311,60 @@ class TorrentFailed(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class EntryAdded(Event, frozen=True, kw_only=True):
+    """A share or fetch was added to the node's list as number `id`."""
+
+    level: ClassVar[str] = "debug"
+    id: int
+    info_hash: str
+    """Empty while it is unknown."""
+    share_name: str
+    origin: str
+    """`file` (named by the configuration file) or `added` (at run time)."""
+    state: str
+
+
+class EntryChanged(Event, frozen=True, kw_only=True):
+    """An entry of the node's list has another state, or somebody changed what it is told."""
+
+    level: ClassVar[str] = "debug"
+    id: int
+    info_hash: str
+    share_name: str
+    state: str
+    error: str
+    """Why it failed; empty if it has not."""
+
+
+class EntryCompleted(Event, frozen=True, kw_only=True):
+    """A fetch of the node's list is complete for the first time, and at its final place."""
+
+    level: ClassVar[str] = "debug"
+    id: int
+    info_hash: str
+    share_name: str
+    path: str
+    labels: list[str]
+
+
+class EntryRemoved(Event, frozen=True, kw_only=True):
+    """An entry was taken out of the node's list."""
+
+    level: ClassVar[str] = "debug"
+    id: int
+    info_hash: str
+    share_name: str
+    deleted: int
+    """Number of its files that were deleted with it."""
+
+
+class EventsLost(Event, frozen=True, kw_only=True):
+    """A listener was too slow: so many events before the next one were not kept for it."""
+
+    level: ClassVar[str] = "warning"
+    count: int
+
+
 class TrackerChange(Event, frozen=True, kw_only=True):
     """One change in a tracker; changes beyond a limit are only counted (TrackerSummary)."""
 

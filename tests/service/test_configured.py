@@ -12,6 +12,7 @@ from trio_swarm import FetchSettings, NodeSettings, ShareSettings, events, open_
 from trio_swarm.config.reading import parse_config
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.service.configured import ConfiguredPeer
+from trio_swarm.service.entries.entries import Entries
 from trio_swarm.storage.content import TorrentFiles
 
 LIMIT = 30.0
@@ -67,6 +68,82 @@ async def test_a_configured_peer_runs_a_tracker_shares_and_fetches_and_ends_when
     (failed,) = heard.of(events.TorrentFailed)
     assert "not-there" in failed.reason
     assert not fetched.of(events.TorrentFailed)
+
+
+async def open_list(peer: ConfiguredPeer, nursery: trio.Nursery) -> Entries:
+    nursery.start_soon(peer.run)
+    return (await peer.wait_open()).entries
+
+
+async def test_a_peer_brings_back_what_was_added_and_the_file_keeps_what_it_says(
+    tmp_path: Path,
+) -> None:
+    for name in ("listed", "other", "added"):
+        make_file(tmp_path / name, 10, seed=len(name))
+    both = '[[share]]\npath = "listed"\n[[share]]\npath = "other"\n'
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            entries = await open_list(peer_of(tmp_path, both, Recorder(), stays=True), nursery)
+            listed, other = entries
+            assert [listed.origin, other.origin] == ["file", "file"]
+            added = await entries.add(ShareSettings(path=tmp_path / "added"))
+            await entries.pause(other)
+            await entries.set_labels(listed, ["mine"])
+            nursery.cancel_scope.cancel()
+        # The order in the file is no matter.
+        turned = '[[share]]\npath = "other"\n[[share]]\npath = "new"\n[[share]]\npath = "listed"\n'
+        async with trio.open_nursery() as nursery:
+            entries = await open_list(peer_of(tmp_path, turned, Recorder()), nursery)
+            seen = {each.name: (each.id, each.origin, each.is_paused) for each in entries}
+            assert seen == {
+                "listed": (listed.id, "file", False),
+                "other": (other.id, "file", True),
+                "added": (added.id, "added", False),
+                "new": (4, "file", False),
+            }
+            assert entries.find("listed").labels == ("mine",)
+            await entries.remove(entries.find("other"))
+            nursery.cancel_scope.cancel()
+        heard = Recorder()
+        async with trio.open_nursery() as nursery:
+            entries = await open_list(peer_of(tmp_path, both, heard), nursery)
+            assert [each.name for each in entries] == ["listed", "added"]
+            nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            entries = await open_list(peer_of(tmp_path, "", Recorder()), nursery)
+            assert [each.name for each in entries] == ["added"]
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_to_which_something_may_be_added_stays_without_anything_to_do(
+    tmp_path: Path,
+) -> None:
+    make_file(tmp_path / "film", 10)
+    peer = peer_of(tmp_path, "", Recorder(), stays=True)
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            entries = await open_list(peer, nursery)
+            await entries.wait_idle()
+            share = await entries.add(ShareSettings(path=tmp_path / "film"))
+            await until(lambda: share.state == "seeding")
+            await entries.remove(share)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert nursery.child_tasks
+            nursery.cancel_scope.cancel()
+        await peer_of(tmp_path, "", Recorder()).run()  # without it, it ends at once
+
+
+async def test_one_thing_that_a_file_names_twice_fails_once(tmp_path: Path) -> None:
+    make_file(tmp_path / "film", 10)
+    heard = Recorder()
+    text = '[[share]]\npath = "film"\n' * 2
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            entries = await open_list(peer_of(tmp_path, text, heard), nursery)
+            await until(lambda: sorted(each.state for each in entries) == ["failed", "seeding"])
+            nursery.cancel_scope.cancel()
+    (failed,) = heard.of(events.TorrentFailed)
+    assert "in this node already" in failed.reason
 
 
 async def test_a_tracker_that_cannot_be_run_names_its_table(tmp_path: Path) -> None:

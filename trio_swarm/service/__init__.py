@@ -6,7 +6,7 @@ operator may want to know (see `trio_swarm.logs`).
 
 Reading order: `trio_swarm.settings` (what a share or a fetch is told), `supervised` (one of them,
 its state and how it ends), `shares` and `fetches` (what each does), `service` (all of one node;
-begins and ends them at run time), `configured` (a whole peer from one configuration). A fetch is
-made of `naming` (which torrent is meant), `trackers` (who is asked), `waiting` (for the name, for
-peers, for room on the disk) and `seeding` (until when).
+begins and ends them at run time), `entries` (the list of them that is kept), `configured` (a whole
+peer from one configuration). A fetch is made of `naming` (which torrent is meant), `trackers` (who
+is asked), `waiting` (for the name, for peers, for room on the disk) and `seeding` (until when).
 """

@@ -29,7 +29,8 @@ class ConfiguredPeer:
     """Everything that one configuration file describes, running.
 
     `trackers` are used where the file names none and runs none. `on_hashing` returns, for the path
-    of a share, a callable for (done, total) bytes while the share is hashed.
+    of a share, a callable for (done, total) bytes while the share is hashed. `stays`: something may
+    be added at any time, so it does not end by itself.
     """
 
     def __init__(
@@ -40,14 +41,23 @@ class ConfiguredPeer:
         trackers: Sequence[str] = (),
         on_event: Callable[[events.Event], None],
         on_hashing: Callable[[Path], HashingProgress | None] = lambda _path: None,
+        stays: bool = False,
     ) -> None:
         self._config = config
         self._file = file
         self._trackers = config.trackers or tuple(trackers)
         self._on_event = on_event
         self._on_hashing = on_hashing
+        self._stays = stays
         self.service: Service | None = None
-        """Its shares and fetches, once the node is open; None if the file has none."""
+        """Its shares and fetches, once the node is open."""
+        self._opened = trio.Event()
+
+    async def wait_open(self) -> Service:
+        """Wait until the node is open and its list has all entries; return the service."""
+        await self._opened.wait()
+        assert self.service is not None
+        return self.service
 
     @property
     def torrents(self) -> list[Torrent]:
@@ -71,7 +81,10 @@ class ConfiguredPeer:
         return not all(each.is_complete or each.state == "failed" for each in shares)
 
     async def run(self) -> None:
-        """Run until every share and fetch has ended, and without end if there is a tracker.
+        """Run until every share and fetch has ended.
+
+        It runs without end if there is a tracker, or something may be added (`stays`). What was
+        added at run time before comes back.
 
         Raises ConfigError for a tracker or node that cannot be opened. A share or fetch that fails
         is told by a `TorrentFailed` event and ends no other.
@@ -81,8 +94,7 @@ class ConfiguredPeer:
             if config.tracker is not None:
                 handle = await nursery.start(self._serve_tracker)
                 self._trackers = config.trackers or (_local_url(handle.addresses),)
-            if config.share or config.fetch:
-                await self._run_service()
+            await self._run_service()
             if config.tracker is not None:
                 await trio.sleep_forever()
             nursery.cancel_scope.cancel()
@@ -100,16 +112,22 @@ class ConfiguredPeer:
     async def _run_service(self) -> None:
         config = self._config
         named = {"trackers": self._trackers, "on_event": self._on_event}
-        async with open_service(NodeSettings(**settings_in(config) | named)) as service:
+        settings = NodeSettings(**settings_in(config) | named)
+        async with open_service(settings, keeps_entries=True) as service:
             self.service = service
+            entries = service.entries
             for share in config.share:
-                service.share(
+                entries.enlist(
                     ShareSettings(**settings_in(share)), on_progress=self._on_hashing(share.path)
                 )
             for fetch in config.fetch:
-                service.fetch(self._fetch_settings(fetch))
-            await service.wait_idle()
+                entries.enlist(self._fetch_settings(fetch))
+            entries.restore()
+            self._opened.set()
+            await entries.wait_idle()
             log.info("every share and fetch of %s has ended", self._file)
+            if self._stays:
+                await trio.sleep_forever()
 
     def _fetch_settings(self, fetch: FetchConfig) -> FetchSettings:
         named = {

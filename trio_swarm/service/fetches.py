@@ -11,9 +11,10 @@ from trio_swarm.logs import logger_of
 from trio_swarm.named_paths import is_there
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.service.naming import chosen_hash, whole_hash
 from trio_swarm.service.seeding import seed_until
-from trio_swarm.service.supervised import Supervised
+from trio_swarm.service.supervised import NO_CARE, Care, Supervised
 from trio_swarm.service.trackers import trackers_for
 from trio_swarm.service.waiting import (
     Patience,
@@ -41,33 +42,40 @@ class Fetch(Supervised):
         trackers: Sequence[str],
         emit: Callable[[events.Event], None],
         choose: Choose | None,
+        care: Care = NO_CARE,
     ) -> None:
-        super().__init__(settings.what, "waiting", node, emit)
+        super().__init__(settings.what, "waiting", node, emit, care)
         self.settings = settings
         self._given = tuple(trackers)
         self._urls: tuple[str, ...] = ()
         self._choose = choose
+        self._metainfo: Metainfo | None = None
+        """What an earlier run learned of it."""
 
     async def _keep(self) -> None:
         settings = self.settings
+        self._metainfo = await trio.to_thread.run_sync(self._care.kept_metainfo)
         self._urls = await self._trackers()
         await trio.to_thread.run_sync(make_folder, settings.folder)
         torrent = await self._find()
         self._known.set()
         torrent = await self._download(torrent)
         self._completed()
-        if settings.seed:
+        limit = await self._care.seed(torrent)
+        if limit is None and settings.seed:
             limit = await seed_until(torrent, seconds=settings.seed_for, ratio=settings.seed_ratio)
+        if limit is not None:
             log.info("%s: seeding ends: %s", self.name, limit or "it was removed")
         await torrent.remove()
-        self.state = "done"
+        self._become("done")
 
     async def _trackers(self) -> tuple[str, ...]:
         settings = self.settings
         if settings.trackers is not None:
             return settings.trackers
+        has_peers = bool(settings.peers)
         return await trio.to_thread.run_sync(
-            lambda: trackers_for(settings.what, self._given, has_peers=bool(settings.peers))
+            lambda: trackers_for(settings.what, self._given, has_peers=has_peers)
         )
 
     async def _find(self) -> Torrent:
@@ -96,13 +104,15 @@ class Fetch(Supervised):
         return torrent
 
     def _waits(self, event: events.Waiting) -> None:
-        self.state = "waiting"
+        self._become("waiting")
         self._emit(event)
 
     async def _start(self) -> Torrent:
         """Begin to fetch the torrent that is meant; raises the errors of `Node.fetch`."""
         settings = self.settings
         what, asked = settings.what, self._urls or self._given
+        if self._metainfo is not None:
+            return await self._fetch(what, None)
         try:
             return await self._fetch(what, await chosen_hash(settings.info_hash, what, asked))
         except NameUnknownError as error:
@@ -116,7 +126,8 @@ class Fetch(Supervised):
 
     async def _fetch(self, what: str, info_hash: bytes | None) -> Torrent:
         settings = self.settings
-        self.torrent = await self._node.fetch(
+        known = {} if self._metainfo is None else {"metainfo": self._metainfo}
+        torrent = await self._node.fetch(
             what,
             folder=settings.folder,
             trackers=self._urls,
@@ -125,9 +136,10 @@ class Fetch(Supervised):
             scheduler=settings.scheduler,
             scheduler_options=settings.scheduler_options,
             record=_unused(settings.record),
+            **known,
         )
-        self.state = "fetching"
-        return self.torrent
+        self._began(torrent, "fetching")
+        return torrent
 
 
 def _unused(record: Path | None) -> Path | None:

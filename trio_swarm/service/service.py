@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from trio_swarm import events
+from trio_swarm.errors import StorageError
+from trio_swarm.logs import logger_of
 from trio_swarm.node import Node, open_node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.protocol.addresses import Address
@@ -15,6 +18,12 @@ from trio_swarm.service.fetches import Choose, Fetch
 from trio_swarm.service.shares import Share
 from trio_swarm.service.supervised import Supervised
 from trio_swarm.settings import DEFAULT_TRACKER, FetchSettings, NodeSettings, ShareSettings
+
+if TYPE_CHECKING:
+    from trio_swarm.service.entries.entries import Entries
+    from trio_swarm.service.entries.store import EntryStore, Kept
+
+log = logger_of(__name__)
 
 _One = TypeVar("_One", bound=Supervised)
 
@@ -32,6 +41,21 @@ class Service:
         self._settings = settings
         self._supervised: list[Supervised] = []
         self._ended = trio.Event()
+        self._entries: Entries | None = None
+
+    @property
+    def entries(self) -> "Entries":
+        """The list of what it shares and fetches, for whoever changes it at run time.
+
+        It is kept in the state folder if `open_service` was told so. `share` and `fetch` begin work
+        that is in no list. Raises StorageError where there is no room for temporary files.
+        """
+        if self._entries is None:
+            from trio_swarm.service.entries.store import Kept, temporary_store  # noqa: PLC0415
+
+            self._open_entries(temporary_store(), Kept())
+        assert self._entries is not None
+        return self._entries
 
     @property
     def node(self) -> Node:
@@ -75,29 +99,70 @@ class Service:
 
         `on_progress(done, total)` is called while it is hashed, from threads, in bytes.
         """
-        emit = self._settings.on_event
-        return self._begin(Share(settings, self._node, emit=emit, on_progress=on_progress))
+        return self._begin(Share(settings, self._node, emit=self.tell, on_progress=on_progress))
 
     def fetch(self, settings: FetchSettings, *, choose: Choose | None = None) -> Fetch:
         """Begin to fetch something.
 
         `choose` is awaited where a name stands for several torrents; without it that is a failure.
         """
-        emit = self._settings.on_event
         return self._begin(
-            Fetch(settings, self._node, trackers=self.trackers, emit=emit, choose=choose)
+            Fetch(settings, self._node, trackers=self.trackers, emit=self.tell, choose=choose)
         )
 
     async def remove(self, one: Supervised) -> None:
         """End a share or fetch, and forget it; the data stays where it is."""
         await one.remove()
-        if one in self._supervised:
-            self._supervised.remove(one)
+        self._forget(one)
 
     async def wait_idle(self) -> None:
         """Wait until each of them has ended; at once if there is none."""
         while not all(each.is_over for each in self._supervised):
             await self._ended.wait()
+
+    def tell(self, event: events.Event) -> None:
+        """Let whoever listens have an event: the program, and who has subscribed to the list's."""
+        self._settings.on_event(event)
+        if self._entries is not None:
+            self._entries.heard(event)
+
+    def _open_entries(self, store: "EntryStore", kept: "Kept") -> None:
+        # Commands with one share or fetch need no list, and start sooner without it.
+        from trio_swarm.service.entries.entries import Entries  # noqa: PLC0415
+
+        self._entries = Entries(
+            self._node,
+            self._nursery,
+            begin=self._begin,
+            forget=self._forget,
+            emit=self.tell,
+            trackers=self.trackers,
+            store=store,
+            kept=kept,
+        )
+        self._nursery.start_soon(self._entries.run, name="keep the list")
+
+    async def open_entries(self) -> None:
+        """Open the list that the state folder keeps, before `entries` is used.
+
+        If the folder cannot be used, or another process has the list, it ends with the node.
+        """
+        store, kept = await trio.to_thread.run_sync(_store_of, self._node.state_folder)
+        self._open_entries(store, kept)
+
+    def end(self) -> None:
+        """Take note that the node is about to end."""
+        if self._entries is not None:
+            self._entries.end()
+
+    async def close_entries(self) -> None:
+        """Write what came of the entries, once the node has ended."""
+        if self._entries is not None:
+            await self._entries.close()
+
+    def _forget(self, one: Supervised) -> None:
+        if one in self._supervised:
+            self._supervised.remove(one)
 
     def _begin(self, one: _One) -> _One:
         self._supervised.append(one)
@@ -111,30 +176,60 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: NodeSettings) -> AsyncIterator[Service]:
+async def open_service(
+    settings: NodeSettings, *, keeps_entries: bool = False
+) -> AsyncIterator[Service]:
     """Run a node and a service for as long as the context is open; see `open_node`.
 
     `settings.trackers` are the trackers that somebody named. Where there are none, shares go to
     `DEFAULT_TRACKER`, and fetches as well unless they know another way. `settings.on_event` gets
     one `TorrentFailed` for each share or fetch that fails, with or without a torrent of it.
+
+    With `keeps_entries`, `Service.entries` is the list that the state folder keeps. Nothing of it
+    runs before its `restore` is called.
     """
+    told: list[Callable[[events.Event], None]] = [settings.on_event]
     node_settings = replace(
         settings,
         trackers=settings.trackers or (DEFAULT_TRACKER,),
-        on_event=_without_failures(settings.on_event),
+        on_event=_without_failures(lambda event: told[-1](event)),  # noqa: PLW0108 - it changes below
     )
     body_error: Exception | None = None
-    async with open_node(node_settings) as node:
-        async with trio.open_nursery() as nursery:
-            try:
-                yield Service(node, nursery, settings)
-            except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
-                # A nursery would wrap it in a group, and the program's `except` would miss it.
-                body_error = error
-            finally:
-                nursery.cancel_scope.cancel()
-        if body_error is not None:
-            raise body_error
+    service: Service | None = None
+    try:
+        async with open_node(node_settings) as node:
+            async with trio.open_nursery() as nursery:
+                try:
+                    service = Service(node, nursery, settings)
+                    told.append(service.tell)
+                    if keeps_entries:
+                        await service.open_entries()
+                    yield service
+                except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
+                    # A nursery would wrap it in a group, and the program's `except` would miss it.
+                    body_error = error
+                finally:
+                    if service is not None:
+                        service.end()
+                    nursery.cancel_scope.cancel()
+            if body_error is not None:
+                raise body_error
+    finally:
+        if service is not None:
+            with trio.CancelScope(shield=True):  # one file is written; its thread has no deadline
+                await service.close_entries()
+
+
+def _store_of(state_folder: Path) -> "tuple[EntryStore, Kept]":
+    """Return the list that a state folder keeps, or a list that ends with the node. Blocking."""
+    from trio_swarm.service.entries.store import Kept, open_store, temporary_store  # noqa: PLC0415
+
+    try:
+        store = open_store(state_folder)
+    except StorageError as error:
+        log.warning("%s; what is added at run time ends with this node", error)
+        return temporary_store(), Kept()
+    return store, store.load()
 
 
 def _without_failures(on_event: Callable[[events.Event], None]) -> Callable[[events.Event], None]:

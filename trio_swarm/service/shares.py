@@ -3,9 +3,12 @@
 from collections.abc import Callable
 
 from trio_swarm import events
+from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
-from trio_swarm.service.supervised import Supervised
+from trio_swarm.service.supervised import NO_CARE, Care, Supervised
 from trio_swarm.settings import ShareSettings
+
+log = logger_of(__name__)
 
 
 class Share(Supervised):
@@ -18,21 +21,29 @@ class Share(Supervised):
         *,
         emit: Callable[[events.Event], None],
         on_progress: Callable[[int, int], None] | None,
+        care: Care = NO_CARE,
     ) -> None:
-        super().__init__(settings.name or str(settings.path), "hashing", node, emit)
+        super().__init__(settings.name or str(settings.path), "hashing", node, emit, care)
         self.settings = settings
         self._on_progress = on_progress
 
     async def _keep(self) -> None:
         settings = self.settings
-        self.torrent = await self._node.share(
+        torrent = await self._node.share(
             settings.path,
             name=settings.name,
             trackers=settings.trackers,
             piece_length=settings.piece_length,
             on_progress=self._on_progress,
         )
+        self.torrent = torrent
         self._completed()
-        await self.torrent.wait_over()
-        await self.torrent.wait_complete()  # raises what ended it
-        self.state = "removed"
+        limit = await self._care.seed(torrent)
+        if limit is None:
+            await torrent.wait_over()
+            await torrent.wait_complete()  # raises what ended it
+            self._become("removed")
+        else:
+            log.info("%s: seeding ends: %s", self.name, limit or "it was removed")
+            await torrent.remove()
+            self._become("done")

@@ -11,6 +11,7 @@ from trio_swarm.errors import TrioSwarmError, is_explained, leaves_of
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.protocol.metainfo.torrent import Metainfo
 
 log = logger_of(__name__)
 
@@ -19,17 +20,45 @@ State = Literal["hashing", "waiting", "fetching", "seeding", "done", "failed", "
 the disk) to `fetching`, `seeding` and `done`. Either may end as `failed` or `removed`."""
 
 
+class Care:
+    """What whoever begins a share or fetch wants to have a hand in; here: nothing."""
+
+    def changed(self) -> None:
+        """Take note: its state or its torrent is another."""
+
+    def kept_metainfo(self) -> Metainfo | None:
+        """Return what is known of a fetch from an earlier run; None if nothing. Blocking."""
+        return None
+
+    async def seed(self, torrent: Torrent) -> str | None:  # noqa: ARG002 - for those who have one
+        """Wait as long as the complete torrent is seeded, and return in words why it ends.
+
+        None leaves it to the settings.
+        """
+        await trio.lowlevel.checkpoint()
+        return None
+
+
+NO_CARE = Care()
+
+
 class Supervised(ABC):
     """A share or a fetch, apart from its work; made and run by `Service`."""
 
     def __init__(
-        self, name: str, state: State, node: Node, emit: Callable[[events.Event], None]
+        self,
+        name: str,
+        state: State,
+        node: Node,
+        emit: Callable[[events.Event], None],
+        care: Care = NO_CARE,
     ) -> None:
         self.name = name
         """The name that a person gave it."""
         self.state: State = state
         self.torrent: Torrent | None = None
         """The torrent it became; None until that is known."""
+        self._care = care
         self.error: TrioSwarmError | None = None
         """Its failure, or its removal; None while it runs, and when it is done."""
         self._node = node
@@ -80,9 +109,17 @@ class Supervised(ABC):
         finally:
             self._tell_waiters()
 
+    def _become(self, state: State) -> None:
+        self.state = state
+        self._care.changed()
+
+    def _began(self, torrent: Torrent, state: State) -> None:
+        self.torrent = torrent
+        self._become(state)
+
     def _completed(self) -> None:
-        self.state = "seeding"
         self.is_complete = True
+        self._become("seeding")
         self._known.set()
         self._complete.set()
 
@@ -105,8 +142,8 @@ class Supervised(ABC):
 
     async def _end(self, state: State, error: TrioSwarmError) -> None:
         """Let waiters know, and take the torrent, if there is one, out of the node."""
-        self.state = state
         self.error = error
+        self._become(state)
         self._known.set()
         self._complete.set()
         if self.torrent is not None:
@@ -115,7 +152,7 @@ class Supervised(ABC):
     def _tell_waiters(self) -> None:
         """Wake all that wait, the service being closed included."""
         if self.state not in {"done", "failed"}:
-            self.state = "removed"
+            self._become("removed")
         if self.error is None and not self.is_complete:
             self.error = TrioSwarmError(f"{self.name}: ended before it was complete")
         for event in (self._known, self._complete, self._over):

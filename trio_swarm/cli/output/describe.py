@@ -160,6 +160,21 @@ def _describe_served(event: events.Event) -> str:
         case events.TrackerSummary():
             return _describe_summary(event)
         case _:
+            return _describe_entry(event)
+
+
+def _describe_entry(event: events.Event) -> str:
+    match event:
+        case events.EntryAdded():
+            return f"{_name(event)}: number {event.id} of the list, {shown(event.state)}"
+        case events.EntryChanged():
+            why = f": {_reason(event.error)}" if event.error else ""
+            return f"{_name(event)}: {shown(event.state)} now{why}"
+        case events.EntryCompleted():
+            return f"{_name(event)}: in its place: {shown(event.path, PATH_LENGTH)}"
+        case events.EntryRemoved():
+            return f"{_name(event)}: taken out of the list"
+        case _:
             return event.name.replace("_", " ")
 
 

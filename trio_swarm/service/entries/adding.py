@@ -1,0 +1,142 @@
+"""What is to come into the list: read, named, and compared with what is there. Blocking."""
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from trio_swarm.amounts import size_text
+from trio_swarm.errors import MetainfoError
+from trio_swarm.identities import InfoHash
+from trio_swarm.metainfo_files import MAX_TORRENT_FILE, read_torrent
+from trio_swarm.named_paths import read_whole
+from trio_swarm.protocol.metainfo.magnet import parse_magnet
+from trio_swarm.protocol.metainfo.torrent import parse_metainfo
+from trio_swarm.service.entries.records import Record
+from trio_swarm.settings import FetchSettings, ShareSettings
+from trio_swarm.wanted import (
+    WantedHash,
+    WantedMagnet,
+    WantedName,
+    WantedTorrent,
+    parse_wanted,
+)
+
+MAX_NAME: Final = 1000
+"""Characters of a name that nobody but a link or a person vouches for."""
+
+Settings = ShareSettings | FetchSettings
+
+
+class Wished(Struct, frozen=True):
+    """Something to add: its settings, and what is known of it before it runs."""
+
+    settings: Settings
+    name: str
+    info_hash: InfoHash | None = None
+    torrent: bytes | None = None
+    """The .torrent file to fetch by."""
+
+    def is_of(self, settings: Settings, *info_hashes: bytes | None) -> bool:
+        """Whether it is the entry with these settings and info-hashes."""
+        if self.info_hash is not None and self.info_hash in info_hashes:
+            return True
+        mine = self.settings
+        if isinstance(mine, ShareSettings):
+            return isinstance(settings, ShareSettings) and (mine.path, mine.name) == (
+                settings.path,
+                settings.name,
+            )
+        return (
+            self.torrent is None
+            and isinstance(settings, FetchSettings)
+            and (mine.what, mine.info_hash) == (settings.what, settings.info_hash)
+        )
+
+
+def wished(settings: Settings, metainfo: bytes | None) -> Wished:
+    """Return what to add; `metainfo` is a .torrent file to fetch by, whatever `what` says.
+
+    Raises MetainfoError for a file or link that is not valid.
+    """
+    settings = absolute(settings)
+    if isinstance(settings, ShareSettings):
+        return Wished(settings, typed(settings))
+    if metainfo is not None:
+        return _by_torrent(settings, metainfo)
+    match parse_wanted(settings.what):
+        case WantedTorrent(path):
+            read_torrent(path)  # its errors name the file
+            return _by_torrent(settings, _bytes_of(path))
+        case WantedMagnet(uri):
+            magnet = parse_magnet(uri, takes_v2=True)
+            name = (magnet.name or "")[:MAX_NAME] or magnet.info_hash.hex()
+            return Wished(settings, name, magnet.info_hash)
+        case WantedHash(info_hash):
+            return Wished(settings, info_hash.hex(), info_hash)
+        case WantedName(name):
+            chosen = settings.info_hash
+            known = InfoHash(chosen) if isinstance(chosen, bytes) else None
+            return Wished(settings, name[:MAX_NAME], known)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return read_whole(path, MAX_TORRENT_FILE)
+    except OSError as error:
+        raise MetainfoError(f"{path}: {error.strerror or error}") from None
+
+
+def _by_torrent(settings: FetchSettings, data: bytes) -> Wished:
+    if len(data) > MAX_TORRENT_FILE:
+        raise MetainfoError(f"a .torrent file has {size_text(MAX_TORRENT_FILE)} at most")
+    info = parse_metainfo(data).info
+    return Wished(settings, info.name, info.info_hash, data)
+
+
+def absolute(settings: Settings) -> Settings:
+    """Return settings that mean the same after a restart from another folder."""
+    if isinstance(settings, ShareSettings):
+        return replace(settings, path=Path(os.path.abspath(settings.path)))  # noqa: PTH100 - links stay
+    return replace(settings, folder=Path(os.path.abspath(settings.folder)))  # noqa: PTH100
+
+
+def typed(settings: Settings) -> str:
+    """Return what a person would call it who knows no more than these settings."""
+    if isinstance(settings, FetchSettings):
+        return settings.what
+    return settings.name or settings.path.name
+
+
+def key_of(settings: Settings) -> str:
+    """Return what an entry of the configuration file is known by, whatever else it says there."""
+    parts: tuple[str, ...]
+    if isinstance(settings, ShareSettings):
+        parts = ("share", str(settings.path), settings.name or "")
+    else:
+        chosen = settings.info_hash
+        digits = chosen.hex() if isinstance(chosen, bytes) else chosen or ""
+        parts = ("fetch", settings.what, str(settings.folder), digits)
+    return "\t".join(part.encode(errors="backslashreplace").decode() for part in parts)
+
+
+def with_changes(settings: Settings, record: Record) -> Settings:
+    """Return settings with what was changed of them at run time."""
+    if isinstance(settings, ShareSettings) or record.scheduler is None:
+        return settings
+    return replace(settings, scheduler=record.scheduler, scheduler_options=record.scheduler_options)
+
+
+def is_metadata_kept(settings: Settings) -> bool:
+    """Whether the metadata that peers gave is the right one after a restart, too.
+
+    A name in the configuration file means whatever is shared by that name then.
+    """
+    if isinstance(settings, ShareSettings):
+        return False
+    with suppress(OSError):
+        return isinstance(parse_wanted(settings.what), WantedMagnet | WantedHash)
+    return False

@@ -1,0 +1,659 @@
+"""The list of a node's torrents: what is in it, what somebody wants of each, how it is kept."""
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from trio_swarm import events
+from trio_swarm.errors import ConfigError, EntryPresentError, EntryUnknownError, StorageError
+from trio_swarm.logs import logger_of
+from trio_swarm.node import Node
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.service.entries.adding import (
+    Settings,
+    Wished,
+    absolute,
+    is_metadata_kept,
+    key_of,
+    typed,
+    wished,
+    with_changes,
+)
+from trio_swarm.service.entries.entry import Entry, EntryState
+from trio_swarm.service.entries.finding import found
+from trio_swarm.service.entries.limits import EntryLimits, NodeLimits
+from trio_swarm.service.entries.queue import rank_between
+from trio_swarm.service.entries.records import Labels, Record, Totals, keep, kept_settings
+from trio_swarm.service.entries.running import Running
+from trio_swarm.service.entries.store import EntryStore, Kept
+from trio_swarm.service.entries.subscription import Subscription
+from trio_swarm.service.supervised import Supervised
+from trio_swarm.settings import FetchSettings, ShareSettings
+from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, forget_state
+from trio_swarm.storage.shares import hash_share
+
+log = logger_of(__name__)
+
+SAVE_MOVED: Final = 60.0
+"""Seconds after which totals are written once bytes have moved: a node that is killed forgets no
+more of them."""
+SAVE_QUIET: Final = 600.0
+"""The same while only time passes."""
+
+MAX_ENTRIES: Final = 100_000
+"""Most entries: each costs some kilobytes of memory even while it is paused."""
+
+
+class Entries:
+    """The owner of a node's list; `Service.entries`.
+
+    What is changed here is written to the state folder before the call returns, if the list is kept
+    (`is_kept`). A call that ends by an error, StorageError say, has changed nothing. Calls about
+    one entry wait for each other.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        nursery: trio.Nursery,
+        *,
+        begin: Callable[[Supervised], object],
+        forget: Callable[[Supervised], None],
+        emit: Callable[[events.Event], None],
+        trackers: Sequence[str] = (),
+        store: EntryStore,
+        kept: Kept,
+    ) -> None:
+        self._node = node
+        self._nursery = nursery
+        self._tell = emit
+        self._store = store
+        self._kept = kept
+        self._next_id = self._kept.next_id
+        self._listed: list[Entry] = []
+        """In the order of the queue."""
+        self._by_id: dict[int, Entry] = {}
+        self._keys = {each.key: each.id for each in self._kept.totals.values() if each.key}
+        self._keys |= {each.key: each.id for each in self._kept.records.values() if each.key}
+        self._enlisted: set[str] = set()
+        """The keys of entries that are in the list."""
+        self._by_hash: dict[str, Entry] = {}
+        """Those that fetch, by their info-hash."""
+        self._adding = trio.Lock()
+        self._subscriptions: list[Subscription] = []
+        self._save_at = float("inf")
+        self.on_complete: Callable[[Entry], None] | None = None
+        """Called once for each fetch that is complete for the first time and at its place; must
+        return quickly."""
+        self._running = Running(
+            node,
+            nursery,
+            begin=begin,
+            forget=forget,
+            emit=emit,
+            trackers=trackers,
+            entries=self._listed,
+            kept_metainfo=self._learned_before,
+            changed=self._changed,
+        )
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the list outlives the node."""
+        return self._store.is_lasting
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Iterate over the entries, in the order in which they were added."""
+        return iter(sorted(self._listed, key=lambda each: each.id))
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._listed)
+
+    def by_id(self, number: int) -> Entry:
+        """Return the entry with this number; raises EntryUnknownError."""
+        try:
+            return self._by_id[number]
+        except KeyError:
+            raise EntryUnknownError(str(number)) from None
+
+    def find(self, text: str) -> Entry:
+        """Return the entry that a person means; see `finding.found`, errors included."""
+        return found(self, text)
+
+    # --- adding ---------------------------------------------------------------------------------
+
+    async def add(
+        self,
+        settings: Settings,
+        *,
+        paused: bool = False,
+        labels: Sequence[str] = (),
+        limits: EntryLimits | None = None,
+        metainfo: bytes | None = None,
+    ) -> Entry:
+        """Add a share or fetch at run time; it comes back after a restart.
+
+        `metainfo` is a .torrent file to fetch by; `settings.what` is only what somebody called it
+        then. So is the path of a .torrent file: it is read now, and kept. Raises EntryPresentError
+        for one that is in the list, MetainfoError for a .torrent file or link that is not valid,
+        ConfigError for labels or limits out of bounds, StorageError if it cannot be kept.
+        """
+        checked, own = _labels(labels), _limits(limits or EntryLimits())
+        wish = await trio.to_thread.run_sync(wished, settings, metainfo)
+        async with self._adding:
+            self._require_new(wish)
+            number = self._next_id
+            record = Record(
+                id=number,
+                origin="added",
+                settings=keep(wish.settings),
+                by_torrent=wish.torrent is not None,
+                added_at=time.time(),
+                is_paused=paused,
+                labels=checked,
+                limits=own,
+                rank=self._last_rank(),
+            )
+            await self._write(record, wish.torrent)
+            self._next_id = number + 1
+            entry = self._enter(record, self._totals_for(record, wish))
+        self._settle(entry)
+        return entry
+
+    def enlist(
+        self,
+        settings: Settings,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Entry | None:
+        """Add an entry of the configuration file, with what was changed of it at run time.
+
+        `on_progress` is told how far a share is hashed. Returns None for one that was removed at
+        run time: it stays away as long as the file names it so.
+        """
+        settings = absolute(settings)
+        key = self._free_key(key_of(settings))
+        number = self._keys.get(key)
+        if number is None:
+            number, self._next_id = self._next_id, self._next_id + 1
+            self._keys[key] = number
+        record = self._kept.records.pop(number, None)
+        if record is not None and record.is_removed:
+            self._kept.records[number] = record
+            log.info("%s: was removed at run time, and stays away", typed(settings))
+            return None
+        if record is None:
+            record = Record(id=number, origin="file", key=key, rank=float(number))
+        totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
+        totals.key, totals.is_done = key, False
+        self._enlisted.add(key)
+        entry = self._enter(record, totals, with_changes(settings, record))
+        entry.on_progress = on_progress
+        self._settle(entry)
+        return entry
+
+    def restore(self) -> None:
+        """Add again what was added at run time before the last restart."""
+        for problem in self._kept.problems:
+            log.warning("%s", problem)
+        for number, record in sorted(self._kept.records.items()):
+            if record.origin != "added":
+                continue
+            del self._kept.records[number]
+            totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
+            entry = self._enter(record, totals)
+            if record.deletes_data:
+                self._nursery.start_soon(self._go_on_removing, entry)
+            else:
+                self._settle(entry)
+
+    def _enter(
+        self,
+        record: Record,
+        totals: Totals,
+        settings: Settings | None = None,
+    ) -> Entry:
+        if len(self._listed) >= MAX_ENTRIES:
+            raise ConfigError(f"there are {MAX_ENTRIES} torrents in the list, which is full")
+        if settings is None:
+            settings = self._settings_of(record)
+        entry = Entry(record, totals, settings)
+        entry.is_chosen = not self._running.has_queue
+        self._by_id[entry.id] = entry
+        if self._listed and _order(self._listed[-1]) > _order(entry):
+            self._listed.append(entry)
+            self._sort()
+        else:
+            entry.queue_position = len(self._listed)
+            self._listed.append(entry)
+        self._due(SAVE_MOVED)
+        entry.told_state = entry.state
+        self._emit(
+            events.EntryAdded(
+                id=entry.id,
+                info_hash=_hex(entry),
+                share_name=entry.name,
+                origin=entry.origin,
+                state=entry.state,
+            )
+        )
+        return entry
+
+    def _settings_of(self, record: Record) -> Settings:
+        assert record.settings is not None  # `decode_record` and `add` saw to it
+        settings = kept_settings(record.settings)
+        if record.by_torrent:
+            assert isinstance(settings, FetchSettings)
+            settings = replace(settings, what=str(self._store.path_of_metainfo(record.id)))
+        return with_changes(settings, record)
+
+    def _totals_for(self, record: Record, wish: Wished | None) -> Totals:
+        return Totals(
+            id=record.id,
+            key=record.key,
+            name="" if wish is None else wish.name,
+            info_hash="" if wish is None or wish.info_hash is None else wish.info_hash.hex(),
+            added_at=record.added_at or time.time(),
+        )
+
+    def _require_new(self, wish: Wished) -> None:
+        for entry in self._listed:
+            if wish.is_of(entry.settings, entry.info_hash, _twin(entry)):
+                raise EntryPresentError(entry.name, entry.id)
+
+    def _free_key(self, key: str) -> str:
+        """Return a key that no entry has: the file may name one thing twice."""
+        number, free = 1, key
+        while free in self._enlisted:
+            number += 1
+            free = f"{key}#{number}"
+        return free
+
+    def _last_rank(self) -> float:
+        return self._listed[-1].record.rank + 1.0 if self._listed else 0.0
+
+    # --- removing -------------------------------------------------------------------------------
+
+    async def remove(self, entry: Entry, *, delete_data: bool = False) -> None:
+        """End an entry and take it out of the list, perhaps with its data.
+
+        An entry of the configuration file stays away as long as the file names it so. Only files
+        of the torrent are deleted, and folders that this empties; files that another entry has too
+        stay. Raises StorageError for data that is not known to be of this torrent, and then nothing
+        was changed; or for a file that cannot be deleted, after all else was done.
+        """
+        async with self._turn(entry):
+            if delete_data:
+                await self._running.end(entry)
+                await self._find_data(entry)
+                await self._save(entry, entry.change(deletes_data=True))
+                await self._remove_with_data(entry)
+            else:
+                await self._take_out(entry, 0)
+
+    async def unlist(self, entry: Entry) -> None:
+        """End an entry that the configuration file no longer names, and forget it."""
+        async with self._turn(entry):
+            await self._take_out(entry, 0, is_named=False)
+
+    async def _go_on_removing(self, entry: Entry) -> None:
+        try:
+            async with self._turn(entry):
+                await self._find_data(entry)
+                await self._remove_with_data(entry)
+        except StorageError as error:
+            log.warning("%s", error)
+
+    async def _remove_with_data(self, entry: Entry) -> None:
+        failure: StorageError | None = None
+        deleted = 0
+        try:
+            deleted = await self._delete(entry)
+        except StorageError as error:
+            failure = error
+        await self._take_out(entry, deleted)
+        if failure is not None:
+            raise failure
+
+    async def _take_out(self, entry: Entry, deleted: int, *, is_named: bool = True) -> None:
+        stays_away = entry.origin == "file" and is_named
+        if stays_away:
+            away = Record(id=entry.id, origin="file", key=entry.record.key, is_removed=True)
+            await trio.to_thread.run_sync(self._store.save, away)
+            self._kept.records[entry.id] = away
+        else:
+            await trio.to_thread.run_sync(self._store.forget, entry.id)
+            self._keys.pop(entry.record.key, None)
+        with trio.CancelScope(shield=True):
+            await self._running.end(entry)
+        entry.is_gone = True
+        self._enlisted.discard(entry.record.key)
+        self._listed.remove(entry)
+        del self._by_id[entry.id]
+        self._by_hash.pop(_hex(entry), None)
+        self._number()
+        self._due(SAVE_MOVED)
+        self._emit(
+            events.EntryRemoved(
+                id=entry.id, info_hash=_hex(entry), share_name=entry.name, deleted=deleted
+            )
+        )
+
+    async def _find_data(self, entry: Entry) -> None:
+        """Find out where the data of an entry is, and what its files are called there."""
+        if entry.known is None:
+            entry.known = await trio.to_thread.run_sync(self._look_for_data, entry)
+
+    def _look_for_data(self, entry: Entry) -> tuple[Info, Path] | None:
+        settings = entry.settings
+        state_folder = self._node.state_folder
+        if isinstance(settings, ShareSettings):
+            if not settings.path.exists():
+                return None
+            name = settings.name.rsplit("/", 1)[-1] if settings.name else None
+            info = hash_share(
+                settings.path,
+                name=name,
+                piece_length=settings.piece_length,
+                state_folder=state_folder,
+            )
+            return info, Path(os.path.realpath(settings.path))
+        metainfo = self._metainfo_of(entry)
+        if metainfo is None:
+            return None  # not even its metadata has come
+        return download_on_disk(metainfo.info, settings.folder, state_folder)
+
+    async def _delete(self, entry: Entry) -> int:
+        if entry.known is None:
+            return 0
+        info, root = entry.known
+        others = [
+            each.known
+            for each in self._listed
+            if each is not entry and each.known is not None and _overlap(each.known[1], root)
+        ]
+
+        def delete() -> int:
+            spared = {path for each in others for path in files_of(*each)}
+            deleted = delete_data(info, root, spared=spared)
+            forget_state(info, root.with_name(info.name), self._node.state_folder)
+            forget_state(info, root, self._node.state_folder)
+            return deleted
+
+        return await trio.to_thread.run_sync(delete)
+
+    # --- what somebody wants of an entry --------------------------------------------------------
+
+    async def pause(self, entry: Entry) -> None:
+        """End its work until somebody resumes it, over restarts; its data stays."""
+        async with self._turn(entry):
+            await self._save(entry, entry.change(is_paused=True))
+            await self._running.end(entry)
+
+    async def resume(self, entry: Entry, *, at_once: bool = False) -> None:
+        """Let it work again: when the queue lets it, or `at_once`.
+
+        One that failed is tried again, and one that was seeded to its goal is seeded without end.
+        """
+        async with self._turn(entry):
+            is_endless = entry.record.is_endless or entry.outcome == "done"
+            await self._save(entry, entry.change(is_paused=False, is_endless=is_endless))
+            entry.outcome, entry.error, entry.at_once = "", "", at_once
+            entry.totals.is_done = False
+
+    async def set_limits(self, entry: Entry, limits: EntryLimits) -> None:
+        """Give it limits and goals of its own; raises ConfigError for some out of bounds."""
+        async with self._turn(entry):
+            await self._save(entry, entry.change(limits=_limits(limits), is_endless=False))
+
+    async def set_labels(self, entry: Entry, labels: Sequence[str]) -> None:
+        """Sort it by other labels; raises ConfigError for labels out of bounds."""
+        async with self._turn(entry):
+            await self._save(entry, entry.change(labels=_labels(labels)))
+
+    async def set_queue_position(self, entry: Entry, position: int) -> None:
+        """Put it at this place in the queue, from 0; beyond the end it is the last."""
+        async with self._turn(entry):
+            ranks = [each.record.rank for each in self._listed if each is not entry]
+            rank = rank_between(ranks, position)
+            await self._save(entry, entry.change(rank=rank))
+            self._sort()
+
+    def set_node_limits(self, limits: NodeLimits) -> None:
+        """Set the limits of the node, until it ends or is told others."""
+        self._running.limits = _checked(limits, NodeLimits, "limits")
+        self._running.decide_later()
+
+    @property
+    def limits(self) -> NodeLimits:
+        """The limits of the node."""
+        return self._running.limits
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def subscribe(self) -> Subscription:
+        """Return all events from now on, those of the node included; close it afterwards."""
+        subscription = Subscription(self._subscriptions.remove)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def heard(self, event: events.Event) -> None:
+        """Take note of an event of the node or the service; whoever emits it calls this."""
+        for each in self._subscriptions:
+            each.tell(event)
+        if isinstance(event, events.MetadataReceived):
+            self._learned(event.info_hash)
+
+    def _emit(self, event: events.Event) -> None:
+        self._tell(event)
+
+    # --- its life -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep the queue, the goals and the totals until cancelled."""
+        account_at = trio.current_time()
+        while True:
+            self._running.decide()
+            look_at = self._running.look_at_goals()
+            if trio.current_time() >= account_at:
+                self._account()
+                account_at = trio.current_time() + SAVE_MOVED
+            if trio.current_time() >= self._save_at:
+                await self._save_totals()
+            with trio.move_on_at(min(look_at, account_at, self._save_at)):
+                await self._running.wakeup.wait()
+
+    async def wait_idle(self) -> None:
+        """Wait until no entry runs or waits for its turn."""
+        await self._running.wait_idle()
+
+    def end(self) -> None:
+        """Take note that the node is about to end: what ends from now on is no news."""
+        self._running.is_ending = True
+
+    async def close(self) -> None:
+        """Write the totals a last time, and let another process have the list."""
+        self._account()
+        await self._save_totals()
+        await trio.to_thread.run_sync(self._store.close)
+
+    def _account(self) -> None:
+        now = trio.current_time()
+        for entry in self._listed:
+            if entry.account(now):
+                self._due(SAVE_MOVED)
+        if self._listed:
+            self._due(SAVE_QUIET)
+
+    def _due(self, seconds: float) -> None:
+        self._save_at = min(self._save_at, trio.current_time() + seconds)
+
+    async def _save_totals(self) -> None:
+        self._save_at = float("inf")
+        if not self.is_kept:
+            return
+        totals = [each.totals for each in self._listed] + list(self._kept.totals.values())
+        save = partial(self._store.save_totals, totals, self._next_id)
+        try:
+            await trio.to_thread.run_sync(save)
+        except StorageError as error:
+            log.warning("%s; the totals are written later", error)
+            self._due(SAVE_QUIET)
+
+    @asynccontextmanager
+    async def _turn(self, entry: Entry) -> AsyncIterator[None]:
+        """Let one call at a time begin and end the work of an entry."""
+        async with entry.turn:
+            if entry.is_gone:
+                raise EntryUnknownError(entry.name)
+            try:
+                yield
+            finally:
+                self._changed(entry)
+        self._settle(entry)
+
+    def _settle(self, entry: Entry) -> None:
+        if self._running.has_queue:
+            self._running.decide_later()
+        else:
+            self._running.settle(entry)
+            self._running.wakeup.set()  # its goal may be another
+
+    def _changed(self, entry: Entry) -> None:
+        entry.account(trio.current_time())
+        run = entry.run
+        if run is not None and run.state == "fetching":
+            self._by_hash[_hex(entry)] = entry
+        if run is not None and run.is_complete and entry.totals.completed_at is None:
+            self._completed(entry)
+        if entry.outcome == "done" and not entry.totals.is_done:
+            entry.totals.is_done = True
+            self._due(0.0)
+        state: EntryState = entry.state
+        if state != entry.told_state and not entry.is_gone:
+            entry.told_state = state
+            self._emit(
+                events.EntryChanged(
+                    id=entry.id,
+                    info_hash=_hex(entry),
+                    share_name=entry.name,
+                    state=state,
+                    error=entry.error,
+                )
+            )
+
+    def _completed(self, entry: Entry) -> None:
+        entry.totals.completed_at = time.time()
+        self._due(0.0)
+        if entry.kind == "share":
+            return
+        self._emit(
+            events.EntryCompleted(
+                id=entry.id,
+                info_hash=_hex(entry),
+                share_name=entry.name,
+                path=str(entry.path or ""),
+                labels=list(entry.labels),
+            )
+        )
+        if self.on_complete is not None:
+            self.on_complete(entry)
+
+    # --- what is kept ---------------------------------------------------------------------------
+
+    async def _save(self, entry: Entry, record: Record) -> None:
+        """Keep what somebody wants of an entry from now on; StorageError leaves it as it was."""
+        await trio.to_thread.run_sync(self._store.save, record)
+        entry.record = record
+
+    async def _write(self, record: Record, torrent: bytes | None) -> None:
+        store = self._store
+
+        def write() -> None:
+            if torrent is not None:
+                store.save_metainfo(record.id, torrent)
+            store.save(record)
+
+        await trio.to_thread.run_sync(write)
+
+    def _learned(self, info_hash: str) -> None:
+        """Keep the metadata that a fetch has got from its peers."""
+        entry = self._by_hash.get(info_hash)
+        torrent = None if entry is None else entry.torrent
+        if entry is None or torrent is None or torrent.info is None or not _learns(entry):
+            return
+        data = Metainfo(info=torrent.info).to_bytes()
+        self._nursery.start_soon(self._keep_metainfo, entry, data)
+
+    async def _keep_metainfo(self, entry: Entry, data: bytes) -> None:
+        store = self._store
+        try:
+            async with entry.turn:
+                if not entry.is_gone:
+                    await trio.to_thread.run_sync(store.save_metainfo, entry.id, data)
+                    await self._save_totals()
+        except StorageError as error:
+            log.warning("%s; its metadata is fetched again after a restart", error)
+
+    def _learned_before(self, entry: Entry) -> Metainfo | None:
+        if entry.record.by_torrent or not _learns(entry):
+            return None
+        return self._metainfo_of(entry)
+
+    def _metainfo_of(self, entry: Entry) -> Metainfo | None:
+        return self._store.metainfo(entry.id)
+
+    def _sort(self) -> None:
+        self._listed.sort(key=_order)
+        self._number()
+
+    def _number(self) -> None:
+        for position, each in enumerate(self._listed):
+            each.queue_position = position
+
+
+def _order(entry: Entry) -> tuple[float, int]:
+    return entry.record.rank, entry.id
+
+
+def _hex(entry: Entry) -> str:
+    return (entry.info_hash or b"").hex()
+
+
+def _twin(entry: Entry) -> bytes | None:
+    return None if entry.torrent is None else entry.torrent.twin_hash
+
+
+def _learns(entry: Entry) -> bool:
+    return entry.origin == "added" or is_metadata_kept(entry.settings)
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _labels(labels: Sequence[str]) -> tuple[str, ...]:
+    distinct: tuple[str, ...] = _checked(tuple(dict.fromkeys(labels)), Labels, "labels")
+    return distinct
+
+
+def _limits(limits: EntryLimits) -> EntryLimits:
+    checked: EntryLimits = _checked(limits, EntryLimits, "limits")
+    return checked
+
+
+def _checked(value: Any, kind: Any, name: str) -> Any:
+    """Return a value that keeps to the bounds of its type; raises ConfigError."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(value), kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name}: {error}") from None

@@ -1,0 +1,302 @@
+"""One torrent in a node's list, whether it runs or not."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import trio
+from msgspec.structs import replace
+
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.protocol.metainfo.torrent import Info
+from trio_swarm.service.entries.limits import EntryLimits
+from trio_swarm.service.entries.records import Kind, Origin, Record, Totals
+from trio_swarm.service.supervised import Supervised
+from trio_swarm.settings import FetchSettings, ShareSettings
+
+EntryState = Literal[
+    "hashing",
+    "waiting",
+    "queued",
+    "metadata",
+    "checking",
+    "downloading",
+    "seeding",
+    "paused",
+    "done",
+    "failed",
+]
+"""A share goes from `hashing` to `seeding`; a fetch from `waiting` (for its name, or for room on
+the disk) by `metadata`, `checking` and `downloading` to `seeding` and `done`. `queued`: it waits
+for its turn. `paused`: somebody wants it so."""
+
+
+class Entry:
+    """One torrent in the list; `Entries` makes it and is the only one to change it."""
+
+    __slots__ = (
+        "_counted",
+        "_doing",
+        "_since",
+        "at_once",
+        "base",
+        "error",
+        "goal",
+        "is_chosen",
+        "is_gone",
+        "known",
+        "on_progress",
+        "outcome",
+        "queue_position",
+        "record",
+        "run",
+        "settings",
+        "told_state",
+        "totals",
+        "turn",
+        "waits_since",
+    )
+
+    def __init__(
+        self, record: Record, totals: Totals, settings: ShareSettings | FetchSettings
+    ) -> None:
+        self.record = record
+        self.totals = totals
+        self.settings = settings
+        """What it is told: by the file or whoever added it, and what was changed since."""
+        self.run: Supervised | None = None
+        """Its work, while it runs or just ended."""
+        self.outcome: Literal["", "done", "failed"] = "done" if totals.is_done else ""
+        self.error = ""
+        """Why it failed, in a line; empty if it has not."""
+        self.is_chosen = True
+        """Whether the queue lets it run."""
+        self.at_once = False
+        """Whether it runs whatever the queue says."""
+        self.is_gone = False
+        """Whether it was removed from the list."""
+        self.queue_position = 0
+        """Its place in the queue, from 0."""
+        self.turn = trio.Lock()
+        """Held by whoever begins or ends its work."""
+        self.goal: trio.Event | None = None
+        """Set when it was seeded long enough; None while it is not seeded."""
+        self.on_progress: Callable[[int, int], None] | None = None
+        self.told_state: EntryState | None = None
+        self.known: tuple[Info, Path] | None = None
+        """The names and the root of its data when it ran last."""
+        self.waits_since = 0.0
+        self.base = (totals.downloaded, totals.uploaded)
+        self._counted: Torrent | None = None
+        self._doing: Literal["", "downloading", "seeding"] = ""
+        self._since = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.id} {self.name!r} {self.state}>"
+
+    @property
+    def id(self) -> int:
+        """Its number, from 1; the same after a restart."""
+        return self.record.id
+
+    @property
+    def origin(self) -> Origin:
+        """`file` if the configuration file names it, `added` if it was added at run time."""
+        return self.record.origin
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a share or a fetch."""
+        return "share" if isinstance(self.settings, ShareSettings) else "fetch"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether somebody paused it."""
+        return self.record.is_paused
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What somebody sorts it by."""
+        return self.record.labels
+
+    @property
+    def limits(self) -> EntryLimits:
+        """Its own limits."""
+        return self.record.limits
+
+    @property
+    def torrent(self) -> Torrent | None:
+        """The torrent, while it runs and once that is known."""
+        return None if self.run is None or self.run.is_over else self.run.torrent
+
+    @property
+    def name(self) -> str:
+        """Its name; what somebody typed while nothing better is known."""
+        torrent = self.torrent
+        return (torrent.name if torrent is not None else "") or self.totals.name or self._typed
+
+    @property
+    def info_hash(self) -> bytes | None:
+        """The info-hash, 20 bytes; None while it is unknown."""
+        torrent = self.torrent
+        if torrent is not None:
+            return torrent.info_hash
+        return bytes.fromhex(self.totals.info_hash) or None
+
+    @property
+    def state(self) -> EntryState:
+        """What it does now."""
+        if self.record.is_paused:
+            return "paused"
+        if self.outcome:
+            return self.outcome
+        if not self.is_chosen:
+            return "queued"
+        return self._state_of_run
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it was here once; a share is complete from the beginning."""
+        return self.kind == "share" or self.totals.completed_at is not None
+
+    @property
+    def added_at(self) -> float:
+        """When it came into the list; Unix seconds."""
+        return self.totals.added_at
+
+    @property
+    def completed_at(self) -> float | None:
+        """When all of it was here for the first time; None before. Unix seconds."""
+        return self.totals.completed_at
+
+    @property
+    def active_at(self) -> float:
+        """When a byte of it was last seen to move, to a minute; 0 for never. Unix seconds."""
+        return self.totals.active_at
+
+    @property
+    def downloaded_ever(self) -> int:
+        """Bytes of blocks received, over all restarts."""
+        return self.base[0] + (0 if self._counted is None else self._counted.downloaded)
+
+    @property
+    def uploaded_ever(self) -> int:
+        """Bytes of blocks sent, over all restarts."""
+        return self.base[1] + (0 if self._counted is None else self._counted.uploaded)
+
+    @property
+    def seconds_downloading(self) -> float:
+        """Seconds in which it was downloaded, over all restarts."""
+        running = trio.current_time() - self._since if self._doing == "downloading" else 0.0
+        return self.totals.seconds_downloading + running
+
+    @property
+    def seconds_seeding(self) -> float:
+        """Seconds in which it was offered as a whole, over all restarts."""
+        running = trio.current_time() - self._since if self._doing == "seeding" else 0.0
+        return self.totals.seconds_seeding + running
+
+    @property
+    def folder(self) -> Path:
+        """The folder that its data is in, or will be."""
+        if isinstance(self.settings, ShareSettings):
+            return self.settings.path.parent
+        return self.settings.folder
+
+    @property
+    def path(self) -> Path | None:
+        """The path of its data; None until that is known."""
+        torrent = self.torrent
+        if torrent is not None and torrent.path is not None:
+            return torrent.path
+        if isinstance(self.settings, ShareSettings):
+            return self.settings.path
+        return None if self.known is None else self.known[1]
+
+    @property
+    def wants(self) -> Literal["download", "seed"] | None:
+        """What it would do if there were no queue; None: nothing."""
+        if self.record.is_paused or self.outcome or self.is_gone:
+            return None
+        return "seed" if self.is_complete else "download"
+
+    def ratio(self, size: int) -> float:
+        """Return how many times its `size` was given, over all restarts."""
+        return self.uploaded_ever / max(1, size, self.downloaded_ever)
+
+    def account(self, now: float) -> bool:
+        """Bring the totals up to date; return whether a byte has moved since the last time."""
+        totals = self.totals
+        torrent = self.torrent
+        if self._counted is not None and torrent is not self._counted:
+            self._note(self._counted)
+            self.base = (self.downloaded_ever, self.uploaded_ever)
+        self._counted = torrent
+        if torrent is not None:
+            self._note(torrent)
+        before = totals.downloaded, totals.uploaded
+        totals.downloaded, totals.uploaded = self.downloaded_ever, self.uploaded_ever
+        has_moved = before != (totals.downloaded, totals.uploaded)
+        if has_moved:
+            totals.active_at = time.time()
+        totals.seconds_downloading = self.seconds_downloading
+        totals.seconds_seeding = self.seconds_seeding
+        state = self.state
+        self._since = now
+        self._doing = "" if torrent is None or state not in _COUNTED else _COUNTED[state]
+        return has_moved
+
+    def change(self, **changes: object) -> Record:
+        """Return its record with some fields changed."""
+        return replace(self.record, **changes)
+
+    def _note(self, torrent: Torrent) -> None:
+        self.totals.name = torrent.name or self.totals.name
+        self.totals.info_hash = torrent.info_hash.hex()
+        # Until they are checked, the files there may be of somebody else.
+        if torrent.files is not None and torrent.download is not None:
+            self.known = (torrent.files.info, torrent.files.root)
+
+    @property
+    def _typed(self) -> str:
+        if isinstance(self.settings, ShareSettings):
+            return self.settings.name or self.settings.path.name
+        return self.settings.what
+
+    @property
+    def _first_state(self) -> EntryState:
+        return "hashing" if self.kind == "share" else "waiting"
+
+    @property
+    def _state_of_run(self) -> EntryState:
+        run = self.run
+        if run is None or run.is_over:
+            return self._first_state
+        match run.state:
+            case "fetching":
+                return self._state_of(run.torrent)
+            case "hashing" | "waiting" | "seeding":
+                return run.state
+            case _:  # its end is under way
+                return self._first_state
+
+    def _state_of(self, torrent: Torrent | None) -> EntryState:
+        match "" if torrent is None else torrent.state:
+            case "metadata":
+                return "metadata"
+            case "checking":
+                return "checking"
+            case "downloading" | "finishing":
+                return "downloading"
+            case "seeding":
+                return "seeding"
+            case _:
+                return "waiting"
+
+
+_COUNTED: dict[EntryState, Literal["downloading", "seeding"]] = {
+    "metadata": "downloading",
+    "downloading": "downloading",
+    "seeding": "seeding",
+}

@@ -1,0 +1,225 @@
+"""What the state folder keeps of an entry, as values and as bytes.
+
+A *record* holds what somebody wants of an entry: it is written before a call that changes it
+returns. The *totals* hold what comes of it by itself, for all entries together: names, times, bytes
+ever moved. Neither holds what can be told from the configuration file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from trio_swarm.service.entries.limits import EntryLimits
+from trio_swarm.settings import FetchSettings, ShareSettings
+
+VERSION: Final = 1
+"""Of both formats; files of a later one are put aside, not guessed at."""
+
+MAX_LABELS: Final = 50
+MAX_LABEL: Final = 200
+"""Labels of one entry, and characters of one: everything that lists entries repeats them."""
+
+_HEX: Final = "\0hex:"
+"""Begins a text that UTF-8 cannot express (a path, say); no path and no name has a NUL."""
+
+Origin = Literal["file", "added"]
+Kind = Literal["share", "fetch"]
+Label = Annotated[str, Meta(min_length=1, max_length=MAX_LABEL)]
+Labels = Annotated[tuple[Label, ...], Meta(max_length=MAX_LABELS)]
+Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class KeptShare(Struct, frozen=True, kw_only=True, tag="share", tag_field="kind"):
+    """The settings of a share."""
+
+    path: str
+    name: str | None = None
+    trackers: tuple[str, ...] | None = None
+    piece_length: int | None = None
+
+
+class KeptFetch(Struct, frozen=True, kw_only=True, tag="fetch", tag_field="kind"):
+    """The settings of a fetch; a recording is not begun again."""
+
+    what: str
+    folder: str
+    trackers: tuple[str, ...] | None = None
+    peers: tuple[tuple[str, int], ...] = ()
+    info_hash: str | None = None
+    scheduler: str | None = None
+    scheduler_options: dict[str, Any] = field(default_factory=dict)
+    wait: bool = False
+    timeout: float | None = None
+    seed: bool = True
+    seed_for: float | None = None
+    seed_ratio: float | None = None
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What somebody wants of an entry."""
+
+    version: int = VERSION
+    id: Id
+    origin: Origin
+    key: str = ""
+    """Which entry of the configuration file it is; empty for one that was added."""
+    settings: KeptShare | KeptFetch | None = None
+    """None for an entry of the configuration file, which has them."""
+    by_torrent: bool = False
+    """It was added by a .torrent file, which is kept beside this record."""
+    added_at: float = 0.0
+    is_paused: bool = False
+    is_removed: bool = False
+    """An entry of the file that was removed all the same: it stays away as long as this is kept."""
+    deletes_data: bool = False
+    """It is being removed with its data: what is left of both goes at the next start."""
+    is_endless: bool = False
+    """It was resumed after its goal: it is seeded until somebody says otherwise."""
+    labels: Labels = ()
+    limits: EntryLimits = EntryLimits()
+    rank: float = 0.0
+    """Its place in the queue: ascending."""
+    folder: str | None = None
+    """Where its data was moved to."""
+    moving_to: str | None = None
+    """It is being moved there: what is left goes on at the next start."""
+    scheduler: str | None = None
+    scheduler_options: dict[str, Any] = field(default_factory=dict)
+    """The strategy that it was given at run time, in place of the one in its settings."""
+
+
+class Totals(Struct, kw_only=True):
+    """What came of an entry so far; times are Unix seconds, amounts bytes."""
+
+    id: Id
+    key: str = ""
+    name: str = ""
+    info_hash: str = ""
+    added_at: float = 0.0
+    completed_at: float | None = None
+    active_at: float = 0.0
+    downloaded: int = 0
+    uploaded: int = 0
+    seconds_downloading: float = 0.0
+    seconds_seeding: float = 0.0
+    is_done: bool = False
+
+
+class AllTotals(Struct, frozen=True, kw_only=True):
+    """The file of all totals."""
+
+    version: int = VERSION
+    next_id: Id = 1
+    entries: tuple[Totals, ...] = ()
+
+
+def encode(value: Record | AllTotals) -> bytes:
+    """Return a record or the totals as one line of JSON."""
+    return msgspec.json.encode(value) + b"\n"
+
+
+def decode_record(data: bytes) -> Record:
+    """Return the record in `data`; raises ValueError for anything else, a later version too."""
+    record = _decoded(data, Record)
+    if record.version != VERSION:
+        raise ValueError(_other_version(record.version))
+    if record.origin == "added" and record.settings is None:
+        raise ValueError("it does not say what was added")
+    return record
+
+
+def decode_totals(data: bytes) -> AllTotals:
+    """Return the totals in `data`; raises ValueError for anything else."""
+    totals = _decoded(data, AllTotals)
+    if totals.version != VERSION:
+        raise ValueError(_other_version(totals.version))
+    return totals
+
+
+_One = TypeVar("_One", Record, AllTotals)
+
+
+def _decoded(data: bytes, kind: type[_One]) -> _One:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _other_version(version: int) -> str:
+    return f"it has version {version}, and this program reads version {VERSION}"
+
+
+def keep(settings: ShareSettings | FetchSettings) -> KeptShare | KeptFetch:
+    """Return settings in the form in which they are kept."""
+    if isinstance(settings, ShareSettings):
+        return KeptShare(
+            path=keep_text(str(settings.path)),
+            name=None if settings.name is None else keep_text(settings.name),
+            trackers=settings.trackers,
+            piece_length=settings.piece_length,
+        )
+    chosen = settings.info_hash
+    return KeptFetch(
+        what=keep_text(settings.what),
+        folder=keep_text(str(settings.folder)),
+        trackers=settings.trackers,
+        peers=settings.peers,
+        info_hash=chosen.hex() if isinstance(chosen, bytes) else chosen,
+        scheduler=settings.scheduler,
+        scheduler_options=dict(settings.scheduler_options),
+        wait=settings.wait,
+        timeout=settings.timeout,
+        seed=settings.seed,
+        seed_for=settings.seed_for,
+        seed_ratio=settings.seed_ratio,
+    )
+
+
+def kept_settings(kept: KeptShare | KeptFetch) -> ShareSettings | FetchSettings:
+    """Return the settings that `keep` was given, apart from a recording."""
+    if isinstance(kept, KeptShare):
+        return ShareSettings(
+            path=Path(kept_text(kept.path)),
+            name=None if kept.name is None else kept_text(kept.name),
+            trackers=kept.trackers,
+            piece_length=kept.piece_length,
+        )
+    return FetchSettings(
+        what=kept_text(kept.what),
+        folder=Path(kept_text(kept.folder)),
+        trackers=kept.trackers,
+        peers=kept.peers,
+        info_hash=_chosen(kept.info_hash),
+        scheduler=kept.scheduler,
+        scheduler_options=kept.scheduler_options,
+        wait=kept.wait,
+        timeout=kept.timeout,
+        seed=kept.seed,
+        seed_for=kept.seed_for,
+        seed_ratio=kept.seed_ratio,
+    )
+
+
+def _chosen(text: str | None) -> bytes | str | None:
+    if text is None or len(text) != 40:
+        return text
+    return bytes.fromhex(text)
+
+
+def keep_text(text: str) -> str:
+    """Return a text that JSON can hold; `kept_text` is the way back."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _HEX + text.encode(errors="surrogateescape").hex()
+    return text
+
+
+def kept_text(kept: str) -> str:
+    """Return the text that `keep_text` was given; raises ValueError for a damaged one."""
+    if not kept.startswith(_HEX):
+        return kept
+    return bytes.fromhex(kept.removeprefix(_HEX)).decode(errors="surrogateescape")

@@ -1,0 +1,289 @@
+"""The work of a list's entries: begun, ended, queued, and seeded until their goals."""
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from trio_swarm import events
+from trio_swarm.errors import MetainfoError
+from trio_swarm.logs import logger_of
+from trio_swarm.node import Node
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.entries.goals import ENDLESS, Goal, goal_of
+from trio_swarm.service.entries.limits import NodeLimits
+from trio_swarm.service.entries.queue import STALLED_AFTER, Queued, chosen_to_run
+from trio_swarm.service.fetches import Fetch
+from trio_swarm.service.seeding import RATIO_LOOK
+from trio_swarm.service.shares import Share
+from trio_swarm.service.supervised import Care, Supervised
+from trio_swarm.settings import ShareSettings
+
+log = logger_of(__name__)
+
+
+class Running:
+    """Lets the entries of a list run, as many as the queue allows, each as long as it should.
+
+    `entries` is the list, in the order of the queue. `changed` is called when the state of an entry
+    is another, or it was completed.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        nursery: trio.Nursery,
+        *,
+        begin: Callable[[Supervised], object],
+        forget: Callable[[Supervised], None],
+        emit: Callable[[events.Event], None],
+        trackers: Sequence[str],
+        entries: Sequence[Entry],
+        kept_metainfo: Callable[[Entry], Metainfo | None],
+        changed: Callable[[Entry], None],
+    ) -> None:
+        self.limits = NodeLimits()
+        self.is_ending = False
+        """Whether the node is about to end: what ends now is no news, and nothing begins."""
+        self.wakeup = Wakeup()
+        """Set when something is to be looked at before its time."""
+        self._is_undecided = True
+        self._node = node
+        self._nursery = nursery
+        self._begin = begin
+        self._forget = forget
+        self._emit = emit
+        self._trackers = trackers
+        self._entries = entries
+        self._kept_metainfo = kept_metainfo
+        self._changed = changed
+        self._seeding: dict[int, tuple[Entry, Torrent]] = {}
+        self._rested = trio.Event()
+
+    # --- beginning and ending -------------------------------------------------------------------
+
+    def settle(self, entry: Entry) -> None:
+        """Begin or end the work of an entry, as it is wanted now."""
+        if self.is_ending or entry.turn.locked():
+            return  # whoever has its turn settles it afterwards
+        if entry.run is not None and not entry.run.is_over:
+            if not self._may_run(entry) and entry.run.state != "removed":
+                self._nursery.start_soon(self._end_in_turn, entry, name=f"end {entry.name}")
+        elif self._may_run(entry):
+            self._begin_work(entry)
+        if entry.wants is None:
+            self._rest()
+
+    async def end(self, entry: Entry) -> None:
+        """End the work of an entry, which has its turn, and forget it; its data stays."""
+        run = entry.run
+        if run is None:
+            return
+        if run.is_over:
+            await trio.lowlevel.checkpoint()
+        else:
+            await run.remove()
+        self._changed(entry)  # its last bytes are counted
+        entry.run = None
+        self._forget(run)
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether only so many entries may run at once."""
+        limits = self.limits
+        return limits.max_active_downloads is not None or limits.max_active_seeds is not None
+
+    def decide_later(self) -> None:
+        """Take note that other entries than before may be chosen."""
+        self._is_undecided = True
+        self.wakeup.set()
+
+    def decide(self) -> None:
+        """Choose which entries run, and begin and end what follows; nothing if that is decided."""
+        if not self._is_undecided:
+            return
+        self._is_undecided = False
+        chosen: set[int] | None = None
+        if self.has_queue:
+            chosen = chosen_to_run(
+                self._queued(trio.current_time()),
+                max_downloads=self.limits.max_active_downloads,
+                max_seeds=self.limits.max_active_seeds,
+            )
+        for entry in list(self._entries):
+            is_chosen = chosen is None or entry.wants is None or entry.id in chosen
+            if is_chosen != entry.is_chosen:
+                entry.is_chosen = is_chosen
+                self._changed(entry)
+            self.settle(entry)
+
+    async def wait_idle(self) -> None:
+        """Wait until no entry runs or waits for its turn; at once if none does."""
+        while not all(each.wants is None for each in self._entries):
+            await self._rested.wait()
+
+    def _may_run(self, entry: Entry) -> bool:
+        return entry.is_chosen and entry.wants is not None
+
+    def _begin_work(self, entry: Entry) -> None:
+        settings, care = entry.settings, _EntryCare(self, entry)
+        if entry.run is not None:
+            self._forget(entry.run)
+        entry.waits_since = trio.current_time()
+        if isinstance(settings, ShareSettings):
+            on_progress = entry.on_progress
+            entry.run = Share(
+                settings, self._node, emit=self._emit, on_progress=on_progress, care=care
+            )
+        else:
+            entry.run = Fetch(
+                settings,
+                self._node,
+                trackers=self._trackers,
+                emit=self._emit,
+                choose=None,
+                care=care,
+            )
+        self._begin(entry.run)
+        self._changed(entry)
+
+    async def _end_in_turn(self, entry: Entry) -> None:
+        async with entry.turn:
+            if not self._may_run(entry):
+                await self.end(entry)
+        self.settle(entry)
+
+    def _rest(self) -> None:
+        self._rested.set()
+        self._rested = trio.Event()
+
+    # --- the queue ------------------------------------------------------------------------------
+
+    def _queued(self, now: float) -> list[Queued]:
+        return [
+            Queued(
+                entry.id,
+                wants,
+                is_running=entry.run is not None,
+                is_stalled=wants == "download" and _idle_for(entry, now) >= STALLED_AFTER,
+                at_once=entry.at_once,
+            )
+            for entry in self._entries
+            if (wants := entry.wants) is not None
+        ]
+
+    def _next_stall(self, now: float) -> float:
+        """Return when the next running download may count as stalled; inf if none is waited for."""
+        if self.limits.max_active_downloads is None:
+            return float("inf")
+        wanting = [each for each in self._entries if each.wants == "download"]
+        if all(each.is_chosen for each in wanting):
+            return float("inf")
+        idle = [_idle_for(each, now) for each in wanting if each.run is not None]
+        return now + min(
+            (STALLED_AFTER - each for each in idle if each < STALLED_AFTER), default=60
+        )
+
+    # --- goals ----------------------------------------------------------------------------------
+
+    def look_at_goals(self) -> float:
+        """End the seeding of entries that have reached their goal; return when to look again."""
+        now = trio.current_time()
+        soonest = self._next_stall(now)
+        for entry, torrent in list(self._seeding.values()):
+            goal = self._goal(entry)
+            if goal.is_endless or entry.goal is None:
+                continue
+            if self._reached(entry, torrent):
+                entry.goal.set()
+                continue
+            if goal.ratio != ENDLESS.ratio:
+                soonest = min(soonest, now + RATIO_LOOK)
+            soonest = min(soonest, now + max(0.0, goal.seconds - entry.seconds_seeding))
+        return soonest
+
+    async def seed(self, entry: Entry, torrent: Torrent) -> str:
+        """Wait until an entry was seeded long enough, and return in words why it ends.
+
+        Raises the error that ended the torrent.
+        """
+        entry.goal = trio.Event()
+        self._seeding[entry.id] = entry, torrent
+        if not self._goal(entry).is_endless:
+            self.wakeup.set()
+        try:
+            if not self._reached(entry, torrent):
+                await _first_of(entry.goal.wait, torrent.wait_over)
+            reached = self._reached(entry, torrent)
+        finally:
+            entry.goal = None
+            del self._seeding[entry.id]
+        await torrent.wait_complete()
+        return reached
+
+    def _goal(self, entry: Entry) -> Goal:
+        if entry.record.is_endless:
+            return ENDLESS
+        return goal_of(entry.settings, entry.limits, self.limits)
+
+    def _reached(self, entry: Entry, torrent: Torrent) -> str:
+        size = 0 if torrent.info is None else torrent.info.length
+        return self._goal(entry).reached(ratio=entry.ratio(size), seconds=entry.seconds_seeding)
+
+    def run_changed(self, entry: Entry) -> None:
+        """Take note that the work of an entry has another state, or another torrent."""
+        run = entry.run
+        if run is None or self.is_ending:
+            return
+        if run.state in ("done", "failed"):
+            entry.outcome = "done" if run.state == "done" else "failed"
+            entry.error = "" if run.error is None or run.state == "done" else str(run.error)
+            entry.at_once = False
+            self._rest()
+        wanted = entry.wants
+        self._changed(entry)
+        if self.has_queue and (entry.outcome or entry.wants != wanted):
+            self.decide_later()
+
+    def metainfo_of(self, entry: Entry) -> Metainfo | None:
+        """Return what was learned of a fetch before. Blocking."""
+        try:
+            return self._kept_metainfo(entry)
+        except MetainfoError:
+            return None
+
+
+class _EntryCare(Care):
+    """The hand of the list in one share or fetch."""
+
+    def __init__(self, running: Running, entry: Entry) -> None:
+        self._running = running
+        self._entry = entry
+
+    def changed(self) -> None:
+        self._running.run_changed(self._entry)
+
+    def kept_metainfo(self) -> Metainfo | None:
+        return self._running.metainfo_of(self._entry)
+
+    async def seed(self, torrent: Torrent) -> str | None:
+        return await self._running.seed(self._entry, torrent)
+
+
+def _idle_for(entry: Entry, now: float) -> float:
+    """Return for how many seconds no byte of a download has come."""
+    torrent = entry.torrent
+    return now - (entry.waits_since if torrent is None else torrent.moved_at)
+
+
+async def _first_of(*waits: Callable[[], object]) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def wait(one: Callable[[], object]) -> None:
+            await one()  # type: ignore[misc]
+            nursery.cancel_scope.cancel()
+
+        for each in waits:
+            nursery.start_soon(wait, each)
