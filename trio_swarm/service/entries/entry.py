@@ -80,8 +80,8 @@ class Entry:
         """Its place in the queue, from 0."""
         self.turn = trio.Lock()
         """Held by whoever begins or ends its work."""
-        self.goal: trio.Event | None = None
-        """Set when it was seeded long enough; None while it is not seeded."""
+        self.goal: trio.CancelScope | None = None
+        """Cancelled when it was seeded long enough; None while it is not seeded."""
         self.on_progress: Callable[[int, int], None] | None = None
         self.told_state: EntryState | None = None
         self.known: tuple[Info, Path] | None = None

@@ -197,7 +197,7 @@ class Running:
             if goal.is_endless or entry.goal is None:
                 continue
             if self._reached(entry, torrent):
-                entry.goal.set()
+                entry.goal.cancel()
                 continue
             if goal.ratio != ENDLESS.ratio:
                 soonest = min(soonest, now + RATIO_LOOK)
@@ -209,13 +209,14 @@ class Running:
 
         Raises the error that ended the torrent.
         """
-        entry.goal = trio.Event()
+        entry.goal = trio.CancelScope()  # a task that waits for either would cost memory
         self._seeding[entry.id] = entry, torrent
         if not self._goal(entry).is_endless:
             self.wakeup.set()
         try:
             if not self._reached(entry, torrent):
-                await _first_of(entry.goal.wait, torrent.wait_over)
+                with entry.goal:
+                    await torrent.wait_over()
             reached = self._reached(entry, torrent)
         finally:
             entry.goal = None
@@ -276,14 +277,3 @@ def _idle_for(entry: Entry, now: float) -> float:
     """Return for how many seconds no byte of a download has come."""
     torrent = entry.torrent
     return now - (entry.waits_since if torrent is None else torrent.moved_at)
-
-
-async def _first_of(*waits: Callable[[], object]) -> None:
-    async with trio.open_nursery() as nursery:
-
-        async def wait(one: Callable[[], object]) -> None:
-            await one()  # type: ignore[misc]
-            nursery.cancel_scope.cancel()
-
-        for each in waits:
-            nursery.start_soon(wait, each)
