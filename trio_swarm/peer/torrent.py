@@ -1,7 +1,9 @@
 """One torrent of a node: its nursery, and its way from metadata to seeding."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,9 @@ from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet
+from trio_swarm.peer.read_limit import ReadLimit
+from trio_swarm.peer.reading import Reading
+from trio_swarm.peer.saying import longest_block
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
     QUIET_PEERS,
@@ -31,13 +36,32 @@ from trio_swarm.peer.standstill import (
     Standstill,
     standstill_of,
 )
-from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
+from trio_swarm.peer.strategies import (
+    checked_options,
+    choker_for,
+    chosen_scheduler,
+    scheduler_for,
+    uploader_for,
+)
+from trio_swarm.peer.torrent_parts import file_states_of, piece_map_of
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport.errors import first_leaf
+from trio_swarm.peer.verifying import Verifying
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.progress import PeerProgress, Progress, State
+from trio_swarm.progress import (
+    FileState,
+    PeerProgress,
+    PieceMap,
+    Progress,
+    SchedulerState,
+    State,
+    TorrentLimits,
+    TrackerState,
+    Verified,
+    require_limits,
+)
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.info import version_2_hash
 from trio_swarm.protocol.metainfo.magnet import Magnet
@@ -46,6 +70,7 @@ from trio_swarm.storage.content import CheckResult, TorrentFiles
 
 if TYPE_CHECKING:
     from trio_swarm.peer.recording import TorrentRecording
+    from trio_swarm.recording.story.live import LiveDecisions, ToldDecision
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
@@ -94,16 +119,29 @@ class Torrent:
             plan.info_hash, plan.v2_hash, info=lambda: self.info, peers=connections
         )
         self._keeping = Keeping(
-            self, emit=context.emit, peers=connections.values, wake_peers=self.peer_set.wake
+            self,
+            emit=context.emit,
+            peers=connections.values,
+            wake_peers=self.peer_set.wake,
+            looked=self._readable_changed,
         )
+        self.read_limit = ReadLimit(context.download_bucket)
+        self._upload_slots: int | None = None
+        self.largest_request = self._longest_block()
         self._plan = plan
         chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
         recording = None if plan.record is None else _recording(plan.record, context, chosen)
         self._recording = recording
         make_scheduler = recording.make_scheduler if recording else GuardedScheduler
+        self._chosen = chosen
         self._scheduler = scheduler_for(context, *chosen, make_scheduler)
         self._uploader = uploader_for(context)
         self._choker = choker_for(context)
+        self._decisions: LiveDecisions | None = None
+        self._reading: Reading | None = None
+        self._is_closing = False
+        self._verifying: Verifying | None = None
+        self._nursery: trio.Nursery | None = None
         self._trackers = Trackers(self, plan)
         self._started_at = self._began_at = trio.current_time()
         self._scope = trio.CancelScope()
@@ -213,13 +251,187 @@ class Torrent:
 
     def tracker_news(self) -> list[str]:
         """Return the latest news of some trackers, a line for each."""
-        news = self._trackers.news.items()
-        return [f"{tracker} {said}" for tracker, said in islice(news, MAX_NAMED)]
+        return list(islice(self._trackers.news(), MAX_NAMED))
 
     def peers(self) -> list[PeerProgress]:
         """Return the connected peers, in the order they joined."""
         now = trio.current_time()
         return [peer_progress_of(c, now) for c in self.peer_set.connections.values()]
+
+    # --- what a program tells it ------------------------------------------------------------------
+
+    @property
+    def limits(self) -> TorrentLimits:
+        """The limits of its own; the node's hold beside them."""
+        return TorrentLimits(
+            upload_rate=self.context.uplink.limit_of(self.group),
+            download_rate=self.read_limit.rate,
+            upload_slots=self._upload_slots,
+        )
+
+    def set_limits(
+        self,
+        *,
+        upload_rate: float | None = None,
+        download_rate: float | None = None,
+        upload_slots: int | None = None,
+    ) -> None:
+        """Set the limits of its own, at once: bytes/s, and peers that are served at once.
+
+        None: no limit but the node's. Raises ConfigError, and changes nothing, for a limit that is
+        not above 0.
+        """
+        require_limits(
+            upload_rate=upload_rate, download_rate=download_rate, upload_slots=upload_slots
+        )
+        now = trio.current_time()
+        if not self._over.is_set():  # nobody would forget it again
+            self.context.uplink.set_group_limit(self.group, upload_rate, now)
+        self.read_limit.set_rate(download_rate, now)
+        self._upload_slots = upload_slots
+        if self.download is not None:
+            exchange = self.download.exchange
+            exchange.uploads.slots = self._slots
+            exchange.rechoke(now)
+        self.node_limits_changed()
+
+    def scheduler_state(self) -> SchedulerState:
+        """Return the download strategy, and what its decisions cost."""
+        name, options = self._chosen
+        guard = self._scheduler
+        return SchedulerState(
+            name=name,
+            options=dict(options),
+            decisions=guard.decisions,
+            seconds=guard.seconds,
+            faults=guard.faults,
+            is_replaced=guard.is_replaced,
+        )
+
+    def tracker_states(self) -> list[TrackerState]:
+        """Return the trackers, tier by tier, at most MAX_TRACKERS, and what each said last."""
+        return self._trackers.states()
+
+    def file_states(self, first: int = 0, count: int | None = None) -> list[FileState]:
+        """Return `count` files (None: all) from number `first` on; none without the metadata."""
+        if self.info is None:
+            return []
+        have = 0 if self.download is None else self.download.ledger.have
+        return file_states_of(self.info, have, first, count)
+
+    def piece_map(self, *, peers: int = 0) -> PieceMap | None:
+        """Return all pieces, with those of some peers; None until the files are open."""
+        if self.download is None:
+            return None
+        connections = self.peer_set.connections.values()
+        return piece_map_of(self.download.ledger, connections, peers)
+
+    def decisions(self, since: int = 0, limit: int = 100) -> list["ToldDecision"]:
+        """Return why something was asked of whom lately: after decision number `since`, the last.
+
+        Decisions are recorded while somebody looks: the first call switches that on, and it goes
+        off half a minute after the last one.
+        """
+        if self.download is None:
+            return []
+        if self._decisions is None:
+            # Few look, and importing what it takes would delay the others.
+            from trio_swarm.recording.story.live import LiveDecisions  # noqa: PLC0415
+
+            clock = time.time() - trio.current_time()
+            self._decisions = LiveDecisions(self.download.ledger, clock)
+        return self._decisions.look(since, limit, trio.current_time())
+
+    def reannounce(self) -> None:
+        """Ask the trackers for peers, no sooner than they allow (BEP 3, "min interval")."""
+        self._trackers.announce_now()
+
+    async def set_scheduler(
+        self, name: str, options: Mapping[str, object] | None = None, *, text_values: bool = False
+    ) -> None:
+        """Let another strategy decide what is fetched from whom, from now on.
+
+        What was asked stays asked. `text_values`: the options' values are text as typed. A
+        recording ends here. Raises ConfigError, and changes nothing, for a name that is unknown or
+        an option that is wrong.
+        """
+        find = partial(checked_options, text_values=text_values)
+        checked = await trio.to_thread.run_sync(
+            find, self.context.strategies, name, dict(options or {})
+        )
+        scheduler = scheduler_for(self.context, name, checked)
+        self._chosen, self._scheduler = (name, checked), scheduler
+        if self.download is not None:
+            self.download.ledger.set_scheduler(scheduler)
+            self.download.exchange.replan()
+
+    def node_limits_changed(self) -> None:
+        """Keep to limits that are others now: the node's, or its own."""
+        self.read_limit.review()
+        largest = self._longest_block()
+        if largest != self.largest_request:
+            self.largest_request = largest
+            self.peer_set.wake()
+
+    @property
+    def group(self) -> int:
+        """What the uplink knows its connections by."""
+        return id(self)
+
+    @property
+    def _slots(self) -> int:
+        own = self._upload_slots
+        return self.context.settings.upload_slots if own is None else own
+
+    def _longest_block(self) -> int:
+        uplink = self.context.uplink
+        rates = [rate for rate in (uplink.limit, uplink.limit_of(self.group)) if rate is not None]
+        return longest_block(min(rates, default=None))
+
+    async def read_at(self, file_index: int, offset: int, size: int) -> bytes:
+        """Return `size` bytes of a file from `offset` on, once verified; cut off at the file's end.
+
+        Strategies see which pieces are waited for, and which may be next. `file_index` as in
+        `FileState`; at most 4 MiB at once (ValueError). How long it takes depends on peers; it ends
+        with the torrent. Raises the error that ended it; FileChangedError if finished data was
+        changed by others; StorageError if it cannot be read; ConfigError for a file that the
+        torrent has not; TrioSwarmError if 64 others read already.
+        """
+        if self._reading is None:
+            self._reading = Reading(self, lambda: self._keeping.looks, is_closing=self._is_closing)
+            if self._over.is_set():
+                self._reading.end(self._why_over)
+        return await self._reading.read_at(file_index, offset, size)
+
+    def _readable_changed(self) -> None:
+        if self._reading is not None:
+            self._reading.changed()
+
+    @property
+    def _why_over(self) -> TrioSwarmError:
+        return self.error or TrioSwarmError(f"{self.name}: was removed")
+
+    @property
+    def verifying(self) -> float | None:
+        """How much of a check by `verify` is done, 0 to 1; None: there is none."""
+        verifying = self._verifying
+        return None if verifying is None or verifying.is_over else verifying.part
+
+    async def verify(self) -> Verified:
+        """Hash all pieces that are here, while the torrent goes on, and return the result.
+
+        Bad pieces are fetched again; those of finished data are only offered no longer, since its
+        files are a person's. Whoever comes during a check waits for its result; it ends with the
+        torrent. Raises StorageError if a file is missing or cannot be read, and TrioSwarmError if
+        the files are not open, or the torrent ends before.
+        """
+        if self.verifying is None:
+            if self._nursery is None or self.files is None or self.download is None:
+                raise TrioSwarmError(f"{self.name}: its files are not open, so not checked")
+            self._verifying = Verifying(self.name, self.files, self._keeping.tell)
+            self._nursery.start_soon(self._verifying.run, name=f"verify {self.name}")
+        assert self._verifying is not None
+        return await self._verifying.wait()
 
     async def remove(self) -> None:
         """Leave the swarm: announce `stopped`, save the state, close the files; data is kept."""
@@ -239,6 +451,9 @@ class Torrent:
         finally:
             if self.error is None and not self._complete.is_set():
                 self.error = TrioSwarmError(f"{self.name}: removed before it was complete")
+            self.context.uplink.set_group_limit(self.group, None, trio.current_time())
+            if self._reading is not None:
+                self._reading.end(self._why_over)
             self._complete.set()
             if self.state != "failed":
                 self.state = "removed"
@@ -248,6 +463,7 @@ class Torrent:
     async def _take_part(self) -> None:
         try:
             async with trio.open_nursery() as nursery:
+                self._nursery = nursery
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
                 nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
@@ -275,6 +491,7 @@ class Torrent:
                 nursery.start_soon(self._keeping.run, self.files, name=f"keep {self.name}")
                 await self._fetch()
         finally:
+            self._nursery = None
             with trio.move_on_after(STOP_DEADLINE, shield=True):
                 async with trio.open_nursery() as nursery:
                     if self._recording is not None:
@@ -345,6 +562,7 @@ class Torrent:
             self._tell_checked(self.download, result)
         # Each joins in its own task, where a fault of a peer ends only that peer.
         self.peer_set.wake()
+        self._readable_changed()
 
     def _make_exchange(self, info: Info, have: PieceSet) -> PeerExchange:
         context, recording = self.context, self._recording
@@ -361,7 +579,7 @@ class Torrent:
             uploader=self._uploader,
             choker=self._choker,
             rng=context.rng,
-            slots=settings.upload_slots,
+            slots=self._slots,
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
             part_useless=self.peer_set.part_seeders,
             sent=None if recording is None else recording.sent,
@@ -435,6 +653,7 @@ class Torrent:
             self._keeping.tell(changes)
         assert self.download is not None
         self.download.reconcile()
+        self._readable_changed()
         return is_whole
 
     def _tell_completed(self, download: Download, path: Path, size: int) -> None:
@@ -452,6 +671,9 @@ class Torrent:
         )
 
     async def _close_files(self) -> None:
+        self._is_closing = True
+        if self._reading is not None:
+            await self._reading.close()
         if self.download is not None:
             await self.download.drain()
         if self.files is not None:
@@ -512,6 +734,7 @@ class Torrent:
             self._trackers.announce_now()
 
     def _piece_verified(self, piece: int) -> None:
+        self._readable_changed()
         self.context.emit(events.PieceVerified(info_hash=self.info_hash.hex(), piece=piece))
 
     def _piece_failed(self, piece: int, contributors: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ up an open piece that no peer can finish, if that piece keeps others from being 
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
@@ -16,7 +16,7 @@ from trio_swarm.engine.download.availability import Availability
 from trio_swarm.engine.download.buffer_shares import BufferShares
 from trio_swarm.engine.download.busy_peers import BusyPeers, view_of
 from trio_swarm.engine.download.endgame import STALL_GAIN, TAIL_GAIN, find_duplicates
-from trio_swarm.engine.download.outcomes import Grant
+from trio_swarm.engine.download.outcomes import Asked, Grant
 from trio_swarm.engine.download.parole import Trials
 from trio_swarm.engine.download.piece_states import PieceStates
 from trio_swarm.engine.download.source import Source
@@ -34,6 +34,9 @@ DECLINE_LIMIT: Final = 1.0
 
 TAIL_INTERVAL: Final = 0.1
 """Seconds between two searches for blocks to request from a second peer."""
+
+NO_DEADLINES: Final[Mapping[int, float]] = MappingProxyType({})
+"""What all downloads have that nobody reads from."""
 
 _MAX_ROUNDS: Final = 3
 """Times a strategy is asked in one plan, if it starts more pieces than may be open."""
@@ -56,6 +59,10 @@ class Planner:
     ) -> None:
         self.cancels: list[Grant] = []
         """Requests that peers need not answer any more (BEP 3, "cancel")."""
+        self.deadlines: Mapping[int, float] = NO_DEADLINES
+        """See `SwarmView.deadlines`."""
+        self.asked: list[Asked] | None = None
+        """Where questions to the strategy are noted; None: nobody looks."""
         self.expiry_at = math.inf
         """A time not later than the first deadline of any peer, seconds."""
         # Each peer with room is in one of these three dicts (or in two, until the next plan sorts
@@ -78,6 +85,12 @@ class Planner:
         self._trials = Trials(states, sources, self._take_back)
         self.paroles = self._trials.paroles
         """Pieces that failed their hash and are not verified yet, by index."""
+
+    def set_scheduler(self, scheduler: GuardedScheduler) -> None:
+        """Ask another strategy from now on; what is in flight stays so."""
+        self._scheduler = scheduler
+        self._declining_since = None
+        self.ask_again()
 
     # Which peers wait
 
@@ -174,7 +187,7 @@ class Planner:
             if view is None:
                 break
             rounds += 1
-            refused = self._apply(self._scheduler.assign(view, self._rng), grants, now)
+            refused = self._apply(self._assigned(view), grants, now)
             if refused and rounds < _MAX_ROUNDS:
                 continue
             if len(grants) > before:
@@ -186,6 +199,20 @@ class Planner:
             self.idle.update(ready)
             ready.clear()
         self._ask_again_at = now + DECLINE_PAUSE if self._declined else math.inf
+
+    def _assigned(self, view: SwarmView) -> list[Assignment]:
+        """Return the strategy's assignments, and note them if somebody looks."""
+        scheduler = self._scheduler
+        if self.asked is None:
+            return scheduler.assign(view, self._rng)
+        is_replaced = scheduler.is_replaced
+        before = scheduler.seconds
+        assigned = scheduler.assign(view, self._rng)
+        faults = [] if is_replaced else list(scheduler.wrong.values())
+        took = scheduler.seconds - before
+        by: Final = "fallback" if is_replaced else "strategy"
+        self.asked.append(Asked(view, assigned, by, scheduler.name, took, faults))
+        return assigned
 
     def _put_off(self, view: SwarmView) -> None:
         """Let peers that still have room after this view wait for a change, or for a while."""
@@ -209,7 +236,10 @@ class Planner:
         if now - self._declining_since >= DECLINE_LIMIT or not any(
             source.in_flight for source in self._sources.values()
         ):
-            self._apply(self._scheduler.assign_by_fallback(view, self._rng), grants, now)
+            assigned = self._scheduler.assign_by_fallback(view, self._rng)
+            if self.asked is not None:
+                self.asked.append(Asked(view, assigned, "host", self._scheduler.name, 0.0, []))
+            self._apply(assigned, grants, now)
 
     def _share_buffers(self, now: float) -> None:
         """Set each peer's share of the buffers; peers whose share grew may be ready now."""
@@ -279,6 +309,7 @@ class Planner:
             remaining=states.remaining,
             now=now,
             busy=BusyPeers(self._sources, peers, ready, states.every, now),
+            deadlines=self.deadlines,
         )
 
     def _in_turn(self, capacity: int) -> list[Source]:
