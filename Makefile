@@ -21,9 +21,10 @@ WORKERS ?= $(shell expr $$(nproc) + 2)
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-# Foreign clients that tests/foreign runs, by their commands and Debian packages.
-FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip
-FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2
+# Foreign clients that tests/foreign runs, and the browser of tests/control/page, by their commands and
+# Debian packages.
+FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip chromium
+FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2 chromium
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean

@@ -1,0 +1,6 @@
+"""The page that a node serves: files of the package, and their routes.
+
+Reading order: `serving` (which file at which address, with which headers), then
+`static/js/main.js`. The JavaScript has no build step. Its pure modules (`format`, `listing`,
+`folding`, `stream`, `pieces`) decide what is shown; the views show it.
+"""
