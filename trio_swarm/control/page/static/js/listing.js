@@ -41,7 +41,7 @@ const KEYS = {
   progress: (torrent) => torrent.progress ?? 0,
   download_rate: (torrent) => torrent.download_rate ?? 0,
   upload_rate: (torrent) => torrent.upload_rate ?? 0,
-  eta: (torrent) => torrent.eta ?? last,
+  eta: (torrent) => (torrent.progress >= 1 ? last : (torrent.eta ?? last)),
   peers: (torrent) => torrent.peers ?? 0,
   ratio: (torrent) => torrent.ratio ?? 0,
   added_at: (torrent) => torrent.added_at ?? 0,

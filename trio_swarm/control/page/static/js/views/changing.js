@@ -106,7 +106,7 @@ export function removeDialog(app, torrents, done) {
   dialog({
     title: `Remove ${names(torrents)}?`,
     content: [
-      fromFile.length > 0 && h("p", { class: "note" }, `${fromFile.length === 1 ? `“${format.foreign(fromFile[0].name)}” is` : `${fromFile.length} of them are`} named in the configuration file: remove it there and reload, else it may come back.`),
+      fromFile.length > 0 && h("p", { class: "note" }, `${fromFile.length === 1 ? `“${format.foreign(fromFile[0].name)}” is` : `${fromFile.length} of them are`} named in the configuration file. The file is not changed; the node leaves ${fromFile.length === 1 ? "it" : "them"} out from now on.`),
       data.element,
       h("p", { class: "hint" }, "Only files of this torrent are deleted. Without the tick everything stays on the disk."),
     ].filter(Boolean),

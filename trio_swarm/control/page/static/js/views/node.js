@@ -31,7 +31,7 @@ export function nodeView(app) {
     const entries = [
       ["Version", session.version],
       ["Running for", format.duration(Date.now() / 1000 - session.started_at)],
-      ["Peers reach it at", (session.addresses ?? []).join(", ") || `port ${session.port}`],
+      ["Listens at", (session.addresses ?? []).join(", ") || `port ${session.port}`],
       ["Torrents", Object.entries(session.torrents ?? {}).filter(([, number]) => number).map(([state, number]) => `${number} ${format.state(state)}`).join(", ")],
       ["Received", `${format.size(session.downloaded)} since the start`],
       ["Sent", `${format.size(session.uploaded)} since the start`],

@@ -76,6 +76,7 @@ export function torrentView(app, rest) {
       this.timer?.close();
       close?.();
     };
+    part.element.hidden = Boolean(part.refresh); // until there is something to show
     place.replaceChildren(part.element);
     for (const link of tabs.children) {
       const isCurrent = link.dataset.part === kind.key;
@@ -88,6 +89,7 @@ export function torrentView(app, rest) {
   async function refresh(one) {
     try {
       await one.refresh();
+      one.element.hidden = false;
       if (one.note) one.note.hidden = true;
     } catch (error) {
       if (one === part) partFault(one, error);
@@ -127,6 +129,7 @@ export function torrentView(app, rest) {
     say(heading, format.foreign(now.name));
     showState(badge, now);
     say(error, now.error ? format.foreign(now.error) : "");
+    error.hidden = !now.error;
     const shown = (now.labels ?? []).join("\n");
     if (labels.dataset.shown !== shown) {
       labels.dataset.shown = shown;

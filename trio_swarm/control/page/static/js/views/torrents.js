@@ -172,8 +172,9 @@ function showRow(app, row, torrent) {
   say(parts.done, format.percent(torrent.progress));
   showRate(parts.down, torrent.download_rate, "↓ ");
   showRate(parts.up, torrent.upload_rate, "↑ ");
-  say(parts.left, torrent.eta === null || torrent.eta === undefined ? "–" : format.duration(torrent.eta));
-  mark(parts.left, "class", torrent.eta === null || torrent.eta === undefined ? "number phone last idle" : "number phone last");
+  const isUnknown = torrent.progress >= 1 || !Number.isFinite(torrent.eta);
+  say(parts.left, isUnknown ? "–" : format.duration(torrent.eta));
+  mark(parts.left, "class", isUnknown ? "number phone last idle" : "number phone last");
   say(parts.peers, torrent.peers ? `${format.count(torrent.peers)}` : "–");
   say(parts.ratio, format.ratio(torrent.ratio));
   drawSpark(parts.spark, app.known.rates.get(torrent.id));
