@@ -171,13 +171,13 @@ PEERS = [
 
 REASONS = [
     (
-        "as the rarest wanted piece: 2 of 8 peers hold it, 41 wanted pieces are as rare. It had"
-        " room for 9 blocks, and gives 4.1 MiB/s; 10.11.4.31:6881 holds it too, but was busy."
+        "412 pieces wanted, 0 rarer, 41 as rare; 2 of 8 peers had it",
+        "10.11.4.27:51413 had room for 9 blocks, 12 in flight, at 4.10 MiB/s",
+        "it could have been 10.11.4.31:6881 (had room for 2 blocks, 30 in flight, at 3.20 MiB/s)",
     ),
-    "to finish it: other blocks of it are in flight from the same peer already.",
-    "as the peer that gives most: 4.1 MiB/s of 11.4 MiB/s. No wanted piece is rarer.",
-    "a second time, for 172.20.0.9:51413 has not sent 3 blocks of it for 4.2 s.",
-    "by the host, not by the strategy: a peer with room was left with nothing to send.",
+    ("411 pieces wanted, 3 rarer, 40 as rare; 3 of 8 peers had it, and it was begun",),
+    ("a second time, since 172.20.0.9:51413 had owed 3 blocks for 4.2 s",),
+    ("410 pieces wanted, 0 rarer, 39 as rare; 1 of 8 peers had it", "2 peers more choked us"),
 ]
 
 
@@ -289,12 +289,18 @@ class ScriptedSwarm:
             states = bytes.fromhex(self.pieces(number)["states"])
             flying = [index for index, state in enumerate(states) if state == 1] or [0]
             for index in range(40):
+                piece, address = flying[index % len(flying)], PEERS[index % 5][0]
                 told.append(
                     {
-                        "time": self.started_at + 3 * 86400 - 30 + index * 0.71,
-                        "piece": flying[index % len(flying)],
-                        "peer": PEERS[index % 5][0],
-                        "text": REASONS[index % len(REASONS)],
+                        "number": index // 3 + 1,
+                        "time": self.started_at + 3 * 86400 - 30 + index // 3 * 0.71,
+                        "by": "strategy",
+                        "scheduler": "rarest-first",
+                        "piece": piece,
+                        "peer": address,
+                        "blocks": 4,
+                        "text": f"rarest-first asked {address} for 4 blocks of piece {piece}",
+                        "reasons": REASONS[index % len(REASONS)],
                     }
                 )
         return told
@@ -335,7 +341,12 @@ def log_lines() -> list[dict[str, Any]]:
         ("ERROR", "trio_swarm.service", "backup-home: no space left on /srv/downloads"),
     ]
     return [
-        {"time": 1_796_080_000 + index * 3.7, "severity": level, "logger": name, "message": text}
+        {
+            "time": 1_796_080_000 + index * 3.7,
+            "severity": level.lower(),
+            "logger": name,
+            "message": text,
+        }
         for index, (level, name, text) in enumerate(said * 6)
     ]
 

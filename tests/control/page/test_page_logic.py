@@ -252,3 +252,27 @@ def test_options_of_a_strategy_are_read_as_they_are_written(js: Call, text: str)
         js("views/changing", "readOptions", js("views/changing", "writeOptions", options))
         == options
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "it asked 10.0.0.1:5 for 2 blocks of piece 7",
+            ["it asked ", "<peer 10.0.0.1:5>", " for 2 blocks of ", "<piece piece 7>"],
+        ),
+        ("piece 7, once more", ["<piece piece 7>", ", once more"]),
+        ("it asked 10.0.0.1:55 for piece 77", ["it asked 10.0.0.1:55 for piece 77"]),
+        ("asked 110.0.0.1:5", ["asked 110.0.0.1:5"]),
+        ("", []),
+    ],
+)
+def test_a_sentence_is_parted_where_it_names_its_piece_and_its_peer(
+    js: Call, text: str, parts: list[str]
+) -> None:
+    found = js("sentences", "parted", text, {"piece": 7, "peer": "10.0.0.1:5"})
+    assert [
+        each["text"] if each["kind"] == "words" else f"<{each['kind']} {each['text']}>"
+        for each in found
+        if each["text"]
+    ] == parts

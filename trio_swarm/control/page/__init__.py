@@ -2,5 +2,5 @@
 
 Reading order: `serving` (which file at which address, with which headers), then
 `static/js/main.js`. The JavaScript has no build step. Its pure modules (`format`, `listing`,
-`folding`, `stream`, `pieces`) decide what is shown; the views show it.
+`folding`, `stream`, `pieces`, `sentences`) decide what is shown; the views show it.
 """

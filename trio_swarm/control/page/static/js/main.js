@@ -188,10 +188,8 @@ function heard(name, data) {
   if (name === "torrents") {
     app.known.change(data.torrents ?? [], data.removed ?? []);
     app.changed();
-  } else if (name === "session") {
-    app.session = data;
-    showFrame();
-    app.changed();
+  } else if (name === "events_lost") {
+    app.attempt(() => app.load()); // this browser was too slow to hear everything
   }
 }
 

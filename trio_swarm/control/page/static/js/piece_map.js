@@ -27,7 +27,10 @@ export class PieceMap {
       },
     });
     this.about = h("p", { class: "map-about" });
-    this.observer = new ResizeObserver(() => this.draw());
+    this.observer = new ResizeObserver(() => {
+      this.draw();
+      this.#tell();
+    });
     this.observer.observe(this.canvas);
     this.themed();
   }

@@ -5,11 +5,15 @@ import { h, mark, reconcile, say } from "../dom.js";
 import * as format from "../format.js";
 import { bar, button, choice, fillBar } from "../parts.js";
 import { PieceMap, ramp } from "../piece_map.js";
+import { parted } from "../sentences.js";
 import { MANY_COPIES, rarity, readPieces, summary } from "../pieces.js";
 import { strategyDialog } from "./changing.js";
 
 const SHOWN = 200;
 /* Decisions in the list: a busy download makes thousands a minute. */
+
+const PIECE_TURNS = 2;
+/* Of a large torrent the map is a megabyte, and changes little in a second. */
 
 const LEGENDS = {
   ours: [["accent-fill", "here"], ["warn-fill", "in flight"], ["track", "missing"], ["bad-fill", "missing, and held by no peer"]],
@@ -22,6 +26,7 @@ export function strategyPart(app, torrent) {
   let pieces = null;
   let decisions = [];
   let isFollowing = true;
+  let turn = -1;
 
   // The map and its words
   const map = new PieceMap({ chosen: (piece, each) => choosePiece(piece, each) });
@@ -138,14 +143,24 @@ export function strategyPart(app, torrent) {
     return h("button", { type: "button", class: "token", "aria-label": label, on: { click: press } }, words);
   }
 
+  function choosePeer(peer) {
+    filter.peer = peer;
+    peerFilter.value = peer;
+    if (peerFilter.value !== peer) {
+      peerFilter.append(h("option", { value: peer }, format.foreign(peer))); // it has left
+      peerFilter.value = peer;
+    }
+    showDecisions();
+  }
+
   function makeDecision(decision) {
-    const pieceToken = decision.piece === null || decision.piece === undefined ? null
-      : token(`piece ${decision.piece}`, () => choosePiece(decision.piece, 1), `Only decisions about piece ${decision.piece}`);
-    const peerToken = decision.peer
-      ? token(format.foreign(decision.peer), () => { peerFilter.value = decision.peer; filter.peer = decision.peer; showDecisions(); }, `Only decisions about ${format.foreign(decision.peer)}`)
-      : null;
-    return h("li", {}, h("time", {}, format.clock(decision.time)),
-      h("p", {}, pieceToken, pieceToken && peerToken ? " from " : null, peerToken, pieceToken || peerToken ? " " : null, h("span", { class: "why" }, format.foreign(decision.text))));
+    const words = parted(format.foreign(decision.text), decision).map(({ text, kind }) => {
+      if (kind === "piece") return token(text, () => choosePiece(decision.piece, 1), `Only decisions about ${text}`);
+      if (kind === "peer") return token(text, () => choosePeer(decision.peer), `Only decisions about ${text}`);
+      return text;
+    });
+    const reasons = (decision.reasons ?? []).map((reason) => h("li", {}, format.foreign(reason)));
+    return h("li", {}, h("time", {}, format.clock(decision.time)), h("div", {}, h("p", {}, ...words), reasons.length ? h("ul", { class: "why" }, ...reasons) : null));
   }
 
   function showDecisions() {
@@ -163,19 +178,23 @@ export function strategyPart(app, torrent) {
   function take(answer) {
     const seen = new Map();
     decisions = answer.decisions.map((decision) => {
-      const base = `${decision.time} ${decision.piece} ${decision.peer} ${decision.text}`;
+      const base = `${decision.number} ${decision.time} ${decision.piece} ${decision.peer}`;
       seen.set(base, (seen.get(base) ?? 0) + 1);
       return { ...decision, key: `${base} ${seen.get(base)}` };
     });
   }
 
   async function refresh() {
-    const [map1, answer] = await Promise.all([
-      get(torrentPath(id, "/pieces")), get(torrentPath(id, `/decisions?limit=${SHOWN}`)),
+    turn += 1;
+    const [found, answer] = await Promise.all([
+      turn % PIECE_TURNS === 0 ? get(torrentPath(id, "/pieces")) : null,
+      get(torrentPath(id, `/decisions?limit=${SHOWN}`)),
     ]);
-    pieces = readPieces(map1);
-    showPeers(pieces.peers.map(({ address }) => address));
-    showMap();
+    if (found) {
+      pieces = readPieces(found);
+      showPeers(pieces.peers.map(({ address }) => address));
+      showMap();
+    }
     take(answer);
     if (isFollowing) showDecisions();
   }
