@@ -366,7 +366,8 @@ def scripted_app(node: ScriptedSwarm) -> Starlette:
             return fault(401, "unauthorized", "A token is needed")
         body = json.loads(await request.body() or "null")
         if request.method != "GET":
-            node.asked.append((request.method, path, copy.deepcopy(body)))
+            where = f"{path}?{request.url.query}" if request.url.query else path
+            node.asked.append((request.method, where, copy.deepcopy(body)))
         refused = node.refusals.get((request.method, path))
         if refused:
             return fault(*refused)

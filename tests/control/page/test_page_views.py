@@ -152,6 +152,12 @@ def test_removing_asks_first_and_deletes_data_only_if_told(serve: Serve, open_pa
     expect(page.get_by_role("heading", name="Torrents")).to_be_attached()
     expect(row(page, "team-photos")).to_have_count(0)
     assert 12 not in place.node.torrents
+    page.get_by_role("checkbox", name="Select lecture-videos").check()
+    page.get_by_role("button", name="Remove…").click()
+    page.get_by_label("Delete its data as well").check()
+    page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
+    until_asked(page, place, "DELETE", "/torrents/8?delete_data=true")
+    expect(page.get_by_role("toolbar")).to_be_hidden()
 
 
 # One torrent
@@ -445,7 +451,7 @@ def test_a_reload_shows_first_what_it_would_change(serve: Serve, open_page: Open
     expect(table).to_contain_text("8MiB")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("Applied 3 changes.")).to_be_visible()
-    assert len(asked(place, "POST", "/reload")) == 2
+    assert [path for _, path, _ in place.node.asked] == ["/reload?dry_run=true", "/reload"]
 
 
 def test_the_log_is_live_and_filtered(serve: Serve, open_page: Open) -> None:
@@ -497,7 +503,8 @@ def test_a_token_is_asked_for_and_the_page_keeps_none(serve: Serve, open_page: O
 
 def test_who_may_only_look_is_offered_nothing_else(serve: Serve, open_page: Open) -> None:
     page = open_page(serve(access="read"))
-    expect(row(page, "debian-13.2.0")).to_be_visible()
+    page.get_by_role("checkbox", name="Select debian-13.2.0").check()
+    expect(page.get_by_role("toolbar")).to_contain_text("1 selected")
     words = re.compile("Add|Pause|Resume|Remove|Verify|Move|Stop|Apply|Save|Change|Alternative")
     for address in ("#/torrents", "#/torrents/1", "#/torrents/1/settings", "#/node", "#/tracker"):
         page.goto(page.url.partition("#")[0] + address)
