@@ -127,7 +127,7 @@ def swarm() -> list[dict[str, Any]]:
             labels=["audio"],
             ratio=0.02,
         ),
-        torrent(4, "release-builds", state="queued", progress=0.0, labels=["ci"], ratio=None),
+        torrent(4, "release-builds", state="queued", progress=0.0, labels=["ci"], ratio=0.0),
         torrent(5, "nightly-2026-11-30", upload_rate=55 * 1024, peers=1, ratio=1.04, labels=["ci"]),
         torrent(
             6, "map-tiles-europe", state="paused", progress=0.42, size=9_100 * MIB, pieces=9100
@@ -149,7 +149,7 @@ def swarm() -> list[dict[str, Any]]:
             size=0,
             progress=0.0,
             pieces=0,
-            ratio=None,
+            ratio=0.0,
             peers=2,
         ),
         torrent(10, HOSTILE_NAME, ratio=0.5),
@@ -219,7 +219,7 @@ class ScriptedSwarm:
             counts[each["state"]] = counts.get(each["state"], 0) + 1
         return {
             "version": "0.1.0",
-            "peer_id": "-TS0100-k2v9x81mzq0a",
+            "peer_id": b"-TS0100-k2v9x81mzq0a".hex(),
             "port": 51413,
             "addresses": ["192.168.7.4:51413", "[2001:db8:40:2::4]:51413"],
             "started_at": self.started_at,
