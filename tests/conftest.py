@@ -30,7 +30,17 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
-LONGEST = ("foreign", "survival", "lab", "schedulers", "cli", "building", "node", "storage")
+LONGEST = (
+    "foreign",
+    "survival",
+    "control",
+    "lab",
+    "schedulers",
+    "cli",
+    "building",
+    "node",
+    "storage",
+)
 """The folders whose files take longest, so that no worker begins one when the others are at the
 end."""
 

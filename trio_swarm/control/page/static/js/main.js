@@ -4,7 +4,7 @@ import { Fault, Stream, get, isLoggedIn, logOut, patch } from "./api.js";
 import { h, mark, say } from "./dom.js";
 import { Known } from "./folding.js";
 import * as format from "./format.js";
-import { button, icon } from "./parts.js";
+import { button, icon, repeat } from "./parts.js";
 import { addDialog, takeDrops } from "./views/add.js";
 import { logView } from "./views/log.js";
 import { loginView } from "./views/login.js";
@@ -21,6 +21,8 @@ const ROOMS = [
 ];
 const NOTICE_SECONDS = 6;
 const MOST_NOTICES = 4;
+const SESSION_SECONDS = 15;
+/* Limits change by schedule and by other remotes, too. */
 
 const at = (id) => document.getElementById(id);
 
@@ -279,4 +281,12 @@ showFrame();
 takeDrops(app);
 window.addEventListener("hashchange", show);
 setInterval(sample, 1000);
+repeat(SESSION_SECONDS, async () => {
+  if (!app.hasList) return;
+  try {
+    await app.reloadSession();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error; // the stream of events tells of a node that is lost
+  }
+});
 start();
