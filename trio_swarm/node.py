@@ -27,6 +27,7 @@ from trio_swarm.peer.transport.admission import Admission
 from trio_swarm.peer.transport.handshaking import Established
 from trio_swarm.peer.transport.listening import address_of, open_listeners
 from trio_swarm.peer.uplink import Uplink
+from trio_swarm.progress import require_limits
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
@@ -81,6 +82,23 @@ class Node:
     def clients(self) -> TrackerClients:
         """The tracker clients, for requests that belong to no torrent."""
         return self._context.clients
+
+    @property
+    def rates(self) -> tuple[float | None, float | None]:
+        """The limits of upload and download over all torrents, bytes/s; None: no limit."""
+        return self._context.uplink.limit, self._context.download_bucket.rate
+
+    def set_rates(self, upload: float | None, download: float | None) -> None:
+        """Change the limits over all torrents, at once; bytes/s, None: no limit.
+
+        Raises ConfigError, and changes nothing, for a limit that is not above 0.
+        """
+        require_limits(upload_rate=upload, download_rate=download)
+        now = trio.current_time()
+        self._context.uplink.set_limit(upload, now)
+        self._context.download_bucket.change_rate(download, now)
+        for torrent in self.torrents:
+            torrent.node_limits_changed()
 
     @property
     def state_folder(self) -> Path:

@@ -1,10 +1,24 @@
 """The progress of a torrent and of its peers, as values for people and programs."""
 
+import math
 from typing import Literal
 
 from msgspec import Struct
 
+from trio_swarm.errors import ConfigError
+
 State = Literal["metadata", "checking", "downloading", "finishing", "seeding", "failed", "removed"]
+
+
+class TorrentLimits(Struct, frozen=True, kw_only=True):
+    """What one torrent is to keep to beside its node; None: nothing but the node's limits."""
+
+    upload_rate: float | None = None
+    """Bytes/s."""
+    download_rate: float | None = None
+    """Bytes/s."""
+    upload_slots: int | None = None
+    """Most peers that are served at once."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -58,3 +72,10 @@ class PeerProgress(Struct, frozen=True, kw_only=True):
     """Blocks requested from it and not yet received."""
     snubbed: bool
     """It has sent none of the blocks that it owes for a while, so it is asked for one at a time."""
+
+
+def require_limits(**limits: float | None) -> None:
+    """Raise ConfigError for a limit that is not above 0 (and finite); None is no limit."""
+    for name, limit in limits.items():
+        if limit is not None and not 0 < limit < math.inf:
+            raise ConfigError(f"{name}: must be above 0, or none at all, not {limit}")

@@ -120,3 +120,16 @@ def test_no_limit_never_waits_and_a_limit_can_change() -> None:
     assert bucket.wait(0.25) == 0.0
     with pytest.raises(ValueError, match="positive"):
         TokenBucket(0)
+
+
+def test_a_debt_of_a_low_rate_is_paid_at_the_rate_it_is_changed_to() -> None:
+    bucket = TokenBucket(1000, burst=0)
+    assert bucket.take(100_000, 0.0) == pytest.approx(100)
+    bucket.change_rate(10_000, 0.0)
+    assert bucket.wait(0.0) == pytest.approx(10)
+    bucket.change_rate(1000, 5.0)
+    assert bucket.wait(5.0) == pytest.approx(50)
+    bucket.change_rate(None, 5.0)
+    assert bucket.wait(5.0) == 0.0
+    bucket.change_rate(1000, 6.0)
+    assert bucket.wait(6.0) == 0.0, "nothing was owed while there was no limit"

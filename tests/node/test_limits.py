@@ -132,3 +132,124 @@ async def test_leaving_the_node_while_downloading_is_quick_and_loses_nothing(
                 path = await torrent.wait_complete()
                 assert torrent.progress().downloaded <= 8_000_000 - had
     assert contents(path) == contents(original)
+
+
+@pytest.mark.parametrize("limited", ["upload_rate", "download_rate"])
+async def test_a_torrents_own_limit_holds_from_the_moment_it_is_set_and_is_taken_off_again(
+    tmp_path: Path, mock_clock: MockClock, limited: str
+) -> None:
+    limit = 250_000
+    async with meeting(tmp_path, mock_clock, size=40 * limit) as peers:
+        (torrent,) = peers.fetching
+        side = peers.seeding if limited == "upload_rate" else torrent
+        side.set_limits(**{limited: limit})
+        assert getattr(side.limits, limited) == limit
+        peers.begin()
+        moved = await bytes_in_ten_seconds(lambda: torrent.progress().downloaded)
+        assert moved == pytest.approx(10 * limit, rel=0.1)
+        side.set_limits()
+        assert getattr(side.limits, limited) is None
+        with trio.fail_after(2):  # of virtual time: 7.5 MB at 50 MiB/s
+            await until(lambda: torrent.state != "downloading")
+
+
+@pytest.mark.parametrize("limited", ["upload_rate", "download_rate"])
+async def test_the_nodes_limit_can_be_changed_while_everything_waits_for_a_lower_one(
+    tmp_path: Path, mock_clock: MockClock, limited: str
+) -> None:
+    limit = 1000
+    side = "seeder" if limited == "upload_rate" else "leecher"
+    limits: dict[str, Any] = {side: {limited: limit}}
+    async with meeting(tmp_path, mock_clock, size=3_000_000, **limits) as peers:
+        (torrent,) = peers.fetching
+        node_of = peers.nodes[side]
+        peers.begin()
+        await trio.sleep(60)
+        assert torrent.progress().downloaded < 200_000
+        node_of.set_rates(
+            300_000 if limited == "upload_rate" else None,
+            300_000 if limited == "download_rate" else None,
+        )
+        assert limited == ("upload_rate" if node_of.rates[0] else "download_rate")
+        moved = await bytes_in_ten_seconds(lambda: torrent.progress().downloaded)
+        assert moved == pytest.approx(3_000_000, rel=0.15) or torrent.is_complete
+
+
+async def test_the_lower_of_a_nodes_and_a_torrents_limit_counts(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    async with meeting(
+        tmp_path, mock_clock, size=4_000_000, leecher={"download_rate": 200_000}
+    ) as peers:
+        (torrent,) = peers.fetching
+        torrent.set_limits(download_rate=900_000)
+        peers.begin()
+        moved = await bytes_in_ten_seconds(lambda: torrent.progress().downloaded)
+        assert moved == pytest.approx(2_000_000, rel=0.1)
+
+
+async def test_slots_of_a_torrent_can_be_changed_and_given_back(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    async with meeting(
+        tmp_path,
+        mock_clock,
+        size=40_000_000,
+        leechers=4,
+        seeder={"upload_rate": 500_000, "upload_slots": 3},
+    ) as peers:
+        seeding = peers.seeding
+
+        def served() -> int:
+            return sum(peer.unchoked for peer in seeding.peers())
+
+        peers.begin()
+        await trio.sleep(3)
+        assert served() == 3
+        seeding.set_limits(upload_slots=1)
+        await trio.sleep(1)
+        assert served() == 1
+        seeding.set_limits()
+        await trio.sleep(1)
+        assert served() == 3
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"upload_rate": 0}, {"download_rate": -5}, {"upload_slots": 0}, {"upload_rate": 1e999}],
+)
+async def test_a_limit_that_is_none_is_refused_and_changes_nothing(
+    tmp_path: Path, limits: dict[str, Any]
+) -> None:
+    original = make_file(tmp_path / "in" / "x.bin", 100_000)
+    async with node(tmp_path / "s") as seeder:
+        shared = await seeder.share(original)
+        shared.set_limits(upload_rate=7, download_rate=8, upload_slots=9)
+        before = shared.limits
+        with pytest.raises(trio_swarm.ConfigError, match="must be above 0"):
+            shared.set_limits(**limits)
+        assert shared.limits == before
+        with pytest.raises(trio_swarm.ConfigError, match="upload_rate: must be above 0"):
+            seeder.set_rates(-1, 5)
+        assert seeder.rates == (None, None)
+
+
+async def test_peers_of_our_own_kind_ask_for_shorter_blocks_under_a_limit_set_later(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    """A block leaves in one go: one of 1 MiB at 100 kB/s would hold up all others for ten seconds."""
+    async with meeting(tmp_path, mock_clock, size=60_000_000) as peers:
+        (torrent,) = peers.fetching
+        peers.begin()
+        await until(lambda: torrent.progress().downloaded > 5_000_000)
+        (connection,) = torrent.peer_set.connections.values()
+        assert connection.conversation is not None
+        assert connection.conversation.max_request == 1024 * 1024
+        peers.seeding.set_limits(upload_rate=400_000)
+        await trio.sleep(10)
+        assert connection.conversation.max_request == 16384
+        peers.seeding.set_limits()
+        await trio.sleep(1)
+        assert connection.conversation.max_request == 1024 * 1024
+        with trio.fail_after(60):
+            await until(lambda: torrent.state != "downloading")

@@ -196,3 +196,103 @@ async def test_without_a_queue_nobody_is_held(autojump_clock: trio.testing.MockC
         await trio.sleep(5)
     assert uplink.governor.budget == math.inf
     assert min(sender.rate for sender in senders) > 0.9 * BLOCK / 0.0005
+
+
+@asynccontextmanager
+async def sending(uplink: Uplink, *senders: Scripted) -> AsyncIterator[None]:
+    async with running(uplink) as nursery:
+        for sender in senders:
+            nursery.start_soon(sender.send_for_ever)
+        yield
+
+
+async def test_a_torrent_keeps_to_a_limit_of_its_own_and_the_others_have_the_rest(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink(1e6)
+    limited = [Scripted(uplink, key, group=1) for key in (1, 2)]
+    free = Scripted(uplink, 3, group=2)
+    uplink.set_group_limit(1, 1e5, trio.current_time())
+    async with sending(uplink, *limited, free):
+        await trio.sleep(20)
+    assert sum(each.sent for each in limited) == pytest.approx(2e6, rel=0.05)
+    assert min(each.sent for each in limited) == pytest.approx(1e6, rel=0.1)
+    assert free.sent == pytest.approx(18e6, rel=0.05)
+
+
+async def test_a_torrent_with_a_limit_above_the_uplinks_has_its_share_of_the_uplink(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink(1e6)
+    limited, free = Scripted(uplink, 1, group=1), Scripted(uplink, 2, group=2)
+    uplink.set_group_limit(1, 9e6, trio.current_time())
+    async with sending(uplink, limited, free):
+        await trio.sleep(20)
+    assert limited.sent == pytest.approx(10e6, rel=0.05)
+    assert free.sent == pytest.approx(10e6, rel=0.05)
+
+
+async def test_a_limit_of_a_torrent_shares_by_the_weights_of_its_connections(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink()
+    senders = [Scripted(uplink, 1, weight=1, group=1), Scripted(uplink, 2, weight=3, group=1)]
+    uplink.set_group_limit(1, 1e6, trio.current_time())
+    async with sending(uplink, *senders):
+        await trio.sleep(20)
+    assert senders[1].sent / senders[0].sent == pytest.approx(3, rel=0.15)
+
+
+@pytest.mark.parametrize("new", [1e6, None])
+@pytest.mark.parametrize("of_torrent", [False, True])
+async def test_who_waits_for_a_turn_goes_on_at_once_when_a_low_limit_is_raised(
+    autojump_clock: trio.testing.MockClock, new: float | None, of_torrent: bool
+) -> None:
+    uplink = Uplink(None if of_torrent else 10.0)
+    if of_torrent:
+        uplink.set_group_limit(0, 10.0, trio.current_time())
+    sender = Scripted(uplink, 1)
+    async with sending(uplink, sender):
+        await trio.sleep(60)
+        before = sender.sent
+        assert before <= 2 * BLOCK
+        if of_torrent:
+            uplink.set_group_limit(0, new, trio.current_time())
+        else:
+            uplink.set_limit(new, trio.current_time())
+        await trio.sleep(1)
+        assert sender.sent - before > 0.8e6
+        assert (uplink.limit_of(0) if of_torrent else uplink.limit) == new
+
+
+async def test_a_limit_holds_from_the_moment_it_is_set(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink()
+    sender = Scripted(uplink, 1)
+    async with sending(uplink, sender):
+        await trio.sleep(5)
+        before = sender.sent
+        uplink.set_limit(1e5, trio.current_time())
+        await trio.sleep(10)
+    assert sender.sent - before == pytest.approx(1e6, rel=0.05)
+
+
+async def test_a_connection_that_passes_its_torrents_turn_on_keeps_nobody_waiting(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    uplink = Uplink()
+    idle, busy = Scripted(uplink, 1, group=1), Scripted(uplink, 2, group=1)
+    uplink.set_group_limit(1, 1e5, trio.current_time())
+
+    async def ask_in_vain() -> None:
+        while True:
+            uplink.may_send(idle)
+            await trio.sleep(0.01)
+            uplink.sends_nothing(idle.key, trio.current_time())
+
+    async with running(uplink) as nursery:
+        nursery.start_soon(ask_in_vain)
+        nursery.start_soon(busy.send_for_ever)
+        await trio.sleep(20)
+    assert busy.sent == pytest.approx(2e6, rel=0.05)

@@ -18,6 +18,7 @@ import trio
 from local_swarm import make_file, node, torrent_file
 from trio_swarm import events
 from trio_swarm.engine.upload.link_state import LinkState
+from trio_swarm.node import Node
 from trio_swarm.peer.disk import DiskThreads, PieceJob
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.transport.handshaking import Established
@@ -283,9 +284,13 @@ async def transfer(
 class Meeting:
     """A seeder and leechers of one file that are about to be peers; none knows another yet."""
 
-    def __init__(self, seeding: Torrent, fetching: Sequence[Torrent]) -> None:
+    def __init__(
+        self, seeding: Torrent, fetching: Sequence[Torrent], nodes: Mapping[str, Node]
+    ) -> None:
         self.seeding = seeding
         self.fetching = fetching
+        self.nodes = nodes
+        """The "seeder"'s, and the last "leecher"'s."""
 
     def begin(self) -> None:
         """Let the seeder meet each leecher, over a link of its own."""
@@ -319,6 +324,6 @@ async def meeting(
             await trio.sleep(0.001)
         clock.rate = 0.0
         clock.autojump_threshold = 0.0
-        yield Meeting(shared, fetching)
+        yield Meeting(shared, fetching, {"seeder": sharing, "leecher": one})
         clock.autojump_threshold = float("inf")
         clock.rate = 1.0

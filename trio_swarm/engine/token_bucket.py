@@ -36,6 +36,15 @@ class TokenBucket:
         self._rate = rate
         self._burst = burst if burst is not None else (rate or 0.0) * BURST_SECONDS
 
+    def change_rate(self, rate: float | None, now: float) -> None:
+        """Change the limit, also for bytes that are taken and not paid for yet.
+
+        Who waits is to call `wait` again: a debt of a low rate is paid soon at a high one.
+        """
+        owed = max(0.0, self._paid_at - now) * (self._rate or 0.0)
+        self.set_rate(rate)
+        self._paid_at = now + owed / rate if rate is not None and owed > 0.0 else float("-inf")
+
     def take(self, n: int, now: float) -> float:
         """Take `n` bytes at `now`; return the seconds to wait before the next take."""
         rate = self._rate

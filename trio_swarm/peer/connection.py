@@ -24,6 +24,7 @@ from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.download import Download
 from trio_swarm.peer.hearing import hear
 from trio_swarm.peer.metadata import MetadataExchange, MetadataRequests
+from trio_swarm.peer.read_limit import ReadLimit
 from trio_swarm.peer.transport.errors import PeerClosedError
 from trio_swarm.peer.transport.sending import send_segments
 from trio_swarm.peer.transport.streams import PeerStream
@@ -48,9 +49,6 @@ from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
 from trio_swarm.protocol.wire.machine import PeerWire
 from trio_swarm.protocol.wire.reader import MESSAGES_AT_ONCE
 from trio_swarm.storage.content import TorrentFiles
-
-LIMITED_READ_SECONDS = 0.05
-"""Under a download limit one read takes at most what the limit allows in this time."""
 
 HANDSHAKE_WEIGHT = 64
 """What an extension handshake is charged, in messages of no use: as much time as reading one of
@@ -82,6 +80,18 @@ class PeersTorrent(Protocol):
     @property
     def metadata(self) -> MetadataExchange:
         """Where extended messages about metadata go."""
+
+    @property
+    def group(self) -> int:
+        """What the uplink knows its connections by."""
+
+    @property
+    def read_limit(self) -> ReadLimit:
+        """What limits reading from its peers."""
+
+    @property
+    def largest_request(self) -> int:
+        """Most bytes that one request may ask of us, by the limits of uploads."""
 
     @property
     def is_complete(self) -> bool:
@@ -135,6 +145,7 @@ class PeerConnection:
         self._stream = stream
         self._pace: float | None = None
         self._is_metadata_told = False
+        self._told_largest = 0
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
         self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
@@ -195,7 +206,7 @@ class PeerConnection:
     @property
     def group(self) -> int:
         """The connections among which its `weight` has a meaning: those of its torrent."""
-        return id(self._torrent)
+        return self._torrent.group
 
     @property
     def weight(self) -> float:
@@ -244,9 +255,7 @@ class PeerConnection:
     async def _read(self) -> None:
         wire = self.wire
         stream = self._stream
-        bucket = self._torrent.context.download_bucket
-        rate = bucket.rate
-        most = None if rate is None else max(BLOCK_LENGTH, int(rate * LIMITED_READ_SECONDS))
+        limit = self._torrent.read_limit
         turn = ReadTurn()
         goes_on = False
         while True:
@@ -257,8 +266,8 @@ class PeerConnection:
                 goes_on = False
                 continue
             buffers = wire.receive_buffers()
-            if most is not None:
-                buffers = [buffers[0][:most]]
+            if limit.most is not None:
+                buffers = [buffers[0][: limit.most]]
             # A read that was filled has most likely left something, so no turn of the loop is due.
             count = stream.try_receive_into(buffers) if goes_on else None
             if count is None:
@@ -274,11 +283,8 @@ class PeerConnection:
             self._hear(events, now)
             is_full = count == sum(map(len, buffers))
             goes_on = is_full and turn.goes_on(count, len(events), trio.current_time())
-            if bucket.rate is not None:
-                pause = bucket.take(count, now)
-                if pause > 0:
-                    goes_on = False
-                    await trio.sleep(pause)
+            if limit.most is not None and await limit.pay(count, now):
+                goes_on = False
 
     async def _write(self) -> None:
         while True:
@@ -312,13 +318,14 @@ class PeerConnection:
         torrent = self._torrent
         context = torrent.context
         self._is_metadata_told = torrent.info is not None
+        self._told_largest = torrent.largest_request
         saying.greet(
             self.wire,
             torrent.info,
             client=context.client,
             port=context.port,
             upload_only=torrent.is_complete,
-            max_block=saying.longest_block(context.settings.upload_rate),
+            max_block=torrent.largest_request,
         )
 
     def _speak(self, now: float) -> None:
@@ -326,6 +333,8 @@ class PeerConnection:
         wire, torrent = self.wire, self._torrent
         if not self._is_metadata_told and torrent.info is not None:
             self._greet()
+        if self._told_largest != torrent.largest_request:
+            self._tell_largest()
         if self._metadata_requests:
             torrent.metadata.answer(self, self._metadata_requests)
         conversation = self.conversation
@@ -345,6 +354,17 @@ class PeerConnection:
         elif uplink.may_send(self):
             self._serve(conversation, now)
 
+    def _tell_largest(self) -> None:
+        """Let the peer know, if it asks for large blocks at all, that a limit is another now."""
+        self._told_largest = self._torrent.largest_request
+        largest = None if self.extensions is None else _largest_request(self.extensions)
+        if largest is not None:
+            self._allow_requests_up_to(largest)  # first: it may ask as soon as it hears of it
+            self._greet()
+
+    def _allow_requests_up_to(self, largest: int) -> None:
+        self.wire.allow_requests_up_to(min(largest, self._torrent.largest_request))
+
     def _put_out(self, messages: Iterable[Message]) -> None:
         numbers = self.extensions.message_ids if self.extensions is not None else {}
         saying.put_out(self.wire, messages, numbers)
@@ -355,7 +375,7 @@ class PeerConnection:
         before = conversation.ahead
         served = conversation.serve(
             now,
-            most=uplink.turn_length,
+            most=uplink.turn_length(self),
             # Nothing of a file that others changed, until it is verified again.
             withheld=torrent.files.suspects if torrent.files is not None else 0,
         )
@@ -476,8 +496,7 @@ class PeerConnection:
             torrent.learned_listen_address(self, (self.remote[0], extensions.port))
         largest = _largest_request(extensions)
         if largest is not None:
-            served = saying.longest_block(torrent.context.settings.upload_rate)
-            self.wire.allow_requests_up_to(min(largest, served))
+            self._allow_requests_up_to(largest)
             self.wire.expect_blocks_up_to(largest)
         if conversation is not None:
             _heed(extensions, conversation)

@@ -22,6 +22,8 @@ from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet
+from trio_swarm.peer.read_limit import ReadLimit
+from trio_swarm.peer.saying import longest_block
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
     QUIET_PEERS,
@@ -37,7 +39,7 @@ from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport.errors import first_leaf
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.progress import PeerProgress, Progress, State
+from trio_swarm.progress import PeerProgress, Progress, State, TorrentLimits, require_limits
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.info import version_2_hash
 from trio_swarm.protocol.metainfo.magnet import Magnet
@@ -96,6 +98,9 @@ class Torrent:
         self._keeping = Keeping(
             self, emit=context.emit, peers=connections.values, wake_peers=self.peer_set.wake
         )
+        self.read_limit = ReadLimit(context.download_bucket)
+        self._upload_slots: int | None = None
+        self.largest_request = self._longest_block()
         self._plan = plan
         chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
         recording = None if plan.record is None else _recording(plan.record, context, chosen)
@@ -221,6 +226,66 @@ class Torrent:
         now = trio.current_time()
         return [peer_progress_of(c, now) for c in self.peer_set.connections.values()]
 
+    # --- what a program tells it ------------------------------------------------------------------
+
+    @property
+    def limits(self) -> TorrentLimits:
+        """The limits of its own; the node's hold beside them."""
+        return TorrentLimits(
+            upload_rate=self.context.uplink.limit_of(self.group),
+            download_rate=self.read_limit.rate,
+            upload_slots=self._upload_slots,
+        )
+
+    def set_limits(
+        self,
+        *,
+        upload_rate: float | None = None,
+        download_rate: float | None = None,
+        upload_slots: int | None = None,
+    ) -> None:
+        """Set the limits of its own, at once: bytes/s, and peers that are served at once.
+
+        None: no limit but the node's. Raises ConfigError, and changes nothing, for a limit that is
+        not above 0.
+        """
+        require_limits(
+            upload_rate=upload_rate, download_rate=download_rate, upload_slots=upload_slots
+        )
+        now = trio.current_time()
+        if not self._over.is_set():  # nobody would forget it again
+            self.context.uplink.set_group_limit(self.group, upload_rate, now)
+        self.read_limit.set_rate(download_rate, now)
+        self._upload_slots = upload_slots
+        if self.download is not None:
+            exchange = self.download.exchange
+            exchange.uploads.slots = self._slots
+            exchange.rechoke(now)
+        self.node_limits_changed()
+
+    def node_limits_changed(self) -> None:
+        """Keep to limits that are others now: the node's, or its own."""
+        self.read_limit.review()
+        largest = self._longest_block()
+        if largest != self.largest_request:
+            self.largest_request = largest
+            self.peer_set.wake()
+
+    @property
+    def group(self) -> int:
+        """What the uplink knows its connections by."""
+        return id(self)
+
+    @property
+    def _slots(self) -> int:
+        own = self._upload_slots
+        return self.context.settings.upload_slots if own is None else own
+
+    def _longest_block(self) -> int:
+        uplink = self.context.uplink
+        rates = [rate for rate in (uplink.limit, uplink.limit_of(self.group)) if rate is not None]
+        return longest_block(min(rates, default=None))
+
     async def remove(self) -> None:
         """Leave the swarm: announce `stopped`, save the state, close the files; data is kept."""
         self._scope.cancel()
@@ -239,6 +304,7 @@ class Torrent:
         finally:
             if self.error is None and not self._complete.is_set():
                 self.error = TrioSwarmError(f"{self.name}: removed before it was complete")
+            self.context.uplink.set_group_limit(self.group, None, trio.current_time())
             self._complete.set()
             if self.state != "failed":
                 self.state = "removed"
@@ -361,7 +427,7 @@ class Torrent:
             uploader=self._uploader,
             choker=self._choker,
             rng=context.rng,
-            slots=settings.upload_slots,
+            slots=self._slots,
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
             part_useless=self.peer_set.part_seeders,
             sent=None if recording is None else recording.sent,

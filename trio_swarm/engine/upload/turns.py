@@ -68,6 +68,10 @@ class Turns:
         """Change the rate; inf: everybody may put out as much as it likes."""
         self._bucket.set_rate(None if rate == math.inf else rate)
 
+    def change_rate(self, rate: float, now: float) -> None:
+        """Change the rate, also for bytes that were put out ahead of it."""
+        self._bucket.change_rate(None if rate == math.inf else rate, now)
+
     def set_weights(self, weights: Mapping[int, float]) -> None:
         """Set the weights, above 0; whoever is not among them has the weight 1."""
         self._weights = weights

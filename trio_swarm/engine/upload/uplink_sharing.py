@@ -1,7 +1,9 @@
 """How the connections of a node share its uplink: who sends, who may, and when to look at links.
 
-See the `Governor` for how much all connections may put out, and `Turns` for whose turn it is. Real
-and simulated peers share it: no method waits, and time is a parameter.
+See the `Governor` for how much all connections may put out, and `Turns` for whose turn it is. The
+connections of one torrent may have a limit of their own: they take turns of their torrent first,
+and ask for one of the uplink when they have it. Real and simulated peers share it: no method waits,
+and time is a parameter.
 """
 
 import math
@@ -78,6 +80,7 @@ class UplinkSharing:
         self._turns.set_rate(self._limit)
         self._busy: dict[int, _Busy] = {}
         self._asking: dict[int, Sender] = {}
+        self._limited: dict[int, Turns] = {}  # groups that have a limit of their own
         self._put_out = 0
         self._is_held = False
         self._look_at = -math.inf
@@ -86,23 +89,78 @@ class UplinkSharing:
         """Have `share_out` be called in this moment. The owner overrides it."""
         raise NotImplementedError
 
+    # --- what the user allows ---------------------------------------------------------------------
+
+    @property
+    def limit(self) -> float | None:
+        """Bytes/s that all connections may put out together; None: no limit."""
+        return None if self._limit == math.inf else self._limit
+
+    def set_limit(self, limit: float | None, now: float) -> None:
+        """Change what all connections may put out together; who waits has its turn in time."""
+        self._limit = math.inf if limit is None else limit
+        self._change(self._turns, min(self.governor.budget, self._limit), now)
+        self.share_out_soon()
+
+    def limit_of(self, group: int) -> float | None:
+        """Return what a group may put out, bytes/s; None: as much as the others."""
+        turns = self._limited.get(group)
+        return None if turns is None else turns.rate
+
+    def set_group_limit(self, group: int, limit: float | None, now: float) -> None:
+        """Change what the connections of one group may put out together, below the limit of all.
+
+        None: no limit. To be called for a group that ends as well.
+        """
+        turns = self._limited.get(group)
+        if limit is None:
+            if turns is not None:
+                del self._limited[group]
+                self._change(turns, math.inf, now)
+            return
+        if turns is None:
+            turns = self._limited[group] = Turns()
+        self._change(turns, limit, now)
+        self.share_out_soon()
+
+    def _change(self, turns: Turns, rate: float, now: float) -> None:
+        turns.change_rate(rate, now)
+        if rate == math.inf:
+            self._let_go(turns)
+
+    def _let_go(self, turns: Turns) -> None:
+        for key in turns.free():
+            self._asking.pop(key).turn_given()
+
     # --- what connections ask and tell ------------------------------------------------------------
 
     def may_send(self, sender: Sender) -> bool:
         """Whether a connection may put blocks out now; if not, it is told when it may."""
+        if self._limited:
+            of_group = self._limited.get(sender.group)
+            if of_group is not None and not of_group.has_turn(sender.key):
+                self._ask(of_group, sender)
+                return False
         turns = self._turns
         if turns.rate == math.inf or turns.has_turn(sender.key):
             return True
-        turns.ask(sender.key)
-        self._asking[sender.key] = sender
         self._is_held = True
-        self.share_out_soon()
+        self._ask(turns, sender)
         return False
 
-    @property
-    def turn_length(self) -> int:
-        """The bytes that a connection may put out now, about."""
-        return min(UPLOAD_BATCH, self._turns.length)
+    def _ask(self, turns: Turns, sender: Sender) -> None:
+        turns.ask(sender.key)
+        self._asking[sender.key] = sender
+        self.share_out_soon()
+
+    def turn_length(self, sender: Sender) -> int:
+        """Return the bytes that a connection may put out now, about."""
+        length = min(UPLOAD_BATCH, self._turns.length)
+        if self._limited:
+            of_group = self._limited.get(sender.group)
+            if of_group is not None:
+                return min(length, of_group.length)
+        return length
 
     @property
     def pace(self) -> float | None:
@@ -112,6 +170,10 @@ class UplinkSharing:
     def sends(self, sender: Sender, nbytes: int, now: float) -> None:
         """Note that a connection puts blocks out."""
         self._put_out += nbytes
+        if self._limited:
+            of_group = self._limited.get(sender.group)
+            if of_group is not None:
+                of_group.put_out(sender.key, nbytes, now)
         if self._turns.rate < math.inf:
             self._turns.put_out(sender.key, nbytes, now)
         busy = self._busy.get(sender.key)
@@ -126,17 +188,23 @@ class UplinkSharing:
 
     def sends_nothing(self, key: int, now: float) -> None:
         """Note that a connection has no blocks to put out, whether it asked to or not."""
-        if self._turns.rate == math.inf:
+        if self._turns.rate == math.inf and not self._limited:
             return
         self._asking.pop(key, None)
-        if self._turns.pass_on(key, now):
+        is_left = self._turns.pass_on(key, now)
+        for of_group in self._limited.values():
+            is_left |= of_group.pass_on(key, now)
+        if is_left:
             self.share_out_soon()
 
     def leave(self, key: int, now: float) -> None:
         """Forget a connection that ended."""
         self._busy.pop(key, None)
         self._asking.pop(key, None)
-        if self._turns.leave(key, now):
+        is_left = self._turns.leave(key, now)
+        for of_group in self._limited.values():
+            is_left |= of_group.leave(key, now)
+        if is_left:
             self.share_out_soon()
 
     # --- what is due ------------------------------------------------------------------------------
@@ -148,8 +216,9 @@ class UplinkSharing:
             self._look_at = now + LOOK_INTERVAL * self._intervals
         self._give_turns(now)
         due = self._look_at if self._busy else math.inf
-        if self._turns.is_anybody_asking:
-            due = min(due, now + self._turns.wait(now))
+        for turns in (self._turns, *self._limited.values()):
+            if turns.is_anybody_asking:
+                due = min(due, now + turns.wait(now))
         return due
 
     @property
@@ -157,8 +226,9 @@ class UplinkSharing:
         return min(MOST_INTERVALS, max(1.0, len(self._busy) / AT_ONCE))
 
     def _give_turns(self, now: float) -> None:
-        while (key := self._turns.give(now)) is not None:
-            self._asking.pop(key).turn_given()
+        for turns in (self._turns, *self._limited.values()):
+            while (key := turns.give(now)) is not None:
+                self._asking.pop(key).turn_given()
 
     def look(self, now: float) -> None:
         """Look at all connections that send, and decide how much they may put out together."""
@@ -171,11 +241,12 @@ class UplinkSharing:
             self._busy[key].sender.found(self.governor.rate_of(key))
         rate = min(budget, self._limit)
         self._turns.set_rate(rate)
-        if rate < math.inf:
-            self._turns.set_weights(self._weights(links))
-            return
-        for key in self._turns.free():
-            self._asking.pop(key).turn_given()
+        if rate < math.inf or self._limited:
+            weights = self._weights(links)
+            for turns in (self._turns, *self._limited.values()):
+                turns.set_weights(weights)
+        if rate == math.inf:
+            self._let_go(self._turns)
 
     def _links(self, now: float) -> dict[int, LinkState]:
         """Return the links of those that send; forget those that do so no more.

@@ -95,7 +95,8 @@ class Neighbour(Conversation):
     def _send_blocks(self, now: float, sharing: UplinkSharing | None) -> None:
         pipe = self.pipe
         ahead = self.ahead
-        served = self.serve(now, most=UPLOAD_BATCH if sharing is None else sharing.turn_length)
+        most = UPLOAD_BATCH if sharing is None else sharing.turn_length(self)
+        served = self.serve(now, most=most)
         if self.ahead != ahead:
             pipe.limit_unsent(self.ahead)
         pipe.send([(request.length, (BLOCK, request)) for request in served])
