@@ -1,6 +1,7 @@
 """The progress of a torrent and of its peers, as values for people and programs."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -19,6 +20,21 @@ class TorrentLimits(Struct, frozen=True, kw_only=True):
     """Bytes/s."""
     upload_slots: int | None = None
     """Most peers that are served at once."""
+
+
+class SchedulerState(Struct, frozen=True, kw_only=True):
+    """The download strategy of a torrent, and what its decisions cost since it was chosen."""
+
+    name: str
+    options: Mapping[str, object]
+    decisions: int
+    """How often it was asked."""
+    seconds: float
+    """Seconds that its answers took together."""
+    faults: int
+    """Answers that broke its contract."""
+    is_replaced: bool
+    """It had too many faults, and the fallback decides in its place."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -237,7 +237,7 @@ async def test_a_limit_that_is_none_is_refused_and_changes_nothing(
 async def test_peers_of_our_own_kind_ask_for_shorter_blocks_under_a_limit_set_later(
     tmp_path: Path, mock_clock: MockClock
 ) -> None:
-    """A block leaves in one go: one of 1 MiB at 100 kB/s would hold up all others for ten seconds."""
+    """A block leaves in one go: one of 1 MiB at 100 kB/s would hold up the others for seconds."""
     async with meeting(tmp_path, mock_clock, size=60_000_000) as peers:
         (torrent,) = peers.fetching
         peers.begin()

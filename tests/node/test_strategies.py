@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
+import trio_swarm
 from broken_strategies import BROKEN, EXCESSIVE, HARMLESS
-from local_swarm import HOST, Recorder, contents, make_file, node
+from local_swarm import HOST, Recorder, contents, make_file, node, until
+from simulated_link import meeting
 from trio_swarm import events
 
 PLUGIN = """
@@ -107,3 +110,82 @@ async def test_a_seeder_serves_on_when_its_uploader_and_choker_are_broken(tmp_pa
                 assert path.parent == tmp_path / str(number)
                 assert contents(path) == contents(original)
     assert {fault.plugin for fault in recorder.of(events.StrategyFault)} == {"broken"}
+
+
+async def test_a_running_download_goes_on_with_another_strategy(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    async with meeting(tmp_path, mock_clock, size=8_000_000) as peers:
+        (torrent,) = peers.fetching
+        torrent.set_limits(download_rate=1_000_000)
+        peers.begin()
+        await until(lambda: torrent.progress().downloaded > 1_000_000)
+        was = torrent.scheduler_state()
+        assert (was.name, was.options) == ("rarest-first", {})
+        assert was.decisions > 0
+        mock_clock.autojump_threshold = float("inf")  # a thread looks for the strategy
+        await torrent.set_scheduler("round-robin", {"chunk_kib": "64"}, text_values=True)
+        mock_clock.autojump_threshold = 0.0
+        now = torrent.scheduler_state()
+        assert (now.name, now.options, now.decisions) == ("round-robin", {"chunk_kib": 64}, 0)
+        await until(lambda: torrent.state != "downloading")
+        progress = torrent.progress()
+        assert progress.have == progress.downloaded == 8_000_000
+        assert progress.duplicate == 0
+        assert torrent.scheduler_state().decisions > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "match"),
+    [
+        ("rarest-frist", {}, "did you mean 'rarest-first'"),
+        ("round-robin", {"chunks": 3}, "chunks"),
+        ("round-robin", {"chunk_kib": 0}, "must be 1 or more"),
+        ("round-robin", {"chunk_kib": "many"}, "chunk_kib"),
+    ],
+)
+async def test_a_wrong_strategy_is_refused_and_changes_nothing(
+    tmp_path: Path, name: str, options: dict[str, object], match: str
+) -> None:
+    async with node(tmp_path / "l") as leecher:
+        torrent = await leecher.fetch("ab" * 20, folder=tmp_path)
+        await torrent.set_scheduler("bandwidth-weighted", {"pieces": "in-order"})
+        before = torrent.scheduler_state()
+        with pytest.raises(trio_swarm.ConfigError, match=match):
+            await torrent.set_scheduler(name, options)
+        assert torrent.scheduler_state() == before
+
+
+async def test_a_strategy_chosen_before_the_metadata_is_known_decides_afterwards(
+    tmp_path: Path,
+) -> None:
+    original = make_file(tmp_path / "in" / "x.bin", 1_000_000)
+    with trio.fail_after(60):
+        async with node(tmp_path / "s") as seeder, node(tmp_path / "l") as leecher:
+            shared = await seeder.share(original)
+            torrent = await leecher.fetch(shared.info_hash.hex(), folder=tmp_path / "out")
+            await torrent.set_scheduler("round-robin")
+            torrent.peer_set.candidates.add((HOST, seeder.port), trio.current_time())
+            torrent.peer_set.dial_wakeup.set()
+            await torrent.wait_complete()
+            assert torrent.scheduler_state().decisions > 0
+
+
+async def test_a_strategy_that_took_over_is_guarded_like_the_first(
+    tmp_path: Path, plugin: Path
+) -> None:
+    original = make_file(tmp_path / "in" / "x.bin", 3_000_000)
+    recorder = Recorder()
+    with trio.fail_after(60):
+        async with (
+            node(tmp_path / "s") as seeder,
+            node(tmp_path / "l", recorder=recorder, plugins=(plugin,)) as leecher,
+        ):
+            shared = await seeder.share(original, piece_length=65536)
+            torrent = await leecher.fetch(shared.info_hash.hex(), folder=tmp_path / "out")
+            await torrent.set_scheduler(next(iter(BROKEN)))
+            torrent.peer_set.candidates.add((HOST, seeder.port), trio.current_time())
+            torrent.peer_set.dial_wakeup.set()
+            assert contents(await torrent.wait_complete()) == contents(original)
+            assert torrent.scheduler_state().faults > 0
+    assert recorder.of(events.StrategyFault)

@@ -246,7 +246,9 @@ async def test_a_limit_of_a_torrent_shares_by_the_weights_of_its_connections(
 @pytest.mark.parametrize("new", [1e6, None])
 @pytest.mark.parametrize("of_torrent", [False, True])
 async def test_who_waits_for_a_turn_goes_on_at_once_when_a_low_limit_is_raised(
-    autojump_clock: trio.testing.MockClock, new: float | None, of_torrent: bool
+    autojump_clock: trio.testing.MockClock,
+    new: float | None,
+    of_torrent: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     uplink = Uplink(None if of_torrent else 10.0)
     if of_torrent:

@@ -66,6 +66,10 @@ class GuardedScheduler:
         self.name = name
         self.wrong: Mapping[str, str] = {}
         """Faults in the strategy's latest answer: kind of fault → description."""
+        self.decisions = 0
+        """How often the strategy was asked."""
+        self.seconds = 0.0
+        """Seconds that its answers took together, by `timer`."""
         self._strategy = strategy
         self._fallback = fallback
         self._substitute: Scheduler | None = None
@@ -105,6 +109,8 @@ class GuardedScheduler:
             kind = type(error).__name__
             reading.faults.setdefault(kind, f"raised {error_text(error)}")
         took = self._timer() - start
+        self.decisions += 1
+        self.seconds += took
         if took > allowed and not reading.faults:
             reading.faults["slow"] = f"took {took * 1e3:.0f} ms of {allowed * 1e3:.0f} ms"
         self._settle(reading)

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 
 from trio_swarm import events
 from trio_swarm.engine.guard import FaultSink, GuardedChoker, GuardedScheduler, GuardedUploader
+from trio_swarm.foreign_text import quoted
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.schedulers.loading import Strategies, load_strategies
+from trio_swarm.schedulers.options import convert_options
 from trio_swarm.schedulers.rarest_first import RarestFirst
 from trio_swarm.settings import NodeSettings
 
@@ -45,6 +47,15 @@ def chosen_scheduler(
     if name is None:
         return settings.scheduler, options or settings.scheduler_options
     return name, options or {}
+
+
+def checked_options(
+    strategies: Strategies, name: str, options: Mapping[str, object], *, text_values: bool
+) -> dict[str, object]:
+    """Return the options of a download strategy with their types. Blocking; raises ConfigError."""
+    entry = strategies.entry("scheduler", name)  # an installed package may be imported for it
+    where = f"scheduler {quoted(name)}"
+    return convert_options(entry.options, options, text_values=text_values, where=where)
 
 
 def scheduler_for(

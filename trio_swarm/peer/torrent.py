@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,13 +34,26 @@ from trio_swarm.peer.standstill import (
     Standstill,
     standstill_of,
 )
-from trio_swarm.peer.strategies import choker_for, chosen_scheduler, scheduler_for, uploader_for
+from trio_swarm.peer.strategies import (
+    checked_options,
+    choker_for,
+    chosen_scheduler,
+    scheduler_for,
+    uploader_for,
+)
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport.errors import first_leaf
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.progress import PeerProgress, Progress, State, TorrentLimits, require_limits
+from trio_swarm.progress import (
+    PeerProgress,
+    Progress,
+    SchedulerState,
+    State,
+    TorrentLimits,
+    require_limits,
+)
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.info import version_2_hash
 from trio_swarm.protocol.metainfo.magnet import Magnet
@@ -106,6 +120,7 @@ class Torrent:
         recording = None if plan.record is None else _recording(plan.record, context, chosen)
         self._recording = recording
         make_scheduler = recording.make_scheduler if recording else GuardedScheduler
+        self._chosen = chosen
         self._scheduler = scheduler_for(context, *chosen, make_scheduler)
         self._uploader = uploader_for(context)
         self._choker = choker_for(context)
@@ -262,6 +277,38 @@ class Torrent:
             exchange.uploads.slots = self._slots
             exchange.rechoke(now)
         self.node_limits_changed()
+
+    def scheduler_state(self) -> SchedulerState:
+        """Return the download strategy, and what its decisions cost."""
+        name, options = self._chosen
+        guard = self._scheduler
+        return SchedulerState(
+            name=name,
+            options=dict(options),
+            decisions=guard.decisions,
+            seconds=guard.seconds,
+            faults=guard.faults,
+            is_replaced=guard.is_replaced,
+        )
+
+    async def set_scheduler(
+        self, name: str, options: Mapping[str, object] | None = None, *, text_values: bool = False
+    ) -> None:
+        """Let another strategy decide what is fetched from whom, from now on.
+
+        What was asked stays asked. `text_values`: the options' values are text as typed. A
+        recording ends here. Raises ConfigError, and changes nothing, for a name that is unknown or
+        an option that is wrong.
+        """
+        find = partial(checked_options, text_values=text_values)
+        checked = await trio.to_thread.run_sync(
+            find, self.context.strategies, name, dict(options or {})
+        )
+        scheduler = scheduler_for(self.context, name, checked)
+        self._chosen, self._scheduler = (name, checked), scheduler
+        if self.download is not None:
+            self.download.ledger.set_scheduler(scheduler)
+            self.download.exchange.replan()
 
     def node_limits_changed(self) -> None:
         """Keep to limits that are others now: the node's, or its own."""

@@ -317,6 +317,11 @@ class RecordedLedger(Ledger):
 
     # Requests
 
+    def set_scheduler(self, scheduler: GuardedScheduler) -> None:
+        """Change the strategy and end the recording, whose header names the one before."""
+        super().set_scheduler(scheduler)
+        self._recorder.end("another strategy took over")
+
     def plan(self, now: float) -> list[Grant]:
         """Plan and record the requested blocks; the decisions are recorded by their guard."""
         grants = super().plan(now)

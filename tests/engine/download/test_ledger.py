@@ -13,10 +13,12 @@ import pytest
 from ledger_playground import check, picture
 from trio_swarm.engine.download.ledger import BlockOutcome, BlockRun, Grant, Ledger
 from trio_swarm.engine.download.source import LONGEST_WAIT, PATIENCE
+from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.errors import LocalProtocolError
 from trio_swarm.lab.testing.downloads import BLOCK, new_ledger
 from trio_swarm.piece_sets import full_set
 from trio_swarm.schedulers.api import Assignment, SwarmView
+from trio_swarm.schedulers.rarest_first import RarestFirst
 
 ACCEPTED = BlockOutcome.ACCEPTED
 COMPLETED = BlockOutcome.COMPLETED
@@ -699,3 +701,37 @@ def test_a_lost_piece_that_is_found_again_is_not_asked_for() -> None:
     ledger.regain(0b100)
     assert (ledger.have, ledger.wanted) == (0b101, 0b010)
     assert ledger.remaining == ledger.lengths.piece_size(1)
+
+
+def guarded(strategy: object) -> GuardedScheduler:
+    return GuardedScheduler(strategy, "other", fallback=RarestFirst, timer=lambda: 0.0)  # type: ignore[arg-type]
+
+
+def test_another_strategy_decides_from_the_moment_it_is_chosen_and_nothing_asked_is_lost() -> None:
+    ledger, first = scripted(pieces=4, blocks=4, peers=2)
+    first.next = [Assignment(0, 0, 3)]
+    ledger.plan(0.0)
+    assert picture(ledger, 0) == "aaa."
+    second = Script()
+    second.next = [Assignment(1, 0, 1), Assignment(1, 2, 2)]
+    ledger.set_scheduler(guarded(second))
+    check(ledger)
+    assert ledger.is_due(0.001)
+    ledger.plan(0.001)
+    assert (picture(ledger, 0), picture(ledger, 2)) == ("aaab", "bb..")
+    assert take(ledger, 0, 0, 0, 0.002) is ACCEPTED
+    assert len(first.views) == 1
+    check(ledger)
+
+
+def test_a_strategy_that_takes_over_from_one_that_gave_nothing_is_asked_at_once() -> None:
+    ledger, first = scripted(peers=2)
+    first.next = [Assignment(0, 0, 1)]
+    ledger.plan(0.0)
+    assert not ledger.is_due(0.0)
+    second = Script()
+    second.next = [Assignment(1, 3, 4)]
+    ledger.set_scheduler(guarded(second))
+    assert ledger.is_due(0.0)
+    ledger.plan(0.0)
+    assert picture(ledger, 3) == "bbbb"

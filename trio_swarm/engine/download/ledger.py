@@ -294,6 +294,10 @@ class Ledger:
 
     # Requests
 
+    def set_scheduler(self, scheduler: GuardedScheduler) -> None:
+        """Let another strategy decide from now on. What is in flight stays asked of its peers."""
+        self._planner.set_scheduler(scheduler)
+
     def plan(self, now: float) -> list[Grant]:
         """Return the blocks to request now and from which peer, by one decision for the swarm."""
         self._now = now

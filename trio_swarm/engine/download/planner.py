@@ -79,6 +79,12 @@ class Planner:
         self.paroles = self._trials.paroles
         """Pieces that failed their hash and are not verified yet, by index."""
 
+    def set_scheduler(self, scheduler: GuardedScheduler) -> None:
+        """Ask another strategy from now on; what is in flight stays so."""
+        self._scheduler = scheduler
+        self._declining_since = None
+        self.ask_again()
+
     # Which peers wait
 
     def reconsider(self, source: Source) -> None:
