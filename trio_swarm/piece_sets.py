@@ -18,6 +18,9 @@ selecting by counting bits."""
 _MOST_TRIES: Final = 16
 """Random tries before the piece is selected by counting bits after all; both ways are uniform."""
 
+_DIGITS: Final = bytes(byte & 1 for byte in range(256))
+"""From the digits 0 and 1 to the numbers."""
+
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -42,6 +45,13 @@ def from_bitfield(bitfield: bytes | bytearray | memoryview) -> PieceSet:
 def to_bitfield(pieces: PieceSet, count: int) -> bytes:
     """Return the wire form of `pieces` for a torrent of `count` pieces: ceil(count / 8) bytes."""
     return pieces.to_bytes((count + 7) // 8, "little").translate(_REVERSED)
+
+
+def to_bytes_each(pieces: PieceSet, count: int) -> bytes:
+    """Return a byte for each of `count` pieces: 1 if it is in the set, else 0."""
+    if not count:
+        return b""
+    return f"{pieces:0{count}b}".encode().translate(_DIGITS)[::-1]
 
 
 def lowest(pieces: PieceSet) -> int:

@@ -1,7 +1,7 @@
 """The progress of a torrent and of its peers, as values for people and programs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -35,6 +35,68 @@ class SchedulerState(Struct, frozen=True, kw_only=True):
     """Answers that broke its contract."""
     is_replaced: bool
     """It had too many faults, and the fallback decides in its place."""
+
+
+class TrackerState(Struct, frozen=True, kw_only=True):
+    """One tracker of a torrent at one moment; times are seconds since 1970."""
+
+    url: str
+    tier: int
+    """From 0. Within a tier one tracker is told, and the others step in when it fails."""
+    last_announce: float | None = None
+    """When it answered or failed last; None: it was not heard of yet."""
+    next_announce: float | None = None
+    """When it is due next; None: when another one fails, or never."""
+    is_working: bool = False
+    """It answered the last time."""
+    result: str = ""
+    """What came of it last, in one line for people; empty until there is something."""
+    seeders: int | None = None
+    leechers: int | None = None
+    """What it lists, ourselves included; None: it never told."""
+    peers: int = 0
+    """Addresses that its latest answer named."""
+
+
+class FileState(Struct, frozen=True, kw_only=True):
+    """One file of a torrent at one moment; sizes are bytes."""
+
+    index: int
+    """Its number, as `Torrent.read_at` takes it; padding has numbers, too, and is left out."""
+    path: str
+    """Below the torrent's folder, with slashes; the name of a torrent that is one file."""
+    length: int
+    have: int
+    """Bytes of it in verified pieces."""
+    first_piece: int
+    end_piece: int
+    """Its bytes are in the pieces from `first_piece` up to but not including this one."""
+
+
+PIECE_WANTED, PIECE_BEGUN, PIECE_HAD, PIECE_NOWHERE = range(4)
+"""States of a piece in a map: missing; some of it is asked for or here; verified; missing, and no
+connected peer has it."""
+
+
+class PeerPieces(Struct, frozen=True, kw_only=True):
+    """The pieces of one connected peer."""
+
+    address: str
+    pieces: bytes
+    """A bitfield: piece 0 is the high bit of the first byte (BEP 3, "bitfield")."""
+
+
+class PieceMap(Struct, frozen=True, kw_only=True):
+    """All pieces of a torrent at one moment: a byte for each, at most 838,860."""
+
+    states: bytes
+    """PIECE_WANTED, PIECE_BEGUN, PIECE_HAD or PIECE_NOWHERE."""
+    holders: bytes
+    """How many connected peers have the piece; 255 stands for as many and more."""
+    have: bytes
+    """The verified pieces as a bitfield, see `PeerPieces.pieces`."""
+    peers: Sequence[PeerPieces] = ()
+    """Who holds what, of as many peers as were asked for, in the order they joined."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -1,9 +1,11 @@
 """What a torrent makes of its trackers' answers: events, and peers that lead nowhere."""
 
+import time
 from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from deaf_name_server import deaf_name_server
 from local_swarm import HOST, Recorder, contents, make_file, node, until
@@ -74,3 +76,59 @@ async def test_peers_whose_names_nobody_knows_keep_no_place_of_one_that_is_there
                 torrent = await leecher.fetch(str(file), folder=tmp_path / "out")
                 path = await torrent.wait_complete()
     assert contents(path) == contents(original)
+
+
+async def test_what_each_tracker_said_is_known_with_the_times(tmp_path: Path) -> None:
+    said = response(encode({"interval": 1800, "complete": 3, "incomplete": 4, "peers": []}))
+    refusal = response(encode({"failure reason": "not here"}))
+    began = time.time()
+    with trio.fail_after(30):
+        async with (
+            http_script(said) as (good, _),
+            http_script(refusal) as (bad, _),
+            node(tmp_path) as one,
+        ):
+            torrent = await one.fetch(
+                f"magnet:?xt=urn:btih:{INFO_HASH}&tr={good}&tr={bad}", folder=tmp_path
+            )
+            await until(lambda: len([s for s in torrent.tracker_states() if s.result]) == 2)
+            states = {state.url: state for state in torrent.tracker_states()}
+    works, refuses = states[good], states[bad]
+    assert (works.is_working, works.seeders, works.leechers, works.peers) == (True, 3, 4, 0)
+    assert works.result == "lists 3 seeders and 3 other leechers"
+    assert works.last_announce is not None
+    assert works.next_announce is not None
+    assert began <= works.last_announce <= time.time()
+    assert works.next_announce - works.last_announce == pytest.approx(1800)
+    assert not refuses.is_working
+    assert "not here" in refuses.result
+    assert (refuses.seeders, refuses.leechers) == (None, None)
+    assert refuses.next_announce is not None
+    assert refuses.last_announce is not None
+    assert refuses.next_announce - refuses.last_announce == pytest.approx(120)
+
+
+async def test_asking_for_peers_again_waits_as_long_as_the_tracker_wants(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    """BEP 3, "min interval": the least seconds between two announces."""
+    asked: list[float] = []
+
+    async def answer(stream: trio.SocketStream) -> None:
+        asked.append(trio.current_time())
+        said = {"interval": 1800, "min interval": 600, "peers": []}
+        await stream.send_all(response(encode(said)))
+
+    mock_clock.rate = 1.0
+    with trio.fail_after(800):
+        async with http_script(answer) as (url, _), node(tmp_path, url) as one:
+            torrent = await one.fetch(INFO_HASH, folder=tmp_path)
+            await until(lambda: torrent.tracker_states()[0].is_working)
+            torrent.reannounce()
+            mock_clock.jump(500)
+            torrent.reannounce()
+            await until(lambda: trio.current_time() - asked[0] > 501)
+            assert len(asked) == 1
+            mock_clock.jump(100)
+            await until(lambda: len(asked) == 2)
+    assert asked[1] - asked[0] >= 600

@@ -41,17 +41,21 @@ from trio_swarm.peer.strategies import (
     scheduler_for,
     uploader_for,
 )
+from trio_swarm.peer.torrent_parts import file_states_of, piece_map_of
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport.errors import first_leaf
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.progress import (
+    FileState,
     PeerProgress,
+    PieceMap,
     Progress,
     SchedulerState,
     State,
     TorrentLimits,
+    TrackerState,
     require_limits,
 )
 from trio_swarm.protocol.addresses import Address
@@ -233,8 +237,7 @@ class Torrent:
 
     def tracker_news(self) -> list[str]:
         """Return the latest news of some trackers, a line for each."""
-        news = self._trackers.news.items()
-        return [f"{tracker} {said}" for tracker, said in islice(news, MAX_NAMED)]
+        return list(islice(self._trackers.news(), MAX_NAMED))
 
     def peers(self) -> list[PeerProgress]:
         """Return the connected peers, in the order they joined."""
@@ -290,6 +293,28 @@ class Torrent:
             faults=guard.faults,
             is_replaced=guard.is_replaced,
         )
+
+    def tracker_states(self) -> list[TrackerState]:
+        """Return the trackers, tier by tier, at most MAX_TRACKERS, and what each said last."""
+        return self._trackers.states()
+
+    def file_states(self, first: int = 0, count: int | None = None) -> list[FileState]:
+        """Return `count` files (None: all) from number `first` on; none without the metadata."""
+        if self.info is None:
+            return []
+        have = 0 if self.download is None else self.download.ledger.have
+        return file_states_of(self.info, have, first, count)
+
+    def piece_map(self, *, peers: int = 0) -> PieceMap | None:
+        """Return all pieces, with those of some peers; None until the files are open."""
+        if self.download is None:
+            return None
+        connections = self.peer_set.connections.values()
+        return piece_map_of(self.download.ledger, connections, peers)
+
+    def reannounce(self) -> None:
+        """Ask the trackers for peers, no sooner than they allow (BEP 3, "min interval")."""
+        self._trackers.announce_now()
 
     async def set_scheduler(
         self, name: str, options: Mapping[str, object] | None = None, *, text_values: bool = False

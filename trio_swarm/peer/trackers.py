@@ -8,15 +8,19 @@ that were told until then are told that we stopped.
 """
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import NoReturn, Protocol
 
 import trio
+from msgspec import Struct
 
 from trio_swarm import events
 from trio_swarm.amounts import count_text
-from trio_swarm.announcing.announcer import Announcer
+from trio_swarm.announcing.announcer import MAX_TRACKERS, Announcer
+from trio_swarm.announcing.politeness import interval_of
 from trio_swarm.errors import TrackerError
 from trio_swarm.identities import InfoHash
 from trio_swarm.peer.context import NodeContext
@@ -24,6 +28,7 @@ from trio_swarm.peer.download import Download
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.progress import TrackerState
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceEvent, AnnounceRequest
@@ -75,6 +80,36 @@ class AnnouncedTorrent(Protocol):
         """Its peers, and whom else trackers named."""
 
 
+class _Heard(Struct):
+    """What came of one tracker last; times in seconds on Trio's clock."""
+
+    at: float
+    due: float
+    """When it is announced to next; inf: never."""
+    failure: str = ""
+    silent_for: float = 0.0
+    """Seconds that it kept us waiting, if it has said nothing else."""
+    seeders: int | None = None
+    leechers: int | None = None
+    peers: int = 0
+
+    @property
+    def is_working(self) -> bool:
+        """It answered the last time."""
+        return not (self.failure or self.silent_for)
+
+    @property
+    def news(self) -> str:
+        """A few words that go on after its name."""
+        if self.failure:
+            return "does not work"
+        if self.silent_for:
+            return f"has not answered for {self.silent_for:.0f} s"
+        seeders = count_text(self.seeders or 0, "seeder")
+        others = max(0, (self.leechers or 0) - 1)  # we are one
+        return f"lists {seeders} and {count_text(others, 'other leecher')}"
+
+
 class Trackers:
     """The trackers of one torrent: they are kept told, and their peers become candidates."""
 
@@ -92,8 +127,8 @@ class Trackers:
         self._name_due: dict[str, float] = {}
         self._name_refusals: dict[str, str | None] = {}
         self._name_wakeup = Wakeup()
-        self.news: dict[str, str] = {}
-        """What each tracker answered last, in a few words."""
+        self._heard: dict[str, _Heard] = {}
+        """What came of each tracker last."""
         self.tiers = plan.tiers
         self._announcer = self._make_announcer()
         if plan.metainfo is not None and plan.metainfo.info.private:
@@ -248,9 +283,13 @@ class Trackers:
         for address in answer.peers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()
-        others = max(0, answer.leechers - 1)  # we are one
-        seeders = count_text(answer.seeders, "seeder")
-        self.news[tracker] = f"lists {seeders} and {count_text(others, 'other leecher')}"
+        self._heard[tracker] = _Heard(
+            at=now,
+            due=now + interval_of(answer),
+            seeders=answer.seeders,
+            leechers=answer.leechers,
+            peers=len(answer.peers),
+        )
         torrent.context.emit(
             events.Announced(
                 info_hash=torrent.info_hash.hex(),
@@ -264,6 +303,31 @@ class Trackers:
         if answer.warning is not None:
             self._warned(tracker, answer.warning)
 
+    def _note(self, tracker: str, heard: _Heard) -> None:
+        """Note that a tracker did not answer; what it listed before is known still."""
+        before = self._heard.get(tracker)
+        if before is not None:
+            heard.seeders, heard.leechers = before.seeders, before.leechers
+        self._heard[tracker] = heard
+
+    def news(self) -> Iterator[str]:
+        """Yield what each tracker answered last, a line for each."""
+        for tracker, heard in self._heard.items():
+            yield f"{tracker} {heard.news}"
+
+    def states(self) -> list[TrackerState]:
+        """Return the trackers in use, tier by tier, with what came of each last."""
+        listed: dict[str, int] = {}
+        for number, tier in enumerate(self.tiers):
+            for url in islice(tier, MAX_TRACKERS):
+                listed.setdefault(url, number)
+        # The clock of the people who read it may be set while we run.
+        clock = time.time() - trio.current_time()
+        return [
+            _state_of(url, tier, self._heard.get(url), clock)
+            for url, tier in islice(listed.items(), MAX_TRACKERS)
+        ]
+
     def _warned(self, tracker: str, text: str) -> None:
         told = self._warnings.setdefault(tracker, set())
         if text not in told and len(told) < MAX_WARNINGS:
@@ -276,7 +340,8 @@ class Trackers:
 
     def _failed(self, tracker: str, error: TrackerError, retry_in: float) -> None:
         torrent = self._torrent
-        self.news[tracker] = "does not work"
+        now = trio.current_time()
+        self._note(tracker, _Heard(at=now, due=now + retry_in, failure=str(error)))
         torrent.context.emit(
             events.TrackerFailed(
                 info_hash=torrent.info_hash.hex(),
@@ -287,9 +352,26 @@ class Trackers:
         )
 
     def _is_silent(self, tracker: str, seconds: float) -> None:
-        self.news[tracker] = f"has not answered for {seconds:.0f} s"
+        now = trio.current_time()
+        self._note(tracker, _Heard(at=now, due=math.inf, silent_for=seconds))
         self._torrent.context.emit(
             events.TrackerSilent(
                 info_hash=self._torrent.info_hash.hex(), tracker=tracker, seconds=seconds
             )
         )
+
+
+def _state_of(url: str, tier: int, heard: _Heard | None, clock: float) -> TrackerState:
+    if heard is None:
+        return TrackerState(url=url, tier=tier)
+    return TrackerState(
+        url=url,
+        tier=tier,
+        last_announce=clock + heard.at,
+        next_announce=clock + heard.due if math.isfinite(heard.due) else None,
+        is_working=heard.is_working,
+        result=heard.failure or heard.news,
+        seeders=heard.seeders,
+        leechers=heard.leechers,
+        peers=heard.peers,
+    )

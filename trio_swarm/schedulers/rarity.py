@@ -8,7 +8,7 @@ peers has ten planes. A set of equally rare pieces is made only when it is read.
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from trio_swarm.piece_sets import PieceSet
+from trio_swarm.piece_sets import PieceSet, to_bytes_each
 
 
 class Rarity(Sequence[PieceSet]):
@@ -32,6 +32,19 @@ class Rarity(Sequence[PieceSet]):
             if held != candidates:
                 candidates ^= held
         return candidates
+
+    def counts(self) -> bytes:
+        """Return a byte for each piece: how many peers have it; 255 is that many or more."""
+        pieces = self._every.bit_length()
+        total = high = 0
+        for index, plane in enumerate(self._planes):
+            if index < 8:
+                total |= int.from_bytes(to_bytes_each(plane, pieces), "little") << index
+            else:
+                high |= plane
+        if high:
+            total |= int.from_bytes(to_bytes_each(high, pieces), "little") * 255
+        return total.to_bytes(pieces, "little")
 
     def __len__(self) -> int:
         return self._peers + 1

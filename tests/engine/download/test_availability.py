@@ -87,3 +87,25 @@ def counted(peers: list[int]) -> Rarity:
         availability.add_peer()
         availability.add(pieces)
     return availability.rarity
+
+
+@given(st.lists(piece_sets, max_size=9))
+def test_counts_of_all_pieces_are_what_counting_gives(peers: list[int]) -> None:
+    availability = Availability(COUNT)
+    for pieces in peers:
+        availability.add_peer()
+        availability.add(pieces)
+    counts = [sum(pieces >> piece & 1 for pieces in peers) for piece in range(COUNT)]
+    assert list(availability.rarity.counts()) == counts
+
+
+@pytest.mark.parametrize("count", [254, 255, 256, 700])
+def test_a_count_of_more_than_a_byte_holds_is_the_most_that_one_holds(count: int) -> None:
+    availability = Availability(COUNT)
+    for _ in range(count):
+        availability.add_peer()
+        availability.add(0b101)
+    availability.add_peer()
+    availability.add(0b10)
+    most = min(255, count)
+    assert list(availability.rarity.counts()) == [most, 1, most] + [0] * (COUNT - 3)

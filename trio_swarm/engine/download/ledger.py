@@ -25,7 +25,7 @@ from trio_swarm.engine.download.source import MAX_QUEUE_LIMIT, NO_LABELS, Source
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import BLOCK_SHIFT, BlockRun, BlockSet, Lengths
 from trio_swarm.errors import LocalProtocolError
-from trio_swarm.piece_sets import PieceSet
+from trio_swarm.piece_sets import PieceSet, from_pieces
 from trio_swarm.schedulers.rarity import Rarity
 
 __all__ = ["BlockOutcome", "BlockRun", "Grant", "Ledger", "PeerStats"]
@@ -108,6 +108,11 @@ class Ledger:
     def open_pieces(self) -> int:
         """Number of pieces that are started and not yet verified."""
         return len(self._open)
+
+    @property
+    def begun(self) -> PieceSet:
+        """The pieces that are started and not yet verified."""
+        return from_pieces(self._open)
 
     def source(self, key: int) -> Source:
         """Return the state of a peer, read-only, valid as long as the peer is connected.
