@@ -1,4 +1,4 @@
-"""Sizes and counts as text for people.
+"""Sizes, counts, rates and times as text for people.
 
 Every layer that writes a message imports this module; it imports none of them.
 """
@@ -33,3 +33,22 @@ def percent_text(part: float, whole: float) -> str:
     if whole <= 0:
         return "0 %"
     return "100 %" if part >= whole else f"{min(99.0, int(1000 * part / whole) / 10):g} %"
+
+
+def rate_text(rate: float) -> str:
+    """Return bytes/s as `3.20 MiB/s`; nothing for rates that round to none."""
+    return f"{size_text(rate)}/s" if rate >= 1 else ""
+
+
+def duration_text(seconds: float) -> str:
+    """Return `0.8 s`, `42 s`, `3:07 min`, `2:05 h`, `3 days`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+    return f"{whole // 86_400} days"

@@ -1,5 +1,6 @@
 """A strategy that breaks its contract costs a log line and a fallback, never a byte."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,22 @@ async def test_a_strategy_that_took_over_is_guarded_like_the_first(
             assert contents(await torrent.wait_complete()) == contents(original)
             assert torrent.scheduler_state().faults > 0
     assert recorder.of(events.StrategyFault)
+
+
+async def test_a_program_that_looks_is_told_why_something_is_asked_of_whom(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    async with meeting(tmp_path, mock_clock, size=8_000_000, leechers=1) as peers:
+        (torrent,) = peers.fetching
+        torrent.set_limits(download_rate=1_000_000)
+        peers.begin()
+        await until(lambda: torrent.progress().downloaded > 1_000_000)
+        assert torrent.decisions() == [], "nothing was recorded before the first look"
+        await until(lambda: len(torrent.decisions()) > 3)
+        told = torrent.decisions()[-1]
+        (peer,) = torrent.peers()
+        assert told.scheduler == "rarest-first"
+        assert told.requests[0].text.startswith(f"rarest-first asked {peer.address} for ")
+        assert "1 of 1 peer had it" in told.requests[0].reasons[0]
+        assert abs(told.at - time.time()) < 3600
+        await until(lambda: torrent.state != "downloading")

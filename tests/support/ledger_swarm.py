@@ -8,12 +8,14 @@ import heapq
 import math
 import random
 from collections import deque
+from functools import partial
 
 from toy_swarm import BLOCK, Outcome, Source
 from trio_swarm.engine.download.ledger import BlockOutcome, Ledger
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import Lengths
 from trio_swarm.piece_sets import full_set
+from trio_swarm.recording.recorder import RecordedLedger, RecordedScheduler, Recorder
 from trio_swarm.schedulers.api import Scheduler
 from trio_swarm.schedulers.rarest_first import RarestFirst
 
@@ -31,13 +33,19 @@ class LedgerSwarm:
         blocks_per_piece: int = 16,
         jitter: float = 0.0,
         seed: int = 1,
+        recorder: Recorder | None = None,
     ) -> None:
         self.sources = sources
         self.size = piece_count * blocks_per_piece * BLOCK
         self.faults: list[str] = []
-        self.ledger = Ledger(
+        make_ledger, make_guard = Ledger, GuardedScheduler
+        if recorder is not None:
+            make_ledger = partial(RecordedLedger, recorder=recorder)  # type: ignore[assignment]
+            make_guard = partial(RecordedScheduler, recorder=recorder)  # type: ignore[assignment]
+        self.now = 0.0
+        self.ledger = make_ledger(
             Lengths(length=self.size, piece_length=blocks_per_piece * BLOCK),
-            scheduler=GuardedScheduler(
+            scheduler=make_guard(
                 strategy,
                 type(strategy).__name__,
                 RarestFirst,
@@ -49,7 +57,6 @@ class LedgerSwarm:
         )
         self.noise = random.Random(seed + 1)
         self.jitter = jitter
-        self.now = 0.0
         self.queues: list[deque[tuple[int, int, float]]] = [deque() for _ in sources]
         self.sending: list[tuple[int, int] | None] = [None for _ in sources]
         self.received = [0 for _ in sources]

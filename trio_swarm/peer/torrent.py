@@ -1,6 +1,7 @@
 """One torrent of a node: its nursery, and its way from metadata to seeding."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -66,6 +67,7 @@ from trio_swarm.storage.content import CheckResult, TorrentFiles
 
 if TYPE_CHECKING:
     from trio_swarm.peer.recording import TorrentRecording
+    from trio_swarm.recording.story.live import LiveDecisions, ToldDecision
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
@@ -128,6 +130,7 @@ class Torrent:
         self._scheduler = scheduler_for(context, *chosen, make_scheduler)
         self._uploader = uploader_for(context)
         self._choker = choker_for(context)
+        self._decisions: LiveDecisions | None = None
         self._trackers = Trackers(self, plan)
         self._started_at = self._began_at = trio.current_time()
         self._scope = trio.CancelScope()
@@ -311,6 +314,22 @@ class Torrent:
             return None
         connections = self.peer_set.connections.values()
         return piece_map_of(self.download.ledger, connections, peers)
+
+    def decisions(self, since: int = 0, limit: int = 100) -> list["ToldDecision"]:
+        """Return why something was asked of whom lately: after decision number `since`, the last.
+
+        Decisions are recorded while somebody looks: the first call switches that on, and it goes
+        off half a minute after the last one.
+        """
+        if self.download is None:
+            return []
+        if self._decisions is None:
+            # Few look, and importing what it takes would delay the others.
+            from trio_swarm.recording.story.live import LiveDecisions  # noqa: PLC0415
+
+            clock = time.time() - trio.current_time()
+            self._decisions = LiveDecisions(self.download.ledger, clock)
+        return self._decisions.look(since, limit, trio.current_time())
 
     def reannounce(self) -> None:
         """Ask the trackers for peers, no sooner than they allow (BEP 3, "min interval")."""

@@ -33,6 +33,22 @@ class Rarity(Sequence[PieceSet]):
                 candidates ^= held
         return candidates
 
+    def holders_of(self, piece: int) -> int:
+        """Return how many peers have a piece."""
+        return sum([(plane >> piece & 1) << index for index, plane in enumerate(self._planes)])
+
+    def split(self, count: int) -> tuple[PieceSet, PieceSet]:
+        """Return the pieces that fewer than `count` peers have, and those that as many have."""
+        fewer, equal = 0, self._every
+        for index in range(len(self._planes) - 1, -1, -1):
+            held = equal & self._planes[index]
+            if count >> index & 1:
+                fewer |= equal ^ held
+                equal = held
+            else:
+                equal ^= held
+        return fewer, equal
+
     def counts(self) -> bytes:
         """Return a byte for each piece: how many peers have it; 255 is that many or more."""
         pieces = self._every.bit_length()

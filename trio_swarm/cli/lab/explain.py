@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from trio_swarm.cli.lab.explained import FEW, MOST_TOLD, decision_lines, moment_lines
+from trio_swarm.cli.lab.explained import MOST_TOLD, decision_lines, moment_lines
 from trio_swarm.cli.lab.explained_summary import summary_lines
 from trio_swarm.cli.lab.recordings import open_recording
 from trio_swarm.cli.options import OutputOptions
@@ -17,6 +17,7 @@ from trio_swarm.errors import ConfigError
 from trio_swarm.recording import Header, Recording
 from trio_swarm.recording.story.explaining import tell_decision
 from trio_swarm.recording.story.history import History
+from trio_swarm.recording.story.sentences import FEW
 from trio_swarm.recording.story.summary import summarize
 from trio_swarm.recording.story.telling import Moment, tell_peer, tell_piece
 

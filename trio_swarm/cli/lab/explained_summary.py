@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from trio_swarm.cli.lab.explained import times_text, wait_text
 from trio_swarm.cli.output.tables import widest
 from trio_swarm.cli.output.text import columns, count_text, duration_text, percent_text, size_text
 from trio_swarm.recording import Header
+from trio_swarm.recording.story.sentences import times_text, wait_text
 from trio_swarm.recording.story.summary import PeerSummary, Summary, Wait
 
 

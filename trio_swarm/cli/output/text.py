@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from trio_swarm.amounts import count_text as count_text  # noqa: PLC0414 - with the others here
+from trio_swarm.amounts import duration_text as duration_text  # noqa: PLC0414 - the same
 from trio_swarm.amounts import percent_text as percent_text  # noqa: PLC0414 - the same
+from trio_swarm.amounts import rate_text as rate_text  # noqa: PLC0414 - the same
 from trio_swarm.amounts import size_text as size_text  # noqa: PLC0414 - the same
 from trio_swarm.foreign_text import shown
 
@@ -54,25 +56,6 @@ def _fewer_marks(text: str) -> str:
         if marks <= _MOST_MARKS:
             kept.append(character)
     return "".join(kept)
-
-
-def rate_text(rate: float) -> str:
-    """Return bytes/s as `3.20 MiB/s`; nothing for rates that round to none."""
-    return f"{size_text(rate)}/s" if rate >= 1 else ""
-
-
-def duration_text(seconds: float) -> str:
-    """Return `0.8 s`, `42 s`, `3:07 min`, `2:05 h`, `3 days`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    if whole < 48 * 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02} h"
-    return f"{whole // 86_400} days"
 
 
 def columns(rows: Sequence[Sequence[str]], *, left: AbstractSet[int]) -> list[str]:

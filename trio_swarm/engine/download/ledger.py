@@ -17,7 +17,7 @@ from typing import Final
 from trio_swarm.engine.download.availability import Availability
 from trio_swarm.engine.download.in_flight import InFlight
 from trio_swarm.engine.download.open_piece import OpenPiece
-from trio_swarm.engine.download.outcomes import BlockOutcome, Grant, PeerStats
+from trio_swarm.engine.download.outcomes import Asked, BlockOutcome, Grant, PeerStats, PlanWatcher
 from trio_swarm.engine.download.parole import Parole
 from trio_swarm.engine.download.piece_states import NO_PIECES, PieceStates
 from trio_swarm.engine.download.planner import Planner
@@ -70,6 +70,8 @@ class Ledger:
         self._in_flight = InFlight(self._states, self._sources, self._planner)
         self._paroles = self._planner.paroles
         self._banned: frozenset[str] = _NOBODY
+        self.watcher: PlanWatcher | None = None
+        """Who is told why something is asked of whom; None: nobody looks."""
         self._now = 0.0  # the latest time seen
 
     # The state
@@ -113,6 +115,21 @@ class Ledger:
     def begun(self) -> PieceSet:
         """The pieces that are started and not yet verified."""
         return from_pieces(self._open)
+
+    @property
+    def sources(self) -> Mapping[int, Source]:
+        """All connected peers by their keys, read-only, in the order they joined."""
+        return self._sources
+
+    def failures(self, piece: int) -> int:
+        """Return how often a missing piece has failed its hash."""
+        parole = self._paroles.get(piece)
+        return 0 if parole is None else parole.failures
+
+    def is_doubled(self, run: BlockRun) -> bool:
+        """Whether some of these blocks, which are in flight, are asked of two peers."""
+        state = self._open.get(run.piece)
+        return state is not None and bool(state.doubled & self.lengths.blocks_between(*run))
 
     def source(self, key: int) -> Source:
         """Return the state of a peer, read-only, valid as long as the peer is connected.
@@ -306,7 +323,16 @@ class Ledger:
     def plan(self, now: float) -> list[Grant]:
         """Return the blocks to request now and from which peer, by one decision for the swarm."""
         self._now = now
-        return self._planner.plan(now)
+        watcher = self.watcher
+        if watcher is None or not watcher.wants(now):
+            return self._planner.plan(now)
+        asked: list[Asked] = []
+        self._planner.asked = asked
+        grants = self._planner.plan(now)
+        self._planner.asked = None
+        if grants:
+            watcher.planned(asked, grants, now)
+        return grants
 
     def take_cancels(self) -> list[Grant]:
         """Return the requests to cancel since the last call."""
@@ -496,6 +522,7 @@ class Ledger:
         if parole is None:
             parole = self._paroles[piece] = Parole()
         parole.owner = None
+        parole.failures += 1
         if len(senders) == 1:
             parole.suspects.discard(*senders)
             return self._ban(list(senders))

@@ -1,13 +1,14 @@
-"""Results of the ledger: blocks to request, what to do with received blocks, statistics of peers.
+"""Results of the ledger: blocks to request and why, what to do with received blocks, statistics.
 
 The module is not compiled: recordings are read by the annotations of these types, and mypyc does
 not keep annotations.
 """
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from trio_swarm.engine.lengths import BlockRun
+from trio_swarm.schedulers.api import Assignment, SwarmView
 
 
 class Grant(NamedTuple):
@@ -15,6 +16,32 @@ class Grant(NamedTuple):
 
     peer: int
     run: BlockRun
+
+
+class Asked(NamedTuple):
+    """One question to a strategy, and its answer."""
+
+    view: SwarmView
+    assigned: list[Assignment]
+    """What the guard kept of the answer."""
+    by: Literal["strategy", "fallback", "host"]
+    """Who answered; the host asks the fallback if the strategy gave nothing for too long."""
+    name: str
+    """Of the strategy that was chosen."""
+    took: float
+    """Seconds; 0.0 for a fallback."""
+    faults: list[str]
+    """What was wrong in the answer, one of each kind."""
+
+
+class PlanWatcher(Protocol):
+    """Somebody who looks at how a download is planned."""
+
+    def wants(self, now: float) -> bool:
+        """Whether to be told of the plan that is about to be made."""
+
+    def planned(self, asked: list[Asked], grants: list[Grant], now: float) -> None:
+        """Take note of a plan with grants, and of the questions that led to it."""
 
 
 class BlockOutcome(Enum):

@@ -27,9 +27,11 @@ class _Attempt(NamedTuple):
 class Parole:
     """A piece that failed its hash: which peer fetches it now, and who sent which blocks before."""
 
-    __slots__ = ("_attempts", "owner", "suspects")
+    __slots__ = ("_attempts", "failures", "owner", "suspects")
 
     def __init__(self) -> None:
+        self.failures = 0
+        """How often the piece has failed its hash."""
         self.owner: int | None = None
         """Key of the only peer that may fetch the piece now; None if there is none."""
         self.suspects: set[str] = set()

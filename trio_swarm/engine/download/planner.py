@@ -16,7 +16,7 @@ from trio_swarm.engine.download.availability import Availability
 from trio_swarm.engine.download.buffer_shares import BufferShares
 from trio_swarm.engine.download.busy_peers import BusyPeers, view_of
 from trio_swarm.engine.download.endgame import STALL_GAIN, TAIL_GAIN, find_duplicates
-from trio_swarm.engine.download.outcomes import Grant
+from trio_swarm.engine.download.outcomes import Asked, Grant
 from trio_swarm.engine.download.parole import Trials
 from trio_swarm.engine.download.piece_states import PieceStates
 from trio_swarm.engine.download.source import Source
@@ -56,6 +56,8 @@ class Planner:
     ) -> None:
         self.cancels: list[Grant] = []
         """Requests that peers need not answer any more (BEP 3, "cancel")."""
+        self.asked: list[Asked] | None = None
+        """Where questions to the strategy are noted; None: nobody looks."""
         self.expiry_at = math.inf
         """A time not later than the first deadline of any peer, seconds."""
         # Each peer with room is in one of these three dicts (or in two, until the next plan sorts
@@ -180,7 +182,7 @@ class Planner:
             if view is None:
                 break
             rounds += 1
-            refused = self._apply(self._scheduler.assign(view, self._rng), grants, now)
+            refused = self._apply(self._assigned(view), grants, now)
             if refused and rounds < _MAX_ROUNDS:
                 continue
             if len(grants) > before:
@@ -192,6 +194,20 @@ class Planner:
             self.idle.update(ready)
             ready.clear()
         self._ask_again_at = now + DECLINE_PAUSE if self._declined else math.inf
+
+    def _assigned(self, view: SwarmView) -> list[Assignment]:
+        """Return the strategy's assignments, and note them if somebody looks."""
+        scheduler = self._scheduler
+        if self.asked is None:
+            return scheduler.assign(view, self._rng)
+        is_replaced = scheduler.is_replaced
+        before = scheduler.seconds
+        assigned = scheduler.assign(view, self._rng)
+        faults = [] if is_replaced else list(scheduler.wrong.values())
+        took = scheduler.seconds - before
+        by: Final = "fallback" if is_replaced else "strategy"
+        self.asked.append(Asked(view, assigned, by, scheduler.name, took, faults))
+        return assigned
 
     def _put_off(self, view: SwarmView) -> None:
         """Let peers that still have room after this view wait for a change, or for a while."""
@@ -215,7 +231,10 @@ class Planner:
         if now - self._declining_since >= DECLINE_LIMIT or not any(
             source.in_flight for source in self._sources.values()
         ):
-            self._apply(self._scheduler.assign_by_fallback(view, self._rng), grants, now)
+            assigned = self._scheduler.assign_by_fallback(view, self._rng)
+            if self.asked is not None:
+                self.asked.append(Asked(view, assigned, "host", self._scheduler.name, 0.0, []))
+            self._apply(assigned, grants, now)
 
     def _share_buffers(self, now: float) -> None:
         """Set each peer's share of the buffers; peers whose share grew may be ready now."""
