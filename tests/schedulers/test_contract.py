@@ -175,3 +175,26 @@ def test_zone_first_judges_peers_without_a_label_by_their_round_trip() -> None:
     assert [a.peer for a in ZoneFirst().assign(view, random.Random(1))] == [2]
     both = ZoneFirst(near_ms=100.0).assign(view, random.Random(1))
     assert [a.peer for a in both] == [1]
+
+
+@pytest.mark.parametrize("strategy", [RarestFirst, RoundRobin, BandwidthWeighted])
+def test_what_a_reader_waits_for_is_asked_for_first_and_of_fast_peers(
+    strategy: type[Scheduler],
+) -> None:
+    fast, slow = _peer(1, full_set(24), room=40), _peer(2, full_set(24), room=16, rate=1e5)
+    view = replace(_swarm([slow, fast]), deadlines={17: 1.0, 3: 2.0, 18: 9.0})
+    for seed in range(20):
+        assigned = list(strategy().assign(view, random.Random(seed)))
+        of_fast = [piece for peer, piece, _ in assigned if peer == 1]
+        assert list(dict.fromkeys(of_fast))[:3] == [17, 3, 18]
+        assert not {17, 3, 18} & {piece for peer, piece, _ in assigned if peer == 2}
+
+
+@pytest.mark.parametrize("strategy", [RarestFirst, RoundRobin, BandwidthWeighted])
+def test_a_slow_peer_is_asked_for_what_a_reader_wants_if_nobody_else_has_it(
+    strategy: type[Scheduler],
+) -> None:
+    fast, slow = _peer(1, 0b0111), _peer(2, 0b1111, rate=1e5)
+    view = replace(_swarm([slow, fast]), deadlines={3: 1.0})
+    assigned = list(strategy().assign(view, random.Random(1)))
+    assert next(piece for peer, piece, _ in assigned if peer == 2) == 3

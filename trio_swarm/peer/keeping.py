@@ -64,7 +64,8 @@ class KeptTorrent(Protocol):
 class Keeping:
     """Verifies a torrent's files again when they were changed; `run` is the one task that does.
 
-    `peers()` are those that are connected; `wake_peers` has all of them told what is new.
+    `peers()` are those that are connected; `wake_peers` has all of them told what is new. `looked`
+    is called after each look.
     """
 
     def __init__(
@@ -74,12 +75,16 @@ class Keeping:
         emit: Callable[[Event], None],
         peers: Callable[[], Collection[KeptPeer]],
         wake_peers: Callable[[], None],
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         self._torrent = torrent
         self._tell_people = emit
         self._peers = peers
         self._wake_peers = wake_peers
         self._wakeup = Wakeup()
+        self._looked = looked
+        self.looks = 0
+        """How often the files were looked at."""
         self._error: StorageError | None = None
 
     def changed(self, error: StorageError) -> None:
@@ -105,6 +110,8 @@ class Keeping:
             had_nothing = has_nothing and not files.have
             if not had_nothing:
                 self.tell(changes)
+            self.looks += 1
+            self._looked()
             if error is not None and not changes.files and not isinstance(error, FileChangedError):
                 raise error  # what cannot be read for a reason that is not in the file
             is_restless = KEEPS_CHANGING in changes.faults.values()

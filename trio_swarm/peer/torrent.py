@@ -25,6 +25,7 @@ from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.read_limit import ReadLimit
+from trio_swarm.peer.reading import Reading
 from trio_swarm.peer.saying import longest_block
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
@@ -116,7 +117,11 @@ class Torrent:
             plan.info_hash, plan.v2_hash, info=lambda: self.info, peers=connections
         )
         self._keeping = Keeping(
-            self, emit=context.emit, peers=connections.values, wake_peers=self.peer_set.wake
+            self,
+            emit=context.emit,
+            peers=connections.values,
+            wake_peers=self.peer_set.wake,
+            looked=self._readable_changed,
         )
         self.read_limit = ReadLimit(context.download_bucket)
         self._upload_slots: int | None = None
@@ -131,6 +136,8 @@ class Torrent:
         self._uploader = uploader_for(context)
         self._choker = choker_for(context)
         self._decisions: LiveDecisions | None = None
+        self._reading: Reading | None = None
+        self._is_closing = False
         self._trackers = Trackers(self, plan)
         self._started_at = self._began_at = trio.current_time()
         self._scope = trio.CancelScope()
@@ -377,6 +384,29 @@ class Torrent:
         rates = [rate for rate in (uplink.limit, uplink.limit_of(self.group)) if rate is not None]
         return longest_block(min(rates, default=None))
 
+    async def read_at(self, file_index: int, offset: int, size: int) -> bytes:
+        """Return `size` bytes of a file from `offset` on, once verified; cut off at the file's end.
+
+        Strategies see which pieces are waited for, and which may be next. `file_index` as in
+        `FileState`; at most 4 MiB at once (ValueError). How long it takes depends on peers; it ends
+        with the torrent. Raises the error that ended it; FileChangedError if finished data was
+        changed by others; StorageError if it cannot be read; ConfigError for a file that the
+        torrent has not; TrioSwarmError if 64 others read already.
+        """
+        if self._reading is None:
+            self._reading = Reading(self, lambda: self._keeping.looks, is_closing=self._is_closing)
+            if self._over.is_set():
+                self._reading.end(self._why_over)
+        return await self._reading.read_at(file_index, offset, size)
+
+    def _readable_changed(self) -> None:
+        if self._reading is not None:
+            self._reading.changed()
+
+    @property
+    def _why_over(self) -> TrioSwarmError:
+        return self.error or TrioSwarmError(f"{self.name}: was removed")
+
     async def remove(self) -> None:
         """Leave the swarm: announce `stopped`, save the state, close the files; data is kept."""
         self._scope.cancel()
@@ -396,6 +426,8 @@ class Torrent:
             if self.error is None and not self._complete.is_set():
                 self.error = TrioSwarmError(f"{self.name}: removed before it was complete")
             self.context.uplink.set_group_limit(self.group, None, trio.current_time())
+            if self._reading is not None:
+                self._reading.end(self._why_over)
             self._complete.set()
             if self.state != "failed":
                 self.state = "removed"
@@ -502,6 +534,7 @@ class Torrent:
             self._tell_checked(self.download, result)
         # Each joins in its own task, where a fault of a peer ends only that peer.
         self.peer_set.wake()
+        self._readable_changed()
 
     def _make_exchange(self, info: Info, have: PieceSet) -> PeerExchange:
         context, recording = self.context, self._recording
@@ -592,6 +625,7 @@ class Torrent:
             self._keeping.tell(changes)
         assert self.download is not None
         self.download.reconcile()
+        self._readable_changed()
         return is_whole
 
     def _tell_completed(self, download: Download, path: Path, size: int) -> None:
@@ -609,6 +643,9 @@ class Torrent:
         )
 
     async def _close_files(self) -> None:
+        self._is_closing = True
+        if self._reading is not None:
+            await self._reading.close()
         if self.download is not None:
             await self.download.drain()
         if self.files is not None:
@@ -669,6 +706,7 @@ class Torrent:
             self._trackers.announce_now()
 
     def _piece_verified(self, piece: int) -> None:
+        self._readable_changed()
         self.context.emit(events.PieceVerified(info_hash=self.info_hash.hex(), piece=piece))
 
     def _piece_failed(self, piece: int, contributors: Iterable[str]) -> None:

@@ -75,6 +75,10 @@ class SwarmView(Struct, frozen=True):
     While memory for buffers is short, peers that wait for their turn are among them. A call cannot
     assign blocks to them. They show which blocks the other peers need not fetch: a block left to a
     fast busy peer can arrive sooner than one assigned to a slow idle peer."""
+    deadlines: Mapping[int, float] = {}
+    """Piece → when somebody who reads the files wants it, in seconds on the clock of `now`; the
+    most urgent first. Empty while nobody reads. A reader waits for the first pieces, and is
+    expected to go on with the others; some may be in flight already, and so not in `wanted`."""
 
     def blocks_of(self, piece: int) -> int:
         """Return the number of free blocks of `piece`.

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from trio_swarm.piece_sets import PieceSet, lowest
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
-from trio_swarm.schedulers.draft import Draft, Levels, begun_first
+from trio_swarm.schedulers.draft import Draft, Levels, Urgent, begun_first
 
 _JOINT_SECONDS = 0.1
 """Seconds for which the joint rate of all peers is assumed to stay the same, so that it is not
@@ -24,7 +24,8 @@ class BandwidthWeighted:
     While much is missing, every peer's room is filled; the room follows from the peer's rate. Near
     the end the free blocks are divided among *all* peers, also those without room, so that the last
     block of each arrives at the same moment. A slow peer is not asked for blocks that it would
-    deliver later than that; a faster peer is asked for them as soon as it has room.
+    deliver later than that; a faster peer is asked for them as soon as it has room. Pieces that
+    somebody waits for who reads the files come before all others.
     """
 
     pieces: Literal["random", "rarest", "in-order"] = "random"
@@ -41,10 +42,17 @@ class BandwidthWeighted:
             finish = _Finish(view)
             self._joint = finish.joint()
             quotas = finish.quotas()
+        urgent = Urgent(view) if view.deadlines else None
         levels = Levels(view) if self.pieces == "rarest" else None
         for peer, quota, only_here in quotas:
             left = quota
             while left > 0 and (candidates := draft.candidates(peer)):
+                if urgent is not None:
+                    first = urgent.first(peer, candidates)
+                    if first is not None:
+                        left -= draft.give(peer, first, left)
+                        continue
+                    candidates = urgent.others(peer, candidates)
                 candidates = (candidates & only_here) or candidates
                 if self.pieces == "in-order":
                     piece = lowest((candidates & draft.started) or candidates)

@@ -5,9 +5,10 @@ and pieces, the resulting assignments keep the contract.
 """
 
 import random
+from typing import Final
 
 from trio_swarm.compiler_hints import mypyc_attr
-from trio_swarm.piece_sets import PieceSet, choose_uniformly
+from trio_swarm.piece_sets import PieceSet, choose_uniformly, from_pieces
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
 from trio_swarm.schedulers.rarity import Rarity
 
@@ -72,6 +73,44 @@ class Draft:
         else:
             self.started |= bit
         return blocks
+
+
+SLOW_BELOW: Final = 0.25
+"""Part of the fastest peer's rate below which a peer leaves what readers want to faster ones, as
+long as it can be asked for anything else: a reader would wait for its blocks."""
+
+
+class Urgent:
+    """The pieces of a view that readers want, the most urgent first; made only if there are any."""
+
+    __slots__ = ("_left_to_fast", "_pieces", "_set", "_slow_rate")
+
+    def __init__(self, view: SwarmView) -> None:
+        self._pieces = list(view.deadlines)
+        self._set = from_pieces(self._pieces)
+        everybody = [*view.peers, *view.busy]
+        self._slow_rate = SLOW_BELOW * max([peer.rate for peer in everybody], default=0.0)
+        self._left_to_fast: PieceSet = 0
+        for peer in everybody:
+            if peer.rate >= self._slow_rate:
+                self._left_to_fast |= peer.pieces & self._set
+
+    def first(self, peer: PeerView, candidates: PieceSet) -> int | None:
+        """Return the piece of `candidates` to ask `peer` for first; None: none is urgent."""
+        wanted = candidates & self._set
+        if peer.rate < self._slow_rate:
+            wanted &= ~self._left_to_fast
+        if wanted:
+            for piece in self._pieces:
+                if wanted >> piece & 1:
+                    return piece
+        return None
+
+    def others(self, peer: PeerView, candidates: PieceSet) -> PieceSet:
+        """Return the pieces of `candidates` to choose from when none is to be asked for first."""
+        if peer.rate < self._slow_rate:
+            return (candidates & ~self._left_to_fast) or candidates
+        return candidates
 
 
 class Levels:

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import Assignment, SwarmView
-from trio_swarm.schedulers.draft import Draft, Levels, begun_first
+from trio_swarm.schedulers.draft import Draft, Levels, Urgent, begun_first
 
 _by_rate = attrgetter("rate")
 
@@ -19,7 +19,8 @@ class RarestFirst:
     The first few pieces are picked at random, because the very first piece should arrive quickly,
     from any peer, so that we can upload it to others. Among equally rare pieces, started pieces
     come first, then the choice is random. When very many pieces are started, finishing them comes
-    before rarity. Pieces that a peer suggests come before its other pieces.
+    before rarity. Pieces that a peer suggests come before its other pieces, and pieces that
+    somebody waits for who reads the files come before all.
     """
 
     random_first_pieces: int = 4
@@ -39,11 +40,18 @@ class RarestFirst:
         levels: Levels | None = None
         beginning = _pieces_had(view) < self.random_first_pieces
         peers = view.peers
+        urgent = Urgent(view) if view.deadlines else None
         if len(peers) > 1:
             peers = sorted(peers, key=_by_rate, reverse=True)
         for peer in peers:
             room = peer.room
             while room > 0 and (candidates := draft.wanted & peer.pieces):
+                if urgent is not None:
+                    first = urgent.first(peer, candidates)
+                    if first is not None:
+                        room -= draft.give(peer, first)
+                        continue
+                    candidates = urgent.others(peer, candidates)
                 begun = candidates & draft.started
                 if begun and (beginning or self._is_much_begun(draft.started, view)):
                     candidates = begun

@@ -7,7 +7,7 @@ from typing import Literal
 
 from trio_swarm.piece_sets import lowest
 from trio_swarm.schedulers.api import Assignment, PeerView, SwarmView
-from trio_swarm.schedulers.draft import Draft, begun_first
+from trio_swarm.schedulers.draft import Draft, Urgent, begun_first
 
 
 @dataclass
@@ -15,7 +15,8 @@ class RoundRobin:
     """Each peer with room gets one chunk in turn, so that equal seeders carry equal load.
 
     The next turn goes to the peer whose last turn was longest ago. A slow peer gets room less often
-    and so takes fewer turns: the shares are not fixed.
+    and so takes fewer turns: the shares are not fixed. Pieces that somebody waits for who reads the
+    files come before all others.
     """
 
     chunk_kib: int = 256
@@ -35,6 +36,7 @@ class RoundRobin:
         draft = Draft(view)
         chunk = max(1, self.chunk_kib * 1024 // view.block_length)
         turns = self._turns
+        urgent = Urgent(view) if view.deadlines else None
         waiting = sorted(view.peers, key=lambda peer: turns.get(peer.key, -1))
         while waiting:
             served: list[PeerView] = []
@@ -42,9 +44,15 @@ class RoundRobin:
             most = chunk if len(waiting) > 1 else None
             for peer in waiting:
                 candidates = draft.candidates(peer)
+                first = None
+                if urgent is not None:
+                    first = urgent.first(peer, candidates)
+                    candidates = urgent.others(peer, candidates)
                 if not candidates:
                     continue
-                if self.pieces == "in-order":
+                if first is not None:
+                    piece = first
+                elif self.pieces == "in-order":
                     piece = lowest((candidates & draft.started) or candidates)
                 else:
                     if peer.suggested:

@@ -6,5 +6,5 @@ and `open_piece` (states without peers), `block_source` (what a download asks of
 come), `outcomes` (what the ledger answers), `availability` (how rare each piece is). Then `planner`
 (the strategy's choice, and what the host does without one), `busy_peers` (what a strategy sees of
 peers without room), `endgame` (who is asked twice), `parole` (who sent the bad block),
-`buffer_shares` (whose pieces get memory).
+`buffer_shares` (whose pieces get memory), `readers` (which pieces somebody waits for).
 """

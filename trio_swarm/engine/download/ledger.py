@@ -320,6 +320,11 @@ class Ledger:
         """Let another strategy decide from now on. What is in flight stays asked of its peers."""
         self._planner.set_scheduler(scheduler)
 
+    def set_deadlines(self, deadlines: Mapping[int, float]) -> None:
+        """Set which pieces readers want, and when: see `SwarmView.deadlines`."""
+        self._planner.deadlines = deadlines
+        self._planner.ask_again()
+
     def plan(self, now: float) -> list[Grant]:
         """Return the blocks to request now and from which peer, by one decision for the swarm."""
         self._now = now

@@ -7,7 +7,7 @@ up an open piece that no peer can finish, if that piece keeps others from being 
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
@@ -35,6 +35,9 @@ DECLINE_LIMIT: Final = 1.0
 TAIL_INTERVAL: Final = 0.1
 """Seconds between two searches for blocks to request from a second peer."""
 
+NO_DEADLINES: Final[Mapping[int, float]] = MappingProxyType({})
+"""What all downloads have that nobody reads from."""
+
 _MAX_ROUNDS: Final = 3
 """Times a strategy is asked in one plan, if it starts more pieces than may be open."""
 
@@ -56,6 +59,8 @@ class Planner:
     ) -> None:
         self.cancels: list[Grant] = []
         """Requests that peers need not answer any more (BEP 3, "cancel")."""
+        self.deadlines: Mapping[int, float] = NO_DEADLINES
+        """See `SwarmView.deadlines`."""
         self.asked: list[Asked] | None = None
         """Where questions to the strategy are noted; None: nobody looks."""
         self.expiry_at = math.inf
@@ -304,6 +309,7 @@ class Planner:
             remaining=states.remaining,
             now=now,
             busy=BusyPeers(self._sources, peers, ready, states.every, now),
+            deadlines=self.deadlines,
         )
 
     def _in_turn(self, capacity: int) -> list[Source]:

@@ -78,7 +78,15 @@ def swarm_views(draw: st.DrawFn) -> SwarmView:
         piece_count=count,
         remaining=draw(st.integers(0, wanted.bit_count() * blocks * BLOCK)),
         now=draw(st.floats(0, 1e6)),
+        deadlines=draw(_deadlines(count)),
     )
+
+
+def _deadlines(piece_count: int) -> st.SearchStrategy[dict[int, float]]:
+    """Draw when readers want pieces; mostly nobody reads."""
+    pieces = st.lists(st.integers(0, piece_count - 1), max_size=4, unique=True)
+    some = pieces.map(lambda chosen: {piece: float(at) for at, piece in enumerate(chosen)})
+    return st.one_of(st.just({}), some)
 
 
 def _peer_views(
