@@ -11,6 +11,16 @@ from trio_swarm.errors import ConfigError
 State = Literal["metadata", "checking", "downloading", "finishing", "seeding", "failed", "removed"]
 
 
+class Verified(Struct, frozen=True, kw_only=True):
+    """What came of checking all that a torrent has; numbers of pieces."""
+
+    checked: int
+    bad: int
+    """Pieces that were taken for right and are not, or not any more."""
+    is_fetched_again: bool
+    """They are fetched again. Finished data is left as it is: they are only offered no longer."""
+
+
 class TorrentLimits(Struct, frozen=True, kw_only=True):
     """What one torrent is to keep to beside its node; None: nothing but the node's limits."""
 

@@ -6,12 +6,12 @@ Reading order: `torrent` (one torrent's way from metadata to seeding, and its ta
 and `hearing` (the wire's messages to and from its `engine.conversation`), `download` (blocks in,
 requests out, pieces to the disk) with `piece_buffers` and `disk` (memory and threads for them),
 `exchange` (the tasks that choke and reveal, and who is woken), `metadata` (BEP 9), `trackers` (what
-they are told), `keeping` (files that others change), `reading` (files that are read meanwhile),
-`standstill` (what a download waits for), `torrent_progress` and `torrent_parts` (for people and
-programs), `recording`, `strategies` (made from the settings, in their guard). `context` and
-`places` are what the torrents of a node share, and so is `uplink`, which gives connections their
-turns to send; `read_limit` limits what is read; `wakeup` and `blocking` two small tools,
-`transport` the streams.
+they are told), `keeping` (files that others change), `verifying` (all files, when asked), `reading`
+(files that are read meanwhile), `standstill` (what a download waits for), `torrent_progress` and
+`torrent_parts` (for people and programs), `recording`, `strategies` (made from the settings, in
+their guard). `context` and `places` are what the torrents of a node share, and so is `uplink`,
+which gives connections their turns to send; `read_limit` limits what is read; `wakeup` and
+`blocking` two small tools, `transport` the streams.
 
 The tasks, and the states of a torrent::
 
@@ -25,7 +25,7 @@ The tasks, and the states of a torrent::
        ├─ dial                           one task per address
        ├─ announce, watch the name       trackers
        ├─ choke, reveal                  uploads
-       ├─ keep, watch peers, record
+       ├─ keep, watch peers, record, verify
        └─ (its own task)                 plans while downloading
 
 Who ends whom:

@@ -48,6 +48,7 @@ from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport.errors import first_leaf
+from trio_swarm.peer.verifying import Verifying
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.progress import (
     FileState,
@@ -58,6 +59,7 @@ from trio_swarm.progress import (
     State,
     TorrentLimits,
     TrackerState,
+    Verified,
     require_limits,
 )
 from trio_swarm.protocol.addresses import Address
@@ -138,6 +140,8 @@ class Torrent:
         self._decisions: LiveDecisions | None = None
         self._reading: Reading | None = None
         self._is_closing = False
+        self._verifying: Verifying | None = None
+        self._nursery: trio.Nursery | None = None
         self._trackers = Trackers(self, plan)
         self._started_at = self._began_at = trio.current_time()
         self._scope = trio.CancelScope()
@@ -407,6 +411,28 @@ class Torrent:
     def _why_over(self) -> TrioSwarmError:
         return self.error or TrioSwarmError(f"{self.name}: was removed")
 
+    @property
+    def verifying(self) -> float | None:
+        """How much of a check by `verify` is done, 0 to 1; None: there is none."""
+        verifying = self._verifying
+        return None if verifying is None or verifying.is_over else verifying.part
+
+    async def verify(self) -> Verified:
+        """Hash all pieces that are here, while the torrent goes on, and return the result.
+
+        Bad pieces are fetched again; those of finished data are only offered no longer, since its
+        files are a person's. Whoever comes during a check waits for its result; it ends with the
+        torrent. Raises StorageError if a file is missing or cannot be read, and TrioSwarmError if
+        the files are not open, or the torrent ends before.
+        """
+        if self.verifying is None:
+            if self._nursery is None or self.files is None or self.download is None:
+                raise TrioSwarmError(f"{self.name}: its files are not open, so not checked")
+            self._verifying = Verifying(self.name, self.files, self._keeping.tell)
+            self._nursery.start_soon(self._verifying.run, name=f"verify {self.name}")
+        assert self._verifying is not None
+        return await self._verifying.wait()
+
     async def remove(self) -> None:
         """Leave the swarm: announce `stopped`, save the state, close the files; data is kept."""
         self._scope.cancel()
@@ -437,6 +463,7 @@ class Torrent:
     async def _take_part(self) -> None:
         try:
             async with trio.open_nursery() as nursery:
+                self._nursery = nursery
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
                 nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
@@ -464,6 +491,7 @@ class Torrent:
                 nursery.start_soon(self._keeping.run, self.files, name=f"keep {self.name}")
                 await self._fetch()
         finally:
+            self._nursery = None
             with trio.move_on_after(STOP_DEADLINE, shield=True):
                 async with trio.open_nursery() as nursery:
                     if self._recording is not None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from trio_swarm.errors import FileChangedError, StateFolderError, StorageError
 from trio_swarm.identities import PieceIndex
-from trio_swarm.piece_sets import PieceSet, full_set
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.access import FileAccess, FileSlice
 from trio_swarm.storage.disk_errors import disk_errors
@@ -260,6 +260,42 @@ class TorrentFiles:
             if self._unfinished is not None:
                 return self._unfinished.verify_again(should_stop)
             return self._verify_finished_again(should_stop)
+
+    def verify_all(
+        self, on_progress: OnProgress = no_progress, should_stop: ShouldStop = never_stop
+    ) -> Changes:
+        """Hash all pieces that count as correct, unchanged files, too; from any thread.
+
+        Pieces are served and written meanwhile. Lost pieces as for `verify_again`. Raises
+        HashingStopped; StorageError for a file that is missing or cannot be read.
+        """
+        changes = self.verify_again(should_stop)
+        for _ in range(TRIES):
+            access, tree, have = self._access, self._access.tree, self.have
+            try:
+                right = right_pieces(access, have, on_progress, should_stop)
+            except StorageError:
+                if access.tree is tree:
+                    raise
+                continue  # it was given its final name meanwhile
+            wrong = self._withdraw(have & ~right)
+            files = {file for piece in iterate(wrong) for file in self.layout.files_of(piece)}
+            return Changes(
+                files=sorted(files.union(changes.files)),
+                lost=wrong | changes.lost,
+                faults=changes.faults,
+            )
+        raise StorageError(KEEPS_CHANGING, path=self.root)
+
+    def _withdraw(self, wrong: PieceSet) -> PieceSet:
+        with self._again:
+            if self._unfinished is not None:
+                return self._unfinished.withdraw(wrong)
+            lost = wrong & self._have
+            if lost:
+                self._have &= ~lost
+                self._remember(self._save_finished)
+            return lost
 
     def _verify_finished_again(self, should_stop: ShouldStop) -> Changes:
         access = self._access

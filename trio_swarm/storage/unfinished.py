@@ -194,6 +194,14 @@ class Unfinished:
         lost |= self._settle_doubts(should_stop)
         return Changes(files=sorted(changed | (doubted & self._files_of(lost))), lost=lost)
 
+    def withdraw(self, pieces: PieceSet) -> PieceSet:
+        """Note that some pieces are wrong on the disk; return those that counted as right."""
+        with self._lock:
+            lost = pieces & self._log.have
+            if lost:
+                self._restate(self._log.have & ~lost, self._log.stamps)
+        return lost
+
     def _files_of(self, pieces: PieceSet) -> set[int]:
         return {file for piece in iterate(pieces) for file in self._layout.files_of(piece)}
 
