@@ -88,7 +88,7 @@ class Placement:
     def _move(self, source: Path, target: Path) -> None:
         with disk_errors(source):
             try:
-                _rename_to_free(source, target, by_link=self.is_single_file)
+                rename_to_free(source, target, by_link=self.is_single_file)
             except FileExistsError:
                 raise StorageError(
                     f"has appeared meanwhile and is not overwritten; the data stays at {source}",
@@ -96,7 +96,7 @@ class Placement:
                 ) from None
 
 
-def _rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
+def rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
     """Rename, or raise FileExistsError. At worst a folder replaces an empty folder."""
     if by_link:
         try:

@@ -1,0 +1,253 @@
+"""Data of a torrent is moved to another folder: one of the two places is whole at any moment."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local_swarm import contents, make_file
+from mounts import in_memory
+from trio_swarm.errors import DiskFullError, StorageError
+from trio_swarm.piece_sets import full_set
+from trio_swarm.protocol.metainfo.torrent import Info
+from trio_swarm.storage import HashingStopped, TorrentFiles, create_metainfo, moving
+from trio_swarm.storage.moving import move_data
+
+# The child of a test only moves files; other threads of the worker are of no use to it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+PIECE = 16384
+
+
+@pytest.fixture(params=["the same file system", "another file system"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    if request.param == "the same file system":
+        yield tmp_path / "new"
+    else:
+        with in_memory(tmp_path / "new", "size=64m") as other:
+            yield other
+
+
+def sample(tmp_path: Path, *, single: bool = False) -> tuple[Info, Path]:
+    original = tmp_path / "original" / "data"
+    if single:
+        make_file(original, 1_000_000)
+    else:
+        make_file(original / "a", 500_000, 1)
+        make_file(original / "deep" / "b", 300_000, 2)
+        make_file(original / "deep" / "empty", 0)
+    info = create_metainfo(original, piece_length=PIECE, state_folder=tmp_path / "s0").info
+    return info, original
+
+
+def downloaded(
+    info: Info, original: Path, tmp_path: Path, pieces: int | None = None
+) -> tuple[Path, int]:
+    """Download into `old`; return where the data is and what of it is there."""
+    files = TorrentFiles.for_download(info, tmp_path / "old", tmp_path / "state")
+    files.check()
+    everything = TorrentFiles.for_share(info, original, tmp_path / "s1")
+    everything.check()
+    count = info.piece_count if pieces is None else pieces
+    files.write_pieces(
+        [(piece, everything.read(piece, 0, info.piece_size(piece))) for piece in range(count)]  # type: ignore[arg-type]
+    )
+    if count == info.piece_count:
+        files.finish()
+    root, have = files.root, files.have
+    files.close()
+    everything.close()
+    return root, have
+
+
+def found_at(info: Info, folder: Path, tmp_path: Path) -> tuple[int, int, Path]:
+    """Start the download again in a folder; return what is there, what was hashed, and where."""
+    files = TorrentFiles.for_download(info, folder, tmp_path / "state")
+    result = files.check()
+    root = files.root
+    files.close()
+    return result.have, result.hashed, root
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("pieces", [None, 20])
+def test_finished_and_unfinished_data_arrive_whole_and_need_no_hashing(
+    tmp_path: Path,
+    folder: Path,
+    pieces: int | None,
+    single: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    info, original = sample(tmp_path, single=single)
+    root, have = downloaded(info, original, tmp_path, pieces)
+    before = contents(root)
+    moved = move_data(info, root, folder, tmp_path / "state")
+    assert moved == folder / root.name
+    assert contents(moved) == before
+    assert not root.exists()
+    assert found_at(info, folder, tmp_path) == (have, 0, moved)
+    assert [each.name for each in folder.iterdir()] == [moved.name]
+
+
+def test_a_share_is_moved_and_known_in_its_new_place(tmp_path: Path, folder: Path) -> None:
+    info, original = sample(tmp_path)
+    files = TorrentFiles.for_share(info, original, tmp_path / "state")
+    files.check()
+    files.close()
+    before = contents(original)
+    moved = move_data(info, original, folder, tmp_path / "state")
+    assert contents(moved) == before
+    files = TorrentFiles.for_share(info, moved, tmp_path / "state")
+    assert files.check().hashed == 0
+    assert files.have == full_set(info.piece_count)
+    files.close()
+
+
+def test_what_is_not_of_the_torrent_stays_where_it_is(tmp_path: Path, folder: Path) -> None:
+    info, original = sample(tmp_path)
+    root, have = downloaded(info, original, tmp_path)
+    (root / "deep" / "mine.txt").write_text("a person's")
+    (root / "other").mkdir()
+    moved = move_data(info, root, folder, tmp_path / "state")
+    assert contents(root) == {"deep/mine.txt": b"a person's"}
+    assert (root / "other").is_dir()
+    assert contents(moved) == contents(original)
+    assert found_at(info, folder, tmp_path) == (have, 0, moved)
+
+
+@pytest.mark.parametrize("taken", ["data", "data.part"])
+def test_nothing_is_overwritten(tmp_path: Path, folder: Path, taken: str) -> None:
+    info, original = sample(tmp_path)
+    root, have = downloaded(info, original, tmp_path)
+    folder.mkdir(exist_ok=True)
+    (folder / taken).write_text("a person's")
+    with pytest.raises(StorageError, match="exists already"):
+        move_data(info, root, folder, tmp_path / "state")
+    assert contents(root) == contents(original)
+    assert (folder / taken).read_text() == "a person's"
+    assert found_at(info, tmp_path / "old", tmp_path) == (have, 0, root)
+
+
+def test_what_appears_in_the_last_moment_is_not_overwritten(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, original = sample(tmp_path, single=True)
+    root, _ = downloaded(info, original, tmp_path)
+    rename = moving.rename_to_free
+
+    def appears_first(source: Path, target: Path, *, by_link: bool) -> None:
+        target.write_text("a person's")
+        rename(source, target, by_link=by_link)
+
+    monkeypatch.setattr(moving, "rename_to_free", appears_first)
+    with pytest.raises(StorageError, match="has appeared"):
+        move_data(info, root, folder, tmp_path / "state")
+    assert contents(root) == contents(original)
+    assert (folder / "data").read_text() == "a person's"
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_a_file_that_was_changed_before_is_hashed_in_its_new_place(
+    tmp_path: Path, folder: Path
+) -> None:
+    info, original = sample(tmp_path)
+    root, have = downloaded(info, original, tmp_path)
+    with (root / "a").open("r+b") as file:
+        file.write(b"other")
+    moved = move_data(info, root, folder, tmp_path / "state")
+    found, hashed, where = found_at(info, folder, tmp_path)
+    assert (found, where) == (have & ~1, moved.with_name("data.part"))
+    assert hashed >= 30
+
+
+def test_moving_to_where_it_is_does_nothing_and_into_itself_is_refused(tmp_path: Path) -> None:
+    info, original = sample(tmp_path)
+    root, _ = downloaded(info, original, tmp_path)
+    assert move_data(info, root, tmp_path / "old", tmp_path / "state") == root
+    for inside in (root, root / "deep"):
+        with pytest.raises(StorageError, match="inside the folder"):
+            move_data(info, root, inside, tmp_path / "state")
+    assert contents(root) == contents(original)
+
+
+def test_a_disk_that_is_full_and_a_stop_leave_everything_as_it_was(
+    tmp_path: Path,
+) -> None:
+    info, original = sample(tmp_path)
+    root, have = downloaded(info, original, tmp_path)
+    with in_memory(tmp_path / "small", "size=512k") as small:
+        with pytest.raises(DiskFullError):
+            move_data(info, root, small, tmp_path / "state")
+        assert list(small.iterdir()) == []
+        with pytest.raises(HashingStopped):
+            move_data(info, root, small, tmp_path / "state", should_stop=lambda: True)
+        assert list(small.iterdir()) == []
+    assert found_at(info, tmp_path / "old", tmp_path) == (have, 0, root)
+    assert contents(root) == contents(original)
+
+
+def test_holes_stay_holes(tmp_path: Path, folder: Path) -> None:
+    info, original = sample(tmp_path, single=True)
+    root, _ = downloaded(info, original, tmp_path, 2)
+    before = root.stat()
+    moved = move_data(info, root, folder, tmp_path / "state").stat()
+    assert moved.st_size == before.st_size == 1_000_000
+    assert moved.st_blocks * 512 <= 200_000
+    assert moved.st_mtime_ns == before.st_mtime_ns
+
+
+CALLS = ["link", "sendfile", "unlink", "rename", "fsync", "rmdir", "mkdir"]
+
+
+@pytest.mark.parametrize("has_others", [False, True])
+@pytest.mark.parametrize("call", CALLS)
+def test_killed_at_any_call_it_leaves_one_place_whole_and_the_next_try_succeeds(
+    tmp_path: Path,
+    folder: Path,
+    call: str,
+    has_others: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    info, original = sample(tmp_path)
+    whole = contents(original)
+    root, _ = downloaded(info, original, tmp_path)
+    if has_others:
+        (root / "mine").write_text("a person's")
+    for number in range(1, 40):
+        was_killed = killed_at(
+            call, number, lambda: move_data(info, root, folder, tmp_path / "state")
+        )
+        places = [place for place in (root, folder / "data") if place.exists()]
+        assert any(whole.items() <= contents(place).items() for place in places)
+        if not was_killed:
+            break
+        if (folder / "data").exists():  # the rest of it is for a person: begin anew
+            if not whole.items() <= contents(root).items():
+                return
+            shutil.rmtree(folder / "data")
+    assert whole.items() <= contents(folder / "data").items()
+    assert [each.name for each in folder.iterdir()] == ["data"]
+
+
+def killed_at(call: str, number: int, work: Callable[[], object]) -> bool:
+    """Do `work` in a process that is killed when it makes this call for the n-th time."""
+    child = os.fork()
+    if not child:
+        real = getattr(os, call)
+        left = number
+
+        def counted(*args: object, **kwargs: object) -> object:
+            nonlocal left
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        try:
+            setattr(os, call, counted)
+            work()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
