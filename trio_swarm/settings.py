@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
+from typing import Final, Literal
 
 from trio_swarm.events import Event
 from trio_swarm.protocol.addresses import Address
@@ -111,6 +113,51 @@ class FetchSettings:
     """Seconds of seeding, then it ends."""
     seed_ratio: float | None = None
     """It ends when so many times its size was given to others."""
+
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""As `datetime.weekday` counts them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSettings:
+    """Alternative limits of a node by time of day and weekday, in the machine's local time."""
+
+    begin: time | None = None
+    """When they begin to hold; None: at midnight."""
+    end: time | None = None
+    """When they end: the next day if that is not after `begin`; None: at midnight."""
+    days: tuple[Day, ...] = ()
+    """The days on which they begin; empty: every day."""
+    upload_rate: int | None = None
+    download_rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """One folder into which .torrent files and magnet links are dropped."""
+
+    folder: Path
+    to: Path | None = None
+    """Where to put what is fetched; None: where the process runs."""
+    labels: tuple[str, ...] = ()
+    """What is fetched is sorted by these."""
+    paused: bool = False
+    """Wait until somebody resumes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookSettings:
+    """Programs that are run when something happened; each is a program and its arguments."""
+
+    on_complete: tuple[str, ...] = ()
+    """A fetch is complete."""
+    on_failed: tuple[str, ...] = ()
+    """A share or fetch has failed."""
+    timeout: float = 60.0
+    """Seconds until a program is ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
