@@ -7,8 +7,8 @@ NAME), `unfinished` and `foreign_writers` (files that others may write to as wel
 (how it gets to another folder), `rehashing` and `hashing`, `resume` (what is remembered between
 runs), `state` (the folder for that). `shares` makes torrents of files, and `tree` walks folders
 without following links. `disk_names` (what this disk can hold), `disk_memory` (pieces too large for
-memory), `disk_errors` (errors as one line), `descriptors` (few open files) and `c_library` stand
-below.
+memory), `disk_errors` (errors as one line), `descriptors` (few open files), `folder_events`
+(inotify for a folder) and `c_library` stand below.
 """
 
 from trio_swarm.storage.access import FileSlice
