@@ -5,6 +5,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator
+from datetime import time
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from trio_swarm.config.reading import (
     find_problems,
     parse_config,
     read_config,
+    read_former_config,
     require_own_words,
 )
 from trio_swarm.config.starting import Role, starting_file
@@ -482,6 +484,58 @@ def test_what_is_right_beside_a_wrong_key_is_looked_at_as_well(tmp_path: Path) -
         "share[1].piece_length",
         "tracker.interval",
     ]
+
+
+# --- times, programs ------------------------------------------------------------------------------
+
+
+def test_times_of_day_are_text_or_of_tomls_own_kind() -> None:
+    config = parse('[schedule]\nbegin = "8:05"\nend = 18:30:00\ndays = ["mon", "sun"]')
+    assert config.schedule is not None
+    assert (config.schedule.begin, config.schedule.end) == (time(8, 5), time(18, 30))
+    assert config.schedule.days == ("mon", "sun")
+    midnight = parse('[schedule]\nend = "24:00"').schedule
+    assert midnight is not None
+    assert midnight.end == time()
+    assert (
+        "schedule.begin: expected a time of day such as 08:30, got '25:00'"
+        in (problems_of('[schedule]\nbegin = "25:00"')[0])
+    )
+    assert "schedule.days[0]" in problems_of('[schedule]\ndays = ["monday"]')[0]
+
+
+def test_a_hook_is_a_program_with_arguments_and_never_a_shells_line() -> None:
+    assert parse('[hooks]\non_complete = ["a", "b c"]').hooks.on_complete == ("a", "b c")
+    assert (
+        "hooks.on_failed: expected a program and its arguments"
+        in (problems_of('[hooks]\non_failed = "rm -rf $X"')[0])
+    )
+    assert "hooks.on_failed: names no program" in problems_of('[hooks]\non_failed = [""]')[0]
+    assert "hooks.on_failed" in problems_of('[hooks]\non_failed = ["a", "b\\u0000"]')[0]
+
+
+def test_programs_that_are_not_there_are_problems(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\n", encoding="utf-8")
+    tool.chmod(0o755)
+    file = tmp_path / "peer.toml"
+    file.write_text(
+        '[tracker]\n[hooks]\non_complete = ["./tool", "x"]\non_failed = ["no-such-program-at-all"]',
+        encoding="utf-8",
+    )
+    (problem,) = find_problems(file)
+    assert "hooks.on_failed: there is no program 'no-such-program-at-all'" in str(problem)
+
+
+def test_an_older_copy_is_read_as_if_it_stood_where_the_file_is(tmp_path: Path) -> None:
+    former = tmp_path / "old" / "peer.toml"
+    former.parent.mkdir()
+    former.write_text('[[share]]\npath = "a"', encoding="utf-8")
+    config = read_former_config(former, tmp_path / "peer.toml")
+    assert config.share[0].path == tmp_path / "a"
+    former.write_text("[shares]", encoding="utf-8")
+    with pytest.raises(ConfigProblems, match=r"old/peer\.toml: shares: unknown key"):
+        read_former_config(former, tmp_path / "peer.toml")
 
 
 @pytest.mark.parametrize("listen", [":9091", "0.0.0.0:9091", "[::]:9091", "nas.example:9091"])

@@ -9,13 +9,15 @@ and a line in its table here. All else follows from the line: `reading.py` check
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import time
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from trio_swarm.config.values import (
+    parse_command,
     parse_hash_or_prefix,
     parse_host,
     parse_listen,
@@ -23,18 +25,26 @@ from trio_swarm.config.values import (
     parse_piece_length,
     parse_rate,
     parse_size,
+    parse_time,
     parse_tracker,
+    shown_command,
+    without_secrets,
     write_listen,
     write_rate,
     write_size,
+    write_time,
 )
-from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.settings import (
     DEFAULT_TRACKER,
     ControlSettings,
+    Day,
     FetchSettings,
+    HookSettings,
     NodeSettings,
+    ScheduleSettings,
     ShareSettings,
+    WatchSettings,
 )
 from trio_swarm.tracker.settings import (
     LEASE_INTERVALS,
@@ -53,6 +63,9 @@ _TRACKER = TrackerSettings()
 _CONTROL = ControlSettings()
 _SHARE = ShareSettings(path=Path(PATH_PLACEHOLDER))
 _FETCH = FetchSettings(what=NAME_PLACEHOLDER)
+_SCHEDULE = ScheduleSettings()
+_HOOKS = HookSettings()
+_WATCH = WatchSettings(folder=Path())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class Parsed:
     """Least value, where the parsed one is a number."""
     write: Callable[[Any], object] | None = None
     """The way back, for a default that is not written in TOML as it is."""
+    show: Callable[[Any], object] | None = None
+    """The same without secrets, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +96,25 @@ class Key:
     sets: str | tuple[str, str] | None = ""
     """The setting, where it has another name than the key; two of them for an address (host, port)
     or a strategy (name, options); None: the key is no setting by itself."""
+    live: bool = False
+    """Whether a running node takes a new value over; if not, it needs a restart."""
 
 
 Rate = Annotated[int | None, Parsed(parse_rate, write=write_rate)]
 Listen = Annotated[Address, Parsed(parse_listen, write=write_listen)]
-PeerAddress = Annotated[Address, Parsed(parse_peer)]
-TrackerUrl = Annotated[str, Parsed(parse_tracker)]
+PeerAddress = Annotated[Address, Parsed(parse_peer, write=format_address)]
+TrackerUrl = Annotated[str, Parsed(parse_tracker, show=without_secrets)]
 InfoHash = Annotated[bytes | str, Parsed(parse_hash_or_prefix)]
 """20 bytes, or the beginning in hex digits."""
 FilePath = Annotated[Path, RelativePath()]
+TimeOfDay = Annotated[time, Parsed(parse_time, write=write_time)]
+Command = Annotated[tuple[str, ...], Parsed(parse_command, show=shown_command)]
+Level = Literal["debug", "info", "warning"]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+Label = Annotated[str, Meta(min_length=1, max_length=200)]
 HostName = Annotated[str, Parsed(parse_host)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
+Patience = Annotated[float, Meta(gt=0, le=86_400)]
 Interval = Annotated[float, Meta(ge=MIN_INTERVAL, le=MAX_INTERVAL)]
 Lease = Annotated[float, Meta(ge=MIN_INTERVAL, le=10 * MAX_INTERVAL)]
 Ratio = Annotated[float, Meta(ge=0, le=1e9)]
@@ -144,7 +166,8 @@ class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         PieceLength | None, Key("Chosen by size if left out.", example="1MiB")
     ] = _SHARE.piece_length
     trackers: Annotated[
-        tuple[TrackerUrl, ...] | None, Key("Other than those above.", example=[DEFAULT_TRACKER])
+        tuple[TrackerUrl, ...] | None,
+        Key("Other than those above.", example=[DEFAULT_TRACKER], live=True),
     ] = _SHARE.trackers
 
 
@@ -165,18 +188,19 @@ class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ),
     ] = _FETCH.info_hash
     trackers: Annotated[
-        tuple[TrackerUrl, ...] | None, Key("Other than those above.", example=[DEFAULT_TRACKER])
+        tuple[TrackerUrl, ...] | None,
+        Key("Other than those above.", example=[DEFAULT_TRACKER], live=True),
     ] = _FETCH.trackers
     peers: Annotated[
         tuple[PeerAddress, ...],
-        Key("Peers to connect to at once.", example=["192.168.1.5:51413"]),
+        Key("Peers to connect to at once.", example=["192.168.1.5:51413"], live=True),
     ] = _FETCH.peers
-    seed: Annotated[bool, Key("Go on sharing it when it is complete.")] = _FETCH.seed
+    seed: Annotated[bool, Key("Go on sharing it when it is complete.", live=True)] = _FETCH.seed
     seed_for: Annotated[
-        Seconds | None, Key("End after so many seconds of seeding.", example=3600)
+        Seconds | None, Key("End after so many seconds of seeding.", example=3600, live=True)
     ] = _FETCH.seed_for
     seed_ratio: Annotated[
-        Ratio | None, Key("End when so many times the size was given.", example=2.0)
+        Ratio | None, Key("End when so many times the size was given.", example=2.0, live=True)
     ] = _FETCH.seed_ratio
     scheduler: Annotated[
         StrategyConfig | Text | None,
@@ -184,6 +208,7 @@ class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "Other than [scheduler].",
             example="round-robin",
             sets=("scheduler", "scheduler_options"),
+            live=True,
         ),
     ] = None
 
@@ -195,7 +220,9 @@ class NodeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Listen,
         Key("TCP, for peers; port 0: any free one.", sets=("listen_host", "listen_port")),
     ] = (_NODE.listen_host, _NODE.listen_port)
-    download_folder: Annotated[FilePath, Key("Where fetches go.", sets=None)] = _FETCH.folder
+    download_folder: Annotated[FilePath, Key("Where fetches go.", sets=None, live=True)] = (
+        _FETCH.folder
+    )
     state_folder: Annotated[
         FilePath | None, Key("By default ~/.local/state/trio-swarm.", example="state")
     ] = _NODE.state_folder
@@ -209,19 +236,102 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """`[limits]`: what this peer may use, over all its torrents."""
 
     connections: Annotated[
-        int, Meta(ge=1, le=100_000), Key("Peers at once.", sets="max_connections")
+        int, Meta(ge=1, le=100_000), Key("Peers at once.", sets="max_connections", live=True)
     ] = _NODE.max_connections
-    upload: Annotated[Rate, Key("Bytes/s to send.", sets="upload_rate")] = _NODE.upload_rate
-    download: Annotated[Rate, Key("Bytes/s to receive.", sets="download_rate")] = (
+    upload: Annotated[Rate, Key("Bytes/s to send.", sets="upload_rate", live=True)] = (
+        _NODE.upload_rate
+    )
+    download: Annotated[Rate, Key("Bytes/s to receive.", sets="download_rate", live=True)] = (
         _NODE.download_rate
     )
     upload_slots: Annotated[
-        int, Meta(ge=1, le=10_000), Key("Peers of one torrent served at once.")
+        int, Meta(ge=1, le=10_000), Key("Peers of one torrent served at once.", live=True)
     ] = _NODE.upload_slots
     piece_memory: Annotated[PieceMemory, Key("Pieces in flight, per download.")] = (
         _NODE.piece_memory
     )
     """Bytes."""
+
+
+class ScheduleConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[schedule]`: other limits at some times of the week; local time of this machine."""
+
+    begin: Annotated[
+        TimeOfDay | None,
+        Key("When they begin to hold; at midnight if left out.", example="08:00", live=True),
+    ] = _SCHEDULE.begin
+    end: Annotated[
+        TimeOfDay | None,
+        Key(
+            "When they end, the next day if that is not later than begin; at midnight if left out.",
+            example="18:00",
+            live=True,
+        ),
+    ] = _SCHEDULE.end
+    days: Annotated[
+        tuple[Day, ...],
+        Key(
+            "Days on which they begin; every day if left out.",
+            example=["mon", "tue", "wed", "thu", "fri"],
+            live=True,
+        ),
+    ] = _SCHEDULE.days
+    upload: Annotated[
+        Rate, Key("Bytes/s to send then.", example="1MiB", sets="upload_rate", live=True)
+    ] = _SCHEDULE.upload_rate
+    download: Annotated[
+        Rate, Key("Bytes/s to receive then.", example="4MiB", sets="download_rate", live=True)
+    ] = _SCHEDULE.download_rate
+
+
+class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[watch]]`: a folder into which .torrent files and magnet links are dropped."""
+
+    folder: Annotated[
+        FilePath,
+        Key("Files NAME.torrent and NAME.magnet in it are fetched.", example="drop", live=True),
+    ]
+    to: Annotated[
+        FilePath | None,
+        Key("By default download_folder of [node].", example="downloads", live=True),
+    ] = _WATCH.to
+    labels: Annotated[
+        tuple[Label, ...], Key("Labels of what is fetched.", example=["dropped"], live=True)
+    ] = _WATCH.labels
+    paused: Annotated[bool, Key("Wait until somebody resumes it.", live=True)] = _WATCH.paused
+
+
+class HooksConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[hooks]`: programs to run when something happened. No shell is between."""
+
+    on_complete: Annotated[
+        Command,
+        Key(
+            "A fetch is complete. What happened is in the environment: TRIO_SWARM_PATH and others.",
+            example=["/usr/local/bin/tell", "done"],
+            live=True,
+        ),
+    ] = _HOOKS.on_complete
+    on_failed: Annotated[
+        Command,
+        Key("A share or fetch has failed.", example=["/usr/local/bin/tell", "failed"], live=True),
+    ] = _HOOKS.on_failed
+    timeout: Annotated[Patience, Key("Seconds until a program is ended.", live=True)] = (
+        _HOOKS.timeout
+    )
+
+
+class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[log]`: what is written about the work of this peer."""
+
+    level: Annotated[
+        Level | None,
+        Key(
+            "Log lines from this level on; by default info, or as --verbose and --quiet say.",
+            example="warning",
+            live=True,
+        ),
+    ] = None
 
 
 class ControlConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -259,9 +369,9 @@ class ControlConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PluginsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[plugins]`: Python files or folders with strategies, besides the installed packages."""
 
-    paths: Annotated[tuple[FilePath, ...], Key("Python files or folders.", sets="plugins")] = (
-        _NODE.plugins
-    )
+    paths: Annotated[
+        tuple[FilePath, ...], Key("Python files or folders.", sets="plugins", live=True)
+    ] = _NODE.plugins
 
 
 class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -272,6 +382,7 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Key(
             "Where names are registered and found. The tracker of another machine: udp://HOST:6969",
             example=[DEFAULT_TRACKER],
+            live=True,
         ),
     ] = _NODE.trackers
     """None named: the `[tracker]` of this file, or else the default of the command line."""
@@ -287,8 +398,21 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             sets=None,
         ),
     ] = ()
+    watch: Annotated[
+        tuple[WatchConfig, ...],
+        Key("Folders whose .torrent files and magnet links are fetched.", sets=None),
+    ] = ()
     node: Annotated[NodeConfig, Key("This peer.")] = NodeConfig()
     limits: Annotated[LimitsConfig, Key("What it may use, in all.")] = LimitsConfig()
+    schedule: Annotated[
+        ScheduleConfig | None,
+        Key("Other limits at some times of the week.", sets=None, live=True),
+    ] = None
+    hooks: Annotated[HooksConfig, Key("Programs to run when something happened.", sets=None)] = (
+        HooksConfig()
+    )
+    log: Annotated[LogConfig, Key("What it writes about its work.", sets=None)] = LogConfig()
+
     control: Annotated[ControlConfig, Key("Who may control it, and from where.", sets=None)] = (
         ControlConfig()
     )
@@ -298,6 +422,7 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "What to fetch from whom. See: trio-swarm schedulers",
             example={"random_first_pieces": 4},
             sets=("scheduler", "scheduler_options"),
+            live=True,
         ),
     ] = StrategyConfig(name=_NODE.scheduler)
     uploader: Annotated[
@@ -306,6 +431,7 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "What to offer, and in which order to serve.",
             example={"ahead_seconds": 0.5},
             sets=("uploader", "uploader_options"),
+            live=True,
         ),
     ] = StrategyConfig(name=_NODE.uploader)
     choker: Annotated[
@@ -314,6 +440,7 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Whom to serve.",
             example={"optimistic_every": 4},
             sets=("choker", "choker_options"),
+            live=True,
         ),
     ] = StrategyConfig(name=_NODE.choker)
     plugins: Annotated[PluginsConfig, Key("Strategies of your own.")] = PluginsConfig()
@@ -322,6 +449,7 @@ class PeerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Key(
             "Facts about peers for strategies, by the beginning of their address.",
             example={"10.0.": {"zone": "attic"}},
+            live=True,
         ),
     ] = field(default_factory=dict)
     """Address prefix → label → value."""

@@ -3,6 +3,7 @@
 import codecs
 import difflib
 import re
+import shutil
 import tomllib
 import types
 import typing
@@ -20,6 +21,7 @@ from trio_swarm.config.model import (
     PATH_PLACEHOLDER,
     ControlConfig,
     FetchConfig,
+    HooksConfig,
     Parsed,
     PeerConfig,
     PluginsConfig,
@@ -31,6 +33,7 @@ from trio_swarm.config.model import (
     keys_of,
 )
 from trio_swarm.config.problems import ConfigProblems
+from trio_swarm.config.values import found_command
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.foreign_text import error_words, quoted
 from trio_swarm.named_paths import is_there, read_whole
@@ -49,7 +52,7 @@ _NAMES = {
     "object": "a table",
     "null": "nothing",
 }
-_TASKS = ("tracker", "share", "fetch")
+_TASKS = ("tracker", "share", "fetch", "watch")
 _MISSING: Any = object()
 _Table = typing.TypeVar("_Table", bound=msgspec.Struct)
 _Choice = tuple[Axis, StrategyConfig | str, str]
@@ -65,12 +68,32 @@ def read_config(file: Path) -> PeerConfig:
     return parse_config(_content(file), file=file)
 
 
-def parse_config(content: bytes, *, file: Path) -> PeerConfig:
-    """Return the configuration in `content`, with relative paths taken from `file`'s folder.
+def read_former_config(former: Path, file: Path) -> PeerConfig:
+    """Return what `former`, an older copy of `file`, describes at the place of `file`.
+
+    Raises the errors of `read_config`, which name `former`.
+    """
+    return parse_config(_content(former), file=former, folder=file.parent)
+
+
+def checked_config(file: Path) -> PeerConfig:
+    """Return the configuration in `file`, checked as far as a peer can be run with it.
+
+    Raises the errors of `read_config`, and those of strategies, placeholders and missing tasks.
+    """
+    config = read_config(file)
+    check_strategies(config, file=file)
+    require_task(config, file=file)
+    require_own_words(config, file=file)
+    return config
+
+
+def parse_config(content: bytes, *, file: Path, folder: Path | None = None) -> PeerConfig:
+    """Return the configuration in `content`; relative paths start at `folder`, else at `file`'s.
 
     Raises only `ConfigError`, whatever the bytes are; see `read_config`.
     """
-    reader = _read(content, file)
+    reader = _read(content, file, folder=folder)
     if reader.problems:
         raise ConfigProblems(reader.problems)
     return typing.cast("PeerConfig", reader.config)
@@ -97,12 +120,14 @@ def check_strategies(config: PeerConfig, *, file: Path) -> None:
 
 def require_task(config: PeerConfig, *, file: Path) -> None:
     """Raise ConfigError for a configuration that gives a peer nothing to do."""
-    if config.tracker is None and not config.share and not config.fetch:
+    if not any(getattr(config, name) for name in _TASKS):
         raise _no_task(file)
 
 
 def _no_task(file: Path) -> ConfigError:
-    return ConfigError("gives nothing to do: no [tracker], [[share]] or [[fetch]]", file=file)
+    return ConfigError(
+        "gives nothing to do: no [tracker], [[share]], [[fetch]] or [[watch]]", file=file
+    )
 
 
 def require_own_words(config: PeerConfig, *, file: Path) -> None:
@@ -130,8 +155,8 @@ def _placeholders(
 def find_problems(file: Path) -> Sequence[ConfigError]:
     """Return all problems of `file`, as `trio-swarm check` shows them; empty when it is good.
 
-    Besides what `read_config` finds: strategies and their options, plugins, and paths to share
-    that are not there.
+    Besides what `read_config` finds: strategies and their options, plugins, and paths to share and
+    programs to run that are not there.
     """
     try:
         reader = _read(_content(file), file)
@@ -149,6 +174,21 @@ def find_problems(file: Path) -> Sequence[ConfigError]:
             if not is_there(share.path):
                 problems.append(ConfigError(f"{share.path} does not exist", file=file, key=key))
         except StorageError as error:
+            problems.append(ConfigError(str(error), file=file, key=key))
+    problems += _missing_programs(reader.commands, file)
+    return problems
+
+
+def _missing_programs(
+    commands: Sequence[tuple[str, tuple[str, ...]]], file: Path
+) -> list[ConfigError]:
+    problems = []
+    for key, command in commands:
+        try:
+            if command and shutil.which(found_command(command, file.parent)[0]) is None:
+                message = f"there is no program {quoted(command[0])} to be run"
+                problems.append(ConfigError(message, file=file, key=key))
+        except ConfigError as error:  # the home of nobody
             problems.append(ConfigError(str(error), file=file, key=key))
     return problems
 
@@ -172,8 +212,14 @@ def read_table(file: Path, struct: type[_Table]) -> _Table:
     return typing.cast("_Table", reader.config)
 
 
-def _read(content: bytes, file: Path, struct: type[msgspec.Struct] = PeerConfig) -> "_Reader":
-    reader = _Reader(file)
+def _read(
+    content: bytes,
+    file: Path,
+    struct: type[msgspec.Struct] = PeerConfig,
+    *,
+    folder: Path | None = None,
+) -> "_Reader":
+    reader = _Reader(file, file.parent if folder is None else folder)
     try:
         raw = tomllib.loads(_decoded(content, file))
         reader.has_task = any(raw.get(key) not in (None, []) for key in _TASKS)
@@ -236,12 +282,15 @@ class _Reader:
     """Walks the raw tables along the structs and notes every problem on the way."""
 
     file: Path
+    folder: Path
+    """Where relative paths start."""
     config: Any = _MISSING
     problems: list[ConfigError] = field(default_factory=list)
     # What is right by itself can be looked at further, whatever is wrong elsewhere.
     chosen: list[_Choice] = field(default_factory=list)
     shares: list[tuple[str, ShareConfig]] = field(default_factory=list)
     fetches: list[tuple[str, FetchConfig]] = field(default_factory=list)
+    commands: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     has_task: bool = True
     plugins: Sequence[Path] = ()
 
@@ -327,7 +376,7 @@ class _Reader:
         if not isinstance(raw, str) or not raw or "\0" in raw:
             return self.fail(key, f"expected a path, got {_describe(raw)}")
         try:
-            return self.file.parent / Path(raw).expanduser()
+            return self.folder / Path(raw).expanduser()
         except RuntimeError as error:  # no such user, or no home
             return self.fail(key, f"{error_words(error)}: {quoted(raw)}")
 
@@ -385,6 +434,14 @@ class _Reader:
                 for name, limit in (("seed_for", table.seed_for), ("seed_ratio", table.seed_ratio)):
                     if limit is not None and not table.seed:
                         self.fail(f"{key}.{name}", "makes no sense with seed = false")
+            case PeerConfig(watch=watched):
+                folders = [each.folder for each in watched]
+                for index, folder in enumerate(folders):
+                    if folder in folders[:index]:
+                        self.fail(f"watch[{index}].folder", f"{folder} is watched already")
+            case HooksConfig():
+                commands = {"on_complete": table.on_complete, "on_failed": table.on_failed}
+                self.commands += [(f"{key}.{name}", each) for name, each in commands.items()]
             case PluginsConfig():
                 self.plugins = table.paths
             case StrategyConfig():

@@ -50,7 +50,10 @@ def starting_file(role: Role) -> str:
 
 
 def _tables(role: Role) -> Iterator[str]:
-    examples = {table for other, table in _OWN_TABLE.items() if other != role}
+    defaults = {each.name: each.default for each in msgspec.structs.fields(PeerConfig)}
+    own = _OWN_TABLE[role]
+    examples = {table for table in _OWN_TABLE.values() if table != own}
+    examples |= {name for name, value in defaults.items() if value in (None, ()) and name != own}
     for name, (hint, key) in keys_of(PeerConfig).items():
         structs = list(_structs_in(hint))
         if name == "trackers":  # everybody else needs one, and who runs one has it

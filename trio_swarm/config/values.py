@@ -5,6 +5,8 @@ caller adds the file and key, or the flag.
 """
 
 import re
+from datetime import time
+from pathlib import Path
 
 from trio_swarm.errors import ConfigError
 from trio_swarm.foreign_text import quoted
@@ -141,6 +143,15 @@ def parse_tracker(value: object) -> str:
     return url
 
 
+def without_secrets(url: str) -> str:
+    """Return a tracker's URL to show: its user, path and query may hold the key of an account."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    host = host.rpartition("@")[2].partition("?")[0]
+    is_usual = path in {"", "announce", "scrape"}
+    return f"{scheme}://{host}{slash}{path if is_usual else '…'}"
+
+
 def parse_tracker_list(text: str) -> tuple[str, ...]:
     """Return the URLs of a list separated by commas or blanks, as in `TRIO_SWARM_TRACKER`."""
     return tuple(parse_tracker(url) for url in re.split(r"[,\s]+", text) if url)
@@ -186,3 +197,57 @@ def parse_option(text: str) -> tuple[str, str]:
     if not separator or not key.strip():
         raise ConfigError(f"expected KEY=VALUE, got {quoted(text)}")
     return key.strip(), value
+
+
+def parse_time(value: object) -> time:
+    """Return a time of day from text like `08:30`, or from TOML's own kind; `24:00` is midnight."""
+    if isinstance(value, time):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d|24:00", value.strip()):
+        hour, minute = map(int, value.split(":"))
+        return time(hour % 24, minute)
+    raise ConfigError(f"expected a time of day such as 08:30, got {quoted(value)}")
+
+
+def write_time(value: time | None) -> str | None:
+    """Return a text that `parse_time` reads as this time."""
+    return None if value is None else f"{value:%H:%M:%S}".removesuffix(":00")
+
+
+MAX_COMMAND = 100
+"""Program and arguments of a hook: what needs more is a script of its own."""
+
+
+def parse_command(value: object) -> tuple[str, ...]:
+    """Return a program with its arguments from a list of texts; an empty one runs nothing."""
+    expected = 'a program and its arguments: ["program", "argument"]'
+    if not isinstance(value, list) or len(value) > MAX_COMMAND:
+        raise ConfigError(f"expected {expected}, got {quoted(value)}")
+    for part in value:
+        if not isinstance(part, str) or "\0" in part:
+            raise ConfigError(f"expected {expected}, got {quoted(part)} in it")
+    if value and not value[0]:
+        raise ConfigError("names no program")
+    return tuple(value)
+
+
+def shown_command(command: tuple[str, ...]) -> str | None:
+    """Return a command to show: its arguments may hold secrets."""
+    if not command:
+        return None
+    return command[0] if len(command) == 1 else f"{command[0]} …"
+
+
+def found_command(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Return a command with the path of its program: `~` is the home folder.
+
+    A relative path starts at `folder`; a mere name is looked for along `$PATH`. Raises ConfigError
+    for the home of nobody.
+    """
+    if not command or "/" not in command[0]:
+        return command
+    program, *arguments = command
+    try:
+        return str((folder / Path(program).expanduser()).absolute()), *arguments
+    except RuntimeError as error:
+        raise ConfigError(f"{error}: {quoted(program)}") from error

@@ -155,6 +155,17 @@ class ConfigChecked(Event, frozen=True, kw_only=True):
     problems: int
 
 
+class ConfigChange(Event, frozen=True, kw_only=True):
+    """A difference between two configurations; see `trio_swarm.config.changes.Change`."""
+
+    file: str
+    key: str
+    was: str | None
+    will_be: str | None
+    how: str
+    """`live`, `restart`, `added`, `removed`."""
+
+
 class Written(Event, frozen=True, kw_only=True):
     """A starting configuration, a picture or a recording of a simulated peer was written."""
 
