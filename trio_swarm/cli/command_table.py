@@ -92,7 +92,10 @@ COMMANDS = {
     "check": Command(
         "commands.config:check",
         "Find everything that is wrong with a configuration file.",
-        ("trio-swarm check seeder.toml",),
+        (
+            "trio-swarm check seeder.toml",
+            "trio-swarm check seeder.toml --diff seeder.toml.bak",
+        ),
     ),
     "init": Command(
         "commands.config:init",
