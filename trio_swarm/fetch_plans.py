@@ -12,15 +12,12 @@ from trio_swarm.announcing.clients import TrackerClients
 from trio_swarm.announcing.names import find_name
 from trio_swarm.identities import InfoHash
 from trio_swarm.metainfo_files import read_torrent
-from trio_swarm.peer.torrent_plan import TorrentPlan
+from trio_swarm.peer.torrent_plan import Tiers, TorrentPlan, merge_tiers
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.wanted import WantedHash, WantedMagnet, WantedName, WantedTorrent, parse_wanted
-
-Tiers = Sequence[Sequence[str]]
-"""URLs of trackers; of each tier one at a time is announced to (BEP 12)."""
 
 
 class FetchTarget(Struct, frozen=True, kw_only=True):
@@ -159,15 +156,3 @@ def _in_link(uri: str, named: Tiers) -> FetchTarget:
         linked_peers=magnet.peers,
         v2_hash=magnet.v2_hash,
     )
-
-
-def merge_tiers(first: Tiers, second: Tiers) -> tuple[tuple[str, ...], ...]:
-    """Return the tiers of both without repeating a tracker."""
-    seen: set[str] = set()
-    result: list[tuple[str, ...]] = []
-    for tier in (*first, *second):
-        fresh = tuple(url for url in tier if url not in seen)
-        seen.update(fresh)
-        if fresh:
-            result.append(fresh)
-    return tuple(result)

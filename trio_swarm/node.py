@@ -34,6 +34,21 @@ from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.share_plans import plan_share
 
+_CHANGEABLE = (
+    "trackers",
+    "scheduler",
+    "scheduler_options",
+    "uploader",
+    "uploader_options",
+    "choker",
+    "choker_options",
+    "plugins",
+    "max_connections",
+    "upload_slots",
+    "labels",
+)
+"""Settings that a running node takes over."""
+
 
 class Node:
     """A running node, made by `open_node`: it shares and fetches torrents until it is closed."""
@@ -99,6 +114,30 @@ class Node:
         self._context.download_bucket.change_rate(download, now)
         for torrent in self.torrents:
             torrent.node_limits_changed()
+
+    @property
+    def settings(self) -> NodeSettings:
+        """The settings that hold now; rates apart, see `rates`."""
+        return self._context.settings
+
+    async def change_settings(self, settings: NodeSettings) -> None:
+        """Let the node and its torrents go on with other settings.
+
+        Taken over are trackers (of torrents that begin from now on), strategies and plugins (the
+        download strategy as well for torrents that begin), connections, slots and labels; the other
+        settings stay as they are. Raises ConfigError, and changes nothing, for a wrong strategy.
+        """
+        context = self._context
+        wanted = replace(
+            context.settings, **{name: getattr(settings, name) for name in _CHANGEABLE}
+        )
+        strategies = await trio.to_thread.run_sync(load_configured, wanted)
+        are_served_anew = _serving(wanted) != _serving(context.settings)
+        context.settings, context.strategies = wanted, strategies
+        context.places.set_limit(wanted.max_connections)
+        if are_served_anew:
+            for torrent in self.torrents:
+                torrent.settings_changed()
 
     @property
     def state_folder(self) -> Path:
@@ -277,6 +316,17 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
                 listener.socket.close()
     if body_error is not None:
         raise body_error
+
+
+def _serving(settings: NodeSettings) -> tuple[object, ...]:
+    """Return the settings by which peers are served."""
+    return (
+        settings.uploader,
+        settings.uploader_options,
+        settings.choker,
+        settings.choker_options,
+        settings.upload_slots,
+    )
 
 
 async def _or_remove(torrent: Torrent, wait: Callable[[], Awaitable[object]]) -> None:

@@ -32,6 +32,12 @@ class Places:
         self._dialling = 0
         self._waiting: list[Wakeup] = []
 
+    def set_limit(self, limit: int) -> None:
+        """Change how many there are. Peers beyond a lower limit stay until they leave."""
+        was_full = self._is_full
+        self.limit = limit
+        self._tell(was_full)
+
     @property
     def taken(self) -> int:
         """How many peers are connected."""

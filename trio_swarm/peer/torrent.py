@@ -365,6 +365,31 @@ class Torrent:
             self.download.ledger.set_scheduler(scheduler)
             self.download.exchange.replan()
 
+    def set_trackers(self, urls: Sequence[str]) -> None:
+        """Announce to other trackers than a person named before; its own ones stay."""
+        self._trackers.set_named(urls)
+
+    def add_peers(self, addresses: Sequence[Address]) -> None:
+        """Dial these peers, too."""
+        now = trio.current_time()
+        for address in addresses:
+            self.peer_set.candidates.add(address, now)
+        self.peer_set.dial_wakeup.set()
+
+    def settings_changed(self) -> None:
+        """Serve peers as the node's settings say now: by other strategies, in other slots.
+
+        Raises ConfigError, and changes nothing, for a strategy that is unknown or a wrong option.
+        """
+        uploader, choker = uploader_for(self.context), choker_for(self.context)
+        self._uploader, self._choker = uploader, choker
+        if self.download is not None:
+            now = trio.current_time()
+            uploads = self.download.exchange.uploads
+            uploads.slots = self._slots
+            uploads.set_strategies(uploader, choker, now)
+            self.download.exchange.rechoke(now)
+
     def node_limits_changed(self) -> None:
         """Keep to limits that are others now: the node's, or its own."""
         self.read_limit.review()

@@ -10,6 +10,9 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.storage.content import TorrentFiles
 
+Tiers = Sequence[Sequence[str]]
+"""URLs of trackers; of each tier one at a time is announced to (BEP 12)."""
+
 
 class TorrentPlan(Struct, frozen=True, kw_only=True):
     """Made by the node from a share or a fetch."""
@@ -22,9 +25,9 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     """None: fetched from peers (BEP 9)."""
     open_files: Callable[[Info], TorrentFiles]
     """Blocking; run in a thread."""
-    tiers: Sequence[Sequence[str]]
+    tiers: Tiers
     """Tiers of trackers: the torrent's own, then those a person named."""
-    own_tiers: Sequence[Sequence[str]] | None = None
+    own_tiers: Tiers | None = None
     """Those to keep to if the metadata turns out to be private (BEP 27); None: all of `tiers`."""
     linked_peers: Sequence[Address] = ()
     """Peers that a magnet link names beside those trackers."""
@@ -37,3 +40,15 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     """All 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning (BEP 52)."""
     record: Path | None = None
     """The file to record the download to."""
+
+
+def merge_tiers(first: Tiers, second: Tiers) -> tuple[tuple[str, ...], ...]:
+    """Return the tiers of both without repeating a tracker."""
+    seen: set[str] = set()
+    result: list[tuple[str, ...]] = []
+    for tier in (*first, *second):
+        fresh = tuple(url for url in tier if url not in seen)
+        seen.update(fresh)
+        if fresh:
+            result.append(fresh)
+    return tuple(result)

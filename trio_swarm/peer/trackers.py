@@ -16,6 +16,7 @@ from typing import NoReturn, Protocol
 
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trio_swarm import events
 from trio_swarm.amounts import count_text
@@ -26,7 +27,7 @@ from trio_swarm.identities import InfoHash
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.download import Download
 from trio_swarm.peer.peer_set import PeerSet
-from trio_swarm.peer.torrent_plan import TorrentPlan
+from trio_swarm.peer.torrent_plan import TorrentPlan, merge_tiers
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.progress import TrackerState
 from trio_swarm.protocol.addresses import Address
@@ -181,6 +182,25 @@ class Trackers:
         self._scope.cancel()
         if others or (own_urls and self._plan.linked_peers):
             self._leave_others([peer for url in own_urls for peer in self._peers_of.get(url, ())])
+
+    def set_named(self, urls: Sequence[str]) -> None:
+        """Use other trackers than a person named before; the torrent's own ones stay.
+
+        A tracker that is used already goes on with what it was told; one that is used no more is
+        told that we stopped. A private torrent keeps to its own.
+        """
+        plan = self._plan
+        named = [(url,) for url in urls]
+        self._plan = plan = replace(plan, tiers=merge_tiers(plan.own_tiers or (), named))
+        is_kept = self._is_private and plan.own_tiers is not None
+        tiers = plan.own_tiers if is_kept else plan.tiers
+        assert tiers is not None  # `is_kept` says so
+        if tiers == self.tiers:
+            return
+        self.tiers = tiers
+        former, self._announcer = self._announcer, self._make_announcer()
+        former.hand_over(self._announcer)
+        self._scope.cancel()
 
     def _tell(self, kind: type[events.Event], **fields: object) -> None:
         torrent = self._torrent

@@ -201,3 +201,23 @@ def test_who_steers_is_asked_about_each_and_all_are_shown_everything_when_it_end
     serving.decide()
     assert all(leecher.offered is None for leecher in serving.leechers)
     assert serving.changed == [0, 1, 2]
+
+
+def test_another_uploader_decides_for_all_at_once_whatever_the_one_before_had_hidden() -> None:
+    serving = Serving()
+    serving.uploader.is_steering = True
+    serving.gain()
+    serving.decide()
+    assert all(leecher.offered == serving.ledger.have & ~1 for leecher in serving.leechers)
+    serving.changed.clear()
+    open_handed, slots = Moody(), GuardedChoker(TitForTat(), "choker")
+    serving.uploads.set_strategies(
+        GuardedUploader(open_handed, "open-handed", lambda: 0.0), slots, 2.0
+    )
+    assert all(leecher.offered is None for leecher in serving.leechers)
+    assert serving.changed == [0, 1, 2]
+    serving.uploads.set_strategies(
+        GuardedUploader(serving.uploader, "moody", lambda: 0.0), slots, 3.0
+    )
+    assert all(leecher.offered == serving.ledger.have & ~1 for leecher in serving.leechers)
+    assert serving.uploader.asked_about == [0, 1, 2, 0, 1, 2]

@@ -83,6 +83,16 @@ class Uploads(Generic[P]):
         self._peer_views = self._view = None
         self.times.note_change()
 
+    def set_strategies(self, uploader: GuardedUploader, choker: GuardedChoker, now: float) -> None:
+        """Let other strategies decide from now on; call `choke` afterwards.
+
+        What was revealed to a peer stays revealed: a HAVE cannot be taken back.
+        """
+        self._uploader = uploader
+        self._choker = choker
+        self._revealed_of = NEVER
+        self.look(now)
+
     # --- which pieces to reveal -------------------------------------------------------------------
 
     def is_undecided(self, peer: P) -> bool:
