@@ -21,13 +21,18 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 async def run_until_interrupted(
-    body: Callable[[], Awaitable[int]], reporter: Reporter, *, interrupted: Callable[[], int]
+    body: Callable[[], Awaitable[int]],
+    reporter: Reporter,
+    *,
+    interrupted: Callable[[], int],
+    reload: Callable[[], None] | None = None,
 ) -> int:
     """Run `body` and return its exit code, or `interrupted()` when a signal ended it.
 
     SIGINT, SIGTERM and SIGHUP cancel the body, which announces `stopped` and saves on its way out;
-    a second signal ends the process at once. Log lines are printed meanwhile. Raises the errors of
-    the body, and OutputError.
+    a second signal ends the process at once. With `reload` SIGHUP calls that instead, unless it
+    came because the terminal of this process has gone. Log lines are printed meanwhile. Raises the
+    errors of the body, and OutputError.
     """
     # All that is needed is imported: those objects stay, and need not be looked through again.
     gc.freeze()
@@ -38,7 +43,7 @@ async def run_until_interrupted(
         async with trio.open_nursery() as nursery:
             scope = trio.CancelScope()
             reporter.stop = scope.cancel
-            nursery.start_soon(_cancel_on_signal, received, scope)
+            nursery.start_soon(_heed_signals, received, scope, reload, _terminals())
             try:
                 with scope:
                     code = await body()
@@ -58,8 +63,23 @@ def _signals() -> AbstractContextManager[AsyncIterator[int]]:
     return trio.open_signal_receiver(*wanted)
 
 
-async def _cancel_on_signal(received: AsyncIterator[int], scope: trio.CancelScope) -> None:
+def _terminals() -> list[int]:
+    """Return which of stdin, stdout and stderr are terminals."""
+    return [number for number in range(3) if os.isatty(number)]
+
+
+async def _heed_signals(
+    received: AsyncIterator[int],
+    scope: trio.CancelScope,
+    reload: Callable[[], None] | None,
+    terminals: list[int],
+) -> None:
     async for number in received:
+        # A terminal that was closed is none any more: then nobody asked for a reload.
+        is_asked = number == signal.SIGHUP and all(map(os.isatty, terminals))
+        if reload is not None and is_asked and not scope.cancel_called:
+            reload()
+            continue
         if scope.cancel_called:
             if sys.stdout.isatty():
                 print(_SHOW_CURSOR, flush=True)

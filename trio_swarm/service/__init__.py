@@ -9,4 +9,7 @@ its state and how it ends), `shares` and `fetches` (what each does), `service` (
 begins and ends them at run time), `entries` (the list of them that is kept), `configured` (a whole
 peer from one configuration). A fetch is made of `naming` (which torrent is meant), `trackers` (who
 is asked), `waiting` (for the name, for peers, for room on the disk) and `seeding` (until when).
+Beside them `schedule` says when which limits hold, `rates` sees to it, `hooks` runs an operator's
+programs, `watching` fetches what is dropped into a folder, and `notify` tells systemd. `described`
+makes settings of a configuration, and `reload` keeps a service as the file describes it.
 """

@@ -1,19 +1,26 @@
 """A whole peer as one configuration describes it: a tracker, shares and fetches."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
 
 from trio_swarm import events
-from trio_swarm.config.model import FetchConfig, PeerConfig, settings_in
+from trio_swarm.amounts import count_text
+from trio_swarm.config.changes import Change, changes_between, taken_over
+from trio_swarm.config.model import PeerConfig, settings_in
+from trio_swarm.config.reading import checked_config
 from trio_swarm.errors import ConfigError
 from trio_swarm.logs import logger_of
-from trio_swarm.named_paths import is_file
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.protocol.addresses import Address, format_address
+from trio_swarm.service.described import hooks_in, node_settings, rates_in, schedule_in
+from trio_swarm.service.hooks import Hooks
+from trio_swarm.service.notify import SILENT, Supervisor
+from trio_swarm.service.rates import RateLimits
+from trio_swarm.service.reload import Described
 from trio_swarm.service.service import Service, open_service
-from trio_swarm.settings import FetchSettings, NodeSettings, ShareSettings
 from trio_swarm.tracker.server import TrackerHandle, serve_tracker
 from trio_swarm.tracker.settings import TrackerSettings
 
@@ -29,8 +36,10 @@ class ConfiguredPeer:
     """Everything that one configuration file describes, running.
 
     `trackers` are used where the file names none and runs none. `on_hashing` returns, for the path
-    of a share, a callable for (done, total) bytes while the share is hashed. `stays`: something may
-    be added at any time, so it does not end by itself.
+    of a share, a callable for (done, total) bytes while the share is hashed. `on_log_level` is
+    told from which level on the file wants log lines (None: the usual). `supervisor` is told when
+    the peer is ready, reloads and stops. `stays`: something may be added at any time, so it does
+    not end by itself.
     """
 
     def __init__(
@@ -41,16 +50,26 @@ class ConfiguredPeer:
         trackers: Sequence[str] = (),
         on_event: Callable[[events.Event], None],
         on_hashing: Callable[[Path], HashingProgress | None] = lambda _path: None,
+        on_log_level: Callable[[str | None], None] = lambda _level: None,
+        supervisor: Supervisor = SILENT,
         stays: bool = False,
     ) -> None:
         self._config = config
         self._file = file
-        self._trackers = config.trackers or tuple(trackers)
-        self._on_event = on_event
+        self._default_trackers = tuple(trackers)
+        self._tell = on_event
         self._on_hashing = on_hashing
+        self._on_log_level = on_log_level
+        self._supervisor = supervisor
         self._stays = stays
+        self._hook_settings = hooks_in(config, file)
+        self._hooks = Hooks(lambda: self._hook_settings)
         self.service: Service | None = None
         """Its shares and fetches, once the node is open."""
+        self.rates: RateLimits | None = None
+        """Which rates are in force, once the node is open."""
+        self._described: Described | None = None
+        self._reloading = trio.Lock()
         self._opened = trio.Event()
 
     async def wait_open(self) -> Service:
@@ -58,6 +77,11 @@ class ConfiguredPeer:
         await self._opened.wait()
         assert self.service is not None
         return self.service
+
+    @property
+    def config(self) -> PeerConfig:
+        """The configuration by which it runs: what needs a restart is as it was at the start."""
+        return self._config
 
     @property
     def torrents(self) -> list[Torrent]:
@@ -80,24 +104,72 @@ class ConfiguredPeer:
         shares = [] if self.service is None else self.service.shares
         return not all(each.is_complete or each.state == "failed" for each in shares)
 
-    async def run(self) -> None:
-        """Run until every share and fetch has ended.
+    def status(self) -> str:
+        """Return what it does now, in a few words."""
+        states = Counter(each.state for each in self.torrents)
+        told = [f"{count} {state}" for state, count in states.most_common()]
+        return ", ".join(told) or "nothing to do yet"
 
-        It runs without end if there is a tracker, or something may be added (`stays`). What was
-        added at run time before comes back.
+    async def run(self) -> None:
+        """Run until every share and fetch has ended, and each hook that this called for.
+
+        It runs without end if there is a tracker or a watched folder, or something may be added at
+        any time (`stays`). What was added at run time before comes back.
 
         Raises ConfigError for a tracker or node that cannot be opened. A share or fetch that fails
         is told by a `TorrentFailed` event and ends no other.
         """
-        config = self._config
-        async with trio.open_nursery() as nursery:
-            if config.tracker is not None:
-                handle = await nursery.start(self._serve_tracker)
-                self._trackers = config.trackers or (_local_url(handle.addresses),)
-            await self._run_service()
-            if config.tracker is not None:
-                await trio.sleep_forever()
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._hooks.run, name="run hooks")
+                nursery.start_soon(self._supervisor.keep_told, self.status)
+                self._on_log_level(self._config.log.level)
+                if self._config.tracker is not None:
+                    handle = await nursery.start(self._serve_tracker)
+                    self._default_trackers = (_local_url(handle.addresses),)
+                await self._run_service()
+                await self._hooks.wait_idle()
+                nursery.cancel_scope.cancel()
+        finally:
+            await self._supervisor.stopping()
+
+    async def reload(self, *, dry_run: bool = False) -> list[Change]:
+        """Read the file again and go on by it; return what differs, and how that comes about.
+
+        Everything is read and checked first. Raises ConfigError (ConfigProblems), and changes
+        nothing, for a file that is wrong. With `dry_run` nothing is changed in any case.
+        """
+        await self.wait_open()
+        async with self._reloading:
+            config = await trio.to_thread.run_sync(checked_config, self._file)
+            changes = changes_between(self._config, config)
+            if dry_run:
+                return changes
+            await self._supervisor.reloading()
+            try:
+                await self._go_on(config)
+            finally:
+                await self._supervisor.ready(self.status())
+        count = sum(each.how == "restart" for each in changes)
+        needed = f", {count} of them after a restart" if count else ""
+        log.info("%s was read again: %s%s", self._file, count_text(len(changes), "change"), needed)
+        return changes
+
+    async def _go_on(self, config: PeerConfig) -> None:
+        assert self._described is not None  # the service is open
+        config = taken_over(self._config, config)
+        hooks = hooks_in(config, self._file)
+        await self._described.go_on(config, trackers=self._trackers_of(config))
+        self._config, self._hook_settings = config, hooks
+        self._on_log_level(config.log.level)
+
+    def _trackers_of(self, config: PeerConfig) -> tuple[str, ...]:
+        """Return the trackers of torrents that name none."""
+        return config.trackers or self._default_trackers
+
+    def _on_event(self, event: events.Event) -> None:
+        self._hooks.tell(event)
+        self._tell(event)
 
     async def _serve_tracker(
         self, *, task_status: trio.TaskStatus[TrackerHandle] = trio.TASK_STATUS_IGNORED
@@ -111,38 +183,30 @@ class ConfiguredPeer:
 
     async def _run_service(self) -> None:
         config = self._config
-        named = {"trackers": self._trackers, "on_event": self._on_event}
-        settings = NodeSettings(**settings_in(config) | named)
-        async with open_service(settings, keeps_entries=True) as service:
+        settings = node_settings(
+            config, trackers=self._trackers_of(config), on_event=self._on_event
+        )
+        async with (
+            open_service(settings, keeps_entries=True) as service,
+            trio.open_nursery() as nursery,
+        ):
             self.service = service
-            entries = service.entries
-            for share in config.share:
-                entries.enlist(
-                    ShareSettings(**settings_in(share)), on_progress=self._on_hashing(share.path)
-                )
-            for fetch in config.fetch:
-                entries.enlist(self._fetch_settings(fetch))
-            entries.restore()
+            self.rates = RateLimits(
+                rates_in(config),
+                schedule_in(config),
+                apply=lambda rates: service.node.set_rates(*rates),
+            )
+            nursery.start_soon(self.rates.run, name="keep to the schedule")
+            self._described = Described(service, self.rates, self._file, self._on_hashing, nursery)
+            self._described.begin(config)
+            service.entries.restore()
             self._opened.set()
-            await entries.wait_idle()
+            await self._supervisor.ready(self.status())
+            await service.entries.wait_idle()
             log.info("every share and fetch of %s has ended", self._file)
-            if self._stays:
+            if self._stays or config.tracker is not None or self._config.watch:
                 await trio.sleep_forever()
-
-    def _fetch_settings(self, fetch: FetchConfig) -> FetchSettings:
-        named = {
-            "what": _beside(self._file, fetch.what),
-            "folder": fetch.folder or self._config.node.download_folder,
-            "trackers": fetch.trackers or None,
-            "wait": True,
-        }
-        return FetchSettings(**settings_in(fetch) | named)
-
-
-def _beside(file: Path, what: str) -> str:
-    """Return what to fetch; a relative path of a .torrent file starts at the folder of `file`."""
-    beside = file.parent / what
-    return str(beside) if what.endswith(".torrent") and is_file(beside) else what
+            nursery.cancel_scope.cancel()
 
 
 def _local_url(addresses: Sequence[Address]) -> str:

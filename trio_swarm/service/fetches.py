@@ -69,6 +69,19 @@ class Fetch(Supervised):
         await torrent.remove()
         self._become("done")
 
+    async def change(self, settings: FetchSettings, *, trackers: Sequence[str]) -> None:
+        """Go on by other settings; what is fetched and where to must be the same.
+
+        `trackers` are those for all that name none. Raises ConfigError for a wrong scheduler.
+        """
+        self.settings = settings
+        self._given = tuple(trackers)
+        self._urls = await self._trackers()
+        if self.torrent is not None:  # else the next to be asked for it are these
+            self.torrent.set_trackers(self._urls)
+            self.torrent.add_peers(settings.peers)
+        await self._use_scheduler(settings.scheduler, settings.scheduler_options)
+
     async def _trackers(self) -> tuple[str, ...]:
         settings = self.settings
         if settings.trackers is not None:

@@ -110,6 +110,17 @@ class Service:
             Fetch(settings, self._node, trackers=self.trackers, emit=self.tell, choose=choose)
         )
 
+    async def change_settings(self, settings: NodeSettings) -> None:
+        """Let the node go on by other settings, as far as `Node.change_settings` takes them over.
+
+        What is in the list must be revised afterwards. Raises ConfigError, and changes nothing, for
+        a wrong strategy.
+        """
+        await self._node.change_settings(_with_default(settings))
+        self._settings = replace(self._settings, trackers=settings.trackers)
+        if self._entries is not None:
+            self._entries.set_trackers(settings.trackers)
+
     async def remove(self, one: Supervised) -> None:
         """End a share or fetch, and forget it; the data stays where it is."""
         await one.remove()
@@ -190,8 +201,7 @@ async def open_service(
     """
     told: list[Callable[[events.Event], None]] = [settings.on_event]
     node_settings = replace(
-        settings,
-        trackers=settings.trackers or (DEFAULT_TRACKER,),
+        _with_default(settings),
         on_event=_without_failures(lambda event: told[-1](event)),  # noqa: PLW0108 - it changes below
     )
     body_error: Exception | None = None
@@ -218,6 +228,11 @@ async def open_service(
         if service is not None:
             with trio.CancelScope(shield=True):  # one file is written; its thread has no deadline
                 await service.close_entries()
+
+
+def _with_default(settings: NodeSettings) -> NodeSettings:
+    """Return settings with a tracker to tell of shares."""
+    return replace(settings, trackers=settings.trackers or (DEFAULT_TRACKER,))
 
 
 def _store_of(state_folder: Path) -> "tuple[EntryStore, Kept]":

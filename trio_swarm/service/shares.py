@@ -47,3 +47,11 @@ class Share(Supervised):
             log.info("%s: seeding ends: %s", self.name, limit or "it was removed")
             await torrent.remove()
             self._become("done")
+
+    async def change(self, settings: ShareSettings) -> None:
+        """Go on by other settings; path, name and length of pieces must be the same."""
+        self.settings = settings
+        if self.torrent is not None:
+            urls = settings.trackers if settings.trackers is not None else self._node.trackers
+            self.torrent.set_trackers(urls)
+        await self._use_scheduler(None, {})

@@ -1,7 +1,7 @@
 """One share or fetch: a task that ends by itself, fails or is removed, and ends no other by it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import trio
@@ -116,6 +116,16 @@ class Supervised(ABC):
     def _began(self, torrent: Torrent, state: State) -> None:
         self.torrent = torrent
         self._become(state)
+
+    async def _use_scheduler(self, name: str | None, options: Mapping[str, object]) -> None:
+        """Let the torrent that runs be fetched as it is to be now; None: as the node says."""
+        settings, torrent = self._node.settings, self.torrent
+        if name is None:
+            name, options = settings.scheduler, settings.scheduler_options
+        if torrent is not None:
+            now = torrent.scheduler_state()
+            if (now.name, now.options) != (name, dict(options)):
+                await torrent.set_scheduler(name, options)
 
     def _completed(self) -> None:
         self.is_complete = True

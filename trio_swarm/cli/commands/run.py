@@ -3,25 +3,28 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import trio
 
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.options import OutputOptions, trackers_given
 from trio_swarm.cli.output.default_tracker import DefaultTracker
+from trio_swarm.cli.output.log_lines import log_from
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.model import PeerConfig, settings_in
-from trio_swarm.config.reading import (
-    check_strategies,
-    read_config,
-    require_own_words,
-    require_task,
-)
+from trio_swarm.config.reading import checked_config
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.serving import serve_control
+from trio_swarm.errors import ConfigError
+from trio_swarm.logs import logger_of
+from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.service.configured import ConfiguredPeer
+from trio_swarm.service.notify import open_supervisor
 from trio_swarm.settings import ControlSettings, default_state_folder
+
+log = logger_of(__name__)
 
 INTERRUPTED = 0
 """Exit code of a peer that was told to stop, once its shares are hashed and offered, and unless
@@ -33,7 +36,8 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
 
     A share or fetch that fails ends no other. Runs until stopped, or until everything has ended;
     the exit code is 1 if anything failed, or was still being hashed. A fetch that was not complete
-    goes on at the next start. The file is never written to.
+    goes on at the next start. The file is never written to; SIGHUP has it read again, and applies
+    what differs.
 
     Parameters
     ----------
@@ -44,35 +48,48 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
 
     """
     reporter = make_reporter(output or OutputOptions())
-    described = read_config(config)
-    check_strategies(described, file=config)
-    require_task(described, file=config)
-    require_own_words(described, file=config)
+    described = checked_config(config)
     given = trackers_given(())
     is_default = not (described.trackers or described.tracker or given)
-    peer = ConfiguredPeer(
-        described,
-        config,
-        trackers=given,
-        on_event=DefaultTracker(is_used=is_default).after(reporter.event),
-        on_hashing=reporter.hashing,
-    )
+    with open_supervisor() as supervisor:
+        peer = ConfiguredPeer(
+            described,
+            config,
+            trackers=given,
+            on_event=DefaultTracker(is_used=is_default).after(reporter.event),
+            on_hashing=reporter.hashing,
+            on_log_level=lambda level: log_from(level, reporter),
+            supervisor=supervisor,
+        )
 
-    async def body() -> int:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(reporter.follow, lambda: peer.torrents)
-            await nursery.start(
-                serve_control, _context(peer, described, config, nursery.cancel_scope.cancel)
-            )
-            await peer.run()
-            nursery.cancel_scope.cancel()
-        return FAILED if peer.has_failed else 0
+        hangup = Wakeup()
 
-    return await run_until_interrupted(
-        body,
-        reporter,
-        interrupted=lambda: FAILED if peer.is_hashing or peer.has_failed else INTERRUPTED,
-    )
+        async def body() -> int:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(reporter.follow, lambda: peer.torrents)
+                nursery.start_soon(_reload_at, hangup, peer)
+                stop = nursery.cancel_scope.cancel
+                await nursery.start(serve_control, _context(peer, described, config, stop))
+                await peer.run()
+                nursery.cancel_scope.cancel()
+            return FAILED if peer.has_failed else 0
+
+        return await run_until_interrupted(
+            body,
+            reporter,
+            interrupted=lambda: FAILED if peer.is_hashing or peer.has_failed else INTERRUPTED,
+            reload=hangup.set,
+        )
+
+
+async def _reload_at(hangup: Wakeup, peer: ConfiguredPeer) -> NoReturn:
+    """Read the file again at each SIGHUP; one that is wrong is a warning, and changes nothing."""
+    while True:
+        await hangup.wait()
+        try:
+            await peer.reload()
+        except ConfigError as error:
+            log.warning("%s; nothing was changed", error)
 
 
 def _context(

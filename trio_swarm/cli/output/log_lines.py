@@ -22,7 +22,7 @@ def logging_to(reporter: Reporter) -> Iterator[None]:
     level_before = ours.level
     handler = _Handler(reporter)
     every.addHandler(handler)
-    ours.setLevel(logging.DEBUG if reporter.verbose else logging.INFO)
+    log_from(None, reporter)
     logging.captureWarnings(capture=True)
     try:
         yield
@@ -30,6 +30,12 @@ def logging_to(reporter: Reporter) -> Iterator[None]:
         logging.captureWarnings(capture=False)
         ours.setLevel(level_before)
         every.removeHandler(handler)
+
+
+def log_from(level: str | None, reporter: Reporter) -> None:
+    """Print our log lines from `level` on; None: INFO. --verbose overrules it."""
+    wanted = logging.DEBUG if reporter.verbose else (level or "info").upper()
+    logging.getLogger(ROOT).setLevel(wanted)
 
 
 class _Handler(logging.Handler):

@@ -201,6 +201,26 @@ class Entries:
         self._settle(entry)
         return entry
 
+    def enlisted(self, settings: Settings) -> Entry | None:
+        """Return the entry that the file names by these settings; None if it was removed."""
+        return self._by_id.get(self._keys.get(key_of(absolute(settings)), 0))
+
+    async def revise(self, entry: Entry, settings: Settings) -> None:
+        """Let an entry go on by other settings of the file, or by others of the node.
+
+        What it is, where it goes and what was changed at run time stay. One that failed is tried
+        again, and one that was seeded to its goal as well if its settings are others. Raises
+        ConfigError for a wrong scheduler.
+        """
+        async with self._turn(entry):
+            settings = with_changes(absolute(settings), entry.record)
+            is_other = settings != entry.settings
+            entry.settings = settings
+            if entry.outcome == "failed" or (entry.outcome and is_other):
+                entry.outcome, entry.error = "", ""
+                entry.totals.is_done = False
+            await self._running.revise(entry)
+
     def restore(self) -> None:
         """Add again what was added at run time before the last restart."""
         for problem in self._kept.problems:
@@ -304,6 +324,21 @@ class Entries:
         """End an entry that the configuration file no longer names, and forget it."""
         async with self._turn(entry):
             await self._take_out(entry, 0, is_named=False)
+
+    async def unlist_named(self, settings: Settings) -> None:
+        """Forget what the configuration file no longer names by these settings."""
+        key = key_of(absolute(settings))
+        entry = self.enlisted(settings)
+        if entry is not None:
+            await self.unlist(entry)
+        elif key in self._keys:  # it was removed at run time
+            number = self._keys.pop(key)
+            self._kept.records.pop(number, None)
+            await trio.to_thread.run_sync(self._store.forget, number)
+
+    def set_trackers(self, trackers: Sequence[str]) -> None:
+        """Ask these trackers about fetches that name none; `revise` what runs afterwards."""
+        self._running.trackers = tuple(trackers)
 
     async def _go_on_removing(self, entry: Entry) -> None:
         try:

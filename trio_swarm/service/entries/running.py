@@ -19,7 +19,7 @@ from trio_swarm.service.fetches import Fetch
 from trio_swarm.service.seeding import RATIO_LOOK
 from trio_swarm.service.shares import Share
 from trio_swarm.service.supervised import Care, Supervised
-from trio_swarm.settings import ShareSettings
+from trio_swarm.settings import FetchSettings, ShareSettings
 
 log = logger_of(__name__)
 
@@ -55,7 +55,8 @@ class Running:
         self._begin = begin
         self._forget = forget
         self._emit = emit
-        self._trackers = trackers
+        self.trackers = tuple(trackers)
+        """Those to ask about fetches that name none."""
         self._entries = entries
         self._kept_metainfo = kept_metainfo
         self._changed = changed
@@ -88,6 +89,17 @@ class Running:
         self._changed(entry)  # its last bytes are counted
         entry.run = None
         self._forget(run)
+
+    async def revise(self, entry: Entry) -> None:
+        """Let the work of an entry, which has its turn, go on by the settings that it has now."""
+        run, settings = entry.run, entry.settings
+        if run is None or run.is_over:
+            await trio.lowlevel.checkpoint()
+        elif isinstance(run, Fetch) and isinstance(settings, FetchSettings):
+            await run.change(settings, trackers=self.trackers)
+        elif isinstance(run, Share) and isinstance(settings, ShareSettings):
+            await run.change(settings)
+        self.wakeup.set()
 
     @property
     def has_queue(self) -> bool:
@@ -141,7 +153,7 @@ class Running:
             entry.run = Fetch(
                 settings,
                 self._node,
-                trackers=self._trackers,
+                trackers=self.trackers,
                 emit=self._emit,
                 choose=None,
                 care=care,
