@@ -1,5 +1,6 @@
 """A configuration that changes under a peer that runs: only the difference is applied."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -173,6 +174,45 @@ async def test_what_was_added_at_run_time_stays_and_uses_what_the_file_says_now(
             assert torrent is not None
             assert torrent.scheduler_state().name == "round-robin"
             assert urls_of(torrent) == [NOWHERE]
+
+
+async def test_the_queue_is_as_long_as_the_file_says_now(tmp_path: Path) -> None:
+    for name in "abc":
+        make_file(tmp_path / name, 20_000)
+    file = tmp_path / "peer.toml"
+    shares = [{"path": name} for name in "abc"]
+    write(file, {"share": shares, "limits": {"max_active_seeds": 1}})
+    with trio.fail_after(LIMIT):
+        async with running(file) as peer:
+            await until(lambda: [each.name for each in peer.torrents] == ["a"])
+            (first,) = peer.torrents
+            write(file, {"share": shares, "limits": {"max_active_seeds": 2}})
+            await peer.reload()
+            await until(lambda: len(peer.torrents) == 2)
+            write(file, {"share": shares})
+            await peer.reload()
+            await until(lambda: len(peer.torrents) == 3)
+            assert first in peer.torrents
+
+
+async def test_a_watched_folder_comes_and_goes(tmp_path: Path) -> None:
+    make_file(tmp_path / "a", 20_000)
+    drop, file = tmp_path / "drop", tmp_path / "peer.toml"
+    drop.mkdir()
+    link = f"magnet:?xt=urn:btih:{'cd' * 20}"
+    write(file, {"share": [{"path": "a"}]})
+    with trio.fail_after(LIMIT):
+        async with running(file) as peer:
+            for change, name in (("[]", "one"), ('["x"]', "two")):
+                watch = {"folder": "drop", "paused": True, "labels": json.loads(change)}
+                write(file, {"share": [{"path": "a"}], "watch": [watch]})
+                (told,) = await peer.reload()
+                assert told.key.startswith("watch")
+                (drop / f"{name}.magnet").write_text(link, encoding="utf-8")
+                await until((drop / f"{name}.magnet.added").exists)
+            write(file, {"share": [{"path": "a"}]})
+            assert [str(each) for each in await peer.reload()] == [f"watch {drop}: removed"]
+            assert [each.origin for each in _entries(peer)] == ["file", "added"]
 
 
 async def test_a_share_that_failed_is_tried_again(tmp_path: Path) -> None:

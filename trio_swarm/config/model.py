@@ -111,6 +111,7 @@ TimeOfDay = Annotated[time, Parsed(parse_time, write=write_time)]
 Command = Annotated[tuple[str, ...], Parsed(parse_command, show=shown_command)]
 Level = Literal["debug", "info", "warning"]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+Count = Annotated[int, Meta(ge=1, le=100_000)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 HostName = Annotated[str, Parsed(parse_host)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
@@ -251,6 +252,24 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         _NODE.piece_memory
     )
     """Bytes."""
+    max_active_downloads: Annotated[
+        Count | None,
+        Key(
+            "Downloads that run at once, stalled ones apart; others wait for their turn.",
+            example=5,
+            sets=None,
+            live=True,
+        ),
+    ] = None
+    max_active_seeds: Annotated[
+        Count | None,
+        Key(
+            "Complete torrents that are shared at once; others wait for their turn.",
+            example=50,
+            sets=None,
+            live=True,
+        ),
+    ] = None
 
 
 class ScheduleConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -48,6 +48,15 @@ def schedule_in(config: PeerConfig) -> ScheduleSettings | None:
     return None if config.schedule is None else ScheduleSettings(**settings_in(config.schedule))
 
 
+def queue_in(config: PeerConfig) -> dict[str, int | None]:
+    """Return how many torrents may run at once, by the names of `NodeLimits`."""
+    limits = config.limits
+    return {
+        "max_active_downloads": limits.max_active_downloads,
+        "max_active_seeds": limits.max_active_seeds,
+    }
+
+
 def watches_in(config: PeerConfig) -> list[WatchSettings]:
     """Return the watched folders, each with the folder that its finds go to."""
     default = config.node.download_folder

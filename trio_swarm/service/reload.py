@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import trio
 
 from trio_swarm.config.changes import fetches_between, fetches_of, shares_between
@@ -19,6 +20,7 @@ from trio_swarm.logs import logger_of
 from trio_swarm.service.described import (
     fetch_settings,
     node_settings,
+    queue_in,
     rates_in,
     schedule_in,
     share_settings,
@@ -71,6 +73,7 @@ class Described:
     def begin(self, config: PeerConfig) -> None:
         """Put the shares and fetches of a configuration into the list."""
         self._config = config
+        self._limit_queue(PeerConfig(), config)
         for share in config.share:
             self._enlist_share(share)
         for fetch in fetches_of(config):
@@ -91,6 +94,7 @@ class Described:
             self._config = was
             raise
         self._change_rates(was, config)
+        self._limit_queue(was, config)
         shares, fetches = shares_between(was, config), fetches_between(was, config)
         await self._unlist([*shares.removed, *fetches.removed])
         await self._revise([*shares.both, *fetches.both])
@@ -118,6 +122,11 @@ class Described:
             self._rates.set_normal(rates_in(config))
         if schedule_in(was) != schedule_in(config):
             self._rates.set_schedule(schedule_in(config))
+
+    def _limit_queue(self, was: PeerConfig, config: PeerConfig) -> None:
+        if queue_in(was) != queue_in(config):
+            entries = self._service.entries
+            entries.set_node_limits(msgspec.structs.replace(entries.limits, **queue_in(config)))
 
     def _enlist_share(self, share: ShareConfig) -> None:
         settings = share_settings(share)
