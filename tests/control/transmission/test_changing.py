@@ -62,6 +62,12 @@ async def test_an_address_is_fetched_with_its_cookies() -> None:
     assert added(remote).metainfo == b"fetched:http://i/x.torrent:a=b"
 
 
+async def test_an_address_may_lead_to_a_magnet_link() -> None:
+    remote = Remote()
+    await remote.old_arguments("torrent-add", filename="https://i/magnet")
+    assert added(remote) == Addition(what="magnet:?xt=urn:btih:" + "c" * 40)
+
+
 @pytest.mark.parametrize("filename", ["/downloads/x y.torrent", "file:///downloads/x%20y.torrent"])
 async def test_a_path_is_a_file_of_the_nodes_machine(filename: str) -> None:
     # transmission-remote 3.00 sends the path if it cannot read the file itself.

@@ -73,8 +73,8 @@ class Target(Protocol):
     async def read_torrent(self, text: str) -> bytes:
         """Return the bytes of a .torrent file on this machine, by its absolute path."""
 
-    async def fetch_torrent(self, url: str, cookies: str) -> bytes:
-        """Return the bytes of a .torrent at an http or https URL."""
+    async def fetch_torrent(self, url: str, cookies: str) -> bytes | str:
+        """Return the bytes of a .torrent at an http or https URL, or the magnet link there."""
 
     async def add(self, addition: Addition) -> Added:
         """Add a torrent; one that is there already stays as it is."""

@@ -53,20 +53,19 @@ async def torrent_add(call: MethodCall) -> Result:
     is_paused = arguments.flag("paused") or False
     named = arguments.text("download_dir")
     folder = await target.allowed_folder(named) if named else None
-    metainfo: bytes | None = None
     match source.kind:
         case "metainfo":
-            metainfo = await trio.to_thread.run_sync(decoded, source.text)
+            found: bytes | str = await trio.to_thread.run_sync(decoded, source.text)
         case "url":
-            metainfo = await target.fetch_torrent(source.text, source.cookies)
+            found = await target.fetch_torrent(source.text, source.cookies)
         case "path":
-            metainfo = await target.read_torrent(source.text)
+            found = await target.read_torrent(source.text)
         case "named":
-            pass
+            found = source.text
     added = await target.add(
         Addition(
-            what=source.text if metainfo is None else "",
-            metainfo=metainfo,
+            what=found if isinstance(found, str) else "",
+            metainfo=None if isinstance(found, str) else found,
             folder=folder,
             is_paused=is_paused,
             labels=labels or (),

@@ -16,19 +16,12 @@ MAX_REDIRECTS: Final = 5
 """Indexers redirect once or twice, to another http or https address or to a magnet link."""
 
 
-class RedirectedToMagnet(Exception):  # noqa: N818 - it is where the torrent is, no fault
-    """The address leads to a magnet link, as those of some indexers do."""
-
-    def __init__(self, uri: str) -> None:
-        super().__init__(uri)
-        self.uri = uri
-
-
-async def fetch_torrent(url: str, cookies: str) -> bytes:
+async def fetch_torrent(url: str, cookies: str) -> bytes | str:
     """Return what is at an http or https URL, at most as many bytes as a .torrent may have.
 
-    Raises CallError, or RedirectedToMagnet. Only a full token may ask for it: this machine and its
-    network are reached by it, where indexers run beside a node.
+    Where the address leads to a magnet link, as those of some indexers do, that is returned. Raises
+    CallError. Only a full token may ask for it: this machine and its network are reached by it,
+    where indexers run beside a node.
     """
     try:
         with trio.fail_after(FETCH_SECONDS):
@@ -40,20 +33,23 @@ async def fetch_torrent(url: str, cookies: str) -> bytes:
         raise CallError(f"{shown(url, 80)}: {error_words(error)}", Code.HTTP_ERROR) from error
 
 
-async def _follow(client: httpx.AsyncClient, url: httpx.URL, cookies: str) -> bytes:
+async def _follow(client: httpx.AsyncClient, url: httpx.URL, cookies: str) -> bytes | str:
     origin = (url.scheme, url.host, url.port)
     for _ in range(MAX_REDIRECTS + 1):
         if url.scheme not in {"http", "https"}:
             raise CallError("the address leads away from http and https", Code.HTTP_ERROR)
         # Cookies are for the server that the client named only.
         is_own = (url.scheme, url.host, url.port) == origin
-        headers = {"cookie": cookies} if cookies and is_own else {}
+        # Not packed: a small answer could become one of gigabytes.
+        headers = {"accept-encoding": "identity"}
+        if cookies and is_own:
+            headers["cookie"] = cookies
         async with client.stream("GET", url, headers=headers) as response:
-            location = response.headers.get("location", "")
+            location = str(response.headers.get("location", ""))
             if not response.has_redirect_location:
                 return await _body(response)
         if location[:7].lower() == "magnet:":
-            raise RedirectedToMagnet(location)
+            return location
         url = url.join(location)
     raise CallError(f"more than {MAX_REDIRECTS} redirects", Code.HTTP_ERROR)
 
@@ -62,8 +58,13 @@ async def _body(response: httpx.Response) -> bytes:
     if response.status_code != httpx.codes.OK:
         raise CallError(f"the server answered {response.status_code}", Code.HTTP_ERROR)
     body = bytearray()
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) > MAX_TORRENT_SIZE:
-            raise CallError("what is there is too large for a .torrent", Code.HTTP_ERROR)
+    with trio.CancelScope() as enough:
+        async for piece in response.aiter_raw():
+            body += piece
+            if len(body) > MAX_TORRENT_SIZE:
+                # Not `break`: only an exception at the socket closes all the generators that httpx
+                # has between it and us.
+                enough.cancel()
+    if len(body) > MAX_TORRENT_SIZE:
+        raise CallError("what is there is too large for a .torrent", Code.HTTP_ERROR)
     return bytes(body)
