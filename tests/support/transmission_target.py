@@ -88,8 +88,8 @@ class PlainTorrent:
     upload_rate: float = 10.25
     eta: float | None = 59.7
     file_list: Sequence[FileFacts] = (
-        FileFacts("film/a.mkv", 900_000, 262_144, 0),
-        FileFacts("film/b.srt", 100_000, 0, 900_000),
+        FileFacts("film/a.mkv", 900_000, 262_144, 0, 14),
+        FileFacts("film/b.srt", 100_000, 0, 13, 16),
     )
     peer_list: Sequence[PeerFacts] = (
         a_peer(

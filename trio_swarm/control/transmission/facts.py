@@ -30,8 +30,9 @@ class FileFacts(NamedTuple):
     name: str
     length: int
     have: int
-    offset: int
-    """Where it begins in the torrent's content."""
+    first_piece: int
+    end_piece: int
+    """Its bytes are in the pieces from `first_piece` up to but not including this one."""
 
 
 class PeerFacts(NamedTuple):

@@ -257,14 +257,12 @@ def _old_inner(key: str) -> str:
     return "isUTP" if key == "is_utp" else camel(key)
 
 
-def _file_row(file: FileFacts, piece_length: int) -> tuple[object, ...]:
-    begin = file.offset // max(1, piece_length)
-    end = -(-(file.offset + file.length) // max(1, piece_length))
-    return begin, file.have, max(begin + 1, end), file.length, text(file.name)
+def _file_row(file: FileFacts) -> tuple[object, ...]:
+    return file.first_piece, file.have, file.end_piece, file.length, text(file.name)
 
 
 def _files(torrent: TorrentFacts) -> list[tuple[object, ...]]:
-    return [_file_row(file, torrent.piece_length) for file in torrent.files()]
+    return [_file_row(file) for file in torrent.files()]
 
 
 def _file_stats(torrent: TorrentFacts) -> list[tuple[object, ...]]:
