@@ -525,9 +525,3 @@ async def test_what_does_not_exist_here_is_said_so() -> None:
     assert (await remote.old("blocklist-update"))["result"] == "there is no blocklist here"
     assert await remote.old_arguments("group-get") == {"group": []}
     assert "no bandwidth groups" in (await remote.old("group-set", name="x"))["result"]
-
-
-async def test_session_close_ends_the_node() -> None:
-    remote = Remote()
-    await remote.old_arguments("session-close")
-    assert remote.target.is_stopped

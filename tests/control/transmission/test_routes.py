@@ -84,6 +84,15 @@ async def test_errors_of_either_dialect_are_http_200() -> None:
     assert (await post(b'{"jsonrpc": "2.0", "method": "dance", "id": 1}')).status_code == 200
 
 
+async def test_session_close_ends_the_node_and_is_answered() -> None:
+    remote = Remote()
+    assert (await post(b'{"method": "session-close"}', remote=remote)).json()["result"] == "success"
+    assert remote.target.is_stopped
+    remote = Remote()
+    await post(b'{"method": "session-close"}', remote=remote, level="read")
+    assert not remote.target.is_stopped
+
+
 async def test_a_reader_changes_nothing() -> None:
     remote = Remote(PlainTorrent(1))
     response = await post(b'{"method": "torrent-stop"}', remote=remote, level="read")

@@ -12,9 +12,9 @@ from msgspec import Struct
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code
 from trio_swarm.protocol.metainfo.torrent import MAX_TORRENT_SIZE
 
-MAX_LABELS: Final = 100
+MAX_LABELS: Final = 50
 """Most labels of a torrent: a person gives a handful."""
-MAX_LABEL: Final = 100
+MAX_LABEL: Final = 200
 """Most characters of a label, for the same reason."""
 MAX_COOKIES: Final = 8192
 """Most characters of cookies: a server that keeps to the usual limit refuses more."""

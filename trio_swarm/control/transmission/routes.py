@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Final
 
 import trio
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -62,11 +63,18 @@ def routes(session: RpcSession) -> list[Route]:
             return Response("the request is too large", 413)
         may_change = request.scope.get("state", {}).get("level") == "full"
         content = await answer(body, session, may_change=may_change)
-        if content is None:
-            return Response(status_code=204)
-        return await _response(content, accepts=request.headers.get("accept-encoding", ""))
+        response = Response(status_code=204)
+        if content is not None:
+            response = await _response(content, accepts=request.headers.get("accept-encoding", ""))
+        if session.is_closing:
+            response.background = BackgroundTask(_stop, session)
+        return response
 
     return [Route(PATH + "{rest:path}", endpoint, methods=["POST"], name="transmission-rpc")]
+
+
+async def _stop(session: RpcSession) -> None:
+    session.target.stop()
 
 
 def _needs_session_id(session_id: str) -> Response:

@@ -27,6 +27,8 @@ class RpcSession:
         self.target = target
         self.id = session_id
         self.limits = RememberedLimits()
+        self.is_closing = False
+        """Whether a client wants the node to end; it does when that client has its answer."""
         self._now = now
         self._activity = Activity()
 

@@ -94,8 +94,8 @@ async def session_stats(call: MethodCall) -> Result:
 
 
 async def session_close(call: MethodCall) -> Result:
-    """End the node."""
-    call.session.target.stop()
+    """End the node, once the client has its answer."""
+    call.session.is_closing = True
     return {}
 
 
