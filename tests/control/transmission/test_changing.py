@@ -77,7 +77,7 @@ async def test_a_path_is_a_file_of_the_nodes_machine(filename: str) -> None:
 
 
 async def test_a_name_or_a_hash_is_asked_of_the_trackers() -> None:
-    for text in ("holiday films", "b" * 40):
+    for text in ("holiday films", "holiday/films", "b" * 40):
         remote = Remote()
         await remote.old_arguments("torrent-add", filename=text)
         assert added(remote) == Addition(what=text)

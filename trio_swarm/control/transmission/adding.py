@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code
+from trio_swarm.foreign_text import shown
 from trio_swarm.protocol.metainfo.torrent import MAX_TORRENT_SIZE
 
 MAX_LABELS: Final = 50
@@ -54,8 +55,8 @@ def source_of(arguments: Arguments) -> Source:
         return Source("path", filename)
     if re.match(r"[a-z][a-z0-9+.-]*://", filename, re.IGNORECASE):
         raise CallError("only http and https addresses of a .torrent can be fetched")
-    if "/" in filename and not filename[:7].lower() == "magnet:":
-        raise CallError(f"{filename[:80]}: not an absolute path", Code.PATH_NOT_ABSOLUTE)
+    if filename.lower().endswith(".torrent") and filename[:7].lower() != "magnet:":
+        raise CallError(f"{shown(filename)}: not an absolute path", Code.PATH_NOT_ABSOLUTE)
     return Source("named", filename)
 
 
