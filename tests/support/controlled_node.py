@@ -62,7 +62,7 @@ async def controlled(
     head = f'[node]\nlisten = "{HOST}:0"\nstate_folder = "state"\ndownload_folder = "down"\n'
     config = parse_config(f"{head}{text}".encode(), file=file)
     recorder = Recorder()
-    peer = ConfiguredPeer(config, file, on_event=recorder)
+    peer = ConfiguredPeer(config, file, on_event=recorder, stays=True)
     stopped = trio.Event()
     context = ControlContext(
         peer=peer,
