@@ -37,6 +37,8 @@ from trio_swarm.wanted import WantedTorrent, parse_wanted
 
 _T = TypeVar("_T")
 
+_CANNOT = "it cannot be checked again, moved or renamed while the node runs"
+
 _BY_FILE = "a .torrent file"
 """What a fetch is called until its metadata is read."""
 
@@ -138,8 +140,8 @@ class NodeTarget:
         await self._entries().pause(self._entry(torrent))
 
     async def verify(self, torrent: TorrentFacts) -> None:
-        """Hash the files of an entry again."""
-        await self._entries().verify(self._entry(torrent))
+        """Say that it cannot be done."""
+        raise CallError(f"{torrent.name}: {_CANNOT}", Code.SYSTEM_ERROR)
 
     async def reannounce(self, torrent: TorrentFacts) -> None:
         """Ask the trackers of an entry."""
@@ -152,13 +154,13 @@ class NodeTarget:
         """Take an entry out of the list."""
         await self._entries().remove(self._entry(torrent), delete_data=delete_data)
 
-    async def move(self, torrent: TorrentFacts, folder: Path, *, move_data: bool) -> None:
-        """Let an entry have another folder."""
-        await self._entries().move(self._entry(torrent), folder, move_data=move_data)
+    async def move(self, torrent: TorrentFacts, folder: Path, *, move_data: bool) -> None:  # noqa: ARG002 - nothing can
+        """Say that it cannot be done."""
+        raise CallError(f"{torrent.name}: {_CANNOT}", Code.SYSTEM_ERROR)
 
-    async def rename(self, torrent: TorrentFacts, path: str, name: str) -> None:
-        """Rename a file or folder of an entry."""
-        await self._entries().rename(self._entry(torrent), path, name)
+    async def rename(self, torrent: TorrentFacts, path: str, name: str) -> None:  # noqa: ARG002 - the same
+        """Say that it cannot be done."""
+        raise CallError(f"{torrent.name}: {_CANNOT}", Code.SYSTEM_ERROR)
 
     async def set_queue_position(self, torrent: TorrentFacts, position: int) -> None:
         """Give an entry another place."""
