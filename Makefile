@@ -23,12 +23,16 @@ PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Foreign clients that tests/foreign runs, and the browser of tests/control/page, by their commands and
 # Debian packages.
-FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip chromium
-FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2 chromium
+FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip chromium transmission-remote-gtk Xvfb npm
+FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2 chromium transmission-remote-gtk xvfb npm
+# Remotes of PyPI and npm that tests/foreign runs, in an environment of their own.
+REMOTES := build/remotes
+REMOTES_PYPI := transmission-rpc==7.0.12 tewi-torrent==3.0.0 stig==0.15.0a0
+REMOTES_NPM := @ctrl/transmission@7.4.0
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean
-.PHONY: foreign-clients compiler
+.PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
 .PHONY: bench-swarm bench-long bench-bloat bench-floods profile
 
@@ -70,7 +74,7 @@ $(INSTALLED): pyproject.toml
 demo: $(INSTALLED)  ## run the whole system in a scratch folder and compare the schedulers
 	$(BIN)/trio-swarm demo $(ARGS)
 
-test: $(INSTALLED) foreign-clients  ## run the whole suite, on all cores
+test: $(INSTALLED) foreign-clients remotes  ## run the whole suite, on all cores
 	$(BIN)/python $(PYTEST) $(ARGS)
 
 # What is compiled behaves as its sources do: the tests of it run against a wheel in an environment of
@@ -206,3 +210,14 @@ foreign-clients:  ## install the foreign clients that tests run, if they are not
 		echo "Not installed:$$missing. Their tests will be skipped; as root on Debian or Ubuntu" >&2; \
 		echo "make test installs: $(FOREIGN_PACKAGES)" >&2; \
 	fi
+
+# Never a reason to fail, as above. What is installed is named in the file, so new versions replace it.
+remotes: $(INSTALLED) foreign-clients  ## install the remotes for Transmission's RPC that tests run
+	@wanted="$(REMOTES_PYPI) $(REMOTES_NPM)"; \
+	if [ "$$(cat $(REMOTES)/.installed 2>/dev/null)" = "$$wanted" ]; then exit 0; fi; \
+	echo "Installing remotes for the tests: $$wanted"; \
+	{ rm -rf $(REMOTES) && $(BIN)/python -m venv $(REMOTES)/env \
+		&& $(REMOTES)/env/bin/python -m pip install --quiet --disable-pip-version-check $(REMOTES_PYPI) \
+		&& npm install --prefix $(REMOTES) --silent --no-audit --no-fund $(REMOTES_NPM) \
+		&& echo "$$wanted" > $(REMOTES)/.installed; } \
+	|| echo "Could not install them; their tests will be skipped" >&2

@@ -11,10 +11,15 @@ import trio
 
 from local_swarm import HOST, Recorder
 from trio_swarm.config.reading import parse_config
+from trio_swarm.control import app as _app  # noqa: F401 - see below
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.serving import serve_control
 from trio_swarm.service.configured import ConfiguredPeer
+from trio_swarm.service.entries import entries as _entries  # noqa: F401 - the same
 from trio_swarm.settings import ControlSettings
+
+# A node imports both while it runs, one in the main thread, one in another. pytest parses what it
+# imports, and two threads that parse at once trip over each other (CPython 3.11).
 
 TOKEN = "a-token-of-28-characters-or-so"
 READER = "a-reader-of-28-characters-or-so"
@@ -62,7 +67,7 @@ async def controlled(
     head = f'[node]\nlisten = "{HOST}:0"\nstate_folder = "state"\ndownload_folder = "down"\n'
     config = parse_config(f"{head}{text}".encode(), file=file)
     recorder = Recorder()
-    peer = ConfiguredPeer(config, file, on_event=recorder)
+    peer = ConfiguredPeer(config, file, on_event=recorder, stays=True)
     stopped = trio.Event()
     context = ControlContext(
         peer=peer,

@@ -58,6 +58,11 @@ class Service:
         return self._entries
 
     @property
+    def settings(self) -> NodeSettings:
+        """What the node was told when it was opened."""
+        return self._settings
+
+    @property
     def node(self) -> Node:
         """The node that runs its torrents."""
         return self._node

@@ -1,0 +1,109 @@
+"""What is kept between calls, and what each method gets."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from trio_swarm.control.transmission.activity import Activity
+from trio_swarm.control.transmission.calling import Arguments, CallError, Code, Dialect, one_line
+from trio_swarm.control.transmission.choosing import chosen
+from trio_swarm.control.transmission.facts import TorrentFacts
+from trio_swarm.control.transmission.remembered_limits import RememberedLimits
+from trio_swarm.control.transmission.target import Target
+from trio_swarm.errors import TrioSwarmError, is_explained
+
+NODE_LIMITS = "node"
+"""Whose limits they are that the session has, beside the torrents' ids."""
+
+
+class RpcSession:
+    """The clients' view of one node: what they saw and set, apart from what the node keeps.
+
+    `now` returns seconds since 1970; `id` is the text that each request must carry.
+    """
+
+    def __init__(self, target: Target, *, now: Callable[[], float], session_id: str) -> None:
+        self.target = target
+        self.id = session_id
+        self.limits = RememberedLimits()
+        self.is_closing = False
+        """Whether a client wants the node to end; it does when that client has its answer."""
+        self._now = now
+        self._activity = Activity()
+
+    def look(self) -> Sequence[TorrentFacts]:
+        """Return all torrents, and note how they are."""
+        torrents = self.target.torrents()
+        gone = self._activity.look(self._now(), {each.id: _mark(each) for each in torrents})
+        if gone:
+            self.limits.forget(gone)
+        return torrents
+
+    def recent(self) -> set[int]:
+        """Return the ids of the torrents that changed within a minute."""
+        return self._activity.changed(self._now())
+
+    def removed(self) -> list[int]:
+        """Return the ids of the torrents that went within a minute."""
+        return self._activity.removed()
+
+    def chosen(self, arguments: Arguments) -> list[TorrentFacts]:
+        """Return the torrents that `ids` means."""
+        return chosen(arguments, self.look(), self.recent())
+
+
+class MethodCall(Struct, frozen=True):
+    """One call of a method."""
+
+    session: RpcSession
+    arguments: Arguments
+    dialect: Dialect
+
+
+Result = Mapping[str, Any]
+Run = Callable[[MethodCall], Awaitable[Result]]
+
+
+class Method(Struct, frozen=True):
+    """One method: what it does, and whether that changes anything."""
+
+    run: Run
+    changes: bool = True
+
+
+async def for_each(
+    torrents: Sequence[TorrentFacts], act: Callable[[TorrentFacts], Awaitable[None]]
+) -> Result:
+    """Do something to each torrent; raises the first failure after all were tried."""
+    failures: list[Exception] = []
+    for torrent in torrents:
+        try:
+            await act(torrent)
+        except TrioSwarmError as error:
+            if not is_explained(error):
+                raise
+            failures.append(error)
+    if failures:
+        further = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise CallError(one_line(failures[0]) + further, Code.SYSTEM_ERROR)
+    return {}
+
+
+def _mark(torrent: TorrentFacts) -> tuple[object, ...]:
+    """Return what changes when anything of a torrent does that a list shows."""
+    return (
+        torrent.state,
+        torrent.name,
+        torrent.error,
+        torrent.have,
+        torrent.uploaded_ever,
+        torrent.queue_position,
+        tuple(torrent.labels),
+        torrent.upload_limit,
+        torrent.download_limit,
+        torrent.seed_ratio,
+        torrent.folder,
+        torrent.has_metadata,
+        torrent.checked,
+    )

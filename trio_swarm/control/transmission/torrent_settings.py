@@ -1,0 +1,106 @@
+"""`torrent-set`: everything is looked at before anything is changed.
+
+What a client asks for and cannot have here is refused by name, unless it is as the client wants it
+anyway: remotes send whole forms of settings, of which a person changed one.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from trio_swarm.control.transmission.adding import labels_of, refuse_choice_of_files
+from trio_swarm.control.transmission.calling import Arguments, CallError, Code
+from trio_swarm.control.transmission.facts import TorrentFacts
+from trio_swarm.control.transmission.remembered_limits import RATE, RATIO
+from trio_swarm.control.transmission.rpc_session import MethodCall, Result, RpcSession, for_each
+from trio_swarm.control.transmission.target import TorrentChanges
+
+_FIXED: Final[Mapping[str, tuple[object, str]]] = {
+    "bandwidth_priority": (0, "torrents have no priority here; give them limits"),
+    "honors_session_limits": (True, "the limits of the node hold for every torrent"),
+    "group": ("", "there are no bandwidth groups"),
+    "seed_idle_mode": (0, "seeding does not end by idleness; set a ratio"),
+    "seed_idle_limit": (0, "seeding does not end by idleness; set a ratio"),
+    "sequential_download": (False, "the scheduler decides which piece comes first"),
+    "sequential_download_from_piece": (0, "the scheduler decides which piece comes first"),
+}
+"""Settings with one value only, and what is said to a client that wants another."""
+
+_TRACKERS: Final = ("tracker_add", "tracker_remove", "tracker_replace", "tracker_list")
+
+RATIO_OF_NODE: Final = 0
+RATIO_OF_TORRENT: Final = 1
+RATIO_UNLIMITED: Final = 2
+"""Values of `seedRatioMode`."""
+
+
+def refuse_what_is_fixed(arguments: Arguments) -> None:
+    """Raise CallError for a setting that has another value than here and cannot have it."""
+    for name, (value, reason) in _FIXED.items():
+        given = arguments.raw(name)
+        if given is not None and given != value:
+            raise CallError(f"{name}: {reason}")
+
+
+async def torrent_set(call: MethodCall) -> Result:
+    """Change settings of torrents."""
+    arguments, session = call.arguments, call.session
+    refuse_what_is_fixed(arguments)
+    refuse_choice_of_files(arguments, empty_is_all=True)
+    for name in _TRACKERS:
+        if arguments.raw(name) not in (None, [], ""):
+            reason = f"{name}: the trackers of a torrent stay as they were added"
+            raise CallError(reason, Code.BAD_TRACKER_LIST)
+    location = arguments.text("location")
+    folder = await session.target.allowed_folder(location) if location else None
+    torrents = session.chosen(arguments)
+    changes = {each.id: _changes(arguments, each, session) for each in torrents}
+
+    async def change(torrent: TorrentFacts) -> None:
+        if changes[torrent.id] != TorrentChanges():
+            await session.target.change(torrent, changes[torrent.id])
+        if folder is not None:
+            await session.target.move(torrent, folder, move_data=True)
+
+    return await for_each(torrents, change)
+
+
+def _changes(arguments: Arguments, torrent: TorrentFacts, session: RpcSession) -> TorrentChanges:
+    labels = labels_of(arguments)
+    position = arguments.whole("queue_position")
+    peer_limit = arguments.whole("peer_limit")
+    if peer_limit is not None and peer_limit != torrent.max_peers:
+        raise CallError("peer_limit: the limit of connections is the node's")
+    return TorrentChanges(
+        upload_limit=_limit(arguments, "upload", torrent.id, torrent.upload_limit, session),
+        download_limit=_limit(arguments, "download", torrent.id, torrent.download_limit, session),
+        seed_ratio=_ratio(arguments, torrent),
+        labels=UNSET if labels is None else labels,
+        queue_position=UNSET if position is None else position,
+    )
+
+
+def _limit(
+    arguments: Arguments, way: str, torrent: int, rate: int | None, session: RpcSession
+) -> int | UnsetType | None:
+    number = arguments.whole(f"{way}_limit", most=RATE.most)
+    is_on = arguments.flag(f"{way}_limited")
+    if number is None and is_on is None:
+        return UNSET
+    new = session.limits.changed((torrent, way), rate, RATE, number=number, is_on=is_on)
+    return UNSET if new == rate else None if new is None else int(new)
+
+
+def _ratio(arguments: Arguments, torrent: TorrentFacts) -> float | UnsetType | None:
+    limit = arguments.number("seed_ratio_limit", most=RATIO.most)
+    mode = arguments.whole("seed_ratio_mode", most=RATIO_UNLIMITED)
+    if mode == RATIO_OF_NODE:
+        return None
+    if mode == RATIO_UNLIMITED:
+        return RATIO.most
+    has_own = torrent.seed_ratio is not None and torrent.seed_ratio < RATIO.most
+    if mode == RATIO_OF_TORRENT:
+        own = torrent.seed_ratio if has_own else RATIO.usual
+        return own if limit is None else limit
+    return limit if limit is not None and has_own else UNSET
