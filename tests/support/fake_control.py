@@ -113,9 +113,9 @@ class FakeNode:
         given = self.answers.get((asked.method, asked.path))
         if given is not None:
             return given
-        words = asked.path.strip("/").split("/")
+        words = unquote(asked.path).strip("/").split("/")  # as Starlette does it
         if words[0] == "torrents" and len(words) > 1:
-            return self._of_torrent(asked, unquote(words[1]), words[2:])
+            return self._of_torrent(asked, words[1], words[2:])
         known: dict[tuple[str, str], Callable[[Asked], Answer | Stream]] = {
             ("GET", "session"): lambda _: (200, self.session),
             ("PATCH", "session"): self._change,
@@ -166,6 +166,8 @@ class FakeNode:
         return self._answer_of(asked, found[0], rest)
 
     def _answer_of(self, asked: Asked, one: dict[str, Any], rest: list[str]) -> Answer:
+        if len(rest) > 1:
+            return refusal(404, "unknown-path", "there is no such path")
         if asked.method == "POST":
             state = {"pause": "paused", "verify": "checking"}
             one["state"] = state.get(rest[0], "seeding")
@@ -213,13 +215,14 @@ class FakeNode:
     async def _stream(
         self, connection: h11.Connection, stream: trio.SocketStream, given: Stream
     ) -> None:
-        head = h11.Response(status_code=200, headers=[("content-type", "text/event-stream")])
-        await stream.send_all(connection.send(head) or b"")
         sender, receiver = trio.open_memory_channel[bytes](1000)
         if given.has_end:
             sender.close()
         else:
             self._streams.append(sender)
+        # Who has the head may count on the next event.
+        head = h11.Response(status_code=200, headers=[("content-type", "text/event-stream")])
+        await stream.send_all(connection.send(head) or b"")
         for each in given.events:
             await stream.send_all(connection.send(h11.Data(data=each)) or b"")
         self.listening.set()
