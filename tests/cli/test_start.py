@@ -9,6 +9,7 @@ import pytest
 import trio
 
 import trio_swarm
+from fake_control import fake_node
 from local_swarm import HOST, make_file, node, tracker
 from trio_swarm.protocol.addresses import format_address
 
@@ -141,3 +142,20 @@ async def test_get_imports_nothing_seldom_needed(tmp_path: Path, output: tuple[s
     assert not more & SELDOM_NEEDED
     assert len(more) < 290
     assert found["calls"] < 133_000  # 106,700 now, and a quarter of head-room
+
+
+async def test_status_imports_no_node_and_no_server(tmp_path: Path) -> None:
+    """httpx is what it asks with; the table is written without what draws."""
+    with fake_node(tmp_path) as fake:
+        fake.torrent("film.mkv")
+        found = await run_counted("status", "--state-folder", tmp_path)
+    more = set(found["more"])
+    assert "httpx" in more
+    # What httpx imports for its own command line is no part of ours.
+    needed = {"httpx", "email", "rich"}
+    assert not more & (SELDOM_NEEDED - needed)
+    others = ("trio_swarm.peer", "trio_swarm.storage", "trio_swarm.engine", "trio_swarm.service")
+    assert not {name for name in more if name.startswith(others)}
+    assert not {"trio_swarm.node", "starlette", "hypercorn", "prometheus_client"} & more
+    ours = {name for name in more if name.startswith("trio_swarm")}
+    assert len(ours) < 60  # 50 now

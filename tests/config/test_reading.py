@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
@@ -22,6 +23,7 @@ from trio_swarm.config.reading import (
     read_config,
     read_former_config,
     require_own_words,
+    state_folder_in,
 )
 from trio_swarm.config.starting import Role, starting_file
 from trio_swarm.errors import ConfigError
@@ -225,6 +227,25 @@ def test_arbitrary_text_raises_only_config_errors(text: str) -> None:
 def test_arbitrary_bytes_raise_only_config_errors(content: bytes) -> None:
     with contextlib.suppress(ConfigError):
         parse_config(content, file=FILE)
+
+
+@given(st.binary() | st.text().map(lambda text: f"[node]\nstate_folder = {text}".encode()))
+def test_arbitrary_bytes_raise_only_config_errors_where_the_state_folder_is_looked_for(
+    content: bytes,
+) -> None:
+    with TemporaryDirectory() as folder, contextlib.suppress(ConfigError):
+        file = Path(folder) / "peer.toml"
+        file.write_bytes(content)
+        found = state_folder_in(file)
+        assert found is None or isinstance(found, Path)
+
+
+def test_the_state_folder_is_found_whatever_else_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "peer.toml"
+    file.write_text('colour = 7\nnode = { state_folder = "state", listen = [] }\n')
+    assert state_folder_in(file) == tmp_path / "state"
+    file.write_text("node = 7\n")
+    assert state_folder_in(file) is None
 
 
 TOML_VALUES = st.recursive(

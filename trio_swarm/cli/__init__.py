@@ -2,7 +2,8 @@
 
 Reading order: `app` (finds a command and runs it), `command_table` (all commands), `options` and
 `node_options` (flags, and how they become settings), `commands` (one module each), `output` (how a
-command talks), `lab` (commands of the laboratory, which run no node). Around each command are
+command talks), `lab` (commands of the laboratory, which run no node), `control` (commands that ask
+a running node). Around each command are
 `running` and `interrupts` (signals, and a clean end), `failures` (from an error to a line and an
 exit code) and `prompts` (questions at a terminal). `trio_swarm.service` keeps a peer running.
 """

@@ -89,6 +89,110 @@ COMMANDS = {
             "trio-swarm run seeder.toml",
         ),
     ),
+    "status": Command(
+        "control.status:status",
+        "Show the torrents of a running node, or all about some of them.",
+        (
+            "trio-swarm status",
+            "trio-swarm status --watch",
+            "trio-swarm status holiday.mkv --json",
+            "trio-swarm status --config peer.toml",
+            "trio-swarm status --url http://192.168.1.5:9091 --token-file token",
+        ),
+    ),
+    "add": Command(
+        "control.add:add",
+        "Add torrents to a running node: it fetches them, or shares them with --share.",
+        (
+            "trio-swarm add holiday.mkv",
+            "trio-swarm add big.torrent --dir ~/films --label films",
+            "trio-swarm add 'magnet:?xt=urn:btih:...' --up 500k --paused",
+            "trio-swarm add ~/photos --share --name photos-2024",
+        ),
+    ),
+    "remove": Command(
+        "control.remove:remove",
+        "Take torrents off a running node; their data stays, unless --delete-data.",
+        (
+            "trio-swarm remove holiday.mkv",
+            "trio-swarm remove holiday.mkv 3f786850 --delete-data --yes",
+        ),
+    ),
+    "pause": Command(
+        "control.telling:pause",
+        "Pause torrents of a running node: no peers, no announces, until they are resumed.",
+        ("trio-swarm pause holiday.mkv", "trio-swarm pause --all"),
+    ),
+    "resume": Command(
+        "control.telling:resume",
+        "Let paused torrents of a running node go on.",
+        ("trio-swarm resume holiday.mkv", "trio-swarm resume --all"),
+    ),
+    "limit": Command(
+        "control.limit:limit",
+        "Change limits of a running node, or of one of its torrents; without any, tell them.",
+        (
+            "trio-swarm limit",
+            "trio-swarm limit --up 20Mbit --down none",
+            "trio-swarm limit holiday.mkv --up 500k --slots 4 --ratio 2",
+        ),
+    ),
+    "files": Command(
+        "control.contents:files",
+        "List the files of a torrent of a running node, and how much of each is here.",
+        ("trio-swarm files photos",),
+    ),
+    "peers": Command(
+        "control.contents:peers",
+        "List the peers of a torrent of a running node, and what they give and take.",
+        ("trio-swarm peers holiday.mkv",),
+    ),
+    "trackers": Command(
+        "control.contents:trackers",
+        "List the trackers of a torrent of a running node, and what they answered.",
+        ("trio-swarm trackers holiday.mkv",),
+    ),
+    "verify": Command(
+        "control.telling:verify",
+        "Hash the data of torrents of a running node anew, and fetch again what is wrong.",
+        ("trio-swarm verify holiday.mkv",),
+    ),
+    "move": Command(
+        "control.telling:move",
+        "Move the data of a torrent of a running node to another folder, and go on there.",
+        (
+            "trio-swarm move holiday.mkv ~/films",
+            "trio-swarm move holiday.mkv /media/films --keep-data",
+        ),
+    ),
+    "reannounce": Command(
+        "control.telling:reannounce",
+        "Ask the trackers of torrents of a running node for peers now.",
+        ("trio-swarm reannounce holiday.mkv",),
+    ),
+    "scheduler": Command(
+        "control.scheduler:scheduler",
+        "Let a running download go on with another strategy; without a name, tell which it has.",
+        (
+            "trio-swarm scheduler holiday.mkv",
+            "trio-swarm scheduler holiday.mkv round-robin --option chunk_kib=64",
+        ),
+    ),
+    "log": Command(
+        "control.log:log",
+        "Print the latest log lines of a running node.",
+        ("trio-swarm log", "trio-swarm log --follow"),
+    ),
+    "reload": Command(
+        "control.node:reload",
+        "Let a running node read its configuration file anew, and tell what changes.",
+        ("trio-swarm reload --dry-run", "trio-swarm reload"),
+    ),
+    "stop": Command(
+        "control.node:stop",
+        "End a running node, and wait until it has ended.",
+        ("trio-swarm stop", "trio-swarm stop --config peer.toml"),
+    ),
     "check": Command(
         "commands.config:check",
         "Find everything that is wrong with a configuration file.",
@@ -137,9 +241,10 @@ COMMANDS = {
         column_words.REPLAYED,
     ),
     "explain": Command(
-        "lab.explain:explain",
-        "Tell from a recording why a piece was asked of a peer.",
+        "control.explain:explain",
+        "Tell why a piece was asked of a peer: from a recording, or live from a running node.",
         (
+            "trio-swarm explain holiday.mkv --follow",
             "trio-swarm explain holiday.rec",
             "trio-swarm explain holiday.rec --piece 17",
             "trio-swarm explain holiday.rec --peer 192.168.1.7:6881",

@@ -7,8 +7,9 @@ import shutil
 import tomllib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
@@ -97,6 +98,21 @@ def parse_config(content: bytes, *, file: Path, folder: Path | None = None) -> P
     if reader.problems:
         raise ConfigProblems(reader.problems)
     return typing.cast("PeerConfig", reader.config)
+
+
+def state_folder_in(file: Path) -> Path | None:
+    """Return the state folder that `file` names, whatever else in it is wrong; None: the default.
+
+    Raises ConfigError as `read_config` does, of this one key.
+    """
+    reader = _Reader(file)
+    with _toml_of(file):
+        node = tomllib.loads(_decoded(_content(file), file)).get("node", {})
+    raw = node.get("state_folder") if isinstance(node, dict) else None
+    path = None if raw is None else reader.path(raw, "node.state_folder")
+    if reader.problems:
+        raise ConfigProblems(reader.problems)
+    return typing.cast("Path | None", path)
 
 
 def check_strategies(config: PeerConfig, *, file: Path) -> None:
@@ -220,17 +236,24 @@ def _read(
     folder: Path | None = None,
 ) -> "_Reader":
     reader = _Reader(file, file.parent if folder is None else folder)
-    try:
+    with _toml_of(file):
         raw = tomllib.loads(_decoded(content, file))
         reader.has_task = any(raw.get(key) not in (None, []) for key in _TASKS)
         reader.look_at_numbers(raw, "")
         if not reader.problems:
             reader.config = reader.table(struct, raw, "")
+    return reader
+
+
+@contextmanager
+def _toml_of(file: Path) -> Iterator[None]:
+    """Make errors of reading the TOML of `file` ConfigErrors."""
+    try:
+        yield
     except RecursionError as error:
         raise ConfigError("is nested too deeply", file=file) from error
     except ValueError as error:  # TOMLDecodeError, and numbers or dates beyond Python's
         raise ConfigError(f"is not valid TOML: {error}", file=file) from error
-    return reader
 
 
 def _decoded(content: bytes, file: Path) -> str:

@@ -9,5 +9,6 @@ Reading order: `listening` (the sockets), `serving` (who is let in, and how it e
 `guarding` (the rules applied to each request), `context` (what the answers are made of),
 `folders` (where content may go), `transmission` (Transmission's RPC), `app` (all
 that is served), `shapes` (what the API says), `problems` (how it says no), `api` (our own requests
-and answers), `page` (what a browser shows of it).
+and answers), `page` (what a browser shows of it). For commands, which import nothing else here:
+`client` with `answers` and `event_stream`.
 """

@@ -1,4 +1,4 @@
-"""`trio-swarm explain`: why a piece was asked of a peer, in plain words, from a recording."""
+"""`trio-swarm explain FILE`: why a piece was asked of a peer, in words, from a recording."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,9 +8,8 @@ import msgspec
 from trio_swarm.cli.lab.explained import MOST_TOLD, decision_lines, moment_lines
 from trio_swarm.cli.lab.explained_summary import summary_lines
 from trio_swarm.cli.lab.recordings import open_recording
-from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.output.json_events import ExplainedDecision, ExplainedMoment, RecordingSummary
-from trio_swarm.cli.output.reporting import Reporter, make_reporter
+from trio_swarm.cli.output.reporting import Reporter
 from trio_swarm.cli.output.tables import width_of_terminal, wrapped
 from trio_swarm.cli.output.text import count_text, size_text
 from trio_swarm.errors import ConfigError
@@ -22,34 +21,18 @@ from trio_swarm.recording.story.summary import summarize
 from trio_swarm.recording.story.telling import Moment, tell_peer, tell_piece
 
 
-def explain(
+def explain_recording(
     recording: Path,
-    /,
     *,
-    piece: int | None = None,
-    peer: str | None = None,
-    at: float | None = None,
-    output: OutputOptions | None = None,
-) -> int:
-    """Tell from a recording why a piece was asked of a peer.
+    piece: int | None,
+    peer: str | None,
+    at: float | None,
+    reporter: Reporter,
+) -> None:
+    """Tell from a recording what happened to a piece, with a peer, at a moment; else a summary.
 
-    Without options: a summary of all decisions. Recordings are made by `get --record`.
-
-    Parameters
-    ----------
-    recording
-        The file that was recorded.
-    piece
-        Tell all that happened to this piece, counted from 0.
-    peer
-        Tell all that happened with this peer: its address, or the number that the summary gives it.
-    at
-        Tell what was decided so many seconds after the beginning, or last before.
-    output
-        How it talks.
-
+    Raises ConfigError for more than one question, or one that the recording has no answer to.
     """
-    reporter = make_reporter(output or OutputOptions())
     if sum(option is not None for option in (piece, peer, at)) > 1:
         raise ConfigError("--piece, --peer and --at are three questions: ask one at a time")
     found = open_recording(recording, reporter)
@@ -61,7 +44,6 @@ def explain(
         _explain_decision(reporter, found, at)
     else:
         _summarize(reporter, found, recording)
-    return 0
 
 
 def _explain_piece(reporter: Reporter, recording: Recording, piece: int) -> None:

@@ -13,7 +13,11 @@ There are two kinds. Events in a node are those of `trio_swarm.events`, by their
 (schedulers), `problem` and `config_checked` (check), `written` (init, plot, simulate --plot, plugin
 new), `demo_result` (demo), `simulated` once for each run (simulate), `recording_summary`,
 `explained_moment` and `explained_decision` (explain), `replayed` once for each run (replay),
-`promise_examined`, `strategy_compared` and `decision_timed` (plugin check), in every command that
+`promise_examined`, `strategy_compared` and `decision_timed` (plugin check); of a running node
+`node_status` and `torrent_status` (status, and what changes a torrent or limits), `torrent_removed`
+(remove, status --watch), `file_status`, `peer_status` and `tracker_status` (files, peers,
+trackers), `decision_told` (explain), `config_change` (reload), `node_logged` (log), `node_stopped`
+(stop); in every command that
 waits for others `logged` (see `trio_swarm.logs`), and in every command `error`, whose message is
 also the line on stderr.
 
@@ -324,6 +328,166 @@ class DecisionTimed(Event, frozen=True, kw_only=True):
     strategy: str
     decision_seconds: float | None
     """None: it fails there."""
+
+
+class NodeStatus(Event, frozen=True, kw_only=True):
+    """A running node, as `status` and `limit` tell of it; see `trio_swarm.control.answers`."""
+
+    version: str
+    access: str
+    started_at: float | None
+    state_folder: str | None
+    download_folder: str | None
+    config_file: str | None
+    limits: dict[str, object]
+    alternative_limits: bool
+    """Whether the limits of the schedule hold now."""
+    schedulers: list[str]
+    download_rate: float
+    upload_rate: float
+    torrents: dict[str, int]
+    """How many, by state."""
+
+
+class TorrentStatus(Event, frozen=True, kw_only=True):
+    """A torrent of a running node, after what the command did; see `trio_swarm.control.answers`."""
+
+    id: int
+    share_name: str
+    info_hash: str | None
+    state: str
+    magnet: str | None
+    kind: str
+    origin: str
+    error: str
+    labels: list[str]
+    limits: dict[str, object]
+    queue_position: int
+    added_at: float | None
+    completed_at: float | None
+    active_at: float | None
+    folder: str | None
+    path: str | None
+    size: int
+    have: int
+    pieces: int
+    pieces_have: int
+    piece_length: int
+    progress: float
+    download_rate: float
+    upload_rate: float
+    eta: float | None
+    downloaded: int
+    uploaded: int
+    downloaded_ever: int
+    uploaded_ever: int
+    duplicate: int
+    ratio: float
+    peers: int
+    seeders: int
+    private: bool | None
+    scheduler: dict[str, object] | None
+    comment: str | None
+    created_at: float | None
+    created_by: str | None
+
+
+class TorrentRemoved(Event, frozen=True, kw_only=True):
+    """A running node has this torrent no more."""
+
+    info_hash: str | None
+    share_name: str
+    data_deleted: bool
+
+
+class FileStatus(Event, frozen=True, kw_only=True):
+    """One file of a torrent of a running node."""
+
+    info_hash: str | None
+    share_name: str
+    index: int
+    path: str
+    length: int
+    have: int
+
+
+class PeerStatus(Event, frozen=True, kw_only=True):
+    """One peer of a torrent of a running node; see `trio_swarm.PeerProgress`."""
+
+    info_hash: str | None
+    share_name: str
+    address: str
+    client: str
+    outgoing: bool
+    download_rate: float
+    upload_rate: float
+    downloaded: int
+    uploaded: int
+    share: float
+    is_seeder: bool
+    choking_us: bool
+    interested: bool
+    unchoked: bool
+    in_flight: int
+    snubbed: bool
+
+
+class TrackerStatus(Event, frozen=True, kw_only=True):
+    """One tracker of a torrent of a running node, and what it answered last."""
+
+    info_hash: str | None
+    share_name: str
+    url: str
+    tier: int
+    last_announce: float | None
+    result: str
+    next_announce: float | None
+    seeders: int | None
+    leechers: int | None
+
+
+class DecisionTold(Event, frozen=True, kw_only=True):
+    """Why a running download asked blocks of a piece of a peer, in sentences."""
+
+    info_hash: str | None
+    share_name: str
+    number: int
+    """Counts the decisions of the download."""
+    at: float
+    """Seconds since 1970."""
+    by: str
+    scheduler: str
+    piece: int | None
+    peer: str | None
+    blocks: int
+    text: str
+    reasons: list[str]
+
+
+class ConfigChange(Event, frozen=True, kw_only=True):
+    """One difference that `reload` makes."""
+
+    key: str
+    was: object
+    will_be: object
+    how: str
+    """`live`, `added`, `removed`; `restart`: only at the next start."""
+
+
+class NodeLogged(Event, frozen=True, kw_only=True):
+    """A log line of a running node, as `log` prints it."""
+
+    at: float
+    """Seconds since 1970."""
+    severity: str
+    logger: str
+    message: str
+
+
+class NodeStopped(Event, frozen=True, kw_only=True):
+    """A node was told to stop."""
+
+    has_ended: bool
 
 
 class Logged(Event, frozen=True, kw_only=True):

@@ -47,12 +47,21 @@ _ROWS_KEPT = 4
 class LiveReporter(Reporter):
     """Redraws bars and peer rows four times a second on the terminal."""
 
+    is_live = True
+
     def __init__(self, output: OutputOptions) -> None:
         super().__init__(output)
         self._redrawn: Redrawn | None = None
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
         """Redraw until cancelled; the terminal is as before then."""
+        await self.redraw(lambda rows: draw(torrents(), self._hashing, rows=rows))
+
+    async def redraw(self, drawing: Callable[[int], RenderableType]) -> NoReturn:
+        """Put `drawing(rows)`, of at most `rows` rows, in the place of the last, as `follow` does.
+
+        What else is told scrolls above it.
+        """
         redrawn = Redrawn(sys.stdout)
         self._redrawn = redrawn
         try:
@@ -61,7 +70,7 @@ class LiveReporter(Reporter):
                     nursery.start_soon(_give_back_when_suspended, redrawn)
                 while True:
                     rows = max(4, size_of(sys.stdout).rows - _ROWS_KEPT)
-                    redrawn.draw(draw(torrents(), self._hashing, rows=rows))
+                    redrawn.draw(drawing(rows))
                     await trio.sleep(REFRESH_SECONDS)
         finally:
             self._redrawn = None

@@ -79,6 +79,9 @@ class Reporter:
     of a second and six MiB.
     """
 
+    is_live = False
+    """Whether it redraws in place, as `LiveReporter` does."""
+
     def __init__(self, output: OutputOptions) -> None:
         self.quiet = output.quiet
         self.verbose = output.verbose

@@ -1,0 +1,68 @@
+"""`trio-swarm log`: what a running node tells its operator."""
+
+from datetime import datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trio_swarm.cli.control.asking import ask_node
+from trio_swarm.cli.control.node_choice import NodeChoice
+from trio_swarm.cli.options import Flag, OutputOptions
+from trio_swarm.cli.output.json_events import NodeLogged
+from trio_swarm.cli.output.reporting import Reporter, make_reporter
+from trio_swarm.cli.output.text import MESSAGE_LENGTH
+from trio_swarm.control.answers import LogLine
+from trio_swarm.control.client import Client, ControlError
+from trio_swarm.foreign_text import shown
+
+
+async def log(
+    *,
+    follow: Annotated[Flag, Parameter(name=("--follow", "-f"))] = False,
+    node: NodeChoice | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Print the latest log lines of a running node.
+
+    Parameters
+    ----------
+    follow
+        Go on with each line that comes, until Ctrl-C.
+    node
+        Which node is asked.
+    output
+        How it talks.
+
+    """
+    reporter = make_reporter(output or OutputOptions())
+
+    async def body(client: Client) -> int:
+        count = 0
+        async with client.log(follow=follow) as events:
+            async for event in events:
+                if event.name == "logged":
+                    _tell(client.decoded(event, LogLine), reporter)
+                    count += 1
+        if follow:
+            raise ControlError("the node has ended")
+        if not count:
+            reporter.say("nothing was logged yet")
+        return 0
+
+    return await ask_node(node or NodeChoice(), reporter, body, interrupted=0 if follow else 1)
+
+
+def _tell(line: LogLine, reporter: Reporter) -> None:
+    event = NodeLogged(
+        at=line.time, severity=line.severity, logger=line.logger, message=line.message
+    )
+    severity = "" if line.severity == "info" else f"{shown(line.severity)}: "
+    text = shown(line.message, MESSAGE_LENGTH)
+    reporter.answer(event, f"{_moment(line.time)}  {severity}{text}")
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"  # noqa: DTZ006 - as on the wall
+    except (ValueError, OverflowError, OSError):
+        return "?"
