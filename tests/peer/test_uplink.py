@@ -280,21 +280,21 @@ async def test_a_limit_holds_from_the_moment_it_is_set(
     assert sender.sent - before == pytest.approx(1e6, rel=0.05)
 
 
-async def test_a_connection_that_passes_its_torrents_turn_on_keeps_nobody_waiting(
+async def test_a_connection_that_has_nothing_to_send_gives_its_torrents_turn_back(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     uplink = Uplink()
     idle, busy = Scripted(uplink, 1, group=1), Scripted(uplink, 2, group=1)
     uplink.set_group_limit(1, 1e5, trio.current_time())
-
-    async def ask_in_vain() -> None:
-        while True:
-            uplink.may_send(idle)
-            await trio.sleep(0.01)
-            uplink.sends_nothing(idle.key, trio.current_time())
-
-    async with running(uplink) as nursery:
-        nursery.start_soon(ask_in_vain)
-        nursery.start_soon(busy.send_for_ever)
-        await trio.sleep(20)
-    assert busy.sent == pytest.approx(2e6, rel=0.05)
+    async with running(uplink):
+        assert not uplink.may_send(idle)
+        await idle.may_go_on.wait()
+        assert uplink.may_send(idle)
+        uplink.sends_nothing(idle.key, trio.current_time())
+        assert not uplink.may_send(idle), "it is to ask for another one"
+        uplink.leave(idle.key, trio.current_time())
+        assert not uplink.may_send(busy)
+        await busy.may_go_on.wait()
+        busy.send()
+        uplink.leave(busy.key, trio.current_time())
+        assert not uplink.may_send(busy), "who comes again is new"

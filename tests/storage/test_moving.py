@@ -46,16 +46,17 @@ def sample(tmp_path: Path, *, single: bool = False) -> tuple[Info, Path]:
 def downloaded(
     info: Info, original: Path, tmp_path: Path, pieces: int | None = None
 ) -> tuple[Path, int]:
-    """Download into `old`; return where the data is and what of it is there."""
+    """Download all or the last pieces into `old`; return where it is and what of it is there."""
     files = TorrentFiles.for_download(info, tmp_path / "old", tmp_path / "state")
     files.check()
     everything = TorrentFiles.for_share(info, original, tmp_path / "s1")
     everything.check()
-    count = info.piece_count if pieces is None else pieces
+    end = info.piece_count
+    first = 0 if pieces is None else end - pieces
     files.write_pieces(
-        [(piece, everything.read(piece, 0, info.piece_size(piece))) for piece in range(count)]  # type: ignore[arg-type]
+        [(piece, everything.read(piece, 0, info.piece_size(piece))) for piece in range(first, end)]  # type: ignore[arg-type]
     )
-    if count == info.piece_count:
+    if pieces is None:
         files.finish()
     root, have = files.root, files.have
     files.close()
