@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -19,7 +20,7 @@ from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import open_disk_threads
 from trio_swarm.peer.places import Places
-from trio_swarm.peer.strategies import load_configured
+from trio_swarm.peer.strategies import checked_options, load_configured
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.transport.accepting import IncomingPeers
@@ -232,6 +233,16 @@ class Node:
                 record=Path(record) if record is not None else None,
             )
         )
+
+    async def checked_scheduler(
+        self, name: str, options: Mapping[str, object], *, text_values: bool = False
+    ) -> Mapping[str, object]:
+        """Return the options of a scheduler, checked; `text_values`: they are text as typed.
+
+        Raises ConfigError for a name that is unknown or an option that is wrong.
+        """
+        check = partial(checked_options, text_values=text_values)
+        return await trio.to_thread.run_sync(check, self._context.strategies, name, dict(options))
 
     async def _start(self, plan: TorrentPlan) -> Torrent:
         present = self._torrents.get(plan.info_hash)

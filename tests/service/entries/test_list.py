@@ -1,5 +1,6 @@
 """A node's list at run time: real nodes on loopback, files on the disk, and restarts."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +16,10 @@ from trio_swarm.errors import (
     EntryPresentError,
     EntryUnknownError,
     StorageError,
+    TrioSwarmError,
 )
 from trio_swarm.metainfo_files import create_torrent
+from trio_swarm.progress import TorrentLimits
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.limits import NO_GOAL, EntryLimits, NodeLimits
@@ -317,3 +320,159 @@ async def test_a_second_node_with_the_same_state_has_a_list_that_ends_with_it(
         assert len(first) == 0
     async with kept_list(tmp_path) as third:
         assert list(third) == []
+
+
+async def test_an_entry_keeps_to_its_limits_at_once_and_after_a_restart(tmp_path: Path) -> None:
+    film = make_file(tmp_path / "film", 100_000)
+    own = EntryLimits(upload_rate=50_000, download_rate=70_000, upload_slots=3)
+    async with kept_list(tmp_path) as entries:
+        share = await entries.add(ShareSettings(path=film))
+        await state_of(share, "seeding")
+        await entries.set_limits(share, own)
+        assert share.torrent is not None
+        told = TorrentLimits(upload_rate=50_000, download_rate=70_000, upload_slots=3)
+        assert share.torrent.limits == told
+    async with kept_list(tmp_path) as entries:
+        (again,) = entries
+        await state_of(again, "seeding")
+        assert again.torrent is not None
+        assert again.torrent.limits == told
+        await entries.set_limits(again, EntryLimits())
+        assert again.torrent.limits == TorrentLimits()
+
+
+async def test_data_is_moved_and_shared_from_there_after_a_restart_too(tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "in" / "album")
+    before, there, beyond = contents(data), tmp_path / "there", tmp_path / "beyond"
+    async with tracker() as url, kept_list(tmp_path / "seeder", url) as seeds:
+        share = await seeds.add(ShareSettings(path=data))
+        await state_of(share, "seeding")
+        assert share.torrent is not None
+        async with kept_list(tmp_path / "leecher", url) as entries:
+            fetch = await entries.add(wanted(share.torrent.magnet(), tmp_path / "first"))
+            await state_of(fetch, "seeding")
+            await entries.move(fetch, there)
+            await state_of(fetch, "seeding")
+            assert (fetch.folder, fetch.path) == (there, there / "album")
+            assert not (tmp_path / "first" / "album").exists()
+            await entries.pause(fetch)
+            await entries.move(fetch, beyond)
+            assert fetch.path == beyond / "album"
+        await seeds.move(share, there)
+        await state_of(share, "seeding")
+        assert share.path == there / "album"
+    assert contents(there / "album") == contents(beyond / "album") == before
+    async with kept_list(tmp_path / "leecher") as entries:
+        (again,) = entries
+        await entries.resume(again)
+        await state_of(again, "seeding")
+        assert (again.path, again.downloaded_ever) == (beyond / "album", fetch.downloaded_ever)
+
+
+async def test_what_cannot_be_moved_stays_and_goes_on_where_it_is(tmp_path: Path) -> None:
+    film = make_file(tmp_path / "film", 100_000)
+    there = tmp_path / "there"
+    there.mkdir()
+    make_file(there / "film", 10)
+    async with kept_list(tmp_path) as entries:
+        share = await entries.add(ShareSettings(path=film))
+        await state_of(share, "seeding")
+        with pytest.raises(StorageError, match="exists already"):
+            await entries.move(share, there)
+        await state_of(share, "seeding")
+        assert share.path == film
+        assert share.record.moving_to is None
+    assert (there / "film").stat().st_size == 10
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_move_that_was_killed_goes_on_at_the_next_start(
+    tmp_path: Path, *, moved: bool
+) -> None:
+    film = make_file(tmp_path / "film", 100_000)
+    there = tmp_path / "there"
+    async with kept_list(tmp_path) as entries:
+        share = await entries.add(ShareSettings(path=film))
+        await state_of(share, "seeding")
+        await entries.pause(share)
+        # What a node has kept that is killed before, or just after, the data has moved.
+        await entries._save(share, share.change(moving_to=str(there)))
+        if moved:
+            there.mkdir()
+            film.rename(there / "film")
+    async with kept_list(tmp_path) as entries:
+        (again,) = entries
+        await until(lambda: again.record.moving_to is None)
+        assert again.path == there / "film"
+        assert not film.exists()
+        await entries.resume(again)
+        await state_of(again, "seeding")
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_what_is_bad_after_a_check_is_fetched_again(tmp_path: Path, *, runs: bool) -> None:
+    data = make_folder(tmp_path / "in" / "album")
+    before = contents(data)
+    async with tracker() as url, kept_list(tmp_path / "seeder", url) as seeds:
+        share = await seeds.add(ShareSettings(path=data))
+        await state_of(share, "seeding")
+        assert share.torrent is not None
+        async with kept_list(tmp_path / "leecher", url) as entries:
+            fetch = await entries.add(wanted(share.torrent.magnet(), tmp_path / "there"))
+            await state_of(fetch, "seeding")
+            if not runs:
+                await entries.pause(fetch)
+            _damage_unnoticed(max((tmp_path / "there" / "album").rglob("*"), key=_size))
+            assert contents(tmp_path / "there" / "album") != before
+            await entries.verify(fetch)
+            if not runs:
+                await entries.resume(fetch)
+            await until(lambda: _contents(tmp_path / "there" / "album") == before)
+            await state_of(fetch, "seeding")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return contents(folder) if folder.exists() else {}
+
+
+def _damage_unnoticed(file: Path) -> None:
+    """Change a byte as a bad disk does: neither size nor times tell of it."""
+    status = file.stat()
+    with file.open("r+b") as opened:
+        first = opened.read(1)
+        opened.seek(0)
+        opened.write(bytes([first[0] ^ 1]))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+async def test_another_strategy_goes_on_with_a_fetch_after_a_restart_too(tmp_path: Path) -> None:
+    magnet = f"magnet:?xt=urn:btih:{'ab' * 20}"
+    async with kept_list(tmp_path) as entries:
+        fetch = await entries.add(wanted(magnet, tmp_path / "there"))
+        await state_of(fetch, "metadata")
+        await entries.set_scheduler(
+            fetch, "rarest-first", {"random_first_pieces": "4"}, text_values=True
+        )
+        with pytest.raises(ConfigError, match="no-such"):
+            await entries.set_scheduler(fetch, "no-such", {})
+        assert fetch.torrent is not None
+        chosen = fetch.torrent.scheduler_state()
+        assert (chosen.name, chosen.options["random_first_pieces"]) == ("rarest-first", 4)
+        entries.reannounce(fetch)
+        await entries.pause(fetch)
+        with pytest.raises(TrioSwarmError, match="is paused, so it is not announced"):
+            entries.reannounce(fetch)
+        await entries.set_scheduler(fetch, "round-robin", {})
+    async with kept_list(tmp_path) as entries:
+        (again,) = entries
+        await entries.resume(again)
+        await state_of(again, "metadata")
+        assert again.torrent is not None
+        assert again.torrent.scheduler_state().name == "round-robin"
+        share = await entries.add(ShareSettings(path=make_file(tmp_path / "film", 1000)))
+        with pytest.raises(ConfigError, match="is a share"):
+            await entries.set_scheduler(share, "round-robin", {})

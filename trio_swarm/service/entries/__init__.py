@@ -1,8 +1,8 @@
 """A node's list of torrents: kept over restarts, and changed while the node runs.
 
 Reading order: `limits` (what a torrent and the node may use), `records` (what is kept of an entry,
-as values), `store` (as files), `adding` (what is to come into the list), `entry` (one of them),
-`goals` (until when it is seeded), `queue` (whether it is its turn), `running` (its work begun and
-ended), `finding` (which is meant), `subscription` (who listens), `entries` (the list, and all that
-may be done with it).
+as values), `store` (as files), `adding` (what is to come into the list), `data` (its files, while
+it does not run), `entry` (one of them), `goals` (until when it is seeded), `queue` (whether it is
+its turn), `running` (its work begun and ended), `finding` (which is meant), `subscription` (who
+listens), `entries` (the list, and all that may be done with it).
 """

@@ -15,7 +15,7 @@ from trio_swarm.metainfo_files import MAX_TORRENT_FILE, read_torrent
 from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import parse_metainfo
-from trio_swarm.service.entries.records import Record
+from trio_swarm.service.entries.records import Record, kept_text
 from trio_swarm.settings import FetchSettings, ShareSettings
 from trio_swarm.wanted import (
     WantedHash,
@@ -100,8 +100,13 @@ def _by_torrent(settings: FetchSettings, data: bytes) -> Wished:
 def absolute(settings: Settings) -> Settings:
     """Return settings that mean the same after a restart from another folder."""
     if isinstance(settings, ShareSettings):
-        return replace(settings, path=Path(os.path.abspath(settings.path)))  # noqa: PTH100 - links stay
-    return replace(settings, folder=Path(os.path.abspath(settings.folder)))  # noqa: PTH100
+        return replace(settings, path=absolute_path(settings.path))
+    return replace(settings, folder=absolute_path(settings.folder))
+
+
+def absolute_path(path: Path) -> Path:
+    """Return a path that means the same from any folder; links stay links."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow links
 
 
 def typed(settings: Settings) -> str:
@@ -125,7 +130,12 @@ def key_of(settings: Settings) -> str:
 
 def with_changes(settings: Settings, record: Record) -> Settings:
     """Return settings with what was changed of them at run time."""
-    if isinstance(settings, ShareSettings) or record.scheduler is None:
+    folder = None if record.folder is None else Path(kept_text(record.folder))
+    if isinstance(settings, ShareSettings):
+        return settings if folder is None else replace(settings, path=folder / settings.path.name)
+    if folder is not None:
+        settings = replace(settings, folder=folder)
+    if record.scheduler is None:
         return settings
     return replace(settings, scheduler=record.scheduler, scheduler_options=record.scheduler_options)
 

@@ -1,8 +1,7 @@
 """The list of a node's torrents: what is in it, what somebody wants of each, how it is kept."""
 
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,32 +12,48 @@ import msgspec
 import trio
 
 from trio_swarm import events
-from trio_swarm.errors import ConfigError, EntryPresentError, EntryUnknownError, StorageError
+from trio_swarm.errors import (
+    ConfigError,
+    EntryPresentError,
+    EntryUnknownError,
+    StorageError,
+    TrioSwarmError,
+)
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
-from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.peer.torrent import Torrent
+from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.service.entries.adding import (
     Settings,
     Wished,
     absolute,
+    absolute_path,
     is_metadata_kept,
     key_of,
     typed,
     wished,
     with_changes,
 )
+from trio_swarm.service.entries.data import Data, bring_data, find_data, hash_again, remove_data
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
 from trio_swarm.service.entries.limits import EntryLimits, NodeLimits
 from trio_swarm.service.entries.queue import rank_between
-from trio_swarm.service.entries.records import Labels, Record, Totals, keep, kept_settings
+from trio_swarm.service.entries.records import (
+    Labels,
+    Record,
+    Totals,
+    keep,
+    keep_text,
+    kept_settings,
+    kept_text,
+)
 from trio_swarm.service.entries.running import Running
 from trio_swarm.service.entries.store import EntryStore, Kept
 from trio_swarm.service.entries.subscription import Subscription
 from trio_swarm.service.supervised import Supervised
-from trio_swarm.settings import FetchSettings, ShareSettings
-from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, forget_state
-from trio_swarm.storage.shares import hash_share
+from trio_swarm.settings import FetchSettings
 
 log = logger_of(__name__)
 
@@ -198,7 +213,10 @@ class Entries:
         self._enlisted.add(key)
         entry = self._enter(record, totals, with_changes(settings, record))
         entry.on_progress = on_progress
-        self._settle(entry)
+        if record.moving_to is not None:
+            self._nursery.start_soon(self._go_on_moving, entry)
+        else:
+            self._settle(entry)
         return entry
 
     def enlisted(self, settings: Settings) -> Entry | None:
@@ -233,6 +251,8 @@ class Entries:
             entry = self._enter(record, totals)
             if record.deletes_data:
                 self._nursery.start_soon(self._go_on_removing, entry)
+            elif record.moving_to is not None:
+                self._nursery.start_soon(self._go_on_moving, entry)
             else:
                 self._settle(entry)
 
@@ -388,43 +408,135 @@ class Entries:
         if entry.known is None:
             entry.known = await trio.to_thread.run_sync(self._look_for_data, entry)
 
-    def _look_for_data(self, entry: Entry) -> tuple[Info, Path] | None:
-        settings = entry.settings
-        state_folder = self._node.state_folder
-        if isinstance(settings, ShareSettings):
-            if not settings.path.exists():
-                return None
-            name = settings.name.rsplit("/", 1)[-1] if settings.name else None
-            info = hash_share(
-                settings.path,
-                name=name,
-                piece_length=settings.piece_length,
-                state_folder=state_folder,
-            )
-            return info, Path(os.path.realpath(settings.path))
-        metainfo = self._metainfo_of(entry)
-        if metainfo is None:
-            return None  # not even its metadata has come
-        return download_on_disk(metainfo.info, settings.folder, state_folder)
+    def _look_for_data(self, entry: Entry) -> Data | None:
+        metainfo = None if entry.kind == "share" else self._metainfo_of(entry)
+        return find_data(entry.settings, metainfo, self._node.state_folder)
 
     async def _delete(self, entry: Entry) -> int:
         if entry.known is None:
             return 0
-        info, root = entry.known
         others = [
-            each.known
-            for each in self._listed
-            if each is not entry and each.known is not None and _overlap(each.known[1], root)
+            each.known for each in self._listed if each is not entry and each.known is not None
         ]
+        return await trio.to_thread.run_sync(
+            remove_data, entry.known, others, self._node.state_folder
+        )
 
-        def delete() -> int:
-            spared = {path for each in others for path in files_of(*each)}
-            deleted = delete_data(info, root, spared=spared)
-            forget_state(info, root.with_name(info.name), self._node.state_folder)
-            forget_state(info, root, self._node.state_folder)
-            return deleted
+    # --- moving and checking --------------------------------------------------------------------
 
-        return await trio.to_thread.run_sync(delete)
+    async def move(self, entry: Entry, folder: Path, *, move_data: bool = True) -> None:
+        """Have its data in another folder; `move_data` false: it is there already.
+
+        It goes on afterwards. Nothing is overwritten, and a node that is killed meanwhile goes on
+        with it at the next start. Raises StorageError, and then the data is where it was.
+        """
+        folder = absolute_path(folder)
+        async with self._turn(entry):
+            place = keep_text(str(folder))
+            if not move_data:
+                await self._running.end(entry)
+                await self._place(entry, entry.change(folder=place))
+                return
+            await self._save(entry, entry.change(moving_to=place))
+            await self._move(entry, folder)
+
+    async def _go_on_moving(self, entry: Entry) -> None:
+        assert entry.record.moving_to is not None
+        folder = Path(kept_text(entry.record.moving_to))
+        try:
+            async with self._turn(entry):
+                await self._move(entry, folder)
+        except StorageError as error:
+            log.warning("%s", error)
+
+    async def _move(self, entry: Entry, folder: Path) -> None:
+        try:
+            await self._running.end(entry)
+            await self._find_data(entry)
+            if entry.known is not None:
+                bring = partial(bring_data, entry.known, folder, self._node.state_folder)
+                entry.known = await run_stoppable(bring)
+        except StorageError:
+            await self._save(entry, entry.change(moving_to=None))
+            raise
+        await self._place(entry, entry.change(folder=entry.record.moving_to, moving_to=None))
+
+    async def _place(self, entry: Entry, record: Record) -> None:
+        """Take note that the data of an entry, which does not run, is in another folder now."""
+        await self._save(entry, record)
+        entry.settings = with_changes(entry.settings, record)
+        if entry.known is not None:
+            info, root = entry.known
+            entry.known = info, entry.folder / root.name
+        if entry.outcome == "failed":  # perhaps because its files were not here
+            entry.outcome, entry.error = "", ""
+
+    async def verify(self, entry: Entry) -> None:
+        """Begin to hash all of its data again; what is bad is fetched again.
+
+        One that does not run is hashed when it runs next. Raises StorageError if that cannot be
+        kept, or for data that is not known to be of this torrent.
+        """
+        torrent = entry.torrent
+        if torrent is not None and torrent.download is not None:
+            self._nursery.start_soon(self._verify, entry, torrent, name=f"verify {entry.name}")
+            return
+        async with self._turn(entry):
+            await self._hash_again(entry)
+
+    async def _verify(self, entry: Entry, torrent: Torrent) -> None:
+        try:
+            found = await torrent.verify()
+            log.info("%s: %d pieces checked, %d bad", entry.name, found.checked, found.bad)
+            if not found.bad or found.is_fetched_again or entry.kind == "share":
+                return
+            async with self._turn(entry):
+                if entry.torrent is torrent:
+                    await self._running.end(entry)
+                    await self._hash_again(entry)
+        except EntryUnknownError:
+            pass  # it was removed meanwhile
+        except TrioSwarmError as error:
+            log.warning("%s", error)
+
+    async def _hash_again(self, entry: Entry) -> None:
+        await self._running.end(entry)
+        await self._find_data(entry)
+        if entry.known is not None:
+            again = partial(
+                hash_again,
+                entry.known,
+                is_share=entry.kind == "share",
+                state_folder=self._node.state_folder,
+            )
+            await trio.to_thread.run_sync(again)
+        if entry.outcome:  # what is found is what its end depends on
+            entry.outcome, entry.error = "", ""
+            entry.totals.is_done = False
+
+    def reannounce(self, entry: Entry) -> None:
+        """Ask its trackers for peers now; raises TrioSwarmError if it does not run."""
+        if entry.torrent is None:
+            raise TrioSwarmError(f"{entry.name}: is {entry.state}, so it is not announced")
+        entry.torrent.reannounce()
+
+    async def set_scheduler(
+        self, entry: Entry, name: str, options: Mapping[str, object], *, text_values: bool = False
+    ) -> None:
+        """Let another strategy choose what is fetched from whom, over restarts.
+
+        `text_values`: the options' values are text as typed. Raises ConfigError for a share, a name
+        that is unknown, or an option that is wrong.
+        """
+        if entry.kind == "share":
+            raise ConfigError(f"{entry.name}: is a share, which fetches nothing")
+        async with self._turn(entry):
+            checked = await self._node.checked_scheduler(name, options, text_values=text_values)
+            record = entry.change(scheduler=name, scheduler_options=dict(checked))
+            await self._save(entry, record)
+            entry.settings = with_changes(entry.settings, record)
+            if entry.torrent is not None:
+                await entry.torrent.set_scheduler(name, checked)
 
     # --- what somebody wants of an entry --------------------------------------------------------
 
@@ -449,6 +561,7 @@ class Entries:
         """Give it limits and goals of its own; raises ConfigError for some out of bounds."""
         async with self._turn(entry):
             await self._save(entry, entry.change(limits=_limits(limits), is_endless=False))
+            self._running.limit(entry)
 
     async def set_labels(self, entry: Entry, labels: Sequence[str]) -> None:
         """Sort it by other labels; raises ConfigError for labels out of bounds."""
@@ -547,14 +660,19 @@ class Entries:
     @asynccontextmanager
     async def _turn(self, entry: Entry) -> AsyncIterator[None]:
         """Let one call at a time begin and end the work of an entry."""
-        async with entry.turn:
-            if entry.is_gone:
-                raise EntryUnknownError(entry.name)
-            try:
-                yield
-            finally:
-                self._changed(entry)
-        self._settle(entry)
+        if entry.is_gone:
+            raise EntryUnknownError(entry.name)
+        try:
+            async with entry.turn:
+                if entry.is_gone:
+                    raise EntryUnknownError(entry.name)
+                try:
+                    yield
+                finally:
+                    self._changed(entry)
+        finally:
+            if not entry.is_gone:
+                self._settle(entry)
 
     def _settle(self, entry: Entry) -> None:
         if self._running.has_queue:
@@ -670,10 +788,6 @@ def _twin(entry: Entry) -> bytes | None:
 
 def _learns(entry: Entry) -> bool:
     return entry.origin == "added" or is_metadata_kept(entry.settings)
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:

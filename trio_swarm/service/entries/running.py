@@ -10,6 +10,7 @@ from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.wakeup import Wakeup
+from trio_swarm.progress import TorrentLimits
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.goals import ENDLESS, Goal, goal_of
@@ -250,6 +251,7 @@ class Running:
         run = entry.run
         if run is None or self.is_ending:
             return
+        self.limit(entry)
         if run.state in ("done", "failed"):
             entry.outcome = "done" if run.state == "done" else "failed"
             entry.error = "" if run.error is None or run.state == "done" else str(run.error)
@@ -259,6 +261,23 @@ class Running:
         self._changed(entry)
         if self.has_queue and (entry.outcome or entry.wants != wanted):
             self.decide_later()
+
+    def limit(self, entry: Entry) -> None:
+        """Have its torrent, if it runs, keep to the limits that the entry has now."""
+        torrent, own = entry.torrent, entry.limits
+        if torrent is None:
+            return
+        wanted = TorrentLimits(
+            upload_rate=own.upload_rate,
+            download_rate=own.download_rate,
+            upload_slots=own.upload_slots,
+        )
+        if torrent.limits != wanted:
+            torrent.set_limits(
+                upload_rate=own.upload_rate,
+                download_rate=own.download_rate,
+                upload_slots=own.upload_slots,
+            )
 
     def metainfo_of(self, entry: Entry) -> Metainfo | None:
         """Return what was learned of a fetch before. Blocking."""

@@ -195,3 +195,12 @@ def make_snapshot(
 def save_snapshot(path: Path, snapshot: Snapshot) -> None:
     """Put a state file with one snapshot at `path`, in one step; raises OSError."""
     replace_file(path, MAGIC + encode_record(snapshot))
+
+
+def forget_checks(path: Path, layout: Layout) -> None:
+    """Have all of a torrent's files hashed at the next start: it is known, but no piece of it is.
+
+    Raises StorageError if that cannot be written.
+    """
+    with disk_errors(path):
+        save_snapshot(path, make_snapshot(layout, 0, {}, durable=True))

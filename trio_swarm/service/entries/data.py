@@ -1,0 +1,81 @@
+"""The data of an entry that does not run: where it is, deleted, moved, or to be hashed anew.
+
+Blocking.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.service.entries.adding import Settings
+from trio_swarm.settings import ShareSettings
+from trio_swarm.storage.hashing import ShouldStop
+from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.moving import move_data
+from trio_swarm.storage.placement import Placement
+from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, forget_state
+from trio_swarm.storage.resume.log import forget_checks
+from trio_swarm.storage.shares import hash_share
+from trio_swarm.storage.state import StateFolder
+
+Data = tuple[Info, Path]
+"""The names that files have on this disk, and their root: `NAME`, or `NAME.part`."""
+
+
+def find_data(settings: Settings, metainfo: Metainfo | None, state_folder: Path) -> Data | None:
+    """Return the data of an entry; None if there is none, or nobody knows what it is.
+
+    Raises StorageError for data that is not known to be of this torrent.
+    """
+    if isinstance(settings, ShareSettings):
+        if not settings.path.exists():
+            return None
+        name = settings.name.rsplit("/", 1)[-1] if settings.name else None
+        info = hash_share(
+            settings.path,
+            name=name,
+            piece_length=settings.piece_length,
+            state_folder=state_folder,
+        )
+        return info, Path(os.path.realpath(settings.path))
+    if metainfo is None:
+        return None  # not even its metadata has come
+    return download_on_disk(metainfo.info, settings.folder, state_folder)
+
+
+def remove_data(data: Data, others: Iterable[Data], state_folder: Path) -> int:
+    """Delete the files of an entry but those that others have, too; return how many there were.
+
+    Raises StorageError for a file that cannot be deleted, after the others were.
+    """
+    info, root = data
+    spared = {path for other in others if _overlap(other[1], root) for path in files_of(*other)}
+    deleted = delete_data(info, root, spared=spared)
+    forget_state(info, root.with_name(info.name), state_folder)
+    forget_state(info, root, state_folder)
+    return deleted
+
+
+def bring_data(data: Data, folder: Path, state_folder: Path, should_stop: ShouldStop) -> Data:
+    """Move the data of an entry into a folder; see `storage.moving`, errors included."""
+    info, root = data
+    return info, move_data(info, root, folder, state_folder, should_stop=should_stop)
+
+
+def hash_again(data: Data, *, is_share: bool, state_folder: Path) -> None:
+    """Have the data of an entry hashed when it runs next, whatever is remembered of it.
+
+    Raises StorageError if that cannot be written.
+    """
+    info, root = data
+    if is_share:  # it offers what is there, and that may be another torrent by now
+        forget_state(info, root, state_folder)
+        return
+    layout = Layout(info)
+    journal = StateFolder(state_folder).journal(Placement(info, root.parent).final, info.info_hash)
+    forget_checks(journal, layout)
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
