@@ -105,7 +105,7 @@ def state_folder_in(file: Path) -> Path | None:
 
     Raises ConfigError as `read_config` does, of this one key.
     """
-    reader = _Reader(file)
+    reader = _Reader(file, file.parent)
     with _toml_of(file):
         node = tomllib.loads(_decoded(_content(file), file)).get("node", {})
     raw = node.get("state_folder") if isinstance(node, dict) else None

@@ -8,7 +8,7 @@ from trio_swarm.cli.control.asking import ask_node
 from trio_swarm.cli.control.node_choice import NodeChoice, door_of
 from trio_swarm.cli.failures import FAILED, USAGE, complain
 from trio_swarm.cli.options import Flag, OutputOptions
-from trio_swarm.cli.output.json_events import ConfigChange, NodeStopped, Problem
+from trio_swarm.cli.output.json_events import NodeStopped, Problem, ReloadChange
 from trio_swarm.cli.output.reporting import JsonReporter, Reporter, make_reporter
 from trio_swarm.cli.output.text import count_text
 from trio_swarm.control import answers
@@ -72,7 +72,7 @@ def _complain(error: answers.Problem | str, file: str, reporter: Reporter) -> No
 
 
 def _tell(change: answers.Change, reporter: Reporter) -> None:
-    event = ConfigChange(key=change.key, was=change.was, will_be=change.will_be, how=change.how)
+    event = ReloadChange(key=change.key, was=change.was, will_be=change.will_be, how=change.how)
     match change.how:
         case "added":
             text = f"+ {_value(change.will_be)}"

@@ -464,7 +464,7 @@ class DecisionTold(Event, frozen=True, kw_only=True):
     reasons: list[str]
 
 
-class ConfigChange(Event, frozen=True, kw_only=True):
+class ReloadChange(Event, frozen=True, kw_only=True):
     """One difference that `reload` makes."""
 
     key: str
