@@ -34,7 +34,7 @@ REMOTES_NPM := @ctrl/transmission@7.4.0
 .PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean
 .PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: bench-swarm bench-long bench-bloat bench-floods profile
+.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-many profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -146,6 +146,10 @@ bench-start: $(INSTALLED)  ## time commands that only say something
 # Every kind of flood at either end, which takes five minutes: not part of `make bench`.
 bench-floods: $(INSTALLED)  ## measure what a transfer loses while strangers flood one of its ends
 	$(BENCH) floods $(ARGS)
+
+# A minute and a half a round, and twice that against another checkout: not part of `make bench`.
+bench-many: $(INSTALLED)  ## measure what thousands of idle shares in one node cost
+	$(BENCH) many $(ARGS)
 
 # Needs root, takes an hour and the whole machine: not part of `make bench`.
 bench-swarm: $(INSTALLED) foreign-clients  ## compare swarms on shaped links with the least time possible

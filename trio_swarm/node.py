@@ -71,6 +71,7 @@ class Node:
             emit=context.emit,
         )
         nursery.start_soon(context.uplink.run, name="share out the uplink")
+        nursery.start_soon(context.hearts.run, name="keep trackers told")
         for listener in listeners:
             nursery.start_soon(incoming.accept, listener, name="accept peers")
 

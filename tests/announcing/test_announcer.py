@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from beating_hearts import announcing
 from trio_swarm.announcing.announcer import MAX_TRACKERS, Announcer
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.errors import TrackerError, TrackerRefusedError, TrackerUnreachableError
@@ -80,11 +81,9 @@ async def running(
         on_failure=heard.fail,
         rng=random.Random(1),
     )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(announcer.run)
+    async with announcing(announcer):
         await trio.testing.wait_all_tasks_blocked()
         yield announcer
-        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(
@@ -144,8 +143,8 @@ async def test_trackers_of_a_tier_are_shuffled(autojump_clock: object) -> None:
             on_failure=lambda *_: None,
             rng=random.Random(seed),
         )
-        with trio.move_on_after(1):
-            await announcer.run()
+        async with announcing(announcer):
+            await trio.sleep(1)
         firsts.add(trackers.told[0][1])
     assert firsts == {A, B, C}
 

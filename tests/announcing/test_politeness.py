@@ -9,6 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beating_hearts import announcing
 from tracker_scripts import (
     HASH,
     REQUEST,
@@ -94,8 +95,7 @@ class Trackers:
             one_at_a_time=one_at_a_time,
         )
         with trio.move_on_after(seconds):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(announcer.run)
+            async with announcing(announcer):
                 while True:
                     await trio.sleep(max(1, seconds // 1000))
                     meanwhile(announcer)
@@ -346,8 +346,8 @@ async def test_stopping_takes_one_try_of_a_silent_tracker(autojump_clock: object
             on_answer=lambda *_: None,
             on_failure=lambda *_: None,
         )
-        with trio.move_on_after(1):
-            await announcer.run()
+        async with announcing(announcer):
+            await trio.sleep(1)
         began = trio.current_time()
         await announcer.stop()
         assert trio.current_time() - began < 2.5

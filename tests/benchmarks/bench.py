@@ -94,6 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     floods.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
     floods.add_argument("--patience", type=float, default=60, help="seconds (default: 60)")
     floods.add_argument("--checkout", type=Path, help="measure another checkout of trio-swarm")
+    add_many(parts.add_parser("many", help="what thousands of idle shares in one node cost"))
     parts.add_parser("start", help="how long commands take that only say something")
     parts.add_parser("scheduler", help="what decisions cost")
     profile = parts.add_parser("profile", help="where a transfer's time goes, by py-spy")
@@ -127,6 +128,25 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="add each run to this file, and report all runs it holds",
+    )
+
+
+def add_many(parser: argparse.ArgumentParser) -> None:
+    """Add what `bench-many` takes."""
+    parser.add_argument("--shares", type=int, default=5000, help="of 16 KiB (default: 5000)")
+    parser.add_argument("--seconds", type=float, default=30, help="of idling (default: 30)")
+    parser.add_argument(
+        "--interval", type=float, default=1800, help="the tracker's, seconds (default: 1800)"
+    )
+    parser.add_argument("--descriptors", type=int, help="the node's limit of open files")
+    parser.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="another checkout of trio-swarm to measure in turns; repeatable",
     )
 
 
@@ -169,6 +189,7 @@ def main() -> None:
             "tracker": bench_tracker,
             "memory": bench_memory,
             "floods": bench_floods,
+            "many": bench_many,
             "profile": bench_profile,
         }
         benches.get(arguments.part, bench_alone)(arguments, Path(scratch))
@@ -221,6 +242,21 @@ def bench_floods(arguments: argparse.Namespace, scratch: Path) -> None:
         checkout=arguments.checkout,
     )
     print(part.report(results))
+
+
+def bench_many(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_many as part
+
+    results = part.run(
+        scratch,
+        count=arguments.shares,
+        seconds=arguments.seconds,
+        interval=arguments.interval,
+        descriptors=arguments.descriptors,
+        rounds=arguments.rounds,
+        checkouts=[each.resolve() for each in arguments.against],
+    )
+    print(part.report(results, arguments.seconds))
 
 
 def prepare_swarm(arguments: argparse.Namespace) -> Path | None:

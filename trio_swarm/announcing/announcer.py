@@ -1,6 +1,6 @@
 """The heartbeat of one torrent: keeps its trackers told (BEP 12, "Order of Processing").
 
-Every tier is a task of its own, and one tracker of each tier is kept told; tiers that BEP 12 would
+One tracker of each tier is kept told, by a beat of its own (`heartbeats`); tiers that BEP 12 would
 keep as mere backups are used too, so that a swarm spread over several trackers finds itself. Within
 a tier a tracker that fails gives way to the next at once, and one that is silent after a moment.
 A private torrent is told to one tracker at a time (BEP 27).
@@ -8,14 +8,17 @@ A private torrent is told to one tracker at a time (BEP 27).
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import trio
 from msgspec.structs import replace
 
 from trio_swarm.announcing.clients import TrackerClients
+from trio_swarm.announcing.heartbeats import Beat, Heartbeats
 from trio_swarm.announcing.politeness import MAX_BACKOFF, gap_of, interval_of, wait_after
-from trio_swarm.announcing.racing import tell_silence
+from trio_swarm.announcing.racing import SILENT_AFTER
 from trio_swarm.errors import (
     ConfigError,
     TrackerError,
@@ -42,6 +45,18 @@ is on its way, but most likely it is not there."""
 
 class _Tracker:
     """One tracker: whether it lists us, and when it may be asked again."""
+
+    __slots__ = (
+        "failures",
+        "interval",
+        "may_list_us",
+        "not_before",
+        "owed_completed",
+        "refusals",
+        "took_start",
+        "tracker_id",
+        "url",
+    )
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -89,23 +104,35 @@ class _Tracker:
 _Told = tuple[_Tracker, AnnounceAnswer]
 
 
-class _Tier:
+class _Tier(Beat):
     """Trackers of which one is told, the one that worked last first."""
 
-    def __init__(self, trackers: list[_Tracker]) -> None:
+    __slots__ = ("_announce", "earliest", "is_told", "trackers")
+
+    def __init__(
+        self, trackers: list[_Tracker], announce: Callable[["_Tier"], Awaitable[None]]
+    ) -> None:
+        super().__init__()
+        self._announce = announce
         self.trackers = trackers
         self.is_told = False
         """Whether one answered the last time."""
-        self.due = -math.inf
         self.earliest = -math.inf
         """When `announce_now` may have its next announce."""
-        self.changed = trio.Event()
+
+    @property
+    def tracker(self) -> str:
+        """The URL of the tracker that is told first."""
+        return self.trackers[0].url if self.trackers else ""
+
+    async def run(self) -> None:
+        """Tell one."""
+        await self._announce(self)
 
     def wake(self, due: float) -> None:
         """Announce at `due` if that is sooner; while no tracker answers, politeness decides."""
         if self.is_told and due < self.due:
-            self.due = due
-            self.changed.set()
+            self.at(due)
 
     def next_due(self) -> float:
         """Return when a tracker may be asked again after none answered; inf: never."""
@@ -113,7 +140,7 @@ class _Tier:
 
 
 class Announcer:
-    """Keeps the trackers of one torrent told. One task: `run`; then `stop`.
+    """Keeps the trackers of one torrent told, from `begin` to `end`; then `stop`.
 
     `make_request` gives the torrent's numbers as of now. `on_answer(url, answer)` gets every
     answer, `on_failure(url, error, retry_in)` every failure and in how many seconds the tracker is
@@ -142,6 +169,7 @@ class Announcer:
         self._on_silence = on_silence
         self._one_at_a_time = one_at_a_time
         self._has_answer = False
+        self._hearts: Heartbeats | None = None
         rng = rng or random.Random()
         seen: set[str] = set()
         self._unusable: list[TrackerError] = []
@@ -162,22 +190,26 @@ class Announcer:
             usable_tiers.append(usable)
         if one_at_a_time:
             usable_tiers = [[tracker for tier in usable_tiers for tracker in tier]]
-        self._tiers = [_Tier(trackers) for trackers in usable_tiers if trackers]
+        self._tiers = [_Tier(each, self._keep_told) for each in usable_tiers if each]
 
-    async def run(self) -> None:
-        """Announce `started`, then at the trackers' intervals, until cancelled.
+    def begin(self, hearts: Heartbeats) -> None:
+        """Announce `started`, and then at the trackers' intervals, until `end`.
 
         A tracker that cannot be reached is tried again after 1, 2, 4 ... seconds, at most after
         min(MAX_BACKOFF, its interval): one that comes back lists us one heartbeat later. One that
-        refuses us is left alone for longer, and for as long as it says (`politeness`). Returns when
-        there is no tracker (left) to be told.
+        refuses us is left alone for longer, and for as long as it says (`politeness`).
         """
+        self._hearts = hearts
         for error in self._unusable:
             self._on_failure(error.tracker, error, math.inf)
         self._unusable = []
-        async with trio.open_nursery() as nursery:
-            for tier in self._tiers:
-                nursery.start_soon(self._keep_told, tier)
+        for tier in self._tiers:
+            tier.begin(hearts)
+
+    def end(self) -> None:
+        """Announce nothing more, and give up what is on its way; `stop` may follow."""
+        for tier in self._tiers:
+            tier.end()
 
     def completed(self) -> None:
         """Tell the trackers that listed us as a leecher that we have everything, now."""
@@ -197,7 +229,7 @@ class Announcer:
     def hand_over(self, successor: "Announcer") -> None:
         """Leave to `successor` the trackers that it has, too, with the state of each.
 
-        Call it when neither runs; `stop` then tells the others.
+        Call it before the successor begins; `stop` then tells the others.
         """
         known = {tracker.url: tracker for tier in self._tiers for tracker in tier.trackers}
         for tier in successor._tiers:  # noqa: SLF001 - of its own class
@@ -208,37 +240,32 @@ class Announcer:
     async def stop(self) -> None:
         """Tell every tracker that may list us that we stopped, all at once, one try each.
 
-        Call it when `run` has been cancelled. Failures are ignored: the lease ends anyway. A dead
-        tracker takes as long as one try; the caller sets a deadline.
+        Call it after `end`. Failures are ignored: the lease ends anyway. A dead tracker takes as
+        long as one try; the caller sets a deadline.
         """
+        told = [each for tier in self._tiers for each in tier.trackers if each.may_list_us]
+        patience = [math.inf if each.took_start else UNHEARD_STOP for each in told]
+        for tracker in told:
+            tracker.may_list_us = tracker.took_start = False
+        if len(told) == 1:
+            await self._announce_stopped(told[0], patience[0])
+            return
         async with trio.open_nursery() as nursery:
-            for tier in self._tiers:
-                for tracker in tier.trackers:
-                    if tracker.may_list_us:
-                        patience = math.inf if tracker.took_start else UNHEARD_STOP
-                        nursery.start_soon(self._announce_stopped, tracker, patience)
-                    tracker.may_list_us = tracker.took_start = False
+            for tracker, seconds in zip(told, patience, strict=True):
+                nursery.start_soon(self._announce_stopped, tracker, seconds)
 
     async def _keep_told(self, tier: _Tier) -> None:
-        while True:
-            told = await self._announce(tier)
-            now = trio.current_time()
-            tier.is_told = told is not None
-            if told is None:
-                tier.due = tier.next_due()
-                if tier.due == math.inf:
-                    return
-            else:
-                tracker, answer = told
-                tier.due = now + tracker.interval
-                tier.earliest = now + gap_of(answer)
-                if tracker.owed_completed:
-                    # It was completed while the answer was on its way.
-                    tier.due = now
-            while trio.current_time() < tier.due:
-                tier.changed = trio.Event()
-                with trio.move_on_at(tier.due):
-                    await tier.changed.wait()
+        """Tell a tracker of the tier, and say when one is to be told again."""
+        told = await self._announce(tier)
+        now = trio.current_time()
+        tier.is_told = told is not None
+        if told is None:
+            tier.at(tier.next_due())
+            return
+        tracker, answer = told
+        tier.earliest = now + gap_of(answer)
+        # It may have been completed while the answer was on its way.
+        tier.at(now if tracker.owed_completed else now + tracker.interval)
 
     async def _announce(self, tier: _Tier) -> _Told | None:
         """Tell the first tracker of the tier that answers, and move it to the front.
@@ -258,6 +285,9 @@ class Announcer:
 
     async def _tell_first(self, trackers: Sequence[_Tracker]) -> _Told | None:
         """Tell one after the other until one answers; the silent ones are heard meanwhile."""
+        if len(trackers) == 1:
+            answer = await self._tell(trackers[0])
+            return None if answer is None else (trackers[0], answer)
         told: _Told | None = None
         async with trio.open_nursery() as nursery:
 
@@ -302,30 +332,30 @@ class Announcer:
         if tracker.tracker_id is not None:
             request = replace(request, tracker_id=tracker.tracker_id)
         tracker.may_list_us = True
+        assert self._hearts is not None
+        alarm = self._hearts.alarm(SILENT_AFTER, partial(self._is_silent, tracker))
         try:
-            answer = await tell_silence(
-                lambda: self._clients.announce(tracker.url, request),
-                lambda seconds: self._is_silent(tracker, seconds),
-            )
+            answer = await self._clients.announce(tracker.url, request)
         except TrackerError as error:
             self._failed(tracker, error)
             return None
+        finally:
+            alarm.off()
         tracker.answered(event, answer)
         return answer
 
     def _failed(self, tracker: _Tracker, error: TrackerError) -> None:
         self._on_failure(tracker.url, error, tracker.failed(error, trio.current_time()))
 
-    def _is_silent(self, tracker: _Tracker, seconds: float) -> None:
+    def _is_silent(self, tracker: _Tracker) -> None:
         if not self._has_answer and not tracker.failures:
-            self._on_silence(tracker.url, seconds)
+            self._on_silence(tracker.url, SILENT_AFTER)
 
     async def _announce_stopped(self, tracker: _Tracker, patience: float) -> None:
         request = self._make_request(AnnounceEvent.STOPPED)
-        with trio.move_on_after(patience):
-            try:
+        assert self._hearts is not None  # it was told something
+        async with self._hearts.partings(tracker.url):
+            with trio.move_on_after(patience), suppress(TrackerError):
                 await self._clients.announce(
                     tracker.url, replace(request, tracker_id=tracker.tracker_id), tries=1
                 )
-            except TrackerError:
-                return

@@ -3,8 +3,9 @@
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 
+import trio
 from msgspec.structs import replace
 
 from trio_swarm.announcing.http_client import HttpTrackerClient
@@ -221,25 +222,37 @@ async def open_tracker_clients(
         except ValueError:
             raise ConfigError(f"not an IP address to send from: {source_host!r}") from None
     lookups = Lookups()
-    async with AsyncExitStack() as stack:
-        yield TrackerClients(
-            UdpTrackerClient(
-                lookups, first_timeout=first_timeout, tries=tries, source_host=source_host
-            ),
-            HttpTrackerClient(
-                stack,
-                lookups,
-                timeout=http_timeout,
-                user_agent=user_agent,
-                # From a loopback address no other machine can be reached.
-                source_host="" if loopback else source_host,
-            ),
+    body_error: Exception | None = None
+    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+        udp = UdpTrackerClient(
+            nursery, lookups, first_timeout=first_timeout, tries=tries, source_host=source_host
         )
+        http = HttpTrackerClient(
+            stack,
+            lookups,
+            timeout=http_timeout,
+            user_agent=user_agent,
+            # From a loopback address no other machine can be reached.
+            source_host="" if loopback else source_host,
+        )
+        try:
+            yield TrackerClients(udp, http)
+        except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
+            # A nursery would wrap it in a group, and the program's `except` would miss it.
+            body_error = error
+        finally:
+            udp.close()
+    if body_error is not None:
+        raise body_error
+
+
+_split = lru_cache(maxsize=MAX_NAMELESS)(parse_tracker_url)
+"""A node's torrents have few trackers, and each is asked thousands of times."""
 
 
 def _parse(url: str) -> TrackerUrl:
     try:
-        return parse_tracker_url(url)
+        return _split(url)
     except ConfigError as error:
         # Metainfo files name all kinds of trackers (wss://, dht://); they are out of reach for us.
         raise TrackerUnreachableError(str(error), tracker=url[:200]) from error
@@ -256,6 +269,9 @@ def _merge(answers: Sequence[AnnounceAnswer]) -> AnnounceAnswer:
 
     A tracker lists the same peers over both where it can, so the larger counts are right.
     """
+    only = answers[0]
+    if len(answers) == 1 and len(set(only.peers)) == len(only.peers):
+        return only
     return AnnounceAnswer(
         interval=min((answer.interval for answer in answers if answer.interval), default=0.0),
         min_interval=max(answer.min_interval for answer in answers),

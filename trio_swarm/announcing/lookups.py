@@ -1,6 +1,7 @@
 """The addresses of hosts: found in threads of their own, within a time limit."""
 
 import ipaddress
+import math
 import socket
 
 import trio
@@ -19,7 +20,26 @@ all of which the trackers of one torrent could keep busy."""
 MAX_ADDRESSES = 4
 """Addresses of one host and family that are used."""
 
+FRESH = 10.0
+"""Seconds for which what was found for a host counts: thousands of torrents announce to one tracker
+within a moment, and its name is looked up once."""
+
+MAX_FOUND = 256
+"""Hosts of which it is known: more trackers than a node talks to."""
+
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+
+_Place = tuple[str, int, socket.SocketKind]
+
+
+class _Lookup:
+    """One that is under way; it was cancelled if it is over without an error, and nothing found."""
+
+    __slots__ = ("error", "over")
+
+    def __init__(self) -> None:
+        self.over = trio.Event()
+        self.error: TrackerUnreachableError | None = None
 
 
 class Lookups:
@@ -27,14 +47,51 @@ class Lookups:
 
     def __init__(self) -> None:
         self._limiter = trio.CapacityLimiter(MAX_LOOKUPS)
+        self._found: dict[_Place, tuple[list[SocketAddress], float]] = {}
+        self._under_way: dict[_Place, _Lookup] = {}
 
     async def find(
         self, url: str, tracker: TrackerUrl, kind: socket.SocketKind
     ) -> list[SocketAddress]:
         """Return the addresses of a tracker's host and port, in the system's order; at least one.
 
-        Raises TrackerUnreachableError, for a host that no name server can know with `retry_in` inf.
+        What is asked for by several at once is looked up once. Raises TrackerUnreachableError, for
+        a host that no name server can know with `retry_in` inf.
         """
+        place = (tracker.host, tracker.port, kind)
+        while True:
+            addresses, until = self._found.get(place, ([], -math.inf))
+            if trio.current_time() < until:
+                return addresses
+            other = self._under_way.get(place)
+            if other is None:
+                break
+            await other.over.wait()
+            if other.error is not None:
+                error = other.error
+                raise TrackerUnreachableError(error.reason, tracker=url, retry_in=error.retry_in)
+        lookup = self._under_way[place] = _Lookup()
+        try:
+            addresses = await self._find(url, tracker, kind)
+        except TrackerUnreachableError as error:
+            lookup.error = error
+            raise
+        else:
+            self._remember(place, addresses)
+            return addresses
+        finally:
+            del self._under_way[place]
+            lookup.over.set()
+
+    def _remember(self, place: "_Place", addresses: list[SocketAddress]) -> None:
+        self._found.pop(place, None)
+        if len(self._found) >= MAX_FOUND:
+            del self._found[next(iter(self._found))]
+        self._found[place] = addresses, trio.current_time() + FRESH
+
+    async def _find(
+        self, url: str, tracker: TrackerUrl, kind: socket.SocketKind
+    ) -> list[SocketAddress]:
         # RFC 6874 writes the "%" before a zone as "%25".
         host = tracker.host.replace("%25", "%")
         if fault := host_fault(host):

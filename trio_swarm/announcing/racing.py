@@ -27,6 +27,8 @@ async def all_answers(asks: Sequence[Ask[T]]) -> list[T]:
 
     A refusal is an answer, too. If there is no other, raises the TrackerError that tells most.
     """
+    if len(asks) == 1:
+        return [await asks[0]()]
     answers: list[T] = []
     errors: list[TrackerError] = []
     async with trio.open_nursery() as nursery:
@@ -54,6 +56,8 @@ async def first_answer(asks: Sequence[Ask[T]], *, gap: float = ADDRESS_GAP) -> T
     Those asked before are still heard, after a refusal for OTHER_FAMILY_GRACE only: the others are
     addresses of the same tracker. If none answers, raises the TrackerError that tells most.
     """
+    if len(asks) == 1:
+        return await asks[0]()
     answers: list[T] = []
     errors: list[TrackerError] = []
     async with trio.open_nursery() as nursery:

@@ -6,6 +6,7 @@ a slow one. A try that the network refuses (ICMP) ends at once.
 """
 
 import ipaddress
+import math
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from trio_swarm.announcing.lookups import Lookups, SocketAddress, family_of
 from trio_swarm.announcing.racing import all_answers, first_answer
+from trio_swarm.announcing.udp_socket import TrackerSocket
 from trio_swarm.errors import (
     RemoteProtocolError,
     TrackerRefusedError,
@@ -42,7 +44,6 @@ UNANSWERED_NAMES = 2
 """Tries in which a tracker lets us connect and is silent about names, until it is taken for one
 that knows none; opentracker is (0.0~git20210823)."""
 
-_MAX_DATAGRAM = 65536
 _NO_NAMES = (
     "it knows no names, as only a tracker of trio-swarm does; use a magnet link, a .torrent file "
     "or an info-hash"
@@ -63,21 +64,30 @@ class Question(Struct, Generic[T], frozen=True):
 
 
 class UdpTrackerClient:
-    """Asks UDP trackers; remembers connection ids per address.
+    """Asks UDP trackers; remembers connection ids, and has one socket, per address.
 
     `first_timeout` is how many seconds the first of `tries` waits; each further one waits twice as
     long. `source_host`: the address to send from ("": the system chooses), because a tracker lists
-    the address that an announce comes from (BEP 7, "Announcing").
+    the address that an announce comes from (BEP 7, "Announcing"). `nursery` is for tasks that read.
     """
 
     def __init__(
-        self, lookups: Lookups, *, first_timeout: float, tries: int, source_host: str
+        self,
+        nursery: trio.Nursery,
+        lookups: Lookups,
+        *,
+        first_timeout: float,
+        tries: int,
+        source_host: str,
     ) -> None:
+        self._nursery = nursery
         self._lookups = lookups
         self._first_timeout = first_timeout
         self._tries = tries
         self._source_host = source_host
         self._connections: dict[SocketAddress, tuple[bytes, float]] = {}
+        self._connecting: dict[SocketAddress, trio.Event] = {}
+        self._sockets: dict[SocketAddress, TrackerSocket] = {}
 
     async def ask(
         self, url: str, tracker: TrackerUrl, question: Question[T], *, tries: int | None = None
@@ -150,21 +160,68 @@ class UdpTrackerClient:
         raise TrackerUnreachableError(reason, tracker=url)
 
     async def _try(self, url: str, address: SocketAddress, question: Question[T]) -> T:
-        with trio.socket.socket(family_of(address), socket.SOCK_DGRAM) as udp:
-            if self._can_send_from_source(address):
-                await udp.bind((self._source_host, 0))
-            # A connected socket takes datagrams from the tracker only, and hears of ICMP errors.
-            await udp.connect(address)
-            connection_id, expires = self._connections.get(address, (b"", 0.0))
-            if trio.current_time() < expires:
-                try:
-                    return await _exchange(url, udp, connection_id, question)
-                except TrackerRefusedError:
-                    # A tracker that was restarted knows none of its old ids: ask with a new one.
+        line = self._socket_to(address)
+        connection_id = self._known(address)
+        if connection_id is not None:
+            try:
+                return await _exchange(url, line, connection_id, question)
+            except TrackerRefusedError:
+                # A tracker that was restarted knows none of its old ids: ask with a new one, which
+                # another question may have got meanwhile.
+                if self._known(address) == connection_id:
                     self._connections.pop(address, None)
-            connection_id = await _exchange(url, udp, b"", _CONNECT)
+        return await _exchange(url, line, await self._connect(url, address, line), question)
+
+    def _socket_to(self, address: SocketAddress) -> TrackerSocket:
+        """Return the socket for one address; a new one if there is none."""
+        line = self._sockets.get(address)
+        if line is not None and line.is_open:
+            return line
+        udp = socket.socket(family_of(address), socket.SOCK_DGRAM)
+        try:
+            udp.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            if self._can_send_from_source(address):
+                udp.bind((self._source_host, 0))
+            udp.connect(address)
+        except BaseException:
+            udp.close()
+            raise
+        line = self._sockets[address] = TrackerSocket(udp)
+        self._nursery.start_soon(self._read, address, line, name="hear a tracker")
+        return line
+
+    async def _read(self, address: SocketAddress, line: TrackerSocket) -> None:
+        try:
+            await line.read()
+        finally:
+            if self._sockets.get(address) is line:
+                del self._sockets[address]
+
+    def close(self) -> None:
+        """Close the sockets; nobody may ask any more."""
+        for line in self._sockets.values():
+            line.close()
+
+    def _known(self, address: SocketAddress) -> bytes | None:
+        """Return the connection id for an address; None if there is none that it would take."""
+        connection_id, expires = self._connections.get(address, (b"", -math.inf))
+        return connection_id if trio.current_time() < expires else None
+
+    async def _connect(self, url: str, address: SocketAddress, line: TrackerSocket) -> bytes:
+        """Return a connection id; of many that want one, one asks."""
+        while (asked := self._connecting.get(address)) is not None:
+            await asked.wait()
+            connection_id = self._known(address)
+            if connection_id is not None:
+                return connection_id
+        asked = self._connecting[address] = trio.Event()
+        try:
+            connection_id = await _exchange(url, line, b"", _CONNECT)
             self._remember(address, connection_id)
-            return await _exchange(url, udp, connection_id, question)
+        finally:
+            del self._connecting[address]
+            asked.set()
+        return connection_id
 
     def _can_send_from_source(self, address: SocketAddress) -> bool:
         """Whether binding to `source_host` can work: from loopback, only loopback is in reach."""
@@ -192,25 +249,21 @@ _CONNECT: Question[bytes] = Question(
 
 
 async def _exchange(
-    url: str, udp: trio.socket.SocketType, connection_id: bytes, question: Question[T]
+    url: str, line: TrackerSocket, connection_id: bytes, question: Question[T]
 ) -> T:
     transaction_id = secrets.randbits(32)
-    await udp.send(question.build(connection_id, transaction_id))
-    while True:
-        datagram = await udp.recv(_MAX_DATAGRAM)
-        action, answered_id = parse_answer_header(datagram)
-        if answered_id != transaction_id:
-            continue  # the late answer to an earlier question
-        if action == Action.ERROR:
-            raise TrackerRefusedError(parse_error_answer(datagram), tracker=url)
-        if is_bare_refusal(datagram) and question.action == Action.ANNOUNCE:
-            # opentracker (0.0~git20210823) does not say why: the info-hash is not on its list.
-            raise TrackerRefusedError("refused, without saying why", tracker=url)
-        if action != question.action and question.action == Action.NAME:
-            raise TrackerRefusedError(_NO_NAMES, tracker=url)
-        if action != question.action:
-            raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
-        return question.parse(datagram, udp.family == socket.AF_INET6)
+    datagram = await line.ask(transaction_id, question.build(connection_id, transaction_id))
+    action, _ = parse_answer_header(datagram)
+    if action == Action.ERROR:
+        raise TrackerRefusedError(parse_error_answer(datagram), tracker=url)
+    if is_bare_refusal(datagram) and question.action == Action.ANNOUNCE:
+        # opentracker (0.0~git20210823) does not say why: the info-hash is not on its list.
+        raise TrackerRefusedError("refused, without saying why", tracker=url)
+    if action != question.action and question.action == Action.NAME:
+        raise TrackerRefusedError(_NO_NAMES, tracker=url)
+    if action != question.action:
+        raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
+    return question.parse(datagram, line.is_ipv6)
 
 
 def _silence(seconds: float) -> str:

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from trio_swarm import events
 from trio_swarm.announcing.clients import TrackerClients
+from trio_swarm.announcing.heartbeats import Heartbeats
 from trio_swarm.engine.idle_talk import TalkativeHosts
 from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import StorageError
@@ -35,6 +36,8 @@ class NodeContext(Struct, kw_only=True):
     rng: random.Random
     disk: DiskThreads
     clients: TrackerClients
+    hearts: Heartbeats = field(default_factory=Heartbeats)
+    """When the trackers of all torrents are asked."""
     strategies: Strategies
     uplink: Uplink
     download_bucket: TokenBucket

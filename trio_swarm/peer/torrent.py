@@ -492,10 +492,9 @@ class Torrent:
                 await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
                 self._started.set()
                 nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
-                nursery.start_soon(self._trackers.watch_name, name=f"watch the name {self.name}")
                 nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
                 if self.metainfo is None:
-                    nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
+                    self._trackers.begin()
                     info = await self.metadata.wait()
                     if info.info_hash != self.info_hash:
                         self._become_v1(info)
@@ -504,7 +503,7 @@ class Torrent:
                 else:
                     # First what is there, so that the first announce tells seeder from leecher.
                     await self._open()
-                    nursery.start_soon(self._trackers.run, name=f"announce {self.name}")
+                    self._trackers.begin()
                 assert self.download is not None
                 exchange = self.download.exchange
                 nursery.start_soon(exchange.choke_in_time, name=f"choke for {self.name}")

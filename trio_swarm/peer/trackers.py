@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import trio
 from msgspec import Struct
@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from trio_swarm import events
 from trio_swarm.amounts import count_text
 from trio_swarm.announcing.announcer import MAX_TRACKERS, Announcer
+from trio_swarm.announcing.heartbeats import Beat
 from trio_swarm.announcing.politeness import interval_of
 from trio_swarm.errors import TrackerError
 from trio_swarm.identities import InfoHash
@@ -28,7 +29,6 @@ from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.download import Download
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.torrent_plan import TorrentPlan, merge_tiers
-from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.progress import TrackerState
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.torrent import Info
@@ -118,16 +118,15 @@ class Trackers:
         self._torrent = torrent
         self._plan = plan
         self._key = torrent.context.rng.getrandbits(32)
-        self._scope = trio.CancelScope()
+        self._has_begun = False
         self._is_private = False
         self._source = ""
         """The tracker that a private torrent's peers come from."""
         self._peers_of: dict[str, tuple[Address, ...]] = {}
         """Whom each tracker named last."""
         self._warnings: dict[str, set[str]] = {}
-        self._name_due: dict[str, float] = {}
-        self._name_refusals: dict[str, str | None] = {}
-        self._name_wakeup = Wakeup()
+        self._names: dict[str, _NameLook] = {}
+        """By tracker, those that took an announce with our name."""
         self._heard: dict[str, _Heard] = {}
         """What came of each tracker last."""
         self.tiers = plan.tiers
@@ -135,19 +134,16 @@ class Trackers:
         if plan.metainfo is not None and plan.metainfo.info.private:
             self.keep_private()
 
-    async def run(self) -> None:
-        """Keep the trackers told until cancelled."""
-        async with trio.open_nursery() as nursery:
-            while True:
-                announcer = self._announcer
-                with trio.CancelScope() as self._scope:
-                    await announcer.run()
-                    await trio.sleep_forever()
-                # Another one took over, and has taken those that it goes on with.
-                nursery.start_soon(announcer.stop)
+    def begin(self) -> None:
+        """Keep the trackers told, until `stop`."""
+        self._has_begun = True
+        self._announcer.begin(self._torrent.context.hearts)
 
     async def stop(self) -> None:
-        """Tell every tracker that may list us that we stopped; call it when `run` is cancelled."""
+        """Tell every tracker that may list us that we stopped, and nothing more."""
+        for look in self._names.values():
+            look.end()
+        self._announcer.end()
         await self._announcer.stop()
 
     def completed(self) -> None:
@@ -161,8 +157,8 @@ class Trackers:
     def change_swarm(self) -> None:
         """Announce the info-hash that the torrent has now, and that we left the other swarm."""
         self._peers_of.clear()
-        self._announcer = self._make_announcer()
-        self._scope.cancel()
+        former, self._announcer = self._announcer, self._make_announcer()
+        self._take_over(former)
 
     def keep_private(self) -> None:
         """Keep to the torrent's own trackers from now on: it is private."""
@@ -178,8 +174,9 @@ class Trackers:
         self._is_private = True
         self.tiers = own
         former, self._announcer = self._announcer, self._make_announcer()
+        former.end()
         former.hand_over(self._announcer)
-        self._scope.cancel()
+        self._take_over(former)
         if others or (own_urls and self._plan.linked_peers):
             self._leave_others([peer for url in own_urls for peer in self._peers_of.get(url, ())])
 
@@ -199,8 +196,17 @@ class Trackers:
             return
         self.tiers = tiers
         former, self._announcer = self._announcer, self._make_announcer()
+        former.end()
         former.hand_over(self._announcer)
-        self._scope.cancel()
+        self._take_over(former)
+
+    def _take_over(self, former: Announcer) -> None:
+        """Go on with the announcer that there is now; `former` tells the others that we stopped."""
+        if self._has_begun:
+            former.end()
+            hearts = self._torrent.context.hearts
+            hearts.start(former.stop, name=f"part with trackers of {self._torrent.name}")
+            self._announcer.begin(hearts)
 
     def _tell(self, kind: type[events.Event], **fields: object) -> None:
         torrent = self._torrent
@@ -228,30 +234,15 @@ class Trackers:
             one_at_a_time=self._is_private,
         )
 
-    async def watch_name(self) -> NoReturn:
-        """Ask each tracker that took an announce whether it holds our name; tell if not, and why.
+    async def ask_for_name(self, tracker: str, known: str | None) -> str | None:
+        """Ask a tracker whether it holds our name; tell if not, and why.
 
-        An announce's answer cannot say it (BEP 15). A tracker that does not know the question is
-        asked once.
+        `known` is why it did not when it was asked last. Returns why it does not; None if it does.
+        Raises TrackerError.
         """
-        while True:
-            for tracker in [
-                url for url, due in self._name_due.items() if due <= trio.current_time()
-            ]:
-                await self._ask_for_name(tracker)
-            await self._name_wakeup.wait()
-
-    async def _ask_for_name(self, tracker: str) -> None:
         torrent = self._torrent
-        self._name_due[tracker] = math.inf
-        try:
-            refusal = await torrent.context.clients.name_refusal(
-                tracker, self._name, torrent.info_hash
-            )
-        except TrackerError:
-            return
-        self._name_due[tracker] = trio.current_time() + NAME_LOOK
-        if refusal is not None and refusal != self._name_refusals.get(tracker):
+        refusal = await torrent.context.clients.name_refusal(tracker, self._name, torrent.info_hash)
+        if refusal is not None and refusal != known:
             torrent.context.emit(
                 events.NameRefused(
                     info_hash=torrent.info_hash.hex(),
@@ -260,7 +251,7 @@ class Trackers:
                     reason=refusal,
                 )
             )
-        self._name_refusals[tracker] = refusal
+        return refusal
 
     @property
     def _name(self) -> str:
@@ -298,8 +289,8 @@ class Trackers:
             if self._source:
                 self._leave_others(answer.peers)
             self._source = tracker
-        if torrent.name and not self._is_private and self._name_due.setdefault(tracker, now) <= now:
-            self._name_wakeup.set()
+        if torrent.name and not self._is_private:
+            self._look_for_name(tracker, now)
         for address in answer.peers:
             torrent.peer_set.candidates.add(address, now)
         torrent.peer_set.dial_wakeup.set()
@@ -348,6 +339,19 @@ class Trackers:
             for url, tier in islice(listed.items(), MAX_TRACKERS)
         ]
 
+    def _look_for_name(self, tracker: str, now: float) -> None:
+        """Find out now and then whether a tracker that took an announce holds our name.
+
+        An announce's answer cannot say it (BEP 15). A tracker that does not know the question is
+        asked once.
+        """
+        look = self._names.get(tracker)
+        if look is None:
+            look = self._names[tracker] = _NameLook(self, tracker)
+        if look.again_at <= now:
+            look.again_at = math.inf
+            look.begin(self._torrent.context.hearts)
+
     def _warned(self, tracker: str, text: str) -> None:
         told = self._warnings.setdefault(tracker, set())
         if text not in told and len(told) < MAX_WARNINGS:
@@ -395,3 +399,30 @@ def _state_of(url: str, tier: int, heard: _Heard | None, clock: float) -> Tracke
         leechers=heard.leechers,
         peers=heard.peers,
     )
+
+
+class _NameLook(Beat):
+    """Whether one tracker holds our name: asked after an announce, if it was not for a while."""
+
+    __slots__ = ("_refusal", "_tracker", "_trackers", "again_at")
+
+    def __init__(self, trackers: Trackers, tracker: str) -> None:
+        super().__init__()
+        self._trackers = trackers
+        self._tracker = tracker
+        self._refusal: str | None = None
+        self.again_at = -math.inf
+        """When it may be asked again; inf: it is asked now, or does not know the question."""
+
+    @property
+    def tracker(self) -> str:
+        """The URL of the tracker that is asked."""
+        return self._tracker
+
+    async def run(self) -> None:
+        """Ask it."""
+        try:
+            self._refusal = await self._trackers.ask_for_name(self._tracker, self._refusal)
+        except TrackerError:
+            return
+        self.again_at = trio.current_time() + NAME_LOOK
