@@ -117,7 +117,8 @@ def test_the_state_folder_holds_what_is_listed(tmp_path: Path) -> None:
         state.journal(root, bytes(20)),
         state.share(root, bytes(20)),
         state.lock(root),
-        state.hashes(b"share"),
+        state.hash_index(),
+        state.hashes(bytes(20)),
         tmp_path / SOCKET_NAME,
     )
     listed = [row[0].strip("`") for row in OPERATING.rows("State folder")]

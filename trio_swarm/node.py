@@ -21,7 +21,7 @@ from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import open_disk_threads
 from trio_swarm.peer.places import Places
 from trio_swarm.peer.strategies import checked_options, load_configured
-from trio_swarm.peer.torrent import Torrent
+from trio_swarm.peer.torrent import Torrent, part_with
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.transport.accepting import IncomingPeers
 from trio_swarm.peer.transport.admission import Admission
@@ -33,7 +33,7 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.settings import NodeSettings, default_state_folder
-from trio_swarm.share_plans import plan_share
+from trio_swarm.share_plans import Shares
 
 _CHANGEABLE = (
     "trackers",
@@ -61,6 +61,7 @@ class Node:
         self._nursery = nursery
         self._torrents: dict[InfoHash, Torrent] = {}
         """By every info-hash they are reached by; a hybrid torrent may have two."""
+        self._shares = Shares(self.state_folder)
         self._targets = FetchTargets(context.clients, context.emit)
         self.addresses = [address_of(listener) for listener in listeners]
         incoming = IncomingPeers(
@@ -72,6 +73,8 @@ class Node:
         )
         nursery.start_soon(context.uplink.run, name="share out the uplink")
         nursery.start_soon(context.hearts.run, name="keep trackers told")
+        nursery.start_soon(self._shares.run, name="open shares")
+        nursery.start_soon(self._part_with_resting, name="part with resting torrents")
         for listener in listeners:
             nursery.start_soon(incoming.accept, listener, name="accept peers")
 
@@ -168,10 +171,9 @@ class Node:
         is in this node already).
         """
         root = Path(path)
-        plan = await plan_share(
+        plan = await self._shares.plan(
             self._context,
             root,
-            state_folder=self.state_folder,
             name=name,
             trackers=self.trackers if trackers is None else trackers,
             piece_length=piece_length,
@@ -249,19 +251,40 @@ class Node:
         present = self._torrents.get(plan.info_hash)
         if present is not None:
             raise ConfigError(f"{plan.name or plan.info_hash.hex()} is in this node already")
-        torrent = Torrent(self._context, plan, adopt_hash=self._adopt_hash)
+        torrent = Torrent(
+            self._context, plan, adopt_hash=self._adopt_hash, run_again=self._run_soon
+        )
         self._torrents[plan.info_hash] = torrent
-        self._nursery.start_soon(self._run_torrent, torrent, name=f"torrent {plan.name}")
+        if plan.files is not None:
+            torrent.begin_whole(plan.files)
+            return torrent
+        self._run_soon(torrent)
         # Before that it would turn away peers who dial us at once.
         await _or_remove(torrent, torrent.wait_started)
         return torrent
 
+    def _run_soon(self, torrent: Torrent) -> None:
+        self._nursery.start_soon(self._run_torrent, torrent, name=f"torrent {torrent.name}")
+
     async def _run_torrent(self, torrent: Torrent) -> None:
+        rests = False
         try:
-            await torrent.run()
+            rests = await torrent.run()
         finally:
-            for info_hash in [known for known, each in self._torrents.items() if each is torrent]:
-                del self._torrents[info_hash]
+            if not rests:
+                self._forget(torrent)
+
+    async def _part_with_resting(self) -> None:
+        """At the node's end, part with the torrents that have no tasks."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            await part_with(self.torrents)
+
+    def _forget(self, torrent: Torrent) -> None:
+        for info_hash in (torrent.info_hash, torrent.twin_hash):
+            if info_hash is not None and self._torrents.get(InfoHash(info_hash)) is torrent:
+                del self._torrents[InfoHash(info_hash)]
 
     def _adopt_hash(self, torrent: Torrent, info_hash: InfoHash) -> bool:
         """Let a torrent be reached by another info-hash, too; False if another torrent is."""

@@ -1,61 +1,199 @@
 """From a file or folder to the plan of a torrent that shares it."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from time import monotonic
+from typing import Final, Never
+
+import trio
 
 from trio_swarm import events
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.torrent_plan import TorrentPlan
-from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.storage.content import TorrentFiles
-from trio_swarm.storage.hashing import no_progress
+from trio_swarm.storage.hashing import OnProgress, no_progress
+from trio_swarm.storage.share_hashes import ShareHashes
+from trio_swarm.storage.share_opening import open_share
 from trio_swarm.storage.shares import LeftOut, hash_share
+from trio_swarm.storage.state import StateFolder
+
+SLICE: Final = 0.05
+"""Seconds for which a thread opens shares before it reports: a hundred small ones."""
+
+STALL: Final = 1.0
+"""Seconds without a report after which another thread goes on with the others: a file system that
+does not answer holds up its own shares only."""
+
+MAX_THREADS: Final = 16
+"""Threads that open shares, those that wait for a file system included."""
 
 
-async def plan_share(
-    context: NodeContext,
-    root: Path,
-    *,
-    state_folder: Path,
-    name: str | None,
-    trackers: Sequence[str],
-    piece_length: int | None,
-    on_progress: Callable[[int, int], None] | None,
-) -> TorrentPlan:
-    """Hash what is at `root`, unless that is known, and return the plan; says what is left out.
+class _Opening:
+    """One share that is to be opened, and what came of it."""
 
-    Raises StorageError (path missing, unreadable, changing).
-    """
-    left_out: list[LeftOut] = []
-    state_problems: list[StorageError] = []
-    info = await run_stoppable(
-        lambda should_stop: hash_share(
-            root,
-            name=name.rsplit("/", 1)[-1] if name else None,
-            piece_length=piece_length,
-            state_folder=state_folder,
-            on_progress=on_progress or no_progress,
-            on_left_out=left_out.append,
-            should_stop=should_stop,
-            on_state_problem=state_problems.append,
+    def __init__(
+        self, path: Path, name: str | None, piece_length: int | None, on_progress: OnProgress
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.piece_length = piece_length
+        self.on_progress = on_progress
+        self.left_out: list[LeftOut] = []
+        self.state_problems: list[StorageError] = []
+        self.files: TorrentFiles | None = None
+        self.error: BaseException | None = None
+        self.is_given_up = False
+        self.over = trio.Event()
+
+    def open(self, hashes: ShareHashes) -> None:
+        """Open it. Blocking; never raises."""
+        try:
+            self.files = open_share(
+                self.path,
+                name=self.name,
+                piece_length=self.piece_length,
+                hashes=hashes,
+                on_progress=self.on_progress,
+                on_left_out=self.left_out.append,
+                on_state_problem=self.state_problems.append,
+            )
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self.error = error
+
+
+class Shares:
+    """Opens the shares of a node, many at a time; `run` is the one task that does."""
+
+    def __init__(self, state_folder: Path) -> None:
+        self._state_folder = state_folder
+        self._hashes = ShareHashes(StateFolder(state_folder))
+        self._waiting: deque[_Opening] = deque()
+        self._done: deque[_Opening] = deque()
+        """Opened by threads, and not told to those who wait."""
+        self._threads = 0
+        self._wanted = trio.Event()
+        self._reported = trio.Event()
+
+    async def run(self) -> Never:
+        """Open what is wanted, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                await self._wanted.wait()
+                self._wanted = trio.Event()
+                is_stalled = not self._threads
+                while self._waiting or not is_stalled:
+                    if self._waiting and is_stalled and self._threads < MAX_THREADS:
+                        self._threads += 1
+                        nursery.start_soon(self._work, name="open shares")
+                    with trio.move_on_after(STALL) as scope:
+                        await self._reported.wait()
+                    is_stalled = scope.cancelled_caught or not self._threads
+                    self._deliver()
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await trio.to_thread.run_sync(self._open_some)
+                self._deliver()
+                self._report()
+        finally:
+            self._threads -= 1
+            self._report()
+            if not self._threads:
+                self._hashes.forget()
+
+    def _report(self) -> None:
+        self._reported.set()
+        self._reported = trio.Event()
+
+    def _deliver(self) -> None:
+        """Let those go on whose shares are open, or have failed."""
+        while self._done:
+            self._done.popleft().over.set()
+
+    def _open_some(self) -> None:
+        """Open shares for a while, and store what is new of them. Blocking."""
+        end = monotonic() + SLICE
+        opened: list[_Opening] = []
+        while self._waiting and monotonic() < end:
+            try:
+                opening = self._waiting.popleft()
+            except IndexError:  # another thread took it
+                break
+            if not opening.is_given_up:
+                opening.open(self._hashes)
+            opened.append(opening)
+            self._done.append(opening)
+        try:
+            self._hashes.save()
+        except StorageError as error:
+            for each in opened:
+                each.state_problems.append(error)
+
+    async def plan(
+        self,
+        context: NodeContext,
+        root: Path,
+        *,
+        name: str | None,
+        trackers: Sequence[str],
+        piece_length: int | None,
+        on_progress: OnProgress | None,
+    ) -> TorrentPlan:
+        """Hash what is at `root`, unless that is known, and return the plan; says what is left out.
+
+        Raises StorageError (path missing, unreadable, changing).
+        """
+        own_name = name.rsplit("/", 1)[-1] if name else None
+        opening = _Opening(root, own_name, piece_length, on_progress or no_progress)
+        self._waiting.append(opening)
+        self._wanted.set()
+        try:
+            await opening.over.wait()
+        finally:
+            opening.is_given_up = True
+        if opening.error is not None:
+            raise opening.error
+        files = opening.files
+        info = files.info if files is not None else await self._hash(opening)
+        for each in opening.left_out:
+            context.emit(files_left_out(root, each))
+        if opening.state_problems:
+            context.tell_state_problem(opening.state_problems[0], info.info_hash, info.name)
+        tiers = tuple((url,) for url in trackers)
+        return TorrentPlan(
+            info_hash=info.info_hash,
+            name=name or info.name,
+            size=info.length,
+            metainfo=Metainfo(info=info, announce_tiers=tiers),
+            open_files=partial(_open_again, root, self._state_folder),
+            files=files,
+            tiers=tiers,
+            is_share=True,
         )
-    )
-    for each in left_out:
-        context.emit(files_left_out(root, each))
-    if state_problems:
-        context.tell_state_problem(state_problems[0], info.info_hash, info.name)
-    tiers = tuple((url,) for url in trackers)
-    return TorrentPlan(
-        info_hash=info.info_hash,
-        name=name or info.name,
-        size=info.length,
-        metainfo=Metainfo(info=info, announce_tiers=tiers),
-        open_files=lambda known: TorrentFiles.for_share(known, root, state_folder),
-        tiers=tiers,
-        is_share=True,
-    )
+
+    async def _hash(self, opening: _Opening) -> Info:
+        return await run_stoppable(
+            lambda should_stop: hash_share(
+                opening.path,
+                name=opening.name,
+                piece_length=opening.piece_length,
+                state_folder=self._state_folder,
+                on_progress=opening.on_progress,
+                on_left_out=opening.left_out.append,
+                should_stop=should_stop,
+                on_state_problem=opening.state_problems.append,
+            )
+        )
+
+
+def _open_again(root: Path, state_folder: Path, info: Info) -> TorrentFiles:
+    return TorrentFiles.for_share(info, root, state_folder)
 
 
 def files_left_out(path: Path, left_out: LeftOut) -> events.FilesLeftOut:

@@ -51,7 +51,7 @@ TARGETS = {"cpu": Target(0.2, 0.3), "memory": Target(0.33, 0.45), "idle": Target
 AGAIN = Target(0.5, 0.6)
 """Processor time of a start with state, of that of the first start."""
 
-FIRST_BYTE = Target(0.5, 0.5)
+FIRST_BYTE = Target(0.25, 0.5)
 """Seconds from a leecher that listens to a piece that it verified."""
 
 

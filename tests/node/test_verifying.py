@@ -13,6 +13,7 @@ from local_swarm import HOST, Recorder, make_file, make_folder, node, until
 from trio_swarm import events
 from trio_swarm.errors import StorageError
 from trio_swarm.progress import Verified
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import HashingStopped
 from trio_swarm.storage.unfinished import Changes
 
@@ -133,11 +134,13 @@ async def test_nothing_is_checked_before_there_are_files_nor_after_the_end(tmp_p
                 await torrent.verify()
 
 
-async def test_a_check_ends_with_the_torrent(tmp_path: Path) -> None:
+async def test_a_check_ends_with_the_torrent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original = make_file(tmp_path / "in" / "x.bin", 100_000)
     began = trio.Event()
 
-    def takes_for_ever(_note: object, should_stop: Callable[[], bool]) -> Changes:
+    def takes_for_ever(_files: object, _note: object, should_stop: Callable[[], bool]) -> Changes:
         trio.from_thread.run_sync(began.set)
         while not should_stop():
             time.sleep(0.01)
@@ -146,8 +149,7 @@ async def test_a_check_ends_with_the_torrent(tmp_path: Path) -> None:
     with trio.fail_after(60):
         async with node(tmp_path / "s") as seeder:
             shared = await seeder.share(original, piece_length=65536)
-            assert shared.files is not None
-            shared.files.verify_all = takes_for_ever  # type: ignore[method-assign, assignment]
+            monkeypatch.setattr(TorrentFiles, "verify_all", takes_for_ever)
 
             async def verify() -> None:
                 with pytest.raises(trio_swarm.TrioSwarmError, match="ended before"):

@@ -14,9 +14,13 @@ from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.storage.share_opening import SMALL
 
 LIMIT = 30.0
 """Seconds until a test that hangs has failed."""
+
+LARGE = 2 * SMALL
+"""Bytes of a share that is not opened at once, with others."""
 
 
 def peer_of(folder: Path, text: str, recorder: Recorder, **more: Any) -> ConfiguredPeer:
@@ -203,7 +207,7 @@ async def test_a_share_removed_while_its_files_are_opened_leaves_no_torrent_in_t
     settings = NodeSettings(listen_host=HOST, state_folder=tmp_path / "state")
     with trio.fail_after(LIMIT):
         async with open_service(settings) as service:
-            share = service.share(ShareSettings(path=make_file(tmp_path / "a", 10)))
+            share = service.share(ShareSettings(path=make_file(tmp_path / "a", LARGE)))
             await until(opened.is_set)
             assert len(service.torrents) == 1
             async with trio.open_nursery() as nursery:
@@ -242,7 +246,7 @@ async def test_a_torrent_that_fails_is_told_once(
     settings = NodeSettings(listen_host=HOST, state_folder=tmp_path / "state", on_event=recorder)
     with trio.fail_after(LIMIT):
         async with open_service(settings) as service:
-            share = service.share(ShareSettings(path=make_file(tmp_path / "a", 10)))
+            share = service.share(ShareSettings(path=make_file(tmp_path / "a", LARGE)))
             with pytest.raises(StorageError, match="cannot be read"):
                 await share.wait_complete()
     assert len(recorder.of(events.TorrentFailed)) == 1

@@ -116,7 +116,7 @@ async def test_a_bug_in_hashing_comes_out_of_share_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = make_file(tmp_path / "x.bin", 3_000_000)
-    monkeypatch.setattr(share_plans, "hash_share", fail)
+    monkeypatch.setattr(share_plans, "open_share", fail)
     with trio.fail_after(LIMIT):
         async with node(tmp_path / "s") as seeder:
             with pytest.raises(BugError):

@@ -8,15 +8,16 @@ A private torrent is told to one tracker at a time (BEP 27).
 
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 import trio
 from msgspec.structs import replace
 
 from trio_swarm.announcing.clients import TrackerClients
-from trio_swarm.announcing.heartbeats import Beat, Heartbeats
+from trio_swarm.announcing.heartbeats import AT_ONCE, Beat, Heartbeats
 from trio_swarm.announcing.politeness import MAX_BACKOFF, gap_of, interval_of, wait_after
 from trio_swarm.announcing.racing import SILENT_AFTER
 from trio_swarm.errors import (
@@ -243,16 +244,17 @@ class Announcer:
         Call it after `end`. Failures are ignored: the lease ends anyway. A dead tracker takes as
         long as one try; the caller sets a deadline.
         """
+        await part(self.partings())
+
+    def partings(self) -> list["Parting"]:
+        """Return what `stop` tells, to be told by `part` together with that of other torrents."""
         told = [each for tier in self._tiers for each in tier.trackers if each.may_list_us]
-        patience = [math.inf if each.took_start else UNHEARD_STOP for each in told]
+        partings = []
         for tracker in told:
+            patience = math.inf if tracker.took_start else UNHEARD_STOP
             tracker.may_list_us = tracker.took_start = False
-        if len(told) == 1:
-            await self._announce_stopped(told[0], patience[0])
-            return
-        async with trio.open_nursery() as nursery:
-            for tracker, seconds in zip(told, patience, strict=True):
-                nursery.start_soon(self._announce_stopped, tracker, seconds)
+            partings.append(Parting(tracker.url, partial(self._part, tracker, patience)))
+        return partings
 
     async def _keep_told(self, tier: _Tier) -> None:
         """Tell a tracker of the tier, and say when one is to be told again."""
@@ -351,11 +353,35 @@ class Announcer:
         if not self._has_answer and not tracker.failures:
             self._on_silence(tracker.url, SILENT_AFTER)
 
-    async def _announce_stopped(self, tracker: _Tracker, patience: float) -> None:
+    async def _part(self, tracker: _Tracker, patience: float) -> None:
         request = self._make_request(AnnounceEvent.STOPPED)
-        assert self._hearts is not None  # it was told something
-        async with self._hearts.partings(tracker.url):
-            with trio.move_on_after(patience), suppress(TrackerError):
-                await self._clients.announce(
-                    tracker.url, replace(request, tracker_id=tracker.tracker_id), tries=1
-                )
+        if tracker.tracker_id is not None:
+            request = replace(request, tracker_id=tracker.tracker_id)
+        with trio.move_on_after(patience), suppress(TrackerError):
+            await self._clients.announce(tracker.url, request, tries=1)
+
+
+class Parting(NamedTuple):
+    """A tracker that is to be told that a torrent has stopped, and how."""
+
+    tracker: str
+    tell: Callable[[], Awaitable[None]]
+
+
+async def part(partings: Iterable[Parting]) -> None:
+    """Tell trackers that torrents have stopped; the caller sets a deadline.
+
+    A tracker is told AT_ONCE at a time: what thousands said in one moment would be lost on its way.
+    """
+    by_tracker: dict[str, list[Parting]] = {}
+    for parting in partings:
+        by_tracker.setdefault(parting.tracker, []).append(parting)
+
+    async def work(waiting: list[Parting]) -> None:
+        while waiting:
+            await waiting.pop().tell()
+
+    async with trio.open_nursery() as nursery:
+        for waiting in by_tracker.values():
+            for _ in range(min(AT_ONCE, len(waiting))):
+                nursery.start_soon(work, waiting)

@@ -23,9 +23,6 @@ AT_ONCE: Final = 64
 """Beats of one tracker that wait for its answer at once. Their datagrams fit the least buffer that
 a system gives a socket, and over a round trip of 100 ms that is 640 a second."""
 
-MAX_PARTINGS: Final = 1024
-"""Trackers of which it is remembered how many part with them now; of others that is begun anew."""
-
 SLOW: Final = 0.5
 """Seconds after which a beat that still waits makes room for the next one: a lost datagram holds up
 nobody, and a silent tracker hears of 128 torrents a second."""
@@ -130,7 +127,6 @@ class Heartbeats:
         self._queues: dict[str, _Queue] = {}
         self._alarms: dict[float, deque[Alarm]] = {}
         """By how long after they were set they call, so the first of each is the next."""
-        self._partings: dict[str, trio.CapacityLimiter] = {}
         self._changed = trio.Event()
         self._nursery: trio.Nursery | None = None
 
@@ -164,15 +160,6 @@ class Heartbeats:
         """Do something for a tracker now; it is cancelled when the node ends."""
         if self._nursery is not None:
             self._nursery.start_soon(work, name=name)
-
-    def partings(self, tracker: str) -> trio.CapacityLimiter:
-        """Return the limit of those who tell a tracker at once that a torrent has stopped."""
-        limiter = self._partings.get(tracker)
-        if limiter is None:
-            if len(self._partings) >= MAX_PARTINGS:
-                del self._partings[next(iter(self._partings))]
-            limiter = self._partings[tracker] = trio.CapacityLimiter(AT_ONCE)
-        return limiter
 
     async def run(self) -> Never:
         """Begin what is due, and call the alarms, until cancelled."""

@@ -10,8 +10,8 @@ they are told), `keeping` (files that others change), `verifying` (all files, wh
 (files that are read meanwhile), `standstill` (what a download waits for), `torrent_progress` and
 `torrent_parts` (for people and programs), `recording`, `strategies` (made from the settings, in
 their guard). `context` and `places` are what the torrents of a node share, and so is `uplink`,
-which gives connections their turns to send; `read_limit` limits what is read; `wakeup` and
-`blocking` two small tools, `transport` the streams.
+which gives connections their turns to send; `read_limit` limits what is read; `wakeup`,
+`latch` and `blocking` are small tools, `transport` the streams.
 
 The tasks, and the states of a torrent::
 
@@ -19,11 +19,12 @@ The tasks, and the states of a torrent::
     ├─ disk threads                      end when their queue is empty
     ├─ accept peers                      one task per incoming handshake
     ├─ share out the uplink              looks at links and gives turns while blocks are sent
-    └─ torrent NAME                      metadata → checking → downloading → finishing → seeding
+    ├─ keep trackers told                of all torrents
+    ├─ part with resting torrents        at the end
+    └─ torrent NAME, unless it rests     metadata → checking → downloading → finishing → seeding
        ├─ peers of NAME                  keeps house
        │  └─ peer ADDRESS                reads; its nursery has one task that writes
        ├─ dial                           one task per address
-       ├─ announce, watch the name       trackers
        ├─ choke, reveal                  uploads
        ├─ keep, watch peers, record, verify
        └─ (its own task)                 plans while downloading

@@ -1,5 +1,6 @@
 """The peers of one torrent: who is let in, who is supervised, who is banned."""
 
+import math
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
@@ -46,6 +47,9 @@ class PopulatedTorrent(PeersTorrent, Protocol):
     def name(self) -> str:
         """The torrent's name, for people."""
 
+    def get_up(self) -> None:
+        """Be active, if it rests."""
+
     def peer_left(self, connection: PeerConnection) -> None:
         """Take a gone peer out of everything that counts on it."""
 
@@ -65,25 +69,75 @@ class PeerSet:
         self._torrent = torrent
         self._context = torrent.context
         self._nursery: trio.Nursery | None = None
-        self.changed = trio.Event()
+        self._arrived: list[Established] = []
+        """Peers that came while there was nobody to supervise them."""
+        self._is_over = False
+        self._is_called = False
+        self._changed: trio.Event | None = None
+
+    @property
+    def changed(self) -> trio.Event:
         """Set when a peer left or an address was dialled; another takes its place then."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        return self._changed
 
     def tell_changed(self) -> None:
         """Wake whoever waits for a change."""
-        self.changed.set()
-        self.changed = trio.Event()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Supervise and keep alive the peers until cancelled; then all are closed."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            self._is_called = False
             try:
                 nursery.start_soon(self._keep_house, name=f"keep house of {self._torrent.name}")
+                arrived, self._arrived = self._arrived, []
+                for established in arrived:
+                    self.admit(established, is_outgoing=False)
                 task_status.started()
                 await trio.sleep_forever()
             finally:
                 # Here, and not after the nursery: a closed one would not take an incoming peer.
                 self._nursery = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody has come or calls, or an address is known."""
+        return bool(self._arrived) or self._is_called or self.candidates.next_due() < math.inf
+
+    def call(self) -> None:
+        """End `rest`: somebody uses the torrent."""
+        self._is_called = True
+        self.dial_wakeup.set()
+
+    async def rest(self) -> None:
+        """Wait until a peer comes, or one is to be dialled; return if no address is known."""
+        while not (self._arrived or self._is_called):
+            due = self.candidates.next_due()
+            if due == math.inf or due <= trio.current_time():
+                return
+            with trio.move_on_at(due):
+                await self.dial_wakeup.wait()
+
+    def shut(self) -> None:
+        """Let nobody in before `run` is called again: it is about to be cancelled."""
+        self._nursery = None
+
+    def is_idle_until(self, when: float) -> bool:
+        """Whether nobody is connected or being dialled, and nobody is to be dialled until then."""
+        candidates = self.candidates
+        return not (self.connections or candidates.busy() or candidates.next_due() <= when)
+
+    def end(self) -> None:
+        """Let nobody in any more; call it when `run` has ended."""
+        self._is_over = True
+        for established in self._arrived:
+            established.stream.close()
+        self._arrived.clear()
 
     def wake(self) -> None:
         """Have every peer told what is new."""
@@ -95,8 +149,14 @@ class PeerSet:
     def admit(self, established: Established, *, is_outgoing: bool) -> str | None:
         """Let a peer in whose handshake is done; it lives in this set's nursery.
 
-        Returns why not, if not; the stream is closed then.
+        Returns why not, if not; the stream is closed then. One that comes while the torrent rests
+        is let in as soon as it has got up.
         """
+        if self._nursery is None and not self._is_over:
+            self._arrived.append(established)
+            self.dial_wakeup.set()
+            self._torrent.get_up()
+            return None
         now = trio.current_time()
         stream, wire = established.stream, established.wire
         refusal = self._refusal(stream, wire, now, is_outgoing=is_outgoing)

@@ -2,17 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
 from trio_swarm import events
 from trio_swarm.engine.download.ledger import Ledger
-from trio_swarm.engine.guard import GuardedScheduler
+from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
 from trio_swarm.identities import InfoHash
 from trio_swarm.peer.blocking import run_stoppable
@@ -22,6 +23,7 @@ from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.download import Download, lengths_of, open_pieces
 from trio_swarm.peer.exchange import PeerExchange
 from trio_swarm.peer.keeping import Keeping
+from trio_swarm.peer.latch import Latch
 from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.read_limit import ReadLimit
@@ -43,13 +45,13 @@ from trio_swarm.peer.strategies import (
     scheduler_for,
     uploader_for,
 )
-from trio_swarm.peer.torrent_parts import file_states_of, piece_map_of
+from trio_swarm.peer.torrent_parts import file_states_of, piece_map_of, whole_map
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
-from trio_swarm.peer.trackers import Trackers
+from trio_swarm.peer.trackers import Trackers, part_with_trackers
 from trio_swarm.peer.transport.errors import first_leaf
 from trio_swarm.peer.verifying import Verifying
-from trio_swarm.piece_sets import PieceSet
+from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.progress import (
     FileState,
     PeerProgress,
@@ -85,12 +87,81 @@ LEAST_RATE = 128
 """Bytes/s at which a block that is not whole yet counts as coming: one of 16 KiB takes 128 s then,
 about as long as a `get` waits for one. Who sends less holds nobody up by it."""
 
+REST_AFTER = 30.0
+"""Seconds without a peer after which a whole torrent gives back what only peers need: most that
+come at all come again, or with others, within a while."""
+
 FINISH_TRIES = 10
 """How often what others changed is fetched again before the last look, at most."""
 
 
+class _Moved(NamedTuple):
+    """Bytes that went out, were taken in, and came again, before the torrent rested last."""
+
+    out: int = 0
+    taken: int = 0
+    again: int = 0
+
+
+NOTHING_MOVED = _Moved()
+
+
+class Strategies(NamedTuple):
+    """The strategies of one torrent, in their guards."""
+
+    scheduler: GuardedScheduler
+    uploader: GuardedUploader
+    choker: GuardedChoker
+
+
 class Torrent:
     """A swarm that this node is in, as seeder or leecher; made by `Node.share` and `Node.fetch`."""
+
+    __slots__ = (
+        "_adopt_hash",
+        "_before",
+        "_began_at",
+        "_chosen",
+        "_chosen_strategies",
+        "_complete",
+        "_decisions",
+        "_is_closing",
+        "_is_leaving",
+        "_is_resting",
+        "_keeper",
+        "_metadata",
+        "_nursery",
+        "_over",
+        "_plan",
+        "_reading",
+        "_recording",
+        "_resting_progress",
+        "_run_again",
+        "_scope",
+        "_started",
+        "_started_at",
+        "_trackers",
+        "_twin_hash",
+        "_twin_of",
+        "_upload_slots",
+        "_users",
+        "_verifying",
+        "_woken",
+        "bytes_checked",
+        "context",
+        "download",
+        "error",
+        "expected_size",
+        "files",
+        "info_hash",
+        "largest_request",
+        "metainfo",
+        "name",
+        "peer_set",
+        "read_limit",
+        "state",
+        "v2_hash",
+    )
 
     def __init__(
         self,
@@ -98,11 +169,13 @@ class Torrent:
         plan: TorrentPlan,
         *,
         adopt_hash: Callable[["Torrent", InfoHash], bool] = lambda _torrent, _info_hash: True,
+        run_again: Callable[["Torrent"], None] = lambda _torrent: None,
     ) -> None:
         self.context = context
         self.info_hash = plan.info_hash
         self.v2_hash = plan.v2_hash
         self._adopt_hash = adopt_hash
+        self._run_again = run_again
         self._twin_of: Info | None = None
         self._twin_hash: bytes | None = None
         self.name = plan.name
@@ -114,42 +187,75 @@ class Torrent:
         self.files: TorrentFiles | None = None
         self.download: Download | None = None
         self.peer_set = PeerSet(self)
-        connections = self.peer_set.connections
-        self.metadata = MetadataExchange(
-            plan.info_hash, plan.v2_hash, info=lambda: self.info, peers=connections
-        )
-        self._keeping = Keeping(
-            self,
-            emit=context.emit,
-            peers=connections.values,
-            wake_peers=self.peer_set.wake,
-            looked=self._readable_changed,
-        )
         self.read_limit = ReadLimit(context.download_bucket)
         self._upload_slots: int | None = None
         self.largest_request = self._longest_block()
-        self._plan = plan
-        chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
-        recording = None if plan.record is None else _recording(plan.record, context, chosen)
-        self._recording = recording
-        make_scheduler = recording.make_scheduler if recording else GuardedScheduler
-        self._chosen = chosen
-        self._scheduler = scheduler_for(context, *chosen, make_scheduler)
-        self._uploader = uploader_for(context)
-        self._choker = choker_for(context)
         self._decisions: LiveDecisions | None = None
         self._reading: Reading | None = None
         self._is_closing = False
         self._verifying: Verifying | None = None
         self._nursery: trio.Nursery | None = None
+        self._users = 0
+        """Readers and checks, for which it does not rest."""
+        self._woken: trio.Event | None = None
+        self._plan = plan
+        self._chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
+        self._recording: TorrentRecording | None = None
+        if plan.record is not None:
+            self._recording = _recording(plan.record, context, self._chosen)
+        self._chosen_strategies: Strategies | None = None
+        if not plan.is_share:  # a wrong name or option is told now
+            self._strategies()
+        self._metadata: MetadataExchange | None = None
+        self._keeper: Keeping | None = None
+        self._before = NOTHING_MOVED
         self._trackers = Trackers(self, plan)
         self._started_at = self._began_at = trio.current_time()
-        self._scope = trio.CancelScope()
-        self._started = trio.Event()
-        self._complete = trio.Event()
-        self._over = trio.Event()
+        self._scope: trio.CancelScope | None = None
+        self._is_leaving = False
+        self._is_resting = False
+        """It has no task; `get_up` gives it one."""
+        self._resting_progress: Progress | None = None
+        self._started = Latch()
+        self._complete = Latch()
+        self._over = Latch()
         for address in (*plan.peers, *plan.linked_peers):
             self.peer_set.candidates.add(address, self._started_at)
+
+    # --- made when it is first needed -----------------------------------------------------------
+
+    @property
+    def metadata(self) -> MetadataExchange:
+        """The info dictionary as it goes over the wire (BEP 9)."""
+        if self._metadata is None:
+            plan, connections = self._plan, self.peer_set.connections
+            self._metadata = MetadataExchange(
+                plan.info_hash, plan.v2_hash, info=lambda: self.info, peers=connections
+            )
+        return self._metadata
+
+    @property
+    def _keeping(self) -> Keeping:
+        if self._keeper is None:
+            self._keeper = Keeping(
+                self,
+                emit=self.context.emit,
+                peers=self.peer_set.connections.values,
+                wake_peers=self.peer_set.wake,
+                looked=self._readable_changed,
+            )
+        return self._keeper
+
+    def _strategies(self) -> Strategies:
+        if self._chosen_strategies is None:
+            recording = self._recording
+            make_scheduler = recording.make_scheduler if recording else GuardedScheduler
+            self._chosen_strategies = Strategies(
+                scheduler_for(self.context, *self._chosen, make_scheduler),
+                uploader_for(self.context),
+                choker_for(self.context),
+            )
+        return self._chosen_strategies
 
     # --- what a program asks --------------------------------------------------------------------
 
@@ -209,14 +315,20 @@ class Torrent:
         ).to_uri()
 
     def progress(self) -> Progress:
-        """Return the progress of the torrent at this moment."""
-        return progress_of(self, self.peer_set.connections.values(), trio.current_time())
+        """Return the progress of the torrent at this moment; while it rests, the same object."""
+        if self._resting_progress is not None:
+            return self._resting_progress
+        progress = progress_of(self, self.peer_set.connections.values(), trio.current_time())
+        if self._is_resting:
+            self._resting_progress = progress
+        return progress
 
     @property
     def moved_at(self) -> float:
         """The time when the last needed byte arrived, or when the download started; seconds."""
         blocks = -math.inf if self.download is None else self.download.moved_at
-        whole = max(self._began_at, self.metadata.moved_at, blocks)
+        metadata = self.metadata.moved_at if self.metainfo is None else -math.inf
+        whole = max(self._began_at, metadata, blocks)
         # On a slow link a long block takes minutes, and every byte of it is one that came.
         coming = [
             connection
@@ -230,12 +342,39 @@ class Torrent:
     @property
     def uploaded(self) -> int:
         """Bytes of blocks put out so far, to anybody."""
-        return 0 if self.download is None else self.download.exchange.uploads.uploaded
+        download = self.download
+        return self._before.out + (0 if download is None else download.exchange.uploads.uploaded)
 
     @property
     def downloaded(self) -> int:
-        """Bytes of blocks received so far, from anybody, duplicates included."""
-        return 0 if self.download is None else self.download.ledger.received_bytes
+        """Bytes of blocks received so far, from anybody, without the duplicates."""
+        download = self.download
+        return self._before.taken + (0 if download is None else download.ledger.received_bytes)
+
+    @property
+    def duplicate(self) -> int:
+        """Bytes of blocks that came though they were here."""
+        download = self.download
+        return self._before.again + (0 if download is None else download.ledger.duplicate_bytes)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its files are open and checked: it is known which pieces are here."""
+        return self.download is not None or self.is_complete
+
+    @property
+    def have(self) -> PieceSet:
+        """The verified pieces; none before the files are open."""
+        if self.download is not None:
+            return self.download.ledger.have
+        return self.files.have if self.is_complete and self.files is not None else 0
+
+    @property
+    def missing(self) -> int | None:
+        """Bytes of pieces that are not verified; None while nothing is known of them."""
+        if self.download is not None:
+            return self.download.missing_bytes()
+        return 0 if self.is_complete else None
 
     def standstill(self) -> Standstill:
         """Return how long no needed byte has arrived, and what the download waits for."""
@@ -298,7 +437,17 @@ class Torrent:
     def scheduler_state(self) -> SchedulerState:
         """Return the download strategy, and what its decisions cost."""
         name, options = self._chosen
-        guard = self._scheduler
+        strategies = self._chosen_strategies
+        if strategies is None:
+            return SchedulerState(
+                name=name,
+                options=dict(options),
+                decisions=0,
+                seconds=0.0,
+                faults=0,
+                is_replaced=False,
+            )
+        guard = strategies.scheduler
         return SchedulerState(
             name=name,
             options=dict(options),
@@ -316,13 +465,13 @@ class Torrent:
         """Return `count` files (None: all) from number `first` on; none without the metadata."""
         if self.info is None:
             return []
-        have = 0 if self.download is None else self.download.ledger.have
-        return file_states_of(self.info, have, first, count)
+        return file_states_of(self.info, self.have, first, count)
 
     def piece_map(self, *, peers: int = 0) -> PieceMap | None:
         """Return all pieces, with those of some peers; None until the files are open."""
         if self.download is None:
-            return None
+            info = self.info
+            return whole_map(info.piece_count) if self.is_complete and info is not None else None
         connections = self.peer_set.connections.values()
         return piece_map_of(self.download.ledger, connections, peers)
 
@@ -360,7 +509,9 @@ class Torrent:
             find, self.context.strategies, name, dict(options or {})
         )
         scheduler = scheduler_for(self.context, name, checked)
-        self._chosen, self._scheduler = (name, checked), scheduler
+        self._chosen = (name, checked)
+        if self._chosen_strategies is not None:
+            self._chosen_strategies = self._chosen_strategies._replace(scheduler=scheduler)
         if self.download is not None:
             self.download.ledger.set_scheduler(scheduler)
             self.download.exchange.replan()
@@ -375,6 +526,7 @@ class Torrent:
         for address in addresses:
             self.peer_set.candidates.add(address, now)
         self.peer_set.dial_wakeup.set()
+        self.get_up()
 
     def settings_changed(self) -> None:
         """Serve peers as the node's settings say now: by other strategies, in other slots.
@@ -382,7 +534,10 @@ class Torrent:
         Raises ConfigError, and changes nothing, for a strategy that is unknown or a wrong option.
         """
         uploader, choker = uploader_for(self.context), choker_for(self.context)
-        self._uploader, self._choker = uploader, choker
+        if self._chosen_strategies is not None:
+            self._chosen_strategies = self._chosen_strategies._replace(
+                uploader=uploader, choker=choker
+            )
         if self.download is not None:
             now = trio.current_time()
             uploads = self.download.exchange.uploads
@@ -426,7 +581,8 @@ class Torrent:
             self._reading = Reading(self, lambda: self._keeping.looks, is_closing=self._is_closing)
             if self._over.is_set():
                 self._reading.end(self._why_over)
-        return await self._reading.read_at(file_index, offset, size)
+        with self._in_use():
+            return await self._reading.read_at(file_index, offset, size)
 
     def _readable_changed(self) -> None:
         if self._reading is not None:
@@ -450,78 +606,226 @@ class Torrent:
         torrent. Raises StorageError if a file is missing or cannot be read, and TrioSwarmError if
         the files are not open, or the torrent ends before.
         """
-        if self.verifying is None:
-            if self._nursery is None or self.files is None or self.download is None:
-                raise TrioSwarmError(f"{self.name}: its files are not open, so not checked")
-            self._verifying = Verifying(self.name, self.files, self._keeping.tell)
-            self._nursery.start_soon(self._verifying.run, name=f"verify {self.name}")
-        assert self._verifying is not None
-        return await self._verifying.wait()
+        with self._in_use():
+            await self._wake()
+            if self.verifying is None:
+                if self._nursery is None or self.files is None or self.download is None:
+                    raise TrioSwarmError(f"{self.name}: its files are not open, so not checked")
+                self._verifying = Verifying(self.name, self.files, self._keeping.tell)
+                self._nursery.start_soon(self._verifying.run, name=f"verify {self.name}")
+            assert self._verifying is not None
+            return await self._verifying.wait()
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Have it get up, if it rests, and not rest within the context."""
+        self._users += 1
+        if self.download is None and self.is_complete:
+            self.peer_set.call()
+            self.get_up()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self.peer_set.tell_changed()
+
+    async def _wake(self) -> None:
+        """Wait until it has got up; to be called in use."""
+        while self.download is None and self.is_complete and not self._over.is_set():
+            if self._woken is None:
+                self._woken = trio.Event()
+            await self._woken.wait()
 
     async def remove(self) -> None:
         """Leave the swarm: announce `stopped`, save the state, close the files; data is kept."""
-        self._scope.cancel()
+        self._is_leaving = True
+        if self._scope is not None:
+            self._scope.cancel()
+        self.get_up()
         await self._over.wait()
 
     # --- its life -------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Take part in the swarm until removed, cancelled, or ended by a failure of its own."""
+    def begin_whole(self, files: TorrentFiles) -> None:
+        """Begin as a seeder of verified files, at rest: nothing is to be done before peers come."""
+        self.files = files
+        self.state = "seeding"
+        self._started.set()
+        self._complete.set()
+        self._is_resting = True
+        self._trackers.begin()
+
+    def get_up(self) -> None:
+        """If it rests: be active again, until there was nothing to do for a while."""
+        if self._is_resting:
+            self._is_resting = False
+            self._resting_progress = None
+            self._run_again(self)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has no task, and nothing to do."""
+        return self._is_resting
+
+    def leave_trackers(self) -> Trackers:
+        """Ask its trackers nothing more, and return them: they are to be told that we stopped."""
+        self._trackers.end()
+        return self._trackers
+
+    def left(self) -> None:
+        """End while it rests; its trackers were told."""
+        self._is_resting = False
+        self._resting_progress = None
+        self.peer_set.end()
+        self._end()
+
+    async def run(self) -> bool:
+        """Take part in the swarm until removed, cancelled, or ended by a failure of its own.
+
+        Returns earlier, and true, if it rests. It has no task then: `run` is to be called again
+        when it calls for that, and `part_with` if the node ends.
+        """
+        scope = self._scope = trio.CancelScope()
+        if self._is_leaving:
+            scope.cancel()
+        rests = False
         try:
             try:
-                with self._scope:
-                    await self._take_part()
+                with scope:
+                    rests = await self._take_part()
             except* (StorageError, MetainfoError) as group:
                 self._fail(first_leaf(group))
         finally:
-            if self.error is None and not self._complete.is_set():
-                self.error = TrioSwarmError(f"{self.name}: removed before it was complete")
-            self.context.uplink.set_group_limit(self.group, None, trio.current_time())
-            if self._reading is not None:
-                self._reading.end(self._why_over)
-            self._complete.set()
-            if self.state != "failed":
-                self.state = "removed"
-            self._started.set()
-            self._over.set()
+            self._scope = None
+            if not rests:
+                self._end()
+        return rests
 
-    async def _take_part(self) -> None:
+    def _end(self) -> None:
+        """Let everybody know that it is over."""
+        if self.error is None and not self._complete.is_set():
+            self.error = TrioSwarmError(f"{self.name}: removed before it was complete")
+        self.context.uplink.set_group_limit(self.group, None, trio.current_time())
+        if self._reading is not None:
+            self._reading.end(self._why_over)
+        self._complete.set()
+        if self.state != "failed":
+            self.state = "removed"
+        self._started.set()
+        self._over.set()
+        self._tell_woken()
+
+    async def _take_part(self) -> bool:
+        """Be active until there is nothing to do; true then. At the end, part with everybody."""
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
-                self._started.set()
-                nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
-                nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
-                if self.metainfo is None:
-                    self._trackers.begin()
-                    info = await self.metadata.wait()
-                    if info.info_hash != self.info_hash:
-                        self._become_v1(info)
-                    self._learned(info)
-                    await self._open()
-                else:
-                    # First what is there, so that the first announce tells seeder from leecher.
-                    await self._open()
-                    self._trackers.begin()
-                assert self.download is not None
-                exchange = self.download.exchange
-                nursery.start_soon(exchange.choke_in_time, name=f"choke for {self.name}")
-                nursery.start_soon(exchange.reveal_in_time, name=f"reveal for {self.name}")
-                if self._recording is not None:
-                    connections = self.peer_set.connections
-                    nursery.start_soon(self._recording.run, connections, name=f"record {self.name}")
-                assert self.files is not None
-                nursery.start_soon(self._keeping.run, self.files, name=f"keep {self.name}")
-                await self._fetch()
+            while True:
+                await self._be_active()
+                await self.peer_set.rest()
+                # Here it is cancelled, or not before somebody else knows that it rests.
+                await trio.lowlevel.checkpoint()
+                if not self.peer_set.is_wanted:
+                    self._is_resting = True
+                    return True
         finally:
+            if not self._is_resting:
+                self._nursery = None
+                self.peer_set.end()
+                with trio.move_on_after(STOP_DEADLINE, shield=True):
+                    await self._part()
+
+    async def _be_active(self) -> None:
+        """Have peers, and whatever they need; return when nobody has come for REST_AFTER."""
+        async with trio.open_nursery() as nursery:
+            if self.files is not None:
+                # Before the peers that woke it are let in: they join at once.
+                assert self.info is not None
+                self._make_download(self.info, self.files, self.files.have)
+            self._nursery = nursery
+            await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
+            self._started.set()
+            nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
+            if self.download is None:
+                nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
+                await self._find_out()
+            assert self.download is not None
+            exchange = self.download.exchange
+            nursery.start_soon(exchange.choke_in_time, name=f"choke for {self.name}")
+            nursery.start_soon(exchange.reveal_in_time, name=f"reveal for {self.name}")
+            if self._recording is not None:
+                connections = self.peer_set.connections
+                nursery.start_soon(self._recording.run, connections, name=f"record {self.name}")
+            assert self.files is not None
+            nursery.start_soon(self._keeping.run, self.files, name=f"keep {self.name}")
+            if not self.is_complete:
+                await self._fetch()
+            await self._until_idle()
             self._nursery = None
-            with trio.move_on_after(STOP_DEADLINE, shield=True):
-                async with trio.open_nursery() as nursery:
-                    if self._recording is not None:
-                        nursery.start_soon(self._recording.close)
-                    nursery.start_soon(self._trackers.stop)
-                    nursery.start_soon(self._close_files)
+            self.peer_set.shut()
+            nursery.cancel_scope.cancel()
+        await self._give_back()
+
+    async def _find_out(self) -> None:
+        """Get the metadata, if it is not known, and find out which pieces are here."""
+        if self.metainfo is None:
+            self._trackers.begin()
+            info = await self.metadata.wait()
+            if info.info_hash != self.info_hash:
+                self._become_v1(info)
+            self._learned(info)
+            await self._open()
+        else:
+            # First what is there, so that the first announce tells seeder from leecher.
+            await self._open()
+            self._trackers.begin()
+
+    async def _until_idle(self) -> None:
+        """Wait until nobody was there, and nobody to be dialled, for REST_AFTER seconds."""
+        while True:
+            changed = self.peer_set.changed
+            if not self._may_rest():
+                await changed.wait()
+                continue
+            with trio.move_on_after(REST_AFTER) as scope:
+                await changed.wait()
+            if scope.cancelled_caught and self._may_rest():
+                return
+
+    def _may_rest(self) -> bool:
+        """Whether nothing is to be done before somebody comes, as it looks now."""
+        files, info = self.files, self.info
+        assert files is not None
+        assert info is not None
+        return (
+            self._recording is None
+            and not self._users
+            and not files.suspects
+            # A look now and then finds out when what others took away is there again.
+            and files.have == full_set(info.piece_count)
+            and self.peer_set.is_idle_until(trio.current_time() + REST_AFTER)
+        )
+
+    async def _give_back(self) -> None:
+        """Give back what only peers need; what was moved stays known."""
+        download, files = self.download, self.files
+        assert download is not None
+        assert files is not None
+        await download.drain()
+        self._before = _Moved(self.uploaded, self.downloaded, self.duplicate)
+        self.download = None
+        self._metadata = self._keeper = self._chosen_strategies = None
+        self._decisions = self._reading = self._verifying = None
+        files.rest()
+
+    async def _part(self) -> None:
+        """Tell the trackers that we stopped, and close the files."""
+        if self.download is None and self.is_complete:
+            await self._trackers.stop()
+            return
+        async with trio.open_nursery() as nursery:
+            if self._recording is not None:
+                nursery.start_soon(self._recording.close)
+            nursery.start_soon(self._trackers.stop)
+            nursery.start_soon(self._close_files)
 
     def _become_v1(self, info: Info) -> None:
         """Go on by the version 1 info-hash of a hybrid torrent that was asked for by the other.
@@ -570,38 +874,49 @@ class Torrent:
             self.bytes_checked = done
 
         result = await run_stoppable(lambda should_stop: files.check(note, should_stop))
-        self.download = Download(
+        download = self._make_download(info, files, result.have)
+        if files.state_problem is not None:
+            self.context.tell_state_problem(files.state_problem, self.info_hash, self.name)
+        if not self._plan.is_share:
+            self._tell_checked(download, result)
+
+    def _make_download(self, info: Info, files: TorrentFiles, have: PieceSet) -> Download:
+        """Make what peers exchange pieces by, and let them join."""
+        download = self.download = Download(
             info,
             files,
-            self._make_exchange(info, result.have),
+            self._make_exchange(info, have),
             disk=self.context.disk,
             piece_verified=self._piece_verified,
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
             files_changed=self._keeping.tell,
         )
-        if files.state_problem is not None:
-            self.context.tell_state_problem(files.state_problem, self.info_hash, self.name)
-        if not self._plan.is_share:
-            self._tell_checked(self.download, result)
         # Each joins in its own task, where a fault of a peer ends only that peer.
         self.peer_set.wake()
         self._readable_changed()
+        self._tell_woken()
+        return download
+
+    def _tell_woken(self) -> None:
+        if self._woken is not None:
+            self._woken.set()
+            self._woken = None
 
     def _make_exchange(self, info: Info, have: PieceSet) -> PeerExchange:
-        context, recording = self.context, self._recording
+        context, recording, strategies = self.context, self._recording, self._strategies()
         settings = context.settings
         make_ledger = Ledger if recording is None else recording.make_ledger
         return PeerExchange(
             make_ledger(
                 lengths_of(info),
-                scheduler=self._scheduler,
+                scheduler=strategies.scheduler,
                 rng=context.rng,
                 have=have,
                 open_piece_limit=open_pieces(info, settings.piece_memory),
             ),
-            uploader=self._uploader,
-            choker=self._choker,
+            uploader=strategies.uploader,
+            choker=strategies.choker,
             rng=context.rng,
             slots=self._slots,
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
@@ -687,8 +1002,8 @@ class Torrent:
                 share_name=self.name,
                 path=str(path),
                 size=size,
-                downloaded=download.ledger.received_bytes,
-                duplicate=download.ledger.duplicate_bytes,
+                downloaded=self.downloaded,
+                duplicate=self.duplicate,
                 seconds=trio.current_time() - self._started_at,
                 sources=dict(download.sources),
             )
@@ -753,7 +1068,8 @@ class Torrent:
             self._recording.name(connection)
         if self.download is not None:
             connection.leave(self.download)
-        self.metadata.peer_left(connection.key)
+        if self.metainfo is None:
+            self.metadata.peer_left(connection.key)
         if not self.peer_set.connections and not self.is_complete:
             self._trackers.announce_now()
 
@@ -776,3 +1092,13 @@ def _recording(
     from trio_swarm.peer.recording import TorrentRecording  # noqa: PLC0415
 
     return TorrentRecording(path, context, scheduler)
+
+
+async def part_with(torrents: Iterable[Torrent]) -> None:
+    """End torrents that rest: their trackers are told, as many as STOP_DEADLINE allows."""
+    resting = [torrent for torrent in torrents if torrent.rests]
+    with trio.move_on_after(STOP_DEADLINE, shield=True):
+        await part_with_trackers([torrent.leave_trackers() for torrent in resting])
+    for torrent in resting:
+        if torrent.rests:
+            torrent.left()

@@ -99,3 +99,12 @@ def piece_map_of(ledger: Ledger, connections: Iterable[PeerConnection], peers: i
             for each in islice(joined, min(max(0, peers), MAPPED_PEERS))
         ],
     )
+
+
+def whole_map(count: int) -> PieceMap:
+    """Return the map of a torrent that has all of its `count` pieces, and no peer."""
+    return PieceMap(
+        states=bytes([PIECE_HAD]) * count,
+        holders=bytes(count),
+        have=to_bitfield(full_set(count), count),
+    )

@@ -25,6 +25,8 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     """None: fetched from peers (BEP 9)."""
     open_files: Callable[[Info], TorrentFiles]
     """Blocking; run in a thread."""
+    files: TorrentFiles | None = None
+    """The same, where they are open and verified already: all of them are right."""
     tiers: Tiers
     """Tiers of trackers: the torrent's own, then those a person named."""
     own_tiers: Tiers | None = None

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.download import Download
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.progress import PeerProgress, Progress, State
 from trio_swarm.protocol.metainfo.torrent import Info
 
@@ -33,6 +34,22 @@ class ShownTorrent(Protocol):
         """What is here and what comes, once the files are open."""
 
     @property
+    def have(self) -> PieceSet:
+        """The verified pieces; none before the files are open."""
+
+    @property
+    def missing(self) -> int | None:
+        """Bytes of pieces that are not verified; None while nothing is known of them."""
+
+    @property
+    def downloaded(self) -> int:
+        """Bytes of blocks received so far, from anybody."""
+
+    @property
+    def duplicate(self) -> int:
+        """Bytes of blocks that came though they were here."""
+
+    @property
     def uploaded(self) -> int:
         """Bytes of blocks put out so far, to anybody."""
 
@@ -49,36 +66,31 @@ def progress_of(
     download = torrent.download
     size = info.length if info is not None else (torrent.expected_size or 0)
     have = torrent.bytes_checked if torrent.state == "checking" else 0
-    pieces_have = downloaded = duplicate = 0
+    if torrent.missing is not None:
+        have = size - torrent.missing
     rate = upload_rate = 0.0
-    eta: float | None = None
+    eta: float | None = 0.0 if torrent.is_complete else None
     if download is not None:
-        ledger = download.ledger
-        pieces_have = ledger.have.bit_count()
-        have = download.have_bytes()
-        downloaded, duplicate = ledger.received_bytes, ledger.duplicate_bytes
         rate = 0.0 if torrent.is_complete else download.rate.rate(now)
         upload_rate = download.exchange.uploads.rate.rate(now)
-        if torrent.is_complete:
-            eta = 0.0
-        elif rate > 0:
-            eta = ledger.remaining / rate
+        if rate > 0:
+            eta = download.ledger.remaining / rate
     if not connections:  # the last one took its rate with it, which else would fade for seconds
         rate = upload_rate = 0.0
         eta = eta if torrent.is_complete else None
-    uploaded = torrent.uploaded
+    uploaded, downloaded = torrent.uploaded, torrent.downloaded
     return Progress(
         state=torrent.state,
         size=size,
         have=have,
         pieces=info.piece_count if info is not None else 0,
-        pieces_have=pieces_have,
+        pieces_have=torrent.have.bit_count(),
         download_rate=rate,
         upload_rate=upload_rate,
         eta=eta,
         downloaded=downloaded,
         uploaded=uploaded,
-        duplicate=duplicate,
+        duplicate=torrent.duplicate,
         peers=len(connections),
         seeders=sum(c.wants_nothing for c in connections),
         ratio=uploaded / max(1, downloaded, size),

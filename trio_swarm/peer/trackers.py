@@ -9,7 +9,7 @@ that were told until then are told that we stopped.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -20,13 +20,12 @@ from msgspec.structs import replace
 
 from trio_swarm import events
 from trio_swarm.amounts import count_text
-from trio_swarm.announcing.announcer import MAX_TRACKERS, Announcer
+from trio_swarm.announcing.announcer import MAX_TRACKERS, Announcer, Parting, part
 from trio_swarm.announcing.heartbeats import Beat
 from trio_swarm.announcing.politeness import interval_of
 from trio_swarm.errors import TrackerError
 from trio_swarm.identities import InfoHash
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.peer.download import Download
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.torrent_plan import TorrentPlan, merge_tiers
 from trio_swarm.progress import TrackerState
@@ -69,8 +68,12 @@ class AnnouncedTorrent(Protocol):
         """Bytes that were told before it was known."""
 
     @property
-    def download(self) -> Download | None:
-        """What is here and what comes, once the files are open."""
+    def missing(self) -> int | None:
+        """Bytes of pieces that are not verified; None while nothing is known of them."""
+
+    @property
+    def downloaded(self) -> int:
+        """Bytes of blocks received so far, from anybody."""
 
     @property
     def uploaded(self) -> int:
@@ -79,6 +82,9 @@ class AnnouncedTorrent(Protocol):
     @property
     def peer_set(self) -> PeerSet:
         """Its peers, and whom else trackers named."""
+
+    def get_up(self) -> None:
+        """Be active, if it rests."""
 
 
 class _Heard(Struct):
@@ -139,12 +145,20 @@ class Trackers:
         self._has_begun = True
         self._announcer.begin(self._torrent.context.hearts)
 
-    async def stop(self) -> None:
-        """Tell every tracker that may list us that we stopped, and nothing more."""
+    def end(self) -> None:
+        """Ask the trackers nothing more."""
         for look in self._names.values():
             look.end()
         self._announcer.end()
+
+    async def stop(self) -> None:
+        """Tell every tracker that may list us that we stopped, and nothing more."""
+        self.end()
         await self._announcer.stop()
+
+    def partings(self) -> list[Parting]:
+        """Return what is to be told to trackers after `end`."""
+        return self._announcer.partings()
 
     def completed(self) -> None:
         """Tell the trackers that everything is here."""
@@ -260,16 +274,15 @@ class Trackers:
 
     def _request(self, info_hash: InfoHash, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
-        download = torrent.download
         size = torrent.info.length if torrent.info is not None else torrent.expected_size
         # Unknown is not zero: that would make us a seeder.
-        left = download.missing_bytes() if download is not None else size or UNKNOWN_LEFT
+        left = torrent.missing if torrent.missing is not None else size or UNKNOWN_LEFT
         return AnnounceRequest(
             info_hash=info_hash,
             peer_id=torrent.context.peer_id,
             port=torrent.context.port,
             uploaded=torrent.uploaded,
-            downloaded=download.ledger.received_bytes if download is not None else 0,
+            downloaded=torrent.downloaded,
             left=left,
             event=event,
             key=self._key,
@@ -291,9 +304,11 @@ class Trackers:
             self._source = tracker
         if torrent.name and not self._is_private:
             self._look_for_name(tracker, now)
-        for address in answer.peers:
-            torrent.peer_set.candidates.add(address, now)
-        torrent.peer_set.dial_wakeup.set()
+        candidates = torrent.peer_set.candidates
+        # Each of them, whether or not the first is new.
+        if sum([candidates.add(address, now) for address in answer.peers]):
+            torrent.peer_set.dial_wakeup.set()
+            torrent.get_up()
         self._heard[tracker] = _Heard(
             at=now,
             due=now + interval_of(answer),
@@ -399,6 +414,11 @@ def _state_of(url: str, tier: int, heard: _Heard | None, clock: float) -> Tracke
         leechers=heard.leechers,
         peers=heard.peers,
     )
+
+
+async def part_with_trackers(trackers: Iterable[Trackers]) -> None:
+    """Tell the trackers of many torrents that we stopped; the caller sets a deadline."""
+    await part([parting for each in trackers for parting in each.partings()])
 
 
 class _NameLook(Beat):

@@ -10,6 +10,7 @@ from trio_swarm import events
 from trio_swarm.errors import TrioSwarmError, is_explained, leaves_of
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
+from trio_swarm.peer.latch import Latch
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 
@@ -66,9 +67,9 @@ class Supervised(ABC):
         self.is_complete = False
         """Whether all of it was here and offered; it stays so when it ends."""
         self._scope = trio.CancelScope()
-        self._known = trio.Event()
-        self._complete = trio.Event()
-        self._over = trio.Event()
+        self._known = Latch()
+        self._complete = Latch()
+        self._over = Latch()
 
     @property
     def is_over(self) -> bool:

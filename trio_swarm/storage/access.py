@@ -301,6 +301,15 @@ class FileAccess:
         finally:
             os.close(descriptor)
 
+    def rest(self) -> bool:
+        """Close the descriptors that nobody reads from; from the thread of `slices` only.
+
+        Returns whether no other thread was reading.
+        """
+        self._serving.close()
+        self._forget_copy()
+        return self._reading.rest()
+
     def close(self) -> None:
         """Close every descriptor; no thread may be reading or writing."""
         self.writing.close()

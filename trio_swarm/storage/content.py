@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from msgspec import Struct
 
@@ -39,6 +39,12 @@ WRITE_OUT_BYTES = 32 << 20
 little left to do."""
 
 
+NO_CHANGES: Final[deque[Changes]] = deque(maxlen=0)
+"""Of files that are not written to."""
+
+_OPENING: Final = threading.Lock()
+
+
 class CheckResult(Struct, frozen=True):
     """The correct pieces on the disk, and how many were hashed to find them."""
 
@@ -57,6 +63,28 @@ class TorrentFiles:
     `is_complete` is true when every piece is correct and the data has its final name.
     """
 
+    __slots__ = (
+        "_again",
+        "_dirty_bytes",
+        "_have",
+        "_home",
+        "_lock",
+        "_log",
+        "_opened",
+        "_placement",
+        "_root",
+        "_stamps",
+        "_state",
+        "_suspects",
+        "_unfinished",
+        "changes",
+        "info",
+        "is_complete",
+        "layout",
+        "renamed",
+        "state_problem",
+    )
+
     def __init__(self, info: Info, root: Path, state: StateFolder) -> None:
         _require_safe_paths(info)
         self.info = info
@@ -67,14 +95,17 @@ class TorrentFiles:
         self._have: PieceSet = 0
         self._home = root
         self._state = state
-        self._access = FileAccess(self.layout, Tree(root))
+        self._root = root
+        self._stamps: Mapping[int, Stamp] | None = None
+        self._opened: FileAccess | None = None
+        """Made when it is first used; after `rest` there is none again."""
         self._placement: Placement | None = None
         self._lock: DownloadLock | None = None
         self._log: ResumeLog | None = None
         self._unfinished: Unfinished | None = None
         self._suspects: PieceSet = 0
         self._again = threading.Lock()
-        self.changes: deque[Changes] = deque()
+        self.changes: deque[Changes] = NO_CHANGES
         self._dirty_bytes = 0
         self.state_problem: StorageError | None = None
         """Why the state of the files is not stored; None if it is."""
@@ -125,10 +156,37 @@ class TorrentFiles:
             raise StorageError(f"is not a {wanted}, as the torrent says", path=root)
         return cls(info, root, StateFolder(state_folder))
 
+    @classmethod
+    def of_verified(
+        cls, info: Info, root: Path, state: StateFolder, stamps: Sequence[Stamp]
+    ) -> Self:
+        """Prepare to serve files that were all verified with these stamps; `check` is not needed.
+
+        `root` is a real path. A file that has changed since then is found when it is used.
+        """
+        files = cls(info, root, state)
+        files._stamps = dict(enumerate(stamps))
+        files._have = full_set(info.piece_count)
+        files.is_complete = True
+        return files
+
     @property
     def root(self) -> Path:
         """Where the data is now: NAME.part (a file or a folder) until it is finished."""
-        return self._access.tree.root
+        access = self._opened
+        return self._root if access is None else access.tree.root
+
+    @property
+    def _access(self) -> FileAccess:
+        access = self._opened
+        if access is None:
+            with _OPENING:  # two threads may come first
+                access = self._opened
+                if access is None:
+                    access = FileAccess(self.layout, Tree(self._root))
+                    access.known = self._stamps
+                    self._opened = access
+        return access
 
     @property
     def have(self) -> PieceSet:
@@ -357,6 +415,16 @@ class TorrentFiles:
         except StorageError as error:
             self.state_problem = self.state_problem or error
 
+    def rest(self) -> None:
+        """Close the descriptors of finished data; the next use opens them again.
+
+        From the thread of `slices` only. Those that another thread reads from stay open.
+        """
+        access = self._opened
+        if access is not None and self.is_complete and access.rest():
+            self._root, self._stamps = access.tree.root, access.known
+            self._opened = None
+
     def close(self) -> None:
         """Save the resume state and close everything; idempotent. Syncs if few bytes are unsynced.
 
@@ -368,7 +436,8 @@ class TorrentFiles:
             unfinished.stop(CLOSE_SYNC_BYTES)
             self._have = log.have
         self._log = self._unfinished = None
-        self._access.close()
+        if self._opened is not None:
+            self._opened.close()
         self._unlock()
 
     def _check_download(

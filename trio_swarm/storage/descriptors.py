@@ -96,6 +96,13 @@ class SharedDescriptors:
             if file in self._opened and file not in self._users:
                 self._close_file(file, self._opened.pop(file))
 
+    def rest(self) -> bool:
+        """Close the descriptors that are not in use; returns whether that was all of them."""
+        with self._lock:
+            for file in [file for file in self._opened if file not in self._users]:
+                self._close_file(file, self._opened.pop(file))
+            return not self._opened
+
     def close(self) -> None:
         """Close all descriptors; none may be in use."""
         with self._lock:

@@ -43,11 +43,12 @@ class Layout:
         self._piece_length = info.piece_length
         self._piece_count = info.piece_count
         # Files of length 0 are in no range, and would make the bisection ambiguous.
-        self._indices = [i for i, entry in enumerate(info.files) if entry.length]
-        self._starts = [info.files[i].offset for i in self._indices]
-        self._ends = [info.files[i].offset + info.files[i].length for i in self._indices]
-        self.lengths = [entry.length for entry in info.files]
-        self.stored = [not entry.padding for entry in info.files]
+        files = info.files
+        self._indices = tuple([i for i, entry in enumerate(files) if entry.length])
+        self._starts = tuple([files[i].offset for i in self._indices])
+        self._ends = tuple([files[i].offset + files[i].length for i in self._indices])
+        self.lengths = tuple([entry.length for entry in files])
+        self.stored = tuple([not entry.padding for entry in files])
 
     def spans(self, start: int, length: int) -> list[FileSpan]:
         """Return the spans of bytes `start` … `start + length - 1` of the torrent, in order.

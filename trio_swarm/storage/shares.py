@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,6 @@ from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo import file_names
 from trio_swarm.protocol.metainfo.info import (
     MAX_FILES,
-    MAX_INFO_SIZE,
     MAX_PIECE_LENGTH,
     MIN_PIECE_LENGTH,
     is_padding_name,
@@ -47,7 +47,8 @@ from trio_swarm.storage.hashing import (
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.rehashing import TRIES, pieces_of
 from trio_swarm.storage.resume import log as resume_log
-from trio_swarm.storage.resume.journal import Stamp, replace_file, stamp_of
+from trio_swarm.storage.resume.journal import Stamp, stamp_of
+from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.state import StateFolder
 from trio_swarm.storage.tree import Tree
 
@@ -59,7 +60,6 @@ OnStateProblem = Callable[[StorageError], None]
 """Called with the reason why hashes are not stored."""
 
 _HASH_LENGTH = 20
-_MAX_REMEMBERED = MAX_INFO_SIZE + 2 * _HASH_LENGTH
 
 
 class LeftOut(Struct):
@@ -96,16 +96,21 @@ def ignore_left_out(_left_out: LeftOut) -> None:
     """Do nothing: the default for `on_left_out`."""
 
 
-class _Share(NamedTuple):
+class ShareFiles(NamedTuple):
     """The files to share at a path, in order, and their real path."""
 
     root: Path
-    files: list["_SharedFile"]
+    files: list["SharedFile"]
     is_single_file: bool
     left_out: LeftOut
 
+    @property
+    def length(self) -> int:
+        """The bytes of all of them."""
+        return sum([file.stamp.size for file in self.files])
 
-class _SharedFile(NamedTuple):
+
+class SharedFile(NamedTuple):
     """One file to share: its path below the folder and its stamp."""
 
     path: tuple[str, ...]
@@ -140,87 +145,135 @@ def hash_share(
     Blocks. Raises HashingStopped. Raises StorageError for a path that cannot be read, has no files,
     has a name that cannot be shared, or changes meanwhile.
     """
-    root, files, is_single_file, left_out = _examine(path)
-    if left_out:
-        on_left_out(left_out)
-    if name is None:
-        name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps the name of a link
-    for component in {name}.union(*(file.path for file in files)):
-        _require_shareable(component, path)
-    length = sum(file.size for file in files)
-    piece_length = piece_length or choose_piece_length(length)
-    if not _SMALLEST_PIECE <= piece_length <= MAX_PIECE_LENGTH:
-        raise StorageError(
-            f"piece length {piece_length} is not within {_SMALLEST_PIECE} and {MAX_PIECE_LENGTH}",
-            path=path,
-        )
-    state = _ShareState(
-        StateFolder(state_folder), root, name, b"%d %d" % (piece_length, private), on_state_problem
-    )
-    info = state.recall(files)
+    share = examine(path)
+    if share.left_out:
+        on_left_out(share.left_out)
+    asked = Wanted.of(path, share, name=name, piece_length=piece_length, private=private)
+    state = ShareState(ShareHashes(StateFolder(state_folder)), on_state_problem)
+    key = asked.key(share.root)
+    info = state.recall(key, share.files)
     if info is not None:
         return info
+    # The layout is first made with blank hashes. It is the same, and names that cannot be shared
+    # are found before hours of hashing instead of after.
+    blank = bytes(_HASH_LENGTH * -(-share.length // asked.piece_length))
+    layout = Layout(asked.info(path, share, blank))
+    access = FileAccess(layout, Tree(share.root))
+    files, digests = _hash_at_rest(
+        path, access, share.files, on_progress=on_progress, should_stop=should_stop
+    )
+    hashes = b"".join(digests[piece] for piece in range(layout.info.piece_count))
+    info = asked.info(path, share, hashes)
+    state.remember(key, files, info)
+    state.save()
+    state.vouch(share.root, files, info)
+    return info
 
-    def describe(piece_hashes: bytes) -> Info:
+
+class Wanted(NamedTuple):
+    """What is to become of the files of a share: together with them, all that its Info tells."""
+
+    name: str
+    piece_length: int
+    private: bool
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        share: ShareFiles,
+        *,
+        name: str | None,
+        piece_length: int | None,
+        private: bool = False,
+    ) -> "Wanted":
+        """Return it for the files at `path`, by the defaults of `hash_share`.
+
+        Raises StorageError for a name that cannot be shared, and for an impossible piece length.
+        """
+        if name is None:
+            name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps the name of a link
+        for component in {name}.union(*(file.path for file in share.files)):
+            _require_shareable(component, path)
+        piece_length = piece_length or choose_piece_length(share.length)
+        if not _SMALLEST_PIECE <= piece_length <= MAX_PIECE_LENGTH:
+            raise StorageError(
+                f"piece length {piece_length} is not within {_SMALLEST_PIECE} and "
+                f"{MAX_PIECE_LENGTH}",
+                path=path,
+            )
+        return cls(name, piece_length, private)
+
+    def key(self, root: Path) -> bytes:
+        """Return what the Info of the files at `root` is known by in the state folder."""
+        options = b"%d %d" % (self.piece_length, self.private)
+        parts = (os.fsencode(root), self.name.encode(), options)
+        return hashlib.sha1(b"\0".join([hashlib.sha1(part).digest() for part in parts])).digest()
+
+    def info(self, path: Path, share: ShareFiles, piece_hashes: bytes) -> Info:
+        """Return the Info of files with these hashes; raises StorageError."""
+        single = share.is_single_file
         try:
             return build_info(
-                name=name,
-                piece_length=piece_length,
+                name=self.name,
+                piece_length=self.piece_length,
                 piece_hashes=piece_hashes,
-                files=None if is_single_file else [(file.path, file.size) for file in files],
-                length=length if is_single_file else None,
-                private=private,
+                files=None if single else [(file.path, file.size) for file in share.files],
+                length=share.length if single else None,
+                private=self.private,
             )
         except MetainfoError as error:
             raise StorageError(f"cannot be shared: {error}", path=path) from error
 
-    # The layout is first made with blank hashes. It is the same, and names that cannot be shared
-    # are found before hours of hashing instead of after.
-    layout = Layout(describe(bytes(_HASH_LENGTH * -(-length // piece_length))))
-    access = FileAccess(layout, Tree(root))
-    files, digests = _hash_at_rest(
-        path, access, files, on_progress=on_progress, should_stop=should_stop
-    )
-    info = describe(b"".join(digests[piece] for piece in range(layout.info.piece_count)))
 
-    state.remember(files, info)
-    return info
+class ShareState:
+    """What is stored of shares; does nothing any more once the state folder cannot be used.
 
+    Then `on_problem` is called with the reason; without it that raises StorageError.
+    """
 
-class _ShareState:
-    """The stored hashes of one share; does nothing if the state folder cannot be used."""
-
-    def __init__(
-        self,
-        state: StateFolder,
-        root: Path,
-        name: str,
-        options: bytes,
-        on_problem: OnStateProblem | None,
-    ) -> None:
-        self._state = state
-        self._root = root
-        self._parts = (os.fsencode(root), name.encode(), options)
+    def __init__(self, hashes: ShareHashes, on_problem: OnStateProblem | None) -> None:
+        self._hashes = hashes
         self._on_problem = on_problem
         self._has_failed = False
 
-    def recall(self, files: Sequence[_SharedFile]) -> Info | None:
+    def recall(self, key: bytes, files: Sequence[SharedFile]) -> Info | None:
         """Return the stored Info of exactly these files; None if there is none."""
         try:
-            return _recall(self._state.hashes(*self._parts), files)
+            content = self._hashes.find(key)
         except StorageError as error:
             self._tell(error)
             return None
-
-    def remember(self, files: Sequence[_SharedFile], info: Info) -> None:
-        """Store the hashes, so that the next start need not hash."""
-        if self._has_failed:
-            return
+        if content is None or content[:_HASH_LENGTH] != _fingerprint(files):
+            return None
         try:
-            _remember(self._state.hashes(*self._parts), files, info)
-            record = self._state.share(self._root, info.info_hash)
+            return parse_info(content[_HASH_LENGTH:], keep_names=True)
+        except MetainfoError:
+            return None
+
+    def remember(self, key: bytes, files: Sequence[SharedFile], info: Info) -> None:
+        """Keep the hashes, so that the next start need not hash; small ones with `save`."""
+        if not self._has_failed:
+            with self._telling():
+                self._hashes.keep(key, _fingerprint(files) + info.raw)
+
+    def save(self) -> None:
+        """Store what is not stored yet."""
+        if not self._has_failed:
+            with self._telling():
+                self._hashes.save()
+
+    def vouch(self, root: Path, files: Sequence[SharedFile], info: Info) -> None:
+        """Record that all pieces are right, for `TorrentFiles.for_share`."""
+        if not self._has_failed:
             stamps = {number: file.stamp for number, file in enumerate(files)}
-            _save_record(record, info, stamps)
+            with self._telling():
+                _save_record(self._hashes.state.share(root, info.info_hash), info, stamps)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
         except StorageError as error:
             self._tell(error)
 
@@ -244,11 +297,11 @@ def _save_record(record: Path, info: Info, stamps: Mapping[int, Stamp]) -> None:
 def _hash_at_rest(
     path: Path,
     access: FileAccess,
-    files: list[_SharedFile],
+    files: list[SharedFile],
     *,
     on_progress: OnProgress,
     should_stop: ShouldStop,
-) -> tuple[list[_SharedFile], dict[int, bytes]]:
+) -> tuple[list[SharedFile], dict[int, bytes]]:
     """Return the digests of all pieces, and the files as they were while they were hashed.
 
     A file that changes meanwhile is hashed again; one that keeps changing raises StorageError.
@@ -260,7 +313,7 @@ def _hash_at_rest(
         digests |= hash_pieces(
             layout, access.open_to_hash, pieces, on_progress=on_progress, should_stop=should_stop
         )
-        after = _examine(path).files
+        after = examine(path).files
         if after == files and len(digests) == layout.info.piece_count:
             return files, digests
         if [(file.path, file.size) for file in after] != [(file.path, file.size) for file in files]:
@@ -281,19 +334,21 @@ def remember_download(
     other files than the folder, or with padding. Raises StorageError if the state folder cannot be
     written.
     """
-    root, files, is_single_file, _ = _examine(path)
+    share = examine(path)
+    files = share.files
     verified = [
         (entry.path, stamps[number]) for number, entry in enumerate(info.files) if number in stamps
     ]
     found = [(file.path, file.stamp) for file in files]
-    if is_single_file != info.is_single_file or sorted(verified) != sorted(found):
+    if share.is_single_file != info.is_single_file or sorted(verified) != sorted(found):
         return
     if any(entry.padding for entry in info.files):
         return
-    state = StateFolder(state_folder)
-    key = b"%d %d" % (info.piece_length, info.private)
-    _remember(state.hashes(os.fsencode(root), info.name.encode(), key), files, info)
-    _save_record(state.share(root, info.info_hash), info, stamps)
+    wanted = Wanted(info.name, info.piece_length, info.private)
+    state = ShareState(ShareHashes(StateFolder(state_folder)), None)
+    state.remember(wanted.key(share.root), files, info)
+    state.save()
+    _save_record(StateFolder(state_folder).share(share.root, info.info_hash), info, stamps)
 
 
 def create_metainfo(
@@ -338,14 +393,16 @@ def create_metainfo(
     return replace(advice, info=info)
 
 
-def _examine(path: Path) -> _Share:
-    """Return the files to share at `path`, which may itself be a link."""
+def examine(path: Path) -> ShareFiles:
+    """Return the files to share at `path`, which may itself be a link; raises StorageError."""
     require_there(path)
     with disk_errors(path):
         root = Path(os.path.realpath(path, strict=True))
         status = root.stat()
         if stat.S_ISREG(status.st_mode):
-            return _Share(root, [_shared_file((), status)], is_single_file=True, left_out=LeftOut())
+            return ShareFiles(
+                root, [_shared_file((), status)], is_single_file=True, left_out=LeftOut()
+            )
         if not stat.S_ISDIR(status.st_mode):
             raise StorageError("is neither a file nor a folder", path=path)
     left_out = LeftOut()
@@ -354,7 +411,7 @@ def _examine(path: Path) -> _Share:
         only = f", only {left_out}" if left_out else ""
         raise StorageError(f"holds no files to share{only}", path=path)
     files.sort(key=lambda file: os.fsencode("/".join(file.path)))
-    return _Share(root, files, is_single_file=False, left_out=left_out)
+    return ShareFiles(root, files, is_single_file=False, left_out=left_out)
 
 
 def require_there(path: Path) -> None:
@@ -366,7 +423,7 @@ def require_there(path: Path) -> None:
         path.stat()
 
 
-def _walk(root: Path, left_out: LeftOut) -> Iterator[_SharedFile]:
+def _walk(root: Path, left_out: LeftOut) -> Iterator[SharedFile]:
     """Yield the files below `root` to share, and count all other entries in `left_out`.
 
     Entries that vanish meanwhile are skipped. Each folder is opened relative to its parent, so that
@@ -396,7 +453,7 @@ def _walk(root: Path, left_out: LeftOut) -> Iterator[_SharedFile]:
 
 def _list_folder(
     descriptor: int, folder: tuple[str, ...], folders: list[tuple[str, ...]], left_out: LeftOut
-) -> Iterator[_SharedFile]:
+) -> Iterator[SharedFile]:
     """Yield the files of one open folder, and append its folders to `folders`."""
     with os.scandir(descriptor) as entries:
         for entry in entries:
@@ -418,8 +475,8 @@ def _list_folder(
                 continue
 
 
-def _shared_file(path: tuple[str, ...], status: os.stat_result) -> _SharedFile:
-    return _SharedFile(path, stamp_of(status))
+def _shared_file(path: tuple[str, ...], status: os.stat_result) -> SharedFile:
+    return SharedFile(path, stamp_of(status))
 
 
 def _require_shareable(component: str, path: Path) -> None:
@@ -440,34 +497,9 @@ def _require_shareable(component: str, path: Path) -> None:
         )
 
 
-def _fingerprint(files: Sequence[_SharedFile]) -> bytes:
+def _fingerprint(files: Sequence[SharedFile]) -> bytes:
     digest = hashlib.sha1()
     for file in files:
         name = os.fsencode("/".join(file.path))
         digest.update(b"%d:%d:%d:%d:%d:" % (len(name), *file.stamp) + name)
     return digest.digest()
-
-
-def _remember(remembered: Path, files: Sequence[_SharedFile], info: Info) -> None:
-    content = _fingerprint(files) + info.raw
-    with disk_errors(remembered):
-        replace_file(remembered, hashlib.sha1(content).digest() + content)
-
-
-def _recall(remembered: Path, files: Sequence[_SharedFile]) -> Info | None:
-    """Return the stored Info of exactly these files; None also if the stored file is damaged."""
-    with disk_errors(remembered):
-        try:
-            with remembered.open("rb") as file:
-                data = file.read(_MAX_REMEMBERED)
-        except FileNotFoundError:
-            return None
-    content = data[_HASH_LENGTH:]
-    if hashlib.sha1(content).digest() != data[:_HASH_LENGTH]:
-        return None
-    if content[:_HASH_LENGTH] != _fingerprint(files):
-        return None
-    try:
-        return parse_info(content[_HASH_LENGTH:], keep_names=True)
-    except MetainfoError:
-        return None

@@ -3,7 +3,7 @@
     resume/<root>-<info-hash>.journal    a download's journal
     resume/<root>-<info-hash>.share      one snapshot: the verified state of a share
     resume/<root>.lock                   held while a download writes at that path
-    hashes/<share>                       the info dictionary of a share hashed before
+    hashes/                              the info dictionaries of shares (`share_hashes`)
 
 `<root>` is the SHA-1 of the absolute path of the finished data, so that one torrent in two folders,
 or two torrents in one, never share a file. Files are small, and each is written in one step.
@@ -44,10 +44,13 @@ class StateFolder:
         """Return the path of the lock for downloads to `root`."""
         return self._resume() / f"{_key(root)}.lock"
 
-    def hashes(self, *parts: bytes) -> Path:
-        """Return the path of a share's stored hashes; `parts` identify the share."""
-        name = hashlib.sha1(b"\0".join(hashlib.sha1(part).digest() for part in parts)).hexdigest()
-        return self._made("hashes") / name
+    def hashes(self, key: bytes) -> Path:
+        """Return the path of what is known of one large share."""
+        return self._made("hashes") / key.hex()
+
+    def hash_index(self) -> Path:
+        """Return the path of what is known of all small shares."""
+        return self._made("hashes") / "index"
 
     def _resume(self) -> Path:
         return self._made("resume")

@@ -215,6 +215,8 @@ class JsonReporter(Reporter):
         self._put_off: list[str] = []
         self._told: dict[str, json_events.Progress] = {}
         """The last progress of each torrent, by its info-hash."""
+        self._seen: dict[bytes, Progress] = {}
+        """What each torrent said last itself."""
 
     def event(self, event: Event) -> None:
         """Print the event; with --quiet only warnings."""
@@ -269,6 +271,7 @@ class JsonReporter(Reporter):
                 self._show_progress(torrents())
         finally:
             self._told.clear()
+            self._seen.clear()
             self._show_progress(torrents())
 
     def _show_progress(self, torrents: Sequence[Followed]) -> None:
@@ -277,9 +280,12 @@ class JsonReporter(Reporter):
         for hashing in self._hashing_changed():
             self.event(Hashing(path=str(hashing.path), done=hashing.done, total=hashing.total))
         for torrent in torrents:
-            event = progress_event(
-                torrent.info_hash, torrent.name, torrent.progress(), torrent.peers()
-            )
+            progress, peers = torrent.progress(), torrent.peers()
+            # Of thousands that rest, each has the same object as before.
+            if self._seen.get(torrent.info_hash) is progress and not peers:
+                continue
+            self._seen[torrent.info_hash] = progress
+            event = progress_event(torrent.info_hash, torrent.name, progress, peers)
             if self._told.get(event.info_hash) != event:
                 self._told[event.info_hash] = event
                 self.event(event)

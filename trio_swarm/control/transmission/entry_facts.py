@@ -206,8 +206,8 @@ class EntryFacts:
     @cached_property
     def _have_set(self) -> int:
         torrent = self._torrent
-        if torrent is not None and torrent.download is not None:
-            return torrent.download.ledger.have
+        if torrent is not None and torrent.is_open:
+            return torrent.have
         return full_set(self.piece_count) if self.entry.is_complete else 0
 
     @cached_property

@@ -24,6 +24,9 @@ HOST_BAN_THRESHOLD: Final = 3
 """Banned peers of one host after which the whole host is banned: another port would be no
 better."""
 
+NO_ADDRESSES: Final[frozenset[Address]] = frozenset()
+"""One empty set for all torrents: few ban anybody."""
+
 
 class _Candidate:
     __slots__ = ("due", "failures", "is_busy")
@@ -39,7 +42,7 @@ class Candidates:
 
     def __init__(self) -> None:
         self._known: dict[Address, _Candidate] = {}
-        self._banned: set[Address] = set()
+        self._banned: frozenset[Address] = NO_ADDRESSES
         self._banned_hosts: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -143,8 +146,8 @@ class Candidates:
         """
         if address in self._banned:
             return False
+        self._banned |= {address, *aliases}
         for banned in (address, *aliases):
-            self._banned.add(banned)
             self._known.pop(banned, None)
         host = address[0]
         self._banned_hosts[host] = self._banned_hosts.get(host, 0) + 1
@@ -153,7 +156,7 @@ class Candidates:
     def forget(self, address: Address) -> None:
         """Forget an address that turned out to be our own."""
         self._known.pop(address, None)
-        self._banned.add(address)
+        self._banned |= {address}
 
     def keep_only(self, addresses: Collection[Address]) -> None:
         """Forget all other addresses; they may be added again."""

@@ -478,7 +478,7 @@ class Entries:
         kept, or for data that is not known to be of this torrent.
         """
         torrent = entry.torrent
-        if torrent is not None and torrent.download is not None:
+        if torrent is not None and torrent.is_open:
             self._nursery.start_soon(self._verify, entry, torrent, name=f"verify {entry.name}")
             return
         async with self._turn(entry):

@@ -255,7 +255,7 @@ class Entry:
         self.totals.name = torrent.name or self.totals.name
         self.totals.info_hash = torrent.info_hash.hex()
         # Until they are checked, the files there may be of somebody else.
-        if torrent.files is not None and torrent.download is not None:
+        if torrent.files is not None and torrent.is_open:
             self.known = (torrent.files.info, torrent.files.root)
 
     @property
