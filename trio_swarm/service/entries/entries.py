@@ -438,18 +438,33 @@ class Entries:
                 await self._place(entry, entry.change(folder=place))
                 return
             await self._save(entry, entry.change(moving_to=place))
-            await self._move(entry, folder)
+            await self._move(entry)
+
+    async def begin_move(self, entry: Entry, folder: Path) -> None:
+        """Begin to `move` its data; if that fails, the log and its `error` say why.
+
+        Raises StorageError if that it is to be moved cannot be kept.
+        """
+        place = keep_text(str(absolute_path(folder)))
+        async with self._turn(entry):
+            await self._save(entry, entry.change(moving_to=place))
+            entry.error = ""
+        self._nursery.start_soon(self._go_on_moving, entry, name=f"move {entry.name}")
 
     async def _go_on_moving(self, entry: Entry) -> None:
-        assert entry.record.moving_to is not None
-        folder = Path(kept_text(entry.record.moving_to))
         try:
             async with self._turn(entry):
-                await self._move(entry, folder)
+                if entry.record.moving_to is not None:  # else another call has done it
+                    await self._move(entry)
+        except EntryUnknownError:
+            pass  # it was removed meanwhile
         except StorageError as error:
+            entry.error = str(error)
             log.warning("%s", error)
 
-    async def _move(self, entry: Entry, folder: Path) -> None:
+    async def _move(self, entry: Entry) -> None:
+        assert entry.record.moving_to is not None
+        folder = Path(kept_text(entry.record.moving_to))
         try:
             await self._running.end(entry)
             await self._find_data(entry)
@@ -468,8 +483,9 @@ class Entries:
         if entry.known is not None:
             info, root = entry.known
             entry.known = info, entry.folder / root.name
+        entry.error = ""
         if entry.outcome == "failed":  # perhaps because its files were not here
-            entry.outcome, entry.error = "", ""
+            entry.outcome = ""
 
     async def verify(self, entry: Entry) -> None:
         """Begin to hash all of its data again; what is bad is fetched again.

@@ -69,7 +69,7 @@ class Entry:
         """Its work, while it runs or just ended."""
         self.outcome: Literal["", "done", "failed"] = "done" if totals.is_done else ""
         self.error = ""
-        """Why it failed, in a line; empty if it has not."""
+        """Why it failed or could not be moved, in a line; else empty."""
         self.is_chosen = True
         """Whether the queue lets it run."""
         self.at_once = False

@@ -32,11 +32,10 @@ class EntryLimits(Struct, frozen=True, kw_only=True):
 class NodeLimits(Struct, frozen=True, kw_only=True):
     """What the node may use over all its torrents; None: unlimited.
 
-    The goals are those of fetches that have none of their own.
+    Its rates are those of `service.rates.RateLimits`. The goals are those of fetches that have none
+    of their own.
     """
 
-    upload_rate: Rate | None = None
-    download_rate: Rate | None = None
     max_active_downloads: Count | None = None
     """Most downloads that run at once; stalled ones are not counted."""
     max_active_seeds: Count | None = None
