@@ -284,6 +284,43 @@ async def test_a_torrent_is_moved_and_checked_again_on_demand(seed: Path, leech:
             await leecher.until(number, status=6, percentDone=1.0)
 
 
+async def test_a_paused_torrent_shows_files_and_progress_after_a_restart_too(
+    seed: Path, leech: Path
+) -> None:
+    fields = ("totalSize", "haveValid", "percentDone", "pieceCount", "files", "pieces")
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (_, seeder):
+            magnet = (await seeder.torrent(1, "magnetLink"))["magnetLink"]
+            async with a_leecher(leech) as leecher:
+                await leecher.call("torrent-add", filename=magnet)
+                await leecher.call("torrent-set", ids=1, downloadLimit=60, downloadLimited=True)
+                have = 0
+                while not 0 < have < 300_000:
+                    await trio.sleep(0.02)
+                    have = (await leecher.torrent(1, "haveValid"))["haveValid"]
+                await leecher.call("torrent-stop", ids=1)
+                before = await leecher.torrent(1, *fields)
+                assert 0 < before["haveValid"] < before["totalSize"] == 300_000
+                (file,) = before["files"]
+                assert file["bytesCompleted"] == before["haveValid"]
+            async with a_leecher(leech) as leecher:
+                await leecher.until(1, **before, status=0)
+
+
+async def test_a_torrent_file_that_is_added_paused_shows_its_files(
+    tmp_path: Path, leech: Path
+) -> None:
+    data = create_torrent(make_folder(tmp_path / "album"), state_folder=tmp_path / "s").to_bytes()
+    with trio.fail_after(LIMIT):
+        async with a_leecher(leech) as leecher:
+            torrent = base64.b64encode(data).decode()
+            await leecher.call("torrent-add", metainfo=torrent, paused=True)
+            told = await leecher.torrent(1, "files", "totalSize", "haveValid")
+            assert len(told["files"]) > 1
+            assert sum(each["length"] for each in told["files"]) == told["totalSize"]
+            assert told["haveValid"] == 0
+
+
 async def test_why_a_torrent_could_not_be_moved_is_told_of_it(seed: Path, leech: Path) -> None:
     with trio.fail_after(LIMIT):
         async with a_seeder(seed) as (_, seeder), a_leecher(leech) as leecher:

@@ -23,7 +23,8 @@ from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.torrent import Torrent
-from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import (
     Settings,
     Wished,
@@ -35,7 +36,14 @@ from trio_swarm.service.entries.adding import (
     wished,
     with_changes,
 )
-from trio_swarm.service.entries.data import Data, bring_data, find_data, hash_again, remove_data
+from trio_swarm.service.entries.data import (
+    Data,
+    bring_data,
+    find_data,
+    hash_again,
+    recall_pieces,
+    remove_data,
+)
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
 from trio_swarm.service.entries.limits import EntryLimits, NodeLimits
@@ -181,6 +189,8 @@ class Entries:
             await self._write(record, wish.torrent)
             self._next_id = number + 1
             entry = self._enter(record, self._totals_for(record, wish))
+        if wish.torrent is not None:
+            await self._recall(entry)
         self._settle(entry)
         return entry
 
@@ -255,6 +265,27 @@ class Entries:
                 self._nursery.start_soon(self._go_on_moving, entry)
             else:
                 self._settle(entry)
+        self._nursery.start_soon(self._recall_all, name="recall what does not run")
+
+    async def _recall_all(self) -> None:
+        """Find out what the entries hold that do not run now, one after the other."""
+        for entry in list(self._listed):
+            if entry.run is None and entry.info is None and entry.kind == "fetch":
+                await self._recall(entry)
+
+    async def _recall(self, entry: Entry) -> None:
+        folder, state_folder = entry.folder, self._node.state_folder
+
+        def look() -> tuple[Info, PieceSet] | None:
+            metainfo = self._metainfo_of(entry)
+            if metainfo is None:
+                return None
+            return metainfo.info, recall_pieces(metainfo.info, folder, state_folder)
+
+        found = await trio.to_thread.run_sync(look)
+        if found is not None and entry.info is None:
+            entry.metadata, entry.pieces = found
+            entry.totals.size = entry.metadata.length
 
     def _enter(
         self,
@@ -561,6 +592,7 @@ class Entries:
         async with self._turn(entry):
             await self._save(entry, entry.change(is_paused=True))
             await self._running.end(entry)
+            self._due(0.0)  # how far it is stays so for long
 
     async def resume(self, entry: Entry, *, at_once: bool = False) -> None:
         """Let it work again: when the queue lets it, or `at_once`.
@@ -722,6 +754,7 @@ class Entries:
 
     def _completed(self, entry: Entry) -> None:
         entry.totals.completed_at = time.time()
+        entry.totals.have = entry.size
         self._due(0.0)
         if entry.kind == "share":
             return

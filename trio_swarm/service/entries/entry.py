@@ -9,6 +9,7 @@ import trio
 from msgspec.structs import replace
 
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.limits import EntryLimits
 from trio_swarm.service.entries.records import Kind, Origin, Record, Totals
@@ -46,8 +47,10 @@ class Entry:
         "is_chosen",
         "is_gone",
         "known",
+        "metadata",
         "on_progress",
         "outcome",
+        "pieces",
         "queue_position",
         "record",
         "run",
@@ -86,6 +89,10 @@ class Entry:
         self.told_state: EntryState | None = None
         self.known: tuple[Info, Path] | None = None
         """The names and the root of its data when it ran last."""
+        self.metadata: Info | None = None
+        """What is known of it although it has not run yet."""
+        self.pieces: PieceSet = 0
+        """The verified pieces, as last known."""
         self.waits_since = 0.0
         self.base = (totals.downloaded, totals.uploaded)
         self._counted: Torrent | None = None
@@ -215,6 +222,38 @@ class Entry:
         return None if self.known is None else self.known[1]
 
     @property
+    def info(self) -> Info | None:
+        """Its info dictionary, whether it runs or not; None while nobody knows it."""
+        torrent = self.torrent
+        if torrent is not None and torrent.info is not None:
+            return torrent.info
+        return self.metadata if self.known is None else self.known[0]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files; 0 while nobody knows."""
+        info = self.info
+        return self.totals.size if info is None else info.length
+
+    @property
+    def have(self) -> int:
+        """Verified bytes: of its torrent while that has its files open, else as last known."""
+        torrent = self.torrent
+        if torrent is not None and torrent.download is not None:
+            return torrent.download.have_bytes()
+        return self.size if self._is_whole(torrent) else self.totals.have
+
+    @property
+    def have_pieces(self) -> PieceSet:
+        """The verified pieces, known in the same way."""
+        torrent, info = self.torrent, self.info
+        if torrent is not None and torrent.download is not None:
+            return torrent.download.ledger.have
+        if info is None:
+            return 0
+        return full_set(info.piece_count) if self._is_whole(torrent) else self.pieces
+
+    @property
     def wants(self) -> Literal["download", "seed"] | None:
         """What it would do if there were no queue; None: nothing."""
         if self.record.is_paused or self.outcome or self.is_gone:
@@ -251,7 +290,21 @@ class Entry:
         """Return its record with some fields changed."""
         return replace(self.record, **changes)
 
+    def _is_whole(self, torrent: Torrent | None) -> bool:
+        """Whether nothing is missing of it, whose files are not open."""
+        if torrent is not None and torrent.state == "seeding":
+            return True
+        return 0 < self.totals.size == self.totals.have
+
     def _note(self, torrent: Torrent) -> None:
+        if torrent.info is not None:
+            self.metadata = torrent.info
+            self.totals.size = torrent.info.length
+        if torrent.download is not None:
+            self.totals.have = torrent.download.have_bytes()
+            self.pieces = torrent.download.ledger.have
+        elif torrent.state == "seeding":
+            self.totals.have = self.totals.size
         self.totals.name = torrent.name or self.totals.name
         self.totals.info_hash = torrent.info_hash.hex()
         # Until they are checked, the files there may be of somebody else.

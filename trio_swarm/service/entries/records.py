@@ -102,6 +102,10 @@ class Totals(Struct, kw_only=True):
     active_at: float = 0.0
     downloaded: int = 0
     uploaded: int = 0
+    size: int = 0
+    """Bytes of all its files; 0 while nobody knows."""
+    have: int = 0
+    """Verified bytes, as last known."""
     seconds_downloading: float = 0.0
     seconds_seeding: float = 0.0
     is_done: bool = False
