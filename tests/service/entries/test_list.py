@@ -436,7 +436,10 @@ def _size(path: Path) -> int:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    return contents(folder) if folder.exists() else {}
+    try:
+        return contents(folder)
+    except FileNotFoundError:  # it gets its name of a download meanwhile
+        return {}
 
 
 def _damage_unnoticed(file: Path) -> None:
