@@ -46,7 +46,7 @@ from trio_swarm.service.entries.data import (
 )
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
-from trio_swarm.service.entries.limits import EntryLimits, NodeLimits
+from trio_swarm.service.entries.limits import EntryLimits, NodeLimits, limits_after, own_limits
 from trio_swarm.service.entries.queue import rank_between
 from trio_swarm.service.entries.records import (
     Labels,
@@ -236,14 +236,19 @@ class Entries:
     async def revise(self, entry: Entry, settings: Settings) -> None:
         """Let an entry go on by other settings of the file, or by others of the node.
 
-        What it is, where it goes and what was changed at run time stay. One that failed is tried
+        What it is, where it goes and what was changed at run time stay, but for what these settings
+        say anew. One that failed is tried
         again, and one that was seeded to its goal as well if its settings are others. Raises
         ConfigError for a wrong scheduler.
         """
         async with self._turn(entry):
             settings = with_changes(absolute(settings), entry.record)
             is_other = settings != entry.settings
+            record = _revised(entry, settings)
+            if record != entry.record:
+                await self._save(entry, record)
             entry.settings = settings
+            self._running.limit(entry)
             if entry.outcome == "failed" or (entry.outcome and is_other):
                 entry.outcome, entry.error = "", ""
                 entry.totals.is_done = False
@@ -608,7 +613,8 @@ class Entries:
     async def set_limits(self, entry: Entry, limits: EntryLimits) -> None:
         """Give it limits and goals of its own; raises ConfigError for some out of bounds."""
         async with self._turn(entry):
-            await self._save(entry, entry.change(limits=_limits(limits), is_endless=False))
+            own = own_limits(entry.settings, _limits(limits))
+            await self._save(entry, entry.change(limits=own, is_endless=False))
             self._running.limit(entry)
 
     async def set_labels(self, entry: Entry, labels: Sequence[str]) -> None:
@@ -821,6 +827,16 @@ class Entries:
     def _number(self) -> None:
         for position, each in enumerate(self._listed):
             each.queue_position = position
+
+
+def _revised(entry: Entry, settings: Settings) -> Record:
+    """Return the record of an entry that gets other settings: what these say anew counts."""
+    was, record = entry.settings, entry.record
+    return entry.change(
+        labels=record.labels if was.labels == settings.labels else None,
+        is_paused=record.is_paused if was.paused == settings.paused else None,
+        limits=limits_after(record.limits, was, settings),
+    )
 
 
 def _order(entry: Entry) -> tuple[float, int]:

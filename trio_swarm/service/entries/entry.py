@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo.torrent import Info
-from trio_swarm.service.entries.limits import EntryLimits
+from trio_swarm.service.entries.limits import EntryLimits, limits_of
 from trio_swarm.service.entries.records import Kind, Origin, Record, Totals
 from trio_swarm.service.supervised import Supervised
 from trio_swarm.settings import FetchSettings, ShareSettings
@@ -120,17 +120,19 @@ class Entry:
     @property
     def is_paused(self) -> bool:
         """Whether somebody paused it."""
-        return self.record.is_paused
+        paused = self.record.is_paused
+        return self.settings.paused if paused is None else paused
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What somebody sorts it by."""
-        return self.record.labels
+        labels = self.record.labels
+        return self.settings.labels if labels is None else labels
 
     @property
     def limits(self) -> EntryLimits:
-        """Its own limits."""
-        return self.record.limits
+        """Its own limits, given at run time or by its settings."""
+        return limits_of(self.settings, self.record.limits)
 
     @property
     def torrent(self) -> Torrent | None:
@@ -154,7 +156,7 @@ class Entry:
     @property
     def state(self) -> EntryState:
         """What it does now."""
-        if self.record.is_paused:
+        if self.is_paused:
             return "paused"
         if self.outcome:
             return self.outcome
@@ -256,7 +258,7 @@ class Entry:
     @property
     def wants(self) -> Literal["download", "seed"] | None:
         """What it would do if there were no queue; None: nothing."""
-        if self.record.is_paused or self.outcome or self.is_gone:
+        if self.is_paused or self.outcome or self.is_gone:
             return None
         return "seed" if self.is_complete else "download"
 
