@@ -82,6 +82,14 @@ class ShareSettings:
     """None: the trackers of the node."""
     piece_length: int | None = None
     """Bytes, a power of two; None: chosen by size."""
+    labels: tuple[str, ...] = ()
+    """In the list it is sorted by these."""
+    paused: bool = False
+    """In the list it waits until somebody resumes it."""
+    upload_rate: int | None = None
+    """Bytes/s of it in the list; None: those of the node."""
+    upload_slots: int | None = None
+    """Peers served at once; None: as many as the node says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,15 @@ class FetchSettings:
     """Seconds of seeding, then it ends."""
     seed_ratio: float | None = None
     """It ends when so many times its size was given to others."""
+    labels: tuple[str, ...] = ()
+    """In the list it is sorted by these."""
+    paused: bool = False
+    """In the list it waits until somebody resumes it."""
+    upload_rate: int | None = None
+    """Bytes/s of it in the list; None: those of the node."""
+    download_rate: int | None = None
+    upload_slots: int | None = None
+    """Peers served at once; None: as many as the node says."""
 
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -26,7 +26,7 @@ from foreign_remotes import (
     listening,
     window,
 )
-from local_swarm import make_file
+from local_swarm import make_file, until
 from trio_swarm import events
 
 pytestmark = pytest.mark.foreign
@@ -91,6 +91,49 @@ async def test_a_remote_adds_lists_looks_limits_and_removes(remote: Remote, tmp_
             await remote.run(remote.remove(address, entry.id), home)
             assert list(entries) == []
             assert not list(down.iterdir())
+
+
+async def test_transmission_remote_pauses_slows_checks_and_moves(tmp_path: Path) -> None:
+    require(TRANSMISSION_REMOTE)
+    home = folder(tmp_path / "home")
+    with trio.fail_after(LIMIT):
+        async with swarm(tmp_path) as (magnet, node):
+
+            async def call(*argv: str) -> str:
+                return await TRANSMISSION_REMOTE.run(
+                    ("transmission-remote", address_of(node), *argv), home
+                )
+
+            service = node.context.peer.service
+            assert service is not None
+            await call("-a", magnet)
+            (entry,) = service.entries
+            await until(lambda: entry.have > 0)
+            await call("-t1", "--stop")
+            assert entry.state == "paused"
+            assert "Stopped" in await call("-l")
+            there = entry.have
+            assert 0 < there < SIZE
+            await call("-t1", "-d20")
+            await call("-asd", "30")
+            await call("--alt-speed")
+            assert service.node.rates == (None, 30_000)
+            await call("--no-alt-speed")
+            await call("-t1", "--start")
+            await until(lambda: entry.state == "downloading")
+            began, had = trio.current_time(), entry.downloaded_ever
+            await trio.sleep(4.0)
+            # 20 kB/s and at most a second's burst, where 400 kB/s would come otherwise.
+            assert entry.downloaded_ever - had < 0.25 * SLOW * (trio.current_time() - began)
+            await call("-t1", "-D")
+            await until(lambda: entry.state == "seeding")
+            films = node.context.download_folder / "films"
+            await call("-t1", "--move", str(films))
+            await until(lambda: entry.folder == films and entry.state == "seeding")
+            assert (films / "film.bin").stat().st_size == SIZE
+            assert "success" in await call("-t1", "--verify")
+            assert str(films) in await call("-t1", "-i")
+            await until(lambda: entry.state == "seeding")
 
 
 async def test_transmission_rpc_reads_every_field_it_knows(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import tomli_w
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from local_swarm import HOST, Recorder, contents, make_file, node, tracker, until
 from trio_swarm import events
@@ -423,3 +424,37 @@ def _known_to_both(*described: dict[str, Any]) -> set[tuple[object, ...]]:
         fetches = {(fetch["what"], fetch.get("folder", default)) for fetch in each["fetch"]}
         found.append(shares | fetches)
     return set.intersection(*found)
+
+
+async def test_labels_limits_and_pause_come_from_the_file_and_may_be_changed_at_run_time(
+    tmp_path: Path,
+) -> None:
+    make_file(tmp_path / "a", 20_000)
+    file = tmp_path / "peer.toml"
+    share: dict[str, object] = {"path": "a", "labels": ["x"], "upload": 50_000, "paused": True}
+    with trio.fail_after(LIMIT):
+        write(file, {"share": [share]})
+        async with running(file) as peer:
+            entries = (await peer.wait_open()).entries
+            (entry,) = entries
+            assert (entry.labels, entry.state) == (("x",), "paused")
+            assert (entry.limits.upload_rate, entry.limits.upload_slots) == (50_000, None)
+            await entries.resume(entry)
+            await entries.set_labels(entry, ["mine"])
+            await entries.set_limits(entry, replace(entry.limits, upload_slots=2))
+            await until(lambda: entry.state == "seeding")
+            write(file, {"share": [share | {"upload": 60_000}]})
+            await peer.reload()
+            assert (entry.labels, entry.state) == (("mine",), "seeding")
+            assert entry.torrent is not None
+            assert entry.torrent.limits.upload_rate == 60_000
+            assert entry.torrent.limits.upload_slots == 2
+        async with running(file) as peer:
+            (entry,) = (await peer.wait_open()).entries
+            assert (entry.labels, entry.is_paused) == (("mine",), False)
+            write(file, {"share": [share | {"labels": ["y"], "paused": False}]})
+            await peer.reload()
+            assert (entry.labels, entry.is_paused) == (("y",), False)
+            write(file, {"share": [share | {"labels": ["y"]}]})
+            await peer.reload()
+            assert entry.state == "paused"

@@ -170,6 +170,17 @@ class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         tuple[TrackerUrl, ...] | None,
         Key("Other than those above.", example=[DEFAULT_TRACKER], live=True),
     ] = _SHARE.trackers
+    labels: Annotated[
+        tuple[Label, ...], Key("What it is sorted by.", example=["music"], live=True)
+    ] = _SHARE.labels
+    paused: Annotated[bool, Key("Wait until somebody resumes it.", live=True)] = _SHARE.paused
+    upload: Annotated[
+        Rate, Key("Bytes/s of it to send.", example="1MB", sets="upload_rate", live=True)
+    ] = _SHARE.upload_rate
+    upload_slots: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | None,
+        Key("Peers of it served at once.", example=4, live=True),
+    ] = _SHARE.upload_slots
 
 
 class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -212,6 +223,20 @@ class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             live=True,
         ),
     ] = None
+    labels: Annotated[
+        tuple[Label, ...], Key("What it is sorted by.", example=["music"], live=True)
+    ] = _FETCH.labels
+    paused: Annotated[bool, Key("Wait until somebody resumes it.", live=True)] = _FETCH.paused
+    upload: Annotated[
+        Rate, Key("Bytes/s of it to send.", example="1MB", sets="upload_rate", live=True)
+    ] = _FETCH.upload_rate
+    download: Annotated[
+        Rate, Key("Bytes/s of it to receive.", example="5MB", sets="download_rate", live=True)
+    ] = _FETCH.download_rate
+    upload_slots: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | None,
+        Key("Peers of it served at once.", example=4, live=True),
+    ] = _FETCH.upload_slots
 
 
 class NodeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -50,7 +50,9 @@ class RateLimits:
         self.normal = normal
         """The rates outside of the schedule."""
         self.schedule = schedule
-        """The alternative rates, and when they hold; None: there are none."""
+        """When the alternative rates hold by themselves; None: never."""
+        self.alternative = _alternative_of(schedule)
+        """The alternative rates; None if there are none."""
         self.is_alternative: bool
         """Whether the alternative rates are in force."""
         self._apply = apply
@@ -60,16 +62,11 @@ class RateLimits:
         self._is_scheduled = self.is_alternative = self._phase().is_alternative
 
     @property
-    def alternative(self) -> Rates | None:
-        """The alternative rates; None if there are none."""
-        schedule = self.schedule
-        return None if schedule is None else Rates(schedule.upload_rate, schedule.download_rate)
-
-    @property
     def in_force(self) -> Rates:
         """The rates that hold now."""
-        alternative = self.alternative
-        return alternative if self.is_alternative and alternative is not None else self.normal
+        if self.is_alternative and self.alternative is not None:
+            return self.alternative
+        return self.normal
 
     def set_normal(self, normal: Rates) -> None:
         """Change the normal rates; at once, unless the alternative ones are in force."""
@@ -79,16 +76,25 @@ class RateLimits:
     def set_schedule(self, schedule: ScheduleSettings | None) -> None:
         """Change the alternative rates and their times; what was switched by hand is forgotten."""
         self.schedule = schedule
+        self.alternative = _alternative_of(schedule)
         self._is_scheduled = self.is_alternative = self._phase().is_alternative
         self._apply(self.in_force)
         self._wakeup.set()
 
+    def set_alternative(self, alternative: Rates) -> None:
+        """Change the alternative rates and not their times; at once, if they are in force.
+
+        They last until the node ends, or the schedule of its file is another one.
+        """
+        self.alternative = alternative
+        self._apply(self.in_force)
+
     def switch(self, *, on: bool) -> None:
         """Choose the alternative or the normal rates by hand, until the schedule changes them.
 
-        Without a schedule there is nothing to choose.
+        Without alternative rates there is nothing to choose.
         """
-        self.is_alternative = on and self.schedule is not None
+        self.is_alternative = on and self.alternative is not None
         self._apply(self.in_force)
 
     async def run(self) -> Never:
@@ -112,6 +118,10 @@ class RateLimits:
         if self.schedule is None:
             return Phase(is_alternative=False, until=math.inf)
         return phase_at(self.schedule, self._clock(), self._zone)
+
+
+def _alternative_of(schedule: ScheduleSettings | None) -> Rates | None:
+    return None if schedule is None else Rates(schedule.upload_rate, schedule.download_rate)
 
 
 def _text(rate: int | None) -> str:

@@ -227,8 +227,115 @@ async def test_limits_of_a_torrent_and_of_the_node_are_set_and_read_back(seed: P
             assert (session["speed-limit-up"], session["speed-limit-up-enabled"]) == (50, True)
             assert (session["download-queue-size"], session["download-queue-enabled"]) == (2, True)
             assert node.context.peer.service.node.rates[0] == 50_000  # type: ignore[union-attr]
-            answer = await seeder.answer("session-set", **{"alt-speed-enabled": True})
-            assert "alternative limits" in answer["result"]
+
+
+async def test_the_turtle_switches_to_the_alternative_limits_and_back(seed: Path) -> None:
+    # Transmission's rpc-spec, "Session parameters"; `transmission-remote -as`, `-asd`, `-AS`.
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (node, seeder):
+            running = node.context.peer.service.node  # type: ignore[union-attr]
+            answer = await seeder.answer("session-set", alt_speed_enabled=True)
+            assert "no alternative limits" in answer["result"]
+            await seeder.call("session-set", speed_limit_up=900, speed_limit_up_enabled=True)
+            await seeder.call("session-set", alt_speed_up=20)
+            assert running.rates == (900_000, None)
+            await seeder.call("session-set", alt_speed_enabled=True)
+            assert running.rates == (20_000, None)
+            await seeder.call("session-set", speed_limit_up=800)
+            session = await seeder.call("session-get")
+            assert (session["alt-speed-enabled"], session["alt-speed-up"]) == (True, 20)
+            assert session["speed-limit-up"] == 800
+            assert running.rates == (20_000, None)
+            await seeder.call("session-set", alt_speed_enabled=False)
+            assert running.rates == (800_000, None)
+
+
+async def test_the_schedule_of_the_file_is_told_as_transmission_tells_its_own(seed: Path) -> None:
+    hours = 'begin = "08:30"\nend = "17:00"\ndays = ["sun", "mon", "sat"]\n'
+    text = f"[schedule]\n{hours}upload = 40_000\n"
+    with trio.fail_after(LIMIT):
+        async with a_leecher(seed, text) as leecher:
+            session = await leecher.call("session-get")
+            names = ("enabled", "begin", "end", "day")
+            told = [session[f"alt-speed-time-{name}"] for name in names]
+            assert told == [True, 510, 1020, 0b1000011]
+            assert session["alt-speed-up"] == 40
+
+
+async def test_a_torrent_is_moved_and_checked_again_on_demand(seed: Path, leech: Path) -> None:
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (_, seeder), a_leecher(leech) as leecher:
+            magnet = (await seeder.torrent(1, "magnetLink"))["magnetLink"]
+            added = await leecher.call("torrent-add", filename=magnet)
+            number = added["torrent-added"]["id"]
+            await leecher.until(number, status=6)
+            films = leech / "down" / "films"
+            await leecher.call("torrent-set-location", ids=number, location=str(films), move=True)
+            await leecher.until(number, status=6, downloadDir=str(films), percentDone=1.0)
+            copy = films / "film.bin"
+            whole = copy.read_bytes()
+            assert whole == (seed / "film.bin").read_bytes()
+            assert not (leech / "down" / "film.bin").exists()
+            with copy.open("r+b") as file:  # damage that only reading shows
+                file.write(b"damaged")
+            await leecher.call("torrent-verify", ids=number)
+            while not copy.exists() or copy.read_bytes() != whole:  # noqa: ASYNC110 - the same
+                await trio.sleep(0.05)
+            await leecher.until(number, status=6, percentDone=1.0)
+
+
+async def test_a_paused_torrent_shows_files_and_progress_after_a_restart_too(
+    seed: Path, leech: Path
+) -> None:
+    fields = ("totalSize", "haveValid", "percentDone", "pieceCount", "files", "pieces")
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (_, seeder):
+            magnet = (await seeder.torrent(1, "magnetLink"))["magnetLink"]
+            async with a_leecher(leech) as leecher:
+                await leecher.call("torrent-add", filename=magnet)
+                await leecher.call("torrent-set", ids=1, downloadLimit=60, downloadLimited=True)
+                have = 0
+                while not 0 < have < 300_000:
+                    await trio.sleep(0.02)
+                    have = (await leecher.torrent(1, "haveValid"))["haveValid"]
+                await leecher.call("torrent-stop", ids=1)
+                before = await leecher.torrent(1, *fields)
+                assert 0 < before["haveValid"] < before["totalSize"] == 300_000
+                (file,) = before["files"]
+                assert file["bytesCompleted"] == before["haveValid"]
+            async with a_leecher(leech) as leecher:
+                await leecher.until(1, **before, status=0)
+
+
+async def test_a_torrent_file_that_is_added_paused_shows_its_files(
+    tmp_path: Path, leech: Path
+) -> None:
+    data = create_torrent(make_folder(tmp_path / "album"), state_folder=tmp_path / "s").to_bytes()
+    with trio.fail_after(LIMIT):
+        async with a_leecher(leech) as leecher:
+            torrent = base64.b64encode(data).decode()
+            await leecher.call("torrent-add", metainfo=torrent, paused=True)
+            told = await leecher.torrent(1, "files", "totalSize", "haveValid")
+            assert len(told["files"]) > 1
+            assert sum(each["length"] for each in told["files"]) == told["totalSize"]
+            assert told["haveValid"] == 0
+
+
+async def test_why_a_torrent_could_not_be_moved_is_told_of_it(seed: Path, leech: Path) -> None:
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (_, seeder), a_leecher(leech) as leecher:
+            magnet = (await seeder.torrent(1, "magnetLink"))["magnetLink"]
+            await leecher.call("torrent-add", filename=magnet)
+            await leecher.until(1, status=6)
+            there = make_file(leech / "down" / "films" / "film.bin", 10)
+            place = {"location": str(there.parent), "move": True}
+            await leecher.call("torrent-set-location", ids=1, **place)
+            await leecher.until(1, error=3, downloadDir=str(leech / "down"), status=6)
+            told = (await leecher.torrent(1, "errorString"))["errorString"]
+            assert "not overwritten" in told
+            there.unlink()
+            await leecher.call("torrent-set-location", ids=1, **place)
+            await leecher.until(1, error=0, downloadDir=str(there.parent), status=6)
 
 
 async def test_a_name_that_is_a_file_in_the_nodes_working_folder_is_not_read(

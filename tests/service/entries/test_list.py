@@ -436,7 +436,10 @@ def _size(path: Path) -> int:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    return contents(folder) if folder.exists() else {}
+    try:
+        return contents(folder)
+    except FileNotFoundError:  # it gets its name of a download meanwhile
+        return {}
 
 
 def _damage_unnoticed(file: Path) -> None:
@@ -476,3 +479,20 @@ async def test_another_strategy_goes_on_with_a_fetch_after_a_restart_too(tmp_pat
         share = await entries.add(ShareSettings(path=make_file(tmp_path / "film", 1000)))
         with pytest.raises(ConfigError, match="is a share"):
             await entries.set_scheduler(share, "round-robin", {})
+
+
+async def test_a_move_that_was_begun_may_get_another_aim_or_lose_its_entry(tmp_path: Path) -> None:
+    data = make_file(tmp_path / "in" / "film", 50_000)
+    async with kept_list(tmp_path) as entries:
+        share = await entries.add(ShareSettings(path=data))
+        await state_of(share, "seeding")
+        await entries.begin_move(share, tmp_path / "first")
+        await entries.begin_move(share, tmp_path / "second")
+        await until(lambda: share.record.moving_to is None)
+        assert share.folder == tmp_path / "second"
+        await state_of(share, "seeding")
+        await entries.begin_move(share, tmp_path / "third")
+        await entries.remove(share)
+        again = await entries.add(ShareSettings(path=make_file(tmp_path / "other", 10)))
+        await state_of(again, "seeding")
+        assert list(entries) == [again]

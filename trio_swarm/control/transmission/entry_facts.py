@@ -7,7 +7,7 @@ from trio_swarm.control.transmission.facts import FileFacts, PeerFacts, State, T
 from trio_swarm.errors import ConfigError
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.torrent_parts import file_states_of
-from trio_swarm.piece_sets import full_set, to_bitfield
+from trio_swarm.piece_sets import to_bitfield
 from trio_swarm.progress import PeerProgress, Progress, TrackerState
 from trio_swarm.protocol.addresses import Address, parse_host_port
 from trio_swarm.protocol.metainfo.torrent import Info
@@ -94,16 +94,13 @@ class EntryFacts:
     @property
     def size(self) -> int:
         """All of its content."""
-        if self._info is not None:
-            return self._info.length
-        return 0 if self._progress is None else self._progress.size
+        size = self.entry.size
+        return self._progress.size if not size and self._progress is not None else size
 
     @property
     def have(self) -> int:
         """Verified content."""
-        if self._progress is not None and self._progress.state != "checking":
-            return self._progress.have
-        return self.size if self.entry.is_complete else 0
+        return self.entry.have
 
     @property
     def checked(self) -> float:
@@ -199,16 +196,11 @@ class EntryFacts:
 
     @cached_property
     def _info(self) -> Info | None:
-        if self._torrent is not None and self._torrent.info is not None:
-            return self._torrent.info
-        return None if self.entry.known is None else self.entry.known[0]
+        return self.entry.info
 
     @cached_property
     def _have_set(self) -> int:
-        torrent = self._torrent
-        if torrent is not None and torrent.is_open:
-            return torrent.have
-        return full_set(self.piece_count) if self.entry.is_complete else 0
+        return self.entry.have_pieces
 
     @cached_property
     def _files(self) -> list[FileFacts]:

@@ -1,13 +1,14 @@
 """A running node as target of the methods."""
 
 import shutil
-import time
 from collections.abc import Sequence
+from datetime import time
 from pathlib import Path
+from time import time as unix_time
 from typing import TypeVar
 
 import trio
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 from msgspec.structs import replace
 from starlette.routing import Route
 
@@ -16,7 +17,7 @@ from trio_swarm.control.context import ControlContext
 from trio_swarm.control.folders import FolderRefusedError, allowed_path
 from trio_swarm.control.transmission.calling import CallError, Code, one_line
 from trio_swarm.control.transmission.entry_facts import EntryFacts
-from trio_swarm.control.transmission.facts import SessionFacts, TorrentFacts
+from trio_swarm.control.transmission.facts import SessionFacts, SpeedSchedule, TorrentFacts
 from trio_swarm.control.transmission.routes import new_session_id, routes
 from trio_swarm.control.transmission.rpc_session import RpcSession
 from trio_swarm.control.transmission.target import (
@@ -31,13 +32,16 @@ from trio_swarm.metainfo_files import MAX_TORRENT_FILE
 from trio_swarm.named_paths import read_whole
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.rates import RateLimits, Rates
 from trio_swarm.service.service import Service
-from trio_swarm.settings import FetchSettings
+from trio_swarm.settings import DAYS, FetchSettings, ScheduleSettings
 from trio_swarm.wanted import WantedTorrent, parse_wanted
 
 _T = TypeVar("_T")
 
-_CANNOT = "it cannot be checked again, moved or renamed while the node runs"
+_CANNOT = "its files cannot be renamed"
+
+_NO_ALTERNATIVE = "there are no alternative limits: set alt-speed-up or alt-speed-down first"
 
 _BY_FILE = "a .torrent file"
 """What a fetch is called until its metadata is read."""
@@ -46,7 +50,7 @@ _BY_FILE = "a .torrent file"
 def rpc_routes(context: ControlContext) -> list[Route]:
     """Return the routes of Transmission's RPC to a node."""
     target = NodeTarget(context)
-    return routes(RpcSession(target, now=time.time, session_id=new_session_id()))
+    return routes(RpcSession(target, now=unix_time, session_id=new_session_id()))
 
 
 class NodeTarget:
@@ -71,7 +75,8 @@ class NodeTarget:
     def session(self) -> SessionFacts:
         """Return what is told of the node."""
         service = self._service()
-        upload, download = service.node.rates
+        rates = self._rates()
+        upload, download = rates.alternative or (None, None)
         limits = service.entries.limits
         return SessionFacts(
             version=__version__,
@@ -79,17 +84,17 @@ class NodeTarget:
             download_folder=str(self._download_folder),
             peer_port=service.node.port,
             max_peers=service.settings.max_connections,
-            upload_limit=None if upload is None else int(upload),
-            download_limit=None if download is None else int(download),
-            alternative_upload_limit=None,
-            alternative_download_limit=None,
-            is_alternative=False,
-            speed_schedule=None,
+            upload_limit=rates.normal.upload,
+            download_limit=rates.normal.download,
+            alternative_upload_limit=upload,
+            alternative_download_limit=download,
+            is_alternative=rates.is_alternative,
+            speed_schedule=None if rates.schedule is None else _speed_schedule(rates.schedule),
             seed_ratio=limits.seed_ratio,
             max_active_downloads=limits.max_active_downloads,
             max_active_seeds=limits.max_active_seeds,
             trackers=service.trackers,
-            seconds_active=time.time() - self._context.started_at,
+            seconds_active=unix_time() - self._context.started_at,
         )
 
     async def allowed_folder(self, text: str) -> Path:
@@ -140,8 +145,8 @@ class NodeTarget:
         await self._entries().pause(self._entry(torrent))
 
     async def verify(self, torrent: TorrentFacts) -> None:
-        """Say that it cannot be done."""
-        raise CallError(f"{torrent.name}: {_CANNOT}", Code.SYSTEM_ERROR)
+        """Begin to hash the data of an entry again."""
+        await self._entries().verify(self._entry(torrent))
 
     async def reannounce(self, torrent: TorrentFacts) -> None:
         """Ask the trackers of an entry."""
@@ -154,11 +159,15 @@ class NodeTarget:
         """Take an entry out of the list."""
         await self._entries().remove(self._entry(torrent), delete_data=delete_data)
 
-    async def move(self, torrent: TorrentFacts, folder: Path, *, move_data: bool) -> None:  # noqa: ARG002 - nothing can
-        """Say that it cannot be done."""
-        raise CallError(f"{torrent.name}: {_CANNOT}", Code.SYSTEM_ERROR)
+    async def move(self, torrent: TorrentFacts, folder: Path, *, move_data: bool) -> None:
+        """Begin to move the data of an entry, or have it looked for in a folder."""
+        entries, entry = self._entries(), self._entry(torrent)
+        if move_data:
+            await entries.begin_move(entry, folder)
+        else:
+            await entries.move(entry, folder, move_data=False)
 
-    async def rename(self, torrent: TorrentFacts, path: str, name: str) -> None:  # noqa: ARG002 - the same
+    async def rename(self, torrent: TorrentFacts, path: str, name: str) -> None:  # noqa: ARG002 - nothing can
         """Say that it cannot be done."""
         raise CallError(f"{torrent.name}: {_CANNOT}", Code.SYSTEM_ERROR)
 
@@ -185,13 +194,7 @@ class NodeTarget:
     async def change_session(self, changes: SessionChanges) -> None:
         """Change the limits of the node, and where new content goes."""
         service = self._service()
-        alternative = (
-            changes.is_alternative,
-            changes.alternative_upload_limit,
-            changes.alternative_download_limit,
-        )
-        if alternative != (UNSET, UNSET, UNSET):
-            raise CallError("there are no alternative limits here")
+        self._change_rates(changes)
         limits = service.entries.limits
         service.entries.set_node_limits(
             replace(
@@ -203,13 +206,31 @@ class NodeTarget:
                 seed_ratio=_new(changes.seed_ratio, limits.seed_ratio),
             )
         )
-        upload, download = service.node.rates
-        service.node.set_rates(
-            _new(changes.upload_limit, upload), _new(changes.download_limit, download)
-        )
         if not isinstance(changes.download_folder, UnsetType):
             self._download_folder = changes.download_folder
         await trio.lowlevel.checkpoint()
+
+    def _change_rates(self, changes: SessionChanges) -> None:
+        """Change the limits that RateLimits owns; raises CallError, and then none is changed."""
+        rates = self._rates()
+        upload, download = rates.alternative or (None, None)
+        alternative = Rates(
+            _new(changes.alternative_upload_limit, upload),
+            _new(changes.alternative_download_limit, download),
+        )
+        has_alternative = rates.alternative is not None or alternative != (None, None)
+        if changes.is_alternative is True and not has_alternative:
+            raise CallError(_NO_ALTERNATIVE)
+        normal = Rates(
+            _new(changes.upload_limit, rates.normal.upload),
+            _new(changes.download_limit, rates.normal.download),
+        )
+        if normal != rates.normal:
+            rates.set_normal(normal)
+        if has_alternative and alternative != rates.alternative:
+            rates.set_alternative(alternative)
+        if not isinstance(changes.is_alternative, UnsetType):
+            rates.switch(on=changes.is_alternative)
 
     def stop(self) -> None:
         """End the node."""
@@ -225,6 +246,11 @@ class NodeTarget:
             raise CallError("the node is being opened", Code.SYSTEM_ERROR)
         return service
 
+    def _rates(self) -> RateLimits:
+        rates = self._context.peer.rates
+        assert rates is not None  # it is there as soon as the service is
+        return rates
+
     def _entries(self) -> Entries:
         return self._service().entries
 
@@ -239,6 +265,17 @@ def _added(entry: Entry, *, is_new: bool) -> Added:
 
 def _new(changed: _T | UnsetType, before: _T) -> _T:
     return before if isinstance(changed, UnsetType) else changed
+
+
+def _speed_schedule(schedule: ScheduleSettings) -> SpeedSchedule:
+    """Return a schedule in minutes of the day, and a bit for each day: 1 is Sunday."""
+    begin, end = schedule.begin or time(), schedule.end or time()
+    days = [1 << (DAYS.index(day) + 1) % len(DAYS) for day in schedule.days or DAYS]
+    return SpeedSchedule(_minutes(begin), _minutes(end), sum(days))
+
+
+def _minutes(at: time) -> int:
+    return at.hour * 60 + at.minute
 
 
 def _refuse_file(what: str) -> None:

@@ -7,15 +7,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from trio_swarm.errors import StorageError
+from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import Settings
 from trio_swarm.settings import ShareSettings
+from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import ShouldStop
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.moving import move_data
 from trio_swarm.storage.placement import Placement
 from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, forget_state
-from trio_swarm.storage.resume.log import forget_checks
+from trio_swarm.storage.resume import log as resume_log
 from trio_swarm.storage.shares import hash_share
 from trio_swarm.storage.state import StateFolder
 
@@ -42,6 +45,17 @@ def find_data(settings: Settings, metainfo: Metainfo | None, state_folder: Path)
     if metainfo is None:
         return None  # not even its metadata has come
     return download_on_disk(metainfo.info, settings.folder, state_folder)
+
+
+def recall_pieces(info: Info, folder: Path, state_folder: Path) -> PieceSet:
+    """Return which pieces of a download into `folder` were verified when it ran last."""
+    try:
+        state, folder = StateFolder(state_folder), Path(os.path.realpath(folder))
+        names = choose_names(info, folder, state).info
+        journal = state.journal(Placement(names, folder).final, info.info_hash)
+        return resume_log.load(journal, Layout(names)).have
+    except (OSError, StorageError):
+        return 0
 
 
 def remove_data(data: Data, others: Iterable[Data], state_folder: Path) -> int:
@@ -74,7 +88,7 @@ def hash_again(data: Data, *, is_share: bool, state_folder: Path) -> None:
         return
     layout = Layout(info)
     journal = StateFolder(state_folder).journal(Placement(info, root.parent).final, info.info_hash)
-    forget_checks(journal, layout)
+    resume_log.forget_checks(journal, layout)
 
 
 def _overlap(one: Path, other: Path) -> bool:

@@ -23,7 +23,8 @@ from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.torrent import Torrent
-from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.piece_sets import PieceSet
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import (
     Settings,
     Wished,
@@ -35,10 +36,17 @@ from trio_swarm.service.entries.adding import (
     wished,
     with_changes,
 )
-from trio_swarm.service.entries.data import Data, bring_data, find_data, hash_again, remove_data
+from trio_swarm.service.entries.data import (
+    Data,
+    bring_data,
+    find_data,
+    hash_again,
+    recall_pieces,
+    remove_data,
+)
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
-from trio_swarm.service.entries.limits import EntryLimits, NodeLimits
+from trio_swarm.service.entries.limits import EntryLimits, NodeLimits, limits_after, own_limits
 from trio_swarm.service.entries.queue import rank_between
 from trio_swarm.service.entries.records import (
     Labels,
@@ -181,6 +189,8 @@ class Entries:
             await self._write(record, wish.torrent)
             self._next_id = number + 1
             entry = self._enter(record, self._totals_for(record, wish))
+        if wish.torrent is not None:
+            await self._recall(entry)
         self._settle(entry)
         return entry
 
@@ -226,14 +236,19 @@ class Entries:
     async def revise(self, entry: Entry, settings: Settings) -> None:
         """Let an entry go on by other settings of the file, or by others of the node.
 
-        What it is, where it goes and what was changed at run time stay. One that failed is tried
+        What it is, where it goes and what was changed at run time stay, but for what these settings
+        say anew. One that failed is tried
         again, and one that was seeded to its goal as well if its settings are others. Raises
         ConfigError for a wrong scheduler.
         """
         async with self._turn(entry):
             settings = with_changes(absolute(settings), entry.record)
             is_other = settings != entry.settings
+            record = _revised(entry, settings)
+            if record != entry.record:
+                await self._save(entry, record)
             entry.settings = settings
+            self._running.limit(entry)
             if entry.outcome == "failed" or (entry.outcome and is_other):
                 entry.outcome, entry.error = "", ""
                 entry.totals.is_done = False
@@ -255,6 +270,27 @@ class Entries:
                 self._nursery.start_soon(self._go_on_moving, entry)
             else:
                 self._settle(entry)
+        self._nursery.start_soon(self._recall_all, name="recall what does not run")
+
+    async def _recall_all(self) -> None:
+        """Find out what the entries hold that do not run now, one after the other."""
+        for entry in list(self._listed):
+            if entry.run is None and entry.info is None and entry.kind == "fetch":
+                await self._recall(entry)
+
+    async def _recall(self, entry: Entry) -> None:
+        folder, state_folder = entry.folder, self._node.state_folder
+
+        def look() -> tuple[Info, PieceSet] | None:
+            metainfo = self._metainfo_of(entry)
+            if metainfo is None:
+                return None
+            return metainfo.info, recall_pieces(metainfo.info, folder, state_folder)
+
+        found = await trio.to_thread.run_sync(look)
+        if found is not None and entry.info is None:
+            entry.metadata, entry.pieces = found
+            entry.totals.size = entry.metadata.length
 
     def _enter(
         self,
@@ -438,18 +474,33 @@ class Entries:
                 await self._place(entry, entry.change(folder=place))
                 return
             await self._save(entry, entry.change(moving_to=place))
-            await self._move(entry, folder)
+            await self._move(entry)
+
+    async def begin_move(self, entry: Entry, folder: Path) -> None:
+        """Begin to `move` its data; if that fails, the log and its `error` say why.
+
+        Raises StorageError if that it is to be moved cannot be kept.
+        """
+        place = keep_text(str(absolute_path(folder)))
+        async with self._turn(entry):
+            await self._save(entry, entry.change(moving_to=place))
+            entry.error = ""
+        self._nursery.start_soon(self._go_on_moving, entry, name=f"move {entry.name}")
 
     async def _go_on_moving(self, entry: Entry) -> None:
-        assert entry.record.moving_to is not None
-        folder = Path(kept_text(entry.record.moving_to))
         try:
             async with self._turn(entry):
-                await self._move(entry, folder)
+                if entry.record.moving_to is not None:  # else another call has done it
+                    await self._move(entry)
+        except EntryUnknownError:
+            pass  # it was removed meanwhile
         except StorageError as error:
+            entry.error = str(error)
             log.warning("%s", error)
 
-    async def _move(self, entry: Entry, folder: Path) -> None:
+    async def _move(self, entry: Entry) -> None:
+        assert entry.record.moving_to is not None
+        folder = Path(kept_text(entry.record.moving_to))
         try:
             await self._running.end(entry)
             await self._find_data(entry)
@@ -468,8 +519,9 @@ class Entries:
         if entry.known is not None:
             info, root = entry.known
             entry.known = info, entry.folder / root.name
+        entry.error = ""
         if entry.outcome == "failed":  # perhaps because its files were not here
-            entry.outcome, entry.error = "", ""
+            entry.outcome = ""
 
     async def verify(self, entry: Entry) -> None:
         """Begin to hash all of its data again; what is bad is fetched again.
@@ -545,6 +597,7 @@ class Entries:
         async with self._turn(entry):
             await self._save(entry, entry.change(is_paused=True))
             await self._running.end(entry)
+            self._due(0.0)  # how far it is stays so for long
 
     async def resume(self, entry: Entry, *, at_once: bool = False) -> None:
         """Let it work again: when the queue lets it, or `at_once`.
@@ -560,7 +613,8 @@ class Entries:
     async def set_limits(self, entry: Entry, limits: EntryLimits) -> None:
         """Give it limits and goals of its own; raises ConfigError for some out of bounds."""
         async with self._turn(entry):
-            await self._save(entry, entry.change(limits=_limits(limits), is_endless=False))
+            own = own_limits(entry.settings, _limits(limits))
+            await self._save(entry, entry.change(limits=own, is_endless=False))
             self._running.limit(entry)
 
     async def set_labels(self, entry: Entry, labels: Sequence[str]) -> None:
@@ -706,6 +760,7 @@ class Entries:
 
     def _completed(self, entry: Entry) -> None:
         entry.totals.completed_at = time.time()
+        entry.totals.have = entry.size
         self._due(0.0)
         if entry.kind == "share":
             return
@@ -772,6 +827,16 @@ class Entries:
     def _number(self) -> None:
         for position, each in enumerate(self._listed):
             each.queue_position = position
+
+
+def _revised(entry: Entry, settings: Settings) -> Record:
+    """Return the record of an entry that gets other settings: what these say anew counts."""
+    was, record = entry.settings, entry.record
+    return entry.change(
+        labels=record.labels if was.labels == settings.labels else None,
+        is_paused=record.is_paused if was.paused == settings.paused else None,
+        limits=limits_after(record.limits, was, settings),
+    )
 
 
 def _order(entry: Entry) -> tuple[float, int]:

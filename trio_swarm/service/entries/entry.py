@@ -9,8 +9,9 @@ import trio
 from msgspec.structs import replace
 
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo.torrent import Info
-from trio_swarm.service.entries.limits import EntryLimits
+from trio_swarm.service.entries.limits import EntryLimits, limits_of
 from trio_swarm.service.entries.records import Kind, Origin, Record, Totals
 from trio_swarm.service.supervised import Supervised
 from trio_swarm.settings import FetchSettings, ShareSettings
@@ -46,8 +47,10 @@ class Entry:
         "is_chosen",
         "is_gone",
         "known",
+        "metadata",
         "on_progress",
         "outcome",
+        "pieces",
         "queue_position",
         "record",
         "run",
@@ -69,7 +72,7 @@ class Entry:
         """Its work, while it runs or just ended."""
         self.outcome: Literal["", "done", "failed"] = "done" if totals.is_done else ""
         self.error = ""
-        """Why it failed, in a line; empty if it has not."""
+        """Why it failed or could not be moved, in a line; else empty."""
         self.is_chosen = True
         """Whether the queue lets it run."""
         self.at_once = False
@@ -86,6 +89,10 @@ class Entry:
         self.told_state: EntryState | None = None
         self.known: tuple[Info, Path] | None = None
         """The names and the root of its data when it ran last."""
+        self.metadata: Info | None = None
+        """What is known of it although it has not run yet."""
+        self.pieces: PieceSet = 0
+        """The verified pieces, as last known."""
         self.waits_since = 0.0
         self.base = (totals.downloaded, totals.uploaded)
         self._counted: Torrent | None = None
@@ -113,17 +120,19 @@ class Entry:
     @property
     def is_paused(self) -> bool:
         """Whether somebody paused it."""
-        return self.record.is_paused
+        paused = self.record.is_paused
+        return self.settings.paused if paused is None else paused
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What somebody sorts it by."""
-        return self.record.labels
+        labels = self.record.labels
+        return self.settings.labels if labels is None else labels
 
     @property
     def limits(self) -> EntryLimits:
-        """Its own limits."""
-        return self.record.limits
+        """Its own limits, given at run time or by its settings."""
+        return limits_of(self.settings, self.record.limits)
 
     @property
     def torrent(self) -> Torrent | None:
@@ -147,7 +156,7 @@ class Entry:
     @property
     def state(self) -> EntryState:
         """What it does now."""
-        if self.record.is_paused:
+        if self.is_paused:
             return "paused"
         if self.outcome:
             return self.outcome
@@ -215,9 +224,41 @@ class Entry:
         return None if self.known is None else self.known[1]
 
     @property
+    def info(self) -> Info | None:
+        """Its info dictionary, whether it runs or not; None while nobody knows it."""
+        torrent = self.torrent
+        if torrent is not None and torrent.info is not None:
+            return torrent.info
+        return self.metadata if self.known is None else self.known[0]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files; 0 while nobody knows."""
+        info = self.info
+        return self.totals.size if info is None else info.length
+
+    @property
+    def have(self) -> int:
+        """Verified bytes: of its torrent while that has its files open, else as last known."""
+        torrent = self.torrent
+        if torrent is not None and torrent.download is not None:
+            return torrent.download.have_bytes()
+        return self.size if self._is_whole(torrent) else self.totals.have
+
+    @property
+    def have_pieces(self) -> PieceSet:
+        """The verified pieces, known in the same way."""
+        torrent, info = self.torrent, self.info
+        if torrent is not None and torrent.download is not None:
+            return torrent.download.ledger.have
+        if info is None:
+            return 0
+        return full_set(info.piece_count) if self._is_whole(torrent) else self.pieces
+
+    @property
     def wants(self) -> Literal["download", "seed"] | None:
         """What it would do if there were no queue; None: nothing."""
-        if self.record.is_paused or self.outcome or self.is_gone:
+        if self.is_paused or self.outcome or self.is_gone:
             return None
         return "seed" if self.is_complete else "download"
 
@@ -251,7 +292,21 @@ class Entry:
         """Return its record with some fields changed."""
         return replace(self.record, **changes)
 
+    def _is_whole(self, torrent: Torrent | None) -> bool:
+        """Whether nothing is missing of it, whose files are not open."""
+        if torrent is not None and torrent.state == "seeding":
+            return True
+        return 0 < self.totals.size == self.totals.have
+
     def _note(self, torrent: Torrent) -> None:
+        if torrent.info is not None:
+            self.metadata = torrent.info
+            self.totals.size = torrent.info.length
+        if torrent.download is not None:
+            self.totals.have = torrent.download.have_bytes()
+            self.pieces = torrent.download.ledger.have
+        elif torrent.state == "seeding":
+            self.totals.have = self.totals.size
         self.totals.name = torrent.name or self.totals.name
         self.totals.info_hash = torrent.info_hash.hex()
         # Until they are checked, the files there may be of somebody else.

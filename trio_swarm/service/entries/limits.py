@@ -3,6 +3,9 @@
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from trio_swarm.settings import FetchSettings, ShareSettings
 
 NO_GOAL: Final = 1e9
 """As `seed_ratio` or `seed_for`: seed without end, whatever the node's own goal is."""
@@ -29,14 +32,46 @@ class EntryLimits(Struct, frozen=True, kw_only=True):
     seed_for: Goal | None = None
 
 
+def limits_of(settings: ShareSettings | FetchSettings, own: EntryLimits) -> EntryLimits:
+    """Return the limits of an entry: its own, or else those of its settings. Goals are its own."""
+    return replace(
+        own, **{name: each for name, each in _of(settings).items() if getattr(own, name) is None}
+    )
+
+
+def own_limits(settings: ShareSettings | FetchSettings, wanted: EntryLimits) -> EntryLimits:
+    """Return what is to be kept of `wanted`: what the settings do not say anyway."""
+    same = [name for name, each in _of(settings).items() if getattr(wanted, name) == each]
+    return replace(wanted, **dict.fromkeys(same))
+
+
+def limits_after(
+    own: EntryLimits,
+    was: ShareSettings | FetchSettings,
+    will_be: ShareSettings | FetchSettings,
+) -> EntryLimits:
+    """Return the own limits of an entry whose settings change: what they say anew counts."""
+    before = _of(was)
+    changed = [name for name, each in _of(will_be).items() if before[name] != each]
+    return replace(own, **dict.fromkeys(changed))
+
+
+def _of(settings: ShareSettings | FetchSettings) -> dict[str, int | None]:
+    download = settings.download_rate if isinstance(settings, FetchSettings) else None
+    return {
+        "upload_rate": settings.upload_rate,
+        "download_rate": download,
+        "upload_slots": settings.upload_slots,
+    }
+
+
 class NodeLimits(Struct, frozen=True, kw_only=True):
     """What the node may use over all its torrents; None: unlimited.
 
-    The goals are those of fetches that have none of their own.
+    Its rates are those of `service.rates.RateLimits`. The goals are those of fetches that have none
+    of their own.
     """
 
-    upload_rate: Rate | None = None
-    download_rate: Rate | None = None
     max_active_downloads: Count | None = None
     """Most downloads that run at once; stalled ones are not counted."""
     max_active_seeds: Count | None = None

@@ -70,14 +70,15 @@ class Record(Struct, frozen=True, kw_only=True):
     by_torrent: bool = False
     """It was added by a .torrent file, which is kept beside this record."""
     added_at: float = 0.0
-    is_paused: bool = False
+    is_paused: bool | None = None
+    """None: as its settings say; the same of `labels` and of each limit."""
     is_removed: bool = False
     """An entry of the file that was removed all the same: it stays away as long as this is kept."""
     deletes_data: bool = False
     """It is being removed with its data: what is left of both goes at the next start."""
     is_endless: bool = False
     """It was resumed after its goal: it is seeded until somebody says otherwise."""
-    labels: Labels = ()
+    labels: Labels | None = None
     limits: EntryLimits = EntryLimits()
     rank: float = 0.0
     """Its place in the queue: ascending."""
@@ -102,6 +103,10 @@ class Totals(Struct, kw_only=True):
     active_at: float = 0.0
     downloaded: int = 0
     uploaded: int = 0
+    size: int = 0
+    """Bytes of all its files; 0 while nobody knows."""
+    have: int = 0
+    """Verified bytes, as last known."""
     seconds_downloading: float = 0.0
     seconds_seeding: float = 0.0
     is_done: bool = False
