@@ -1,6 +1,7 @@
 """The node's own API, `/api/v1`: typed, and described by an OpenAPI document.
 
 Reading order: `table` (what an operation is: one entry tells its path, its words, what it takes and
-gives), `session`, `sign_in` and `torrents` (the operations), `routes` (all of them, as the
-application serves them).
+gives), `telling` (what is told of a torrent), `torrents`, `adding`, `actions`, `parts` (the
+operations on torrents), `session`, `names`, `sign_in` (those of the node), `routes` (all of them,
+as the application serves them).
 """

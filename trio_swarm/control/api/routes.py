@@ -1,6 +1,7 @@
 """All operations of the API, as the application serves them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from itertools import groupby
 from typing import Any
 
@@ -9,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trio_swarm.control.api import session, sign_in, torrents
+from trio_swarm.control.api import actions, adding, names, parts, session, sign_in, torrents
 from trio_swarm.control.api.table import Asked, Operation
 from trio_swarm.control.context import ControlContext
-from trio_swarm.control.problems import JSON, RequestError
+from trio_swarm.control.problems import JSON, RequestError, problem, refusal_of
 from trio_swarm.control.shapes import API_VERSION
+from trio_swarm.errors import TrioSwarmError
 
 PREFIX = f"/api/v{API_VERSION}"
 
@@ -21,10 +23,13 @@ OPERATIONS: Sequence[Operation] = (
     *session.OPERATIONS,
     *sign_in.OPERATIONS,
     *torrents.OPERATIONS,
+    *adding.OPERATIONS,
+    *actions.OPERATIONS,
+    *parts.OPERATIONS,
+    *names.OPERATIONS,
 )
 
-MAX_BODY = 4 * 1024 * 1024
-"""Bytes of a request's body."""
+_JSON = "application/json"
 
 
 def routes(context: ControlContext) -> list[Route]:
@@ -51,7 +56,10 @@ def _route(context: ControlContext, path: str, operations: list[Operation]) -> R
             query=dict(_query(operation, request)),
             body=await _body(operation, request),
         )
-        given = await operation.answer(asked)
+        try:
+            given = await operation.answer(asked)
+        except TrioSwarmError as error:
+            return problem(refusal_of(error))
         if isinstance(given, Response):
             return given
         if given is None:
@@ -80,12 +88,16 @@ def _query(operation: Operation, request: Request) -> Iterator[tuple[str, Any]]:
 async def _body(operation: Operation, request: Request) -> Any:
     if operation.takes is None:
         return None
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _JSON:  # with it a browser asks before it sends what a foreign page wants
+        raise RequestError(415, "wrong-type", f"the body must be {_JSON}")
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise RequestError(413, "too-large", f"more than {MAX_BODY:,} bytes")
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > operation.most:
+                raise RequestError(413, "too-large", f"more than {operation.most:,} bytes")
     try:
         return msgspec.json.decode(content, type=operation.takes)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(400, "wrong-body", str(error)) from error

@@ -17,7 +17,8 @@ class Parameter:
 
     name: str
     words: str
-    kind: type = str
+    kind: Any = str
+    """A type that msgspec converts text to."""
     default: object = None
 
 
@@ -49,6 +50,8 @@ class Operation:
     status: int = 200
     takes: type[Struct] | None = None
     """The body of the request."""
+    most: int = 64 * 1024
+    """Bytes of that body."""
     query: tuple[Parameter, ...] = ()
     errors: Mapping[int, str] = field(default_factory=dict)
     """Status → when, besides what any request can be told."""
