@@ -7,6 +7,7 @@ from pathlib import Path
 import trio
 
 from trio_swarm.control.access import SignIns
+from trio_swarm.control.logged_lines import LoggedLines
 from trio_swarm.errors import TrioSwarmError
 from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.service.service import Service
@@ -33,6 +34,10 @@ class ControlContext:
     """Unix seconds."""
     stop: Callable[[], None]
     """Ends the node, as a signal does."""
+    lines: LoggedLines | None = None
+    """The latest log lines, while the doors are served."""
+    streams: int = 0
+    """Answers that go on without end, at the moment."""
     sign_ins: SignIns = field(default_factory=SignIns)
 
     @property

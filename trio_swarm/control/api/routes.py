@@ -10,7 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trio_swarm.control.api import actions, adding, names, parts, session, sign_in, torrents
+from trio_swarm.control.api import (
+    actions,
+    adding,
+    names,
+    parts,
+    session,
+    sign_in,
+    streams,
+    torrents,
+)
 from trio_swarm.control.api.table import Asked, Operation
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.problems import JSON, RequestError, problem, refusal_of
@@ -27,6 +36,7 @@ OPERATIONS: Sequence[Operation] = (
     *actions.OPERATIONS,
     *parts.OPERATIONS,
     *names.OPERATIONS,
+    *streams.OPERATIONS,
 )
 
 _JSON = "application/json"

@@ -47,6 +47,8 @@ class Operation:
     answer: Callable[[Asked], Awaitable[Struct | Response | None]]
     gives: type[Struct] | None
     """The body of a good answer; None: it has none."""
+    kind: str = "application/json"
+    """The media type of a good answer."""
     status: int = 200
     takes: type[Struct] | None = None
     """The body of the request."""
