@@ -38,6 +38,8 @@ class ControlContext:
     """The latest log lines, while the doors are served."""
     streams: int = 0
     """Answers that go on without end, at the moment."""
+    readers: int = 0
+    """Files that are being sent."""
     sign_ins: SignIns = field(default_factory=SignIns)
 
     @property

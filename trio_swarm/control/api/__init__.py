@@ -2,7 +2,7 @@
 
 Reading order: `table` (what an operation is: one entry tells its path, its words, what it takes and
 gives), `telling` (what is told of a torrent), `torrents`, `adding`, `actions`, `parts` (the
-operations on torrents), `session`, `names`, `sign_in` (those of the node), `changes` (which
-torrents have changed), `streams` (answers that go on), `routes` (all of them, as the application
-serves them).
+operations on torrents), `byte_ranges` and `content` (their files), `session`, `names`, `sign_in`
+(those of the node), `changes` (which torrents have changed), `streams` (answers that go on),
+`routes` (all of them, as the application serves them).
 """

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from trio_swarm.control.api import (
     actions,
     adding,
+    content,
     names,
     parts,
     session,
@@ -26,6 +28,21 @@ from trio_swarm.control.problems import JSON, RequestError, problem, refusal_of
 from trio_swarm.control.shapes import API_VERSION
 from trio_swarm.errors import TrioSwarmError
 
+
+class _PathOfFile(Convertor[str]):
+    """The rest of a path; Starlette's own takes no line breaks, which names of files may have."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("file", _PathOfFile())
+
 PREFIX = f"/api/v{API_VERSION}"
 
 OPERATIONS: Sequence[Operation] = (
@@ -35,6 +52,7 @@ OPERATIONS: Sequence[Operation] = (
     *adding.OPERATIONS,
     *actions.OPERATIONS,
     *parts.OPERATIONS,
+    *content.OPERATIONS,
     *names.OPERATIONS,
     *streams.OPERATIONS,
 )
@@ -64,6 +82,7 @@ def _route(context: ControlContext, path: str, operations: list[Operation]) -> R
             port=0 if request.scope["state"]["is_local"] else request.scope["server"][1],
             path=request.path_params,
             query=dict(_query(operation, request)),
+            headers=request.headers,
             body=await _body(operation, request),
         )
         try:
@@ -76,7 +95,8 @@ def _route(context: ControlContext, path: str, operations: list[Operation]) -> R
             return Response(status_code=operation.status)
         return JSON(given, operation.status)
 
-    return Route(PREFIX + path, endpoint, methods=list(by_method))
+    pattern = PREFIX + path.replace("{path}", "{path:file}")
+    return Route(pattern, endpoint, methods=list(by_method))
 
 
 def _query(operation: Operation, request: Request) -> Iterator[tuple[str, Any]]:
@@ -101,13 +121,13 @@ async def _body(operation: Operation, request: Request) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _JSON:  # with it a browser asks before it sends what a foreign page wants
         raise RequestError(415, "wrong-type", f"the body must be {_JSON}")
-    content = bytearray()
+    data = bytearray()
     async with aclosing(request.stream()) as chunks:
         async for chunk in chunks:
-            content += chunk
-            if len(content) > operation.most:
+            data += chunk
+            if len(data) > operation.most:
                 raise RequestError(413, "too-large", f"more than {operation.most:,} bytes")
     try:
-        return msgspec.json.decode(content, type=operation.takes)
+        return msgspec.json.decode(data, type=operation.takes)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(400, "wrong-body", str(error)) from error

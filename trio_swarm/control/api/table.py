@@ -32,6 +32,8 @@ class Asked:
     """Of the door that it came by; 0 for the Unix socket."""
     path: Mapping[str, str]
     query: Mapping[str, Any]
+    headers: Mapping[str, str]
+    """By names in lower case."""
     body: Any = None
 
 
