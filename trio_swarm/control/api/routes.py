@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
+import trio
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +23,7 @@ from trio_swarm.control.api import (
     streams,
     torrents,
 )
+from trio_swarm.control.api.document import document
 from trio_swarm.control.api.table import Asked, Operation
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.problems import JSON, RequestError, problem, refusal_of
@@ -64,9 +66,17 @@ def routes(context: ControlContext) -> list[Route]:
     """Return a route for each path of the API."""
     by_path = sorted(OPERATIONS, key=lambda each: each.path)
     return [
-        _route(context, path, list(group))
-        for path, group in groupby(by_path, key=lambda each: each.path)
+        *(
+            _route(context, path, list(group))
+            for path, group in groupby(by_path, key=lambda each: each.path)
+        ),
+        Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
     ]
+
+
+async def _document(_request: Request) -> Response:
+    await trio.lowlevel.checkpoint()
+    return JSON(document(OPERATIONS))
 
 
 def _route(context: ControlContext, path: str, operations: list[Operation]) -> Route:
