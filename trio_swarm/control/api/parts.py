@@ -22,7 +22,7 @@ async def peers(asked: Asked) -> Peers:
 
 
 async def trackers(asked: Asked) -> Trackers:
-    """Return the trackers; keys of accounts in their URLs are for who may do everything."""
+    """Return the trackers."""
     _, entry = await meant(asked)
     found = [] if entry.torrent is None else entry.torrent.tracker_states()
     return Trackers(trackers=found[: asked.query["limit"]])
