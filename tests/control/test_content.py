@@ -1,5 +1,6 @@
 """Files over HTTP, while they download and afterwards."""
 
+import base64
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from controlled_node import API, Controlled, controlled
 from local_swarm import make_file, until
 from trio_swarm import events
 from trio_swarm.control.api import content
+from trio_swarm.metainfo_files import create_torrent
 
 LIMIT = 60.0
 """Seconds until a test that hangs has failed."""
@@ -95,12 +97,8 @@ async def test_what_does_not_run_cannot_be_read(tmp_path: Path) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not-running")
 
 
-async def test_bytes_are_waited_for_while_it_downloads_and_its_end_ends_the_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The head comes first; a torrent that ends cuts the connection: the rest is not there."""
-    monkeypatch.setattr(content, "WAIT_FOR_ERRORS", 0.05)
-    data = make_file(tmp_path / "seed" / "film.mp4", 400_000).read_bytes()
+async def test_bytes_are_waited_for_while_it_downloads(tmp_path: Path) -> None:
+    data = make_file(tmp_path / "seed" / "film.mp4", 300_000).read_bytes()
     (tmp_path / "leecher").mkdir()
     slow = '[tracker]\n[limits]\nupload = "150KiB"\n[[share]]\npath = "film.mp4"\n'
     with trio.fail_after(LIMIT):
@@ -112,12 +110,27 @@ async def test_bytes_are_waited_for_while_it_downloads_and_its_end_ends_the_answ
                 await node.recorder.wait_for(events.MetadataReceived)
                 parts = {"range": "bytes=200000-299999"}
                 answer = await client.get(f"{FILE}/film.mp4", headers=parts)
-                assert (answer.status_code, answer.content) == (206, data[200_000:300_000])
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_cut, client)
-                    await until(lambda: node.context.readers > 0)
-                    assert (await client.post(f"{API}/torrents/1/pause")).status_code == 200
-                assert node.context.readers == 0
+                assert (answer.status_code, answer.content) == (206, data[200_000:])
+
+
+async def test_a_torrent_that_ends_cuts_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head is out by then: only the end of the connection tells that this is not all."""
+    monkeypatch.setattr(content, "WAIT_FOR_ERRORS", 0.05)
+    make_file(tmp_path / "film.mp4", 400_000)
+    metainfo = create_torrent(tmp_path / "film.mp4", state_folder=tmp_path / "s").to_bytes()
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            body = {"metainfo": base64.b64encode(metainfo).decode()}
+            await client.post(f"{API}/torrents", json=body)  # nobody has it
+            await until(lambda: [t.state for t in node.context.peer.torrents] == ["downloading"])
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cut, client)
+                await until(lambda: node.context.readers > 0)
+                await trio.sleep(0.3)
+                assert (await client.post(f"{API}/torrents/1/pause")).status_code == 200
+            assert node.context.readers == 0
 
 
 async def _cut(client: httpx.AsyncClient) -> None:
