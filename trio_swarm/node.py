@@ -237,6 +237,11 @@ class Node:
             )
         )
 
+    async def scheduler_names(self) -> list[str]:
+        """Return the names of all download strategies, built-in ones first."""
+        find = self._context.strategies.entries
+        return [each.name for each in await trio.to_thread.run_sync(find, "scheduler")]
+
     async def checked_scheduler(
         self, name: str, options: Mapping[str, object], *, text_values: bool = False
     ) -> Mapping[str, object]:

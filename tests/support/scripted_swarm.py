@@ -228,6 +228,7 @@ class ScriptedSwarm:
             "config_file": self.config_file,
             "access": self.access,
             "limits": self.limits,
+            "alternative_limits": self.is_slow,
             "alternative": {
                 "active": self.is_slow,
                 "download_rate": 2 * MIB,
@@ -277,6 +278,8 @@ class ScriptedSwarm:
         for index in flying:
             states[index] = 1
         return {
+            "count": count,
+            "piece_length": one["piece_length"],
             "states": bytes(states).hex(),
             "holders": bytes(available).hex(),
             "have": bitfield(have),
@@ -457,7 +460,7 @@ def look(node: ScriptedSwarm, one: dict[str, Any], rest: list[str]) -> Response:
         return Response(b"x" * 1000, media_type="text/plain")
     answers = {
         "pieces": lambda: node.pieces(one["id"]),
-        "decisions": lambda: {"decisions": node.decisions(one["id"])},
+        "decisions": lambda: {"decisions": node.decisions(one["id"]), "recording": True},
         "peers": lambda: {"peers": [peer(*each) for each in PEERS] if one["peers"] else []},
         "trackers": lambda: {"trackers": trackers()},
         "files": lambda: {"files": files(one)},
@@ -520,12 +523,15 @@ def files(one: dict[str, Any]) -> list[dict[str, Any]]:
                 "path": f"{one['name']}/session {index // 6 + 1}/{kind}-{index:02d}.{ending}",
                 "length": 400 * MIB + index * 7919 * 130,
                 "have": int((400 * MIB) * min(1.0, max(0.0, 1.3 - index * 0.11))),
+                "first_piece": index * 400,
+                "end_piece": index * 400 + 400,
             }
             for index, (kind, ending) in enumerate(
                 [("left", "flac"), ("right", "flac"), ("film", "mp4"), ("notes", "txt")] * 6
             )
         ]
-    return [{"index": 0, "path": one["name"], "length": one["size"], "have": one["have"]}]
+    whole = {"index": 0, "path": one["name"], "length": one["size"], "have": one["have"]}
+    return [whole | {"first_piece": 0, "end_piece": one["pieces"]}]
 
 
 def names() -> dict[str, Any]:
@@ -549,7 +555,7 @@ def names() -> dict[str, Any]:
             "leechers": 0,
         }
     )
-    return {"names": told, "swarms": 14, "peers": 212}
+    return {"names": told, "total": len(told), "swarms": 14, "peers": 212}
 
 
 RELOAD = {

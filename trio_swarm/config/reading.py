@@ -53,7 +53,6 @@ _NAMES = {
     "object": "a table",
     "null": "nothing",
 }
-_TASKS = ("tracker", "share", "fetch", "watch")
 _MISSING: Any = object()
 _Table = typing.TypeVar("_Table", bound=msgspec.Struct)
 _Choice = tuple[Axis, StrategyConfig | str, str]
@@ -80,11 +79,10 @@ def read_former_config(former: Path, file: Path) -> PeerConfig:
 def checked_config(file: Path) -> PeerConfig:
     """Return the configuration in `file`, checked as far as a peer can be run with it.
 
-    Raises the errors of `read_config`, and those of strategies, placeholders and missing tasks.
+    Raises the errors of `read_config`, and those of strategies and placeholders.
     """
     config = read_config(file)
     check_strategies(config, file=file)
-    require_task(config, file=file)
     require_own_words(config, file=file)
     return config
 
@@ -134,18 +132,6 @@ def check_strategies(config: PeerConfig, *, file: Path) -> None:
         raise ConfigProblems(problems)
 
 
-def require_task(config: PeerConfig, *, file: Path) -> None:
-    """Raise ConfigError for a configuration that gives a peer nothing to do."""
-    if not any(getattr(config, name) for name in _TASKS):
-        raise _no_task(file)
-
-
-def _no_task(file: Path) -> ConfigError:
-    return ConfigError(
-        "gives nothing to do: no [tracker], [[share]], [[fetch]] or [[watch]]", file=file
-    )
-
-
 def require_own_words(config: PeerConfig, *, file: Path) -> None:
     """Raise `ConfigProblems` for placeholders of `trio-swarm init` that were not replaced."""
     shares = [(f"share[{index}].path", share) for index, share in enumerate(config.share)]
@@ -179,8 +165,6 @@ def find_problems(file: Path) -> Sequence[ConfigError]:
     except ConfigError as error:
         return [error]
     problems = [*reader.problems]
-    if not reader.has_task:
-        problems.append(_no_task(file))
     problems += _placeholders(reader.shares, reader.fetches, file)
     problems += _strategy_problems(reader.chosen, reader.plugins, file)
     for key, share in reader.shares:
@@ -238,7 +222,6 @@ def _read(
     reader = _Reader(file, file.parent if folder is None else folder)
     with _toml_of(file):
         raw = tomllib.loads(_decoded(content, file))
-        reader.has_task = any(raw.get(key) not in (None, []) for key in _TASKS)
         reader.look_at_numbers(raw, "")
         if not reader.problems:
             reader.config = reader.table(struct, raw, "")
@@ -314,7 +297,6 @@ class _Reader:
     shares: list[tuple[str, ShareConfig]] = field(default_factory=list)
     fetches: list[tuple[str, FetchConfig]] = field(default_factory=list)
     commands: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    has_task: bool = True
     plugins: Sequence[Path] = ()
 
     def fail(self, key: str, message: str) -> Any:

@@ -3,60 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+
+import trio
 
 from trio_swarm.control.access import SignIns
-from trio_swarm.control.shapes import EntryState
-from trio_swarm.peer.torrent import Torrent
+from trio_swarm.control.logged_lines import LoggedLines
+from trio_swarm.errors import TrioSwarmError
 from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.service.service import Service
-from trio_swarm.service.shares import Share
-from trio_swarm.service.supervised import Supervised
 from trio_swarm.settings import ControlSettings
 
+OPEN_SECONDS = 10.0
+"""Until a request is told that the node is not open yet: names of trackers may be slow to find."""
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A share or fetch, as one torrent in a list."""
 
-    id: int
-    supervised: Supervised
-
-    @property
-    def torrent(self) -> Torrent | None:
-        """What runs of it."""
-        return self.supervised.torrent
-
-    @property
-    def kind(self) -> Literal["share", "fetch"]:
-        """Whether it was there, or is fetched."""
-        return "share" if isinstance(self.supervised, Share) else "fetch"
-
-    @property
-    def name(self) -> str:
-        """Its name; what a person typed until that is known."""
-        return (self.torrent.name if self.torrent is not None else "") or self.supervised.name
-
-    @property
-    def hex_hash(self) -> str:
-        """Its info-hash, 40 hex digits; empty until it is known."""
-        return "" if self.torrent is None else self.torrent.info_hash.hex()
-
-    @property
-    def state(self) -> EntryState:
-        """What it does."""
-        state = self.supervised.state
-        if state == "removed":
-            return "done"
-        if state != "fetching":
-            return state
-        inner = "" if self.torrent is None else self.torrent.state
-        return inner if inner in {"metadata", "checking"} else "downloading"
-
-    @property
-    def error(self) -> str:
-        """Why it failed."""
-        return str(self.supervised.error) if self.supervised.state == "failed" else ""
+class NotOpenError(TrioSwarmError):
+    """The node is still being opened."""
 
 
 @dataclass(kw_only=True)
@@ -72,20 +34,27 @@ class ControlContext:
     """Unix seconds."""
     stop: Callable[[], None]
     """Ends the node, as a signal does."""
+    lines: LoggedLines | None = None
+    """The latest log lines, while the doors are served."""
+    streams: int = 0
+    """Answers that go on without end, at the moment."""
+    readers: int = 0
+    """Files that are being sent."""
     sign_ins: SignIns = field(default_factory=SignIns)
 
     @property
     def service(self) -> Service | None:
-        """The shares and fetches; None while the node is being opened, or if it has none."""
+        """The shares and fetches; None while the node is being opened."""
         return self.peer.service
 
-    @property
-    def entries(self) -> list[Listed]:
-        """All of them, by id."""
-        service = self.service
-        if service is None:
-            return []
-        return [Listed(*each) for each in enumerate([*service.shares, *service.fetches], 1)]
+    async def open(self) -> Service:
+        """Return the service once its list has all entries.
+
+        Raises NotOpenError if that takes too long.
+        """
+        with trio.move_on_after(OPEN_SECONDS):
+            return await self.peer.wait_open()
+        raise NotOpenError("the node is being opened")
 
     @property
     def folders(self) -> tuple[Path, ...]:

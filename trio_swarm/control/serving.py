@@ -13,6 +13,7 @@ import trio
 from trio_swarm.control.access import Credentials, read_password, read_token
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.listening import Door, local_door, open_tcp_doors
+from trio_swarm.control.logged_lines import lines_kept
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.logs import logger_of
 from trio_swarm.named_paths import read_whole
@@ -86,6 +87,7 @@ async def serve_control(
             doors += tcp
         for door in doors:
             log.debug("controlled at %s", door.name)
+        context.lines = stack.enter_context(lines_kept())
         house = _House(context, credentials)
         async with trio.open_nursery() as nursery:
             for door in doors:

@@ -68,6 +68,8 @@ class ConfiguredPeer:
         """Its shares and fetches, once the node is open."""
         self.rates: RateLimits | None = None
         """Which rates are in force, once the node is open."""
+        self.tracker: TrackerHandle | None = None
+        """The tracker that runs here, once it does."""
         self._described: Described | None = None
         self._reloading = trio.Lock()
         self._opened = trio.Event()
@@ -126,6 +128,7 @@ class ConfiguredPeer:
                 self._on_log_level(self._config.log.level)
                 if self._config.tracker is not None:
                     handle = await nursery.start(self._serve_tracker)
+                    self.tracker = handle
                     self._default_trackers = (_local_url(handle.addresses),)
                 await self._run_service()
                 await self._hooks.wait_idle()
@@ -203,7 +206,8 @@ class ConfiguredPeer:
             self._opened.set()
             await self._supervisor.ready(self.status())
             await service.entries.wait_idle()
-            log.info("every share and fetch of %s has ended", self._file)
+            if len(service.entries):
+                log.info("every share and fetch of %s has ended", self._file)
             if self._stays or config.tracker is not None or self._config.watch:
                 await trio.sleep_forever()
             nursery.cancel_scope.cancel()

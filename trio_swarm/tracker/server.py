@@ -13,7 +13,12 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.tracker.journal import SUMMARY_SECONDS, TrackerJournal
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.in_memory import InMemoryStore
-from trio_swarm.tracker.store.interface import StoreCounts, TrackerStore
+from trio_swarm.tracker.store.interface import (
+    MatchPage,
+    NameQuestion,
+    StoreCounts,
+    TrackerStore,
+)
 from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.answering import DatagramTracker
 from trio_swarm.tracker.udp.binding import bind_sockets
@@ -37,6 +42,10 @@ class TrackerHandle:
     def counts(self) -> StoreCounts:
         """Return how many swarms, peers and names are registered now."""
         return self._store.counts()
+
+    async def search(self, question: NameQuestion) -> MatchPage:
+        """Return some of the names that fit a pattern."""
+        return await self._store.search(question, trio.current_time())
 
 
 async def serve_tracker(

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 import trio
 
+import scripted_swarm
 from controlled_node import READER, TOKEN, controlled, secret_file
 from local_swarm import make_file
-from scripted_swarm import ScriptedSwarm
+from scripted_swarm import PEERS, ScriptedSwarm
 from trio_swarm.control import shapes
 
 Open = Callable[..., Any]
@@ -75,8 +76,50 @@ def test_who_has_a_token_sees_what_a_real_node_shares(
         expect(page.get_by_label("Token")).to_be_visible()
 
 
+@pytest.mark.foreign("chromium")
+def test_a_person_adds_looks_at_changes_and_removes_torrents_of_a_real_node(
+    open_page: Open, tmp_path: Path
+) -> None:
+    expect = pytest.importorskip("playwright.sync_api").expect
+    make_file(tmp_path / "notes.txt", 300_000)
+    text = '[tracker]\n[[share]]\npath = "notes.txt"\n'
+    with real_node(tmp_path, text) as address:
+        page = open_page(At(address))
+        page.get_by_role("button", name="Add").click()
+        page.get_by_label("Magnet link").fill("magnet:?xt=urn:btih:" + "ab" * 20 + "&dn=far")
+        page.get_by_role("dialog").get_by_role("button", name="Add").click()
+        expect(page.get_by_role("row").filter(has_text="far")).to_be_visible()
+        page.get_by_role("link", name="notes.txt").click()
+        for part in ("Files", "Peers", "Trackers", "Settings", "Strategy"):
+            page.get_by_role("link", name=part).or_(
+                page.get_by_role("tab", name=part)
+            ).first.click()
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+        page.get_by_role("link", name="Log").click()
+        page.get_by_role("link", name="Tracker").click()
+        expect(page.get_by_label("Names and swarms").first).to_contain_text("notes.txt")
+        page.get_by_role("link", name="Node").click()
+        limits = page.get_by_label("Limits")
+        limits.get_by_label("Upload").fill("100 KiB/s")
+        limits.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("The limits hold now")).to_be_visible()
+
+
 def test_the_scripted_node_says_all_that_a_real_one_says() -> None:
     """So a field that the API renames is missed here, and not first by a person."""
     node = ScriptedSwarm()
     msgspec.convert(node.session(), shapes.Session)
     msgspec.convert({"torrents": list(node.torrents.values())}, shapes.TorrentList)
+    msgspec.convert(node.pieces(1), shapes.Pieces)
+    msgspec.convert({"decisions": node.decisions(1), "recording": True}, shapes.Decisions)
+    msgspec.convert({"peers": [scripted_swarm.peer(*each) for each in PEERS]}, shapes.Peers)
+    msgspec.convert({"trackers": scripted_swarm.trackers()}, shapes.Trackers)
+    for one in node.torrents.values():
+        msgspec.convert({"files": scripted_swarm.files(one)}, shapes.Files)
+    msgspec.convert(scripted_swarm.names(), shapes.Names)
+    msgspec.convert(scripted_swarm.RELOAD, shapes.Reloaded)
+    for line in node.lines:
+        msgspec.convert(line, shapes.LogLine)

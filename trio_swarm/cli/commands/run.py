@@ -34,10 +34,12 @@ something failed. A fetch waits without end and goes on at the next start: it is
 async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
     """Run what a configuration file describes: a tracker, shares and fetches, all at once.
 
-    A share or fetch that fails ends no other. Runs until stopped, or until everything has ended;
-    the exit code is 1 if anything failed, or was still being hashed. A fetch that was not complete
-    goes on at the next start. The file is never written to; SIGHUP has it read again, and applies
-    what differs.
+    A share or fetch that fails ends no other. Runs until stopped, or until everything has ended:
+    the latter only if it runs no tracker, listens for control by HTTP nowhere, and had something
+    to do. `trio-swarm status`, `add` and others control it meanwhile; what they added comes back
+    at the next start. The exit code is 1 if anything failed, or was still being hashed. A fetch
+    that was not complete goes on at the next start. The file is never written to; SIGHUP has it
+    read again, and applies what differs.
 
     Parameters
     ----------
@@ -60,6 +62,7 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
             on_hashing=reporter.hashing,
             on_log_level=lambda level: log_from(level, reporter),
             supervisor=supervisor,
+            stays=_stays(described),
         )
 
         hangup = Wakeup()
@@ -80,6 +83,15 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
             interrupted=lambda: FAILED if peer.is_hashing or peer.has_failed else INTERRUPTED,
             reload=hangup.set,
         )
+
+
+def _stays(config: PeerConfig) -> bool:
+    """Whether it goes on once everything has ended: somebody may add something.
+
+    A file with something to do, and nothing else, ends with it: scripts wait for that.
+    """
+    has_tasks = bool(config.share or config.fetch or config.watch)
+    return config.control.listen is not None or config.tracker is not None or not has_tasks
 
 
 async def _reload_at(hangup: Wakeup, peer: ConfiguredPeer) -> NoReturn:

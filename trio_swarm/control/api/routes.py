@@ -1,19 +1,49 @@
 """All operations of the API, as the application serves them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from itertools import groupby
 from typing import Any
 
 import msgspec
+import trio
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trio_swarm.control.api import session, sign_in, torrents
+from trio_swarm.control.api import (
+    actions,
+    adding,
+    content,
+    names,
+    parts,
+    session,
+    sign_in,
+    streams,
+    torrents,
+)
+from trio_swarm.control.api.document import document
 from trio_swarm.control.api.table import Asked, Operation
 from trio_swarm.control.context import ControlContext
-from trio_swarm.control.problems import JSON, RequestError
+from trio_swarm.control.problems import JSON, RequestError, problem, refusal_of
 from trio_swarm.control.shapes import API_VERSION
+from trio_swarm.errors import TrioSwarmError
+
+
+class _PathOfFile(Convertor[str]):
+    """The rest of a path; Starlette's own takes no line breaks, which names of files may have."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("file", _PathOfFile())
 
 PREFIX = f"/api/v{API_VERSION}"
 
@@ -21,19 +51,32 @@ OPERATIONS: Sequence[Operation] = (
     *session.OPERATIONS,
     *sign_in.OPERATIONS,
     *torrents.OPERATIONS,
+    *adding.OPERATIONS,
+    *actions.OPERATIONS,
+    *parts.OPERATIONS,
+    *content.OPERATIONS,
+    *names.OPERATIONS,
+    *streams.OPERATIONS,
 )
 
-MAX_BODY = 4 * 1024 * 1024
-"""Bytes of a request's body."""
+_JSON = "application/json"
 
 
 def routes(context: ControlContext) -> list[Route]:
     """Return a route for each path of the API."""
     by_path = sorted(OPERATIONS, key=lambda each: each.path)
     return [
-        _route(context, path, list(group))
-        for path, group in groupby(by_path, key=lambda each: each.path)
+        *(
+            _route(context, path, list(group))
+            for path, group in groupby(by_path, key=lambda each: each.path)
+        ),
+        Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
     ]
+
+
+async def _document(_request: Request) -> Response:
+    await trio.lowlevel.checkpoint()
+    return JSON(document(OPERATIONS))
 
 
 def _route(context: ControlContext, path: str, operations: list[Operation]) -> Route:
@@ -49,16 +92,21 @@ def _route(context: ControlContext, path: str, operations: list[Operation]) -> R
             port=0 if request.scope["state"]["is_local"] else request.scope["server"][1],
             path=request.path_params,
             query=dict(_query(operation, request)),
+            headers=request.headers,
             body=await _body(operation, request),
         )
-        given = await operation.answer(asked)
+        try:
+            given = await operation.answer(asked)
+        except TrioSwarmError as error:
+            return problem(refusal_of(error))
         if isinstance(given, Response):
             return given
         if given is None:
             return Response(status_code=operation.status)
         return JSON(given, operation.status)
 
-    return Route(PREFIX + path, endpoint, methods=list(by_method))
+    pattern = PREFIX + path.replace("{path}", "{path:file}")
+    return Route(pattern, endpoint, methods=list(by_method))
 
 
 def _query(operation: Operation, request: Request) -> Iterator[tuple[str, Any]]:
@@ -80,12 +128,16 @@ def _query(operation: Operation, request: Request) -> Iterator[tuple[str, Any]]:
 async def _body(operation: Operation, request: Request) -> Any:
     if operation.takes is None:
         return None
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise RequestError(413, "too-large", f"more than {MAX_BODY:,} bytes")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _JSON:  # with it a browser asks before it sends what a foreign page wants
+        raise RequestError(415, "wrong-type", f"the body must be {_JSON}")
+    data = bytearray()
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            data += chunk
+            if len(data) > operation.most:
+                raise RequestError(413, "too-large", f"more than {operation.most:,} bytes")
     try:
-        return msgspec.json.decode(content, type=operation.takes)
-    except msgspec.DecodeError as error:
+        return msgspec.json.decode(data, type=operation.takes)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(400, "wrong-body", str(error)) from error

@@ -1,40 +1,166 @@
-"""The node itself: looked at, changed, ended."""
+"""The node itself: looked at, changed, told to read its file again, ended."""
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
 
 import trio
+from msgspec import UnsetType
+from msgspec.structs import replace
+from starlette.background import BackgroundTask
+from starlette.responses import Response
 
 from trio_swarm import __version__
-from trio_swarm.control.api.table import Asked, Operation
-from trio_swarm.control.api.torrents import torrent_of
-from trio_swarm.control.shapes import Session
+from trio_swarm.config.problems import ConfigProblems
+from trio_swarm.control.api.table import Asked, Operation, Parameter
+from trio_swarm.control.problems import JSON, RequestError
+from trio_swarm.control.shapes import (
+    Alternative,
+    FileProblem,
+    Limits,
+    Reloaded,
+    Session,
+    SessionChange,
+    Stopping,
+)
+from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import format_address
+from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.rates import RateLimits, Rates
+
+_T = TypeVar("_T")
 
 
 async def look(asked: Asked) -> Session:
     """Return what is told of the node."""
-    await trio.lowlevel.checkpoint()
     context = asked.context
-    node = None if context.service is None else context.service.node
-    torrents = [torrent_of(entry) for entry in context.entries]
+    service = await context.open()
+    node, limits, rates = service.node, service.entries.limits, _rates(asked)
+    moved = _Moved(service.entries)
     return Session(
         version=__version__,
-        peer_id="" if node is None else node.peer_id.hex(),
-        port=0 if node is None else node.port,
-        addresses=[] if node is None else [format_address(each) for each in node.addresses],
+        peer_id=node.peer_id.hex(),
+        port=node.port,
+        addresses=[format_address(each) for each in node.addresses],
         started_at=context.started_at,
-        state_folder=str(context.state_folder),
-        download_folder=str(context.download_folder),
-        config_file=str(context.config_file),
+        state_folder=str(context.state_folder.absolute()),
+        download_folder=str(context.download_folder.absolute()),
+        config_file=str(context.config_file.absolute()),
         access=asked.level,
-        trackers=[] if node is None else list(node.trackers),
-        download_rate=sum(each.download_rate for each in torrents),
-        upload_rate=sum(each.upload_rate for each in torrents),
-        downloaded=sum(each.downloaded for each in torrents),
-        uploaded=sum(each.uploaded for each in torrents),
-        torrents=dict(Counter(each.state for each in torrents)),
+        limits=Limits(
+            upload_rate=rates.normal.upload,
+            download_rate=rates.normal.download,
+            max_active_downloads=limits.max_active_downloads,
+            max_active_seeds=limits.max_active_seeds,
+        ),
+        alternative_limits=rates.is_alternative,
+        alternative=_alternative(rates),
+        trackers=list(node.trackers),
+        schedulers=await node.scheduler_names(),
+        download_rate=moved.download_rate,
+        upload_rate=moved.upload_rate,
+        downloaded=moved.downloaded,
+        uploaded=moved.uploaded,
+        torrents=dict(moved.states),
         tracker=context.peer.has_tracker,
     )
+
+
+class _Moved:
+    """Sums over all entries."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.states: Counter[str] = Counter()
+        self.download_rate = self.upload_rate = 0.0
+        self.downloaded = self.uploaded = 0
+        for entry in entries:
+            self.states[entry.state] += 1
+            torrent = entry.torrent
+            if torrent is None:
+                continue
+            self.downloaded += torrent.downloaded
+            self.uploaded += torrent.uploaded
+            if torrent.peer_set.connections:
+                progress = torrent.progress()
+                self.download_rate += progress.download_rate
+                self.upload_rate += progress.upload_rate
+
+
+def _rates(asked: Asked) -> RateLimits:
+    rates = asked.context.peer.rates
+    assert rates is not None  # the node is open
+    return rates
+
+
+def _alternative(rates: RateLimits) -> Alternative | None:
+    other = rates.alternative
+    if other is None:
+        return None
+    return Alternative(
+        active=rates.is_alternative, upload_rate=other.upload, download_rate=other.download
+    )
+
+
+async def change(asked: Asked) -> Session:
+    """Change limits of the node, until it ends or its file says otherwise."""
+    service = await asked.context.open()
+    changes, rates = asked.body, _rates(asked)
+    assert isinstance(changes, SessionChange)
+    is_slow = _new(changes.alternative_limits, rates.is_alternative)
+    if is_slow and rates.alternative is None:
+        raise RequestError(409, "no-alternative", "the configuration has no [schedule]")
+    normal = Rates(
+        _new(changes.upload_rate, rates.normal.upload),
+        _new(changes.download_rate, rates.normal.download),
+    )
+    if normal != rates.normal:
+        rates.set_normal(normal)
+    if is_slow != rates.is_alternative:
+        rates.switch(on=is_slow)
+    entries = service.entries
+    wanted = replace(
+        entries.limits,
+        max_active_downloads=_new(
+            changes.max_active_downloads, entries.limits.max_active_downloads
+        ),
+        max_active_seeds=_new(changes.max_active_seeds, entries.limits.max_active_seeds),
+    )
+    if wanted != entries.limits:
+        entries.set_node_limits(wanted)
+    return await look(asked)
+
+
+def _new(changed: _T | UnsetType, before: _T) -> _T:
+    return before if isinstance(changed, UnsetType) else changed
+
+
+async def reload(asked: Asked) -> Reloaded:
+    """Read the configuration file again; what is wrong in it is the answer."""
+    await asked.context.open()
+    try:
+        changes = await asked.context.peer.reload(dry_run=asked.query["dry_run"])
+    except ConfigProblems as error:
+        return Reloaded(changes=[], errors=[_problem(each) for each in error.problems])
+    except ConfigError as error:
+        return Reloaded(changes=[], errors=[_problem(error)])
+    return Reloaded(changes=changes, errors=[])
+
+
+def _problem(error: ConfigError) -> FileProblem:
+    return FileProblem(key=error.key, message=str(error))
+
+
+async def stop(asked: Asked) -> Response:
+    """End the node, once the answer is sent."""
+    await trio.lowlevel.checkpoint()
+    answer = JSON(Stopping(), 202)
+    answer.background = BackgroundTask(_stop, asked)
+    return answer
+
+
+async def _stop(asked: Asked) -> None:
+    await trio.lowlevel.checkpoint()
+    asked.context.stop()
 
 
 OPERATIONS = (
@@ -44,5 +170,34 @@ OPERATIONS = (
         words="The node itself: where it is, what it may use, how much it moves.",
         answer=look,
         gives=Session,
+    ),
+    Operation(
+        method="PATCH",
+        path="/session",
+        words="Changes limits of the node, until it ends or its file says otherwise.",
+        takes=SessionChange,
+        answer=change,
+        gives=Session,
+        errors={409: "There are no alternative limits."},
+    ),
+    Operation(
+        method="POST",
+        path="/reload",
+        words="Reads the configuration file again, and applies what differs.",
+        query=(
+            Parameter(
+                name="dry_run", kind=bool, default=False, words="Only tell what would change."
+            ),
+        ),
+        answer=reload,
+        gives=Reloaded,
+    ),
+    Operation(
+        method="POST",
+        path="/stop",
+        words="Ends the node.",
+        answer=stop,
+        gives=Stopping,
+        status=202,
     ),
 )

@@ -17,7 +17,8 @@ class Parameter:
 
     name: str
     words: str
-    kind: type = str
+    kind: Any = str
+    """A type that msgspec converts text to."""
     default: object = None
 
 
@@ -31,6 +32,8 @@ class Asked:
     """Of the door that it came by; 0 for the Unix socket."""
     path: Mapping[str, str]
     query: Mapping[str, Any]
+    headers: Mapping[str, str]
+    """By names in lower case."""
     body: Any = None
 
 
@@ -46,9 +49,13 @@ class Operation:
     answer: Callable[[Asked], Awaitable[Struct | Response | None]]
     gives: type[Struct] | None
     """The body of a good answer; None: it has none."""
+    kind: str = "application/json"
+    """The media type of a good answer."""
     status: int = 200
     takes: type[Struct] | None = None
     """The body of the request."""
+    most: int = 64 * 1024
+    """Bytes of that body."""
     query: tuple[Parameter, ...] = ()
     errors: Mapping[int, str] = field(default_factory=dict)
     """Status → when, besides what any request can be told."""

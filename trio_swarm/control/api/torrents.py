@@ -1,83 +1,88 @@
-"""Torrents: listed, looked at, changed."""
+"""Torrents: listed, looked at, changed, removed."""
+
+from collections.abc import Iterable
 
 import trio
+from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict, replace
 
 from trio_swarm.control.api.table import Asked, Operation, Parameter
-from trio_swarm.control.context import ControlContext, Listed
-from trio_swarm.control.problems import RequestError
-from trio_swarm.control.shapes import Torrent, TorrentList
+from trio_swarm.control.api.telling import torrent_of
+from trio_swarm.control.shapes import LimitChanges, Torrent, TorrentChange, TorrentList
+from trio_swarm.service.entries.entry import Entry, EntryState
+from trio_swarm.service.entries.limits import EntryLimits
+from trio_swarm.service.service import Service
+
+MOST_BETWEEN_TURNS = 200
+"""Torrents that are told before others get their turn: some 10 ms."""
+
+OF_ONE = {404: "There is no such torrent.", 409: "Several are meant, or its state does not fit."}
+"""What a request about one torrent can be told."""
 
 
 async def list_torrents(asked: Asked) -> TorrentList:
     """Return the torrents in the node's list."""
-    await trio.lowlevel.checkpoint()
-    state = asked.query["state"]
-    return TorrentList(
-        torrents=[
-            torrent_of(entry)
-            for entry in asked.context.entries
-            if state is None or entry.state == state
-        ]
-    )
+    service = await asked.context.open()
+    state, label = asked.query["state"], asked.query["label"]
+    entries = [
+        entry
+        for entry in service.entries
+        if (state is None or entry.state == state) and (label is None or label in entry.labels)
+    ]
+    return TorrentList(torrents=await told(service, entries))
+
+
+async def told(service: Service, entries: Iterable[Entry]) -> list[Torrent]:
+    """Return what is told of entries; others have their turns meanwhile."""
+    found: list[Torrent] = []
+    settings = service.node.settings
+    for entry in entries:
+        if len(found) % MOST_BETWEEN_TURNS == 0:
+            await trio.lowlevel.checkpoint()
+        if not entry.is_gone:
+            found.append(torrent_of(entry, settings))
+    return found
 
 
 async def one_torrent(asked: Asked) -> Torrent:
     """Return one torrent."""
-    await trio.lowlevel.checkpoint()
-    return torrent_of(found(asked.context, asked.path["id"]))
+    service, entry = await meant(asked)
+    return torrent_of(entry, service.node.settings)
 
 
-def found(context: ControlContext, text: str) -> Listed:
-    """Return the entry that somebody means; 404 or 409."""
-    entries = list(context.entries)
-    for is_meant in (
-        lambda each: text == str(each.id),
-        lambda each: text in {each.name, each.hex_hash},
-        lambda each: each.name.startswith(text) or each.hex_hash.startswith(text.lower()),
-    ):
-        matches = [each for each in entries if text and is_meant(each)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            names = "; ".join(f"{each.id} {each.name}" for each in matches[:10])
-            raise RequestError(409, "ambiguous-torrent", f"several are meant: {names}")
-    raise RequestError(404, "unknown-torrent", f"there is no torrent {text!r:.100}")
+async def meant(asked: Asked) -> tuple[Service, Entry]:
+    """Return the service, and the entry that somebody means; raises the errors of `find`."""
+    service = await asked.context.open()
+    return service, service.entries.find(asked.path["id"])
 
 
-def torrent_of(entry: Listed) -> Torrent:
-    """Return what is told of a torrent."""
-    torrent = entry.torrent
-    progress = None if torrent is None else torrent.progress()
-    info = None if torrent is None else torrent.info
-    size = 0 if progress is None else progress.size
-    have = 0 if progress is None else progress.have
-    return Torrent(
-        id=entry.id,
-        name=entry.name,
-        info_hash=entry.hex_hash or None,
-        magnet=None if torrent is None else torrent.magnet(),
-        kind=entry.kind,
-        origin="file",
-        state=entry.state,
-        error=entry.error,
-        path=None if torrent is None or torrent.path is None else str(torrent.path),
-        size=size,
-        have=have,
-        pieces=0 if progress is None else progress.pieces,
-        pieces_have=0 if progress is None else progress.pieces_have,
-        piece_length=0 if info is None else info.piece_length,
-        progress=have / size if size else 0.0,
-        download_rate=0.0 if progress is None else progress.download_rate,
-        upload_rate=0.0 if progress is None else progress.upload_rate,
-        eta=None if progress is None else progress.eta,
-        downloaded=0 if progress is None else progress.downloaded,
-        uploaded=0 if progress is None else progress.uploaded,
-        duplicate=0 if progress is None else progress.duplicate,
-        ratio=0.0 if progress is None else progress.ratio,
-        peers=0 if progress is None else progress.peers,
-        seeders=0 if progress is None else progress.seeders,
-        private=info is not None and info.private,
-    )
+async def change_torrent(asked: Asked) -> Torrent:
+    """Change what is told of a torrent, what can be refused first."""
+    service, entry = await meant(asked)
+    entries, changes = service.entries, asked.body
+    assert isinstance(changes, TorrentChange)
+    if not isinstance(changes.scheduler, UnsetType):
+        chosen = changes.scheduler
+        await entries.set_scheduler(entry, chosen.name, chosen.options, text_values=True)
+    if not isinstance(changes.limits, UnsetType):
+        await entries.set_limits(entry, changed_limits(entry.limits, changes.limits))
+    if not isinstance(changes.labels, UnsetType):
+        await entries.set_labels(entry, changes.labels)
+    if not isinstance(changes.queue_position, UnsetType):
+        await entries.set_queue_position(entry, changes.queue_position)
+    return torrent_of(entry, service.node.settings)
+
+
+def changed_limits(limits: EntryLimits, changes: LimitChanges) -> EntryLimits:
+    """Return limits with some changed: what is unset stays."""
+    new = {key: value for key, value in asdict(changes).items() if value is not UNSET}
+    return replace(limits, **new)
+
+
+async def remove_torrent(asked: Asked) -> None:
+    """Take a torrent out of the list."""
+    service, entry = await meant(asked)
+    await service.entries.remove(entry, delete_data=asked.query["delete_data"])
 
 
 OPERATIONS = (
@@ -85,7 +90,10 @@ OPERATIONS = (
         method="GET",
         path="/torrents",
         words="The torrents in the node's list.",
-        query=(Parameter(name="state", words="Only the ones in this state."),),
+        query=(
+            Parameter(name="state", kind=EntryState, words="Only the ones in this state."),
+            Parameter(name="label", words="Only the ones with this label."),
+        ),
         answer=list_torrents,
         gives=TorrentList,
     ),
@@ -95,6 +103,32 @@ OPERATIONS = (
         words="One torrent, by id, name, info-hash, or the beginning of either.",
         answer=one_torrent,
         gives=Torrent,
-        errors={404: "There is no such torrent.", 409: "Several are meant."},
+        errors=OF_ONE,
+    ),
+    Operation(
+        method="PATCH",
+        path="/torrents/{id}",
+        words="Changes limits, labels, the place in the queue, the strategy.",
+        takes=TorrentChange,
+        answer=change_torrent,
+        gives=Torrent,
+        errors=OF_ONE,
+    ),
+    Operation(
+        method="DELETE",
+        path="/torrents/{id}",
+        words="Takes it out of the list.",
+        query=(
+            Parameter(
+                name="delete_data",
+                kind=bool,
+                default=False,
+                words="Delete its files, too: those of this torrent only.",
+            ),
+        ),
+        answer=remove_torrent,
+        gives=None,
+        status=204,
+        errors=OF_ONE,
     ),
 )

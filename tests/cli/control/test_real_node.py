@@ -1,0 +1,63 @@
+"""Every command of control against a real `trio-swarm run`."""
+
+import json
+from typing import Any
+
+from command_line import CommandLine
+from commands_at_work import make_file
+
+HEAD = '[node]\nlisten = "127.0.0.1:0"\nstate_folder = "state"\ndownload_folder = "down"\n'
+NOWHERE = "magnet:?xt=urn:btih:" + "ab" * 20 + "&dn=far"
+
+
+def ask(line: CommandLine, *words: str) -> list[dict[str, Any]]:
+    done = line.run(*words, "--state-folder", "state", "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(each) for each in done.stdout.splitlines()]
+
+
+def states(line: CommandLine) -> dict[str, str]:
+    told = ask(line, "status")
+    return {each["share_name"]: each["state"] for each in told if "share_name" in each}
+
+
+def test_a_node_without_a_task_stays_and_is_told_everything_by_commands(line: CommandLine) -> None:
+    make_file(line.folder / "notes.txt")
+    (line.folder / "peer.toml").write_text(HEAD)
+    with line.start("run", "peer.toml") as peer:
+        peer.wait_for("listening")
+        ask(line, "add", NOWHERE, "--label", "far", "--up", "10k", "--scheduler", "round-robin")
+        ask(line, "add", "--share", "notes.txt")
+        peer.wait_for("sharing")
+        assert states(line) == {"far": "metadata", "notes.txt": "seeding"}
+        for words in (
+            ("limit",),
+            ("limit", "--up", "1MiB", "--active-downloads", "3"),
+            ("limit", "far", "--up", "none"),
+            ("files", "notes"),
+            ("peers", "notes"),
+            ("trackers", "notes"),
+            ("scheduler", "far", "rarest-first"),
+            ("explain", "far"),
+            ("verify", "notes"),
+            ("reannounce", "notes"),
+            ("move", "notes", "down/more"),
+            ("log",),
+            ("reload", "--dry-run"),
+            ("reload",),
+            ("pause", "far"),
+        ):
+            ask(line, *words)
+        assert (line.folder / "down" / "more" / "notes.txt").exists()
+        assert ask(line, "stop")[0]["has_ended"]
+        assert peer.end()[0] == 0
+    with line.start("run", "peer.toml") as peer:
+        peer.wait_for("sharing", share_name="notes.txt")
+        assert states(line) == {"far": "paused", "notes.txt": "seeding"}
+        ask(line, "resume", "--all")
+        ask(line, "remove", "far", "--yes")
+        ask(line, "remove", "notes.txt", "--delete-data", "--yes")
+        assert states(line) == {}
+        assert not (line.folder / "down" / "more" / "notes.txt").exists()
+        ask(line, "stop")
+        assert peer.end()[0] == 0

@@ -1,0 +1,94 @@
+"""Which torrents have changed since the last look, for a page that shows thousands."""
+
+import trio
+
+from trio_swarm.control.api.telling import torrent_of
+from trio_swarm.control.shapes import Torrent, TorrentChanges
+from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.service import Service
+
+MOST_BETWEEN_TURNS = 100
+"""Torrents that are told before others get their turn: some 5 ms."""
+
+
+class Changes:
+    """Compares the list with what it was at the last look, beginning now."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._marks = {entry.id: _mark(entry) for entry in service.entries}
+        self._moving: dict[int, Torrent | None] = {
+            entry.id: None for entry in service.entries if _has_peers(entry)
+        }
+        """Those with rates: they fall by themselves, until nothing is left to tell."""
+
+    async def look(self) -> TorrentChanges | None:
+        """Return what has changed; None: nothing."""
+        found = await self._changed()
+        gone = self._gone()
+        if not found and not gone:
+            return None
+        moving = [each for each in self._moving.values() if each is not None]
+        return TorrentChanges(
+            torrents=found,
+            removed=gone,
+            download_rate=sum(each.download_rate for each in moving),
+            upload_rate=sum(each.upload_rate for each in moving),
+        )
+
+    async def _changed(self) -> list[Torrent]:
+        found: list[Torrent] = []
+        settings = self._service.node.settings
+        for number, entry in enumerate(self._suspects(), 1):
+            if number % MOST_BETWEEN_TURNS == 0:
+                await trio.lowlevel.checkpoint()
+            if entry.is_gone:
+                continue
+            torrent = torrent_of(entry, settings)
+            if torrent != self._moving.get(entry.id):
+                found.append(torrent)
+            if torrent.download_rate or torrent.upload_rate:
+                self._moving[entry.id] = torrent
+            else:
+                self._moving.pop(entry.id, None)
+        return found
+
+    def _suspects(self) -> list[Entry]:
+        """Return the entries that something has happened to, or whose rates may fall."""
+        found = []
+        for entry in self._service.entries:
+            mark = _mark(entry)
+            if entry.id in self._moving or self._marks.get(entry.id) != mark:
+                self._marks[entry.id] = mark
+                found.append(entry)
+        return found
+
+    def _gone(self) -> list[int]:
+        there = {entry.id for entry in self._service.entries}
+        gone = [number for number in self._marks if number not in there]
+        for number in gone:
+            del self._marks[number]
+            self._moving.pop(number, None)
+        return gone
+
+
+def _has_peers(entry: Entry) -> bool:
+    torrent = entry.torrent
+    return torrent is not None and bool(torrent.peer_set.connections)
+
+
+def _mark(entry: Entry) -> tuple[object, ...]:
+    """Return as much of an entry as cannot stay the same while something about it changes."""
+    torrent = entry.torrent
+    common = entry.record, entry.state, entry.queue_position, entry.outcome, entry.settings
+    if torrent is None:
+        return common
+    return (
+        *common,
+        torrent.state,
+        torrent.bytes_checked,
+        torrent.downloaded,
+        torrent.uploaded,
+        len(torrent.peer_set.connections),
+        None if torrent.download is None else torrent.download.ledger.have,
+    )
