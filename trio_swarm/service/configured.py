@@ -68,6 +68,8 @@ class ConfiguredPeer:
         """Its shares and fetches, once the node is open."""
         self.rates: RateLimits | None = None
         """Which rates are in force, once the node is open."""
+        self.tracker: TrackerHandle | None = None
+        """The tracker that runs here, once it does."""
         self._described: Described | None = None
         self._reloading = trio.Lock()
         self._opened = trio.Event()
@@ -125,8 +127,8 @@ class ConfiguredPeer:
                 nursery.start_soon(self._supervisor.keep_told, self.status)
                 self._on_log_level(self._config.log.level)
                 if self._config.tracker is not None:
-                    handle = await nursery.start(self._serve_tracker)
-                    self._default_trackers = (_local_url(handle.addresses),)
+                    self.tracker = await nursery.start(self._serve_tracker)
+                    self._default_trackers = (_local_url(self.tracker.addresses),)
                 await self._run_service()
                 await self._hooks.wait_idle()
                 nursery.cancel_scope.cancel()
