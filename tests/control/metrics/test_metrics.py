@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from controlled_node import READER, TOKEN, Controlled, controlled, secret_file
-from local_swarm import make_file
+from local_swarm import HOST, make_file, torrent_file
 from trio_swarm import events
 from trio_swarm.control.metrics import loop_delay
+from trio_swarm.control.metrics.families import HOLDERS, by_holders
 from trio_swarm.control.metrics.loop_delay import LoopDelay
 from trio_swarm.node import open_node
 from trio_swarm.settings import NodeSettings
@@ -50,7 +52,7 @@ async def fetch_from(node: Controlled, folder: Path) -> None:
     context = node.context
     assert context.service is not None
     (shared,) = context.service.torrents
-    settings = NodeSettings(listen_host="127.0.0.1", listen_port=0, state_folder=folder / "other")
+    settings = NodeSettings(listen_host=HOST, listen_port=0, state_folder=folder / "other")
     async with open_node(settings) as other:
         torrent = await other.fetch(shared.magnet(), folder=folder / "got")
         await torrent.wait_complete()
@@ -92,14 +94,14 @@ async def test_counters_move_with_what_a_node_sends(tmp_path: Path) -> None:
 
 async def test_counters_move_with_what_a_node_fetches(tmp_path: Path) -> None:
     make_file(tmp_path / "film.bin", 300_000)
-    settings = NodeSettings(listen_host="127.0.0.1", listen_port=0, state_folder=tmp_path / "other")
+    settings = NodeSettings(listen_host=HOST, listen_port=0, state_folder=tmp_path / "other")
     with trio.fail_after(LIMIT):
         async with open_node(settings) as seeder:
             shared = await seeder.share(tmp_path / "film.bin", trackers=())
             pieces = shared.progress().pieces
             text = (
                 f'[[fetch]]\nwhat = "{shared.magnet()}"\n'
-                f'trackers = []\npeers = ["127.0.0.1:{seeder.port}"]\n'
+                f'trackers = []\npeers = ["{HOST}:{seeder.port}"]\n'
             )
             async with controlled(tmp_path, text) as node, node.client() as client:
                 await node.recorder.wait_for(events.Completed)
@@ -116,6 +118,32 @@ async def test_counters_move_with_what_a_node_fetches(tmp_path: Path) -> None:
     assert decisions >= 1
     assert values["trio_swarm_scheduler_decision_seconds_bucket", ("+Inf",)] == decisions
     assert values["trio_swarm_strategy_faults_total", ("scheduler",)] == 0
+
+
+async def test_what_fails_and_what_nobody_has_is_counted(tmp_path: Path) -> None:
+    make_file(tmp_path / "film.bin", 300_000)
+    settings = NodeSettings(listen_host=HOST, listen_port=0, state_folder=tmp_path / "other")
+    with trio.fail_after(LIMIT), socket.socket() as nobody:
+        nobody.bind((HOST, 0))  # and does not listen
+        async with open_node(settings) as seeder:
+            shared = await seeder.share(tmp_path / "film.bin", trackers=())
+            file, pieces = torrent_file(shared, tmp_path), shared.progress().pieces
+        tracker = f"http://{HOST}:{nobody.getsockname()[1]}/announce"
+        text = f'[[fetch]]\nwhat = "{file}"\ntrackers = ["{tracker}"]\n'
+        async with controlled(tmp_path, text) as node, node.client() as client:
+            await node.recorder.wait_for(events.TrackerFailed)
+            values = await scrape(client)
+    assert values["trio_swarm_announces_total", ("failed",)] == 1
+    assert values["trio_swarm_announces_total", ("answered",)] == 0
+    assert values["trio_swarm_torrents", ("downloading",)] == 1
+    assert values["trio_swarm_verified_bytes", ()] == 0
+    assert values["trio_swarm_pieces", ("0",)] == pieces
+    assert sum(values["trio_swarm_pieces", (label,)] for _, label in HOLDERS) == pieces
+
+
+def test_pieces_are_classed_by_how_many_have_them() -> None:
+    counts = bytes([0, 0, 1, 2, 3, 4, 5, 9, 10, 49, 50, 255])
+    assert by_holders(counts) == [2, 1, 1, 1, 1, 2, 2, 2]
 
 
 async def test_both_formats_are_served_as_asked(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ HOLDERS = ((0, "0"), (1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5-9"), (10, "1
 """Classes of pieces by the number of connected peers that have them: the least number of each, and
 its label. What matters is whether a piece hangs on one or two peers."""
 
+_CLASSES = bytes(
+    max(at for at, (least, _) in enumerate(HOLDERS) if least <= number) for number in range(256)
+)
+"""The class of each number of peers."""
+
 
 def rendered(context: ControlContext, delay: LoopDelay, accept: str) -> tuple[bytes, str]:
     """Return all metrics as text, and its content type, as a request's `Accept` asks for it."""
@@ -152,8 +157,8 @@ def _pieces(torrents: Sequence[Torrent], tally: NodeTally) -> Iterator[Metric]:
     holders = [0] * len(HOLDERS)
     for torrent in torrents:
         if torrent.download is not None and torrent.state == "downloading":
-            for number, pieces in enumerate(torrent.download.ledger.rarity):
-                holders[_class_of(number)] += pieces.bit_count()
+            for at, count in enumerate(by_holders(torrent.download.ledger.rarity.counts())):
+                holders[at] += count
     family = GaugeMetricFamily(
         "trio_swarm_pieces",
         "Pieces of the running downloads, by how many connected peers have them",
@@ -164,8 +169,13 @@ def _pieces(torrents: Sequence[Torrent], tally: NodeTally) -> Iterator[Metric]:
     yield family
 
 
-def _class_of(number: int) -> int:
-    return max(at for at, (least, _) in enumerate(HOLDERS) if least <= number)
+def by_holders(counts: bytes) -> list[int]:
+    """Return how many pieces are in each class of HOLDERS; see `Rarity.counts`.
+
+    It takes a millisecond for the most pieces that a torrent may have.
+    """
+    classes = counts.translate(_CLASSES)
+    return [classes.count(at) for at in range(len(HOLDERS))]
 
 
 def _peers(torrents: Sequence[Torrent], tally: NodeTally, limit: int) -> Iterator[Metric]:
