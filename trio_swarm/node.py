@@ -18,9 +18,10 @@ from trio_swarm.errors import ConfigError
 from trio_swarm.fetch_plans import FetchTargets, known_target
 from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.context import NodeContext
-from trio_swarm.peer.disk import open_disk_threads
+from trio_swarm.peer.disk import DiskThreads, open_disk_threads
 from trio_swarm.peer.places import Places
 from trio_swarm.peer.strategies import checked_options, load_configured
+from trio_swarm.peer.tally import NodeTally
 from trio_swarm.peer.torrent import Torrent, part_with
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.transport.accepting import IncomingPeers
@@ -102,6 +103,16 @@ class Node:
     def clients(self) -> TrackerClients:
         """The tracker clients, for requests that belong to no torrent."""
         return self._context.clients
+
+    @property
+    def tally(self) -> NodeTally:
+        """What was counted since the start, over all torrents."""
+        return self._context.tally
+
+    @property
+    def disk(self) -> DiskThreads:
+        """The threads that verify and write pieces, with their counts; only to be read."""
+        return self._context.disk
 
     @property
     def rates(self) -> tuple[float | None, float | None]:
@@ -287,9 +298,13 @@ class Node:
             await part_with(self.torrents)
 
     def _forget(self, torrent: Torrent) -> None:
+        is_known = False
         for info_hash in (torrent.info_hash, torrent.twin_hash):
             if info_hash is not None and self._torrents.get(InfoHash(info_hash)) is torrent:
                 del self._torrents[InfoHash(info_hash)]
+                is_known = True
+        if is_known:
+            self._context.tally.add(torrent)
 
     def _adopt_hash(self, torrent: Torrent, info_hash: InfoHash) -> bool:
         """Let a torrent be reached by another info-hash, too; False if another torrent is."""

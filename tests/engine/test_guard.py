@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from broken_strategies import BROKEN, EXCESSIVE, HARMLESS, Sleeps, SleepsWhileYielding, first_good
-from trio_swarm.engine.faults import FORGIVEN, MAX_FAULTS
+from trio_swarm.engine.decision_times import DecisionTimes
+from trio_swarm.engine.faults import FORGIVEN, MAX_FAULTS, FaultTally
 from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
 from trio_swarm.errors import SchedulerError
 from trio_swarm.piece_sets import PieceSet
@@ -475,3 +476,14 @@ def test_an_uploader_may_take_the_longer_the_more_peers_there_are(
     for _ in range(20):
         assert guarded.is_replaced or guarded.steers(view)
     assert (guarded.faults > 0) == is_slow
+
+
+def test_faults_are_counted_with_those_of_strategies_that_came_before() -> None:
+    times, tally = DecisionTimes(), FaultTally()
+    for _ in range(2):
+        guarded = guard(BROKEN[min(set(BROKEN) - {"NeverEnds"})](), [])
+        guarded.count_in(times, tally)
+        for _ in range(MAX_FAULTS + 1):  # the last decision is the fallback's
+            guarded.assign(make_view(), random.Random(1))
+    assert (tally.faults, tally.replaced) == (2 * MAX_FAULTS, 2)
+    assert sum(times.counts) == 2 * MAX_FAULTS

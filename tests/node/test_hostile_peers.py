@@ -63,6 +63,8 @@ async def test_a_seeder_of_wrong_bytes_is_banned_and_named(tmp_path: Path) -> No
                 path = await torrent.wait_complete()
                 assert contents(path) == contents(tmp_path / "in" / "x.bin")
     assert bad.requests > 0
+    assert leecher.tally.banned == 1
+    assert leecher.tally.pieces_failed == len(recorder.of(events.PieceFailed))
     banned = recorder.of(events.PeerBanned)
     assert [event.address for event in banned] == [format_address(address)]
     assert recorder.of(events.PieceFailed)

@@ -54,6 +54,8 @@ async def test_a_download_completes_whatever_its_strategy_does(
     assert contents(path) == contents(original)
     (done,) = recorder.of(events.Completed)
     assert done.duplicate <= 0.1 * done.size
+    if name in BROKEN:
+        assert leecher.tally.scheduler_faults.faults > 0
     assert recorder.of(events.PeerBanned) == []
     faults = recorder.of(events.StrategyFault)
     if name in BROKEN:
@@ -111,6 +113,9 @@ async def test_a_seeder_serves_on_when_its_uploader_and_choker_are_broken(tmp_pa
                 assert path.parent == tmp_path / str(number)
                 assert contents(path) == contents(original)
     assert {fault.plugin for fault in recorder.of(events.StrategyFault)} == {"broken"}
+    assert seeder.tally.uploader_faults.faults > 0
+    assert seeder.tally.choker_faults.faults > 0
+    assert seeder.tally.scheduler_faults.faults == 0
 
 
 async def test_a_running_download_goes_on_with_another_strategy(

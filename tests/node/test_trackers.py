@@ -56,6 +56,7 @@ async def test_a_silent_tracker_is_told_of_after_two_seconds(tmp_path: Path) -> 
             await one.fetch(INFO_HASH, folder=tmp_path)
             silent = await recorder.wait_for(events.TrackerSilent)
     assert (silent.tracker, silent.info_hash) == (url, INFO_HASH)
+    assert one.tally.announces_silent == 1
 
 
 async def test_peers_whose_names_nobody_knows_keep_no_place_of_one_that_is_there(

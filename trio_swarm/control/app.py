@@ -10,6 +10,7 @@ from trio_swarm.control.api.routes import routes as api_routes
 from trio_swarm.control.asgi import App
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.guarding import Guard
+from trio_swarm.control.metrics.routes import metrics_routes
 from trio_swarm.control.page.serving import routes as page_routes
 from trio_swarm.control.problems import RequestError, problem
 from trio_swarm.control.transmission.node_target import rpc_routes
@@ -20,7 +21,12 @@ _CODES = {404: "unknown-path", 405: "wrong-method"}
 def make_app(context: ControlContext, credentials: Credentials) -> App:
     """Return the application, with the rules of access around it."""
     inner = Starlette(
-        routes=[*api_routes(context), *rpc_routes(context), *page_routes()],
+        routes=[
+            *api_routes(context),
+            *rpc_routes(context),
+            *metrics_routes(context),
+            *page_routes(),
+        ],
         exception_handlers={
             RequestError: _cannot,
             HTTPException: _cannot,

@@ -22,6 +22,18 @@ _NONE: Final[frozenset[str]] = frozenset()
 """One empty set for all counts: an empty set of its own would take 200 bytes each."""
 
 
+class FaultTally:
+    """Faults of all strategies of one kind, those included that are not used any more."""
+
+    __slots__ = ("faults", "replaced")
+
+    def __init__(self) -> None:
+        self.faults = 0
+        """Faulty calls so far."""
+        self.replaced = 0
+        """Strategies that had too many."""
+
+
 class FaultCount:
     """The number of faults of one strategy, and whether there are too many."""
 
@@ -34,12 +46,15 @@ class FaultCount:
         "faults",
         "is_slow",
         "replaced",
+        "tally",
     )
 
     def __init__(self, name: str, on_fault: FaultSink | None) -> None:
         self.faults = 0
         """Faulty calls so far, slow ones included."""
         self.replaced = False
+        self.tally: FaultTally | None = None
+        """Where they are counted with the faults of others; None: nowhere."""
         self._name = name
         self._on_fault = on_fault
         self._kinds = _NONE
@@ -66,6 +81,9 @@ class FaultCount:
             self._strict += 1
         was_replaced = self.replaced
         self.replaced = was_replaced or self._strict + self._slow >= MAX_FAULTS
+        if self.tally is not None:
+            self.tally.faults += 1
+            self.tally.replaced += self.replaced != was_replaced
         if is_alone and self.replaced == was_replaced:
             return
         if kind not in self._kinds or self.replaced != was_replaced:

@@ -10,7 +10,8 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, cast
 
-from trio_swarm.engine.faults import FaultCount, FaultSink
+from trio_swarm.engine.decision_times import DecisionTimes
+from trio_swarm.engine.faults import FaultCount, FaultSink, FaultTally
 from trio_swarm.errors import SchedulerError
 from trio_swarm.foreign_text import error_text
 from trio_swarm.piece_sets import PieceSet
@@ -75,7 +76,13 @@ class GuardedScheduler:
         self._substitute: Scheduler | None = None
         self._timer = timer
         self._budget = budget
+        self._times: DecisionTimes | None = None
         self._count = FaultCount(name, on_fault)
+
+    def count_in(self, times: DecisionTimes, faults: FaultTally) -> None:
+        """Count what its decisions take, and its faults, with those of others from now on."""
+        self._times = times
+        self._count.tally = faults
 
     @property
     def faults(self) -> int:
@@ -111,6 +118,8 @@ class GuardedScheduler:
         took = self._timer() - start
         self.decisions += 1
         self.seconds += took
+        if self._times is not None:
+            self._times.note(took)
         if took > allowed and not reading.faults:
             reading.faults["slow"] = f"took {took * 1e3:.0f} ms of {allowed * 1e3:.0f} ms"
         self._settle(reading)
@@ -240,6 +249,10 @@ class _Guarded:
     ) -> None:
         self.name = name
         self._call = _TimedCall(timer, budget, FaultCount(name, on_fault))
+
+    def count_in(self, faults: FaultTally) -> None:
+        """Count its faults with those of others from now on."""
+        self._call.count.tally = faults
 
     @property
     def faults(self) -> int:

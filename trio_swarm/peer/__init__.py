@@ -9,9 +9,9 @@ requests out, pieces to the disk) with `piece_buffers` and `disk` (memory and th
 they are told), `keeping` (files that others change), `verifying` (all files, when asked), `reading`
 (files that are read meanwhile), `standstill` (what a download waits for), `torrent_progress` and
 `torrent_parts` (for people and programs), `recording`, `strategies` (made from the settings, in
-their guard). `context` and `places` are what the torrents of a node share, and so is `uplink`,
-which gives connections their turns to send; `read_limit` limits what is read; `wakeup`,
-`latch` and `blocking` are small tools, `transport` the streams.
+their guard). `context` and `places` are what the torrents of a node share, and so are `tally`,
+what is counted, and `uplink`, which gives connections their turns to send; `read_limit` limits what
+is read; `wakeup`, `latch` and `blocking` are small tools, `transport` the streams.
 
 The tasks, and the states of a torrent::
 

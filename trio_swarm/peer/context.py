@@ -15,6 +15,7 @@ from trio_swarm.events import Event
 from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.disk import DiskThreads
 from trio_swarm.peer.places import Places
+from trio_swarm.peer.tally import NodeTally
 from trio_swarm.peer.transport.sending import BatchBuffers
 from trio_swarm.peer.uplink import Uplink
 from trio_swarm.schedulers.loading import Strategies
@@ -46,6 +47,7 @@ class NodeContext(Struct, kw_only=True):
     """For the peers of all torrents."""
     talkative: TalkativeHosts = field(default_factory=TalkativeHosts)
     batch_buffers: BatchBuffers = field(default_factory=BatchBuffers)
+    tally: NodeTally = field(default_factory=NodeTally)
     next_key: int = field(default=0)
     is_state_problem_told: bool = field(default=False)
 

@@ -80,6 +80,8 @@ class PieceJob(Struct):
     digests: Sequence[bytes] | None = None
     error: StorageError | None = None
     """Set when the piece was valid but could not be written."""
+    queued_at: float = 0.0
+    """Seconds on Trio's clock."""
     crash: BaseException | None = None
     """A bug in a thread; the receiver raises it."""
 
@@ -113,9 +115,17 @@ class DiskThreads:
         self._jobs: queue.SimpleQueue[PieceJob | None] = queue.SimpleQueue()
         self._finished: deque[PieceJob] = deque()
         self._token = trio.lowlevel.current_trio_token()
+        self.waiting = 0
+        """Pieces that were queued, and are not over yet."""
+        self.done = 0
+        """Pieces that are over."""
+        self.seconds = 0.0
+        """Seconds from being queued to being over, of all of them together."""
 
     def submit(self, job: PieceJob) -> None:
         """Queue a job; its `done` is called later in the Trio thread. Never blocks."""
+        job.queued_at = trio.current_time()
+        self.waiting += 1
         self._jobs.put(job)
 
     def _work(self) -> None:
@@ -156,6 +166,9 @@ class DiskThreads:
     def _deliver(self) -> None:
         while self._finished:
             job = self._finished.popleft()
+            self.waiting -= 1
+            self.done += 1
+            self.seconds += trio.current_time() - job.queued_at
             job.done(job)
 
     async def _serve(self) -> None:

@@ -177,7 +177,10 @@ class PeerSet:
         self.connections[connection.key] = connection
         self.had_any = True
         if is_outgoing:
+            self._context.tally.dialled += 1
             self.outcomes.connected(stream.remote)
+        else:
+            self._context.tally.accepted += 1
         self._nursery.start_soon(
             self._supervise, connection, established.events, name=f"peer {connection.address}"
         )
@@ -308,6 +311,7 @@ class PeerSet:
             listening = [c.listen_address for c in culprits if c.listen_address is not None]
             if not self.candidates.ban(parse_host_port(identity), *listening):
                 continue  # Pieces it had sent before are still being judged.
+            self._context.tally.banned += 1
             client = ""
             for connection in culprits:
                 client = connection.client

@@ -66,34 +66,40 @@ def scheduler_for(
 ) -> GuardedScheduler:
     """Return a download strategy; raises ConfigError."""
     strategy = context.strategies.scheduler(name, options)
-    return make_guard(
+    guard = make_guard(
         strategy,
         name,
         fallback=RarestFirst,
         timer=time.perf_counter,
         on_fault=_report(context, "rarest-first"),
     )
+    guard.count_in(context.tally.decisions, context.tally.scheduler_faults)
+    return guard
 
 
 def uploader_for(context: NodeContext) -> GuardedUploader:
     """Return the seeding-order strategy of one torrent."""
     settings = context.settings
     strategy = context.strategies.uploader(settings.uploader, settings.uploader_options)
-    return GuardedUploader(
+    guard = GuardedUploader(
         strategy,
         settings.uploader,
         timer=time.perf_counter,
         on_fault=_report(context, "requests in the order they came"),
     )
+    guard.count_in(context.tally.uploader_faults)
+    return guard
 
 
 def choker_for(context: NodeContext) -> GuardedChoker:
     """Return the unchoking strategy of one torrent."""
     settings = context.settings
     strategy = context.strategies.choker(settings.choker, settings.choker_options)
-    return GuardedChoker(
+    guard = GuardedChoker(
         strategy,
         settings.choker,
         timer=time.perf_counter,
         on_fault=_report(context, "tit-for-tat"),
     )
+    guard.count_in(context.tally.choker_faults)
+    return guard

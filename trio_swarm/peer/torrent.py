@@ -1074,10 +1074,12 @@ class Torrent:
             self._trackers.announce_now()
 
     def _piece_verified(self, piece: int) -> None:
+        self.context.tally.pieces_verified += 1
         self._readable_changed()
         self.context.emit(events.PieceVerified(info_hash=self.info_hash.hex(), piece=piece))
 
     def _piece_failed(self, piece: int, contributors: Iterable[str]) -> None:
+        self.context.tally.pieces_failed += 1
         self.context.emit(
             events.PieceFailed(
                 info_hash=self.info_hash.hex(), piece=piece, peers=sorted(contributors)

@@ -295,6 +295,7 @@ class Trackers:
     def _answered(self, tracker: str, answer: AnnounceAnswer) -> None:
         torrent = self._torrent
         now = trio.current_time()
+        torrent.context.tally.announces_answered += 1
         if not any(tracker in tier for tier in self.tiers):
             return  # it was on its way when the torrent turned out to be private
         self._peers_of[tracker] = answer.peers
@@ -380,6 +381,7 @@ class Trackers:
     def _failed(self, tracker: str, error: TrackerError, retry_in: float) -> None:
         torrent = self._torrent
         now = trio.current_time()
+        torrent.context.tally.announces_failed += 1
         self._note(tracker, _Heard(at=now, due=now + retry_in, failure=str(error)))
         torrent.context.emit(
             events.TrackerFailed(
@@ -392,6 +394,7 @@ class Trackers:
 
     def _is_silent(self, tracker: str, seconds: float) -> None:
         now = trio.current_time()
+        self._torrent.context.tally.announces_silent += 1
         self._note(tracker, _Heard(at=now, due=math.inf, silent_for=seconds))
         self._torrent.context.emit(
             events.TrackerSilent(

@@ -127,9 +127,8 @@ class ConfiguredPeer:
                 nursery.start_soon(self._supervisor.keep_told, self.status)
                 self._on_log_level(self._config.log.level)
                 if self._config.tracker is not None:
-                    handle = await nursery.start(self._serve_tracker)
-                    self.tracker = handle
-                    self._default_trackers = (_local_url(handle.addresses),)
+                    self.tracker = await nursery.start(self._serve_tracker)
+                    self._default_trackers = (_local_url(self.tracker.addresses),)
                 await self._run_service()
                 await self._hooks.wait_idle()
                 nursery.cancel_scope.cancel()

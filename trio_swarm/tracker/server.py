@@ -29,10 +29,18 @@ from trio_swarm.tracker.udp.server import ENDED_PER_WAKE_UP, serve_socket
 class TrackerHandle:
     """A running tracker: where it listens, and what it holds."""
 
-    def __init__(self, addresses: list[Address], store: TrackerStore) -> None:
+    def __init__(
+        self, addresses: list[Address], store: TrackerStore, tracker: DatagramTracker
+    ) -> None:
         self.addresses = addresses
         """(IP, UDP port) of each socket."""
         self._store = store
+        self._tracker = tracker
+
+    @property
+    def announces(self) -> int:
+        """Announces answered since the start, refused ones among them."""
+        return self._tracker.announces
 
     @property
     def port(self) -> int:
@@ -77,7 +85,7 @@ async def serve_tracker(
         sockets = [
             stack.enter_context(bound) for bound in await bind_sockets(settings.host, settings.port)
         ]
-        handle = TrackerHandle([bound.getsockname()[:2] for bound in sockets], store)
+        handle = TrackerHandle([bound.getsockname()[:2] for bound in sockets], store, tracker)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_leases, store, settings.lease_seconds)
             if journal is not None:
