@@ -58,7 +58,6 @@ async def test_a_wrong_file_changes_nothing_and_says_why(tmp_path: Path) -> None
             for wrong in (
                 {"share": [{"path": "a"}], "limits": {"upload": "much", "connections": 1}},
                 {"share": [{"path": "a"}], "uploader": "nobody", "limits": {"upload": 5}},
-                {"limits": {"upload": 5}},
                 {"share": [{"path": "a"}], "plugins": {"paths": ["not-there.py"]}},
             ):
                 write(file, wrong)

@@ -204,8 +204,8 @@ class Change(Struct, frozen=True, kw_only=True):
     """One difference between what the node runs by and its configuration file."""
 
     key: str
-    was: Any = None
-    will_be: Any = None
+    was: str | None = None
+    will_be: str | None = None
     how: str = ""
     """Whether it is applied while the node runs."""
 

@@ -174,6 +174,8 @@ def _describe_entry(event: events.Event) -> str:
             return f"{_name(event)}: in its place: {shown(event.path, PATH_LENGTH)}"
         case events.EntryRemoved():
             return f"{_name(event)}: taken out of the list"
+        case events.EventsLost():
+            return f"{count_text(event.count, 'event')} lost: who listened was too slow"
         case _:
             return event.name.replace("_", " ")
 
