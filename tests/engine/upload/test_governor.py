@@ -279,11 +279,25 @@ def test_an_ordinary_queue_or_one_on_the_way_back_holds_nobody() -> None:
         assert (governor.budget < math.inf) is is_held
 
 
+def test_two_ordinary_queues_in_a_round_trip_hold_nobody() -> None:
+    """As where leechers keep their own uplinks full: each has acknowledgements wait in the others'.
+
+    Two of seven used a third of their uplinks when 60 ms were enough to be held.
+    """
+    governor, now = Governor(), 0.0
+    ours = theirs = 0.050
+    link = LinkState(0, 0.0, False, 0.001 + ours + theirs, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003
+    for look in range(20):
+        now += LOOK_INTERVAL
+        link = link._replace(acknowledged=look * BLOCK)
+        assert governor.look({1: link}, BLOCK, now, is_held=True) == math.inf
+
+
 def test_long_round_trips_of_those_who_read_slowly_are_no_queue() -> None:
     """As seen on loopback: they acknowledge late what their windows let through."""
     for waited, budget in [(0.9, math.inf), (0.1, 20 * BLOCK / LOOK_INTERVAL)]:
         governor, now = Governor(), 0.0
-        link = LinkState(0, 0.0, False, 0.08, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
+        link = LinkState(0, 0.0, False, 2 * BEGINNING, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
         for look in range(20):
             now += LOOK_INTERVAL
             link = link._replace(acknowledged=look * BLOCK, receiver_limited=waited * now)
