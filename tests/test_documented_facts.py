@@ -118,6 +118,7 @@ def test_the_state_folder_holds_what_is_listed(tmp_path: Path) -> None:
         state.share(root, bytes(20)),
         state.lock(root),
         state.hashes(b"share"),
+        tmp_path / "entries",
         tmp_path / SOCKET_NAME,
     )
     listed = [row[0].strip("`") for row in OPERATING.rows("State folder")]
