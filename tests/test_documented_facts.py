@@ -119,6 +119,7 @@ def test_the_state_folder_holds_what_is_listed(tmp_path: Path) -> None:
         state.lock(root),
         state.hash_index(),
         state.hashes(bytes(20)),
+        tmp_path / "entries",
         tmp_path / SOCKET_NAME,
     )
     listed = [row[0].strip("`") for row in OPERATING.rows("State folder")]

@@ -189,14 +189,6 @@ def test_every_toml_block_is_read(block: Block, tmp_path: Path) -> None:
         check_strategies(config, file=file)
 
 
-def test_the_systemd_unit_runs_a_command_that_there_is() -> None:
-    (unit,) = blocks("ini")
-    (line,) = re.findall(r"^ExecStart=(.*)$", unit.text, re.MULTILINE)
-    path, *arguments = line.split()
-    assert Path(path).name == "trio-swarm"
-    make_app(*arguments[:2]).parse_args(arguments, exit_on_error=False, print_error=False)
-
-
 # --- links and names ------------------------------------------------------------------------------
 
 PLUGIN_PAGES = [Page(path) for path in (ROOT / "plugins").glob("*/README.md")]
