@@ -12,7 +12,8 @@ There are two kinds. Events in a node are those of `trio_swarm.events`, by their
 (get, seed, run), `hashing` at most once a second and path (seed, create, run), `reached_here_only`
 (seed), `listed` (ls), `described` (show), `created` (create), `strategy` and `plugin_problem`
 (schedulers), `problem`, `config_change` and `config_checked` (check), `written` (init, plot,
-simulate --plot, plugin new), `demo_result` (demo), `simulated` once for each run (simulate), `recording_summary`,
+simulate --plot, plugin new), `demo_result` (demo), `simulated` once for each run (simulate),
+`recording_summary`,
 `explained_moment` and `explained_decision` (explain), `replayed` once for each run (replay),
 `promise_examined`, `strategy_compared` and `decision_timed` (plugin check); of a running node
 `node_status` and `torrent_status` (status, and what changes a torrent or limits), `torrent_removed`
