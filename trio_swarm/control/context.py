@@ -1,17 +1,23 @@
 """What requests are answered from: the running peer, and facts about it that do not change."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import trio
 
 from trio_swarm.control.access import SignIns
 from trio_swarm.control.logged_lines import LoggedLines
-from trio_swarm.errors import TrioSwarmError
+from trio_swarm.errors import TrioSwarmError, is_explained
+from trio_swarm.logs import logger_of
 from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.service.service import Service
 from trio_swarm.settings import ControlSettings
+
+log = logger_of(__name__)
+
+_Answer = TypeVar("_Answer")
 
 OPEN_SECONDS = 10.0
 """Until a request is told that the node is not open yet: names of trackers may be slow to find."""
@@ -34,6 +40,8 @@ class ControlContext:
     """Unix seconds."""
     stop: Callable[[], None]
     """Ends the node, as a signal does."""
+    nursery: trio.Nursery | None = None
+    """Where changes are made, while the doors are served."""
     lines: LoggedLines | None = None
     """The latest log lines, while the doors are served."""
     streams: int = 0
@@ -60,3 +68,50 @@ class ControlContext:
     def folders(self) -> tuple[Path, ...]:
         """Where torrents that are added may go."""
         return self.settings.folders or (self.download_folder,)
+
+    async def finish(self, work: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Do some work to its end, though whoever asked for it may go away meanwhile.
+
+        A move or a removal that ended in the middle would leave a torrent stopped. Only the end of
+        the node ends it. Raises what `work` raises; after the asker is gone that is logged.
+        """
+        assert self.nursery is not None  # requests come through doors
+        task = _Work(work)
+        self.nursery.start_soon(task.run, name="change what a request asks for")
+        return await task.wait()
+
+
+class _Work(Generic[_Answer]):
+    """Some work, and whoever waits for it."""
+
+    def __init__(self, work: Callable[[], Awaitable[_Answer]]) -> None:
+        self._work = work
+        self._over = trio.Event()
+        self._answers: list[_Answer] = []
+        self._error: Exception | None = None
+        self._is_awaited = True
+
+    async def run(self) -> None:
+        """Do it."""
+        try:
+            self._answers.append(await self._work())
+        except Exception as error:
+            if not self._is_awaited:
+                if not is_explained(error):
+                    raise
+                log.warning("%s", error)
+            self._error = error
+        finally:
+            self._over.set()
+
+    async def wait(self) -> _Answer:
+        """Return what came of it; raises its error."""
+        try:
+            await self._over.wait()
+        finally:
+            self._is_awaited = self._over.is_set()
+        if self._error is not None:
+            raise self._error
+        if not self._answers:  # the node is ending
+            await trio.sleep_forever()
+        return self._answers[0]

@@ -90,6 +90,7 @@ async def serve_control(
         context.lines = stack.enter_context(lines_kept())
         house = _House(context, credentials)
         async with trio.open_nursery() as nursery:
+            context.nursery = nursery
             for door in doors:
                 nursery.start_soon(house.watch, door, name=f"control at {door.name}")
             task_status.started(doors)

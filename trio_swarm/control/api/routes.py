@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -96,7 +97,10 @@ def _route(context: ControlContext, path: str, operations: list[Operation]) -> R
             body=await _body(operation, request),
         )
         try:
-            given = await operation.answer(asked)
+            if operation.method == "GET":
+                given = await operation.answer(asked)
+            else:
+                given = await context.finish(partial(operation.answer, asked))
         except TrioSwarmError as error:
             return problem(refusal_of(error))
         if isinstance(given, Response):

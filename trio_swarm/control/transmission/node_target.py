@@ -50,7 +50,8 @@ _BY_FILE = "a .torrent file"
 def rpc_routes(context: ControlContext) -> list[Route]:
     """Return the routes of Transmission's RPC to a node."""
     target = NodeTarget(context)
-    return routes(RpcSession(target, now=unix_time, session_id=new_session_id()))
+    session = RpcSession(target, now=unix_time, session_id=new_session_id())
+    return routes(session, finish=context.finish)
 
 
 class NodeTarget:

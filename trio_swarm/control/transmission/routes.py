@@ -6,7 +6,9 @@ everybody: a page of another site cannot read it (Transmission's "CSRF protectio
 
 import gzip
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 import trio
@@ -47,7 +49,15 @@ def new_session_id() -> str:
     return secrets.token_hex(24)
 
 
-def routes(session: RpcSession) -> list[Route]:
+Finish = Callable[[Callable[[], Awaitable[bytes | None]]], Awaitable[bytes | None]]
+"""Does some work to its end, though whoever asked for it may go away meanwhile."""
+
+
+async def _at_once(work: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+    return await work()
+
+
+def routes(session: RpcSession, *, finish: Finish = _at_once) -> list[Route]:
     """Return the routes of Transmission's RPC; `scope["state"]["level"]` tells who may change."""
     large = trio.CapacityLimiter(MAX_LARGE)
 
@@ -62,7 +72,7 @@ def routes(session: RpcSession) -> list[Route]:
         if body is None:
             return Response("the request is too large", 413)
         may_change = request.scope.get("state", {}).get("level") == "full"
-        content = await answer(body, session, may_change=may_change)
+        content = await finish(partial(answer, body, session, may_change=may_change))
         response = Response(status_code=204)
         if content is not None:
             response = await _response(content, accepts=request.headers.get("accept-encoding", ""))
