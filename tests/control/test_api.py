@@ -277,3 +277,14 @@ def test_a_client_reads_no_field_that_the_node_does_not_tell(name: str) -> None:
     assert {each.name for each in read} <= {
         each.name for each in msgspec.structs.fields(PAIRS[name])
     }
+
+
+async def test_a_torrent_that_never_ran_tells_its_size_and_files(tmp_path: Path) -> None:
+    metainfo = create_torrent(make_file(tmp_path / "film.bin", 100_000), state_folder=tmp_path)
+    body = {"metainfo": base64.b64encode(metainfo.to_bytes()).decode(), "paused": True}
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            one = (await client.post(f"{API}/torrents", json=body)).json()
+            assert (one["state"], one["size"], one["have"]) == ("paused", 100_000, 0)
+            (file,) = (await client.get(f"{API}/torrents/1/files")).json()["files"]
+            assert (file["path"], file["length"], file["have"]) == ("film.bin", 100_000, 0)

@@ -11,7 +11,6 @@ from trio_swarm.control.shapes import (
 )
 from trio_swarm.peer.torrent import Torrent as RunningTorrent
 from trio_swarm.peer.torrent_parts import file_states_of
-from trio_swarm.piece_sets import full_set
 from trio_swarm.progress import FileState, Progress
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.recording.story.live import ToldDecision
@@ -28,7 +27,7 @@ def torrent_of(entry: Entry, settings: NodeSettings) -> Torrent:
     progress = None if running is None else running.progress()
     info = info_of(entry)
     metainfo = None if running is None else running.metainfo
-    size, have = _amounts(entry, info, progress)
+    size, have = _amounts(entry, progress)
     digest = entry.info_hash
     return Torrent(
         id=entry.id,
@@ -50,7 +49,7 @@ def torrent_of(entry: Entry, settings: NodeSettings) -> Torrent:
         size=size,
         have=have,
         pieces=0 if info is None else info.piece_count,
-        pieces_have=_pieces_have(entry, info, progress),
+        pieces_have=_pieces_have(entry, progress),
         piece_length=0 if info is None else info.piece_length,
         progress=have / size if size else float(info is not None and entry.is_complete),
         download_rate=0.0 if progress is None else progress.download_rate,
@@ -74,10 +73,7 @@ def torrent_of(entry: Entry, settings: NodeSettings) -> Torrent:
 
 def info_of(entry: Entry) -> Info | None:
     """Return the names and sizes of an entry's files; None while they are unknown."""
-    running = entry.torrent
-    if running is not None and running.info is not None:
-        return running.info
-    return None if entry.known is None else entry.known[0]
+    return entry.info
 
 
 def files_of(entry: Entry, first: int, limit: int | None) -> list[FileState]:
@@ -87,8 +83,7 @@ def files_of(entry: Entry, first: int, limit: int | None) -> list[FileState]:
         return []
     if running is not None and running.info is not None:
         return running.file_states(first, limit)
-    have = full_set(info.piece_count) if entry.is_complete else 0
-    return file_states_of(info, have, first, limit)
+    return file_states_of(info, entry.have_pieces, first, limit)
 
 
 def pieces_of(entry: Entry) -> Pieces:
@@ -126,18 +121,17 @@ def decisions_of(told: ToldDecision) -> Iterator[Decision]:
         )
 
 
-def _amounts(entry: Entry, info: Info | None, progress: Progress | None) -> tuple[int, int]:
+def _amounts(entry: Entry, progress: Progress | None) -> tuple[int, int]:
     """Return the size of an entry, and how much of it is here."""
     if progress is not None and progress.size:
         return progress.size, progress.have
-    size = 0 if info is None else info.length
-    return size, size if entry.is_complete else 0
+    return entry.size, entry.have
 
 
-def _pieces_have(entry: Entry, info: Info | None, progress: Progress | None) -> int:
+def _pieces_have(entry: Entry, progress: Progress | None) -> int:
     if progress is not None and progress.size:
         return progress.pieces_have
-    return info.piece_count if info is not None and entry.is_complete else 0
+    return entry.have_pieces.bit_count()
 
 
 def _magnet(running: RunningTorrent | None, digest: bytes | None) -> str | None:
