@@ -14,6 +14,10 @@ from trio_swarm.protocol.addresses import Address
 DEFAULT_TRACKER = "udp://127.0.0.1:6969"
 """The tracker to ask when none is named: one on this machine, at the usual port."""
 
+MAX_LABELS: Final = 50
+MAX_LABEL: Final = 200
+"""Labels of one torrent, and characters of one: everything that lists torrents repeats them."""
+
 
 def default_state_folder() -> Path:
     """Return the folder for resume state: `$XDG_STATE_HOME/trio-swarm`, or below `~/.local`.

@@ -12,11 +12,8 @@ from msgspec import Struct
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code
 from trio_swarm.foreign_text import shown
 from trio_swarm.protocol.metainfo.torrent import MAX_TORRENT_SIZE
+from trio_swarm.settings import MAX_LABEL, MAX_LABELS
 
-MAX_LABELS: Final = 50
-"""Most labels of a torrent: a person gives a handful."""
-MAX_LABEL: Final = 200
-"""Most characters of a label, for the same reason."""
 MAX_COOKIES: Final = 8192
 """Most characters of cookies: a server that keeps to the usual limit refuses more."""
 MAX_BASE64: Final = 4 * (MAX_TORRENT_SIZE // 3 + 1) + MAX_TORRENT_SIZE // 50

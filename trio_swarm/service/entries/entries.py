@@ -714,8 +714,6 @@ class Entries:
     @asynccontextmanager
     async def _turn(self, entry: Entry) -> AsyncIterator[None]:
         """Let one call at a time begin and end the work of an entry."""
-        if entry.is_gone:
-            raise EntryUnknownError(entry.name)
         try:
             async with entry.turn:
                 if entry.is_gone:

@@ -12,14 +12,10 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from trio_swarm.service.entries.limits import EntryLimits
-from trio_swarm.settings import FetchSettings, ShareSettings
+from trio_swarm.settings import MAX_LABEL, MAX_LABELS, FetchSettings, ShareSettings
 
 VERSION: Final = 1
 """Of both formats; files of a later one are put aside, not guessed at."""
-
-MAX_LABELS: Final = 50
-MAX_LABEL: Final = 200
-"""Labels of one entry, and characters of one: everything that lists entries repeats them."""
 
 _HEX: Final = "\0hex:"
 """Begins a text that UTF-8 cannot express (a path, say); no path and no name has a NUL."""
