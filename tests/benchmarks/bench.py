@@ -17,6 +17,7 @@ import trio
 from bench_bloat import ROWS as BLOATED
 from bench_long_rows import DEFAULT_ROWS, ROWS
 from bench_measuring import parse_size
+from bench_results import gather, read
 from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS
 
 SCRATCH_PREFIX = "trio-swarm-bench-"
@@ -316,7 +317,7 @@ def remove_abandoned_scratch(folder: Path) -> None:
 
 def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
     import bench_swarm as part
-    from bench_swarm_report import Result, append, read, report
+    from bench_swarm_report import Result, report
 
     import trio_swarm
 
@@ -331,23 +332,14 @@ def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
     )
     columns = [COLUMNS[name] for name in arguments.column]
     results: list[Result] = []
-
-    async def run() -> None:
-        async for result in part.run_rounds(
-            ground, columns, running_order, arguments.repeats, arguments.congestion
-        ):
-            results.append(result)
-            if arguments.results is not None:
-                append(arguments.results, result)
-
+    rounds = part.run_rounds(
+        ground, columns, running_order, arguments.repeats, arguments.congestion
+    )
     try:
-        trio.run(run)
-    except* KeyboardInterrupt:
-        sys.stderr.write("bench-swarm: interrupted\n")
-        raise SystemExit(130) from None
+        gather("bench-swarm", rounds, results, arguments.results)
     finally:
         # What was measured until then is worth its table.
-        found = results if arguments.results is None else read(arguments.results)
+        found = results if arguments.results is None else read(arguments.results, Result)
         print(report(found))
     if arguments.simulate:
         import bench_swarm_simulated as simulated
@@ -360,38 +352,31 @@ def bench_swarm(arguments: argparse.Namespace, scratch: Path) -> None:
 
 def bench_long(arguments: argparse.Namespace, scratch: Path) -> None:
     import bench_long as part
-    from bench_long_report import LongResult, append, read, report
+    from bench_long_report import LongResult, report
 
     checkouts = [each.resolve() for each in arguments.against]
     running_order = part.contestants(arguments.only, checkouts)
     rows = [ROWS[name] for name in arguments.row or DEFAULT_ROWS]
     results: list[LongResult] = []
-
-    async def run() -> None:
-        async for result in part.run_rounds(
-            scratch,
-            rows,
-            running_order,
-            repeats=arguments.repeats,
-            congestion=arguments.congestion,
-            traces=None if arguments.trace is None else arguments.trace.resolve(),
-        ):
-            results.append(result)
-            if arguments.results is not None:
-                append(arguments.results, result)
-
+    rounds = part.run_rounds(
+        part.LongRun,
+        scratch,
+        rows,
+        running_order,
+        repeats=arguments.repeats,
+        congestions=[arguments.congestion],
+        traces=None if arguments.trace is None else arguments.trace.resolve(),
+    )
     try:
-        trio.run(run)
-    except* KeyboardInterrupt:
-        sys.stderr.write("bench-long: interrupted\n")
-        raise SystemExit(130) from None
+        gather("bench-long", rounds, results, arguments.results)
     finally:
-        print(report(results if arguments.results is None else read(arguments.results)))
+        file = arguments.results
+        print(report(results if file is None else read(file, LongResult)))
 
 
 def bench_bloat(arguments: argparse.Namespace, scratch: Path) -> None:
     import bench_bloat as part
-    from bench_long import contestants
+    from bench_long import contestants, run_rounds
 
     checkouts = [each.resolve() for each in arguments.against]
     names = arguments.only or part.WHO
@@ -400,24 +385,17 @@ def bench_bloat(arguments: argparse.Namespace, scratch: Path) -> None:
     )
     rows = [part.ROWS[name] for name in arguments.row or part.ROWS]
     results: list[part.BloatResult] = []
-
-    async def run() -> None:
-        found = part.run_rounds(
-            scratch,
-            rows,
-            running_order,
-            repeats=arguments.repeats,
-            congestions=arguments.congestion or part.CONGESTIONS,
-            traces=None if arguments.trace is None else arguments.trace.resolve(),
-        )
-        async for result in found:
-            results.append(result)  # noqa: PERF401 - an interrupt leaves those that there are
-
+    rounds = run_rounds(
+        part.BloatRun,
+        scratch,
+        rows,
+        running_order,
+        repeats=arguments.repeats,
+        congestions=arguments.congestion or part.CONGESTIONS,
+        traces=None if arguments.trace is None else arguments.trace.resolve(),
+    )
     try:
-        trio.run(run)
-    except* KeyboardInterrupt:
-        sys.stderr.write("bench-bloat: interrupted\n")
-        raise SystemExit(130) from None
+        gather("bench-bloat", rounds, results)
     finally:
         print(part.report(results))
 

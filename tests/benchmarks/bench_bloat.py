@@ -8,20 +8,20 @@ TCP would notice it, and wait (see `bench_swarm_switch`). Who asks and times is 
 import math
 import statistics
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import trio
+from bench_long import RowRun
 from bench_long_rows import Row
 from bench_long_trace import Sample, Tracer, open_netlink
-from bench_measuring import KIB, MIB, in_alternation, spread, table
-from bench_swarm import PIECE_LENGTH, Ground, Run
-from bench_swarm_columns import EFFICIENCY, Column
-from bench_swarm_contestants import Contestant
-from bench_swarm_network import Host, Shaped
+from bench_measuring import KIB, MIB, spread, table
+from bench_swarm import PIECE_LENGTH
+from bench_swarm_columns import EFFICIENCY
+from bench_swarm_network import Host
 from bench_swarm_report import Result
 
 from foreign_network import inside
@@ -144,33 +144,13 @@ def _text(delays: Sequence[float]) -> str:
     return f"{1000 * median:.0f}/{1000 * percentile(delays, 0.95):.0f} ({len(delays)})"
 
 
-class BloatGround(Ground[BloatResult]):
-    """The file of one row, and what surrounds every run in it."""
-
-    congestion = ""
-    traces: Path | None = None
-
-    async def play(
-        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
-    ) -> BloatResult:
-        """Let a contestant run once in a network."""
-        assert isinstance(column, Bloated)
-        run = BloatRun(self, column, contestant, folder, network)
-        run.row = column
-        result = await run.bloat(self.congestion)
-        if self.traces is not None:
-            name = f"{self.runs}-{column.name}-{self.congestion}-{contestant.name}"
-            run.write_down(make_folder(self.traces / name))
-        return result
-
-
-class BloatRun(Run):
+class BloatRun(RowRun[BloatResult]):
     """One contestant in one row; it ends when the load was looked at for long enough."""
 
     row: Bloated
     tracer: Tracer
 
-    async def bloat(self, congestion: str) -> BloatResult:
+    async def row_result(self, congestion: str) -> BloatResult:
         """Let it run once."""
         self.began = math.inf
         target = self.network.hosts[self.row.target]
@@ -180,6 +160,9 @@ class BloatRun(Run):
             nursery.start_soon(self._trace)
             await self.result()
             nursery.cancel_scope.cancel()
+        if self.traces is not None:
+            name = f"{self.number}-{self.row.name}-{congestion}-{self.contestant.name}"
+            self._write_down(make_folder(self.traces / name))
         begin, end = self.began + GOING_SECONDS, self.began + GOING_SECONDS + LOADED_SECONDS
         answers = [each for probe in self.probes for each in _answers(probe)]
         within = [each for each in answers if begin <= each.at < end]
@@ -196,7 +179,7 @@ class BloatRun(Run):
             got=self._got(begin, end),
         )
 
-    def write_down(self, folder: Path) -> None:
+    def _write_down(self, folder: Path) -> None:
         """Write down what TCP did at the host whose uplink was full, and what probes printed."""
         self.tracer.close(folder / "tcp.txt")
         for number, probe in enumerate(self.probes):
@@ -293,33 +276,6 @@ def _answers(probe: Program) -> list[Answer]:
         if len(fields) == 3 and fields[0] in {*KINDS, "block"}:
             found.append(Answer(fields[0], float(fields[1]), float(fields[2])))
     return found
-
-
-async def run_rounds(
-    scratch: Path,
-    rows: Sequence[Bloated],
-    running_order: Sequence[Contestant],
-    *,
-    repeats: int,
-    congestions: Sequence[str],
-    traces: Path | None = None,
-) -> AsyncIterator[BloatResult]:
-    """Let every contestant run once a round in every row under each congestion control."""
-    grounds: dict[int, BloatGround] = {}
-    by_name = {each.name: each for each in running_order}
-    for number in range(repeats):
-        for row in rows:
-            ground = grounds.get(row.size)
-            if ground is None:
-                folder = make_folder(scratch / f"size-{row.size}")
-                ground = grounds[row.size] = BloatGround(folder, row.size, timeline=False)
-                ground.traces = traces
-            for congestion in congestions:
-                for name in in_alternation(number, list(by_name)):
-                    ground.congestion = congestion
-                    result = await ground.run(row, by_name[name], congestion)
-                    sys.stderr.write(f"round {number + 1}, {result.line()}\n")
-                    yield result
 
 
 def report(results: Sequence[BloatResult]) -> str:

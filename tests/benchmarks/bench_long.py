@@ -5,11 +5,14 @@ itself is one connection that carries the file and nothing else: the yardstick o
 """
 
 import bisect
+import itertools
 import math
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import trio
 from bench_long_report import LongResult
@@ -56,27 +59,54 @@ def _fetch_plain(network: Metered, torrent: Path, folder: Path, scratch: Path) -
 TCP = Contestant("TCP", _seed_plain, [Leecher("TCP", _fetch_plain)], announces=False)
 
 
-class LongGround(Ground[LongResult]):
-    """The file of one row, and what surrounds every run in it."""
+class OneLine(Protocol):
+    """What is summed up in a line."""
 
-    traces: Path | None = None
-
-    async def play(
-        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
-    ) -> LongResult:
-        """Let a contestant run once in a network."""
-        assert isinstance(column, Row)
-        run = LongRun(self, column, contestant, folder, network)
-        run.row, run.traces = column, self.traces
-        return await run.long_result()
+    def line(self) -> str: ...
 
 
-class LongRun(Run):
+Found = TypeVar("Found", bound=OneLine)
+
+
+class RowRun(Run, ABC, Generic[Found]):
     """One contestant in one row."""
 
     row: Row
     traces: Path | None
     """Where to write down what TCP does."""
+
+    @abstractmethod
+    async def row_result(self, congestion: str) -> Found:
+        """Let it run once, and return what was found."""
+
+
+class RowGround(Ground[Found]):
+    """The file of the rows of one size, and what surrounds every run in them."""
+
+    def __init__(
+        self, scratch: Path, size: int, make_run: type[RowRun[Found]], traces: Path | None
+    ) -> None:
+        super().__init__(scratch, size, timeline=False)
+        self._make_run = make_run
+        self._traces = traces
+
+    async def play(
+        self,
+        column: Column,
+        contestant: Contestant,
+        folder: Path,
+        network: Shaped,
+        congestion: str,
+    ) -> Found:
+        """Let a contestant run once in a network under a congestion control."""
+        assert isinstance(column, Row)
+        run = self._make_run(self, column, contestant, folder, network)
+        run.row, run.traces = column, self._traces
+        return await run.row_result(congestion)
+
+
+class LongRun(RowRun[LongResult]):
+    """One contestant in one row, with the course of the transfer."""
 
     async def _start_others(self, stack: AsyncExitStack) -> None:
         if not self.row.is_loaded:
@@ -91,8 +121,9 @@ class LongRun(Run):
             if act == "serve":
                 await _until_serving(program)
 
-    async def long_result(self) -> LongResult:
+    async def row_result(self, congestion: str) -> LongResult:
         """Let it run once, and look at its course as well."""
+        del congestion  # one for all rows
         async with trio.open_nursery() as nursery:
             if self.traces is not None:
                 folder = make_folder(self.traces / f"{self.number}-{self.contestant.name}")
@@ -162,24 +193,23 @@ def starting(row: Row, running_order: Sequence[Contestant]) -> list[Contestant]:
 
 
 async def run_rounds(
+    make_run: type[RowRun[Found]],
     scratch: Path,
     rows: Sequence[Row],
     running_order: Sequence[Contestant],
     *,
     repeats: int,
-    congestion: str,
+    congestions: Sequence[str],
     traces: Path | None = None,
-) -> AsyncIterator[LongResult]:
-    """Let every contestant run once a round in every row."""
-    grounds: dict[int, LongGround] = {}
+) -> AsyncIterator[Found]:
+    """Let every contestant run once a round in every row under each congestion control."""
+    grounds: dict[int, RowGround[Found]] = {}
     for number in range(repeats):
-        for row in rows:
+        for row, congestion in itertools.product(rows, congestions):
             ground = grounds.get(row.size)
             if ground is None:
                 folder = make_folder(scratch / f"size-{row.size}")
-                ground = LongGround(folder, row.size, timeline=False)
-                ground.traces = traces
-                grounds[row.size] = ground
+                ground = grounds[row.size] = RowGround(folder, row.size, make_run, traces)
             by_name = {each.name: each for each in starting(row, running_order)}
             for name in in_alternation(number, list(by_name)):
                 result = await ground.run(row, by_name[name], congestion)

@@ -1,10 +1,8 @@
 """What one run over a long link showed, and the tables of many."""
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from bench_long_rows import ROWS
 from bench_measuring import size_text, spread, table
@@ -48,19 +46,6 @@ class LongResult:
             f"{self.settled:.2f} settled, first byte {self.first:.2f} s{load}, "
             f"processors {100 * self.busy:.0f} % busy"
         )
-
-
-def append(file: Path, result: LongResult) -> None:
-    """Add a line to a file of results."""
-    with file.open("a") as lines:
-        lines.write(f"{json.dumps(asdict(result))}\n")
-
-
-def read(file: Path) -> list[LongResult]:
-    """Return the results of a file; none if there is no file."""
-    if not file.exists():
-        return []
-    return [LongResult(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
 def report(results: Sequence[LongResult]) -> str:

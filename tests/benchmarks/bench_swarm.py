@@ -109,7 +109,7 @@ class Ground(ABC, Generic[Played]):
                 buffer=column.buffer,
                 segments=column.segments,
             ) as network:
-                return await self.play(column, contestant, folder, network)
+                return await self.play(column, contestant, folder, network, congestion)
         except* (AssertionError, EndedEarlyError, trio.TooSlowError):
             sys.stderr.write(f"{column.name}: {contestant.name} failed.\n{last_output(folder)}\n")
             raise
@@ -118,23 +118,30 @@ class Ground(ABC, Generic[Played]):
 
     @abstractmethod
     async def play(
-        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
+        self,
+        column: Column,
+        contestant: Contestant,
+        folder: Path,
+        network: Shaped,
+        congestion: str,
     ) -> Played:
-        """Let a contestant run once in a network."""
+        """Let a contestant run once in a network under a congestion control."""
 
 
 class SwarmGround(Ground[Result]):
     """The same for whole swarms."""
 
-    async def run(self, column: Column, contestant: Contestant, congestion: str) -> Result:
-        """Let a contestant run once under a congestion control, and note which that was."""
-        return replace(await super().run(column, contestant, congestion), congestion=congestion)
-
     async def play(
-        self, column: Column, contestant: Contestant, folder: Path, network: Shaped
+        self,
+        column: Column,
+        contestant: Contestant,
+        folder: Path,
+        network: Shaped,
+        congestion: str,
     ) -> Result:
-        """Let a contestant run once in a network."""
-        return await Run(self, column, contestant, folder, network).result()
+        """Let a contestant run once in a network, and note its congestion control."""
+        result = await Run(self, column, contestant, folder, network).result()
+        return replace(result, congestion=congestion)
 
 
 class Run:

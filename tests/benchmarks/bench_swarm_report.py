@@ -1,11 +1,9 @@
 """What one run of a swarm showed, and the tables of many."""
 
 import itertools
-import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from bench_measuring import Spread, size_text, spread, table
 from bench_swarm_columns import COLUMNS
@@ -118,19 +116,6 @@ class Result:
             f"{max(self.first):.2f} s, first finisher {min(self.finished):.1f} s, "
             f"processors {100 * self.busy:.0f} % busy"
         )
-
-
-def append(file: Path, result: Result) -> None:
-    """Add a line to a file of results."""
-    with file.open("a") as lines:
-        lines.write(f"{json.dumps(asdict(result))}\n")
-
-
-def read(file: Path) -> list[Result]:
-    """Return the results of a file; none if there is no file."""
-    if not file.exists():
-        return []
-    return [Result(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
 def _text(values: Iterable[float], digits: int = 2) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from bench_long import TCP, contestants, starting
-from bench_long_report import LongResult, append, read, report
+from bench_long_report import LongResult, report
 from bench_long_rows import ROWS
 from bench_long_trace import Tracer, open_netlink
 from bench_measuring import MIB
+from bench_results import append, read
 from bench_swarm_columns import EFFICIENCY
 from bench_swarm_switch import VNET_HEADER, Passage, Way
 
@@ -108,10 +109,10 @@ def test_a_table_tells_the_worst_run_and_compares_with_libtorrent() -> None:
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     file = tmp_path / "results"
-    assert read(file) == []
+    assert read(file, LongResult) == []
     append(file, RESULT)
     append(file, replace(RESULT, load=1e6))
-    assert read(file) == [RESULT, replace(RESULT, load=1e6)]
+    assert read(file, LongResult) == [RESULT, replace(RESULT, load=1e6)]
     assert "load, Mbit/s" in report([replace(RESULT, load=1e6)])
 
 

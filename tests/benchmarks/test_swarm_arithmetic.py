@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from bench_measuring import MIB, Spread
+from bench_results import append, read
 from bench_swarm import Course, completed_duplicate, contestants, starting, timeline
 from bench_swarm_columns import COLUMNS, DEFAULT_COLUMNS, EFFICIENCY, Column
 from bench_swarm_network import Carried
-from bench_swarm_report import Result, append, payload, quantile, read, report
+from bench_swarm_report import Result, payload, quantile, report
 from bench_swarm_simulated import (
     COMPARED,
     SHARING,
@@ -125,10 +126,10 @@ def test_what_was_measured_under_another_congestion_control_is_told_apart() -> N
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     file = tmp_path / "results"
     never = replace(RESULT, finished=(math.inf,))
-    assert read(file) == []
+    assert read(file, Result) == []
     append(file, RESULT)
     append(file, never)
-    assert report(read(file)) == report([RESULT, never])
+    assert report(read(file, Result)) == report([RESULT, never])
 
 
 def course(*carried: tuple[int, int]) -> Course:
