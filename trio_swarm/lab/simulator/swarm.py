@@ -3,6 +3,8 @@
 import gc
 import math
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Final, cast
 
 from trio_swarm.engine.messages import End
@@ -185,30 +187,22 @@ class SimulatedSwarm:
             heard_by = crossing
             latency = near
         up = sender.up
+        lay: Callable[..., Pipe]
         if isinstance(up, FirstComeUplink):
-            end.pipe = FirstComePipe(
-                self.timeline,
-                up,
-                down,
-                latency=latency,
-                send_buffer=network.send_buffer,
-                sender=end,
-                receiver=heard_by,
-                back=receiver.up,
-                round_trip=2.0 * self._latency(sender, receiver),
-                crosses=trunk is not None,
+            round_trip = 2.0 * self._latency(sender, receiver)
+            crosses = trunk is not None
+            lay = partial(
+                FirstComePipe, up=up, back=receiver.up, round_trip=round_trip, crosses=crosses
             )
-            return end.pipe
-        lay = Pipe if trunk is None else CrossingPipe
+        else:
+            lay = partial(Pipe if trunk is None else CrossingPipe, up=up, share=share)
         end.pipe = lay(
-            self.timeline,
-            up,
-            down,
+            timeline=self.timeline,
+            down=down,
             latency=latency,
             send_buffer=network.send_buffer,
             sender=end,
             receiver=heard_by,
-            share=share,
         )
         return end.pipe
 
