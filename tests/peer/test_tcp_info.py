@@ -129,12 +129,11 @@ def test_a_buffer_full_of_what_is_on_its_way_is_filled_up_before_a_third_of_it_i
 @pytest.mark.parametrize(
     "state",
     [
-        None,
         FULL._replace(unsent=1_000_000),  # what is put out ahead has its limit
         FULL._replace(least_round_trip=0.0005),  # a third of the buffer lasts long enough
     ],
 )
-def test_nothing_else_is_tried_without_being_told(state: LinkState | None) -> None:
+def test_nothing_else_is_tried_without_being_told(state: LinkState) -> None:
     assert refill_pause(state, 2**20) == math.inf
 
 

@@ -215,14 +215,14 @@ class SocketStream:
             self._socket.close()
 
 
-def refill_pause(state: LinkState | None, most_unsent: int) -> float:
+def refill_pause(state: LinkState, most_unsent: int) -> float:
     """Return after how many seconds to try a full send buffer again, though nothing is told.
 
     Linux tells of room once a third of a buffer is free (`sk_stream_is_writeable`). A buffer holds
     all that is not acknowledged, and grows to 4 MiB at most (`tcp_wmem`), which limits a long fat
     link; a sixth of it would lie idle. inf: there is no need, or nearly `most_unsent` bytes wait.
     """
-    if state is None or state.least_round_trip < FAR or state.unsent >= most_unsent * 3 // 4:
+    if state.least_round_trip < FAR or state.unsent >= most_unsent * 3 // 4:
         return math.inf
     return state.least_round_trip * REFILL_PART
 
