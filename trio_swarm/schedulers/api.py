@@ -136,8 +136,6 @@ class UploadPeerView(Struct, frozen=True):
     """It speaks the Fast Extension (BEP 6), so suggestions can be sent to it."""
     suggested: PieceSet = 0
     """Pieces suggested to it so far."""
-    undelivered: int = 0
-    """Bytes of `uploaded` that its link has not delivered yet, as far as the host knows."""
 
 
 class UploadRequest(NamedTuple):
@@ -172,6 +170,16 @@ class UploadView(Struct, frozen=True):
     own_number: int = 0
     """A number that differs between nodes and never changes, so that seeders can decide
     differently."""
+    delivered: Mapping[int, int] = {}
+    """Peer key → bytes of its `uploaded` that its link has delivered. The host asks TCP for it when
+    it is read first; of a peer that is absent nothing is known."""
+
+    def delivered_to(self, peer: UploadPeerView) -> int:
+        """Return how many bytes of blocks the link of `peer` has delivered.
+
+        They are all that were sent to it where nothing is known.
+        """
+        return self.delivered.get(peer.key, peer.uploaded)
 
     def size_of(self, piece: int) -> int:
         """Return the length of `piece` in bytes; the last piece may be shorter than the others."""

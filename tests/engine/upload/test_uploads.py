@@ -17,6 +17,7 @@ from trio_swarm.engine.upload.reveal_times import RevealTimes
 from trio_swarm.engine.upload.sent_bytes import SentBytes
 from trio_swarm.engine.upload.serving import DRY_INTERVAL, REVEAL_INTERVAL, STEERING_INTERVAL
 from trio_swarm.engine.upload.uploads import Uploads
+from trio_swarm.identities import PieceIndex
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import UploadPeerView, UploadRequest, UploadView
 from trio_swarm.schedulers.choking.tit_for_tat import TitForTat
@@ -221,3 +222,36 @@ def test_another_uploader_decides_for_all_at_once_whatever_the_one_before_had_hi
     )
     assert all(leecher.offered == serving.ledger.have & ~1 for leecher in serving.leechers)
     assert serving.uploader.asked_about == [0, 1, 2, 0, 1, 2]
+
+
+class LooksAtLinks(Moody):
+    """Notes what each peer's link has delivered, twice, when it orders requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.delivered: list[tuple[int, int]] = []
+
+    def order(
+        self, view: UploadView, peer: UploadPeerView, requests: Sequence[UploadRequest]
+    ) -> Sequence[UploadRequest]:
+        self.delivered.append((view.delivered_to(peer), view.delivered_to(peer)))
+        return requests
+
+
+def test_a_link_is_asked_once_for_each_view_and_only_if_the_strategy_reads_what_it_says() -> None:
+    serving = Serving()
+    first, second, _ = serving.leechers
+    first.uploaded, first.link_holds = 100_000, 30_000
+    first.upload_queue = {UploadRequest(PieceIndex(n), 0, 16384): None for n in range(2)}
+    serving.uploads.order(first, 1.0)
+    assert first.link_looks == 0
+    looks = LooksAtLinks()
+    serving.uploads.set_strategies(
+        GuardedUploader(looks, "looks", lambda: 0.0), GuardedChoker(TitForTat(), "choker"), 1.0
+    )
+    serving.uploads.order(first, 1.0)
+    assert (looks.delivered, first.link_looks) == ([(70_000, 70_000)], 1)
+    first.link_holds = 100_500  # Messages wait, too.
+    serving.uploads.order(first, 1.5)
+    assert (looks.delivered[1:], first.link_looks) == ([(0, 0)], 2)
+    assert second.link_looks == 0

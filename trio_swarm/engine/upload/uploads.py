@@ -5,7 +5,7 @@ simulated peers share it: no method waits, and time is a parameter.
 """
 
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar, overload
 
 from trio_swarm.engine.download.ledger import Ledger
@@ -135,7 +135,7 @@ class Uploads(Generic[P]):
         """Decide what to reveal to one peer; return whether to decide again later."""
         uploader = self._uploader
         before, offered = peer.offered, uploader.offer(view, seen)
-        if offered is not None and self._has_waited_too_long(seen, view.have & ~offered, view.now):
+        if offered is not None and self._has_waited_too_long(seen, view.have & ~offered, view):
             offered = None
         peer.reveal(offered, view.have)
         if offered is not None:
@@ -151,18 +151,20 @@ class Uploads(Generic[P]):
             self._changed(peer)
         return offered is not None or bool(view.have & ~seen.pieces)
 
-    def _has_waited_too_long(self, seen: UploadPeerView, hidden: PieceSet, now: float) -> bool:
+    def _has_waited_too_long(
+        self, seen: UploadPeerView, hidden: PieceSet, view: UploadView
+    ) -> bool:
         """Whether a peer had nothing to request for too long while pieces were hidden from it.
 
         This is final for the peer: the strategy would hide pieces again.
         """
         waiting = self._waiting.get(seen.key)
         if waiting is None:
-            waiting = self._waiting[seen.key] = WaitingTime(now)
+            waiting = self._waiting[seen.key] = WaitingTime(view.now)
         if not hidden & ~seen.pieces:
-            waiting.restart(now)
+            waiting.restart(view.now)
         elif waiting.seconds <= HIDING_LIMIT:
-            waiting.note(seen, now)
+            waiting.note(seen, view)
         return waiting.seconds > HIDING_LIMIT
 
     def _reveal_all(self, have: PieceSet) -> None:
@@ -275,6 +277,7 @@ class Uploads(Generic[P]):
             uploaded=self.uploaded,
             length=lengths.length,
             own_number=self._own_number,
+            delivered=_Delivered(self.peers),
         )
         return view
 
@@ -312,6 +315,37 @@ class _PeerViews(Sequence[UploadPeerView]):
         return self._made()[index]
 
 
+class _Delivered(Mapping[int, int]):
+    """What the links of all peers have delivered; each is asked when it is first read.
+
+    To ask TCP takes 2.6 µs, and all else of a peer's view 1 µs; most strategies never read it.
+    """
+
+    __slots__ = ("_known", "_peers")
+
+    def __init__(self, peers: Mapping[int, Served]) -> None:
+        self._peers = peers
+        self._known: dict[int, int] | None = None
+
+    def __getitem__(self, key: int) -> int:
+        known = self._known
+        if known is None:
+            known = self._known = {}
+        delivered = known.get(key)
+        if delivered is None:
+            peer = self._peers[key]
+            # Messages count as undelivered, too.
+            delivered = max(0, peer.uploaded - peer.undelivered()) if peer.uploaded else 0
+            known[key] = delivered
+        return delivered
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._peers)
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+
 def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
     queue = peer.upload_queue
     return UploadPeerView(
@@ -329,7 +363,6 @@ def _upload_view(peer: Served, ledger: Ledger, now: float) -> UploadPeerView:
         address=peer.address,
         takes_suggestions=peer.fast,
         suggested=peer.suggested,
-        undelivered=peer.undelivered() if peer.uploaded else 0,
     )
 
 

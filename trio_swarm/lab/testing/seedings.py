@@ -70,7 +70,6 @@ class Seeding:
                 rate=self.rate / max(1, len(self.leechers)),
                 revealed=each.revealed,
                 queued=each.queued,
-                undelivered=each.undelivered,
                 address=f"10.0.0.{each.key}:6881",
             )
             for each in self.leechers.values()
@@ -87,6 +86,9 @@ class Seeding:
             rate=self.rate,
             uploaded=self.uploaded,
             own_number=self.number,
+            delivered={
+                key: each.uploaded - each.undelivered for key, each in self.leechers.items()
+            },
         )
 
     def look(self) -> dict[int, PieceSet]:

@@ -148,7 +148,6 @@ def upload_views(draw: st.DrawFn) -> UploadView:
                 address=f"10.0.0.{len(peers) + 1}:6881",
                 takes_suggestions=draw(st.booleans()),
                 suggested=have & draw(sets),
-                undelivered=draw(st.sampled_from([0, BLOCK, 100 * BLOCK])),
             )
         )
     return UploadView(
@@ -164,6 +163,11 @@ def upload_views(draw: st.DrawFn) -> UploadView:
         uploaded=draw(st.integers(0, _MOST_BYTES)),
         length=draw(st.sampled_from([0, count * piece_length - piece_length // 2])),
         own_number=draw(st.integers(0, 2**64 - 1)),
+        delivered={
+            peer.key: max(0, peer.uploaded - BLOCK * waiting)
+            for peer in peers
+            if (waiting := draw(st.sampled_from([0, 1, 100, None]))) is not None
+        },
     )
 
 

@@ -73,7 +73,7 @@ class Given:
         self._held: PieceSet = 0  # pieces of `alone` that it need only pass on
         self._pieces = peer.pieces
         self._uploaded = peer.uploaded
-        self._delivered = peer.uploaded - peer.undelivered
+        self._delivered = view.delivered_to(peer)
         self._looked_at = self._moved_at = now
         self._taking = BusyRate(view.piece_length)
         self._passing = BusyRate(1.0)
@@ -103,14 +103,14 @@ class Given:
         if not view.have & ~peer.revealed & ~peer.pieces:
             self.waiting.restart(now)
         elif not self.has_waited_too_long:
-            self.waiting.note(peer, now)
+            self.waiting.note(peer, view)
         passed = now - self._looked_at
         taken = peer.uploaded - self._uploaded
         self.gained = (peer.pieces & ~self._pieces).bit_count() * view.piece_length - taken
         self._looked_at = now
         self._pieces = peer.pieces
         self._uploaded = peer.uploaded
-        delivered = peer.uploaded - peer.undelivered
+        delivered = view.delivered_to(peer)
         if taken or delivered != self._delivered:
             self._moved_at = now
         self._delivered = delivered

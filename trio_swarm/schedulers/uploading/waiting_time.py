@@ -8,7 +8,7 @@ from typing import Final
 
 from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.schedulers.api import UploadPeerView
+from trio_swarm.schedulers.api import UploadPeerView, UploadView
 
 BUSY_SECONDS: Final = 0.25
 """Seconds after its last request, block or new piece for which a peer counts as busy: its next
@@ -35,13 +35,15 @@ class WaitingTime:
         self._uploaded = 0
         self._delivered = 0
 
-    def note(self, peer: UploadPeerView, now: float) -> None:
+    def note(self, peer: UploadPeerView, view: UploadView) -> None:
         """Add the time since the last call to `seconds`."""
-        if self._is_busy(peer):
+        now = view.now
+        delivered = view.delivered_to(peer)
+        if self._is_busy(peer, delivered):
             self._busy_at = now
             self._pieces = peer.pieces
             self._uploaded = peer.uploaded
-            self._delivered = peer.uploaded - peer.undelivered
+            self._delivered = delivered
         passed = now - self._looked_at
         self._looked_at = now
         idle = min(passed, max(0.0, now - self._busy_at - BUSY_SECONDS))
@@ -51,12 +53,12 @@ class WaitingTime:
         """Start again at `now`, when nothing is hidden from the peer."""
         self._busy_at = self._looked_at = now
 
-    def _is_busy(self, peer: UploadPeerView) -> bool:
+    def _is_busy(self, peer: UploadPeerView, delivered: int) -> bool:
         """Whether it has requested, received or got something, or waits to be unchoked."""
         return (
             peer.queued > 0
             or peer.uploaded != self._uploaded
-            or peer.uploaded - peer.undelivered != self._delivered
+            or delivered != self._delivered
             or peer.pieces != self._pieces
             or (peer.interested and not peer.unchoked and bool(peer.revealed & ~peer.pieces))
         )
