@@ -299,7 +299,10 @@ def test_suggesting_nothing_is_no_fault() -> None:
     assert guarded.faults == 0
 
 
-@pytest.mark.parametrize("weight", [-1, "x", True, None, float("nan"), float("inf"), lambda: 1 / 0])
+@pytest.mark.parametrize(
+    "weight",
+    [-1, "x", True, None, float("nan"), float("inf"), -1e-9, 10**400, lambda: 1 / 0],
+)
 def test_a_wrong_weight_is_that_of_all_others(weight: object) -> None:
     class Weighs(Uploads):
         def weight(self, view: UploadView, peer: UploadPeerView) -> Any:

@@ -189,6 +189,20 @@ class KeepsQuietly(LeastSent):
         return view.have
 
 
+class WeighsByWhatIsOwed(LeastSent):
+    """Takes a peer that was sent everything for one that owes us something."""
+
+    def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+        return view.have.bit_count() * view.piece_length - peer.uploaded
+
+
+class FavoursGrownPeers(LeastSent):
+    """Has weights grow without bounds."""
+
+    def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+        return 1.7e308 if peer.pieces else 1.0
+
+
 class UnchokesStrangers(TakingTurns):
     """Goes on unchoking a peer that has left."""
 

@@ -346,9 +346,10 @@ class GuardedUploader(_Guarded):
 
         def decide() -> float:
             answer: object = ask(view, peer)
-            if type(answer) not in {int, float} or not 0.0 <= cast("float", answer) < math.inf:
+            weight = weight_from(answer)
+            if weight is None:
                 raise _BreachError("weight", f"gave the weight {answer!r:.50}")
-            return float(cast("float", answer))
+            return weight
 
         return self._call.run(decide, 1.0, peers=len(view.peers))
 
@@ -399,6 +400,18 @@ def steers_of(strategy: Uploader) -> Callable[[UploadView], bool] | None:
         if "offer" in vars(each) or "suggest" in vars(each):
             return None
     return None
+
+
+def weight_from(answer: object) -> float | None:
+    """Return a strategy's answer as a weight; None if it is no finite number of 0 or more."""
+    # `type()` instead of `isinstance()`: True is not a number.
+    if type(answer) is not int and type(answer) is not float:
+        return None
+    try:
+        weight = float(answer)
+    except OverflowError:  # of 310 digits and more
+        return None
+    return weight if 0.0 <= weight < math.inf else None
 
 
 class GuardedChoker(_Guarded):

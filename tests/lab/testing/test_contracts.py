@@ -1,5 +1,6 @@
 """The kit finds what is wrong with a strategy, and nothing else: property by property."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +14,16 @@ from trio_swarm.lab.testing.choker_properties import choker_properties
 from trio_swarm.lab.testing.contracts import examined
 from trio_swarm.lab.testing.properties import ContractError, Property, Subject
 from trio_swarm.lab.testing.scheduler_properties import scheduler_properties
+from trio_swarm.lab.testing.seedings import Seeding, WeightError, checked_weights
 from trio_swarm.lab.testing.uploader_properties import uploader_properties
+from trio_swarm.schedulers.api import UploadPeerView, UploadView
+from trio_swarm.schedulers.uploading.least_sent import LeastSent
 
 SCHEDULER = scheduler_properties(fills_room=False, uniform_ties=False)
 CLAIMS = scheduler_properties(fills_room=True, uniform_ties=True)
-UPLOADER = uploader_properties(suggests=False)
-SUGGESTER = uploader_properties(suggests=True)
+UPLOADER = uploader_properties(suggests=False, weighs=False)
+SUGGESTER = uploader_properties(suggests=True, weighs=False)
+SHARER = uploader_properties(suggests=False, weighs=True)
 CHOKER = choker_properties(fills_slots=False, uniform_ties=False)
 CHOKER_CLAIMS = choker_properties(fills_slots=True, uniform_ties=True)
 
@@ -148,6 +153,18 @@ BROKEN: list[tuple[type, list[Property], set[str], str]] = [
         r"returned False in steers\(\), and \d+ in offer\(\) for peer",
     ),
     (
+        bad_strategies.WeighsByWhatIsOwed,
+        SHARER,
+        {"weighs_with_numbers"},
+        r"gave peer -?\d+ the weight -\d+, which is not a finite number of 0 or more",
+    ),
+    (
+        bad_strategies.FavoursGrownPeers,
+        SHARER,
+        {"weighs_with_numbers"},
+        r"gave the weights \{.*\}, whose sum is not finite",
+    ),
+    (
         bad_strategies.UnchokesStrangers,
         CHOKER,
         {"unchokes_only_connected_peers", "lets_no_interested_peer_starve"},
@@ -221,6 +238,38 @@ def test_a_bad_strategy_breaks_just_the_promises_it_breaks(
     assert any(re.search(said, text) for text in found.values()), found
 
 
+@pytest.mark.parametrize("weight", [-1, True, None, "1", math.nan, math.inf, 10**400])
+def test_what_is_no_weight_breaks_the_promise(weight: Any) -> None:
+    class Weighs(LeastSent):
+        def weight(self, view: UploadView, peer: UploadPeerView) -> Any:
+            return weight
+
+    view = Seeding(2).view()
+    with pytest.raises(WeightError, match="gave peer 1 the weight"):
+        checked_weights(Weighs(), view)
+
+
+def test_weights_are_numbers_of_any_size_as_long_as_their_sum_is_one() -> None:
+    class Weighs(LeastSent):
+        def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+            return {1: 0, 2: 1e-300, 3: 1e308}[peer.key]
+
+    assert checked_weights(Weighs(), Seeding(3).view()) == {1: 0.0, 2: 1e-300, 3: 1e308}
+    assert checked_weights(LeastSent(), Seeding(2).view()) == {1: 1.0, 2: 1.0}
+
+
+def test_a_weight_that_goes_wrong_in_the_course_of_a_game_is_found() -> None:
+    class Tires(LeastSent):
+        def weight(self, view: UploadView, peer: UploadPeerView) -> float:
+            return math.nan if 0.5 < view.now < 100.0 else 1.0  # no view that is drawn is so early
+
+    subject = Subject("uploader", Tires)
+    (promise,) = [each for each in SHARER if each.name == "weighs_with_numbers"]
+    with examples(20), pytest.raises(ContractError, match="the weight nan") as caught:
+        examined(subject, promise)(None)
+    assert "\nin this game:" in str(caught.value)
+
+
 def test_the_error_says_which_strategy_did_what_where() -> None:
     subject = Subject("scheduler", bad_strategies.IgnoresRoom)
     (promise,) = [each for each in SCHEDULER if each.name == "respects_room_and_free_blocks"]
@@ -234,5 +283,5 @@ def test_the_error_says_which_strategy_did_what_where() -> None:
 
 
 def test_every_property_is_broken_by_some_bad_strategy() -> None:
-    known = {each.name for each in (*CLAIMS, *SUGGESTER, *CHOKER_CLAIMS)}
+    known = {each.name for each in (*CLAIMS, *SUGGESTER, *SHARER, *CHOKER_CLAIMS)}
     assert known == set().union(*(expected for _, _, expected, _ in BROKEN))

@@ -45,10 +45,10 @@ def scheduler_contract(
 def uploader_contract(factory: UploaderFactory, *, name: str = "") -> type:
     """Return a class of tests for an upload strategy; see `scheduler_contract`.
 
-    Its suggestions are tested if it has the method `suggest`.
+    Its suggestions are tested if it has the method `suggest`, its weights if it has `weight`.
     """
     subject = Subject("uploader", factory, name)
-    return _test_class(subject, uploader_properties(suggests=suggests(subject)))
+    return _test_class(subject, _uploader_properties(subject))
 
 
 def choker_contract(
@@ -74,15 +74,19 @@ def contract_of(axis: Axis, factory: Callable[..., Any], *, name: str = "") -> l
         return scheduler_properties(fills_room=False, uniform_ties=False)
     if axis == "choker":
         return choker_properties(fills_slots=False, uniform_ties=False)
-    return uploader_properties(suggests=suggests(Subject(axis, factory, name)))
+    return _uploader_properties(Subject(axis, factory, name))
 
 
-def suggests(subject: Subject) -> bool:
-    """Whether an uploader has the method `suggest`; False if it cannot be made."""
+def _uploader_properties(subject: Subject) -> list[Property]:
+    """Return those of the methods that an uploader has; of `offer` and `order` if it fails."""
     try:
-        return callable(getattr(subject.make(), "suggest", None))
+        strategy = subject.make()
     except Exception:  # noqa: BLE001  an author's factory may raise anything
-        return False
+        strategy = None
+    return uploader_properties(
+        suggests=callable(getattr(strategy, "suggest", None)),
+        weighs=callable(getattr(strategy, "weight", None)),
+    )
 
 
 def examined(subject: Subject, promised: Property) -> Callable[[object], None]:

@@ -1,7 +1,9 @@
 """A seeder and its leechers, step by step, to test the decisions of an uploader."""
 
+import math
 from collections import Counter
 
+from trio_swarm.engine.guard import weight_from
 from trio_swarm.lab.testing.describing import pieces_text
 from trio_swarm.lab.testing.views import rarity_of
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
@@ -23,6 +25,30 @@ class SeedingError(AssertionError):
 
 class TakenBackError(SeedingError):
     """The uploader hid a piece again that it had revealed."""
+
+
+class WeightError(SeedingError):
+    """The uploader gave a peer a weight that is none."""
+
+
+def checked_weights(strategy: Uploader, view: UploadView) -> dict[int, float]:
+    """Return the weight of each peer, 1 if the uploader does not weigh; may raise `WeightError`."""
+    ask = getattr(strategy, "weight", None)
+    if ask is None:
+        return dict.fromkeys((peer.key for peer in view.peers), 1.0)
+    weights: dict[int, float] = {}
+    for peer in view.peers:
+        answer: object = ask(view, peer)
+        weight = weight_from(answer)
+        if weight is None:
+            raise WeightError(
+                f"gave peer {peer.key} the weight {answer!r:.50}, which is not a finite number of "
+                "0 or more"
+            )
+        weights[peer.key] = weight
+    if math.isinf(sum(weights.values())):
+        raise WeightError(f"gave the weights {weights!r:.200}, whose sum is not finite")
+    return weights
 
 
 class Leecher:
@@ -106,6 +132,7 @@ class Seeding:
                     f"hid {pieces_text(back)} again, which it had revealed to peer {peer.key}"
                 )
             leecher.revealed = offered
+        checked_weights(self.strategy, view)
         return {key: each.revealed for key, each in self.leechers.items()}
 
     def send(self, key: int, piece: int, length: int = PIECE) -> None:

@@ -18,14 +18,16 @@ from trio_swarm.lab.testing.seedings import (
     SeedingError,
     SteppedSwarm,
     TakenBackError,
+    WeightError,
+    checked_weights,
 )
 from trio_swarm.lab.testing.views import upload_requests, upload_views
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.schedulers.api import UploadRequest, UploadView
 
 
-def uploader_properties(*, suggests: bool) -> list[Property]:
-    """Return the properties of an uploader, with or without the method `suggest`."""
+def uploader_properties(*, suggests: bool, weighs: bool) -> list[Property]:
+    """Return the properties of an uploader, with or without the methods `suggest` and `weight`."""
     view = {"view": upload_views()}
     properties = [
         Property(
@@ -71,7 +73,18 @@ def uploader_properties(*, suggests: bool) -> list[Property]:
                 view,
             )
         )
-    calls = upload_views().flatmap(_with_requests).map(lambda asked: _calls(asked, suggests))
+    if weighs:
+        properties.append(
+            Property(
+                "weighs_with_numbers",
+                "A weight is an int or a float, 0 or more and finite, and so is the sum of all.",
+                weighs_with_numbers,
+                {"view": upload_views(), "plan": seeding_plans()},
+                is_long=True,
+            )
+        )
+    methods = ["offer", *["suggest"] * suggests, *["weight"] * weighs]
+    calls = upload_views().flatmap(_with_requests).map(lambda asked: _calls(asked, methods))
     return [*properties, *common_properties(calls)]
 
 
@@ -86,12 +99,10 @@ def _with_requests(view: UploadView) -> st.SearchStrategy[Asked]:
     return upload_requests(view).map(lambda requests: Asked(view, tuple(requests)))
 
 
-def _calls(asked: Asked, suggests: bool) -> list[Call]:  # noqa: FBT001  of the strategy
+def _calls(asked: Asked, methods: list[str]) -> list[Call]:
     """Return all questions about one view, in the order of a host."""
     view = asked.view
-    calls = [Call("offer", (view, peer)) for peer in view.peers]
-    if suggests:
-        calls += [Call("suggest", (view, peer)) for peer in view.peers]
+    calls = [Call(method, (view, peer)) for method in methods for peer in view.peers]
     calls += [Call("order", (view, peer, asked.requests)) for peer in view.peers[:1]]
     return calls
 
@@ -162,6 +173,25 @@ def orders_what_was_asked_and_nothing_else(subject: Subject, asked: Asked) -> No
                 "not a permutation of them",
                 describe(asked.view),
             )
+
+
+def weighs_with_numbers(subject: Subject, view: UploadView, plan: "SeedingPlan") -> None:
+    """Ask for all weights in one view, after `offer`, and at each step of a game."""
+    __tracebackhide__ = True
+    strategy = subject.make()
+    given = fresh(view)
+    for peer in given.peers:
+        strategy.offer(given, peer)
+    try:
+        checked_weights(strategy, given)
+    except WeightError as error:
+        raise subject.broke(str(error), describe(view)) from None
+    try:
+        plan.play(subject.make())
+    except WeightError as error:
+        raise subject.broke(str(error), plan.describe()) from None
+    except SeedingError:
+        return  # another property's business
 
 
 class LeecherPlan(Struct, frozen=True, kw_only=True):
