@@ -126,15 +126,14 @@ def test_a_buffer_full_of_what_is_on_its_way_is_filled_up_before_a_third_of_it_i
     assert 0.001 <= refill_pause(FULL, 2**20) <= FULL.least_round_trip / 8
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        FULL._replace(unsent=1_000_000),  # what is put out ahead has its limit
-        FULL._replace(least_round_trip=0.0005),  # a third of the buffer lasts long enough
-    ],
-)
-def test_nothing_else_is_tried_without_being_told(state: LinkState) -> None:
-    assert refill_pause(state, 2**20) == math.inf
+def test_it_is_filled_up_more_seldom_while_enough_waits_to_be_sent() -> None:
+    state = FULL._replace(unsent=1_000_000)
+    assert refill_pause(FULL, 2**20) < refill_pause(state, 2**20) <= FULL.least_round_trip / 8
+
+
+def test_a_near_link_is_filled_up_only_when_the_system_tells_of_room() -> None:
+    """A third of a buffer lasts long enough there."""
+    assert refill_pause(FULL._replace(least_round_trip=0.0005), 2**20) == math.inf
 
 
 async def test_who_waits_for_room_is_told_when_the_other_end_reads(

@@ -24,3 +24,6 @@ class LinkState(NamedTuple):
     """Bytes that were sent again since the connection began."""
     receiver_limited: float
     """Seconds since the connection began in which the other end's window held us back."""
+    buffer_limited: float = 0.0
+    """Seconds since the connection began in which our own send buffer held us back, though the
+    window and the other end would have taken more."""

@@ -16,7 +16,7 @@ import trio
 from trio_swarm.announcing import lookups
 from trio_swarm.announcing.lookups import LOOKUP_TIMEOUT
 from trio_swarm.engine.upload.link_state import LinkState
-from trio_swarm.peer.transport import tcp_info
+from trio_swarm.peer.transport import send_buffers, tcp_info
 from trio_swarm.protocol.addresses import Address
 
 MAX_LOOKUPS = 8
@@ -33,6 +33,10 @@ ones carry 1,000 Mbit/s without."""
 
 REFILL_PART = 1 / 32
 """Part of a round trip between two looks at it."""
+
+DRAIN_PART = 1 / 8
+"""The same while enough waits to be sent: TCP sends that within a part of a round trip (it paces a
+window evenly), and says nothing of it before a third of the buffer is free."""
 
 SENDFILE_CHUNK = 1024 * 1024
 """Bytes per sendfile call: one call cannot hold up the other tasks for long on a cold file."""
@@ -101,6 +105,7 @@ class SocketStream:
         self._is_closed = False
         self._most_unsent = sys.maxsize
         self._acknowledged = 0
+        self._buffer_limited = 0.0
         self._is_far = True
         """As far as is known."""
         self.remote = remote
@@ -186,6 +191,9 @@ class SocketStream:
         moves = state.acknowledged > self._acknowledged
         self._acknowledged = state.acknowledged
         self._is_far = not 0.0 < state.least_round_trip < FAR
+        if self._is_far and state.buffer_limited > self._buffer_limited:
+            self._buffer_limited = state.buffer_limited
+            send_buffers.widen(self._socket, send_buffers.limits())
         with trio.move_on_after(refill_pause(state, self._most_unsent) if moves else math.inf):
             await trio.lowlevel.wait_writable(self._socket)
 
@@ -219,12 +227,13 @@ def refill_pause(state: LinkState, most_unsent: int) -> float:
     """Return after how many seconds to try a full send buffer again, though nothing is told.
 
     Linux tells of room once a third of a buffer is free (`sk_stream_is_writeable`). A buffer holds
-    all that is not acknowledged, and grows to 4 MiB at most (`tcp_wmem`), which limits a long fat
-    link; a sixth of it would lie idle. inf: there is no need, or nearly `most_unsent` bytes wait.
+    all that is not acknowledged, and its size limits a long fat link (`send_buffers`); a sixth of
+    it would lie idle. `most_unsent`: bytes that may wait to be sent. inf: there is no need.
     """
-    if state.least_round_trip < FAR or state.unsent >= most_unsent * 3 // 4:
+    if state.least_round_trip < FAR:
         return math.inf
-    return state.least_round_trip * REFILL_PART
+    waits = state.unsent >= most_unsent * 3 // 4
+    return state.least_round_trip * (DRAIN_PART if waits else REFILL_PART)
 
 
 class TruncatedFileError(Exception):

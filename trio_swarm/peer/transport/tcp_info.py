@@ -17,7 +17,7 @@ ours, megabytes on a long link, and the queue of a router loses hundreds of segm
 (`make bench-long`, cubic, 100 ms, 200 Mbit/s): 0.62 to 1.00 of the link without, 1.00 with it in
 each run; a transfer on one machine takes the same time."""
 
-_TCP_INFO: Final = struct.Struct("=7xB8xI4xI40xI48xQ16xII8xQ8xQ24xQ")
+_TCP_INFO: Final = struct.Struct("=7xB8xI4xI40xI48xQ16xII8xQ8xQQ16xQ")
 """The fields of `struct tcp_info` (`linux/tcp.h`, which only ever grows) that `link_state` unpacks,
 in its order; 216 bytes, Linux 4.19 and later."""
 
@@ -45,6 +45,7 @@ def link_state(sock: socket.socket) -> LinkState | None:
         least_round_trip,
         delivery_rate,
         receiver_limited,
+        buffer_limited,
         retransmitted,
     ) = _TCP_INFO.unpack(told)
     return LinkState(
@@ -58,6 +59,7 @@ def link_state(sock: socket.socket) -> LinkState | None:
         unsent=unsent,
         retransmitted=retransmitted,
         receiver_limited=receiver_limited * _MICROSECONDS,
+        buffer_limited=buffer_limited * _MICROSECONDS,
     )
 
 
