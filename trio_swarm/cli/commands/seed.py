@@ -25,7 +25,7 @@ from trio_swarm.cli.output.elsewhere import (
     url_elsewhere,
     warning,
 )
-from trio_swarm.cli.output.json_events import Created, ReachedHereOnly
+from trio_swarm.cli.output.json_lines import Created, ReachedHereOnly
 from trio_swarm.cli.output.new_files import check_place, created_event, write_new_file
 from trio_swarm.cli.output.reporting import JsonReporter, Reporter, make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text

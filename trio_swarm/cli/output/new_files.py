@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from trio_swarm.cli.output.json_events import Created
+from trio_swarm.cli.output.json_lines import Created
 from trio_swarm.errors import StorageError
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 
