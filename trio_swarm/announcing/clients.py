@@ -3,12 +3,12 @@
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache, partial
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec.structs import replace
 
-from trio_swarm.announcing.http_client import HttpTrackerClient
 from trio_swarm.announcing.lookups import Lookups
 from trio_swarm.announcing.udp_client import UNANSWERED_NAMES, Question, UdpTrackerClient
 from trio_swarm.errors import (
@@ -16,7 +16,6 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.trackers import http as http_tracker
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import (
     AnnounceAnswer,
@@ -27,6 +26,9 @@ from trio_swarm.protocol.trackers.announces import (
 from trio_swarm.protocol.trackers.share_names import name_fault
 from trio_swarm.protocol.trackers.udp import Action, NamePage
 from trio_swarm.protocol.trackers.urls import TrackerUrl, parse_tracker_url, url_data
+
+if TYPE_CHECKING:
+    from trio_swarm.announcing.http_client import HttpTrackerClient
 
 MAX_UDP_INTERVAL = 2.0**31
 """Seconds: from here on the 32 bits of an interval stand for a negative number."""
@@ -52,9 +54,10 @@ class TrackerClients:
     use) or TrackerRefusedError (the tracker said no), and nothing else.
     """
 
-    def __init__(self, udp: UdpTrackerClient, http: HttpTrackerClient) -> None:
+    def __init__(self, udp: UdpTrackerClient, http: Callable[[], "HttpTrackerClient"]) -> None:
         self._udp = udp
         self._http = http
+        """Called where an HTTP tracker is asked: most nodes ask none."""
         self._nameless: set[str] = set()
         """URLs of trackers that do not know the question for a name."""
 
@@ -68,14 +71,7 @@ class TrackerClients:
         """
         tracker = _parse(url)
         if tracker.scheme != "udp":
-            return _merge(
-                await self._http.ask_each_family(
-                    url,
-                    tracker,
-                    http_tracker.announce_url(url, request),
-                    partial(http_tracker.parse_announce_answer, tracker=url),
-                )
-            )
+            return _merge(await self._http().announce(url, tracker, request))
         try:
             data = url_data(tracker.request, share_name=request.share_name, size=request.size)
         except ConfigError as error:
@@ -97,15 +93,12 @@ class TrackerClients:
     async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeCounts]:
         """Return the counts of swarms by info-hash; a tracker may leave out some."""
         tracker = _parse(url)
+        if tracker.scheme != "udp":
+            return await self._http().scrape(url, tracker, info_hashes)
         counts: dict[bytes, ScrapeCounts] = {}
-        is_udp = tracker.scheme == "udp"
-        step = udp_tracker.MAX_SCRAPE if is_udp else http_tracker.MAX_SCRAPE
-        for at in range(0, len(info_hashes), step):
-            batch = info_hashes[at : at + step]
-            if is_udp:
-                counts |= await self._scrape_udp(url, tracker, batch)
-            else:
-                counts |= await self._scrape_http(url, tracker, batch)
+        for at in range(0, len(info_hashes), udp_tracker.MAX_SCRAPE):
+            batch = info_hashes[at : at + udp_tracker.MAX_SCRAPE]
+            counts |= await self._scrape_udp(url, tracker, batch)
         return counts
 
     async def resolve(self, url: str, name: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
@@ -183,18 +176,6 @@ class TrackerClients:
         # A short answer leaves the counts of the rest unknown.
         return dict(zip(info_hashes, counts, strict=False))
 
-    async def _scrape_http(
-        self, url: str, tracker: TrackerUrl, info_hashes: Sequence[bytes]
-    ) -> dict[bytes, ScrapeCounts]:
-        try:
-            scrape = http_tracker.scrape_url(url, info_hashes)
-        except ConfigError as error:
-            raise TrackerRefusedError(str(error), tracker=url) from error
-        counts = await self._http.ask(
-            url, tracker, scrape, partial(http_tracker.parse_scrape_answer, tracker=url)
-        )
-        return {asked: counts[asked] for asked in info_hashes if asked in counts}
-
 
 @asynccontextmanager
 async def open_tracker_clients(
@@ -227,14 +208,20 @@ async def open_tracker_clients(
         udp = UdpTrackerClient(
             nursery, lookups, first_timeout=first_timeout, tries=tries, source_host=source_host
         )
-        http = HttpTrackerClient(
-            stack,
-            lookups,
-            timeout=http_timeout,
-            user_agent=user_agent,
-            # From a loopback address no other machine can be reached.
-            source_host="" if loopback else source_host,
-        )
+
+        @cache
+        def http() -> "HttpTrackerClient":
+            from trio_swarm.announcing.http_client import HttpTrackerClient  # noqa: PLC0415 - see above
+
+            return HttpTrackerClient(
+                stack,
+                lookups,
+                timeout=http_timeout,
+                user_agent=user_agent,
+                # From a loopback address no other machine can be reached.
+                source_host="" if loopback else source_host,
+            )
+
         try:
             yield TrackerClients(udp, http)
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
