@@ -19,7 +19,7 @@ import trio_swarm.testing
 from documents import PAGES, ROOT, quoted_names
 from trio_swarm import errors, events
 from trio_swarm.cli.command_table import COMMANDS, GROUPS
-from trio_swarm.cli.output import json_events
+from trio_swarm.cli.output import json_events, json_lines
 from trio_swarm.config.model import PeerConfig, StrategyConfig
 from trio_swarm.config.scenarios import ScenarioFile
 from trio_swarm.config.values import parse_size
@@ -140,7 +140,7 @@ def test_every_command_is_listed() -> None:
 
 def _kinds() -> dict[str, type[events.Event]]:
     """Return every event by its name in JSON."""
-    homes = (events.__name__, json_events.__name__)
+    homes = (events.__name__, json_events.__name__, json_lines.__name__)
     kinds = {
         re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind
         for kind in events.Event.__subclasses__()

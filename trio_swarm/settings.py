@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 from typing import Final, Literal
+
+from msgspec import Struct, field
 
 from trio_swarm.events import Event
 from trio_swarm.protocol.addresses import Address
@@ -39,8 +40,7 @@ def ignore_event(_event: Event) -> None:
     """Do nothing: the default of `on_event`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
+class NodeSettings(Struct, frozen=True, kw_only=True):
     """Settings of one node; rates are bytes/s, memory is bytes, None means unlimited."""
 
     listen_host: str = ""
@@ -75,8 +75,7 @@ class NodeSettings:
     """Called for everything that happens; must return quickly and must not raise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareSettings:
+class ShareSettings(Struct, frozen=True, kw_only=True):
     """One file or folder that a service offers."""
 
     path: Path
@@ -96,8 +95,7 @@ class ShareSettings:
     """Peers served at once; None: as many as the node says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchSettings:
+class FetchSettings(Struct, frozen=True, kw_only=True):
     """One thing that a service fetches, how long it waits for it, and how long it seeds it."""
 
     what: str
@@ -142,8 +140,7 @@ DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """As `datetime.weekday` counts them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleSettings:
+class ScheduleSettings(Struct, frozen=True, kw_only=True):
     """Alternative limits of a node by time of day and weekday, in the machine's local time."""
 
     begin: time | None = None
@@ -156,8 +153,7 @@ class ScheduleSettings:
     download_rate: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchSettings:
+class WatchSettings(Struct, frozen=True, kw_only=True):
     """One folder into which .torrent files and magnet links are dropped."""
 
     folder: Path
@@ -169,8 +165,7 @@ class WatchSettings:
     """Wait until somebody resumes it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookSettings:
+class HookSettings(Struct, frozen=True, kw_only=True):
     """Programs that are run when something happened; each is a program and its arguments."""
 
     on_complete: tuple[str, ...] = ()
@@ -181,8 +176,7 @@ class HookSettings:
     """Seconds until a program is ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlSettings:
+class ControlSettings(Struct, frozen=True, kw_only=True):
     """How a running node is controlled by HTTP, besides the Unix socket in its state folder."""
 
     listen: Address | None = None

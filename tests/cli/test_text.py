@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from command_line import read_event
 from shown_events import Shown, drawn, peer_of, progress_of
 from trio_swarm import events
-from trio_swarm.cli.output import json_events
+from trio_swarm.cli.output import json_events, json_lines
 from trio_swarm.cli.output.describe import describe
-from trio_swarm.cli.output.json_events import json_line
+from trio_swarm.cli.output.json_lines import json_line
 from trio_swarm.cli.output.progress_lines import progress_event, progress_line
 from trio_swarm.cli.output.reporting import HashingProgress
 from trio_swarm.cli.output.text import (
@@ -145,7 +145,9 @@ def test_every_event_of_a_node_is_described_in_one_line_once_made_safe(
 
 
 @pytest.mark.parametrize(
-    "kind", [*events_of(events), *events_of(json_events)], ids=lambda kind: kind.__name__
+    "kind",
+    [*events_of(events), *events_of(json_events), *events_of(json_lines)],
+    ids=lambda kind: kind.__name__,
 )
 def test_every_event_is_one_line_of_ascii_json_with_its_name(kind: type[events.Event]) -> None:
     event = example_of(kind, HOSTILE)
@@ -158,7 +160,9 @@ def test_every_event_is_one_line_of_ascii_json_with_its_name(kind: type[events.E
 
 
 @pytest.mark.parametrize(
-    "kind", [*events_of(events), *events_of(json_events)], ids=lambda kind: kind.__name__
+    "kind",
+    [*events_of(events), *events_of(json_events), *events_of(json_lines)],
+    ids=lambda kind: kind.__name__,
 )
 def test_every_event_is_in_the_documentation_of_json(kind: type[events.Event]) -> None:
     assert json_events.__doc__ is not None

@@ -7,7 +7,6 @@ import pytest
 from trio_swarm.cli.lab.variants import read_variant
 from trio_swarm.errors import ConfigError
 from trio_swarm.schedulers.loading import Strategies, StrategyEntry
-from trio_swarm.schedulers.options import read_options
 
 
 @dataclass
@@ -25,7 +24,7 @@ class Choosy:
 
 
 STRATEGIES = Strategies(
-    [StrategyEntry("choosy", "choker", "built in", "", read_options(Choosy), Choosy)],
+    [StrategyEntry("choosy", "choker", "built in", Choosy)],
     lambda: ((), ()),
 )
 

@@ -279,9 +279,7 @@ class Many:
 
 
 def _strategies(factory: Callable[..., object]) -> Strategies:
-    return Strategies(
-        [StrategyEntry("many", "scheduler", "here", "", read_options(factory), factory)]
-    )
+    return Strategies([StrategyEntry("many", "scheduler", "here", factory)])
 
 
 def test_the_options_of_a_dataclass_are_its_fields() -> None:

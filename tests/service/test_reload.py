@@ -335,7 +335,7 @@ def state_of(peer: ConfiguredPeer) -> dict[str, Any]:
         "in force": peer.rates.in_force,
         "node": {
             name: getattr(node_settings, name)
-            for name in node_settings.__dataclass_fields__
+            for name in node_settings.__struct_fields__
             if name not in {"on_event", "upload_rate", "download_rate"}  # see "rates"
         },
         "hooks": peer.config.hooks,

@@ -2,21 +2,21 @@
 
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache, partial
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 import trio
 from msgspec.structs import replace
 
-from trio_swarm.announcing.http_client import HttpTrackerClient
 from trio_swarm.announcing.lookups import Lookups
 from trio_swarm.announcing.udp_client import UNANSWERED_NAMES, Question, UdpTrackerClient
 from trio_swarm.errors import (
     ConfigError,
+    TrackerError,
     TrackerRefusedError,
     TrackerUnreachableError,
 )
-from trio_swarm.protocol.trackers import http as http_tracker
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import (
     AnnounceAnswer,
@@ -27,6 +27,9 @@ from trio_swarm.protocol.trackers.announces import (
 from trio_swarm.protocol.trackers.share_names import name_fault
 from trio_swarm.protocol.trackers.udp import Action, NamePage
 from trio_swarm.protocol.trackers.urls import TrackerUrl, parse_tracker_url, url_data
+
+if TYPE_CHECKING:
+    from trio_swarm.announcing.http_client import HttpTrackerClient
 
 MAX_UDP_INTERVAL = 2.0**31
 """Seconds: from here on the 32 bits of an interval stand for a negative number."""
@@ -45,6 +48,17 @@ def _ignore(_matches: Sequence[NameMatch]) -> None:
     pass
 
 
+class _Ahead:
+    """A question for a name that was asked before anybody waits for its answer."""
+
+    __slots__ = ("error", "matches", "over")
+
+    def __init__(self) -> None:
+        self.over = trio.Event()
+        self.matches: list[NameMatch] = []
+        self.error: TrackerError | None = None
+
+
 class TrackerClients:
     """Asks trackers by URL (`udp://`, `http://`, `https://`); made by `open_tracker_clients`.
 
@@ -52,9 +66,18 @@ class TrackerClients:
     use) or TrackerRefusedError (the tracker said no), and nothing else.
     """
 
-    def __init__(self, udp: UdpTrackerClient, http: HttpTrackerClient) -> None:
+    def __init__(
+        self,
+        udp: UdpTrackerClient,
+        http: Callable[[], "HttpTrackerClient"],
+        nursery: trio.Nursery,
+    ) -> None:
         self._udp = udp
         self._http = http
+        """Called where an HTTP tracker is asked: most nodes ask none."""
+        self._nursery = nursery
+        self._ahead: dict[tuple[str, str], _Ahead] = {}
+        """By URL and name, until somebody asks for it."""
         self._nameless: set[str] = set()
         """URLs of trackers that do not know the question for a name."""
 
@@ -68,14 +91,7 @@ class TrackerClients:
         """
         tracker = _parse(url)
         if tracker.scheme != "udp":
-            return _merge(
-                await self._http.ask_each_family(
-                    url,
-                    tracker,
-                    http_tracker.announce_url(url, request),
-                    partial(http_tracker.parse_announce_answer, tracker=url),
-                )
-            )
+            return _merge(await self._http().announce(url, tracker, request))
         try:
             data = url_data(tracker.request, share_name=request.share_name, size=request.size)
         except ConfigError as error:
@@ -97,23 +113,51 @@ class TrackerClients:
     async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeCounts]:
         """Return the counts of swarms by info-hash; a tracker may leave out some."""
         tracker = _parse(url)
+        if tracker.scheme != "udp":
+            return await self._http().scrape(url, tracker, info_hashes)
         counts: dict[bytes, ScrapeCounts] = {}
-        is_udp = tracker.scheme == "udp"
-        step = udp_tracker.MAX_SCRAPE if is_udp else http_tracker.MAX_SCRAPE
-        for at in range(0, len(info_hashes), step):
-            batch = info_hashes[at : at + step]
-            if is_udp:
-                counts |= await self._scrape_udp(url, tracker, batch)
-            else:
-                counts |= await self._scrape_http(url, tracker, batch)
+        for at in range(0, len(info_hashes), udp_tracker.MAX_SCRAPE):
+            batch = info_hashes[at : at + udp_tracker.MAX_SCRAPE]
+            counts |= await self._scrape_udp(url, tracker, batch)
         return counts
+
+    def ask_ahead(self, url: str, name: str | None) -> None:
+        """Begin to ask a UDP tracker for `name`; the next `resolve` of it gets the answer.
+
+        Without a name only connect to it (BEP 15, "Connect"), for the announce that follows.
+        """
+        if name is None:
+            self._nursery.start_soon(self._greet, url)
+        else:
+            ahead = self._ahead[url, name] = _Ahead()
+            self._nursery.start_soon(self._resolve_ahead, url, name, ahead)
+
+    async def _greet(self, url: str) -> None:
+        with suppress(TrackerError):  # whoever asks it is told
+            tracker = _parse(url)
+            if tracker.scheme == "udp":
+                await self._udp.greet(url, tracker)
+
+    async def _resolve_ahead(self, url: str, name: str, ahead: _Ahead) -> None:
+        try:
+            ahead.matches = await self._find_names(url, name, _ignore, is_glob=False)
+        except TrackerError as error:
+            ahead.error = error
+        ahead.over.set()
 
     async def resolve(self, url: str, name: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
         """Return the torrents that hold `name`, most seeders first, then oldest; [] for unknown.
 
         `on_page` gets each part of the answer as it comes.
         """
-        return await self._find_names(url, name, on_page, is_glob=False)
+        ahead = self._ahead.pop((url, name), None)
+        if ahead is None:
+            return await self._find_names(url, name, on_page, is_glob=False)
+        await ahead.over.wait()
+        if ahead.error is not None:
+            raise ahead.error
+        on_page(ahead.matches)
+        return ahead.matches
 
     async def name_refusal(self, url: str, name: str, info_hash: bytes) -> str | None:
         """Return why a tracker does not hold `name` for a torrent we announce; None if it does.
@@ -183,18 +227,6 @@ class TrackerClients:
         # A short answer leaves the counts of the rest unknown.
         return dict(zip(info_hashes, counts, strict=False))
 
-    async def _scrape_http(
-        self, url: str, tracker: TrackerUrl, info_hashes: Sequence[bytes]
-    ) -> dict[bytes, ScrapeCounts]:
-        try:
-            scrape = http_tracker.scrape_url(url, info_hashes)
-        except ConfigError as error:
-            raise TrackerRefusedError(str(error), tracker=url) from error
-        counts = await self._http.ask(
-            url, tracker, scrape, partial(http_tracker.parse_scrape_answer, tracker=url)
-        )
-        return {asked: counts[asked] for asked in info_hashes if asked in counts}
-
 
 @asynccontextmanager
 async def open_tracker_clients(
@@ -223,24 +255,35 @@ async def open_tracker_clients(
             raise ConfigError(f"not an IP address to send from: {source_host!r}") from None
     lookups = Lookups()
     body_error: Exception | None = None
-    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+    async with (
+        AsyncExitStack() as stack,
+        trio.open_nursery() as nursery,
+        trio.open_nursery() as asking_ahead,
+    ):
         udp = UdpTrackerClient(
             nursery, lookups, first_timeout=first_timeout, tries=tries, source_host=source_host
         )
-        http = HttpTrackerClient(
-            stack,
-            lookups,
-            timeout=http_timeout,
-            user_agent=user_agent,
-            # From a loopback address no other machine can be reached.
-            source_host="" if loopback else source_host,
-        )
+
+        @cache
+        def http() -> "HttpTrackerClient":
+            from trio_swarm.announcing.http_client import HttpTrackerClient  # noqa: PLC0415 - see above
+
+            return HttpTrackerClient(
+                stack,
+                lookups,
+                timeout=http_timeout,
+                user_agent=user_agent,
+                # From a loopback address no other machine can be reached.
+                source_host="" if loopback else source_host,
+            )
+
         try:
-            yield TrackerClients(udp, http)
+            yield TrackerClients(udp, http, asking_ahead)
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
             # A nursery would wrap it in a group, and the program's `except` would miss it.
             body_error = error
         finally:
+            asking_ahead.cancel_scope.cancel()
             udp.close()
     if body_error is not None:
         raise body_error

@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -23,16 +23,23 @@ from trio_swarm.announcing import http_environment
 from trio_swarm.announcing.lookups import Lookups, family_of, is_ip_address
 from trio_swarm.announcing.racing import all_answers
 from trio_swarm.errors import (
+    ConfigError,
     RemoteProtocolError,
     TrackerRefusedError,
     TrackerUnreachableError,
 )
 from trio_swarm.protocol.addresses import host_fault
+from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceRequest, ScrapeCounts
 from trio_swarm.protocol.trackers.http import (
     MAX_BODY,
+    MAX_SCRAPE,
+    announce_url,
     is_whole_answer,
+    parse_announce_answer,
     parse_refusal,
     parse_retry_after,
+    parse_scrape_answer,
+    scrape_url,
 )
 from trio_swarm.protocol.trackers.http_bodies import plain_body
 from trio_swarm.protocol.trackers.urls import TrackerUrl, what_to_check
@@ -78,6 +85,32 @@ class HttpTrackerClient:
         self._clients: dict[str, httpx.AsyncClient] = {}
         """By the address they connect from."""
         self._certificates: http_environment.Certificates | None = None
+
+    async def announce(
+        self, url: str, tracker: TrackerUrl, request: AnnounceRequest
+    ) -> list[AnnounceAnswer]:
+        """Announce to the tracker `url`, see `ask_each_family`."""
+        parse = partial(parse_announce_answer, tracker=url)
+        return await self.ask_each_family(url, tracker, announce_url(url, request), parse)
+
+    async def scrape(
+        self, url: str, tracker: TrackerUrl, info_hashes: Sequence[bytes]
+    ) -> dict[bytes, ScrapeCounts]:
+        """Return the counts of swarms by info-hash, as far as the tracker tells them.
+
+        Raises as `ask`, and TrackerRefusedError if it has no URL for it.
+        """
+        parse = partial(parse_scrape_answer, tracker=url)
+        counts: dict[bytes, ScrapeCounts] = {}
+        for at in range(0, len(info_hashes), MAX_SCRAPE):
+            batch = info_hashes[at : at + MAX_SCRAPE]
+            try:
+                target = scrape_url(url, batch)
+            except ConfigError as error:
+                raise TrackerRefusedError(str(error), tracker=url) from error
+            found = await self.ask(url, tracker, target, parse)
+            counts |= {asked: found[asked] for asked in batch if asked in found}
+        return counts
 
     async def ask_each_family(
         self, url: str, tracker: TrackerUrl, target: str, parse: Callable[[bytes], T]

@@ -10,7 +10,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from trio_swarm import __version__
-from trio_swarm.cli.command_table import COMMANDS, GROUPS, Group
+from trio_swarm.cli.command_table import COMMANDS, GROUPS, Command, Group
 from trio_swarm.cli.failures import FAILED, USAGE, complain, explain_failure
 from trio_swarm.cli.interrupts import signals_interrupt
 from trio_swarm.cli.output.help_texts import HelpFormatter
@@ -46,8 +46,9 @@ Exit codes: 0 done, 1 failed (or stopped before it was done), 2 used wrongly.
 def make_app(chosen: str = "", inner: str = "") -> App:
     """Return the command line, with none of its commands imported yet.
 
-    A summary given here would replace the docstring of the command, so the one that was `chosen`
-    gets none. `inner` is the second word, where the first is that of a group.
+    Where a command was `chosen`, it has no other: none is needed, and thirty take a while. A
+    summary given here would replace the docstring of the command, so that one gets none. `inner` is
+    the second word, where the first is that of a group.
     """
     app = App(
         name="trio-swarm",
@@ -60,20 +61,28 @@ def make_app(chosen: str = "", inner: str = "") -> App:
         backend="trio",
         result_action="return_value",
     )
+    if chosen in COMMANDS:
+        _add_command(app, chosen, COMMANDS[chosen], is_chosen=True)
+        return app
     for sort_key, (name, command) in enumerate(COMMANDS.items()):
-        app.command(
-            f"trio_swarm.cli.{command.place}",
-            name=name,
-            help=None if name == chosen else command.summary,
-            help_epilogue=command.epilogue,
-            sort_key=sort_key,
-        )
+        _add_command(app, name, command, sort_key=sort_key)
     for sort_key, (name, group) in enumerate(GROUPS.items(), start=len(COMMANDS)):
         within = inner if name == chosen else ""
         app.command(_make_group(name, group, chosen=within, sort_key=sort_key))
-    if chosen not in COMMANDS:  # it is none of them, or the help, which names it
-        app.register_install_completion_command(help="Install completion for this shell.")
+    app.register_install_completion_command(help="Install completion for this shell.")
     return app
+
+
+def _add_command(
+    app: App, name: str, command: Command, *, is_chosen: bool = False, sort_key: int = 0
+) -> None:
+    app.command(
+        f"trio_swarm.cli.{command.place}",
+        name=name,
+        help=None if is_chosen else command.summary,
+        help_epilogue=command.epilogue,
+        sort_key=sort_key,
+    )
 
 
 def _make_group(name: str, group: Group, *, chosen: str, sort_key: int) -> App:
@@ -87,13 +96,8 @@ def _make_group(name: str, group: Group, *, chosen: str, sort_key: int) -> App:
         sort_key=sort_key,
     )
     for inner_key, (inner_name, command) in enumerate(group.commands.items()):
-        app.command(
-            f"trio_swarm.cli.{command.place}",
-            name=inner_name,
-            help=None if inner_name == chosen else command.summary,
-            help_epilogue=command.epilogue,
-            sort_key=inner_key,
-        )
+        is_chosen = inner_name == chosen
+        _add_command(app, inner_name, command, is_chosen=is_chosen, sort_key=inner_key)
     return app
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from trio_swarm.cli.output.journal import ERROR, marked
-from trio_swarm.cli.output.json_events import Failure, json_line
+from trio_swarm.cli.output.json_lines import Failure, json_line
 from trio_swarm.cli.output.streams import OutputError, OutputGoneError, drop_output
 from trio_swarm.cli.output.text import MESSAGE_LENGTH, safe_text
 from trio_swarm.config.problems import ConfigProblems

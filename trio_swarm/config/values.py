@@ -13,7 +13,7 @@ from trio_swarm.foreign_text import quoted
 from trio_swarm.protocol.addresses import Address, format_address, host_fault, parse_host_port
 from trio_swarm.protocol.trackers.urls import parse_tracker_url
 
-_NUMBER_AND_UNIT = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*", re.ASCII)
+_NUMBER_AND_UNIT = r"(?a:\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*)"
 _BYTES_PER_UNIT = {
     "": 1,
     "b": 1,
@@ -78,7 +78,7 @@ def write_rate(rate: int | None) -> str:
 def _scaled(value: object, factors: dict[str, float], expected: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         size = value
-    elif isinstance(value, str) and (match := _NUMBER_AND_UNIT.fullmatch(value)):
+    elif isinstance(value, str) and (match := re.fullmatch(_NUMBER_AND_UNIT, value)):
         number, unit = match.groups()
         factor = factors.get(unit.lower())
         if factor is None:

@@ -23,7 +23,6 @@ _IPV6 = struct.Struct("!16sH")
 _MAPPED = bytes(10) + b"\xff\xff"
 # The resolver encodes international names; characters of a URL or an option are refused.
 _HOST = re.compile(r"[^\s\x00-\x20\x7f-\x9f\ud800-\udfff/\\@#?%:\[\]\"'<>,;]+")
-_LOOKS_LIKE_IPV4 = re.compile(r"[0-9.]+")
 
 
 def unpack_addresses(data: bytes | memoryview, *, ipv6: bool) -> list[Address]:
@@ -131,7 +130,7 @@ def _canonical_ipv6(text: str, shown: str) -> str:
 def _check_host(host: str, shown: str) -> None:
     if len(host) > MAX_HOST_LENGTH or not _HOST.fullmatch(host):
         raise ConfigError(f"not a host name: {shown!r}")
-    if _LOOKS_LIKE_IPV4.fullmatch(host):
+    if not host.strip("0123456789."):  # it looks like one
         try:
             IPv4Address(host)
         except ValueError as error:

@@ -51,17 +51,28 @@ _METHODS: dict[Axis, tuple[str, ...]] = {
 }
 
 
-class StrategyEntry(Struct, frozen=True):
+class StrategyEntry(Struct, frozen=True, dict=True):
     """One strategy that can be selected by name."""
 
     name: str
     axis: Axis
     origin: str
     """`built in`, `package NAME VERSION` or `file PATH`."""
-    summary: str
-    """The first line of its docstring."""
-    options: tuple[Option, ...]
     factory: Callable[..., object]
+
+    @functools.cached_property
+    def options(self) -> tuple[Option, ...]:
+        """The options of the factory.
+
+        Read when first asked for: a node needs those of three strategies, not of all. ValueError or
+        TypeError if they cannot be read, which is tried where a plugin is loaded.
+        """
+        return read_options(self.factory)
+
+    @functools.cached_property
+    def summary(self) -> str:
+        """The first line of its docstring."""
+        return (inspect.getdoc(self.factory) or "").partition("\n")[0].strip()
 
 
 class PluginProblem(Struct, frozen=True):
@@ -276,14 +287,20 @@ def _entries(
                 f"{origin}: {hook} must map names to callables, "
                 f"not {quoted(name)} to {quoted(factory)}"
             )
-        try:
-            options = read_options(factory)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{origin}: the options of {quoted(name)}: {error_words(error)}"
-            ) from error
-        summary = (inspect.getdoc(factory) or "").partition("\n")[0].strip()
-        yield StrategyEntry(name, axis, origin, summary, options, factory)
+        entry = StrategyEntry(name, axis, origin, factory)
+        if origin != BUILT_IN:
+            _check_options(entry)
+        yield entry
+
+
+def _check_options(entry: StrategyEntry) -> None:
+    """Raise ConfigError if the options of a plugin's strategy cannot be read."""
+    try:
+        _ = entry.options
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{entry.origin}: the options of {quoted(entry.name)}: {error_words(error)}"
+        ) from error
 
 
 def _package_origin(entry_point: "EntryPoint") -> str:

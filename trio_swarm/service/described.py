@@ -1,8 +1,9 @@
 """From what a configuration file describes to settings of a service and what runs beside it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from trio_swarm import events
 from trio_swarm.config.model import FetchConfig, PeerConfig, ShareConfig, settings_in

@@ -5,13 +5,12 @@ transfer is interrupted. A value that was changed at run time stays, unless the 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import trio
+from msgspec.structs import replace
 
 from trio_swarm.config.changes import fetches_between, fetches_of, shares_between
 from trio_swarm.config.model import FetchConfig, PeerConfig, ShareConfig
@@ -126,7 +125,7 @@ class Described:
     def _limit_queue(self, was: PeerConfig, config: PeerConfig) -> None:
         if queue_in(was) != queue_in(config):
             entries = self._service.entries
-            entries.set_node_limits(msgspec.structs.replace(entries.limits, **queue_in(config)))
+            entries.set_node_limits(replace(entries.limits, **queue_in(config)))
 
     def _enlist_share(self, share: ShareConfig) -> None:
         settings = share_settings(share)

@@ -38,7 +38,7 @@ _PROBE_PREFIX = ".trio-swarm-names-"
 _PLACE_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SAMPLED_PIECES = 16
 """Pieces that are hashed to recognise data under another name; all pieces are checked later."""
-_FORBIDDEN = re.compile(r'[<>:"|?*\\]')
+_FORBIDDEN = r'[<>:"|?*\\]'
 """Characters that file systems of Windows cannot store, besides those that `file_names`
 replaces."""
 _FORMER_MOST = file_names.MAX_NAME_BYTES
@@ -224,7 +224,7 @@ def _holds(place: Path, component: str) -> bool:
 
 def _alternative(component: str, holds: Callable[[str], bool]) -> str:
     """Return the name to use for a name that the file system cannot store."""
-    plainer = file_names.safe_component(_FORBIDDEN.sub("_", component))
+    plainer = file_names.safe_component(re.sub(_FORBIDDEN, "_", component))
     if holds(plainer):
         return plainer
     ascii_only = "".join(each if each.isascii() else "_" for each in plainer)

@@ -6,7 +6,7 @@ import trio_swarm
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given
 from trio_swarm.cli.output.default_tracker import DefaultTracker
-from trio_swarm.cli.output.json_events import Listed
+from trio_swarm.cli.output.json_lines import Listed
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.cli.output.tables import widest, width_of_terminal
 from trio_swarm.cli.output.text import cell_width, cells_text, columns, size_text

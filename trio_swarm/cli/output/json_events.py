@@ -27,62 +27,14 @@ millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex d
 rates bytes/s, times seconds. Lines are ASCII: other characters are escaped. Every event is printed:
 `--verbose` adds only `logged` lines of severity `debug`; `--quiet` leaves warnings, errors and what
 was asked for.
+
+How a line is made, and what `get`, `seed` and `ls` print, is in `json_lines`: they start sooner
+without all the rest.
 """
 
-import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from trio_swarm.events import Event
-
-
-def json_line(event: Event, *, clock: Callable[[], float] = time.time) -> str:
-    """Return the line for `event`, which happens now, without its line end."""
-    fields = event.as_dict()
-    line = {"event": fields.pop("event"), "time": round(clock(), 3), **fields}
-    # ASCII only, so that not even a raw control character of a name reaches a terminal.
-    return json.dumps(line, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-
-
-class Progress(Event, frozen=True, kw_only=True):
-    """How far one torrent is; see `trio_swarm.Progress` for the fields."""
-
-    info_hash: str
-    share_name: str
-    state: str
-    size: int
-    have: int
-    pieces: int
-    pieces_have: int
-    download_rate: float
-    upload_rate: float
-    eta: float | None
-    downloaded: int
-    uploaded: int
-    duplicate: int
-    peers: int
-    seeders: int
-    ratio: float
-    connections: list[dict[str, object]]
-    """One object a connected peer: address, client, rates, bytes, its part of the torrent."""
-
-
-class Hashing(Event, frozen=True, kw_only=True):
-    """How much of a path to share has been hashed, in bytes."""
-
-    path: str
-    done: int
-    total: int
-
-
-class Listed(Event, frozen=True, kw_only=True):
-    """One name on a tracker, as `ls` lists it."""
-
-    share_name: str
-    info_hash: str
-    size: int
-    seeders: int
-    leechers: int
 
 
 class Described(Event, frozen=True, kw_only=True):
@@ -104,25 +56,6 @@ class Described(Event, frozen=True, kw_only=True):
     creation_date: int | None
     """Seconds since 1970."""
     magnet: str
-
-
-class Created(Event, frozen=True, kw_only=True):
-    """A .torrent file was written."""
-
-    path: str
-    share_name: str
-    info_hash: str
-    size: int
-    pieces: int
-    piece_length: int
-    magnet: str
-
-
-class ReachedHereOnly(Event, frozen=True, kw_only=True):
-    """Trackers of a share that mean another machine on every machine, as 127.0.0.1 does."""
-
-    trackers: list[str]
-    message: str
 
 
 class Strategy(Event, frozen=True, kw_only=True):
@@ -489,26 +422,3 @@ class NodeStopped(Event, frozen=True, kw_only=True):
     """A node was told to stop."""
 
     has_ended: bool
-
-
-class Logged(Event, frozen=True, kw_only=True):
-    """A log line of this program or of a library."""
-
-    severity: str
-    """`debug`, `info`, `warning`; `error` and `critical` of libraries only."""
-    logger: str
-    """Its module, such as `trio_swarm.service.waiting`."""
-    message: str
-
-
-class Failure(Event, frozen=True, kw_only=True):
-    """The command ends with `exit_code`; printed as `error`."""
-
-    level = "warning"
-    message: str
-    exit_code: int
-
-    @property
-    def name(self) -> str:
-        """Return `error`, the name of this kind of line."""
-        return "error"

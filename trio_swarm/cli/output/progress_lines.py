@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import asdict
 
-from trio_swarm.cli.output import json_events
+from trio_swarm.cli.output import json_lines
 from trio_swarm.cli.output.text import (
     cell_width,
     cells_text,
@@ -68,13 +68,13 @@ def aligned(names: Sequence[str]) -> list[str]:
 
 def progress_event(
     info_hash: bytes, name: str, progress: Progress, peers: Sequence[PeerProgress]
-) -> json_events.Progress:
+) -> json_lines.Progress:
     """Return the `progress` event of a torrent."""
     values = asdict(progress)
     eta = progress.eta
     values["eta"] = None if eta is None or not math.isfinite(eta) else eta
-    known = json_events.Progress.__struct_fields__
-    return json_events.Progress(
+    known = json_lines.Progress.__struct_fields__
+    return json_lines.Progress(
         info_hash=info_hash.hex(),
         share_name=name,
         connections=[asdict(peer) for peer in peers],

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NoReturn, Protocol, TextIO
 
 from trio_swarm.cli.options import OutputOptions
-from trio_swarm.cli.output import json_events
+from trio_swarm.cli.output import json_lines
 from trio_swarm.cli.output.describe import describe
 from trio_swarm.cli.output.journal import DEBUG, INFO, WARNING, marked
-from trio_swarm.cli.output.json_events import Hashing, Logged, json_line
+from trio_swarm.cli.output.json_lines import Hashing, Logged, json_line
 from trio_swarm.cli.output.progress_lines import aligned, progress_event, progress_line, shares_line
 from trio_swarm.cli.output.streams import OutputError
 from trio_swarm.cli.output.text import MESSAGE_LENGTH, percent_text, safe_text, size_text
@@ -213,7 +213,7 @@ class JsonReporter(Reporter):
     def __init__(self, output: OutputOptions) -> None:
         super().__init__(output)
         self._put_off: list[str] = []
-        self._told: dict[str, json_events.Progress] = {}
+        self._told: dict[str, json_lines.Progress] = {}
         """The last progress of each torrent, by its info-hash."""
         self._seen: dict[bytes, Progress] = {}
         """What each torrent said last itself."""

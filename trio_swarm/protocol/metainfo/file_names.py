@@ -50,8 +50,9 @@ not count.)"""
 MAX_PATH_DEPTH = 100
 """Most components of one path, as in libtorrent; each needs a folder."""
 
-_IMPOSSIBLE = re.compile(r"[/\x00]")
-_UNDECODABLE = re.compile(r"[\ud800-\udfff]")
+# Texts are of names that are seldom met: `re` compiles them then, and keeps them.
+_IMPOSSIBLE = r"[/\x00]"
+_UNDECODABLE = r"[\ud800-\udfff]"
 
 _MAX_EXTENSION_BYTES = 32
 """Most bytes of an extension; a longer end after the last dot is part of a title."""
@@ -59,9 +60,9 @@ _MAX_EXTENSION_BYTES = 32
 # Most components match this and need no repair: no dot or space at the end, only letters, digits
 # and harmless punctuation. Length and reserved names are checked separately.
 _PLAIN = re.compile(r"[\w\-()\[\]{}+,&!@#$%^=~;' .]*[\w\-()\[\]{}+,&!@#$%^=~;']", re.ASCII)
-_SEPARATORS = re.compile(r"[/\\]")
-_DRIVE = re.compile(r"[A-Za-z]:")
-_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SEPARATORS = r"[/\\]"
+_DRIVE = r"[A-Za-z]:"
+_UNSAFE = r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 _RESERVED = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])"
     r" *(?:\..*)?",
@@ -77,9 +78,9 @@ def kept_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> s
     """
     if "/" in component or "\0" in component:
         check_reach(component)
-        component = _IMPOSSIBLE.sub("_", component)
+        component = re.sub(_IMPOSSIBLE, "_", component)
     if not component.isascii():
-        component = _UNDECODABLE.sub("\ufffd", component)
+        component = re.sub(_UNDECODABLE, "\ufffd", component)
     if component in {"", ".", ".."}:
         check_reach(component)
         component = "_"
@@ -122,9 +123,9 @@ def check_reach(component: str) -> None:
 
 def check_component(component: str) -> None:
     """Raise MetainfoError if `component` is absolute or leads out of its folder on any system."""
-    if ".." in component and ".." in (part.strip() for part in _SEPARATORS.split(component)):
+    if ".." in component and ".." in (part.strip() for part in re.split(_SEPARATORS, component)):
         raise MetainfoError(f"unsafe file name {component[:80]!r}: it leaves its folder")
-    drive = _DRIVE.match(component)
+    drive = re.match(_DRIVE, component)
     rest = component[drive.end() :] if drive else component
     if rest.startswith(("/", "\\")) or (drive and not rest):
         raise MetainfoError(f"unsafe file name {component[:80]!r}: it is absolute")
@@ -140,7 +141,7 @@ def safe_component(component: str, *, max_bytes: int = MAX_COMPONENT_BYTES) -> s
         # Newer Python versions take any character before a colon for a drive, not only a letter.
         if component[1:2] == ":":
             component = f"{component[0]}_{component[2:]}"
-        component = _UNSAFE.sub("_", component).rstrip(". ") or "_"
+        component = re.sub(_UNSAFE, "_", component).rstrip(". ") or "_"
     if _RESERVED.fullmatch(component):
         component = f"_{component}"
     cut = _fit(component, max_bytes)

@@ -25,18 +25,17 @@ MAX_LENGTH = 2**63 - 1
 """Most bytes of content; a larger `xl` is ignored."""
 
 _SCHEME = "magnet:?"
-_HEX = re.compile(r"[0-9a-fA-F]{40}")
-_BASE32 = re.compile(r"[A-Za-z2-7]{32}")
-_AMPERSAND = re.compile(r"&(?:amp|#38|#x26);", re.IGNORECASE)
+# Texts, which `re` compiles when a link is read: most commands read none.
+_HEX = r"[0-9a-fA-F]{40}"
+_BASE32 = r"[A-Za-z2-7]{32}"
+_AMPERSAND = r"(?i:&(?:amp|#38|#x26);)"
 """A `&` in the source of a web page, from which links are copied."""
 _V1 = "urn:btih:"
 _V2 = "urn:btmh:"
-_MULTIHASH = re.compile(r"urn:btmh:1220([0-9a-f]{64})")
+_MULTIHASH = r"urn:btmh:1220([0-9a-f]{64})"
 # Control characters and characters that change the writing direction could deceive a reader of the
 # name.
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+_UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 class Magnet(Struct, frozen=True):
@@ -82,7 +81,7 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
     `uri` are bytes of the command line that are not UTF-8: only the parameters with them are
     ignored.
     """
-    uri = _AMPERSAND.sub("&", uri.strip())
+    uri = re.sub(_AMPERSAND, "&", uri.strip())
     if uri[: len(_SCHEME)].lower() != _SCHEME:
         raise MetainfoError(f"not a magnet link: {uri[:80]!r}")
     if len(uri) > MAX_URI_LENGTH:
@@ -96,7 +95,7 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
         # Several parameters of one kind may be numbered: `tr.1`, `xt.2`.
         plain = re.sub(r"\.[0-9]+$", "", key.lower())
         values.setdefault(plain, []).append(value.strip())
-    name = _UNPRINTABLE.sub("", values.get("dn", [""])[0])[:MAX_NAME_LENGTH].strip()
+    name = re.sub(_UNPRINTABLE, "", values.get("dn", [""])[0])[:MAX_NAME_LENGTH].strip()
     length = values.get("xl", [""])[0]
     topics = values.get("xt", [])
     v2_hash = _read_v2_topic(topics) if takes_v2 else None
@@ -117,9 +116,9 @@ def parse_info_hash(text: str) -> InfoHash:
     """
     text = text.strip()
     try:
-        if _HEX.fullmatch(text):
+        if re.fullmatch(_HEX, text):
             return InfoHash(bytes.fromhex(text))
-        if _BASE32.fullmatch(text):
+        if re.fullmatch(_BASE32, text):
             return InfoHash(base64.b32decode(text, casefold=True))
     except (ValueError, binascii.Error) as error:
         raise MetainfoError(f"not an info-hash: {text!r}") from error
@@ -134,7 +133,7 @@ def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
     if any(topic.startswith(_V1) for topic in topics):
         return None
     # A multihash: SHA-256, 32 bytes (BEP 52, "magnet links").
-    found = {match[1] for topic in topics if (match := _MULTIHASH.fullmatch(topic))}
+    found = {match[1] for topic in topics if (match := re.fullmatch(_MULTIHASH, topic))}
     return bytes.fromhex(found.pop()) if len(found) == 1 else None
 
 

@@ -53,7 +53,7 @@ MAX_TEXT_LENGTH = 4096
 _LAST_DATE = 253_402_300_799
 """31 December 9999, the last second that the calendars of most programs can express."""
 
-_WEB_SEED_URL = re.compile(r"(?:https?|ftp)://[^\s\x00-\x1f\x7f-\x9f]+", re.IGNORECASE)
+_WEB_SEED_URL = r"(?i:(?:https?|ftp)://[^\s\x00-\x1f\x7f-\x9f]+)"
 
 
 class Metainfo(Struct, frozen=True):
@@ -175,7 +175,7 @@ def _is_tracker_url(url: str) -> bool:
 
 
 def _is_web_seed_url(url: str) -> bool:
-    return len(url) <= MAX_URL_LENGTH and _WEB_SEED_URL.fullmatch(url) is not None
+    return len(url) <= MAX_URL_LENGTH and re.fullmatch(_WEB_SEED_URL, url) is not None
 
 
 def _read_advice(outer: dict[bytes, bencode.Value], key: bytes) -> str:

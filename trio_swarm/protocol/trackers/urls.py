@@ -31,14 +31,12 @@ MAX_SIZE = 2**63 - 1
 # of a long text is slow.
 _NAME_ITEM = re.compile(rb"(?:\A|&)name(?:=(?P<value>[^&]*))?(?=&|\Z)")
 _SIZE_ITEM = re.compile(rb"(?:\A|&)size=(?P<value>[0-9]{1,19})(?=&|\Z)")
-_CUT_ESCAPE = re.compile(rb"%[0-9A-Fa-f]?\Z")
+_CUT_ESCAPE = rb"%[0-9A-Fa-f]?\Z"
 _DEFAULT_PATH = "/announce"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OUR_PORT = 6969
 """Where most UDP trackers are, and ours by default."""
-_NEARLY_A_URL = re.compile(
-    r"(?:(?P<scheme>[A-Za-z]+)(?::/{0,3}(?!\d+(?:/|$))|/{1,3}))?(?P<rest>.*)", re.DOTALL
-)
+_NEARLY_A_URL = r"(?s:(?:(?P<scheme>[A-Za-z]+)(?::/{0,3}(?!\d+(?:/|$))|/{1,3}))?(?P<rest>.*))"
 """A scheme, or none, and the rest: `udp:host:1`, `http//host/`; but `host:1` has no scheme."""
 _MISSPELT = {
     **dict.fromkeys(("udp", "upd", "udb", "udpp", "ud", "dup"), "udp"),
@@ -88,7 +86,7 @@ def _probably_meant(url: str) -> str | None:
     """Return the tracker URL that `url` is most likely a misspelling of, if there is one."""
     if len(url) > MAX_URL_LENGTH:
         return None
-    found = _NEARLY_A_URL.fullmatch(url)
+    found = re.fullmatch(_NEARLY_A_URL, url)
     assert found is not None  # both parts may be empty
     scheme, rest = found["scheme"] or "", found["rest"]
     host = rest.partition("/")[0]
@@ -191,7 +189,7 @@ def _decode_name(value: bytes, *, is_cut: bool) -> str:
     if len(value) > 3 * MAX_NAME_BYTES:
         raise RemoteProtocolError(f"the name is longer than {MAX_NAME_BYTES} bytes")
     if is_cut:
-        value = _CUT_ESCAPE.sub(b"", value)
+        value = re.sub(_CUT_ESCAPE, b"", value)
     text = unquote_to_bytes(value)
     try:
         return text.decode()

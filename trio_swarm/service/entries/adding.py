@@ -2,11 +2,11 @@
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trio_swarm.amounts import size_text
 from trio_swarm.errors import MetainfoError

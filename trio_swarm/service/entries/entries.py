@@ -3,13 +3,13 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import trio
+from msgspec.structs import replace
 
 from trio_swarm import events
 from trio_swarm.errors import (
