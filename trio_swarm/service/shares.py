@@ -1,6 +1,6 @@
 """A file or folder that is offered until it is removed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from trio_swarm import events
 from trio_swarm.logs import logger_of
@@ -28,15 +28,18 @@ class Share(Supervised):
         self._on_progress = on_progress
 
     async def _keep(self) -> None:
-        settings = self.settings
+        settings, urls = self.settings, self._urls
         torrent = await self._node.share(
             settings.path,
             name=settings.name,
-            trackers=settings.trackers,
+            trackers=urls,
             piece_length=settings.piece_length,
             on_progress=self._on_progress,
         )
         self.torrent = torrent
+        if self._urls != urls:  # it was told of others while it was hashed
+            torrent.set_trackers(self._urls)
+        await self._use_scheduler(None, {})
         self._completed()
         limit = await self._care.seed(torrent)
         if limit is None:
@@ -51,7 +54,12 @@ class Share(Supervised):
     async def change(self, settings: ShareSettings) -> None:
         """Go on by other settings; path, name and length of pieces must be the same."""
         self.settings = settings
-        if self.torrent is not None:
-            urls = settings.trackers if settings.trackers is not None else self._node.trackers
-            self.torrent.set_trackers(urls)
+        if self.torrent is not None:  # else it begins with these, or takes them over then
+            self.torrent.set_trackers(self._urls)
         await self._use_scheduler(None, {})
+
+    @property
+    def _urls(self) -> Sequence[str]:
+        """The trackers to announce it to, as its settings and the node's are now."""
+        named = self.settings.trackers
+        return self._node.trackers if named is None else named
