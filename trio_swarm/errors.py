@@ -78,6 +78,10 @@ class FileChangedError(StorageError):
     """A verified file was changed, replaced or removed by another program."""
 
 
+class NotHereError(TrioSwarmError):
+    """Bytes of a torrent that does not run are not here, or were not verified."""
+
+
 class StateFolderError(StorageError):
     """The state folder cannot be used: the state of verified files is not stored."""
 
