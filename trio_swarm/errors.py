@@ -93,6 +93,10 @@ class DiskFullError(StorageError):
     """
 
 
+class TooManyFilesError(StorageError):
+    """No more files may be open in this process, or on this machine; try again later."""
+
+
 class RecordingError(TrioSwarmError):
     """A file is not a recording, has another format version, or holds an impossible record."""
 
