@@ -310,7 +310,7 @@ OPERATIONS: dict[str, Operation] = {
     "resume what is done": Operation(post("song.bin", "resume")),
     "verify": Operation(post("film", "verify"), lasts=False),
     "verify what is paused": Operation(post("film", "verify"), post("film", "pause"), lasts=False),
-    "verify what is done": Operation(post("song.bin", "verify")),
+    "verify what is done": Operation(post("song.bin", "verify"), lasts=False),
     "move a share": Operation(post("pics", "move", AWAY)),
     "move beside other files": Operation(post("film", "move", AWAY)),
     "move a file": Operation(post("song.bin", "move", AWAY)),
