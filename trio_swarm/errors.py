@@ -78,6 +78,10 @@ class FileChangedError(StorageError):
     """A verified file was changed, replaced or removed by another program."""
 
 
+class NotHereError(TrioSwarmError):
+    """Bytes of a torrent that does not run are not here, or were not verified."""
+
+
 class StateFolderError(StorageError):
     """The state folder cannot be used: the state of verified files is not stored."""
 
@@ -87,6 +91,10 @@ class DiskFullError(StorageError):
 
     Verified pieces are kept, and the download can be tried again once there is space.
     """
+
+
+class TooManyFilesError(StorageError):
+    """No more files may be open in this process, or on this machine; try again later."""
 
 
 class RecordingError(TrioSwarmError):

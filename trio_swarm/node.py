@@ -17,6 +17,7 @@ from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import ConfigError
 from trio_swarm.fetch_plans import FetchTargets, known_target
 from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.logs import logger_of
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import DiskThreads, open_disk_threads
 from trio_swarm.peer.places import Places
@@ -33,8 +34,12 @@ from trio_swarm.progress import require_limits
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
+from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.share_plans import Shares
+from trio_swarm.storage.descriptors import descriptor_shares
+
+log = logger_of(__name__)
 
 _CHANGEABLE = (
     "trackers",
@@ -150,7 +155,7 @@ class Node:
         strategies = await trio.to_thread.run_sync(load_configured, wanted)
         are_served_anew = _serving(wanted) != _serving(context.settings)
         context.settings, context.strategies = wanted, strategies
-        context.places.set_limit(wanted.max_connections)
+        context.places.set_limit(_most_peers(wanted))
         if are_served_anew:
             for torrent in self.torrents:
                 torrent.settings_changed()
@@ -258,9 +263,10 @@ class Node:
     ) -> Mapping[str, object]:
         """Return the options of a scheduler, checked; `text_values`: they are text as typed.
 
-        Raises ConfigError for a name that is unknown or an option that is wrong.
+        Raises ConfigError for a name that is unknown, an option that is wrong, or one that the
+        scheduler itself refuses.
         """
-        check = partial(checked_options, text_values=text_values)
+        check = partial(_checked_scheduler, text_values=text_values)
         return await trio.to_thread.run_sync(check, self._context.strategies, name, dict(options))
 
     async def _start(self, plan: TorrentPlan) -> Torrent:
@@ -350,7 +356,7 @@ async def open_node(
             port=addresses[0][1],
             source_host=source,
             rng=rng,
-            places=Places(settings.max_connections),
+            places=Places(_most_peers(settings)),
             disk=disk,
             clients=asked_by,
             strategies=strategies,
@@ -376,6 +382,27 @@ async def open_node(
                 listener.socket.close()
     if body_error is not None:
         raise body_error
+
+
+def _most_peers(settings: NodeSettings) -> int:
+    """Return how many peers may be connected: each has a descriptor, and files need some."""
+    possible = descriptor_shares().connections
+    if possible < settings.max_connections:
+        log.warning(
+            "at most %d peers at once, not %d: too few files may be open (ulimit -n)",
+            possible,
+            settings.max_connections,
+        )
+    return min(possible, settings.max_connections)
+
+
+def _checked_scheduler(
+    strategies: Strategies, name: str, options: Mapping[str, object], *, text_values: bool
+) -> Mapping[str, object]:
+    """Return the options of a scheduler that can be made with them. Blocking."""
+    checked = checked_options(strategies, name, options, text_values=text_values)
+    strategies.scheduler(name, checked)
+    return checked
 
 
 def _serving(settings: NodeSettings) -> tuple[object, ...]:

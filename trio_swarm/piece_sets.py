@@ -59,6 +59,12 @@ def lowest(pieces: PieceSet) -> int:
     return (pieces & -pieces).bit_length() - 1
 
 
+def first_missing(pieces: PieceSet, start: int) -> int:
+    """Return the lowest piece from `start` on that is not in the set."""
+    rest = pieces >> start
+    return start + (~rest & (rest + 1)).bit_length() - 1
+
+
 def iterate(pieces: PieceSet) -> Iterator[int]:
     """Yield the pieces of the set in ascending order."""
     # Going byte by byte is linear; clearing the lowest bit of a big int each time is quadratic.

@@ -14,6 +14,8 @@ from local_swarm import make_file
 from trio_swarm import events
 from trio_swarm.control import answers, shapes
 from trio_swarm.metainfo_files import create_torrent
+from trio_swarm.service.entries.records import Record
+from trio_swarm.service.entries.store import EntryStore
 
 LIMIT = 60.0
 """Seconds until a test that hangs has failed."""
@@ -85,6 +87,68 @@ async def test_a_running_download_goes_on_by_another_strategy(tmp_path: Path) ->
             assert one["scheduler"] == {"name": "round-robin", "options": {}}
             wrong = {"scheduler": {"name": "no-such", "options": {}}}
             await refused(client, "PATCH", "/torrents/1", 400, "wrong-value", json=wrong)
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
+    """The records that are written."""
+    written: list[Record] = []
+    save = EntryStore.save
+
+    def noted(store: EntryStore, record: Record) -> None:
+        written.append(record)
+        save(store, record)
+
+    monkeypatch.setattr(EntryStore, "save", noted)
+    return written
+
+
+async def test_several_changes_are_made_by_one_write_or_not_at_all(
+    tmp_path: Path, saved: list[Record]
+) -> None:
+    changes = {
+        "limits": {"upload_rate": 5000},
+        "labels": ["a"],
+        "queue_position": 0,
+        "scheduler": {"name": "round-robin", "options": {"chunk_kib": "64"}},
+    }
+    wrong = (
+        {"scheduler": {"name": "no-such", "options": {}}},
+        {"scheduler": {"name": "round-robin", "options": {"chunk_kib": "much"}}},
+        {"labels": ["x" * 1000]},
+        {"limits": {"upload_rate": 0}},
+    )
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            for what in ("a", NOWHERE):
+                await client.post(f"{API}/torrents", json={"what": what, "paused": True})
+            before = await told(client, "2")
+            saved.clear()
+            for each in wrong:
+                answer = await client.patch(f"{API}/torrents/2", json={**changes, **each})
+                assert answer.status_code == 400
+            assert (await told(client, "2"), saved) == (before, [])
+            one = (await client.patch(f"{API}/torrents/2", json=changes)).json()
+            assert len(saved) == 1
+            assert (one["limits"]["upload_rate"], one["labels"]) == (5000, ["a"])
+            assert one["queue_position"] == 0
+            assert one["scheduler"] == {"name": "round-robin", "options": {"chunk_kib": 64}}
+            await client.patch(f"{API}/torrents/2", json={})
+            assert len(saved) == 1
+
+
+async def test_changes_at_the_same_time_are_all_made(tmp_path: Path) -> None:
+    limits = {"upload_rate": 5000, "download_rate": 6000, "upload_slots": 7, "seed_ratio": 8.0}
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            await client.post(f"{API}/torrents", json={"what": NOWHERE, "paused": True})
+            async with trio.open_nursery() as nursery:
+                for name, value in limits.items():
+                    nursery.start_soon(
+                        lambda change: client.patch(f"{API}/torrents/1", json=change),
+                        {"limits": {name: value}},
+                    )
+            assert (await told(client))["limits"] == {**limits, "seed_for": None}
 
 
 async def test_a_share_is_added_and_its_parts_are_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files over HTTP, while they download and afterwards."""
 
 import base64
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,11 +14,13 @@ from local_swarm import make_file, until
 from trio_swarm import events
 from trio_swarm.control.api import content
 from trio_swarm.metainfo_files import create_torrent
+from trio_swarm.service.entries.entry import Entry
 
 LIMIT = 60.0
 """Seconds until a test that hangs has failed."""
 
 FILE = f"{API}/torrents/1/files"
+NOWHERE = "magnet:?xt=urn:btih:" + "ab" * 20 + "&dn=far"
 
 
 async def share(node: Controlled, client: httpx.AsyncClient, path: Path) -> None:
@@ -87,14 +90,117 @@ async def test_names_do_not_break_out_of_their_header(tmp_path: Path) -> None:
                 assert "\n" not in answer.headers["content-disposition"]
 
 
-async def test_what_does_not_run_cannot_be_read(tmp_path: Path) -> None:
-    make_file(tmp_path / "film.mp4", 100_000)
+async def test_what_was_verified_of_a_torrent_that_does_not_run_is_read(tmp_path: Path) -> None:
+    data = make_file(tmp_path / "film.mp4", 100_000).read_bytes()
     with trio.fail_after(LIMIT):
         async with controlled(tmp_path) as node, node.client() as client:
             await share(node, client, tmp_path / "film.mp4")
+            tag = (await client.head(f"{FILE}/film.mp4")).headers["etag"]
             assert (await client.post(f"{API}/torrents/1/pause")).status_code == 200
             answer = await client.get(f"{FILE}/film.mp4")
+            assert (answer.status_code, answer.content) == (200, data)
+        # After a restart it is known from the state folder.
+        async with controlled(tmp_path) as node, node.client() as client:
+            head = await client.head(f"{FILE}/film.mp4")
+            assert (head.status_code, head.headers["content-length"]) == (200, "100000")
+            assert head.headers["etag"] == tag
+            part = {"range": "bytes=99000-", "if-range": tag}
+            answer = await client.get(f"{FILE}/film.mp4", headers=part)
+            assert (answer.status_code, answer.content) == (206, data[99_000:])
+            await until(lambda: entry_of(node).info is not None)
+            (file,) = (await client.get(FILE)).json()["files"]
+            assert (file["path"], file["have"]) == ("film.mp4", 100_000)
+            (tmp_path / "film.mp4").write_bytes(b"another")
+            # Small files are hashed at once: it is offered as it is now, and is another file.
+            answer = await client.get(f"{FILE}/film.mp4", headers=part)
+            assert (answer.status_code, answer.content) == (200, b"another")
+
+
+def entry_of(node: Controlled) -> Entry:
+    service = node.context.service
+    assert service is not None
+    return service.entries.by_id(1)
+
+
+async def add_damaged(tmp_path: Path, client: httpx.AsyncClient, **more: object) -> bytes:
+    """Add a film of 20 pieces, of which number 10 is not right on the disk, and nobody has it."""
+    original = make_file(tmp_path / "film.mp4", 20 * 16384)
+    metainfo = create_torrent(original, piece_length=16384, state_folder=tmp_path / "s").to_bytes()
+    data = bytearray(original.read_bytes())
+    damaged = data[:]
+    damaged[10 * 16384] ^= 1
+    (tmp_path / "down").mkdir()
+    (tmp_path / "down" / "film.mp4").write_bytes(damaged)
+    body = {"metainfo": base64.b64encode(metainfo).decode(), **more}
+    assert (await client.post(f"{API}/torrents", json=body)).status_code == 201
+    return bytes(data)
+
+
+HERE = 10 * 16384
+"""Bytes before what is missing of the damaged film."""
+
+
+async def test_what_is_missing_of_a_torrent_that_does_not_run_is_told(tmp_path: Path) -> None:
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            data = await add_damaged(tmp_path, client)
+            await until(lambda: entry_of(node).state == "downloading")
+            assert (await client.post(f"{API}/torrents/1/pause")).status_code == 200
+            for _ in range(2):
+                await _read_damaged(client, data)
+                (part,) = (tmp_path / "down").iterdir()
+                os.utime(part)  # it may have been changed: what is read is hashed again
+        async with controlled(tmp_path) as node, node.client() as client:
+            answer = await client.get(f"{FILE}/film.mp4")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not-here")
+
+
+async def _read_damaged(client: httpx.AsyncClient, data: bytes) -> None:
+    for method in ("GET", "HEAD"):
+        assert (await client.request(method, f"{FILE}/film.mp4")).status_code == 409
+    answer = await client.get(f"{FILE}/film.mp4")
+    assert answer.json()["error"]["code"] == "not-here"
+    assert f"from byte {HERE} on" in answer.json()["error"]["message"]
+    # RFC 9110, 15.3.7: a server may answer a range by less.
+    answer = await client.get(f"{FILE}/film.mp4", headers={"range": "bytes=1000-"})
+    assert (answer.status_code, answer.content) == (206, data[1000:HERE])
+    assert answer.headers["content-range"] == f"bytes 1000-{HERE - 1}/{len(data)}"
+    answer = await client.get(f"{FILE}/film.mp4", headers={"range": f"bytes={HERE + 16384}-"})
+    assert answer.content == data[HERE + 16384 :]
+    answer = await client.get(f"{FILE}/film.mp4", headers={"range": f"bytes={HERE}-"})
+    assert answer.status_code == 409
+    assert (await client.get(f"{FILE}/other.mp4")).status_code == 404
+
+
+async def test_a_torrent_that_never_ran_has_no_bytes_to_read(tmp_path: Path) -> None:
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            await add_damaged(tmp_path, client, paused=True)
+            answer = await client.get(f"{FILE}/film.mp4")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not-here")
+            await client.post(f"{API}/torrents", json={"what": NOWHERE, "paused": True})
+            answer = await client.get(f"{API}/torrents/2/files/far")
             assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not-running")
+
+
+async def test_a_file_is_sent_to_its_end_though_the_torrent_is_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "FIRST_BYTES", 16384)
+    monkeypatch.setattr(content, "MOST_BYTES", 16384)
+    data = make_file(tmp_path / "film.mp4", 8_000_000).read_bytes()
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            await share(node, client, tmp_path / "film.mp4")
+            async with client.stream("GET", f"{FILE}/film.mp4") as answer:
+                got = b""
+                async for part in answer.aiter_raw():
+                    got += part
+                    if len(got) == len(part):  # the first
+                        paused = await client.post(f"{API}/torrents/1/pause")
+                        assert paused.json()["state"] == "paused"
+            assert got == data
+            await until(lambda: node.context.readers == 0)
 
 
 async def test_bytes_are_waited_for_while_it_downloads(tmp_path: Path) -> None:

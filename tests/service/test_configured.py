@@ -12,6 +12,7 @@ from trio_swarm import FetchSettings, NodeSettings, ShareSettings, events, open_
 from trio_swarm.config.reading import parse_config
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.service.configured import ConfiguredPeer
+from trio_swarm.service.entries.changing import EntryChanges
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.share_opening import SMALL
@@ -92,7 +93,7 @@ async def test_a_peer_brings_back_what_was_added_and_the_file_keeps_what_it_says
             assert [listed.origin, other.origin] == ["file", "file"]
             added = await entries.add(ShareSettings(path=tmp_path / "added"))
             await entries.pause(other)
-            await entries.set_labels(listed, ["mine"])
+            await entries.change(listed, EntryChanges(labels=["mine"]))
             nursery.cancel_scope.cancel()
         # The order in the file is no matter.
         turned = '[[share]]\npath = "other"\n[[share]]\npath = "new"\n[[share]]\npath = "listed"\n'

@@ -11,7 +11,6 @@ import tomli_w
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from local_swarm import HOST, Recorder, contents, make_file, node, tracker, until
 from trio_swarm import events
@@ -19,6 +18,8 @@ from trio_swarm.config.reading import read_config
 from trio_swarm.errors import ConfigError
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.service.configured import ConfiguredPeer
+from trio_swarm.service.entries.changing import EntryChanges
+from trio_swarm.service.entries.limits import LimitChanges
 from trio_swarm.settings import FetchSettings
 
 LIMIT = 60.0
@@ -439,8 +440,8 @@ async def test_labels_limits_and_pause_come_from_the_file_and_may_be_changed_at_
             assert (entry.labels, entry.state) == (("x",), "paused")
             assert (entry.limits.upload_rate, entry.limits.upload_slots) == (50_000, None)
             await entries.resume(entry)
-            await entries.set_labels(entry, ["mine"])
-            await entries.set_limits(entry, replace(entry.limits, upload_slots=2))
+            await entries.change(entry, EntryChanges(labels=["mine"]))
+            await entries.change(entry, EntryChanges(limits=LimitChanges(upload_slots=2)))
             await until(lambda: entry.state == "seeding")
             write(file, {"share": [share | {"upload": 60_000}]})
             await peer.reload()

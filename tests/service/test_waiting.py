@@ -20,6 +20,7 @@ from trio_swarm.errors import (
     NameUnknownError,
     StalledError,
     StorageError,
+    TooManyFilesError,
     TrackerUnreachableError,
     TrioSwarmError,
 )
@@ -161,6 +162,17 @@ async def test_a_disk_that_stays_full_despite_room_is_tried_less_and_less_often(
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps == sorted(gaps)
     assert gaps[-1] == pytest.approx(waiting.DISK_LAST_LOOK + 1)
+
+
+async def test_too_many_open_files_pause_a_download(autojump_clock: MockClock) -> None:
+    seen: list[events.Event] = []
+    crowded = TooManyFilesError("too many open files", path=FOLDER)
+    torrents = [FakeTorrent(error=crowded), FakeTorrent(error=crowded), FakeTorrent()]
+    torrent = await complete_when_room(
+        cast("Torrent", torrents[0]), starts(*torrents[1:]), FOLDER, on_event=seen.append
+    )
+    assert cast("FakeTorrent", torrent) is torrents[2]
+    assert [type(event) for event in seen] == [events.Waiting] * 2
 
 
 async def test_what_else_ends_a_download_ends_it(autojump_clock: MockClock) -> None:

@@ -59,12 +59,12 @@ class Controlled:
 
 @asynccontextmanager
 async def controlled(
-    folder: Path, text: str = "[tracker]\n", **settings: Any
+    folder: Path, text: str = "[tracker]\n", *, top: str = "", **settings: Any
 ) -> AsyncIterator[Controlled]:
-    """Run what a configuration says, with its doors."""
+    """Run what a configuration says, with its doors; `top` are its keys of no table."""
     file = folder / "peer.toml"
     text = text.replace("[tracker]\n", f'[tracker]\nlisten = "{HOST}:0"\n')
-    head = f'[node]\nlisten = "{HOST}:0"\nstate_folder = "state"\ndownload_folder = "down"\n'
+    head = f'{top}[node]\nlisten = "{HOST}:0"\nstate_folder = "state"\ndownload_folder = "down"\n'
     config = parse_config(f"{head}{text}".encode(), file=file)
     recorder = Recorder()
     peer = ConfiguredPeer(config, file, on_event=recorder, stays=True)

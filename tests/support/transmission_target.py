@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from trio_swarm.control.transmission.calling import CallError, Code
 from trio_swarm.control.transmission.facts import (
@@ -260,7 +261,10 @@ class PlainTarget:
             each.queue_position = place
 
     async def change(self, torrent: TorrentFacts, changes: TorrentChanges) -> None:
-        self._note("change", torrent)
+        if replace(changes, folder=UNSET) != TorrentChanges():
+            self._note("change", torrent)
+        if not isinstance(changes.folder, UnsetType):
+            self._note("move", torrent, str(changes.folder))
         plain = next(each for each in self.listed if each.id == torrent.id)
         for name in ("upload_limit", "download_limit", "seed_ratio", "labels"):
             if (value := getattr(changes, name)) is not UNSET:

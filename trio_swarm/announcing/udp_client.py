@@ -33,6 +33,7 @@ from trio_swarm.protocol.trackers.udp import (
     parse_connect_answer,
     parse_error_answer,
 )
+from trio_swarm.protocol.trackers.url_secrets import without_echo
 from trio_swarm.protocol.trackers.urls import TrackerUrl, what_to_check
 
 CONNECTION_LIFE = 60.0
@@ -274,7 +275,7 @@ async def _exchange(
     datagram = await line.ask(transaction_id, question.build(connection_id, transaction_id))
     action, _ = parse_answer_header(datagram)
     if action == Action.ERROR:
-        raise TrackerRefusedError(parse_error_answer(datagram), tracker=url)
+        raise TrackerRefusedError(without_echo(parse_error_answer(datagram), url), tracker=url)
     if is_bare_refusal(datagram) and question.action == Action.ANNOUNCE:
         # opentracker (0.0~git20210823) does not say why: the info-hash is not on its list.
         raise TrackerRefusedError("refused, without saying why", tracker=url)

@@ -14,6 +14,7 @@ from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.output.log_lines import logging_to
 from trio_swarm.cli.output.reporting import Reporter
 from trio_swarm.logs import logger_of
+from trio_swarm.storage.descriptors import allow_more
 
 log = logger_of(__name__)
 
@@ -34,6 +35,7 @@ async def run_until_interrupted(
     came because the terminal of this process has gone. Log lines are printed meanwhile. Raises the
     errors of the body, and OutputError.
     """
+    allow_more()
     # All that is needed is imported: those objects stay, and need not be looked through again.
     gc.freeze()
     gc.enable()

@@ -28,13 +28,13 @@ from trio_swarm.config.values import (
     parse_time,
     parse_tracker,
     shown_command,
-    without_secrets,
     write_listen,
     write_rate,
     write_size,
     write_time,
 )
 from trio_swarm.protocol.addresses import Address, format_address
+from trio_swarm.protocol.trackers.url_secrets import without_secrets
 from trio_swarm.settings import (
     DEFAULT_TRACKER,
     ControlSettings,

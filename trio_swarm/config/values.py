@@ -143,15 +143,6 @@ def parse_tracker(value: object) -> str:
     return url
 
 
-def without_secrets(url: str) -> str:
-    """Return a tracker's URL to show: its user, path and query may hold the key of an account."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    host = host.rpartition("@")[2].partition("?")[0]
-    is_usual = path in {"", "announce", "scrape"}
-    return f"{scheme}://{host}{slash}{path if is_usual else '…'}"
-
-
 def parse_tracker_list(text: str) -> tuple[str, ...]:
     """Return the URLs of a list separated by commas or blanks, as in `TRIO_SWARM_TRACKER`."""
     return tuple(parse_tracker(url) for url in re.split(r"[,\s]+", text) if url)

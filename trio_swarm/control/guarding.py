@@ -19,6 +19,7 @@ from trio_swarm.control.access import (
 )
 from trio_swarm.control.asgi import App, Message, Receive, Scope, Send
 from trio_swarm.control.context import ControlContext
+from trio_swarm.control.hiding import for_readers
 from trio_swarm.control.problems import problem
 from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.logs import logger_of
@@ -58,6 +59,7 @@ class Guard:
 
     def __init__(self, app: App, context: ControlContext, credentials: Credentials) -> None:
         self._app = app
+        self._for_readers = for_readers(app)
         self._credentials = credentials
         self._hosts = context.settings.hosts
         self._sign_ins = context.sign_ins
@@ -79,7 +81,9 @@ class Guard:
             await problem(verdict)(scope, receive, send_guarded)
             return
         scope["state"]["level"] = verdict
-        await self._app(scope, receive, send_guarded)
+        sees_all = verdict == "full" or _is_page(scope["path"])
+        answer = self._app if sees_all else self._for_readers
+        await answer(scope, receive, send_guarded)
 
     def _verdict(self, scope: Scope, now: float) -> Level | Refusal:
         if scope["state"]["is_local"]:

@@ -16,6 +16,7 @@ from trio_swarm.errors import (
     EntryPresentError,
     EntryUnknownError,
     MetainfoError,
+    NotHereError,
     StorageError,
     TrioSwarmError,
 )
@@ -32,6 +33,7 @@ _KINDS: tuple[tuple[type[TrioSwarmError], int, str], ...] = (
     (FolderRefusedError, 403, "wrong-folder"),
     (MetainfoError, 400, "wrong-torrent"),
     (ConfigError, 400, "wrong-value"),
+    (NotHereError, 409, "not-here"),
     (StorageError, 409, "storage"),
 )
 """How errors are told, the first that fits."""

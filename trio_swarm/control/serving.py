@@ -3,7 +3,6 @@
 Everything that speaks HTTP is imported when the first of them knocks, in a thread.
 """
 
-import logging
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.logs import logger_of
 from trio_swarm.named_paths import read_whole
 from trio_swarm.settings import ControlSettings
+from trio_swarm.storage.descriptors import TOO_MANY, free_descriptors
 
 if TYPE_CHECKING:
     from trio_swarm.control.connections import Visitors
@@ -135,10 +135,15 @@ def _load(context: ControlContext, credentials: Credentials) -> "Visitors":
 
 
 async def _accept(door: Door) -> trio.SocketStream:
-    """Return the next connection; a process without descriptors waits for one."""
+    """Return the next connection; a process without descriptors gives up files, or waits."""
+    is_told = False
     while True:
         try:
             return await door.listener.accept()
         except OSError as error:
-            log.log(logging.WARNING, "%s: nobody can be let in: %s", door.name, error.strerror)
+            if error.errno in TOO_MANY and free_descriptors():
+                continue
+            if not is_told:
+                log.warning("%s: nobody can be let in: %s", door.name, error.strerror)
+            is_told = True
             await trio.sleep(RETRY_ACCEPT)

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from trio_swarm.config.changes import Change
 from trio_swarm.progress import FileState, PeerProgress, TrackerState
 from trio_swarm.service.entries.entry import EntryState
-from trio_swarm.service.entries.limits import Count, EntryLimits, Goal, Rate
+from trio_swarm.service.entries.limits import Count, EntryLimits, LimitChanges, Rate
 from trio_swarm.service.entries.records import Labels
 
 API_VERSION = 1
@@ -148,18 +148,8 @@ class Addition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Go on as a seeder when everything is there."""
 
 
-class LimitChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of a torrent; what is left out stays, null is the node's own."""
-
-    upload_rate: Rate | UnsetType | None = UNSET
-    download_rate: Rate | UnsetType | None = UNSET
-    upload_slots: Annotated[int, Meta(ge=1, le=10_000)] | UnsetType | None = UNSET
-    seed_ratio: Goal | UnsetType | None = UNSET
-    seed_for: Goal | UnsetType | None = UNSET
-
-
 class TorrentChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to change of a torrent; what is left out stays."""
+    """What to change of a torrent, all of it or nothing; what is left out stays."""
 
     limits: LimitChanges | UnsetType = UNSET
     labels: Labels | UnsetType = UNSET

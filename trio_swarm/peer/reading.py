@@ -150,7 +150,7 @@ class Reading:
         self._busy += 1
         try:
             return await trio.to_thread.run_sync(
-                _read_pieces, info, files, begin, end, limiter=self._limiter
+                read_pieces, info, files, begin, end, limiter=self._limiter
             )
         finally:
             self._busy -= 1
@@ -178,7 +178,14 @@ class Reading:
             await self._lot.park()
 
 
-def _read_pieces(info: Info, files: TorrentFiles, begin: int, end: int) -> bytes:
+class ReadFiles(Protocol):
+    """Files that blocks are read from."""
+
+    def read(self, piece: PieceIndex, begin: int, length: int) -> bytes:
+        """Return the bytes of a block. Blocking."""
+
+
+def read_pieces(info: Info, files: ReadFiles, begin: int, end: int) -> bytes:
     """Return the bytes of the content from `begin` up to `end`. Blocking."""
     parts = []
     while begin < end:

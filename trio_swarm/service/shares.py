@@ -2,10 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+import trio
+
 from trio_swarm import events
+from trio_swarm.errors import TooManyFilesError
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
+from trio_swarm.peer.torrent import Torrent
 from trio_swarm.service.supervised import NO_CARE, Care, Supervised
+from trio_swarm.service.waiting import DISK_LAST_LOOK, DISK_LOOK
 from trio_swarm.settings import ShareSettings
 
 log = logger_of(__name__)
@@ -28,15 +33,8 @@ class Share(Supervised):
         self._on_progress = on_progress
 
     async def _keep(self) -> None:
-        settings, urls = self.settings, self._urls
-        torrent = await self._node.share(
-            settings.path,
-            name=settings.name,
-            trackers=urls,
-            piece_length=settings.piece_length,
-            on_progress=self._on_progress,
-        )
-        self.torrent = torrent
+        urls = self._urls
+        self.torrent = torrent = await self._offered(urls)
         if self._urls != urls:  # it was told of others while it was hashed
             torrent.set_trackers(self._urls)
         await self._use_scheduler(None, {})
@@ -50,6 +48,24 @@ class Share(Supervised):
             log.info("%s: seeding ends: %s", self.name, limit or "it was removed")
             await torrent.remove()
             self._become("done")
+
+    async def _offered(self, urls: Sequence[str] | None) -> Torrent:
+        """Return the torrent; while too many files are open, it is tried again and again."""
+        settings, delay = self.settings, DISK_LOOK
+        while True:
+            try:
+                return await self._node.share(
+                    settings.path,
+                    name=settings.name,
+                    trackers=urls,
+                    piece_length=settings.piece_length,
+                    on_progress=self._on_progress,
+                )
+            except TooManyFilesError as error:
+                reason = f"{error}; it goes on when others are closed"
+                self._emit(events.Waiting(info_hash="", share_name=self.name, reason=reason))
+            await trio.sleep(delay)
+            delay = min(DISK_LAST_LOOK, delay * 2)
 
     async def change(self, settings: ShareSettings) -> None:
         """Go on by other settings; path, name and length of pieces must be the same."""

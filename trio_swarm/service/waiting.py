@@ -15,6 +15,7 @@ from trio_swarm.errors import (
     NameUnknownError,
     StalledError,
     StorageError,
+    TooManyFilesError,
     TrackerError,
     TrioSwarmError,
 )
@@ -160,8 +161,9 @@ async def complete_when_room(
 ) -> Torrent:
     """Return the torrent once it is complete; a full disk makes it pause, not fail.
 
-    Calls `restart` when the disk has room again, and goes on with the torrent that it returns;
-    verified pieces are not fetched again. Raises any other error that ends the download.
+    So do too many open files. Calls `restart` when the disk has room again, or after a while, and
+    goes on with the torrent that it returns; verified pieces are not fetched again. Raises any
+    other error that ends the download.
     """
     delay = DISK_LOOK
     while True:
@@ -171,16 +173,21 @@ async def complete_when_room(
                 await torrent.wait_complete()
             else:
                 await complete_or_stalled(torrent, patience)
-        except DiskFullError as error:
+        except (DiskFullError, TooManyFilesError) as error:
             progress = torrent.progress()
             await torrent.wait_over()
-            reason = f"{error}; it goes on when there is room"
+            is_full = isinstance(error, DiskFullError)
+            until = "when there is room" if is_full else "when others are closed"
+            reason = f"{error}; it goes on {until}"
             on_event(
                 Waiting(info_hash=torrent.info_hash.hex(), share_name=torrent.name, reason=reason)
             )
             # No progress although there seemed to be room: look less often.
             delay = DISK_LOOK if progress.have > before else min(DISK_LAST_LOOK, delay * 2)
-            await _wait_for_room(folder, progress.size - progress.have, delay)
+            if is_full:
+                await _wait_for_room(folder, progress.size - progress.have, delay)
+            else:
+                await trio.sleep(delay)
             torrent = await restart()
         else:
             return torrent

@@ -4,12 +4,19 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.identities import PieceIndex
-from trio_swarm.storage.descriptors import ReadDescriptors, SharedDescriptors
+from trio_swarm.storage.descriptors import (
+    ReadDescriptors,
+    SharedDescriptors,
+    files_of_threads,
+    opened,
+    served_files,
+)
 from trio_swarm.storage.disk_errors import disk_errors, storage_error
 from trio_swarm.storage.foreign_writers import ForeignWriters
 from trio_swarm.storage.layout import FileSpan, Layout
@@ -18,8 +25,7 @@ from trio_swarm.storage.resume.journal import Stamp, stamp_of
 from trio_swarm.storage.tree import Tree, holds_data
 
 SERVED_FILES = 32
-"""Most descriptors kept open for `slices`: a node has many torrents, and about 1,024 descriptors in
-all."""
+"""Most descriptors kept open for `slices`; of all torrents together, see `descriptors`."""
 
 SHARED_FILES = 16
 """Most descriptors kept open for the writing threads, and as many for `read`."""
@@ -59,10 +65,15 @@ class FileAccess:
         self.turn = 0
         self.writers = ForeignWriters()
         self.writing = SharedDescriptors(
-            self._open_to_write, SHARED_FILES, close_file=self.writers.close_own
+            self._open_to_write,
+            SHARED_FILES,
+            close_file=self.writers.close_own,
+            together=files_of_threads(),
         )
-        self._reading = SharedDescriptors(self._open_to_read, SHARED_FILES)
-        self._serving = ReadDescriptors(self._open_to_read, SERVED_FILES)
+        self._reading = SharedDescriptors(
+            self._open_to_read, SHARED_FILES, together=files_of_threads()
+        )
+        self._serving = ReadDescriptors(self._open_to_read, SERVED_FILES, together=served_files)
         self.moving = threading.Lock()
         self._copied: IO[bytes] | None = None
         self._present: set[int] = set()
@@ -88,8 +99,8 @@ class FileAccess:
     def slices(self, piece: PieceIndex, begin: int, length: int) -> list[FileSlice]:
         """Return where the bytes of a block are, for sendfile; checks that the files are unchanged.
 
-        The descriptors are valid until the next call of `slices` or `close`. Call it from one
-        thread only. Raises ValueError for a block that is not inside the piece.
+        The descriptors are valid until the next call of `slices` or `close`, of any torrent. Call
+        it from one thread only. Raises ValueError for a block that is not inside the piece.
         """
         spans = self.layout.block_spans(piece, begin, length)
         if len(spans) > MAX_SLICES:
@@ -188,7 +199,7 @@ class FileAccess:
     def open_to_hash(self, file: int) -> int:
         """Open a file for reading, whatever its size and stamp; the caller closes it."""
         with disk_errors(self._path(file)):
-            return self.tree.open(self._entry_path(file), os.O_RDONLY)
+            return opened(partial(self.tree.open, self._entry_path(file), os.O_RDONLY))
 
     def check_readable(self, file: int) -> None:
         """Raise StorageError if this user may not read the file."""
@@ -359,7 +370,7 @@ class FileAccess:
         path = self._entry_path(file)
         tree = self.tree
         try:
-            return tree.open(path, flags)
+            return opened(partial(tree.open, path, flags))
         except FileNotFoundError as error:
             # `finish` renames the root in another thread, with this lock held: once it is free,
             # `tree` is the new one.
@@ -380,7 +391,7 @@ class FileAccess:
         flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if is_new else 0)
         with disk_errors(path, needed=length if is_new else None):
             try:
-                descriptor = self.tree.open(self._entry_path(file), flags)
+                descriptor = opened(partial(self.tree.open, self._entry_path(file), flags))
             except FileExistsError:
                 raise StorageError(
                     "has appeared meanwhile and is not overwritten", path=path

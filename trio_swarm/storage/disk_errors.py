@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trio_swarm.errors import DiskFullError, StorageError
+from trio_swarm.errors import DiskFullError, StorageError, TooManyFilesError
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -24,6 +24,9 @@ _KNOWN = {
     errno.ENOTDIR: "a part of this path is not a folder, or is a symbolic link",
     errno.EISDIR: "is a folder where a file is wanted",
     errno.ENAMETOOLONG: "the name is too long for this file system",
+}
+
+_TOO_MANY = {
     errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
     errno.ENFILE: "too many open files on this machine",
 }
@@ -32,7 +35,8 @@ _KNOWN = {
 def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> StorageError:
     """Return the StorageError for an OSError (DiskFullError: no room, quota or size limit).
 
-    `needed` is the number of bytes still to be written, if known.
+    TooManyFilesError: no file can be opened now. `needed` is the number of bytes still to be
+    written, if known.
     """
     number = error.errno or 0
     if number in _FULL:
@@ -44,6 +48,8 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> S
             facts.append(f"{format_bytes(free)} free")
         more = f" ({', '.join(facts)})" if facts else ""
         return DiskFullError(f"{_FULL[number]}{more}", path=path)
+    if number in _TOO_MANY:
+        return TooManyFilesError(_TOO_MANY[number], path=path)
     if isinstance(error, NotADirectoryError):
         return _no_folder(error, path)
     return StorageError(_KNOWN.get(number) or error.strerror or str(error), path=path)

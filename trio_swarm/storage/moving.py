@@ -52,13 +52,16 @@ def move_data(
     *,
     on_progress: OnProgress = no_progress,
     should_stop: ShouldStop = never_stop,
+    is_begun: bool = False,
 ) -> Path:
     """Move what a torrent has at `root` into `folder`; return where it is now. Blocking.
 
     `root` is the file or folder that `Torrent.path` named, finished or not; no torrent may use it.
     The resume state goes along: only files that differ from it are hashed at the next start.
-    `on_progress(done, total)` gets bytes that are copied. Raises StorageError (DiskFullError), and
-    HashingStopped if `should_stop()` returned true; then nothing was moved.
+    `on_progress(done, total)` gets bytes that are copied. `is_begun`: a process that was killed
+    began to move it there, so what has the data's names, sizes and times there is the data. Raises
+    StorageError (DiskFullError), and HashingStopped if `should_stop()` returned true; then nothing
+    was moved.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,7 @@ def move_data(
     state = StateFolder(state_folder)
     move = _Move(choose_names(info, root.parent, state).info, root, folder, state)
     with move.locked():
-        return move.run(on_progress, should_stop)
+        return move.run(on_progress, should_stop, is_begun=is_begun)
 
 
 class _Move:
@@ -86,6 +89,7 @@ class _Move:
         self._is_download = root in {self._from.final, self._from.part}
         # The longest names differ between file systems.
         self._target = self._to.part if root == self._from.part else folder / root.name
+        self._stage = folder / f"{_STAGE}{info.info_hash.hex()}"
         self._access = FileAccess(self._layout, Tree(root))
 
     @contextlib.contextmanager
@@ -102,23 +106,29 @@ class _Move:
             for lock in locks:
                 lock.release()
 
-    def run(self, on_progress: OnProgress, should_stop: ShouldStop) -> Path:
-        self._require_room()
+    def run(self, on_progress: OnProgress, should_stop: ShouldStop, *, is_begun: bool) -> Path:
         known = self._resume_state()
         before = self._access.scan()
         if not before and not self._root.is_dir():
             raise StorageError("does not exist (any more)", path=self._root)
         is_durable = True
-        if self._is_alone() and self._rename():
-            is_durable = known.durable
+        is_there = is_begun and self._is_there(before)
+        if is_there:
+            with _staged(self._stage):
+                pass  # what is left in it goes
         else:
-            self._carry(before, on_progress, should_stop)
+            self._require_room()
+            if self._is_alone() and self._rename():
+                is_durable = known.durable
+            else:
+                self._carry(before, on_progress, should_stop)
         with disk_errors(self._folder):
             sync_folder(self._folder)
         unchanged = {
             file: stamp for file, stamp in before.items() if known.stamps.get(file) == stamp
         }
-        self._keep_state(known, unchanged, is_durable=is_durable)
+        if not (is_there and self._is_known_there()):
+            self._keep_state(known, unchanged, is_durable=is_durable)
         with contextlib.suppress(StorageError, OSError):  # what cannot be removed stays, too
             if self._root.exists():
                 self._remove_source(before)
@@ -133,6 +143,17 @@ class _Move:
         for path in sorted(taken):
             if os.path.lexists(path):
                 raise StorageError("exists already and is not overwritten", path=path)
+
+    def _is_there(self, before: Mapping[int, Stamp]) -> bool:
+        """Whether all that is left of the data is at the target, too."""
+        if not os.path.lexists(self._target):
+            return False
+        there = FileAccess(self._layout, Tree(self._target)).scan()
+        return bool(there) and all(
+            file in there
+            and (there[file].size, there[file].mtime_ns) == (stamp.size, stamp.mtime_ns)
+            for file, stamp in before.items()
+        )
 
     # --- the data ---------------------------------------------------------------------------------
 
@@ -170,8 +191,7 @@ class _Move:
         self, files: Mapping[int, Stamp], on_progress: OnProgress, should_stop: ShouldStop
     ) -> None:
         """Link or copy the files into a hidden folder, and give them their name in one step."""
-        stage = self._folder / f"{_STAGE}{self._info.info_hash.hex()}"
-        with _staged(stage):
+        with _staged(self._stage) as stage:
             inside = stage / self._target.name
             tree = Tree(inside)
             if not self._info.is_single_file:
@@ -211,10 +231,10 @@ class _Move:
     def _remove_source(self, files: Mapping[int, Stamp]) -> None:
         """Remove the torrent's files where they were, and the folders that are empty then."""
         now = self._access.scan()
-        folders: set[tuple[str, ...]] = set()
+        every = (entry.path for entry in self._info.files if not entry.padding)
+        folders = {path[:depth] for path in every for depth in range(len(path))}
         for file, stamp in files.items():
             path = self._info.files[file].path
-            folders |= {path[:depth] for depth in range(len(path))}
             is_same = file in now and (now[file].inode, now[file].size, now[file].mtime_ns) == (
                 stamp.inode,
                 stamp.size,
@@ -238,6 +258,15 @@ class _Move:
             os.close(parent)
 
     # --- the resume state -------------------------------------------------------------------------
+
+    def _is_known_there(self) -> bool:
+        """Whether the state was recorded for the new place."""
+        path = self._state.share(self._target, self._info.info_hash)
+        if self._is_download:
+            path = self._state.journal(self._to.final, self._info.info_hash)
+        with contextlib.suppress(StorageError):
+            return resume_log.load(path, self._layout).known
+        return False
 
     def _resume_state(self) -> ResumeState:
         """Return what is known of the data; nothing if that cannot be read."""
@@ -284,7 +313,7 @@ class _Move:
 
 
 @contextlib.contextmanager
-def _staged(stage: Path) -> Iterator[None]:
+def _staged(stage: Path) -> Iterator[Path]:
     """Make a folder for what is carried, and remove it; one of a move that was killed goes first.
 
     Raises StorageError if another process moves the same torrent there.
@@ -302,7 +331,7 @@ def _staged(stage: Path) -> Iterator[None]:
         for left in stage.iterdir():
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         try:
-            yield
+            yield stage
         finally:
             shutil.rmtree(stage, ignore_errors=True)
     finally:

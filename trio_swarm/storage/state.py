@@ -16,7 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trio_swarm.errors import DiskFullError, StateFolderError, StorageError
+from trio_swarm.errors import (
+    DiskFullError,
+    StateFolderError,
+    StorageError,
+    TooManyFilesError,
+)
 from trio_swarm.identities import InfoHash
 from trio_swarm.storage.disk_errors import storage_error
 
@@ -66,12 +71,15 @@ class StateFolder:
 
 @contextmanager
 def state_errors(path: Path) -> Iterator[None]:
-    """Turn each OSError of the block into a StateFolderError; a full disk into a DiskFullError."""
+    """Turn each OSError of the block into a StateFolderError.
+
+    A full disk becomes a DiskFullError, and too many open files a TooManyFilesError: both pass.
+    """
     try:
         yield
     except OSError as error:
         told = storage_error(error, path)
-        if isinstance(told, DiskFullError):
+        if isinstance(told, DiskFullError | TooManyFilesError):
             raise told from error
         raise StateFolderError(told.reason, path=path) from error
 

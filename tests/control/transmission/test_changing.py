@@ -402,6 +402,24 @@ async def test_settings_that_are_as_they_are_asked_for_are_taken() -> None:
                    alternative_download_limit=UNSET) == SessionChanges()  # fmt: skip
 
 
+async def test_a_call_that_fails_leaves_no_number_behind() -> None:
+    """Of a limit that is off, the number is shown: it is as it was, if anything is refused."""
+    remote = Remote(PlainTorrent(1, upload_limit=None))
+    before = (await limits(remote))["uploadLimit"]
+    wrong = {"queuePosition": "first"}
+    for more in (wrong, {"peer-limit": 1}, {"location": "/etc"}):
+        answered = await remote.old("torrent-set", ids=1, uploadLimit=77, labels=["x"], **more)
+        assert answered["result"] != "success"
+    assert (await limits(remote))["uploadLimit"] == before
+    assert remote.target.done == []
+    told = await remote.old_arguments("session-get")
+    more = {"download-queue-size": 0, "download-queue-enabled": True}
+    assert (await remote.old("session-set", **{"speed-limit-up": 77}, **more))[
+        "result"
+    ] != "success"
+    assert await remote.old_arguments("session-get") == told
+
+
 # --- the queue ----------------------------------------------------------------------------------
 
 

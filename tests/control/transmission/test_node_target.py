@@ -15,6 +15,8 @@ from local_swarm import make_file, make_folder
 from trio_swarm import events
 from trio_swarm.control.transmission.routes import SESSION_HEADER
 from trio_swarm.metainfo_files import create_torrent
+from trio_swarm.service.entries.records import Record
+from trio_swarm.service.entries.store import EntryStore
 
 LIMIT = 60.0
 RPC = "/transmission/rpc"
@@ -282,6 +284,29 @@ async def test_a_torrent_is_moved_and_checked_again_on_demand(seed: Path, leech:
             while not copy.exists() or copy.read_bytes() != whole:  # noqa: ASYNC110 - the same
                 await trio.sleep(0.05)
             await leecher.until(number, status=6, percentDone=1.0)
+
+
+async def test_settings_and_place_of_a_torrent_are_changed_by_one_write(
+    seed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[Record] = []
+    save = EntryStore.save
+
+    def noted(store: EntryStore, record: Record) -> None:
+        saved.append(record)
+        save(store, record)
+
+    monkeypatch.setattr(EntryStore, "save", noted)
+    there = seed / "down" / "films"
+    wanted = {"labels": ["x"], "uploadLimit": 5, "uploadLimited": True, "seedRatioLimit": 3}
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (_, seeder):
+            await seeder.call("torrent-set", ids=1, location=str(there), seedRatioMode=1, **wanted)
+            first = saved[0]
+            assert (first.labels, first.moving_to) == (("x",), str(there))
+            assert (first.limits.upload_rate, first.limits.seed_ratio) == (5000, 3)
+            await seeder.until(1, downloadDir=str(there), labels=["x"], uploadLimit=5)
+            assert len(saved) == 2  # and that it is there
 
 
 async def test_a_paused_torrent_shows_files_and_progress_after_a_restart_too(

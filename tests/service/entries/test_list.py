@@ -20,9 +20,10 @@ from trio_swarm.errors import (
 )
 from trio_swarm.metainfo_files import create_torrent
 from trio_swarm.progress import TorrentLimits
+from trio_swarm.service.entries.changing import EntryChanges, SchedulerChange
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.service.entries.entry import Entry, EntryState
-from trio_swarm.service.entries.limits import NO_GOAL, EntryLimits, NodeLimits
+from trio_swarm.service.entries.limits import NO_GOAL, LimitChanges, NodeLimits
 
 LIMIT = 30.0
 """Seconds until a test that hangs has failed."""
@@ -237,7 +238,7 @@ async def test_goals_count_over_restarts_and_may_be_changed_at_run_time(tmp_path
     async with kept_list(tmp_path) as entries:
         entry = await fetched(tmp_path, data, entries, seed_for=1e6)
         assert entry.state == "seeding"
-        await entries.set_limits(entry, EntryLimits(seed_for=0.01))
+        await entries.change(entry, EntryChanges(limits=LimitChanges(seed_for=0.01)))
         await state_of(entry, "done")
         await entries.wait_idle()
     async with kept_list(tmp_path) as entries:
@@ -247,11 +248,11 @@ async def test_goals_count_over_restarts_and_may_be_changed_at_run_time(tmp_path
         await state_of(entry, "seeding")
         await trio.testing.wait_all_tasks_blocked(0.05)
         await state_of(entry, "seeding")
-        await entries.set_limits(entry, EntryLimits(seed_ratio=0.0))
+        await entries.change(entry, EntryChanges(limits=LimitChanges(seed_ratio=0.0)))
         await state_of(entry, "done")
-        await entries.set_limits(entry, EntryLimits(seed_for=NO_GOAL))
+        await entries.change(entry, EntryChanges(limits=LimitChanges(seed_for=NO_GOAL)))
         with pytest.raises(ConfigError, match="limits"):
-            await entries.set_limits(entry, EntryLimits(seed_ratio=-1.0))
+            await entries.change(entry, EntryChanges(limits=LimitChanges(seed_ratio=-1.0)))
 
 
 async def test_a_fetch_that_is_not_to_be_seeded_is_done_at_once(tmp_path: Path) -> None:
@@ -269,7 +270,7 @@ async def test_only_so_many_run_at_once_and_the_order_may_be_changed(tmp_path: P
         a, b, c = [await entries.add(ShareSettings(path=path)) for path in files]
         await state_of(a, "seeding")
         assert [b.state, c.state] == ["queued", "queued"]
-        await entries.set_queue_position(c, 0)
+        await entries.change(c, EntryChanges(queue_position=0))
         assert [each.queue_position for each in (a, b, c)] == [1, 2, 0]
         await state_of(c, "seeding")
         assert [a.state, b.state] == ["queued", "queued"]
@@ -324,11 +325,11 @@ async def test_a_second_node_with_the_same_state_has_a_list_that_ends_with_it(
 
 async def test_an_entry_keeps_to_its_limits_at_once_and_after_a_restart(tmp_path: Path) -> None:
     film = make_file(tmp_path / "film", 100_000)
-    own = EntryLimits(upload_rate=50_000, download_rate=70_000, upload_slots=3)
+    own = LimitChanges(upload_rate=50_000, download_rate=70_000, upload_slots=3)
     async with kept_list(tmp_path) as entries:
         share = await entries.add(ShareSettings(path=film))
         await state_of(share, "seeding")
-        await entries.set_limits(share, own)
+        await entries.change(share, EntryChanges(limits=own))
         assert share.torrent is not None
         told = TorrentLimits(upload_rate=50_000, download_rate=70_000, upload_slots=3)
         assert share.torrent.limits == told
@@ -337,7 +338,8 @@ async def test_an_entry_keeps_to_its_limits_at_once_and_after_a_restart(tmp_path
         await state_of(again, "seeding")
         assert again.torrent is not None
         assert again.torrent.limits == told
-        await entries.set_limits(again, EntryLimits())
+        none = LimitChanges(upload_rate=None, download_rate=None, upload_slots=None)
+        await entries.change(again, EntryChanges(limits=none))
         assert again.torrent.limits == TorrentLimits()
 
 
@@ -457,11 +459,10 @@ async def test_another_strategy_goes_on_with_a_fetch_after_a_restart_too(tmp_pat
     async with kept_list(tmp_path) as entries:
         fetch = await entries.add(wanted(magnet, tmp_path / "there"))
         await state_of(fetch, "metadata")
-        await entries.set_scheduler(
-            fetch, "rarest-first", {"random_first_pieces": "4"}, text_values=True
-        )
+        rarest = SchedulerChange("rarest-first", {"random_first_pieces": "4"}, text_values=True)
+        await entries.change(fetch, EntryChanges(scheduler=rarest))
         with pytest.raises(ConfigError, match="no-such"):
-            await entries.set_scheduler(fetch, "no-such", {})
+            await entries.change(fetch, EntryChanges(scheduler=SchedulerChange("no-such")))
         assert fetch.torrent is not None
         chosen = fetch.torrent.scheduler_state()
         assert (chosen.name, chosen.options["random_first_pieces"]) == ("rarest-first", 4)
@@ -469,7 +470,7 @@ async def test_another_strategy_goes_on_with_a_fetch_after_a_restart_too(tmp_pat
         await entries.pause(fetch)
         with pytest.raises(TrioSwarmError, match="is paused, so it is not announced"):
             entries.reannounce(fetch)
-        await entries.set_scheduler(fetch, "round-robin", {})
+        await entries.change(fetch, EntryChanges(scheduler=SchedulerChange("round-robin")))
     async with kept_list(tmp_path) as entries:
         (again,) = entries
         await entries.resume(again)
@@ -478,7 +479,7 @@ async def test_another_strategy_goes_on_with_a_fetch_after_a_restart_too(tmp_pat
         assert again.torrent.scheduler_state().name == "round-robin"
         share = await entries.add(ShareSettings(path=make_file(tmp_path / "film", 1000)))
         with pytest.raises(ConfigError, match="is a share"):
-            await entries.set_scheduler(share, "round-robin", {})
+            await entries.change(share, EntryChanges(scheduler=SchedulerChange("round-robin")))
 
 
 async def test_a_move_that_was_begun_may_get_another_aim_or_lose_its_entry(tmp_path: Path) -> None:
@@ -486,12 +487,12 @@ async def test_a_move_that_was_begun_may_get_another_aim_or_lose_its_entry(tmp_p
     async with kept_list(tmp_path) as entries:
         share = await entries.add(ShareSettings(path=data))
         await state_of(share, "seeding")
-        await entries.begin_move(share, tmp_path / "first")
-        await entries.begin_move(share, tmp_path / "second")
+        await entries.change(share, EntryChanges(moving_to=tmp_path / "first"))
+        await entries.change(share, EntryChanges(moving_to=tmp_path / "second"))
         await until(lambda: share.record.moving_to is None)
         assert share.folder == tmp_path / "second"
         await state_of(share, "seeding")
-        await entries.begin_move(share, tmp_path / "third")
+        await entries.change(share, EntryChanges(moving_to=tmp_path / "third"))
         await entries.remove(share)
         again = await entries.add(ShareSettings(path=make_file(tmp_path / "other", 10)))
         await state_of(again, "seeding")

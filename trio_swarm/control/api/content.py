@@ -1,10 +1,15 @@
-"""The files of a torrent, read while it downloads: play one, or copy it.
+"""The files of a torrent, read while it downloads and at any time: play one, or copy it.
+
+What is missing of a torrent that runs is waited for. Of one that does not run, a request without
+Range gets the whole file or a 409, and one with Range gets what is here from its beginning on, as a
+server may give less than was asked for (RFC 9110, 15.3.7), or a 409 if that is nothing.
 
 What is in them is a stranger's, and they come from the same host as the page. So a browser may show
 pictures, play media and print plain text; everything else is only kept. Nothing in them may run,
 load anything, or see the page: RFC 9110 for ranges, CSP for the rest.
 """
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -13,15 +18,15 @@ from starlette.responses import Response, StreamingResponse
 
 from trio_swarm.control.api.byte_ranges import Wanted, wanted_bytes
 from trio_swarm.control.api.table import Asked, Operation, Parameter
-from trio_swarm.control.api.torrents import OF_ONE, meant
+from trio_swarm.control.api.torrents import meant
 from trio_swarm.control.asgi import Receive, Scope, Send
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.problems import RequestError, problem, refusal_of
 from trio_swarm.errors import TrioSwarmError
 from trio_swarm.foreign_text import shown
 from trio_swarm.logs import logger_of
-from trio_swarm.peer.torrent import Torrent
 from trio_swarm.protocol.metainfo.torrent import Info
+from trio_swarm.service.entries.reading import EntryReader
 
 log = logger_of(__name__)
 
@@ -87,15 +92,27 @@ _HEADERS: Final = {
 
 async def file(asked: Asked) -> Response:
     """Return a file of a torrent, or some bytes of it."""
-    _, entry = await meant(asked)
-    torrent = entry.torrent
-    if torrent is None or torrent.info is None:
-        message = f"{shown(entry.name)} is {entry.state}: its files can be read while it runs"
+    service, entry = await meant(asked)
+    reader = service.entries.reader(entry)
+    answer: Response | None = None
+    try:
+        answer = await _answer(asked, reader)
+    finally:
+        if not isinstance(answer, _Sent):
+            await reader.close()
+    return answer
+
+
+async def _answer(asked: Asked, reader: EntryReader) -> Response:
+    info = await reader.find_info()
+    if info is None:
+        entry = reader.entry
+        message = f"{shown(entry.name)} is {entry.state}: its files are not known, or not verified"
         raise RequestError(409, "not-running", message)
-    index = _index_of(torrent.info, asked.path["path"])
-    length = torrent.info.files[index].length
-    tag = f'"{torrent.info_hash.hex()}-{index}"'
-    wanted = wanted_bytes(asked.headers, length, tag)
+    index = _index_of(info, asked.path["path"])
+    length = info.files[index].length
+    tag = f'"{info.info_hash.hex()}-{index}"'
+    wanted = _here(reader, index, wanted_bytes(asked.headers, length, tag))
     headers = {**_HEADERS, "etag": tag}
     match wanted.status:
         case 304:
@@ -113,7 +130,25 @@ async def file(asked: Asked) -> Response:
         headers["content-range"] = f"bytes {wanted.begin}-{wanted.end - 1}/{length}"
     if asked.context.readers >= MAX_READERS:
         raise RequestError(503, "too-many", f"{MAX_READERS} files are being sent already")
-    return _Sent(asked.context, torrent, index, wanted, headers)
+    return _Sent(asked.context, reader, index, wanted, headers)
+
+
+def _here(reader: EntryReader, index: int, wanted: Wanted) -> Wanted:
+    """Return what can be sent of what is wanted; raises RequestError if that is nothing."""
+    if wanted.begin >= wanted.end:
+        return wanted
+    end = reader.end_of(index, wanted.begin, wanted.end)
+    if end == wanted.end:
+        return wanted
+    if wanted.status == 206 and end > wanted.begin:
+        return replace(wanted, end=end)
+    entry = reader.entry
+    raise RequestError(
+        409,
+        "not-here",
+        f"{shown(entry.name)} is {entry.state}, and the file is not here from byte {end} on: ask "
+        "for a part of it, or resume the torrent",
+    )
 
 
 def _index_of(info: Info, path: str) -> int:
@@ -146,28 +181,29 @@ class _Sent(StreamingResponse):
     def __init__(
         self,
         context: ControlContext,
-        torrent: Torrent,
+        reader: EntryReader,
         index: int,
         wanted: Wanted,
         headers: dict[str, str],
     ) -> None:
         super().__init__((), wanted.status, headers)
         self._context = context
-        self._torrent = torrent
+        self._reader = reader
         self._index = index
         self._wanted = wanted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; whoever closes the connection cancels this."""
-        if scope["method"] == "HEAD":
-            await self._begin(send)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-            return
         self._context.readers += 1
         try:
-            await self._send_all(scope, receive, send)
+            if scope["method"] == "HEAD":
+                await self._begin(send)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await self._send_all(scope, receive, send)
         finally:
             self._context.readers -= 1
+            await self._reader.close()
 
     async def _begin(self, send: Send) -> None:
         await send(
@@ -198,19 +234,20 @@ class _Sent(StreamingResponse):
                 data, size = b"", min(MOST_BYTES, size * 2)
         except TrioSwarmError as error:
             # The head is out: only the end of the connection tells that this is not all.
-            log.info("%s: a file is sent no further: %s", self._torrent.name, error)
+            log.info("%s: a file is sent no further: %s", self._reader.entry.name, error)
         if self._wanted.begin >= end:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _read(self, at: int, size: int) -> bytes:
-        return await self._torrent.read_at(self._index, at, size) if size else b""
+        return await self._reader.read_at(self._index, at, size) if size else b""
 
 
 OPERATIONS = (
     Operation(
         method="GET",
         path="/torrents/{id}/files/{path}",
-        words="A file, or a range of it, while it downloads: what is read next is fetched first.",
+        words="A file, or a range of it. While it downloads, what is read next is fetched first; of"
+        " a torrent that does not run, a range may be answered by less.",
         query=(
             Parameter(
                 name="download", kind=bool, default=False, words="Keep it, show it in no browser."
@@ -220,8 +257,9 @@ OPERATIONS = (
         gives=None,
         kind="*/*",
         errors={
-            **OF_ONE,
-            206: "The bytes that Range asks for.",
+            404: "There is no such torrent, or it has no such file.",
+            409: "Several torrents are meant; or it does not run, and this is not here.",
+            206: "The bytes that Range asks for, or the first of them.",
             304: "It is the one that If-None-Match names.",
             412: "It is not the one that If-Match names.",
             416: "It has no such bytes.",

@@ -113,10 +113,6 @@ async def change(asked: Asked) -> Session:
         _new(changes.upload_rate, rates.normal.upload),
         _new(changes.download_rate, rates.normal.download),
     )
-    if normal != rates.normal:
-        rates.set_normal(normal)
-    if is_slow != rates.is_alternative:
-        rates.switch(on=is_slow)
     entries = service.entries
     wanted = replace(
         entries.limits,
@@ -125,6 +121,10 @@ async def change(asked: Asked) -> Session:
         ),
         max_active_seeds=_new(changes.max_active_seeds, entries.limits.max_active_seeds),
     )
+    if normal != rates.normal:
+        rates.set_normal(normal)
+    if is_slow != rates.is_alternative:
+        rates.switch(on=is_slow)
     if wanted != entries.limits:
         entries.set_node_limits(wanted)
     return await look(asked)

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 
 import trio
 from msgspec import UNSET, UnsetType
-from msgspec.structs import asdict, replace
 
 from trio_swarm.control.api.table import Asked, Operation, Parameter
 from trio_swarm.control.api.telling import torrent_of
-from trio_swarm.control.shapes import LimitChanges, Torrent, TorrentChange, TorrentList
+from trio_swarm.control.shapes import Torrent, TorrentChange, TorrentList
+from trio_swarm.service.entries.changing import EntryChanges, SchedulerChange
 from trio_swarm.service.entries.entry import Entry, EntryState
-from trio_swarm.service.entries.limits import EntryLimits
 from trio_swarm.service.service import Service
 
 MOST_BETWEEN_TURNS = 200
@@ -57,26 +56,22 @@ async def meant(asked: Asked) -> tuple[Service, Entry]:
 
 
 async def change_torrent(asked: Asked) -> Torrent:
-    """Change what is told of a torrent, what can be refused first."""
+    """Change what is told of a torrent, all that is asked for or nothing."""
     service, entry = await meant(asked)
-    entries, changes = service.entries, asked.body
-    assert isinstance(changes, TorrentChange)
-    if not isinstance(changes.scheduler, UnsetType):
-        chosen = changes.scheduler
-        await entries.set_scheduler(entry, chosen.name, chosen.options, text_values=True)
-    if not isinstance(changes.limits, UnsetType):
-        await entries.set_limits(entry, changed_limits(entry.limits, changes.limits))
-    if not isinstance(changes.labels, UnsetType):
-        await entries.set_labels(entry, changes.labels)
-    if not isinstance(changes.queue_position, UnsetType):
-        await entries.set_queue_position(entry, changes.queue_position)
+    wanted = asked.body
+    assert isinstance(wanted, TorrentChange)
+    chosen = wanted.scheduler
+    scheduler: SchedulerChange | UnsetType = UNSET
+    if not isinstance(chosen, UnsetType):
+        scheduler = SchedulerChange(chosen.name, chosen.options, text_values=True)
+    changes = EntryChanges(
+        limits=wanted.limits,
+        labels=wanted.labels,
+        queue_position=wanted.queue_position,
+        scheduler=scheduler,
+    )
+    await service.entries.change(entry, changes)
     return torrent_of(entry, service.node.settings)
-
-
-def changed_limits(limits: EntryLimits, changes: LimitChanges) -> EntryLimits:
-    """Return limits with some changed: what is unset stays."""
-    new = {key: value for key, value in asdict(changes).items() if value is not UNSET}
-    return replace(limits, **new)
 
 
 async def remove_torrent(asked: Asked) -> None:
@@ -108,7 +103,7 @@ OPERATIONS = (
     Operation(
         method="PATCH",
         path="/torrents/{id}",
-        words="Changes limits, labels, the place in the queue, the strategy.",
+        words="Changes limits, labels, the place in the queue, the strategy: all or nothing.",
         takes=TorrentChange,
         answer=change_torrent,
         gives=Torrent,

@@ -30,8 +30,10 @@ from trio_swarm.control.transmission.torrent_urls import fetch_torrent
 from trio_swarm.errors import EntryPresentError, MetainfoError, StorageError, TrioSwarmError
 from trio_swarm.metainfo_files import MAX_TORRENT_FILE
 from trio_swarm.named_paths import read_whole
+from trio_swarm.service.entries.changing import EntryChanges
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.entries.limits import LimitChanges
 from trio_swarm.service.rates import RateLimits, Rates
 from trio_swarm.service.service import Service
 from trio_swarm.settings import DAYS, FetchSettings, ScheduleSettings
@@ -164,7 +166,7 @@ class NodeTarget:
         """Begin to move the data of an entry, or have it looked for in a folder."""
         entries, entry = self._entries(), self._entry(torrent)
         if move_data:
-            await entries.begin_move(entry, folder)
+            await entries.change(entry, EntryChanges(moving_to=folder))
         else:
             await entries.move(entry, folder, move_data=False)
 
@@ -174,39 +176,38 @@ class NodeTarget:
 
     async def set_queue_position(self, torrent: TorrentFacts, position: int) -> None:
         """Give an entry another place."""
-        await self._entries().set_queue_position(self._entry(torrent), position)
+        entries, entry = self._entries(), self._entry(torrent)
+        await entries.change(entry, EntryChanges(queue_position=position))
 
     async def change(self, torrent: TorrentFacts, changes: TorrentChanges) -> None:
-        """Change the settings of an entry."""
-        entries, entry = self._entries(), self._entry(torrent)
-        limits = replace(
-            entry.limits,
-            upload_rate=_new(changes.upload_limit, entry.limits.upload_rate),
-            download_rate=_new(changes.download_limit, entry.limits.download_rate),
-            seed_ratio=_new(changes.seed_ratio, entry.limits.seed_ratio),
+        """Change the settings of an entry, all or none."""
+        limits = LimitChanges(
+            upload_rate=changes.upload_limit,
+            download_rate=changes.download_limit,
+            seed_ratio=changes.seed_ratio,
         )
-        if limits != entry.limits:
-            await entries.set_limits(entry, limits)
-        if not isinstance(changes.labels, UnsetType):
-            await entries.set_labels(entry, changes.labels)
-        if not isinstance(changes.queue_position, UnsetType):
-            await entries.set_queue_position(entry, changes.queue_position)
+        await self._entries().change(
+            self._entry(torrent),
+            EntryChanges(
+                limits=limits,
+                labels=changes.labels,
+                queue_position=changes.queue_position,
+                moving_to=changes.folder,
+            ),
+        )
 
     async def change_session(self, changes: SessionChanges) -> None:
         """Change the limits of the node, and where new content goes."""
         service = self._service()
-        self._change_rates(changes)
         limits = service.entries.limits
-        service.entries.set_node_limits(
-            replace(
-                limits,
-                max_active_downloads=_new(
-                    changes.max_active_downloads, limits.max_active_downloads
-                ),
-                max_active_seeds=_new(changes.max_active_seeds, limits.max_active_seeds),
-                seed_ratio=_new(changes.seed_ratio, limits.seed_ratio),
-            )
+        wanted = replace(
+            limits,
+            max_active_downloads=_new(changes.max_active_downloads, limits.max_active_downloads),
+            max_active_seeds=_new(changes.max_active_seeds, limits.max_active_seeds),
+            seed_ratio=_new(changes.seed_ratio, limits.seed_ratio),
         )
+        self._change_rates(changes)
+        service.entries.set_node_limits(wanted)
         if not isinstance(changes.download_folder, UnsetType):
             self._download_folder = changes.download_folder
         await trio.lowlevel.checkpoint()

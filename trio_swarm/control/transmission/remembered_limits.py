@@ -4,7 +4,7 @@ Transmission keeps a limit's number apart from its switch; a node has a limit or
 remembered here, so that a client which sets a limit and switches it on by two calls finds it again.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -46,11 +46,19 @@ class RememberedLimits:
         return value if unit.size == 1 else -(-int(value) // unit.size)
 
     def changed(
-        self, key: Key, value: float | None, unit: Unit, *, number: float | None, is_on: bool | None
+        self,
+        key: Key,
+        value: float | None,
+        unit: Unit,
+        *,
+        number: float | None,
+        is_on: bool | None,
+        numbers: dict[Key, float],
     ) -> float | None:
         """Return the limit that holds once `number` and the switch were set; None: no limit.
 
-        `value` is what holds now; an argument that is None was not given. Raises CallError.
+        `value` is what holds now; an argument that is None was not given. What is to be remembered
+        once the whole call has succeeded goes into `numbers`. Raises CallError.
         """
         on = is_on if is_on is not None else value is not None
         if number is None and on and value is not None:
@@ -58,8 +66,12 @@ class RememberedLimits:
         kept = number if number is not None else self.shown(key, value, unit)
         if on and kept == 0 and unit is not RATIO:
             raise CallError("a limit of 0 would stop everything: pause torrents instead")
-        self._numbers[key] = kept
+        numbers[key] = kept
         return kept * unit.size if on else None
+
+    def remember(self, numbers: Mapping[Key, float]) -> None:
+        """Remember the numbers that `changed` told of."""
+        self._numbers.update(numbers)
 
     def forget(self, ids: Collection[int | str]) -> None:
         """Forget the limits of torrents that are gone."""

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code, Dialect
 from trio_swarm.control.transmission.facts import SessionFacts, TorrentFacts
 from trio_swarm.control.transmission.naming import camel
-from trio_swarm.control.transmission.remembered_limits import COUNT, RATE, RATIO, Unit
+from trio_swarm.control.transmission.remembered_limits import COUNT, RATE, RATIO, Key, Unit
 from trio_swarm.control.transmission.rpc_session import (
     NODE_LIMITS,
     MethodCall,
@@ -59,9 +59,11 @@ async def session_set(call: MethodCall) -> Result:
     _refuse_what_is_fixed(arguments, session, facts, call.dialect)
     named = arguments.text("download_dir")
     folder = await session.target.allowed_folder(named) if named else None
-    changes = _changes(arguments, session, facts, folder)
+    numbers: dict[Key, float] = {}
+    changes = _changes(arguments, session, facts, folder, numbers)
     if changes != SessionChanges():
         await session.target.change_session(changes)
+    session.limits.remember(numbers)
     return {}
 
 
@@ -185,7 +187,11 @@ def _refuse_what_is_fixed(
 
 
 def _changes(
-    arguments: Arguments, session: RpcSession, facts: SessionFacts, folder: Path | None
+    arguments: Arguments,
+    session: RpcSession,
+    facts: SessionFacts,
+    folder: Path | None,
+    numbers: dict[Key, float],
 ) -> SessionChanges:
     def limit(
         name: str, switch: str, kept: str, value: float | None, unit: Unit
@@ -198,7 +204,7 @@ def _changes(
         if number is None and is_on is None:
             return UNSET
         key = (NODE_LIMITS, kept)
-        new = session.limits.changed(key, value, unit, number=number, is_on=is_on)
+        new = session.limits.changed(key, value, unit, number=number, is_on=is_on, numbers=numbers)
         return UNSET if new == value else new
 
     def whole_limit(

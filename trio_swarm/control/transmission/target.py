@@ -39,6 +39,8 @@ class TorrentChanges(Struct, frozen=True, kw_only=True):
     seed_ratio: float | UnsetType | None = UNSET
     labels: tuple[str, ...] | UnsetType = UNSET
     queue_position: int | UnsetType = UNSET
+    folder: Path | UnsetType = UNSET
+    """Where its data is to be moved."""
 
 
 class SessionChanges(Struct, frozen=True, kw_only=True):
@@ -104,7 +106,7 @@ class Target(Protocol):
         """Give a torrent another place in the queue, from 0."""
 
     async def change(self, torrent: TorrentFacts, changes: TorrentChanges) -> None:
-        """Change a torrent's settings."""
+        """Change a torrent's settings, all or none; a move is begun, not waited for."""
 
     async def change_session(self, changes: SessionChanges) -> None:
         """Change the node's settings, all or none."""

@@ -1,4 +1,4 @@
-"""`torrent-set`: everything is looked at before anything is changed.
+"""`torrent-set`: everything is looked at before anything is changed, all of a torrent or nothing.
 
 What a client asks for and cannot have here is refused by name, unless it is as the client wants it
 anyway: remotes send whole forms of settings, of which a person changed one.
@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from trio_swarm.control.transmission.adding import labels_of, refuse_choice_of_files
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code
 from trio_swarm.control.transmission.facts import TorrentFacts
-from trio_swarm.control.transmission.remembered_limits import RATE, RATIO
+from trio_swarm.control.transmission.remembered_limits import RATE, RATIO, Key
 from trio_swarm.control.transmission.rpc_session import MethodCall, Result, RpcSession, for_each
 from trio_swarm.control.transmission.target import TorrentChanges
 
@@ -55,41 +56,48 @@ async def torrent_set(call: MethodCall) -> Result:
     location = arguments.text("location")
     folder = await session.target.allowed_folder(location) if location else None
     torrents = session.chosen(arguments)
-    changes = {each.id: _changes(arguments, each, session) for each in torrents}
+    numbers: dict[int, dict[Key, float]] = {each.id: {} for each in torrents}
+    changes = {
+        each.id: replace(
+            _changes(arguments, each, session, numbers[each.id]),
+            folder=UNSET if folder is None else folder,
+        )
+        for each in torrents
+    }
 
     async def change(torrent: TorrentFacts) -> None:
         if changes[torrent.id] != TorrentChanges():
             await session.target.change(torrent, changes[torrent.id])
-        if folder is not None:
-            await session.target.move(torrent, folder, move_data=True)
+        session.limits.remember(numbers[torrent.id])
 
     return await for_each(torrents, change)
 
 
-def _changes(arguments: Arguments, torrent: TorrentFacts, session: RpcSession) -> TorrentChanges:
+def _changes(
+    arguments: Arguments, torrent: TorrentFacts, session: RpcSession, numbers: dict[Key, float]
+) -> TorrentChanges:
     labels = labels_of(arguments)
     position = arguments.whole("queue_position")
     peer_limit = arguments.whole("peer_limit")
     if peer_limit is not None and peer_limit != torrent.max_peers:
         raise CallError("peer_limit: the limit of connections is the node's")
+
+    def limit(way: str, rate: int | None) -> int | UnsetType | None:
+        number = arguments.whole(f"{way}_limit", most=RATE.most)
+        is_on = arguments.flag(f"{way}_limited")
+        if number is None and is_on is None:
+            return UNSET
+        key = (torrent.id, way)
+        new = session.limits.changed(key, rate, RATE, number=number, is_on=is_on, numbers=numbers)
+        return UNSET if new == rate else None if new is None else int(new)
+
     return TorrentChanges(
-        upload_limit=_limit(arguments, "upload", torrent.id, torrent.upload_limit, session),
-        download_limit=_limit(arguments, "download", torrent.id, torrent.download_limit, session),
+        upload_limit=limit("upload", torrent.upload_limit),
+        download_limit=limit("download", torrent.download_limit),
         seed_ratio=_ratio(arguments, torrent),
         labels=UNSET if labels is None else labels,
         queue_position=UNSET if position is None else position,
     )
-
-
-def _limit(
-    arguments: Arguments, way: str, torrent: int, rate: int | None, session: RpcSession
-) -> int | UnsetType | None:
-    number = arguments.whole(f"{way}_limit", most=RATE.most)
-    is_on = arguments.flag(f"{way}_limited")
-    if number is None and is_on is None:
-        return UNSET
-    new = session.limits.changed((torrent, way), rate, RATE, number=number, is_on=is_on)
-    return UNSET if new == rate else None if new is None else int(new)
 
 
 def _ratio(arguments: Arguments, torrent: TorrentFacts) -> float | UnsetType | None:

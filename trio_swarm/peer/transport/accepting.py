@@ -11,6 +11,7 @@ from trio_swarm.peer.transport.admission import Admission
 from trio_swarm.peer.transport.errors import PEER_ERRORS
 from trio_swarm.peer.transport.handshaking import Established, answer_handshake
 from trio_swarm.peer.transport.streams import PeerStream, SocketStream
+from trio_swarm.storage.descriptors import TOO_MANY, free_descriptors
 
 ACCEPT_AGAIN = 0.1
 """Seconds after which it is tried again to accept: a peer that leaves gives back a descriptor."""
@@ -48,6 +49,8 @@ class IncomingPeers:
                     accepted = await listener.accept()
                 except OSError as error:
                     # Out of descriptors (EMFILE) passes when a peer leaves; anything else too.
+                    if error.errno in TOO_MANY and free_descriptors():
+                        continue
                     if not is_refused:
                         self._emit(
                             events.Waiting(info_hash="", share_name="", reason=f"accept: {error}")

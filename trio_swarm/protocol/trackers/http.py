@@ -31,6 +31,7 @@ from trio_swarm.protocol.trackers.announces import (
     AnnounceRequest,
     ScrapeCounts,
 )
+from trio_swarm.protocol.trackers.url_secrets import without_echo
 
 MAX_BODY = 2**20
 """Bytes of an answer: thousands of peers, or the scrape of thousands of swarms."""
@@ -105,7 +106,7 @@ def parse_announce_answer(body: bytes, *, tracker: str) -> AnnounceAnswer:
         seeders=_count(answer, b"complete"),
         leechers=_count(answer, b"incomplete"),
         peers=tuple(peer for peer in dict.fromkeys(peers) if peer[1]),
-        warning=_message(warning) if isinstance(warning, bytes) and warning else None,
+        warning=_message(warning, tracker) if isinstance(warning, bytes) and warning else None,
         # A longer one is not worth a longer URL.
         tracker_id=tracker_id
         if isinstance(tracker_id, bytes) and 0 < len(tracker_id) <= MAX_TRACKER_ID
@@ -143,7 +144,8 @@ def parse_refusal(body: bytes, *, tracker: str) -> TrackerRefusedError | None:
     # One that is no text is none to libtorrent 2.1, either.
     if not isinstance(answer, dict) or not isinstance(reason, bytes):
         return None
-    return TrackerRefusedError(_message(reason), tracker=tracker, retry_in=_retry_in(answer))
+    said = _message(reason, tracker)
+    return TrackerRefusedError(said, tracker=tracker, retry_in=_retry_in(answer))
 
 
 def is_whole_answer(body: bytes) -> bool:
@@ -249,8 +251,8 @@ def _count(answer: dict[bytes, Value], key: bytes) -> int:
     return min(max(value, 0), 2**53) if isinstance(value, int) else 0
 
 
-def _message(text: bytes) -> str:
-    return printable(text, MAX_MESSAGE) or NO_MESSAGE
+def _message(text: bytes, tracker: str) -> str:
+    return without_echo(printable(text, MAX_MESSAGE), tracker) or NO_MESSAGE
 
 
 def _with_query(url: str, fields: list[str]) -> str:

@@ -13,9 +13,15 @@ from trio_swarm.errors import MetainfoError
 from trio_swarm.identities import InfoHash
 from trio_swarm.metainfo_files import MAX_TORRENT_FILE, read_torrent
 from trio_swarm.named_paths import read_whole
-from trio_swarm.protocol.metainfo.magnet import parse_magnet
-from trio_swarm.protocol.metainfo.torrent import parse_metainfo
-from trio_swarm.service.entries.records import Record, kept_text
+from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
+from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
+from trio_swarm.service.entries.records import (
+    KeptFetch,
+    Record,
+    Totals,
+    kept_settings,
+    kept_text,
+)
 from trio_swarm.settings import FetchSettings, ShareSettings
 from trio_swarm.wanted import (
     WantedHash,
@@ -73,8 +79,7 @@ def wished(settings: Settings, metainfo: bytes | None) -> Wished:
             return _by_torrent(settings, _bytes_of(path))
         case WantedMagnet(uri):
             magnet = parse_magnet(uri, takes_v2=True)
-            name = (magnet.name or "")[:MAX_NAME] or magnet.info_hash.hex()
-            return Wished(settings, name, magnet.info_hash)
+            return Wished(settings, _name_in(magnet), magnet.info_hash)
         case WantedHash(info_hash):
             return Wished(settings, info_hash.hex(), info_hash)
         case WantedName(name):
@@ -97,6 +102,22 @@ def _by_torrent(settings: FetchSettings, data: bytes) -> Wished:
     return Wished(settings, info.name, info.info_hash, data)
 
 
+def first_totals(record: Record, torrent: Metainfo | None) -> Totals:
+    """Return what is known of an entry of which no totals were written before a kill.
+
+    `torrent` is the .torrent file that is kept of it.
+    """
+    totals = Totals(id=record.id, key=record.key, added_at=record.added_at)
+    kept = record.settings
+    if isinstance(kept, KeptFetch) and torrent is not None:
+        totals.name, totals.info_hash = torrent.info.name, torrent.info.info_hash.hex()
+    elif kept is not None and not record.by_torrent:
+        with suppress(MetainfoError):
+            wish = wished(kept_settings(kept), None)
+            totals.name, totals.info_hash = wish.name, (wish.info_hash or b"").hex()
+    return totals
+
+
 def absolute(settings: Settings) -> Settings:
     """Return settings that mean the same after a restart from another folder."""
     if isinstance(settings, ShareSettings):
@@ -112,8 +133,23 @@ def absolute_path(path: Path) -> Path:
 def typed(settings: Settings) -> str:
     """Return what a person would call it who knows no more than these settings."""
     if isinstance(settings, FetchSettings):
-        return settings.what
+        return _named_by(settings.what)
     return settings.name or settings.path.name
+
+
+def _named_by(what: str) -> str:
+    """Return what a person calls it; of a link, which may hold keys, the name in it."""
+    if what.strip()[:7].lower() != "magnet:":
+        return what
+    try:
+        magnet = parse_magnet(what, takes_v2=True)
+    except MetainfoError:
+        return "a magnet link"
+    return _name_in(magnet)
+
+
+def _name_in(magnet: Magnet) -> str:
+    return (magnet.name or "")[:MAX_NAME] or magnet.info_hash.hex()
 
 
 def key_of(settings: Settings) -> str:

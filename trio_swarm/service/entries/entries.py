@@ -1,7 +1,7 @@
 """The list of a node's torrents: what is in it, what somebody wants of each, how it is kept."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import trio
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from trio_swarm import events
@@ -36,18 +37,24 @@ from trio_swarm.service.entries.adding import (
     wished,
     with_changes,
 )
+from trio_swarm.service.entries.changing import EntryChanges
 from trio_swarm.service.entries.data import (
     Data,
+    Other,
     bring_data,
     find_data,
+    forget_data,
     hash_again,
+    is_moved,
     recall_pieces,
+    recall_share,
     remove_data,
 )
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
 from trio_swarm.service.entries.limits import EntryLimits, NodeLimits, limits_after, own_limits
 from trio_swarm.service.entries.queue import rank_between
+from trio_swarm.service.entries.reading import EntryReader
 from trio_swarm.service.entries.records import (
     Labels,
     Record,
@@ -61,7 +68,9 @@ from trio_swarm.service.entries.running import Running
 from trio_swarm.service.entries.store import EntryStore, Kept
 from trio_swarm.service.entries.subscription import Subscription
 from trio_swarm.service.supervised import Supervised
-from trio_swarm.settings import FetchSettings
+from trio_swarm.settings import FetchSettings, ShareSettings
+from trio_swarm.storage.share_hashes import ShareHashes
+from trio_swarm.storage.state import StateFolder
 
 log = logger_of(__name__)
 
@@ -70,6 +79,9 @@ SAVE_MOVED: Final = 60.0
 more of them."""
 SAVE_QUIET: Final = 600.0
 """The same while only time passes."""
+
+READING_THREADS: Final = 4
+"""Threads that read files of entries that do not run: a slow disk is not to take all there are."""
 
 MAX_ENTRIES: Final = 100_000
 """Most entries: each costs some kilobytes of memory even while it is paused."""
@@ -111,6 +123,7 @@ class Entries:
         self._by_hash: dict[str, Entry] = {}
         """Those that fetch, by their info-hash."""
         self._adding = trio.Lock()
+        self._readers = trio.CapacityLimiter(READING_THREADS)
         self._subscriptions: list[Subscription] = []
         self._save_at = float("inf")
         self.on_complete: Callable[[Entry], None] | None = None
@@ -220,13 +233,11 @@ class Entries:
             record = Record(id=number, origin="file", key=key, rank=float(number))
         totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
         totals.key, totals.is_done = key, False
+        totals.name = totals.name or typed(settings)
         self._enlisted.add(key)
         entry = self._enter(record, totals, with_changes(settings, record))
         entry.on_progress = on_progress
-        if record.moving_to is not None:
-            self._nursery.start_soon(self._go_on_moving, entry)
-        else:
-            self._settle(entry)
+        self._take_up(entry)
         return entry
 
     def enlisted(self, settings: Settings) -> Entry | None:
@@ -263,25 +274,34 @@ class Entries:
                 continue
             del self._kept.records[number]
             totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
-            entry = self._enter(record, totals)
-            if record.deletes_data:
-                self._nursery.start_soon(self._go_on_removing, entry)
-            elif record.moving_to is not None:
-                self._nursery.start_soon(self._go_on_moving, entry)
-            else:
-                self._settle(entry)
+            self._take_up(self._enter(record, totals))
         self._nursery.start_soon(self._recall_all, name="recall what does not run")
+
+    def _take_up(self, entry: Entry) -> None:
+        """Go on with what was begun before a restart, or let it work."""
+        record, name = entry.record, f"take up {entry.name}"
+        if record.deletes_data:
+            self._nursery.start_soon(self._go_on_removing, entry, name=name)
+        elif record.moving_to is not None:
+            self._nursery.start_soon(partial(self._go_on_moving, is_begun=True), entry, name=name)
+        elif record.hashes_again:
+            self._nursery.start_soon(self._go_on_hashing, entry, name=name)
+        else:
+            self._settle(entry)
 
     async def _recall_all(self) -> None:
         """Find out what the entries hold that do not run now, one after the other."""
+        hashes = ShareHashes(StateFolder(self._node.state_folder))
         for entry in list(self._listed):
-            if entry.run is None and entry.info is None and entry.kind == "fetch":
-                await self._recall(entry)
+            if entry.run is None and entry.info is None:
+                await self._recall(entry, hashes)
 
-    async def _recall(self, entry: Entry) -> None:
+    async def _recall(self, entry: Entry, hashes: ShareHashes | None = None) -> None:
         folder, state_folder = entry.folder, self._node.state_folder
 
         def look() -> tuple[Info, PieceSet] | None:
+            if isinstance(entry.settings, ShareSettings):
+                return None if hashes is None else recall_share(entry.settings, hashes)
             metainfo = self._metainfo_of(entry)
             if metainfo is None:
                 return None
@@ -371,6 +391,7 @@ class Entries:
             if delete_data:
                 await self._running.end(entry)
                 await self._find_data(entry)
+                await self._keep_files_of_share(entry)
                 await self._save(entry, entry.change(deletes_data=True))
                 await self._remove_with_data(entry)
             else:
@@ -397,10 +418,16 @@ class Entries:
         self._running.trackers = tuple(trackers)
 
     async def _go_on_removing(self, entry: Entry) -> None:
+        """Remove an entry whose data was about to be deleted, or half of it was."""
         try:
             async with self._turn(entry):
-                await self._find_data(entry)
+                try:
+                    await self._find_data(entry)
+                except StorageError as error:  # what is left there is not its own
+                    log.warning("%s; it stays", error)
                 await self._remove_with_data(entry)
+        except EntryUnknownError:
+            pass  # it was removed meanwhile
         except StorageError as error:
             log.warning("%s", error)
 
@@ -419,7 +446,7 @@ class Entries:
         stays_away = entry.origin == "file" and is_named
         if stays_away:
             away = Record(id=entry.id, origin="file", key=entry.record.key, is_removed=True)
-            await trio.to_thread.run_sync(self._store.save, away)
+            await trio.to_thread.run_sync(self._store.put_away, away)
             self._kept.records[entry.id] = away
         else:
             await trio.to_thread.run_sync(self._store.forget, entry.id)
@@ -445,18 +472,34 @@ class Entries:
             entry.known = await trio.to_thread.run_sync(self._look_for_data, entry)
 
     def _look_for_data(self, entry: Entry) -> Data | None:
-        metainfo = None if entry.kind == "share" else self._metainfo_of(entry)
-        return find_data(entry.settings, metainfo, self._node.state_folder)
+        return find_data(entry.settings, self._metainfo_on_disk(entry), self._node.state_folder)
+
+    def _metainfo_on_disk(self, entry: Entry) -> Metainfo | None:
+        """Return what is kept of an entry; of a share, only while its data is on the way."""
+        is_hashed = entry.kind == "share" and not entry.record.is_carried
+        return None if is_hashed else self._metainfo_of(entry)
+
+    async def _keep_files_of_share(self, entry: Entry) -> None:
+        """Keep which files a share has: after a kill it may be found half gone."""
+        if entry.kind == "share" and entry.known is not None:
+            metainfo = Metainfo(info=entry.known[0]).to_bytes()
+            await trio.to_thread.run_sync(self._store.save_metainfo, entry.id, metainfo)
 
     async def _delete(self, entry: Entry) -> int:
-        if entry.known is None:
-            return 0
+        state_folder, known = self._node.state_folder, entry.known
         others = [
-            each.known for each in self._listed if each is not entry and each.known is not None
+            Other(each.settings, each.known, partial(self._metainfo_of, each))
+            for each in self._listed
+            if each is not entry
         ]
-        return await trio.to_thread.run_sync(
-            remove_data, entry.known, others, self._node.state_folder
-        )
+
+        def delete() -> int:
+            if known is not None:
+                return remove_data(known, others, state_folder)
+            forget_data(entry.settings, self._metainfo_on_disk(entry), state_folder)
+            return 0
+
+        return await trio.to_thread.run_sync(delete)
 
     # --- moving and checking --------------------------------------------------------------------
 
@@ -476,45 +519,48 @@ class Entries:
             await self._save(entry, entry.change(moving_to=place))
             await self._move(entry)
 
-    async def begin_move(self, entry: Entry, folder: Path) -> None:
-        """Begin to `move` its data; if that fails, the log and its `error` say why.
-
-        Raises StorageError if that it is to be moved cannot be kept.
-        """
-        place = keep_text(str(absolute_path(folder)))
-        async with self._turn(entry):
-            await self._save(entry, entry.change(moving_to=place))
-            entry.error = ""
-        self._nursery.start_soon(self._go_on_moving, entry, name=f"move {entry.name}")
-
-    async def _go_on_moving(self, entry: Entry) -> None:
+    async def _go_on_moving(self, entry: Entry, *, is_begun: bool = False) -> None:
         try:
             async with self._turn(entry):
                 if entry.record.moving_to is not None:  # else another call has done it
-                    await self._move(entry)
+                    await self._move(entry, is_begun=is_begun)
         except EntryUnknownError:
             pass  # it was removed meanwhile
         except StorageError as error:
             entry.error = str(error)
             log.warning("%s", error)
 
-    async def _move(self, entry: Entry) -> None:
+    async def _move(self, entry: Entry, *, is_begun: bool = False) -> None:
+        """Move its data to where its record says; `is_begun`: a killed process began with it."""
         assert entry.record.moving_to is not None
-        folder = Path(kept_text(entry.record.moving_to))
+        folder, state_folder = Path(kept_text(entry.record.moving_to)), self._node.state_folder
         try:
             await self._running.end(entry)
-            await self._find_data(entry)
+            try:
+                await self._find_data(entry)
+            except StorageError:  # other files are left where it was
+                check = partial(is_moved, entry.settings, folder)
+                metainfo = partial(self._metainfo_on_disk, entry)
+                if not is_begun or not await trio.to_thread.run_sync(
+                    lambda: check(metainfo(), state_folder)
+                ):
+                    raise
             if entry.known is not None:
-                bring = partial(bring_data, entry.known, folder, self._node.state_folder)
+                await self._keep_files_of_share(entry)
+                bring = partial(bring_data, entry.known, folder, state_folder, is_begun=is_begun)
                 entry.known = await run_stoppable(bring)
         except StorageError:
             await self._save(entry, entry.change(moving_to=None))
+            if entry.kind == "share":
+                await trio.to_thread.run_sync(self._store.forget_metainfo, entry.id)
             raise
         await self._place(entry, entry.change(folder=entry.record.moving_to, moving_to=None))
 
     async def _place(self, entry: Entry, record: Record) -> None:
         """Take note that the data of an entry, which does not run, is in another folder now."""
         await self._save(entry, record)
+        if entry.kind == "share":
+            await trio.to_thread.run_sync(self._store.forget_metainfo, entry.id)
         entry.settings = with_changes(entry.settings, record)
         if entry.known is not None:
             info, root = entry.known
@@ -554,6 +600,25 @@ class Entries:
     async def _hash_again(self, entry: Entry) -> None:
         await self._running.end(entry)
         await self._find_data(entry)
+        again = entry.record.round + bool(entry.outcome)
+        await self._save(entry, entry.change(hashes_again=True, round=again))
+        await self._forget_checks(entry)
+        if entry.outcome:  # what is found is what its end depends on
+            entry.outcome, entry.error = "", ""
+            entry.totals.is_done = False
+
+    async def _go_on_hashing(self, entry: Entry) -> None:
+        try:
+            async with self._turn(entry):
+                await self._find_data(entry)
+                await self._forget_checks(entry)
+        except EntryUnknownError:
+            pass  # it was removed meanwhile
+        except StorageError as error:
+            log.warning("%s", error)
+
+    async def _forget_checks(self, entry: Entry) -> None:
+        """Have the data of an entry hashed when it runs next."""
         if entry.known is not None:
             again = partial(
                 hash_again,
@@ -562,33 +627,18 @@ class Entries:
                 state_folder=self._node.state_folder,
             )
             await trio.to_thread.run_sync(again)
-        if entry.outcome:  # what is found is what its end depends on
-            entry.outcome, entry.error = "", ""
-            entry.totals.is_done = False
+        await self._save(entry, entry.change(hashes_again=False))
+
+    def reader(self, entry: Entry) -> EntryReader:
+        """Return what reads its files, whether it runs or not; close it afterwards."""
+        metainfo = partial(self._metainfo_on_disk, entry)
+        return EntryReader(entry, metainfo, self._node.state_folder, self._readers)
 
     def reannounce(self, entry: Entry) -> None:
         """Ask its trackers for peers now; raises TrioSwarmError if it does not run."""
         if entry.torrent is None:
             raise TrioSwarmError(f"{entry.name}: is {entry.state}, so it is not announced")
         entry.torrent.reannounce()
-
-    async def set_scheduler(
-        self, entry: Entry, name: str, options: Mapping[str, object], *, text_values: bool = False
-    ) -> None:
-        """Let another strategy choose what is fetched from whom, over restarts.
-
-        `text_values`: the options' values are text as typed. Raises ConfigError for a share, a name
-        that is unknown, or an option that is wrong.
-        """
-        if entry.kind == "share":
-            raise ConfigError(f"{entry.name}: is a share, which fetches nothing")
-        async with self._turn(entry):
-            checked = await self._node.checked_scheduler(name, options, text_values=text_values)
-            record = entry.change(scheduler=name, scheduler_options=dict(checked))
-            await self._save(entry, record)
-            entry.settings = with_changes(entry.settings, record)
-            if entry.torrent is not None:
-                await entry.torrent.set_scheduler(name, checked)
 
     # --- what somebody wants of an entry --------------------------------------------------------
 
@@ -606,29 +656,63 @@ class Entries:
         """
         async with self._turn(entry):
             is_endless = entry.record.is_endless or entry.outcome == "done"
-            await self._save(entry, entry.change(is_paused=False, is_endless=is_endless))
+            again = entry.record.round + bool(entry.outcome)
+            record = entry.change(is_paused=False, is_endless=is_endless, round=again)
+            await self._save(entry, record)
             entry.outcome, entry.error, entry.at_once = "", "", at_once
             entry.totals.is_done = False
 
-    async def set_limits(self, entry: Entry, limits: EntryLimits) -> None:
-        """Give it limits and goals of its own; raises ConfigError for some out of bounds."""
-        async with self._turn(entry):
-            own = own_limits(entry.settings, _limits(limits))
-            await self._save(entry, entry.change(limits=own, is_endless=False))
-            self._running.limit(entry)
+    async def change(self, entry: Entry, changes: EntryChanges) -> None:
+        """Change something, or several things, of an entry: all of it or nothing.
 
-    async def set_labels(self, entry: Entry, labels: Sequence[str]) -> None:
-        """Sort it by other labels; raises ConfigError for labels out of bounds."""
+        Everything is checked first, and kept by one write. Whether a move succeeds shows later: if
+        it does not, the log and the entry's `error` say why. Raises ConfigError for limits or
+        labels out of bounds, for a strategy of a share, and for one that is unknown or has a wrong
+        option; StorageError if the changes cannot be kept.
+        """
         async with self._turn(entry):
-            await self._save(entry, entry.change(labels=_labels(labels)))
+            record = await self._changed_record(entry, changes)
+            if record == entry.record:
+                return
+            await self._save(entry, record)
+            await self._go_by(entry, changes)
 
-    async def set_queue_position(self, entry: Entry, position: int) -> None:
-        """Put it at this place in the queue, from 0; beyond the end it is the last."""
-        async with self._turn(entry):
+    async def _changed_record(self, entry: Entry, changes: EntryChanges) -> Record:
+        """Return the record of an entry with these changes; raises ConfigError."""
+        new: dict[str, object] = {}
+        if not isinstance(changes.scheduler, UnsetType):
+            if entry.kind == "share":
+                raise ConfigError(f"{entry.name}: is a share, which fetches nothing")
+            wanted = changes.scheduler
+            options = await self._node.checked_scheduler(
+                wanted.name, wanted.options, text_values=wanted.text_values
+            )
+            new |= {"scheduler": wanted.name, "scheduler_options": dict(options)}
+        if not isinstance(changes.limits, UnsetType):
+            limits = _limits(changes.limits.applied(entry.limits))
+            new["limits"] = own_limits(entry.settings, limits)
+            if changes.limits.has_goals:
+                new["is_endless"] = False
+        if not isinstance(changes.labels, UnsetType):
+            new["labels"] = _labels(changes.labels)
+        if not isinstance(changes.queue_position, UnsetType):
             ranks = [each.record.rank for each in self._listed if each is not entry]
-            rank = rank_between(ranks, position)
-            await self._save(entry, entry.change(rank=rank))
-            self._sort()
+            new["rank"] = rank_between(ranks, changes.queue_position)
+        if not isinstance(changes.moving_to, UnsetType):
+            new["moving_to"] = keep_text(str(absolute_path(changes.moving_to)))
+        return entry.change(**new)
+
+    async def _go_by(self, entry: Entry, changes: EntryChanges) -> None:
+        """Let an entry go on by its record, of which these changes are new."""
+        entry.settings = with_changes(entry.settings, entry.record)
+        self._sort()
+        self._running.limit(entry)
+        if changes.moving_to is not UNSET:
+            entry.error = ""
+            self._nursery.start_soon(self._go_on_moving, entry, name=f"move {entry.name}")
+        torrent, scheduler = entry.torrent, entry.record.scheduler
+        if changes.scheduler is not UNSET and torrent is not None and scheduler is not None:
+            await torrent.set_scheduler(scheduler, entry.record.scheduler_options)
 
     def set_node_limits(self, limits: NodeLimits) -> None:
         """Set the limits of the node, until it ends or is told others."""
@@ -698,6 +782,8 @@ class Entries:
 
     def _due(self, seconds: float) -> None:
         self._save_at = min(self._save_at, trio.current_time() + seconds)
+        if not seconds:
+            self._running.wakeup.set()
 
     async def _save_totals(self) -> None:
         self._save_at = float("inf")
@@ -741,7 +827,7 @@ class Entries:
         if run is not None and run.is_complete and entry.totals.completed_at is None:
             self._completed(entry)
         if entry.outcome == "done" and not entry.totals.is_done:
-            entry.totals.is_done = True
+            entry.totals.is_done, entry.totals.round = True, entry.record.round
             self._due(0.0)
         state: EntryState = entry.state
         if state != entry.told_state and not entry.is_gone:

@@ -70,7 +70,8 @@ class Entry:
         """What it is told: by the file or whoever added it, and what was changed since."""
         self.run: Supervised | None = None
         """Its work, while it runs or just ended."""
-        self.outcome: Literal["", "done", "failed"] = "done" if totals.is_done else ""
+        is_done = totals.is_done and totals.round == record.round
+        self.outcome: Literal["", "done", "failed"] = "done" if is_done else ""
         self.error = ""
         """Why it failed or could not be moved, in a line; else empty."""
         self.is_chosen = True
@@ -229,7 +230,9 @@ class Entry:
         torrent = self.torrent
         if torrent is not None and torrent.info is not None:
             return torrent.info
-        return self.metadata if self.known is None else self.known[0]
+        if self.metadata is not None:
+            return self.metadata
+        return None if self.known is None else self.known[0]
 
     @property
     def size(self) -> int:
@@ -258,7 +261,7 @@ class Entry:
     @property
     def wants(self) -> Literal["download", "seed"] | None:
         """What it would do if there were no queue; None: nothing."""
-        if self.is_paused or self.outcome or self.is_gone:
+        if self.is_paused or self.outcome or self.is_gone or self.record.deletes_data:
             return None
         return "seed" if self.is_complete else "download"
 

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
-from msgspec.structs import replace
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict, replace
 
 from trio_swarm.settings import FetchSettings, ShareSettings
 
@@ -30,6 +30,26 @@ class EntryLimits(Struct, frozen=True, kw_only=True):
     upload_slots: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     seed_ratio: Goal | None = None
     seed_for: Goal | None = None
+
+
+class LimitChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of a torrent; what is left out stays, null is the node's own."""
+
+    upload_rate: Rate | UnsetType | None = UNSET
+    download_rate: Rate | UnsetType | None = UNSET
+    upload_slots: Annotated[int, Meta(ge=1, le=10_000)] | UnsetType | None = UNSET
+    seed_ratio: Goal | UnsetType | None = UNSET
+    seed_for: Goal | UnsetType | None = UNSET
+
+    @property
+    def has_goals(self) -> bool:
+        """Whether they say anew how long the torrent is seeded."""
+        return not (self.seed_ratio is UNSET and self.seed_for is UNSET)
+
+    def applied(self, limits: EntryLimits) -> EntryLimits:
+        """Return limits with these changes."""
+        new = {name: value for name, value in asdict(self).items() if value is not UNSET}
+        return replace(limits, **new)
 
 
 def limits_of(settings: ShareSettings | FetchSettings, own: EntryLimits) -> EntryLimits:

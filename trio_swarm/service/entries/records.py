@@ -82,9 +82,23 @@ class Record(Struct, frozen=True, kw_only=True):
     """Where its data was moved to."""
     moving_to: str | None = None
     """It is being moved there: what is left goes on at the next start."""
+    hashes_again: bool = False
+    """What is remembered of its data is being forgotten: that goes on at the next start."""
+    round: int = 0
+    """How often it was begun again after its end."""
     scheduler: str | None = None
     scheduler_options: dict[str, Any] = field(default_factory=dict)
     """The strategy that it was given at run time, in place of the one in its settings."""
+
+    @property
+    def is_of_share(self) -> bool:
+        """Whether the entry is a share."""
+        return isinstance(self.settings, KeptShare) or self.key.startswith("share\t")
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether its data is on the way elsewhere: half gone, a share is another torrent."""
+        return self.deletes_data or self.moving_to is not None
 
 
 class Totals(Struct, kw_only=True):
@@ -106,6 +120,8 @@ class Totals(Struct, kw_only=True):
     seconds_downloading: float = 0.0
     seconds_seeding: float = 0.0
     is_done: bool = False
+    """It was seeded until its goal, in the round `round` of its record."""
+    round: int = 0
 
 
 class AllTotals(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from msgspec import Struct, field
 from trio_swarm.errors import MetainfoError, StateFolderError, StorageError
 from trio_swarm.metainfo_files import MAX_TORRENT_FILE
 from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
+from trio_swarm.service.entries.adding import first_totals
 from trio_swarm.service.entries.records import (
     AllTotals,
     Record,
@@ -93,16 +94,32 @@ class EntryStore:
                 self._load_record(kept, name, int(match[1]))
         if _TOTALS in names:
             self._load_totals(kept)
+        next_id = max([kept.next_id - 1, *kept.records, *kept.totals]) + 1
+        for number in [number for number in kept.totals if number not in kept.records]:
+            if not kept.totals[number].key:  # it was added, and removed just before a kill
+                del kept.totals[number]
+        for number, record in kept.records.items():
+            if number not in kept.totals and record.origin == "added":
+                kept.totals[number] = first_totals(record, self.metainfo(number))
         for name in names:
             match = _TORRENT.fullmatch(name)
-            if match and int(match[1]) not in kept.records and int(match[1]) not in kept.totals:
+            if match and not _has_metainfo(kept, int(match[1])):
                 self._forget(name)
-        kept.next_id = max([kept.next_id - 1, *kept.records, *kept.totals]) + 1
+        kept.next_id = next_id
         return kept
 
     def save(self, record: Record) -> None:
         """Write a record; when this returns, it outlives a power failure."""
         self._write(f"{record.id}.json", encode(record))
+
+    def forget_metainfo(self, number: int) -> None:
+        """Remove the .torrent file of an entry; harmless if there is none."""
+        self._forget(f"{number}.torrent")
+
+    def put_away(self, record: Record) -> None:
+        """Write the record of an entry that stays away; nothing else of it is kept."""
+        self.save(record)
+        self.forget_metainfo(record.id)
 
     def save_totals(self, totals: Iterable[Totals], next_id: int) -> None:
         """Write the totals of all entries."""
@@ -178,6 +195,13 @@ class EntryStore:
             path.rename(aside)
             return aside
         return None
+
+
+def _has_metainfo(kept: Kept, number: int) -> bool:
+    record = kept.records.get(number)
+    if record is None:
+        return number in kept.totals
+    return not record.is_removed and (not record.is_of_share or record.is_carried)
 
 
 def _of_number(number: int, record: Record) -> Record:

@@ -1,0 +1,74 @@
+"""URLs of trackers in what readers are told."""
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_swarm.protocol.metainfo.magnet import parse_magnet
+from trio_swarm.protocol.trackers.url_secrets import hidden, without_echo, without_secrets
+
+KEY = "0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("udp://t.example:6969", "udp://t.example:6969"),
+        ("udp://[::1]:6969/announce", "udp://[::1]:6969/announce"),
+        ("http://t.example/scrape", "http://t.example/scrape"),
+        (f"http://t.example/{KEY}/announce", "http://t.example/…"),
+        (f"http://t.example/announce?passkey={KEY}", "http://t.example/…"),
+        (f"http://t.example?{KEY}", "http://t.example/…"),
+        (f"http://t.example#{KEY}", "http://t.example/…"),
+        (f"https://me:{KEY}@t.example/announce", "https://t.example/announce"),
+        (f"https://me:{KEY}/x@t.example/announce", "https://…"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_a_key(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"http://t.example/{KEY}: no answer", "http://t.example/…: no answer"),
+        (
+            f"'http://a/{KEY}', udp://b:1, (https://c/{KEY}).",
+            "'http://a/…', udp://b:1, (https://c/…).",
+        ),
+        ("a ratio of 1:2 // nothing", "a ratio of 1:2 // nothing"),
+    ],
+)
+def test_urls_are_found_in_sentences(text: str, shown: str) -> None:
+    assert hidden(text) == shown
+
+
+def test_a_magnet_link_stays_good_without_trackers_that_have_keys() -> None:
+    """BEP 9: `tr` is a tracker's URL, percent-encoded."""
+    private, public = f"http://t.example/{KEY}/announce", "udp://open.example:6969/announce"
+    link = f"magnet:?xt=urn:btih:{'ab' * 20}&dn=a%20film"
+    link += "".join(f"&tr={quote(url, safe='')}" for url in (private, public)) + "&xl=5"
+    magnet = parse_magnet(hidden(link))
+    assert (magnet.name, magnet.length, magnet.trackers) == ("a film", 5, (public,))
+
+
+@given(
+    before=st.text(alphabet="ab &?=tr.:/%", max_size=20),
+    after=st.text(alphabet="ab &?=tr.:/%@", max_size=20),
+    is_quoted=st.booleans(),
+    place=st.sampled_from(["http://t/{}/announce", "udp://t:1/a?k={}", "https://u:{}@t/"]),
+)
+def test_no_key_of_a_url_is_left(before: str, after: str, is_quoted: bool, place: str) -> None:  # noqa: FBT001 - drawn
+    url = place.format(KEY)
+    text = f"{before} {quote(url, safe='') if is_quoted else url}{after}"
+    assert KEY not in hidden(text)
+
+
+def test_a_tracker_that_repeats_a_key_does_not_tell_it() -> None:
+    said = f"unknown passkey {KEY} of film.iso"
+    for url in (f"http://t/{KEY}/announce", f"http://t/?a=b&k={KEY}", f"http://t/?{KEY}"):
+        assert without_echo(said, url) == "unknown passkey … of film.iso"
+    assert without_echo(said, "udp://t:1/announce?name=film.iso&size=7") == said
+    assert without_echo("no announce here", "http://t/announce") == "no announce here"

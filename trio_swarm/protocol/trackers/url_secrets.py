@@ -1,0 +1,87 @@
+"""Trackers' URLs in words for people: the key of an account that is in them stays untold.
+
+Private trackers know their users by a key in the URL, as a part of the path or the query; some by a
+user and a password. Whoever has it downloads in that user's name.
+"""
+
+import re
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+HIDDEN: Final = "…"
+
+_USUAL: Final = frozenset({"", "/", "/announce", "/scrape"})
+"""Paths that hold no key."""
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,15}://[^\s\"<>]*", re.IGNORECASE)
+_QUOTED_URL = re.compile(
+    r"(?P<key>[?&](?:amp;)?tr(?:\.[0-9]+)?=)?"
+    r"(?P<url>[a-z][a-z0-9+.-]{0,15}(?::|%3a)(?:/|%2f)(?:/|%2f)(?<!://)[^\s\"<>&]*)",
+    re.IGNORECASE,
+)
+"""A URL in a link, where it is percent-encoded; `key`: that of a magnet link's tracker."""
+
+_AFTER = ".,;:!?)]}'"
+"""What follows a URL in a sentence."""
+
+_MAY_HOLD_URLS = re.compile(rb"://|%3a|:%2f|:/%2f", re.IGNORECASE)
+
+_NAMING: Final = frozenset({"name", "size"})
+"""What a URL tells a tracker of what is shared (BEP 41)."""
+
+LEAST_SECRET: Final = 6
+"""Characters of a part of a URL that may be a key: shorter ones can be guessed anyway."""
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL to show: of its user, path and query, nothing but a tracker's usual path."""
+    scheme, _, rest = url.partition("://")
+    host = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    path = rest[len(host) :]
+    if "@" in path:  # perhaps of a password that is not encoded
+        return f"{scheme}://{HIDDEN}"
+    return f"{scheme}://{host.rpartition('@')[2]}{path if path in _USUAL else f'/{HIDDEN}'}"
+
+
+def hidden(text: str) -> str:
+    """Return a text with all URLs in it as `without_secrets` has them.
+
+    Of magnet links, trackers with something to hide are left out: the links stay good.
+    """
+    return _URL.sub(_shown, _QUOTED_URL.sub(_shown_in_link, text))
+
+
+def may_hold_urls(data: bytes) -> bool:
+    """Whether there can be a URL in some encoded text, JSON say."""
+    return _MAY_HOLD_URLS.search(data) is not None
+
+
+def without_echo(text: str, url: str) -> str:
+    """Return what a tracker says without the secrets of its URL, which it may quote."""
+    parts = urlsplit(url)
+    found = [parts.username, parts.password, *parts.path.split("/")]
+    for item in parts.query.split("&"):
+        key, equals, value = item.partition("=")
+        if key not in _NAMING:
+            found.append(value if equals else key)
+    secrets = {each for part in found if part for each in (part, unquote(part))}
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= LEAST_SECRET and f"/{secret}" not in _USUAL:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _shown(found: re.Match[str]) -> str:
+    url = found[0].rstrip(_AFTER)
+    return without_secrets(url) + found[0][len(url) :]
+
+
+def _shown_in_link(found: re.Match[str]) -> str:
+    url = unquote(found["url"])
+    told = without_secrets(url)
+    if told == url:
+        return found[0]
+    key = found["key"]
+    if key is None:
+        return quote(told, safe="")
+    return "?" if key.startswith("?") else ""
