@@ -6,10 +6,10 @@ What a killed process has begun is gone on with: everything here may be done twi
 import os
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import PieceSet
