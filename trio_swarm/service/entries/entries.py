@@ -1,10 +1,8 @@
 """The list of a node's torrents: what is in it, what somebody wants of each, how it is kept."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,55 +19,31 @@ from trio_swarm.errors import (
 )
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
-from trio_swarm.peer.blocking import run_stoppable
-from trio_swarm.peer.torrent import Torrent
-from trio_swarm.piece_sets import PieceSet
-from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import (
     Settings,
     Wished,
     absolute,
-    absolute_path,
-    is_metadata_kept,
     key_of,
     typed,
     wished,
     with_changes,
 )
-from trio_swarm.service.entries.data import (
-    Data,
-    bring_data,
-    find_data,
-    hash_again,
-    recall_pieces,
-    remove_data,
-)
+from trio_swarm.service.entries.checking import Checking
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
+from trio_swarm.service.entries.keeping import SAVE_MOVED, Keeping
 from trio_swarm.service.entries.limits import EntryLimits, NodeLimits, limits_after, own_limits
+from trio_swarm.service.entries.moving import Moving
 from trio_swarm.service.entries.queue import rank_between
-from trio_swarm.service.entries.records import (
-    Labels,
-    Record,
-    Totals,
-    keep,
-    keep_text,
-    kept_settings,
-    kept_text,
-)
+from trio_swarm.service.entries.records import Labels, Record, Totals, keep, kept_settings
 from trio_swarm.service.entries.running import Running
 from trio_swarm.service.entries.store import EntryStore, Kept
 from trio_swarm.service.entries.subscription import Subscription
+from trio_swarm.service.entries.whereabouts import Whereabouts
 from trio_swarm.service.supervised import Supervised
 from trio_swarm.settings import FetchSettings
 
 log = logger_of(__name__)
-
-SAVE_MOVED: Final = 60.0
-"""Seconds after which totals are written once bytes have moved: a node that is killed forgets no
-more of them."""
-SAVE_QUIET: Final = 600.0
-"""The same while only time passes."""
 
 MAX_ENTRIES: Final = 100_000
 """Most entries: each costs some kilobytes of memory even while it is paused."""
@@ -98,21 +72,20 @@ class Entries:
         self._node = node
         self._nursery = nursery
         self._tell = emit
-        self._store = store
-        self._kept = kept
-        self._next_id = self._kept.next_id
         self._listed: list[Entry] = []
         """In the order of the queue."""
+        self._keeping = Keeping(store, kept, self._listed)
         self._by_id: dict[int, Entry] = {}
-        self._keys = {each.key: each.id for each in self._kept.totals.values() if each.key}
-        self._keys |= {each.key: each.id for each in self._kept.records.values() if each.key}
+        self._keys = {each.key: each.id for each in self._keeping.kept.totals.values() if each.key}
+        self._keys |= {
+            each.key: each.id for each in self._keeping.kept.records.values() if each.key
+        }
         self._enlisted: set[str] = set()
         """The keys of entries that are in the list."""
         self._by_hash: dict[str, Entry] = {}
         """Those that fetch, by their info-hash."""
         self._adding = trio.Lock()
         self._subscriptions: list[Subscription] = []
-        self._save_at = float("inf")
         self.on_complete: Callable[[Entry], None] | None = None
         """Called once for each fetch that is complete for the first time and at its place; must
         return quickly."""
@@ -124,14 +97,26 @@ class Entries:
             emit=emit,
             trackers=trackers,
             entries=self._listed,
-            kept_metainfo=self._learned_before,
+            kept_metainfo=self._keeping.learned_before,
             changed=self._changed,
+        )
+        state_folder = node.state_folder
+        self._whereabouts = Whereabouts(self._keeping, state_folder)
+        self._moving = Moving(
+            self._running,
+            self._keeping,
+            self._whereabouts,
+            nursery=nursery,
+            state_folder=state_folder,
+        )
+        self._checking = Checking(
+            self._running, self._whereabouts, nursery=nursery, state_folder=state_folder
         )
 
     @property
     def is_kept(self) -> bool:
         """Whether the list outlives the node."""
-        return self._store.is_lasting
+        return self._keeping.is_lasting
 
     def __iter__(self) -> Iterator[Entry]:
         """Iterate over the entries, in the order in which they were added."""
@@ -174,7 +159,7 @@ class Entries:
         wish = await trio.to_thread.run_sync(wished, settings, metainfo)
         async with self._adding:
             self._require_new(wish)
-            number = self._next_id
+            number = self._keeping.next_id
             record = Record(
                 id=number,
                 origin="added",
@@ -186,12 +171,12 @@ class Entries:
                 limits=own,
                 rank=self._last_rank(),
             )
-            await self._write(record, wish.torrent)
-            self._next_id = number + 1
+            await self._keeping.write(record, wish.torrent)
+            self._keeping.next_id = number + 1
             entry = self._enter(record, self._totals_for(record, wish))
         if wish.torrent is not None:
-            await self._recall(entry)
-        self._settle(entry)
+            await self._whereabouts.recall(entry)
+        self._running.settle_or_queue(entry)
         return entry
 
     def enlist(
@@ -209,24 +194,25 @@ class Entries:
         key = self._free_key(key_of(settings))
         number = self._keys.get(key)
         if number is None:
-            number, self._next_id = self._next_id, self._next_id + 1
+            number = self._keeping.next_id
+            self._keeping.next_id = number + 1
             self._keys[key] = number
-        record = self._kept.records.pop(number, None)
+        record = self._keeping.kept.records.pop(number, None)
         if record is not None and record.is_removed:
-            self._kept.records[number] = record
+            self._keeping.kept.records[number] = record
             log.info("%s: was removed at run time, and stays away", typed(settings))
             return None
         if record is None:
             record = Record(id=number, origin="file", key=key, rank=float(number))
-        totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
+        totals = self._keeping.kept.totals.pop(number, None) or self._totals_for(record, None)
         totals.key, totals.is_done = key, False
         self._enlisted.add(key)
         entry = self._enter(record, totals, with_changes(settings, record))
         entry.on_progress = on_progress
         if record.moving_to is not None:
-            self._nursery.start_soon(self._go_on_moving, entry)
+            self._moving.go_on(entry)
         else:
-            self._settle(entry)
+            self._running.settle_or_queue(entry)
         return entry
 
     def enlisted(self, settings: Settings) -> Entry | None:
@@ -241,12 +227,12 @@ class Entries:
         again, and one that was seeded to its goal as well if its settings are others. Raises
         ConfigError for a wrong scheduler.
         """
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             settings = with_changes(absolute(settings), entry.record)
             is_other = settings != entry.settings
             record = _revised(entry, settings)
             if record != entry.record:
-                await self._save(entry, record)
+                await self._keeping.save(entry, record)
             entry.settings = settings
             self._running.limit(entry)
             if entry.outcome == "failed" or (entry.outcome and is_other):
@@ -256,41 +242,22 @@ class Entries:
 
     def restore(self) -> None:
         """Add again what was added at run time before the last restart."""
-        for problem in self._kept.problems:
+        for problem in self._keeping.kept.problems:
             log.warning("%s", problem)
-        for number, record in sorted(self._kept.records.items()):
+        for number, record in sorted(self._keeping.kept.records.items()):
             if record.origin != "added":
                 continue
-            del self._kept.records[number]
-            totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
+            del self._keeping.kept.records[number]
+            totals = self._keeping.kept.totals.pop(number, None) or self._totals_for(record, None)
             entry = self._enter(record, totals)
             if record.deletes_data:
                 self._nursery.start_soon(self._go_on_removing, entry)
             elif record.moving_to is not None:
-                self._nursery.start_soon(self._go_on_moving, entry)
+                self._moving.go_on(entry)
             else:
-                self._settle(entry)
-        self._nursery.start_soon(self._recall_all, name="recall what does not run")
-
-    async def _recall_all(self) -> None:
-        """Find out what the entries hold that do not run now, one after the other."""
-        for entry in list(self._listed):
-            if entry.run is None and entry.info is None and entry.kind == "fetch":
-                await self._recall(entry)
-
-    async def _recall(self, entry: Entry) -> None:
-        folder, state_folder = entry.folder, self._node.state_folder
-
-        def look() -> tuple[Info, PieceSet] | None:
-            metainfo = self._metainfo_of(entry)
-            if metainfo is None:
-                return None
-            return metainfo.info, recall_pieces(metainfo.info, folder, state_folder)
-
-        found = await trio.to_thread.run_sync(look)
-        if found is not None and entry.info is None:
-            entry.metadata, entry.pieces = found
-            entry.totals.size = entry.metadata.length
+                self._running.settle_or_queue(entry)
+        recall = self._whereabouts.recall_all
+        self._nursery.start_soon(recall, list(self._listed), name="recall what does not run")
 
     def _enter(
         self,
@@ -311,7 +278,7 @@ class Entries:
         else:
             entry.queue_position = len(self._listed)
             self._listed.append(entry)
-        self._due(SAVE_MOVED)
+        self._keeping.due(SAVE_MOVED)
         entry.told_state = entry.state
         self._emit(
             events.EntryAdded(
@@ -329,7 +296,7 @@ class Entries:
         settings = kept_settings(record.settings)
         if record.by_torrent:
             assert isinstance(settings, FetchSettings)
-            settings = replace(settings, what=str(self._store.path_of_metainfo(record.id)))
+            settings = replace(settings, what=str(self._keeping.path_of_metainfo(record.id)))
         return with_changes(settings, record)
 
     def _totals_for(self, record: Record, wish: Wished | None) -> Totals:
@@ -367,18 +334,18 @@ class Entries:
         stay. Raises StorageError for data that is not known to be of this torrent, and then nothing
         was changed; or for a file that cannot be deleted, after all else was done.
         """
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             if delete_data:
                 await self._running.end(entry)
-                await self._find_data(entry)
-                await self._save(entry, entry.change(deletes_data=True))
+                await self._whereabouts.find(entry)
+                await self._keeping.save(entry, entry.change(deletes_data=True))
                 await self._remove_with_data(entry)
             else:
                 await self._take_out(entry, 0)
 
     async def unlist(self, entry: Entry) -> None:
         """End an entry that the configuration file no longer names, and forget it."""
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             await self._take_out(entry, 0, is_named=False)
 
     async def unlist_named(self, settings: Settings) -> None:
@@ -389,8 +356,8 @@ class Entries:
             await self.unlist(entry)
         elif key in self._keys:  # it was removed at run time
             number = self._keys.pop(key)
-            self._kept.records.pop(number, None)
-            await trio.to_thread.run_sync(self._store.forget, number)
+            self._keeping.kept.records.pop(number, None)
+            await self._keeping.forget(number)
 
     def set_trackers(self, trackers: Sequence[str]) -> None:
         """Ask these trackers about fetches that name none; `revise` what runs afterwards."""
@@ -398,8 +365,8 @@ class Entries:
 
     async def _go_on_removing(self, entry: Entry) -> None:
         try:
-            async with self._turn(entry):
-                await self._find_data(entry)
+            async with self._running.turn(entry):
+                await self._whereabouts.find(entry)
                 await self._remove_with_data(entry)
         except StorageError as error:
             log.warning("%s", error)
@@ -408,7 +375,7 @@ class Entries:
         failure: StorageError | None = None
         deleted = 0
         try:
-            deleted = await self._delete(entry)
+            deleted = await self._whereabouts.delete(entry, self._listed)
         except StorageError as error:
             failure = error
         await self._take_out(entry, deleted)
@@ -419,10 +386,10 @@ class Entries:
         stays_away = entry.origin == "file" and is_named
         if stays_away:
             away = Record(id=entry.id, origin="file", key=entry.record.key, is_removed=True)
-            await trio.to_thread.run_sync(self._store.save, away)
-            self._kept.records[entry.id] = away
+            await self._keeping.write(away)
+            self._keeping.kept.records[entry.id] = away
         else:
-            await trio.to_thread.run_sync(self._store.forget, entry.id)
+            await self._keeping.forget(entry.id)
             self._keys.pop(entry.record.key, None)
         with trio.CancelScope(shield=True):
             await self._running.end(entry)
@@ -432,30 +399,11 @@ class Entries:
         del self._by_id[entry.id]
         self._by_hash.pop(_hex(entry), None)
         self._number()
-        self._due(SAVE_MOVED)
+        self._keeping.due(SAVE_MOVED)
         self._emit(
             events.EntryRemoved(
                 id=entry.id, info_hash=_hex(entry), share_name=entry.name, deleted=deleted
             )
-        )
-
-    async def _find_data(self, entry: Entry) -> None:
-        """Find out where the data of an entry is, and what its files are called there."""
-        if entry.known is None:
-            entry.known = await trio.to_thread.run_sync(self._look_for_data, entry)
-
-    def _look_for_data(self, entry: Entry) -> Data | None:
-        metainfo = None if entry.kind == "share" else self._metainfo_of(entry)
-        return find_data(entry.settings, metainfo, self._node.state_folder)
-
-    async def _delete(self, entry: Entry) -> int:
-        if entry.known is None:
-            return 0
-        others = [
-            each.known for each in self._listed if each is not entry and each.known is not None
-        ]
-        return await trio.to_thread.run_sync(
-            remove_data, entry.known, others, self._node.state_folder
         )
 
     # --- moving and checking --------------------------------------------------------------------
@@ -466,62 +414,14 @@ class Entries:
         It goes on afterwards. Nothing is overwritten, and a node that is killed meanwhile goes on
         with it at the next start. Raises StorageError, and then the data is where it was.
         """
-        folder = absolute_path(folder)
-        async with self._turn(entry):
-            place = keep_text(str(folder))
-            if not move_data:
-                await self._running.end(entry)
-                await self._place(entry, entry.change(folder=place))
-                return
-            await self._save(entry, entry.change(moving_to=place))
-            await self._move(entry)
+        await self._moving.move(entry, folder, move_data=move_data)
 
     async def begin_move(self, entry: Entry, folder: Path) -> None:
         """Begin to `move` its data; if that fails, the log and its `error` say why.
 
         Raises StorageError if that it is to be moved cannot be kept.
         """
-        place = keep_text(str(absolute_path(folder)))
-        async with self._turn(entry):
-            await self._save(entry, entry.change(moving_to=place))
-            entry.error = ""
-        self._nursery.start_soon(self._go_on_moving, entry, name=f"move {entry.name}")
-
-    async def _go_on_moving(self, entry: Entry) -> None:
-        try:
-            async with self._turn(entry):
-                if entry.record.moving_to is not None:  # else another call has done it
-                    await self._move(entry)
-        except EntryUnknownError:
-            pass  # it was removed meanwhile
-        except StorageError as error:
-            entry.error = str(error)
-            log.warning("%s", error)
-
-    async def _move(self, entry: Entry) -> None:
-        assert entry.record.moving_to is not None
-        folder = Path(kept_text(entry.record.moving_to))
-        try:
-            await self._running.end(entry)
-            await self._find_data(entry)
-            if entry.known is not None:
-                bring = partial(bring_data, entry.known, folder, self._node.state_folder)
-                entry.known = await run_stoppable(bring)
-        except StorageError:
-            await self._save(entry, entry.change(moving_to=None))
-            raise
-        await self._place(entry, entry.change(folder=entry.record.moving_to, moving_to=None))
-
-    async def _place(self, entry: Entry, record: Record) -> None:
-        """Take note that the data of an entry, which does not run, is in another folder now."""
-        await self._save(entry, record)
-        entry.settings = with_changes(entry.settings, record)
-        if entry.known is not None:
-            info, root = entry.known
-            entry.known = info, entry.folder / root.name
-        entry.error = ""
-        if entry.outcome == "failed":  # perhaps because its files were not here
-            entry.outcome = ""
+        await self._moving.begin(entry, folder)
 
     async def verify(self, entry: Entry) -> None:
         """Begin to hash all of its data again; what is bad is fetched again.
@@ -529,42 +429,7 @@ class Entries:
         One that does not run is hashed when it runs next. Raises StorageError if that cannot be
         kept, or for data that is not known to be of this torrent.
         """
-        torrent = entry.torrent
-        if torrent is not None and torrent.is_open:
-            self._nursery.start_soon(self._verify, entry, torrent, name=f"verify {entry.name}")
-            return
-        async with self._turn(entry):
-            await self._hash_again(entry)
-
-    async def _verify(self, entry: Entry, torrent: Torrent) -> None:
-        try:
-            found = await torrent.verify()
-            log.info("%s: %d pieces checked, %d bad", entry.name, found.checked, found.bad)
-            if not found.bad or found.is_fetched_again or entry.kind == "share":
-                return
-            async with self._turn(entry):
-                if entry.torrent is torrent:
-                    await self._running.end(entry)
-                    await self._hash_again(entry)
-        except EntryUnknownError:
-            pass  # it was removed meanwhile
-        except TrioSwarmError as error:
-            log.warning("%s", error)
-
-    async def _hash_again(self, entry: Entry) -> None:
-        await self._running.end(entry)
-        await self._find_data(entry)
-        if entry.known is not None:
-            again = partial(
-                hash_again,
-                entry.known,
-                is_share=entry.kind == "share",
-                state_folder=self._node.state_folder,
-            )
-            await trio.to_thread.run_sync(again)
-        if entry.outcome:  # what is found is what its end depends on
-            entry.outcome, entry.error = "", ""
-            entry.totals.is_done = False
+        await self._checking.verify(entry)
 
     def reannounce(self, entry: Entry) -> None:
         """Ask its trackers for peers now; raises TrioSwarmError if it does not run."""
@@ -582,10 +447,10 @@ class Entries:
         """
         if entry.kind == "share":
             raise ConfigError(f"{entry.name}: is a share, which fetches nothing")
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             checked = await self._node.checked_scheduler(name, options, text_values=text_values)
             record = entry.change(scheduler=name, scheduler_options=dict(checked))
-            await self._save(entry, record)
+            await self._keeping.save(entry, record)
             entry.settings = with_changes(entry.settings, record)
             if entry.torrent is not None:
                 await entry.torrent.set_scheduler(name, checked)
@@ -594,40 +459,40 @@ class Entries:
 
     async def pause(self, entry: Entry) -> None:
         """End its work until somebody resumes it, over restarts; its data stays."""
-        async with self._turn(entry):
-            await self._save(entry, entry.change(is_paused=True))
+        async with self._running.turn(entry):
+            await self._keeping.save(entry, entry.change(is_paused=True))
             await self._running.end(entry)
-            self._due(0.0)  # how far it is stays so for long
+            self._keeping.due(0.0)  # how far it is stays so for long
 
     async def resume(self, entry: Entry, *, at_once: bool = False) -> None:
         """Let it work again: when the queue lets it, or `at_once`.
 
         One that failed is tried again, and one that was seeded to its goal is seeded without end.
         """
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             is_endless = entry.record.is_endless or entry.outcome == "done"
-            await self._save(entry, entry.change(is_paused=False, is_endless=is_endless))
+            await self._keeping.save(entry, entry.change(is_paused=False, is_endless=is_endless))
             entry.outcome, entry.error, entry.at_once = "", "", at_once
             entry.totals.is_done = False
 
     async def set_limits(self, entry: Entry, limits: EntryLimits) -> None:
         """Give it limits and goals of its own; raises ConfigError for some out of bounds."""
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             own = own_limits(entry.settings, _limits(limits))
-            await self._save(entry, entry.change(limits=own, is_endless=False))
+            await self._keeping.save(entry, entry.change(limits=own, is_endless=False))
             self._running.limit(entry)
 
     async def set_labels(self, entry: Entry, labels: Sequence[str]) -> None:
         """Sort it by other labels; raises ConfigError for labels out of bounds."""
-        async with self._turn(entry):
-            await self._save(entry, entry.change(labels=_labels(labels)))
+        async with self._running.turn(entry):
+            await self._keeping.save(entry, entry.change(labels=_labels(labels)))
 
     async def set_queue_position(self, entry: Entry, position: int) -> None:
         """Put it at this place in the queue, from 0; beyond the end it is the last."""
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             ranks = [each.record.rank for each in self._listed if each is not entry]
             rank = rank_between(ranks, position)
-            await self._save(entry, entry.change(rank=rank))
+            await self._keeping.save(entry, entry.change(rank=rank))
             self._sort()
 
     def set_node_limits(self, limits: NodeLimits) -> None:
@@ -667,11 +532,11 @@ class Entries:
             self._running.decide()
             look_at = self._running.look_at_goals()
             if trio.current_time() >= account_at:
-                self._account()
+                self._keeping.account()
                 account_at = trio.current_time() + SAVE_MOVED
-            if trio.current_time() >= self._save_at:
-                await self._save_totals()
-            with trio.move_on_at(min(look_at, account_at, self._save_at)):
+            if trio.current_time() >= self._keeping.save_at:
+                await self._keeping.save_totals()
+            with trio.move_on_at(min(look_at, account_at, self._keeping.save_at)):
                 await self._running.wakeup.wait()
 
     async def wait_idle(self) -> None:
@@ -684,54 +549,7 @@ class Entries:
 
     async def close(self) -> None:
         """Write the totals a last time, and let another process have the list."""
-        self._account()
-        await self._save_totals()
-        await trio.to_thread.run_sync(self._store.close)
-
-    def _account(self) -> None:
-        now = trio.current_time()
-        for entry in self._listed:
-            if entry.account(now):
-                self._due(SAVE_MOVED)
-        if self._listed:
-            self._due(SAVE_QUIET)
-
-    def _due(self, seconds: float) -> None:
-        self._save_at = min(self._save_at, trio.current_time() + seconds)
-
-    async def _save_totals(self) -> None:
-        self._save_at = float("inf")
-        if not self.is_kept:
-            return
-        totals = [each.totals for each in self._listed] + list(self._kept.totals.values())
-        save = partial(self._store.save_totals, totals, self._next_id)
-        try:
-            await trio.to_thread.run_sync(save)
-        except StorageError as error:
-            log.warning("%s; the totals are written later", error)
-            self._due(SAVE_QUIET)
-
-    @asynccontextmanager
-    async def _turn(self, entry: Entry) -> AsyncIterator[None]:
-        """Let one call at a time begin and end the work of an entry."""
-        try:
-            async with entry.turn:
-                if entry.is_gone:
-                    raise EntryUnknownError(entry.name)
-                try:
-                    yield
-                finally:
-                    self._changed(entry)
-        finally:
-            if not entry.is_gone:
-                self._settle(entry)
-
-    def _settle(self, entry: Entry) -> None:
-        if self._running.has_queue:
-            self._running.decide_later()
-        else:
-            self._running.settle(entry)
-            self._running.wakeup.set()  # its goal may be another
+        await self._keeping.close()
 
     def _changed(self, entry: Entry) -> None:
         entry.account(trio.current_time())
@@ -742,7 +560,7 @@ class Entries:
             self._completed(entry)
         if entry.outcome == "done" and not entry.totals.is_done:
             entry.totals.is_done = True
-            self._due(0.0)
+            self._keeping.due(0.0)
         state: EntryState = entry.state
         if state != entry.told_state and not entry.is_gone:
             entry.told_state = state
@@ -759,7 +577,7 @@ class Entries:
     def _completed(self, entry: Entry) -> None:
         entry.totals.completed_at = time.time()
         entry.totals.have = entry.size
-        self._due(0.0)
+        self._keeping.due(0.0)
         if entry.kind == "share":
             return
         self._emit(
@@ -774,49 +592,12 @@ class Entries:
         if self.on_complete is not None:
             self.on_complete(entry)
 
-    # --- what is kept ---------------------------------------------------------------------------
-
-    async def _save(self, entry: Entry, record: Record) -> None:
-        """Keep what somebody wants of an entry from now on; StorageError leaves it as it was."""
-        await trio.to_thread.run_sync(self._store.save, record)
-        entry.record = record
-
-    async def _write(self, record: Record, torrent: bytes | None) -> None:
-        store = self._store
-
-        def write() -> None:
-            if torrent is not None:
-                store.save_metainfo(record.id, torrent)
-            store.save(record)
-
-        await trio.to_thread.run_sync(write)
-
     def _learned(self, info_hash: str) -> None:
         """Keep the metadata that a fetch has got from its peers."""
         entry = self._by_hash.get(info_hash)
-        torrent = None if entry is None else entry.torrent
-        if entry is None or torrent is None or torrent.info is None or not _learns(entry):
-            return
-        data = Metainfo(info=torrent.info).to_bytes()
-        self._nursery.start_soon(self._keep_metainfo, entry, data)
-
-    async def _keep_metainfo(self, entry: Entry, data: bytes) -> None:
-        store = self._store
-        try:
-            async with entry.turn:
-                if not entry.is_gone:
-                    await trio.to_thread.run_sync(store.save_metainfo, entry.id, data)
-                    await self._save_totals()
-        except StorageError as error:
-            log.warning("%s; its metadata is fetched again after a restart", error)
-
-    def _learned_before(self, entry: Entry) -> Metainfo | None:
-        if entry.record.by_torrent or not _learns(entry):
-            return None
-        return self._metainfo_of(entry)
-
-    def _metainfo_of(self, entry: Entry) -> Metainfo | None:
-        return self._store.metainfo(entry.id)
+        info = None if entry is None else self._keeping.info_to_keep(entry)
+        if entry is not None and info is not None:
+            self._nursery.start_soon(self._keeping.keep_metainfo, entry, info)
 
     def _sort(self) -> None:
         self._listed.sort(key=_order)
@@ -847,10 +628,6 @@ def _hex(entry: Entry) -> str:
 
 def _twin(entry: Entry) -> bytes | None:
     return None if entry.torrent is None else entry.torrent.twin_hash
-
-
-def _learns(entry: Entry) -> bool:
-    return entry.origin == "added" or is_metadata_kept(entry.settings)
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:

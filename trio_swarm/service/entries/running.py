@@ -1,11 +1,12 @@
 """The work of a list's entries: begun, ended, queued, and seeded until their goals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import trio
 
 from trio_swarm import events
-from trio_swarm.errors import MetainfoError
+from trio_swarm.errors import EntryUnknownError, MetainfoError
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
@@ -65,6 +66,32 @@ class Running:
         self._rested = trio.Event()
 
     # --- beginning and ending -------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def turn(self, entry: Entry) -> AsyncIterator[None]:
+        """Let one call at a time begin and end the work of an entry, which is settled afterwards.
+
+        Raises EntryUnknownError if it was removed before its turn came.
+        """
+        try:
+            async with entry.turn:
+                if entry.is_gone:
+                    raise EntryUnknownError(entry.name)
+                try:
+                    yield
+                finally:
+                    self._changed(entry)
+        finally:
+            if not entry.is_gone:
+                self.settle_or_queue(entry)
+
+    def settle_or_queue(self, entry: Entry) -> None:
+        """Have the work of an entry begin or end, as the queue allows."""
+        if self.has_queue:
+            self.decide_later()
+        else:
+            self.settle(entry)
+            self.wakeup.set()  # its goal may be another
 
     def settle(self, entry: Entry) -> None:
         """Begin or end the work of an entry, as it is wanted now."""
