@@ -3,8 +3,8 @@
 Within one file system, a file or a folder with nothing else in it is renamed. Otherwise the files
 are linked (within one file system) or copied and synced into a hidden folder beside the target,
 which gives them their name in one step; only then they are removed where they were. So whatever
-interrupts it, one of the two places has all of the data. Files that are not of the torrent stay,
-and nothing is overwritten.
+interrupts it, one of the two places has all of the data. If both have, whoever `goes_on` has it
+hashed in the new one. Files that are not of the torrent stay, and nothing is overwritten.
 """
 
 import contextlib
@@ -16,11 +16,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from trio_swarm.errors import StateFolderError, StorageError
+from trio_swarm.errors import DiskFullError, StateFolderError, StorageError
 from trio_swarm.piece_sets import full_set
+from trio_swarm.protocol.metainfo.info import parse_info
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.disk_errors import disk_errors
+from trio_swarm.storage.disk_errors import disk_errors, format_bytes
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import (
     HashingStopped,
@@ -31,6 +32,7 @@ from trio_swarm.storage.hashing import (
 )
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.placement import Placement, rename_to_free
+from trio_swarm.storage.rehashing import right_pieces
 from trio_swarm.storage.resume import log as resume_log
 from trio_swarm.storage.resume.journal import Stamp
 from trio_swarm.storage.resume.vouching import ResumeState
@@ -52,13 +54,16 @@ def move_data(
     *,
     on_progress: OnProgress = no_progress,
     should_stop: ShouldStop = never_stop,
+    goes_on: bool = False,
 ) -> Path:
     """Move what a torrent has at `root` into `folder`; return where it is now. Blocking.
 
     `root` is the file or folder that `Torrent.path` named, finished or not; no torrent may use it.
     The resume state goes along: only files that differ from it are hashed at the next start.
-    `on_progress(done, total)` gets bytes that are copied. Raises StorageError (DiskFullError), and
-    HashingStopped if `should_stop()` returned true; then nothing was moved.
+    `on_progress(done, total)` gets bytes that are copied. `goes_on`: the same move was begun by a
+    process that was killed; if all that is known of the data is right in the new place, that is
+    what it left. Raises StorageError (DiskFullError), and HashingStopped if `should_stop()`
+    returned true; then nothing was moved.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,32 @@ def move_data(
     state = StateFolder(state_folder)
     move = _Move(choose_names(info, root.parent, state).info, root, folder, state)
     with move.locked():
+        if goes_on and move.has_arrived(should_stop):
+            return move.finish()
         return move.run(on_progress, should_stop)
+
+
+def bytes_to_copy(info: Info, root: Path, folder: Path) -> int:
+    """Return how many bytes a move of the data at `root` takes on the disk of `folder`. Blocking.
+
+    0 on the same file system, where it is renamed or linked. Holes are not counted. `folder` may
+    not exist yet.
+    """
+    with disk_errors(root):
+        root = root.parent.resolve(strict=True) / root.name
+        source = root.parent.stat().st_dev
+    with disk_errors(folder):
+        place = folder.resolve()
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if place.stat().st_dev == source:
+            return 0
+    needed = 0
+    for path in (root.joinpath(*each.path) for each in info.files if not each.padding):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            needed += min(status.st_size, status.st_blocks * 512)
+    return needed
 
 
 class _Move:
@@ -87,6 +117,8 @@ class _Move:
         # The longest names differ between file systems.
         self._target = self._to.part if root == self._from.part else folder / root.name
         self._access = FileAccess(self._layout, Tree(root))
+        self._stage = folder / f"{_STAGE}{info.info_hash.hex()}"
+        self._arrived: Mapping[int, Stamp] = {}
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -119,12 +151,41 @@ class _Move:
             file: stamp for file, stamp in before.items() if known.stamps.get(file) == stamp
         }
         self._keep_state(known, unchanged, is_durable=is_durable)
+        self._leave(before)
+        return self._target
+
+    def has_arrived(self, should_stop: ShouldStop) -> bool:
+        """Whether all that is known of the data is right in the new place, by hashing it there."""
+        have = self._resume_state().have
+        if not have or not os.path.lexists(self._target):
+            return False
+        access = FileAccess(self._layout, Tree(self._target))
+        try:
+            before = access.scan()
+            right = right_pieces(access, have, should_stop=should_stop)
+            after = access.scan()
+        except (StorageError, OSError):
+            return False
+        self._arrived = {file: stamp for file, stamp in before.items() if after.get(file) == stamp}
+        return right == have
+
+    def finish(self) -> Path:
+        """Do what is left of a move that `has_arrived`."""
+        with _staged(self._stage):
+            pass  # what was left of it is removed
+        with disk_errors(self._folder):
+            sync_folder(self._folder)
+        self._keep_state(self._resume_state(), self._arrived, is_durable=False)
+        self._leave(self._access.scan())
+        return self._target
+
+    def _leave(self, files: Mapping[int, Stamp]) -> None:
+        """Remove the data where it was, and what is remembered of it there."""
         with contextlib.suppress(StorageError, OSError):  # what cannot be removed stays, too
             if self._root.exists():
-                self._remove_source(before)
+                self._remove_source(files)
             sync_folder(self._root.parent)
         self._forget_state()
-        return self._target
 
     def _require_room(self) -> None:
         taken = {self._target}
@@ -133,6 +194,16 @@ class _Move:
         for path in sorted(taken):
             if os.path.lexists(path):
                 raise StorageError("exists already and is not overwritten", path=path)
+
+    def _require_space(self, files: Mapping[int, Stamp]) -> None:
+        """Raise DiskFullError now rather than after hours of copying."""
+        needed = bytes_to_copy(self._info, self._root, self._folder) if files else 0
+        if needed:
+            with disk_errors(self._folder):
+                free = shutil.disk_usage(self._folder).free
+            if free < needed:
+                text = f"has {format_bytes(free)} free, and {format_bytes(needed)} are to be copied"
+                raise DiskFullError(text, path=self._folder)
 
     # --- the data ---------------------------------------------------------------------------------
 
@@ -170,9 +241,9 @@ class _Move:
         self, files: Mapping[int, Stamp], on_progress: OnProgress, should_stop: ShouldStop
     ) -> None:
         """Link or copy the files into a hidden folder, and give them their name in one step."""
-        stage = self._folder / f"{_STAGE}{self._info.info_hash.hex()}"
-        with _staged(stage):
-            inside = stage / self._target.name
+        self._require_space(files)
+        with _staged(self._stage):
+            inside = self._stage / self._target.name
             tree = Tree(inside)
             if not self._info.is_single_file:
                 with disk_errors(inside):
@@ -211,10 +282,8 @@ class _Move:
     def _remove_source(self, files: Mapping[int, Stamp]) -> None:
         """Remove the torrent's files where they were, and the folders that are empty then."""
         now = self._access.scan()
-        folders: set[tuple[str, ...]] = set()
         for file, stamp in files.items():
             path = self._info.files[file].path
-            folders |= {path[:depth] for depth in range(len(path))}
             is_same = file in now and (now[file].inode, now[file].size, now[file].mtime_ns) == (
                 stamp.inode,
                 stamp.size,
@@ -223,6 +292,8 @@ class _Move:
             if is_same:  # whatever has taken its place is not ours
                 with disk_errors(self._access.tree.at(path)):
                     self._unlink(path)
+        paths = [entry.path for entry in self._info.files if not entry.padding]
+        folders = {path[:depth] for path in paths for depth in range(len(path))}
         for inner in sorted(folders, key=len, reverse=True):
             with contextlib.suppress(OSError):  # it has other files
                 self._root.joinpath(*inner).rmdir()
@@ -272,7 +343,8 @@ class _Move:
             with disk_errors(path):
                 resume_log.save_snapshot(path, snapshot)
             is_whole = known.have == full_set(self._info.piece_count)
-            if is_whole and self._target != self._to.part and not known.doubted:
+            is_finished = is_whole and self._target != self._to.part and not known.doubted
+            if is_finished and _is_named_as_listed(self._info):
                 remember_download(self._info, self._target, self._state.folder, stamps)
 
     def _forget_state(self) -> None:
@@ -281,6 +353,12 @@ class _Move:
             if self._is_download:
                 path = self._state.journal(self._from.final, self._info.info_hash)
                 path.unlink(missing_ok=True)
+
+
+def _is_named_as_listed(info: Info) -> bool:
+    """Whether the files have the names that the torrent gives them."""
+    listed = parse_info(info.raw)
+    return (listed.name, listed.files) == (info.name, info.files)
 
 
 @contextlib.contextmanager
