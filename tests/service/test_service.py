@@ -36,6 +36,7 @@ class FakeTorrent:
 
     def __init__(self, name: str = "film", number: int = 1) -> None:
         self.name = name
+        self.path: Path | None = None
         self.info_hash = bytes([number]) * 20
         self.ratio = 0.0
         self.have = 0

@@ -92,8 +92,9 @@ async def file(asked: Asked) -> Response:
     if torrent is None or torrent.info is None:
         message = f"{shown(entry.name)} is {entry.state}: its files can be read while it runs"
         raise RequestError(409, "not-running", message)
-    index = _index_of(torrent.info, asked.path["path"])
-    length = torrent.info.files[index].length
+    info = entry.info or torrent.info
+    index = _index_of(info, asked.path["path"])
+    length = info.files[index].length
     tag = f'"{torrent.info_hash.hex()}-{index}"'
     wanted = wanted_bytes(asked.headers, length, tag)
     headers = {**_HEADERS, "etag": tag}

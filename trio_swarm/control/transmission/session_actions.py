@@ -27,6 +27,7 @@ _SETTABLE: Final = frozenset(
     (
         *("alt_speed_down", "alt_speed_enabled", "alt_speed_up"),
         *("download_dir", "download_queue_enabled", "download_queue_size"),
+        *("incomplete_dir", "incomplete_dir_enabled"),
         *("seed_queue_enabled", "seed_queue_size", "seed_ratio_limit", "seed_ratio_limited"),
         *("speed_limit_down", "speed_limit_down_enabled"),
         *("speed_limit_up", "speed_limit_up_enabled"),
@@ -59,7 +60,8 @@ async def session_set(call: MethodCall) -> Result:
     _refuse_what_is_fixed(arguments, session, facts, call.dialect)
     named = arguments.text("download_dir")
     folder = await session.target.allowed_folder(named) if named else None
-    changes = _changes(arguments, session, facts, folder)
+    incomplete = await _incomplete_folder(arguments, session, facts)
+    changes = _changes(arguments, session, facts, folder, incomplete)
     if changes != SessionChanges():
         await session.target.change_session(changes)
     return {}
@@ -104,7 +106,7 @@ async def free_space(call: MethodCall) -> Result:
     path = required(call.arguments, "path")
     unknown = {"path": path, "size_bytes": -1, "total_size": -1}
     try:
-        folder = await call.session.target.allowed_folder(path)
+        folder = await call.session.target.known_folder(path)
         free, size = await call.session.target.free_space(folder)
     except TrioSwarmError as error:
         raise CallError(str(error), Code.SYSTEM_ERROR, unknown) from error
@@ -184,8 +186,31 @@ def _refuse_what_is_fixed(
         raise CallError(f"{name} cannot be changed while the node runs, or does not exist here")
 
 
+async def _incomplete_folder(
+    arguments: Arguments, session: RpcSession, facts: SessionFacts
+) -> Path | UnsetType | None:
+    """Return where fetches are to begin: its name and its switch may come by two calls."""
+    shown, was_on = session.incomplete_folder(facts), facts.incomplete_folder is not None
+    wanted = arguments.text("incomplete_dir") or shown
+    on = arguments.flag("incomplete_dir_enabled")
+    if on is None:
+        on = was_on
+    if wanted == shown and on == was_on:
+        return UNSET
+    folder = await session.target.known_folder(wanted) if on or wanted != shown else None
+    if wanted != shown:
+        session.keep_incomplete_folder(wanted)
+    if not on:
+        return None if was_on else UNSET
+    return folder
+
+
 def _changes(
-    arguments: Arguments, session: RpcSession, facts: SessionFacts, folder: Path | None
+    arguments: Arguments,
+    session: RpcSession,
+    facts: SessionFacts,
+    folder: Path | None,
+    incomplete: Path | UnsetType | None,
 ) -> SessionChanges:
     def limit(
         name: str, switch: str, kept: str, value: float | None, unit: Unit
@@ -237,4 +262,5 @@ def _changes(
             "seed_queue_size", "seed_queue_enabled", "seeds", facts.max_active_seeds, COUNT
         ),
         download_folder=UNSET if folder is None else folder,
+        incomplete_folder=incomplete,
     )

@@ -15,7 +15,7 @@ from trio_swarm.metainfo_files import MAX_TORRENT_FILE, read_torrent
 from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import parse_metainfo
-from trio_swarm.service.entries.records import Record, kept_text
+from trio_swarm.service.entries.records import Record, kept_text, kept_texts
 from trio_swarm.settings import FetchSettings, ShareSettings
 from trio_swarm.wanted import (
     WantedHash,
@@ -135,6 +135,8 @@ def with_changes(settings: Settings, record: Record) -> Settings:
         return settings if folder is None else replace(settings, path=folder / settings.path.name)
     if folder is not None:
         settings = replace(settings, folder=folder)
+    if record.renamings:
+        settings = replace(settings, renamings=tuple(map(kept_texts, record.renamings)))
     if record.scheduler is None:
         return settings
     return replace(settings, scheduler=record.scheduler, scheduler_options=record.scheduler_options)

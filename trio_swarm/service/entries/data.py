@@ -11,11 +11,13 @@ from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import Settings
-from trio_swarm.settings import ShareSettings
+from trio_swarm.settings import FetchSettings, ShareSettings
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import ShouldStop
+from trio_swarm.storage.incomplete import folder_of_data
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.moving import move_data
+from trio_swarm.storage.own_names import with_own_names
 from trio_swarm.storage.placement import Placement
 from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, forget_state
 from trio_swarm.storage.resume import log as resume_log
@@ -26,10 +28,13 @@ Data = tuple[Info, Path]
 """The names that files have on this disk, and their root: `NAME`, or `NAME.part`."""
 
 
-def find_data(settings: Settings, metainfo: Metainfo | None, state_folder: Path) -> Data | None:
+def find_data(
+    settings: Settings, incomplete: Path | None, metainfo: Metainfo | None, state_folder: Path
+) -> Data | None:
     """Return the data of an entry; None if there is none, or nobody knows what it is.
 
-    Raises StorageError for data that is not known to be of this torrent.
+    `incomplete` is where a fetch is until it is complete, if that is not its own folder. Raises
+    StorageError for data that is not known to be of this torrent.
     """
     if isinstance(settings, ShareSettings):
         if not settings.path.exists():
@@ -44,12 +49,18 @@ def find_data(settings: Settings, metainfo: Metainfo | None, state_folder: Path)
         return info, Path(os.path.realpath(settings.path))
     if metainfo is None:
         return None  # not even its metadata has come
-    return download_on_disk(metainfo.info, settings.folder, state_folder)
+    info = with_own_names(metainfo.info, settings.renamings)
+    folder = folder_of_data(info, settings.folder, incomplete, state_folder)
+    return download_on_disk(info, folder, state_folder)
 
 
-def recall_pieces(info: Info, folder: Path, state_folder: Path) -> PieceSet:
-    """Return which pieces of a download into `folder` were verified when it ran last."""
+def recall_pieces(
+    info: Info, settings: FetchSettings, incomplete: Path | None, state_folder: Path
+) -> PieceSet:
+    """Return which pieces of a download were verified when it ran last; folders as `find_data`."""
     try:
+        info = with_own_names(info, settings.renamings)
+        folder = folder_of_data(info, settings.folder, incomplete, state_folder)
         state, folder = StateFolder(state_folder), Path(os.path.realpath(folder))
         names = choose_names(info, folder, state).info
         journal = state.journal(Placement(names, folder).final, info.info_hash)
@@ -71,10 +82,18 @@ def remove_data(data: Data, others: Iterable[Data], state_folder: Path) -> int:
     return deleted
 
 
-def bring_data(data: Data, folder: Path, state_folder: Path, should_stop: ShouldStop) -> Data:
+def bring_data(
+    data: Data,
+    folder: Path,
+    state_folder: Path,
+    should_stop: ShouldStop,
+    *,
+    goes_on: bool = False,
+) -> Data:
     """Move the data of an entry into a folder; see `storage.moving`, errors included."""
     info, root = data
-    return info, move_data(info, root, folder, state_folder, should_stop=should_stop)
+    moved = move_data(info, root, folder, state_folder, should_stop=should_stop, goes_on=goes_on)
+    return info, moved
 
 
 def hash_again(data: Data, *, is_share: bool, state_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +20,12 @@ from trio_swarm.errors import (
 )
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.adding import (
     Settings,
     Wished,
     absolute,
+    absolute_path,
     key_of,
     typed,
     wished,
@@ -31,17 +34,27 @@ from trio_swarm.service.entries.adding import (
 from trio_swarm.service.entries.checking import Checking
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
+from trio_swarm.service.entries.incomplete import Incomplete
 from trio_swarm.service.entries.keeping import SAVE_MOVED, Keeping
 from trio_swarm.service.entries.limits import EntryLimits, NodeLimits, limits_after, own_limits
 from trio_swarm.service.entries.moving import Moving
 from trio_swarm.service.entries.queue import rank_between
-from trio_swarm.service.entries.records import Labels, Record, Totals, keep, kept_settings
+from trio_swarm.service.entries.records import (
+    KeptNode,
+    Labels,
+    Record,
+    Totals,
+    keep,
+    kept_settings,
+)
+from trio_swarm.service.entries.renaming import RenamingFiles
 from trio_swarm.service.entries.running import Running
 from trio_swarm.service.entries.store import EntryStore, Kept
 from trio_swarm.service.entries.subscription import Subscription
 from trio_swarm.service.entries.whereabouts import Whereabouts
 from trio_swarm.service.supervised import Supervised
 from trio_swarm.settings import FetchSettings
+from trio_swarm.storage.own_names import listed_path, path_below
 
 log = logger_of(__name__)
 
@@ -89,6 +102,8 @@ class Entries:
         self.on_complete: Callable[[Entry], None] | None = None
         """Called once for each fetch that is complete for the first time and at its place; must
         return quickly."""
+        state_folder = node.state_folder
+        self._incomplete = Incomplete(self._keeping, self._turn, state_folder)
         self._running = Running(
             node,
             nursery,
@@ -98,9 +113,9 @@ class Entries:
             trackers=trackers,
             entries=self._listed,
             kept_metainfo=self._keeping.learned_before,
+            incomplete=self._incomplete,
             changed=self._changed,
         )
-        state_folder = node.state_folder
         self._whereabouts = Whereabouts(self._keeping, state_folder)
         self._moving = Moving(
             self._running,
@@ -108,6 +123,9 @@ class Entries:
             self._whereabouts,
             nursery=nursery,
             state_folder=state_folder,
+        )
+        self._renaming = RenamingFiles(
+            self._running, self._keeping, nursery=nursery, state_folder=state_folder
         )
         self._checking = Checking(
             self._running, self._whereabouts, nursery=nursery, state_folder=state_folder
@@ -209,10 +227,7 @@ class Entries:
         self._enlisted.add(key)
         entry = self._enter(record, totals, with_changes(settings, record))
         entry.on_progress = on_progress
-        if record.moving_to is not None:
-            self._moving.go_on(entry)
-        else:
-            self._running.settle_or_queue(entry)
+        self._go_on(entry)
         return entry
 
     def enlisted(self, settings: Settings) -> Entry | None:
@@ -252,12 +267,19 @@ class Entries:
             entry = self._enter(record, totals)
             if record.deletes_data:
                 self._nursery.start_soon(self._go_on_removing, entry)
-            elif record.moving_to is not None:
-                self._moving.go_on(entry)
             else:
-                self._running.settle_or_queue(entry)
+                self._go_on(entry)
         recall = self._whereabouts.recall_all
         self._nursery.start_soon(recall, list(self._listed), name="recall what does not run")
+
+    def _go_on(self, entry: Entry) -> None:
+        """Begin to do what a node that was killed has left to do, or what the entry is to do."""
+        if entry.record.renaming is not None:
+            self._renaming.go_on(entry)
+        if entry.record.moving_to is not None:
+            self._moving.go_on(entry)
+        if entry.record.renaming is None and entry.record.moving_to is None:
+            self._running.settle_or_queue(entry)
 
     def _enter(
         self,
@@ -423,6 +445,22 @@ class Entries:
         """
         await self._moving.begin(entry, folder)
 
+    async def rename(self, entry: Entry, path: str, name: str) -> None:
+        """Give a file or folder of a fetch another name, on the disk and wherever it is shown.
+
+        `path` begins with the torrent's own name, as in Transmission's `torrent-rename-path`; that
+        name alone means the file or folder that all of it is in. The torrent stays the same for
+        peers. Nothing is overwritten, and a node that is killed meanwhile goes on with it. Raises
+        ConfigError for a share, a path that there is not, or a name that is no file's or is taken
+        in the torrent; StorageError if it is taken on the disk; then nothing was changed.
+        """
+        await self._renaming.rename(entry, path_below(_known_info(entry), path), name)
+
+    async def rename_listed(self, entry: Entry, path: str | None, name: str) -> None:
+        """Do the same with a path as lists of files have it; None: the torrent's own name."""
+        below = () if path is None else listed_path(_known_info(entry), path)
+        await self._renaming.rename(entry, below, name)
+
     async def verify(self, entry: Entry) -> None:
         """Begin to hash all of its data again; what is bad is fetched again.
 
@@ -495,6 +533,15 @@ class Entries:
             await self._keeping.save(entry, entry.change(rank=rank))
             self._sort()
 
+    @property
+    def kept_node(self) -> KeptNode:
+        """What was set of the whole node at run time, as it is kept with the list."""
+        return self._keeping.kept.node
+
+    async def keep_node(self, node: KeptNode) -> None:
+        """Keep what was set of the whole node; raises StorageError."""
+        await self._keeping.save_node(node)
+
     def set_node_limits(self, limits: NodeLimits) -> None:
         """Set the limits of the node, until it ends or is told others."""
         self._running.limits = _checked(limits, NodeLimits, "limits")
@@ -504,6 +551,21 @@ class Entries:
     def limits(self) -> NodeLimits:
         """The limits of the node."""
         return self._running.limits
+
+    def _turn(self, entry: Entry) -> AbstractAsyncContextManager[None]:
+        return self._running.turn(entry)
+
+    def set_incomplete_folder(self, folder: Path | None) -> None:
+        """Put fetches that begin from now on here until they are complete; None: where they go.
+
+        Those that have begun go on where they are, and are moved when they are complete.
+        """
+        self._incomplete.folder = None if folder is None else absolute_path(folder)
+
+    @property
+    def incomplete_folder(self) -> Path | None:
+        """Where fetches begin; None: where they go."""
+        return self._incomplete.folder
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -597,7 +659,17 @@ class Entries:
         entry = self._by_hash.get(info_hash)
         info = None if entry is None else self._keeping.info_to_keep(entry)
         if entry is not None and info is not None:
-            self._nursery.start_soon(self._keeping.keep_metainfo, entry, info)
+            self._nursery.start_soon(self._keep_info, entry, info)
+
+    async def _keep_info(self, entry: Entry, info: Info) -> None:
+        try:
+            async with self._running.turn(entry):
+                await self._keeping.keep_info(entry, info)
+                await self._keeping.save_totals()
+        except EntryUnknownError:
+            pass  # it was removed meanwhile
+        except StorageError as error:
+            log.warning("%s; its metadata is fetched again after a restart", error)
 
     def _sort(self) -> None:
         self._listed.sort(key=_order)
@@ -616,6 +688,13 @@ def _revised(entry: Entry, settings: Settings) -> Record:
         is_paused=record.is_paused if was.paused == settings.paused else None,
         limits=limits_after(record.limits, was, settings),
     )
+
+
+def _known_info(entry: Entry) -> Info:
+    """Return what the files of an entry are; raises ConfigError while nobody knows."""
+    if entry.info is None:
+        raise ConfigError(f"{entry.name}: its files are not known yet")
+    return entry.info
 
 
 def _order(entry: Entry) -> tuple[float, int]:

@@ -12,7 +12,7 @@ from trio_swarm.logs import logger_of
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import is_metadata_kept
 from trio_swarm.service.entries.entry import Entry
-from trio_swarm.service.entries.records import Record
+from trio_swarm.service.entries.records import KeptNode, Record
 from trio_swarm.service.entries.store import EntryStore, Kept
 
 log = logger_of(__name__)
@@ -63,6 +63,11 @@ class Keeping:
 
         await trio.to_thread.run_sync(write)
 
+    async def save_node(self, node: KeptNode) -> None:
+        """Keep what was set of the whole node; raises StorageError."""
+        await trio.to_thread.run_sync(self._store.save_node, node)
+        self.kept.node = node
+
     async def forget(self, number: int) -> None:
         """Remove all that is kept of one number; raises StorageError."""
         await trio.to_thread.run_sync(self._store.forget, number)
@@ -88,16 +93,14 @@ class Keeping:
         torrent = entry.torrent
         return None if torrent is None or not _learns(entry) else torrent.info
 
-    async def keep_metainfo(self, entry: Entry, info: Info) -> None:
-        """Keep the metadata that a fetch has got from its peers."""
-        data = Metainfo(info=info).to_bytes()
-        try:
-            async with entry.turn:
-                if not entry.is_gone:
-                    await trio.to_thread.run_sync(self._store.save_metainfo, entry.id, data)
-                    await self.save_totals()
-        except StorageError as error:
-            log.warning("%s; its metadata is fetched again after a restart", error)
+    async def keep_info(self, entry: Entry, info: Info) -> None:
+        """Keep what the files of a fetch are, if no .torrent says so; raises StorageError.
+
+        Whoever calls it has the entry's turn.
+        """
+        if not entry.record.by_torrent:
+            data = Metainfo(info=info).to_bytes()
+            await trio.to_thread.run_sync(self._store.save_metainfo, entry.id, data)
 
     # --- totals ---------------------------------------------------------------------------------
 

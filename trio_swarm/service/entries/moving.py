@@ -9,7 +9,7 @@ from trio_swarm.errors import EntryUnknownError, StorageError
 from trio_swarm.logs import logger_of
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.service.entries.adding import absolute_path, with_changes
-from trio_swarm.service.entries.data import bring_data
+from trio_swarm.service.entries.data import Data, bring_data
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.keeping import Keeping
 from trio_swarm.service.entries.records import Record, keep_text, kept_text
@@ -44,7 +44,8 @@ class Moving:
             place = keep_text(str(folder))
             if not move_data:
                 await self._running.end(entry)
-                await self._place(entry, entry.change(folder=place))
+                record = entry.change(folder=place, incomplete_folder=None)
+                await self._place(entry, record)
                 return
             await self._keeping.save(entry, entry.change(moving_to=place))
             await self._move(entry)
@@ -55,37 +56,52 @@ class Moving:
         async with self._running.turn(entry):
             await self._keeping.save(entry, entry.change(moving_to=place))
             entry.error = ""
-        self.go_on(entry)
-
-    def go_on(self, entry: Entry) -> None:
-        """Begin to do what is left of a move; if it fails, the log and its `error` say why."""
         self._nursery.start_soon(self._go_on, entry, name=f"move {entry.name}")
 
-    async def _go_on(self, entry: Entry) -> None:
+    def go_on(self, entry: Entry) -> None:
+        """Begin to do what is left of a move by a node that was killed, or ended meanwhile.
+
+        If it fails, the log and its `error` say why.
+        """
+        go_on = partial(self._go_on, entry, was_begun=True)
+        self._nursery.start_soon(go_on, name=f"move {entry.name}")
+
+    async def _go_on(self, entry: Entry, *, was_begun: bool = False) -> None:
         try:
             async with self._running.turn(entry):
                 if entry.record.moving_to is not None:  # else another call has done it
-                    await self._move(entry)
+                    await self._move(entry, was_begun=was_begun)
         except EntryUnknownError:
             pass  # it was removed meanwhile
         except StorageError as error:
             entry.error = str(error)
             log.warning("%s", error)
 
-    async def _move(self, entry: Entry) -> None:
+    async def _move(self, entry: Entry, *, was_begun: bool = False) -> None:
         assert entry.record.moving_to is not None
         folder = Path(kept_text(entry.record.moving_to))
         try:
             await self._running.end(entry)
-            data = await self._whereabouts.find(entry)
+            data = await self._find(entry, was_begun=was_begun)
             if data is not None:
-                entry.known = await run_stoppable(
-                    partial(bring_data, data, folder, self._state_folder)
-                )
+                bring = partial(bring_data, data, folder, self._state_folder, goes_on=was_begun)
+                entry.known = await run_stoppable(bring)
         except StorageError:
             await self._keeping.save(entry, entry.change(moving_to=None))
             raise
-        await self._place(entry, entry.change(folder=entry.record.moving_to, moving_to=None))
+        place = entry.record.folder if folder == entry.folder else entry.record.moving_to
+        begins = entry.record.incomplete_folder if data is None else None
+        record = entry.change(folder=place, moving_to=None, incomplete_folder=begins)
+        await self._place(entry, record)
+
+    async def _find(self, entry: Entry, *, was_begun: bool) -> Data | None:
+        """Return where the data is; None also for what has just arrived, and is hashed there."""
+        try:
+            return await self._whereabouts.find(entry)
+        except StorageError:
+            if not was_begun or entry.incomplete_folder is None:
+                raise
+            return None
 
     async def _place(self, entry: Entry, record: Record) -> None:
         """Take note that the data of an entry, which does not run, is in another folder now."""

@@ -10,6 +10,7 @@ from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.data import Data, find_data, recall_pieces, remove_data
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.keeping import Keeping
+from trio_swarm.settings import FetchSettings
 
 
 class Whereabouts:
@@ -30,7 +31,7 @@ class Whereabouts:
 
     def _look_for(self, entry: Entry) -> Data | None:
         metainfo = None if entry.kind == "share" else self._keeping.metainfo_of(entry)
-        return find_data(entry.settings, metainfo, self._state_folder)
+        return find_data(entry.settings, entry.incomplete_folder, metainfo, self._state_folder)
 
     async def delete(self, entry: Entry, entries: Iterable[Entry]) -> int:
         """Delete the files of an entry, but those that others of `entries` have, too.
@@ -51,13 +52,16 @@ class Whereabouts:
 
     async def recall(self, entry: Entry) -> None:
         """Find out what an entry holds that has not run yet, as it was known last."""
-        folder, state_folder = entry.folder, self._state_folder
+        settings, incomplete = entry.settings, entry.incomplete_folder
+        if not isinstance(settings, FetchSettings):
+            return  # a share is hashed when it runs
 
         def look() -> tuple[Info, PieceSet] | None:
             metainfo = self._keeping.metainfo_of(entry)
             if metainfo is None:
                 return None
-            return metainfo.info, recall_pieces(metainfo.info, folder, state_folder)
+            info = metainfo.info
+            return info, recall_pieces(info, settings, incomplete, self._state_folder)
 
         found = await trio.to_thread.run_sync(look)
         if found is not None and entry.info is None:
