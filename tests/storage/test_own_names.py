@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from local_swarm import contents, make_file
 from moved_data import CALLS, downloaded, killed_at, sample
 from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.protocol.metainfo.info import parse_info
 from trio_swarm.protocol.metainfo.torrent import Info
-from trio_swarm.storage import TorrentFiles
+from trio_swarm.storage import TorrentFiles, hash_share
+from trio_swarm.storage.moving import move_data
 from trio_swarm.storage.own_names import (
     checked_renaming,
     listed_path,
@@ -205,6 +207,28 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         renamed(info, tmp_path, INNER)
     assert contents(outside.parent) == {"b": outside.read_bytes()}
+
+
+def test_a_share_of_what_was_renamed_is_a_torrent_of_these_names(tmp_path: Path) -> None:
+    info, original = sample(tmp_path)
+    everything = TorrentFiles.for_share(info, original, tmp_path / "s1")
+    everything.check()
+    state = tmp_path / "state"
+    files = TorrentFiles.for_download(info, tmp_path / "old", state, (TOP, INNER))
+    files.check()
+    files.write_pieces(
+        [
+            (piece, everything.read(piece, 0, info.piece_size(piece)))  # type: ignore[arg-type]
+            for piece in range(info.piece_count)
+        ]
+    )
+    where = files.finish()
+    files.close()
+    everything.close()
+    assert hash_share(where, piece_length=info.piece_length, state_folder=state).raw != info.raw
+    moved = move_data(files.info, where, tmp_path / "new", state)
+    shared = hash_share(moved, piece_length=info.piece_length, state_folder=state)
+    assert parse_info(shared.raw).name == "other"
 
 
 @pytest.mark.parametrize("single", [False, True])

@@ -1,6 +1,8 @@
 """A node's list that is kept, and fetches in it that need nobody."""
 
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from trio_swarm.service.entries.entry import Entry, EntryState
 
 LIMIT = 30.0
 """Seconds until a test that hangs has failed."""
+
+STEPS = ("link", "unlink", "rename", "replace", "rmdir", "mkdir", "sendfile")
+"""Calls of `os` that change something on the disk."""
 
 
 @asynccontextmanager
@@ -48,3 +53,38 @@ def torrent_of(data: Path, tmp_path: Path) -> bytes:
 def wanted(folder: Path, what: str = "x", **more: Any) -> FetchSettings:
     """A fetch into a folder."""
     return FetchSettings(what=what, folder=folder, wait=True, **more)
+
+
+def killed_at_step(step: int, method: tuple[type, str], work: Callable[[], object]) -> bool:
+    """Do `work` in a process that is killed at this step in an async method; whether it was."""
+    child = os.fork()
+    if not child:
+        left, is_in = step, False
+        owner, name = method
+        real_method = getattr(owner, name)
+
+        async def watched(*arguments: Any) -> None:
+            nonlocal is_in
+            is_in = True
+            await real_method(*arguments)
+            is_in = False
+
+        def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **more: Any) -> Any:
+                nonlocal left
+                left -= is_in
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments, **more)
+
+            return call
+
+        try:
+            setattr(owner, name, watched)
+            for each in STEPS:
+                setattr(os, each, counted(getattr(os, each)))
+            work()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)

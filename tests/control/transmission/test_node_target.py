@@ -371,6 +371,19 @@ async def test_a_fetch_begins_in_the_incomplete_dir_and_its_download_dir_is_wher
                 assert told == (str(begins), False)
 
 
+async def test_the_incomplete_dir_of_the_file_may_be_switched_off_and_on(leech: Path) -> None:
+    with trio.fail_after(LIMIT):
+        text = 'incomplete_folder = "begins"\n[tracker]\n'
+        async with controlled(leech, text) as node, node.client() as client:
+            await node.context.peer.wait_open()
+            leecher = Caller(client)
+            for is_on in (True, False, True):
+                await leecher.call("session-set", **{"incomplete-dir-enabled": is_on})
+                session = await leecher.call("session-get")
+                told = session["incomplete-dir"], session["incomplete-dir-enabled"]
+                assert told == (str(leech / "begins"), is_on)
+
+
 async def test_a_torrent_is_renamed_on_the_disk_and_for_remotes(seed: Path, leech: Path) -> None:
     # Transmission's rpc-spec, "Renaming a torrent's path".
     with trio.fail_after(LIMIT):

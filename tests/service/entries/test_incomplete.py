@@ -4,16 +4,15 @@ What users expect is what Transmission 4.0 does with `incomplete-dir` (its rpc-s
 parameters") and qBittorrent with "Keep incomplete torrents in".
 """
 
-import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from kept_lists import kept_list, state_of, torrent_of, wanted
+from kept_lists import kept_list, killed_at_step, state_of, torrent_of, wanted
 from local_swarm import Recorder, contents, make_file, make_folder, tracker, until
 from mounts import in_memory
 from trio_swarm import ShareSettings, events
@@ -243,9 +242,6 @@ async def test_whoever_pauses_it_on_its_way_home_finds_it_whole_and_it_comes_hom
 
 # --- kill -9 --------------------------------------------------------------------------------------
 
-STEPS = ("link", "unlink", "rename", "replace", "rmdir", "mkdir", "sendfile")
-"""Calls that change something on the disk."""
-
 
 def test_killed_at_any_step_on_its_way_home_it_is_whole_and_arrives_at_the_next_start(
     tmp_path: Path, home: Path
@@ -256,7 +252,8 @@ def test_killed_at_any_step_on_its_way_home_it_is_whole_and_arrives_at_the_next_
         make_file(data / "b", 30_000, 2)
         whole, state = contents(data), tmp_path / f"node-{step}"
         torrent = torrent_of(data, tmp_path)
-        was_killed = killed_at(step, lambda: bring(state, place, begins, torrent))  # noqa: B023
+        work = partial(bring, state, place, begins, torrent)
+        was_killed = killed_at_step(step, (incomplete.Incomplete, "bring_home"), work)
         trio.run(arrives, state, place, begins)
         assert contents(place) == {f"album/{name}": data for name, data in whole.items()}
         assert list(begins.iterdir()) == []
@@ -282,40 +279,6 @@ async def arrives(state: Path, home: Path, begins: Path) -> None:
         await until(lambda: entry.completed_at is not None)
         assert (entry.path, entry.error) == (home / "album", "")
         assert (entry.record.moving_to, entry.record.incomplete_folder) == (None, None)
-
-
-def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Do `work` in a process that is killed at this step on the way home."""
-    child = os.fork()
-    if not child:
-        left, has_begun = step, False
-        real_home = incomplete.Incomplete.bring_home
-
-        async def begins(*arguments: Any) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await real_home(*arguments)
-            has_begun = False
-
-        def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **more: Any) -> Any:
-                nonlocal left
-                left -= has_begun
-                if not left:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*arguments, **more)
-
-            return call
-
-        try:
-            incomplete.Incomplete.bring_home = begins  # type: ignore[method-assign]
-            for name in STEPS:
-                setattr(os, name, counted(getattr(os, name)))
-            work()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
 
 
 async def test_a_move_that_cannot_go_on_is_told_of_and_nothing_is_lost(tmp_path: Path) -> None:

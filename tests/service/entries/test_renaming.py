@@ -3,13 +3,18 @@
 from pathlib import Path
 
 import pytest
+import trio
 
-from kept_lists import kept_list, state_of, torrent_of, wanted
+from kept_lists import kept_list, killed_at_step, state_of, torrent_of, wanted
 from local_swarm import Recorder, contents, make_folder, tracker, until
 from trio_swarm import ShareSettings, events
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.entries.renaming import RenamingFiles
+
+# The child of a test is killed; other threads of the worker are of no use to it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 async def an_album(tmp_path: Path, entries: Entries) -> Entry:
@@ -134,3 +139,38 @@ async def test_a_renaming_that_was_killed_goes_on_at_the_next_start(
         await entries.resume(entry)
         await state_of(entry, "seeding")
         assert [each.name for each in home.iterdir()] == ["Summer"]
+
+
+@pytest.mark.parametrize(("path", "name"), [("album", "Summer"), ("album/deep/c.bin", "song")])
+def test_killed_at_any_step_it_is_whole_and_has_either_name(
+    tmp_path: Path, path: str, name: str
+) -> None:
+    for step in range(1, 30):
+        folder = tmp_path / str(step)
+        was_killed = killed_at_step(
+            step,
+            (RenamingFiles, "rename"),
+            lambda: trio.run(an_album_renamed, folder, path, name),  # noqa: B023
+        )
+        trio.run(seeded_again, folder, is_new := not was_killed, name)
+        if is_new:
+            assert step > 4
+            return
+    raise AssertionError
+
+
+async def an_album_renamed(tmp_path: Path, path: str, name: str) -> None:
+    async with kept_list(tmp_path) as entries:
+        await entries.rename(await an_album(tmp_path, entries), path, name)
+
+
+async def seeded_again(tmp_path: Path, is_new: bool, name: str) -> None:  # noqa: FBT001 - see run
+    async with kept_list(tmp_path) as entries:
+        (entry,) = entries
+        await state_of(entry, "seeding")
+        assert (entry.error, entry.record.renaming) == ("", None)
+        (root,) = (tmp_path / "home").iterdir()
+        assert entry.info is not None
+        names = {"/".join(each.path) for each in entry.info.files} | {entry.info.name}
+        assert names == {*contents(root), root.name}
+        assert any(name in each for each in names) or not is_new
