@@ -38,7 +38,6 @@ from trio_swarm.service.waiting import (
 )
 from trio_swarm.settings import FetchSettings
 from trio_swarm.storage.content import TorrentFiles
-from trio_swarm.storage.moving import bytes_to_copy
 from trio_swarm.wanted import WantedTorrent, parse_wanted
 
 log = logger_of(__name__)
@@ -166,6 +165,9 @@ class Fetch(Supervised):
 
     async def _wait_for_room(self, torrent: Torrent, files: TorrentFiles, delay: float) -> None:
         """Wait until a complete torrent can be moved to its own folder, if it is to be waited."""
+        # Commands that fetch one thing move nothing, and start sooner without it.
+        from trio_swarm.storage.moving import bytes_to_copy  # noqa: PLC0415
+
         folder = self.settings.folder
         count = partial(bytes_to_copy, files.info, files.root, folder)
         needed = await trio.to_thread.run_sync(count)
