@@ -17,6 +17,8 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.storage.incomplete import folder_of_data
+from trio_swarm.storage.own_names import Renamings, with_own_names
 from trio_swarm.wanted import WantedHash, WantedMagnet, WantedName, WantedTorrent, parse_wanted
 
 
@@ -37,16 +39,23 @@ class FetchTarget(Struct, frozen=True, kw_only=True):
         self,
         *,
         folder: Path,
+        incomplete_folder: Path | None,
+        renamings: Renamings,
         state_folder: Path,
         peers: Sequence[Address],
         scheduler: str | None,
         scheduler_options: Mapping[str, object] | None,
         record: Path | None,
     ) -> TorrentPlan:
-        """Return the plan of a torrent that fetches this into `folder`."""
+        """Return the plan of a torrent that fetches this into one of two folders.
+
+        See `storage.incomplete` for which, and `storage.own_names` for `renamings`.
+        """
 
         def open_files(info: Info) -> TorrentFiles:
-            return TorrentFiles.for_download(info, folder, state_folder)
+            named = with_own_names(info, renamings)
+            chosen = folder_of_data(named, folder, incomplete_folder, state_folder)
+            return TorrentFiles.for_download(info, chosen, state_folder, renamings)
 
         return TorrentPlan(
             info_hash=self.info_hash,

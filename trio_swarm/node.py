@@ -38,6 +38,7 @@ from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings, default_state_folder
 from trio_swarm.share_plans import Shares
 from trio_swarm.storage.descriptors import descriptor_shares
+from trio_swarm.storage.own_names import Renamings
 
 log = logger_of(__name__)
 
@@ -216,6 +217,8 @@ class Node:
         what: str,
         *,
         folder: Path | str = ".",
+        incomplete_folder: Path | str | None = None,
+        renamings: Renamings = (),
         trackers: Sequence[str] | None = None,
         peers: Sequence[Address] = (),
         info_hash: bytes | None = None,
@@ -227,8 +230,11 @@ class Node:
         """Start a download of `what`: a name, a .torrent file, a magnet link, or a hex info-hash.
 
         Returns as soon as a name is resolved and the download has started; await `wait_complete()`
-        of the result. `info_hash` chooses among several torrents with one name. `record` is the
-        path of a new file in which the download is recorded (see `trio_swarm.recording`).
+        of the result. It goes to `folder`; or to `incomplete_folder`, if there is one and `folder`
+        has nothing of it, and stays there: see `storage.moving`. Its files have the names that
+        `renamings` give them (`storage.own_names`). `info_hash` chooses among several torrents with
+        one name. `record` is the path of a new file in which the download is recorded (see
+        `trio_swarm.recording`).
         `metainfo` is what an earlier fetch of it learned: then no tracker is asked which torrent is
         meant, and no peer for its metadata.
 
@@ -245,6 +251,8 @@ class Node:
         return await self._start(
             target.plan(
                 folder=Path(folder),
+                incomplete_folder=None if incomplete_folder is None else Path(incomplete_folder),
+                renamings=renamings,
                 state_folder=self.state_folder,
                 peers=peers,
                 scheduler=scheduler,

@@ -123,6 +123,8 @@ class FetchSettings(Struct, frozen=True, kw_only=True):
     """Seconds of seeding, then it ends."""
     seed_ratio: float | None = None
     """It ends when so many times its size was given to others."""
+    renamings: tuple[tuple[str, str], ...] = ()
+    """Names that somebody gave to its files: paths, and the names for the last part of each."""
     labels: tuple[str, ...] = ()
     """In the list it is sorted by these."""
     paused: bool = False

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from controlled_node import API, controlled
-from local_swarm import make_file
+from local_swarm import make_file, make_folder, until
 from trio_swarm import events
 from trio_swarm.control import answers, shapes
 from trio_swarm.metainfo_files import create_torrent
@@ -318,6 +318,46 @@ async def test_data_is_moved_into_allowed_folders_only(tmp_path: Path) -> None:
             answer = await client.post(f"{API}/torrents/1/move", json=move)
             assert answer.json()["path"] == str(tmp_path / "down" / "films" / "film.bin")
             assert (tmp_path / "down" / "films" / "film.bin").stat().st_size == 100_000
+
+
+async def test_what_is_set_of_the_node_outlives_it(tmp_path: Path) -> None:
+    place = str(tmp_path / "down" / "begins")
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            change = {"upload_rate": 5000, "max_active_seeds": 3, "incomplete_folder": place}
+            assert (await client.patch(f"{API}/session", json=change)).status_code == 200
+            outside = {"upload_rate": 7, "incomplete_folder": "/tmp"}
+            await refused(client, "PATCH", "/session", 403, "wrong-folder", json=outside)
+        async with controlled(tmp_path) as node, node.client() as client:
+            told = (await client.get(f"{API}/session")).json()
+            assert told["limits"]["upload_rate"] == 5000
+            assert told["limits"]["max_active_seeds"] == 3
+            assert told["incomplete_folder"] == place
+            change = {"incomplete_folder": None}
+            told = (await client.patch(f"{API}/session", json=change)).json()
+            assert told["incomplete_folder"] is None
+
+
+async def test_a_file_of_a_torrent_is_renamed_as_files_lists_it(tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "down" / "album")
+    torrent = base64.b64encode(create_torrent(data, state_folder=tmp_path / "s").to_bytes())
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            body = {"metainfo": torrent.decode()}
+            assert (await client.post(f"{API}/torrents", json=body)).status_code == 201
+            await node.recorder.wait_for(events.EntryCompleted)
+            change = {"path": "deep/c.bin", "name": "song.flac"}
+            assert (await client.post(f"{API}/torrents/1/rename", json=change)).status_code == 200
+            answer = await client.post(f"{API}/torrents/1/rename", json={"name": "Summer"})
+            assert answer.json()["name"] == "Summer"
+            files = (await client.get(f"{API}/torrents/Summer/files")).json()["files"]
+            assert "deep/song.flac" in [each["path"] for each in files]
+            assert (tmp_path / "down" / "Summer" / "deep" / "song.flac").exists()
+            await until(lambda: any(each.is_complete for each in node.context.peer.torrents))
+            got = await client.get(f"{API}/torrents/1/files/deep/song.flac")
+            assert len(got.content) == 2_000_000
+            for change in ({"path": "deep", "name": "a.bin"}, {"path": "..", "name": "x"}):
+                await refused(client, "POST", "/torrents/1/rename", 400, "wrong-value", json=change)
 
 
 PAIRS = {

@@ -302,7 +302,10 @@ descriptions = st.fixed_dictionaries(
     {"share": shares, "fetch": fetches},
     optional={
         "trackers": trackers,
-        "node": table(download_folder=st.sampled_from(["in", "out"])),
+        "node": table(
+            download_folder=st.sampled_from(["in", "out"]),
+            incomplete_folder=st.sampled_from(["begins", "elsewhere"]),
+        ),
         "limits": table(
             upload=rates,
             download=rates,
@@ -340,6 +343,7 @@ def state_of(peer: ConfiguredPeer) -> dict[str, Any]:
             if name not in {"on_event", "upload_rate", "download_rate"}  # see "rates"
         },
         "hooks": peer.config.hooks,
+        "begins": service.entries.incomplete_folder,
         "entries": sorted(
             (
                 repr(entry.settings),

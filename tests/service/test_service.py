@@ -36,6 +36,7 @@ class FakeTorrent:
 
     def __init__(self, name: str = "film", number: int = 1) -> None:
         self.name = name
+        self.path: Path | None = None
         self.info_hash = bytes([number]) * 20
         self.ratio = 0.0
         self.have = 0
@@ -87,6 +88,8 @@ class FakeNode:
         self.answers = list(answers)
         self.asked: list[tuple[float, dict[str, Any]]] = []
         self._was_asked = trio.Event()
+        self.settings = NodeSettings()
+        self.trackers = self.settings.trackers
 
     async def wait_asked(self, count: int) -> None:
         while len(self.asked) < count:

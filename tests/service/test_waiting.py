@@ -52,6 +52,7 @@ class FakeTorrent:
 
     info_hash = b"\1" * 20
     name = "film"
+    path = FOLDER / "film.part"
 
     def __init__(
         self, *, have: int = 0, gained: int = 0, error: TrioSwarmError | None = None

@@ -1,15 +1,15 @@
 """Data of a torrent is moved to another folder: one of the two places is whole at any moment."""
 
-import os
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from local_swarm import contents, make_file
+from local_swarm import contents
 from mounts import in_memory
+from moved_data import CALLS, downloaded, killed_at, sample
 from trio_swarm.errors import DiskFullError, StorageError
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo.torrent import Info
@@ -17,12 +17,9 @@ from trio_swarm.storage import moving
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import HashingStopped
 from trio_swarm.storage.moving import move_data
-from trio_swarm.storage.shares import create_metainfo
 
 # The child of a test only moves files; other threads of the worker are of no use to it.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-
-PIECE = 16384
 
 
 @pytest.fixture(params=["the same file system", "another file system"])
@@ -32,39 +29,6 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     else:
         with in_memory(tmp_path / "new", "size=64m") as other:
             yield other
-
-
-def sample(tmp_path: Path, *, single: bool = False) -> tuple[Info, Path]:
-    original = tmp_path / "original" / "data"
-    if single:
-        make_file(original, 1_000_000)
-    else:
-        make_file(original / "a", 500_000, 1)
-        make_file(original / "deep" / "b", 300_000, 2)
-        make_file(original / "deep" / "empty", 0)
-    info = create_metainfo(original, piece_length=PIECE, state_folder=tmp_path / "s0").info
-    return info, original
-
-
-def downloaded(
-    info: Info, original: Path, tmp_path: Path, pieces: int | None = None
-) -> tuple[Path, int]:
-    """Download all or the last pieces into `old`; return where it is and what of it is there."""
-    files = TorrentFiles.for_download(info, tmp_path / "old", tmp_path / "state")
-    files.check()
-    everything = TorrentFiles.for_share(info, original, tmp_path / "s1")
-    everything.check()
-    end = info.piece_count
-    first = 0 if pieces is None else end - pieces
-    files.write_pieces(
-        [(piece, everything.read(piece, 0, info.piece_size(piece))) for piece in range(first, end)]  # type: ignore[arg-type]
-    )
-    if pieces is None:
-        files.finish()
-    root, have = files.root, files.have
-    files.close()
-    everything.close()
-    return root, have
 
 
 def found_at(info: Info, folder: Path, tmp_path: Path) -> tuple[int, int, Path]:
@@ -185,9 +149,10 @@ def test_a_disk_that_is_full_and_a_stop_leave_everything_as_it_was(
         with pytest.raises(DiskFullError):
             move_data(info, root, small, tmp_path / "state")
         assert list(small.iterdir()) == []
+    with in_memory(tmp_path / "large", "size=8m") as large:
         with pytest.raises(HashingStopped):
-            move_data(info, root, small, tmp_path / "state", should_stop=lambda: True)
-        assert list(small.iterdir()) == []
+            move_data(info, root, large, tmp_path / "state", should_stop=lambda: True)
+        assert list(large.iterdir()) == []
     assert found_at(info, tmp_path / "old", tmp_path) == (have, 0, root)
     assert contents(root) == contents(original)
 
@@ -200,9 +165,6 @@ def test_holes_stay_holes(tmp_path: Path, folder: Path) -> None:
     assert moved.st_size == before.st_size == 1_000_000
     assert moved.st_blocks * 512 <= 200_000
     assert moved.st_mtime_ns == before.st_mtime_ns
-
-
-CALLS = ["link", "sendfile", "unlink", "rename", "fsync", "rmdir", "mkdir"]
 
 
 @pytest.mark.parametrize("has_others", [False, True])
@@ -234,24 +196,50 @@ def test_killed_at_any_call_it_leaves_one_place_whole_and_the_next_try_succeeds(
     assert [each.name for each in folder.iterdir()] == ["data"]
 
 
-def killed_at(call: str, number: int, work: Callable[[], object]) -> bool:
-    """Do `work` in a process that is killed when it makes this call for the n-th time."""
-    child = os.fork()
-    if not child:
-        real = getattr(os, call)
-        left = number
+@pytest.mark.parametrize("call", CALLS)
+def test_killed_at_any_call_it_goes_on_and_leaves_nothing_behind(
+    tmp_path: Path, folder: Path, call: str
+) -> None:
+    info, original = sample(tmp_path)
+    whole = contents(original)
+    for number in range(1, 40):
+        root, have = downloaded(info, original, tmp_path)
+        move = partial(move_data, info, root, folder, tmp_path / "state")
+        was_killed = killed_at(call, number, move)
+        if root.exists():
+            assert move_data(info, root, folder, tmp_path / "state", is_begun=True)
+        assert contents(folder / "data") == whole
+        assert not root.exists()
+        assert found_at(info, folder, tmp_path)[0] == have
+        assert [each.name for each in folder.iterdir()] == ["data"]
+        if not was_killed:
+            break
+        shutil.rmtree(folder / "data")
 
-        def counted(*args: object, **kwargs: object) -> object:
-            nonlocal left
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **kwargs)
 
-        try:
-            setattr(os, call, counted)
-            work()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+def test_what_is_there_is_taken_for_its_own_only_by_a_move_that_goes_on(
+    tmp_path: Path, folder: Path
+) -> None:
+    info, original = sample(tmp_path)
+    root, have = downloaded(info, original, tmp_path)
+    there = shutil.copytree(root, folder / "data")
+    with pytest.raises(StorageError, match="exists already"):
+        move_data(info, root, folder, tmp_path / "state")
+    (there / "deep" / "b").write_bytes(b"another one's")
+    with pytest.raises(StorageError, match="exists already"):
+        move_data(info, root, folder, tmp_path / "state", is_begun=True)
+    assert contents(root) == contents(original)
+    shutil.copy2(root / "deep" / "b", there / "deep" / "b")
+    assert move_data(info, root, folder, tmp_path / "state", is_begun=True) == there
+    assert not root.exists()
+    assert found_at(info, folder, tmp_path) == (have, 0, there)
+
+
+def test_a_copy_for_which_there_is_no_room_is_not_begun(tmp_path: Path) -> None:
+    info, original = sample(tmp_path)
+    root, _ = downloaded(info, original, tmp_path)
+    assert moving.bytes_to_copy(info, root, tmp_path / "new" / "deep") == 0
+    with in_memory(tmp_path / "small", "size=512k") as small:
+        assert moving.bytes_to_copy(info, root, small / "new") >= 800_000
+        with pytest.raises(DiskFullError, match=r"free, and .* are to be copied"):
+            move_data(info, root, small, tmp_path / "state", should_stop=lambda: True)

@@ -180,6 +180,7 @@ class PlainTarget:
             version="0.1.0",
             state_folder="/state",
             download_folder="/downloads",
+            incomplete_folder=None,
             peer_port=51413,
             max_peers=250,
             upload_limit=None,
@@ -213,6 +214,9 @@ class PlainTarget:
         if not path.is_relative_to(self.allowed):
             raise TrioSwarmError(f"{text} is outside of {self.allowed}")
         return path
+
+    async def known_folder(self, text: str) -> Path:
+        return await self.allowed_folder(text)
 
     async def free_space(self, folder: Path) -> tuple[int, int]:
         return 1_000_000_000, 4_000_000_000

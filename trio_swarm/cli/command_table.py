@@ -165,6 +165,14 @@ COMMANDS = {
             "trio-swarm move holiday.mkv /media/films --keep-data",
         ),
     ),
+    "rename": Command(
+        "control.telling:rename",
+        "Give a file or folder of a torrent of a running node another name on the disk.",
+        (
+            "trio-swarm rename holiday.mkv . 'Summer 2026.mkv'",
+            "trio-swarm rename album 01/track.flac 'First song.flac'",
+        ),
+    ),
     "reannounce": Command(
         "control.telling:reannounce",
         "Ask the trackers of torrents of a running node for peers now.",

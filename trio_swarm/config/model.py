@@ -249,6 +249,15 @@ class NodeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     download_folder: Annotated[FilePath, Key("Where fetches go.", sets=None, live=True)] = (
         _FETCH.folder
     )
+    incomplete_folder: Annotated[
+        FilePath | None,
+        Key(
+            "Where they are until they are complete; by default where they go.",
+            example="incomplete",
+            sets=None,
+            live=True,
+        ),
+    ] = None
     state_folder: Annotated[
         FilePath | None, Key("By default ~/.local/state/trio-swarm.", example="state")
     ] = _NODE.state_folder

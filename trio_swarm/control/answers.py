@@ -106,6 +106,7 @@ class Session(Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     state_folder: str | None = None
     download_folder: str | None = None
+    incomplete_folder: str | None = None
     config_file: str | None = None
     limits: NodeLimits = field(default_factory=NodeLimits)
     alternative_limits: bool = False

@@ -150,7 +150,7 @@ class Client:
         return await self._ask("PATCH", _of(name), answers.Torrent, json=changes)
 
     async def tell(self, name: str, what: str, details: Mapping[str, object] | None = None) -> None:
-        """Tell a torrent to `pause`, `resume`, `verify`, `reannounce` or `move`."""
+        """Tell a torrent to `pause`, `resume`, `verify`, `reannounce`, `move` or `rename`."""
         # A move to another file system takes as long as it takes.
         patience = None if what == "move" else ANSWER_SECONDS
         await self._answer("POST", f"{_of(name)}/{what}", json=details, patience=patience)

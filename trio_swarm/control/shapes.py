@@ -69,7 +69,9 @@ class Torrent(Struct, frozen=True, kw_only=True):
     active_at: float
     """When a byte of it moved last; 0: never."""
     folder: str
+    """Where its data goes."""
     path: str | None
+    """Where its data is now: what is not complete may be elsewhere."""
     size: int
     """0 until it is known."""
     have: int
@@ -163,6 +165,15 @@ class Move(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     folder: LongText
     move_data: bool = True
     """False: the data is there already."""
+
+
+class Rename(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to give another name."""
+
+    name: Name
+    """The name of a file or folder, without the folder that it is in."""
+    path: LongText | None = None
+    """A file or folder as `files` tells it; null: the file or folder that all of it is in."""
 
 
 class Peers(Struct, frozen=True, kw_only=True):
@@ -259,6 +270,8 @@ class Session(Struct, frozen=True, kw_only=True):
     started_at: float
     state_folder: str
     download_folder: str
+    incomplete_folder: str | None
+    """Where new fetches are until they are complete; null: where they go."""
     config_file: str
     access: Literal["full", "read"]
     """What whoever asks may do."""
@@ -290,6 +303,8 @@ class SessionChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Whether the limits of the schedule hold, until it changes them."""
     max_active_downloads: Count | UnsetType | None = UNSET
     max_active_seeds: Count | UnsetType | None = UNSET
+    incomplete_folder: LongText | UnsetType | None = UNSET
+    """Where new fetches are until they are complete; null: where they go."""
 
 
 class TrackedName(Struct, frozen=True, kw_only=True):

@@ -11,5 +11,6 @@ peer from one configuration). A fetch is made of `naming` (which torrent is mean
 is asked), `waiting` (for the name, for peers, for room on the disk) and `seeding` (until when).
 Beside them `schedule` says when which limits hold, `rates` sees to it, `hooks` runs an operator's
 programs, `watching` fetches what is dropped into a folder, and `notify` tells systemd. `described`
-makes settings of a configuration, and `reload` keeps a service as the file describes it.
+makes settings of a configuration, `run_time` has those that may be set while the node runs, and
+`reload` keeps a service as the file describes it.
 """

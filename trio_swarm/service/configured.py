@@ -20,6 +20,7 @@ from trio_swarm.service.hooks import Hooks
 from trio_swarm.service.notify import SILENT, Supervisor
 from trio_swarm.service.rates import RateLimits
 from trio_swarm.service.reload import Described
+from trio_swarm.service.run_time import RunTimeSettings
 from trio_swarm.service.service import Service, open_service
 from trio_swarm.tracker.server import TrackerHandle, serve_tracker
 from trio_swarm.tracker.settings import TrackerSettings
@@ -68,6 +69,8 @@ class ConfiguredPeer:
         """Its shares and fetches, once the node is open."""
         self.rates: RateLimits | None = None
         """Which rates are in force, once the node is open."""
+        self.run_time: RunTimeSettings | None = None
+        """What may be set of the whole node at run time, once the node is open."""
         self.tracker: TrackerHandle | None = None
         """The tracker that runs here, once it does."""
         self._described: Described | None = None
@@ -192,14 +195,16 @@ class ConfiguredPeer:
             open_service(settings, keeps_entries=True) as service,
             trio.open_nursery() as nursery,
         ):
-            self.service = service
-            self.rates = RateLimits(
+            rates = RateLimits(
                 rates_in(config),
                 schedule_in(config),
                 apply=lambda rates: service.node.set_rates(*rates),
             )
-            nursery.start_soon(self.rates.run, name="keep to the schedule")
-            self._described = Described(service, self.rates, self._file, self._on_hashing, nursery)
+            run_time = RunTimeSettings(service.entries, rates)
+            await run_time.begin(config)
+            self.service, self.rates, self.run_time = service, rates, run_time
+            nursery.start_soon(rates.run, name="keep to the schedule")
+            self._described = Described(service, run_time, self._file, self._on_hashing, nursery)
             self._described.begin(config)
             service.entries.restore()
             self._opened.set()

@@ -1,5 +1,6 @@
 """A thing to fetch: found, downloaded, and seeded until its limit."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,14 @@ from pathlib import Path
 import trio
 
 from trio_swarm import events
-from trio_swarm.errors import NameAmbiguousError, NameUnknownError, StalledError
+from trio_swarm.amounts import size_text
+from trio_swarm.errors import (
+    DiskFullError,
+    NameAmbiguousError,
+    NameUnknownError,
+    StalledError,
+    StorageError,
+)
 from trio_swarm.logs import logger_of
 from trio_swarm.named_paths import is_there
 from trio_swarm.node import Node
@@ -18,13 +26,19 @@ from trio_swarm.service.seeding import seed_until
 from trio_swarm.service.supervised import NO_CARE, Care, Supervised
 from trio_swarm.service.trackers import trackers_for
 from trio_swarm.service.waiting import (
+    DISK_LAST_LOOK,
+    DISK_LOOK,
     Patience,
     complete_or_stalled,
     complete_when_room,
     fetch_when_known,
+    has_room,
     make_folder,
+    wait_for_room,
 )
 from trio_swarm.settings import FetchSettings
+from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.wanted import WantedTorrent, parse_wanted
 
 log = logger_of(__name__)
 
@@ -52,15 +66,22 @@ class Fetch(Supervised):
         self._choose = choose
         self._metainfo: Metainfo | None = None
         """What an earlier run learned of it."""
+        self._incomplete: Path | None = None
+        """Where it is until it is complete."""
 
     async def _keep(self) -> None:
         settings = self.settings
         self._metainfo = await trio.to_thread.run_sync(self._care.kept_metainfo)
         await self._choose_trackers()
         await trio.to_thread.run_sync(make_folder, settings.folder)
+        self._incomplete = await self._care.incomplete_folder()
+        if self._incomplete is not None:
+            await trio.to_thread.run_sync(make_folder, self._incomplete)
         torrent = await self._find()
         self._known.set()
         torrent = await self._download(torrent)
+        if self._incomplete is not None:
+            torrent = await self._come_home(torrent)
         self._completed()
         limit = await self._care.seed(torrent)
         if limit is None and settings.seed:
@@ -132,6 +153,49 @@ class Fetch(Supervised):
         await complete_or_stalled(torrent, patience)
         return torrent
 
+    async def _come_home(self, torrent: Torrent) -> Torrent:
+        """Return the torrent once its data is in its own folder; until then it is another.
+
+        It is seeded from where it is until there is room, and leaves its swarm to be moved.
+        """
+        folder, delay = self.settings.folder, DISK_LOOK
+        while not await trio.to_thread.run_sync(_is_in, torrent, folder):
+            files = torrent.files
+            assert files is not None  # it is complete
+            await self._wait_for_room(torrent, files, delay)
+            self._metainfo = await trio.to_thread.run_sync(_learned, self.settings.what, torrent)
+            await torrent.remove()
+            self.torrent = None
+            self._become("waiting")
+            try:
+                await self._care.bring_home(files.info, files.root)
+            except StorageError as error:
+                self.torrent = torrent  # it is told by its name
+                if not isinstance(error, DiskFullError) or not self.settings.wait:
+                    raise
+                delay = DISK_LAST_LOOK  # though there seemed to be room
+            torrent = await self._download(await self._found())
+        await self._care.is_home()
+        return torrent
+
+    async def _wait_for_room(self, torrent: Torrent, files: TorrentFiles, delay: float) -> None:
+        """Wait until a complete torrent can be moved to its own folder, if it is to be waited."""
+        # Commands that fetch one thing move nothing, and start sooner without it.
+        from trio_swarm.storage.moving import bytes_to_copy  # noqa: PLC0415
+
+        folder = self.settings.folder
+        count = partial(bytes_to_copy, files.info, files.root, folder)
+        needed = await trio.to_thread.run_sync(count)
+        if not needed or not self.settings.wait:
+            return
+        if delay == DISK_LOOK and await has_room(folder, needed):
+            return
+        where = files.root.parent
+        reason = f"complete in {where}; it is moved when {folder} has room for {size_text(needed)}"
+        info_hash, name = torrent.info_hash.hex(), torrent.name
+        self._emit(events.Waiting(info_hash=info_hash, share_name=name, reason=reason))
+        await wait_for_room(folder, needed, delay)
+
     def _waits(self, event: events.Waiting) -> None:
         self._become("waiting")
         self._emit(event)
@@ -159,6 +223,8 @@ class Fetch(Supervised):
         torrent = await self._node.fetch(
             what,
             folder=settings.folder,
+            incomplete_folder=self._incomplete,
+            renamings=settings.renamings,
             trackers=urls,
             peers=settings.peers,
             info_hash=info_hash,
@@ -171,6 +237,16 @@ class Fetch(Supervised):
         if self._terms != terms:  # it was told otherwise while this one was looked for
             await self._go_on()
         return torrent
+
+
+def _is_in(torrent: Torrent, folder: Path) -> bool:
+    """Whether the data of a torrent is in a folder. Blocking."""
+    return torrent.path is not None and torrent.path.parent == Path(os.path.realpath(folder))
+
+
+def _learned(what: str, torrent: Torrent) -> Metainfo | None:
+    """Return what is known of a torrent but by its .torrent file, which names more. Blocking."""
+    return None if isinstance(parse_wanted(what), WantedTorrent) else torrent.metainfo
 
 
 def _unused(record: Path | None) -> Path | None:

@@ -68,6 +68,12 @@ class RateLimits:
             return self.alternative
         return self.normal
 
+    @property
+    def next_change(self) -> float | None:
+        """When the schedule changes the rates next, Unix seconds; None: never."""
+        until = self._phase().until
+        return until if math.isfinite(until) else None
+
     def set_normal(self, normal: Rates) -> None:
         """Change the normal rates; at once, unless the alternative ones are in force."""
         self.normal = normal
@@ -84,7 +90,7 @@ class RateLimits:
     def set_alternative(self, alternative: Rates) -> None:
         """Change the alternative rates and not their times; at once, if they are in force.
 
-        They last until the node ends, or the schedule of its file is another one.
+        They last until the schedule is another one.
         """
         self.alternative = alternative
         self._apply(self.in_force)

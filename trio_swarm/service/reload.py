@@ -19,13 +19,10 @@ from trio_swarm.logs import logger_of
 from trio_swarm.service.described import (
     fetch_settings,
     node_settings,
-    queue_in,
-    rates_in,
-    schedule_in,
     share_settings,
     watches_in,
 )
-from trio_swarm.service.rates import RateLimits
+from trio_swarm.service.run_time import RunTimeSettings
 from trio_swarm.service.service import Service
 from trio_swarm.service.watching import watch_folder
 from trio_swarm.settings import FetchSettings, ShareSettings, WatchSettings, ignore_event
@@ -55,7 +52,7 @@ class Described:
     def __init__(
         self,
         service: Service,
-        rates: RateLimits,
+        run_time: RunTimeSettings,
         file: Path,
         on_hashing: OnHashing,
         nursery: trio.Nursery,
@@ -63,7 +60,7 @@ class Described:
         self._service = service
         self._nursery = nursery
         self._watched: dict[WatchSettings, trio.CancelScope] = {}
-        self._rates = rates
+        self._run_time = run_time
         self._file = file
         self._on_hashing = on_hashing
         self._config = PeerConfig()
@@ -72,7 +69,6 @@ class Described:
     def begin(self, config: PeerConfig) -> None:
         """Put the shares and fetches of a configuration into the list."""
         self._config = config
-        self._limit_queue(PeerConfig(), config)
         for share in config.share:
             self._enlist_share(share)
         for fetch in fetches_of(config):
@@ -92,8 +88,7 @@ class Described:
         except ConfigError:
             self._config = was
             raise
-        self._change_rates(was, config)
-        self._limit_queue(was, config)
+        await self._run_time.follow(config)
         shares, fetches = shares_between(was, config), fetches_between(was, config)
         await self._unlist([*shares.removed, *fetches.removed])
         await self._revise([*shares.both, *fetches.both])
@@ -115,17 +110,6 @@ class Described:
     async def _watch_in(self, scope: trio.CancelScope, settings: WatchSettings) -> None:
         with scope:
             await watch_folder(settings, self._service.entries)
-
-    def _change_rates(self, was: PeerConfig, config: PeerConfig) -> None:
-        if rates_in(was) != rates_in(config):
-            self._rates.set_normal(rates_in(config))
-        if schedule_in(was) != schedule_in(config):
-            self._rates.set_schedule(schedule_in(config))
-
-    def _limit_queue(self, was: PeerConfig, config: PeerConfig) -> None:
-        if queue_in(was) != queue_in(config):
-            entries = self._service.entries
-            entries.set_node_limits(replace(entries.limits, **queue_in(config)))
 
     def _enlist_share(self, share: ShareConfig) -> None:
         settings = share_settings(share)

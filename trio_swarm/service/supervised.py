@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Literal
 
 import trio
@@ -12,7 +13,7 @@ from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.latch import Latch
 from trio_swarm.peer.torrent import Torrent
-from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 
 log = logger_of(__name__)
 
@@ -30,6 +31,22 @@ class Care:
     def kept_metainfo(self) -> Metainfo | None:
         """Return what is known of a fetch from an earlier run; None if nothing. Blocking."""
         return None
+
+    async def incomplete_folder(self) -> Path | None:
+        """Return where a fetch is until it is complete; None: in its own folder."""
+        await trio.lowlevel.checkpoint()
+        return None
+
+    async def bring_home(self, info: Info, root: Path) -> None:  # noqa: ARG002 - as `seed`
+        """Move the data of a fetch, which is complete and not in use, to its own folder.
+
+        Raises StorageError, and then it is where it was.
+        """
+        await trio.lowlevel.checkpoint()
+
+    async def is_home(self) -> None:
+        """Take note: the data of a fetch is complete, and in its own folder."""
+        await trio.lowlevel.checkpoint()
 
     async def seed(self, torrent: Torrent) -> str | None:  # noqa: ARG002 - for those who have one
         """Wait as long as the complete torrent is seeded, and return in words why it ends.

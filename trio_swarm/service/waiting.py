@@ -151,6 +151,15 @@ def _stalled(torrent: Torrent) -> str:
     return f"{name}: given up: {standstill.reason}{kept}"
 
 
+async def has_room(folder: Path, needed: int) -> bool:
+    """Whether the disk of a folder has room for so many bytes; false for one that is not there."""
+    try:
+        usage = await trio.to_thread.run_sync(shutil.disk_usage, folder)
+    except OSError:
+        return False
+    return usage.free >= needed
+
+
 async def complete_when_room(
     torrent: Torrent,
     restart: StartFetch,
@@ -185,7 +194,9 @@ async def complete_when_room(
             # No progress although there seemed to be room: look less often.
             delay = DISK_LOOK if progress.have > before else min(DISK_LAST_LOOK, delay * 2)
             if is_full:
-                await _wait_for_room(folder, progress.size - progress.have, delay)
+                path = torrent.path
+                where = folder if path is None else path.parent
+                await wait_for_room(where, progress.size - progress.have, delay)
             else:
                 await trio.sleep(delay)
             torrent = await restart()
@@ -193,7 +204,8 @@ async def complete_when_room(
             return torrent
 
 
-async def _wait_for_room(folder: Path, needed: int, delay: float) -> None:
+async def wait_for_room(folder: Path, needed: int, delay: float) -> None:
+    """Look at a folder every `delay` seconds, until its disk has room for so many bytes."""
     is_gone = False
     while True:
         await trio.sleep(delay)

@@ -18,6 +18,7 @@ from trio_swarm.storage.disk_errors import disk_errors
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
 from trio_swarm.storage.layout import Layout
+from trio_swarm.storage.own_names import Renamings, with_own_names
 from trio_swarm.storage.placement import Placement
 from trio_swarm.storage.rehashing import KEEPS_CHANGING, TRIES, pieces_of, rehash, right_pieces
 from trio_swarm.storage.resume import log as resume_log
@@ -66,6 +67,7 @@ class TorrentFiles:
     __slots__ = (
         "_again",
         "_dirty_bytes",
+        "_has_other_names",
         "_have",
         "_home",
         "_lock",
@@ -91,7 +93,8 @@ class TorrentFiles:
         self.layout = Layout(info)
         self.is_complete = False
         self.renamed: tuple[tuple[str, str], ...] = ()
-        """Names that differ from the torrent: (name in the torrent, name on this disk)."""
+        """Names that differ from those wanted: (name wanted, name on this disk)."""
+        self._has_other_names = False
         self._have: PieceSet = 0
         self._home = root
         self._state = state
@@ -111,14 +114,19 @@ class TorrentFiles:
         """Why the state of the files is not stored; None if it is."""
 
     @classmethod
-    def for_download(cls, info: Info, folder: Path, state_folder: Path) -> Self:
+    def for_download(
+        cls, info: Info, folder: Path, state_folder: Path, renamings: Renamings = ()
+    ) -> Self:
         """Prepare a download of `info` into `folder` under the torrent's name.
+
+        `renamings` are names that a person gave to its files, see `own_names`.
 
         The folder is created if it is missing. `check` finds data that is there already, by the
         rules of `placement`. Names that this file system cannot store are changed; see `renamed`
         and `disk_names`. Raises StorageError if another trio-swarm downloads to the same path, or
         if the path is a link or of the wrong kind.
         """
+        info = with_own_names(info, renamings)
         _require_safe_name(info.name)
         _require_safe_paths(info)
         with disk_errors(folder):
@@ -129,6 +137,7 @@ class TorrentFiles:
         placement = Placement(names.info, folder)
         files = cls(names.info, placement.final, state)
         files.renamed = names.renamed
+        files._has_other_names = bool(names.renamed or renamings)
         files._placement = placement
         try:
             files._lock = DownloadLock(state.lock(placement.final), placement.final)
@@ -300,7 +309,7 @@ class TorrentFiles:
             raise FileChangedError("is being changed by another program", path=placement.part)
         access.known = stamps
         log.stop(stamps=stamps, durable=True)
-        if not self.renamed:
+        if not self._has_other_names:
             self._remember(
                 lambda: remember_download(self.info, placement.final, self._state.folder, stamps)
             )

@@ -3,8 +3,8 @@
 Within one file system, a file or a folder with nothing else in it is renamed. Otherwise the files
 are linked (within one file system) or copied and synced into a hidden folder beside the target,
 which gives them their name in one step; only then they are removed where they were. So whatever
-interrupts it, one of the two places has all of the data. Files that are not of the torrent stay,
-and nothing is overwritten.
+interrupts it, one of the two places has all of the data. If both have, whoever goes on with it
+takes the new one. Files that are not of the torrent stay, and nothing is overwritten.
 """
 
 import contextlib
@@ -16,11 +16,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from trio_swarm.errors import StateFolderError, StorageError
-from trio_swarm.piece_sets import full_set
+from trio_swarm.errors import DiskFullError, StateFolderError, StorageError
+from trio_swarm.piece_sets import PieceSet, full_set
+from trio_swarm.protocol.metainfo.info import parse_info
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.disk_errors import disk_errors
+from trio_swarm.storage.disk_errors import disk_errors, format_bytes
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import (
     HashingStopped,
@@ -31,6 +32,7 @@ from trio_swarm.storage.hashing import (
 )
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.placement import Placement, rename_to_free
+from trio_swarm.storage.rehashing import right_pieces
 from trio_swarm.storage.resume import log as resume_log
 from trio_swarm.storage.resume.journal import Stamp
 from trio_swarm.storage.resume.vouching import ResumeState
@@ -59,9 +61,9 @@ def move_data(
     `root` is the file or folder that `Torrent.path` named, finished or not; no torrent may use it.
     The resume state goes along: only files that differ from it are hashed at the next start.
     `on_progress(done, total)` gets bytes that are copied. `is_begun`: a process that was killed
-    began to move it there, so what has the data's names, sizes and times there is the data. Raises
-    StorageError (DiskFullError), and HashingStopped if `should_stop()` returned true; then nothing
-    was moved.
+    began to move it there, so what has the data's names, sizes and times there is the data, or what
+    is right by all that is known of it. Raises StorageError (DiskFullError), and HashingStopped if
+    `should_stop()` returned true; then nothing was moved.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +78,29 @@ def move_data(
     move = _Move(choose_names(info, root.parent, state).info, root, folder, state)
     with move.locked():
         return move.run(on_progress, should_stop, is_begun=is_begun)
+
+
+def bytes_to_copy(info: Info, root: Path, folder: Path) -> int:
+    """Return how many bytes a move of the data at `root` takes on the disk of `folder`. Blocking.
+
+    0 on the same file system, where it is renamed or linked. Holes are not counted. `folder` may
+    not exist yet.
+    """
+    with disk_errors(root):
+        root = root.parent.resolve(strict=True) / root.name
+        source = root.parent.stat().st_dev
+    with disk_errors(folder):
+        place = folder.resolve()
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if place.stat().st_dev == source:
+            return 0
+    needed = 0
+    for path in (root.joinpath(*each.path) for each in info.files if not each.padding):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            needed += min(status.st_size, status.st_blocks * 512)
+    return needed
 
 
 class _Move:
@@ -112,7 +137,7 @@ class _Move:
         if not before and not self._root.is_dir():
             raise StorageError("does not exist (any more)", path=self._root)
         is_durable = True
-        is_there = is_begun and self._is_there(before)
+        is_there = is_begun and self._is_there(before, known.have, should_stop)
         if is_there:
             with _staged(self._stage):
                 pass  # what is left in it goes
@@ -144,16 +169,33 @@ class _Move:
             if os.path.lexists(path):
                 raise StorageError("exists already and is not overwritten", path=path)
 
-    def _is_there(self, before: Mapping[int, Stamp]) -> bool:
+    def _is_there(self, before: Mapping[int, Stamp], have: PieceSet, stop: ShouldStop) -> bool:
         """Whether all that is left of the data is at the target, too."""
         if not os.path.lexists(self._target):
             return False
-        there = FileAccess(self._layout, Tree(self._target)).scan()
-        return bool(there) and all(
+        access = FileAccess(self._layout, Tree(self._target))
+        there = access.scan()
+        is_same = bool(there) and all(
             file in there
             and (there[file].size, there[file].mtime_ns) == (stamp.size, stamp.mtime_ns)
             for file, stamp in before.items()
         )
+        if is_same or not have:
+            return is_same
+        try:  # a file system may not hold times as exactly
+            return right_pieces(access, have, should_stop=stop) == have and access.scan() == there
+        except (StorageError, OSError):
+            return False
+
+    def _require_space(self, files: Mapping[int, Stamp]) -> None:
+        """Raise DiskFullError now rather than after hours of copying."""
+        needed = bytes_to_copy(self._info, self._root, self._folder) if files else 0
+        if needed:
+            with disk_errors(self._folder):
+                free = shutil.disk_usage(self._folder).free
+            if free < needed:
+                text = f"has {format_bytes(free)} free, and {format_bytes(needed)} are to be copied"
+                raise DiskFullError(text, path=self._folder)
 
     # --- the data ---------------------------------------------------------------------------------
 
@@ -191,6 +233,7 @@ class _Move:
         self, files: Mapping[int, Stamp], on_progress: OnProgress, should_stop: ShouldStop
     ) -> None:
         """Link or copy the files into a hidden folder, and give them their name in one step."""
+        self._require_space(files)
         with _staged(self._stage) as stage:
             inside = stage / self._target.name
             tree = Tree(inside)
@@ -243,6 +286,8 @@ class _Move:
             if is_same:  # whatever has taken its place is not ours
                 with disk_errors(self._access.tree.at(path)):
                     self._unlink(path)
+        paths = [entry.path for entry in self._info.files if not entry.padding]
+        folders = {path[:depth] for path in paths for depth in range(len(path))}
         for inner in sorted(folders, key=len, reverse=True):
             with contextlib.suppress(OSError):  # it has other files
                 self._root.joinpath(*inner).rmdir()
@@ -301,7 +346,8 @@ class _Move:
             with disk_errors(path):
                 resume_log.save_snapshot(path, snapshot)
             is_whole = known.have == full_set(self._info.piece_count)
-            if is_whole and self._target != self._to.part and not known.doubted:
+            is_finished = is_whole and self._target != self._to.part and not known.doubted
+            if is_finished and _is_named_as_listed(self._info):
                 remember_download(self._info, self._target, self._state.folder, stamps)
 
     def _forget_state(self) -> None:
@@ -310,6 +356,12 @@ class _Move:
             if self._is_download:
                 path = self._state.journal(self._from.final, self._info.info_hash)
                 path.unlink(missing_ok=True)
+
+
+def _is_named_as_listed(info: Info) -> bool:
+    """Whether the files have the names that the torrent gives them."""
+    listed = parse_info(info.raw)
+    return (listed.name, listed.files) == (info.name, info.files)
 
 
 @contextlib.contextmanager

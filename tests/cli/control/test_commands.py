@@ -227,6 +227,16 @@ def test_data_is_moved_to_a_folder_from_here(
     assert told.body == {"folder": str(line.folder / "films"), "move_data": moves}
 
 
+@pytest.mark.parametrize(("path", "sent"), [("deep/b.bin", "deep/b.bin"), (".", None)])
+def test_a_file_or_the_whole_torrent_is_renamed(
+    line: CommandLine, node: FakeNode, path: str, sent: str | None
+) -> None:
+    assert line.run("rename", "film", path, "Summer.mkv").returncode == 0
+    (told,) = node.told("POST")
+    assert told.path == "/torrents/1/rename"
+    assert told.body == {"path": sent, "name": "Summer.mkv"}
+
+
 # --- limits and strategies ------------------------------------------------------------------------
 
 

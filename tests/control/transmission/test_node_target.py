@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from controlled_node import PASSWORD, READER, TOKEN, Controlled, controlled, secret_file
-from local_swarm import make_file, make_folder
+from local_swarm import make_file, make_folder, until
 from trio_swarm import events
 from trio_swarm.control.transmission.routes import SESSION_HEADER
 from trio_swarm.metainfo_files import create_torrent
@@ -361,6 +361,71 @@ async def test_why_a_torrent_could_not_be_moved_is_told_of_it(seed: Path, leech:
             there.unlink()
             await leecher.call("torrent-set-location", ids=1, **place)
             await leecher.until(1, error=0, downloadDir=str(there.parent), status=6)
+
+
+async def test_a_fetch_begins_in_the_incomplete_dir_and_its_download_dir_is_where_it_goes(
+    seed: Path, leech: Path
+) -> None:
+    # Transmission 4.0: `incomplete-dir`, `incomplete-dir-enabled`; downloadDir is the final one.
+    begins = leech / "down" / "begins"
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (_, seeder):
+            magnet = (await seeder.torrent(1, "magnetLink"))["magnetLink"]
+            async with a_leecher(leech) as leecher:
+                session = await leecher.call("session-get")
+                told = session["incomplete-dir"], session["incomplete-dir-enabled"]
+                assert told == (str(leech / "down"), False)
+                outside = {"incomplete-dir": "/tmp", "incomplete-dir-enabled": True}
+                answer = await leecher.answer("session-set", **outside)
+                assert "outside of the folders" in answer["result"]
+                await leecher.call("session-set", **{"incomplete-dir": str(begins)})
+                await leecher.call("session-set", **{"incomplete-dir-enabled": True})
+            async with a_leecher(leech) as leecher:  # it outlives the node
+                session = await leecher.call("session-get")
+                told = session["incomplete-dir"], session["incomplete-dir-enabled"]
+                assert told == (str(begins), True)
+                assert (await leecher.call("free-space", path=str(begins)))["size-bytes"] > 0
+                await leecher.call("torrent-add", filename=magnet)
+                await leecher.until(1, status=6, downloadDir=str(leech / "down"))
+                await leecher.until(1, percentDone=1)
+                await until((leech / "down" / "film.bin").exists)
+                assert list(begins.iterdir()) == []
+                await leecher.call("session-set", **{"incomplete-dir-enabled": False})
+                session = await leecher.call("session-get")
+                told = session["incomplete-dir"], session["incomplete-dir-enabled"]
+                assert told == (str(begins), False)
+
+
+async def test_the_incomplete_dir_of_the_file_may_be_switched_off_and_on(leech: Path) -> None:
+    with trio.fail_after(LIMIT):
+        text = 'incomplete_folder = "begins"\n[tracker]\n'
+        async with controlled(leech, text) as node, node.client() as client:
+            await node.context.peer.wait_open()
+            leecher = Caller(client)
+            for is_on in (True, False, True):
+                await leecher.call("session-set", **{"incomplete-dir-enabled": is_on})
+                session = await leecher.call("session-get")
+                told = session["incomplete-dir"], session["incomplete-dir-enabled"]
+                assert told == (str(leech / "begins"), is_on)
+
+
+async def test_a_torrent_is_renamed_on_the_disk_and_for_remotes(seed: Path, leech: Path) -> None:
+    # Transmission's rpc-spec, "Renaming a torrent's path".
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (_, seeder), a_leecher(leech) as leecher:
+            magnet = (await seeder.torrent(1, "magnetLink"))["magnetLink"]
+            await leecher.call("torrent-add", filename=magnet)
+            await leecher.until(1, status=6)
+            wanted = {"path": "film.bin", "name": "Summer.mkv"}
+            answer = await leecher.call("torrent-rename-path", ids=[1], **wanted)
+            assert answer == {**wanted, "id": 1}
+            await leecher.until(1, status=6, name="Summer.mkv")
+            (file,) = (await leecher.torrent(1, "files"))["files"]
+            assert file["name"] == "Summer.mkv"
+            assert [each.name for each in (leech / "down").iterdir()] == ["Summer.mkv"]
+            for path, name in (("film.bin", "x"), ("Summer.mkv", "../x"), ("Summer.mkv", "")):
+                refused = await leecher.answer("torrent-rename-path", ids=[1], path=path, name=name)
+                assert refused["result"] != "success"
 
 
 async def test_a_name_that_is_a_file_in_the_nodes_working_folder_is_not_read(

@@ -398,7 +398,7 @@ async def test_a_move_that_was_killed_goes_on_at_the_next_start(
         await state_of(share, "seeding")
         await entries.pause(share)
         # What a node has kept that is killed before, or just after, the data has moved.
-        await entries._save(share, share.change(moving_to=str(there)))
+        await entries._keeping.save(share, share.change(moving_to=str(there)))
         if moved:
             there.mkdir()
             film.rename(there / "film")

@@ -64,8 +64,8 @@ async def limit(
 ) -> int:
     """Change limits of a running node, or of one of its torrents; without any, tell them.
 
-    They hold at once. Those of a torrent last over restarts; those of the node hold until it ends,
-    or its configuration is read anew.
+    They hold at once, and last over restarts; those of the node until its configuration file says
+    something else of them than now.
 
     Parameters
     ----------

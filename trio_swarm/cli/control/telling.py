@@ -1,4 +1,4 @@
-"""`trio-swarm pause`, `resume`, `verify`, `reannounce` and `move`: what a torrent is told."""
+"""`trio-swarm pause`, `resume`, `verify`, `reannounce`, `move` and `rename`: what one is told."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -131,6 +131,37 @@ async def move(
     there = folder_there(folder, choice)
     details = {"folder": str(there), "move_data": not keep_data}
     return await _tell("move", (torrent,), choice, output, details=details)
+
+
+async def rename(
+    torrent: str,
+    path: str,
+    name: str,
+    /,
+    *,
+    node: NodeChoice | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Give a file or folder of a torrent of a running node another name on the disk.
+
+    The torrent stays the same for its peers, and is seeded on. Nothing is overwritten.
+
+    Parameters
+    ----------
+    torrent
+        Name, info-hash or id of the torrent, or the beginning of either.
+    path
+        A file or folder as `files` lists it, or `.` for the file or folder that all of it is in.
+    name
+        Its new name, without a folder.
+    node
+        Which node is asked.
+    output
+        How it talks.
+
+    """
+    details = {"path": None if path == "." else path, "name": name}
+    return await _tell("rename", (torrent,), node, output, details=details)
 
 
 def folder_there(folder: Path, choice: NodeChoice) -> Path:

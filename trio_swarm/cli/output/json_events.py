@@ -272,6 +272,7 @@ class NodeStatus(Event, frozen=True, kw_only=True):
     started_at: float | None
     state_folder: str | None
     download_folder: str | None
+    incomplete_folder: str | None
     config_file: str | None
     limits: dict[str, object]
     alternative_limits: bool

@@ -8,7 +8,7 @@ from trio_swarm.control.api.table import Asked, Operation, Parameter
 from trio_swarm.control.api.telling import torrent_of
 from trio_swarm.control.api.torrents import OF_ONE, meant
 from trio_swarm.control.folders import allowed_path
-from trio_swarm.control.shapes import Move, Torrent
+from trio_swarm.control.shapes import Move, Rename, Torrent
 
 
 async def pause(asked: Asked) -> Torrent:
@@ -47,6 +47,15 @@ async def move(asked: Asked) -> Torrent:
     check = partial(allowed_path, wanted.folder, asked.context.folders)
     folder = await trio.to_thread.run_sync(check)
     await service.entries.move(entry, folder, move_data=wanted.move_data)
+    return torrent_of(entry, service.node.settings)
+
+
+async def rename(asked: Asked) -> Torrent:
+    """Give a file or folder of it another name."""
+    service, entry = await meant(asked)
+    wanted = asked.body
+    assert isinstance(wanted, Rename)
+    await service.entries.rename_listed(entry, wanted.path, wanted.name)
     return torrent_of(entry, service.node.settings)
 
 
@@ -92,6 +101,15 @@ OPERATIONS = (
         words="Brings its data to another folder; answered when it is there.",
         takes=Move,
         answer=move,
+        gives=Torrent,
+        errors=OF_ONE,
+    ),
+    Operation(
+        method="POST",
+        path="/torrents/{id}/rename",
+        words="Gives a file or folder of it another name on the disk; peers never see it.",
+        takes=Rename,
+        answer=rename,
         gives=Torrent,
         errors=OF_ONE,
     ),

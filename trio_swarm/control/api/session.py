@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 import trio
-from msgspec import UnsetType
-from msgspec.structs import replace
+from msgspec import UNSET, UnsetType
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from trio_swarm import __version__
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.control.api.table import Asked, Operation, Parameter
+from trio_swarm.control.context import ControlContext
+from trio_swarm.control.folders import allowed_path
 from trio_swarm.control.problems import JSON, RequestError
 from trio_swarm.control.shapes import (
     Alternative,
@@ -26,7 +27,9 @@ from trio_swarm.control.shapes import (
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import format_address
 from trio_swarm.service.entries.entry import Entry
-from trio_swarm.service.rates import RateLimits, Rates
+from trio_swarm.service.entries.records import NodeValues
+from trio_swarm.service.rates import RateLimits
+from trio_swarm.service.run_time import kept_folder
 
 _T = TypeVar("_T")
 
@@ -36,7 +39,7 @@ async def look(asked: Asked) -> Session:
     context = asked.context
     service = await context.open()
     node, limits, rates = service.node, service.entries.limits, _rates(asked)
-    moved = _Moved(service.entries)
+    moved, incomplete = _Moved(service.entries), service.entries.incomplete_folder
     return Session(
         version=__version__,
         peer_id=node.peer_id.hex(),
@@ -45,6 +48,7 @@ async def look(asked: Asked) -> Session:
         started_at=context.started_at,
         state_folder=str(context.state_folder.absolute()),
         download_folder=str(context.download_folder.absolute()),
+        incomplete_folder=None if incomplete is None else str(incomplete),
         config_file=str(context.config_file.absolute()),
         access=asked.level,
         limits=Limits(
@@ -102,32 +106,39 @@ def _alternative(rates: RateLimits) -> Alternative | None:
 
 
 async def change(asked: Asked) -> Session:
-    """Change limits of the node, until it ends or its file says otherwise."""
-    service = await asked.context.open()
+    """Change limits of the node, until its file says something else than now."""
+    await asked.context.open()
     changes, rates = asked.body, _rates(asked)
     assert isinstance(changes, SessionChange)
     is_slow = _new(changes.alternative_limits, rates.is_alternative)
     if is_slow and rates.alternative is None:
         raise RequestError(409, "no-alternative", "the configuration has no [schedule]")
-    normal = Rates(
-        _new(changes.upload_rate, rates.normal.upload),
-        _new(changes.download_rate, rates.normal.download),
-    )
-    entries = service.entries
-    wanted = replace(
-        entries.limits,
-        max_active_downloads=_new(
-            changes.max_active_downloads, entries.limits.max_active_downloads
+    incomplete = await _incomplete_folder(asked.context, changes)
+    run_time = asked.context.peer.run_time
+    assert run_time is not None  # the node is open
+    await run_time.set(
+        NodeValues(
+            upload_rate=changes.upload_rate,
+            download_rate=changes.download_rate,
+            max_active_downloads=changes.max_active_downloads,
+            max_active_seeds=changes.max_active_seeds,
+            incomplete_folder=incomplete,
         ),
-        max_active_seeds=_new(changes.max_active_seeds, entries.limits.max_active_seeds),
+        is_alternative=UNSET if is_slow == rates.is_alternative else is_slow,
     )
-    if normal != rates.normal:
-        rates.set_normal(normal)
-    if is_slow != rates.is_alternative:
-        rates.switch(on=is_slow)
-    if wanted != entries.limits:
-        entries.set_node_limits(wanted)
     return await look(asked)
+
+
+async def _incomplete_folder(
+    context: ControlContext, changes: SessionChange
+) -> str | UnsetType | None:
+    """Return where fetches are to begin; raises FolderRefusedError for a folder of others."""
+    named = changes.incomplete_folder
+    if not isinstance(named, str):
+        return named
+    own = context.peer.config.node.incomplete_folder
+    folders = context.folders if own is None else (*context.folders, own)
+    return kept_folder(await trio.to_thread.run_sync(allowed_path, named, folders))
 
 
 def _new(changed: _T | UnsetType, before: _T) -> _T:
@@ -174,7 +185,7 @@ OPERATIONS = (
     Operation(
         method="PATCH",
         path="/session",
-        words="Changes limits of the node, until it ends or its file says otherwise.",
+        words="Changes limits of the node, over restarts, until its file says something new.",
         takes=SessionChange,
         answer=change,
         gives=Session,

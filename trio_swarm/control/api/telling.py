@@ -81,9 +81,9 @@ def files_of(entry: Entry, first: int, limit: int | None) -> list[FileState]:
     running, info = entry.torrent, info_of(entry)
     if info is None:
         return []
-    if running is not None and running.info is not None:
-        return running.file_states(first, limit)
-    return file_states_of(info, entry.have_pieces, first, limit)
+    is_known = running is not None and running.info is not None
+    have = running.have if running is not None and is_known else entry.have_pieces
+    return file_states_of(info, have, first, limit)
 
 
 def pieces_of(entry: Entry) -> Pieces:

@@ -247,6 +247,8 @@ class SessionFacts(Struct, frozen=True, kw_only=True):
     """Of this program."""
     state_folder: str
     download_folder: str
+    incomplete_folder: str | None
+    """Where fetches begin; None: where they go."""
     peer_port: int
     max_peers: int
     upload_limit: int | None

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import trio
 from msgspec import UnsetType
-from msgspec.structs import replace
 from starlette.routing import Route
 
 from trio_swarm._version import __version__
@@ -34,14 +33,14 @@ from trio_swarm.service.entries.changing import EntryChanges
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.limits import LimitChanges
-from trio_swarm.service.rates import RateLimits, Rates
+from trio_swarm.service.entries.records import NodeValues
+from trio_swarm.service.rates import RateLimits
+from trio_swarm.service.run_time import kept_folder
 from trio_swarm.service.service import Service
 from trio_swarm.settings import DAYS, FetchSettings, ScheduleSettings
 from trio_swarm.wanted import WantedTorrent, parse_wanted
 
 _T = TypeVar("_T")
-
-_CANNOT = "its files cannot be renamed"
 
 _NO_ALTERNATIVE = "there are no alternative limits: set alt-speed-up or alt-speed-down first"
 
@@ -80,11 +79,12 @@ class NodeTarget:
         service = self._service()
         rates = self._rates()
         upload, download = rates.alternative or (None, None)
-        limits = service.entries.limits
+        limits, incomplete = service.entries.limits, service.entries.incomplete_folder
         return SessionFacts(
             version=__version__,
             state_folder=str(self._context.state_folder.absolute()),
             download_folder=str(self._download_folder),
+            incomplete_folder=None if incomplete is None else str(incomplete),
             peer_port=service.node.port,
             max_peers=service.settings.max_connections,
             upload_limit=rates.normal.upload,
@@ -103,6 +103,12 @@ class NodeTarget:
     async def allowed_folder(self, text: str) -> Path:
         """Return a folder that a client named, if it is allowed."""
         return await trio.to_thread.run_sync(allowed_path, text, self._folders)
+
+    async def known_folder(self, text: str) -> Path:
+        """Return the same, or the folder of the configuration for what is not complete."""
+        incomplete = self._context.peer.config.node.incomplete_folder
+        folders = self._folders if incomplete is None else (*self._folders, incomplete)
+        return await trio.to_thread.run_sync(allowed_path, text, folders)
 
     async def free_space(self, folder: Path) -> tuple[int, int]:
         """Return free and all bytes of a file system; of one that the folder will be in."""
@@ -170,9 +176,9 @@ class NodeTarget:
         else:
             await entries.move(entry, folder, move_data=False)
 
-    async def rename(self, torrent: TorrentFacts, path: str, name: str) -> None:  # noqa: ARG002 - nothing can
-        """Say that it cannot be done."""
-        raise CallError(f"{torrent.name}: {_CANNOT}", Code.SYSTEM_ERROR)
+    async def rename(self, torrent: TorrentFacts, path: str, name: str) -> None:
+        """Give a file or folder of an entry, or the entry itself, another name."""
+        await self._entries().rename(self._entry(torrent), path, name)
 
     async def set_queue_position(self, torrent: TorrentFacts, position: int) -> None:
         """Give an entry another place."""
@@ -198,41 +204,29 @@ class NodeTarget:
 
     async def change_session(self, changes: SessionChanges) -> None:
         """Change the limits of the node, and where new content goes."""
-        service = self._service()
-        limits = service.entries.limits
-        wanted = replace(
-            limits,
-            max_active_downloads=_new(changes.max_active_downloads, limits.max_active_downloads),
-            max_active_seeds=_new(changes.max_active_seeds, limits.max_active_seeds),
-            seed_ratio=_new(changes.seed_ratio, limits.seed_ratio),
+        self._service()
+        rates, run_time = self._rates(), self._context.peer.run_time
+        assert run_time is not None  # it is there as soon as the service is
+        others = changes.alternative_upload_limit, changes.alternative_download_limit
+        has_others = rates.alternative is not None or any(isinstance(each, int) for each in others)
+        if changes.is_alternative is True and not has_others:
+            raise CallError(_NO_ALTERNATIVE)
+        folder = changes.incomplete_folder
+        await run_time.set(
+            NodeValues(
+                upload_rate=changes.upload_limit,
+                download_rate=changes.download_limit,
+                alternative_upload_rate=changes.alternative_upload_limit,
+                alternative_download_rate=changes.alternative_download_limit,
+                max_active_downloads=changes.max_active_downloads,
+                max_active_seeds=changes.max_active_seeds,
+                seed_ratio=changes.seed_ratio,
+                incomplete_folder=kept_folder(folder) if isinstance(folder, Path) else folder,
+            ),
+            is_alternative=changes.is_alternative,
         )
-        self._change_rates(changes)
-        service.entries.set_node_limits(wanted)
         if not isinstance(changes.download_folder, UnsetType):
             self._download_folder = changes.download_folder
-        await trio.lowlevel.checkpoint()
-
-    def _change_rates(self, changes: SessionChanges) -> None:
-        """Change the limits that RateLimits owns; raises CallError, and then none is changed."""
-        rates = self._rates()
-        upload, download = rates.alternative or (None, None)
-        alternative = Rates(
-            _new(changes.alternative_upload_limit, upload),
-            _new(changes.alternative_download_limit, download),
-        )
-        has_alternative = rates.alternative is not None or alternative != (None, None)
-        if changes.is_alternative is True and not has_alternative:
-            raise CallError(_NO_ALTERNATIVE)
-        normal = Rates(
-            _new(changes.upload_limit, rates.normal.upload),
-            _new(changes.download_limit, rates.normal.download),
-        )
-        if normal != rates.normal:
-            rates.set_normal(normal)
-        if has_alternative and alternative != rates.alternative:
-            rates.set_alternative(alternative)
-        if not isinstance(changes.is_alternative, UnsetType):
-            rates.switch(on=changes.is_alternative)
 
     def stop(self) -> None:
         """End the node."""

@@ -8,7 +8,7 @@ from msgspec import Struct
 from trio_swarm.control.transmission.activity import Activity
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code, Dialect, one_line
 from trio_swarm.control.transmission.choosing import chosen
-from trio_swarm.control.transmission.facts import TorrentFacts
+from trio_swarm.control.transmission.facts import SessionFacts, TorrentFacts
 from trio_swarm.control.transmission.remembered_limits import RememberedLimits
 from trio_swarm.control.transmission.target import Target
 from trio_swarm.errors import TrioSwarmError, is_explained
@@ -29,8 +29,19 @@ class RpcSession:
         self.limits = RememberedLimits()
         self.is_closing = False
         """Whether a client wants the node to end; it does when that client has its answer."""
+        self._incomplete_folder = ""
+        """The one that was there last."""
         self._now = now
         self._activity = Activity()
+
+    def incomplete_folder(self, facts: SessionFacts) -> str:
+        """Return the folder for what is not complete, or the one it was when it was on last."""
+        self._incomplete_folder = facts.incomplete_folder or self._incomplete_folder
+        return self._incomplete_folder or facts.download_folder
+
+    def keep_incomplete_folder(self, folder: str) -> None:
+        """Note which folder is meant when the one for what is not complete is switched on."""
+        self._incomplete_folder = folder
 
     def look(self) -> Sequence[TorrentFacts]:
         """Return all torrents, and note how they are."""

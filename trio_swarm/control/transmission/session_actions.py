@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code, Dialect
 from trio_swarm.control.transmission.facts import SessionFacts, TorrentFacts
@@ -27,6 +28,7 @@ _SETTABLE: Final = frozenset(
     (
         *("alt_speed_down", "alt_speed_enabled", "alt_speed_up"),
         *("download_dir", "download_queue_enabled", "download_queue_size"),
+        *("incomplete_dir", "incomplete_dir_enabled"),
         *("seed_queue_enabled", "seed_queue_size", "seed_ratio_limit", "seed_ratio_limited"),
         *("speed_limit_down", "speed_limit_down_enabled"),
         *("speed_limit_up", "speed_limit_up_enabled"),
@@ -60,10 +62,16 @@ async def session_set(call: MethodCall) -> Result:
     named = arguments.text("download_dir")
     folder = await session.target.allowed_folder(named) if named else None
     numbers: dict[Key, float] = {}
-    changes = _changes(arguments, session, facts, folder, numbers)
+    incomplete = await _incomplete_folder(arguments, session, facts)
+    changes = replace(
+        _changes(arguments, session, facts, folder, numbers), incomplete_folder=incomplete
+    )
     if changes != SessionChanges():
         await session.target.change_session(changes)
     session.limits.remember(numbers)
+    named = arguments.text("incomplete_dir")
+    if named:
+        session.keep_incomplete_folder(named)
     return {}
 
 
@@ -106,7 +114,7 @@ async def free_space(call: MethodCall) -> Result:
     path = required(call.arguments, "path")
     unknown = {"path": path, "size_bytes": -1, "total_size": -1}
     try:
-        folder = await call.session.target.allowed_folder(path)
+        folder = await call.session.target.known_folder(path)
         free, size = await call.session.target.free_space(folder)
     except TrioSwarmError as error:
         raise CallError(str(error), Code.SYSTEM_ERROR, unknown) from error
@@ -184,6 +192,23 @@ def _refuse_what_is_fixed(
         if name == "encryption" and given in ("tolerated", "allowed"):
             continue
         raise CallError(f"{name} cannot be changed while the node runs, or does not exist here")
+
+
+async def _incomplete_folder(
+    arguments: Arguments, session: RpcSession, facts: SessionFacts
+) -> Path | UnsetType | None:
+    """Return where fetches are to begin: its name and its switch may come by two calls."""
+    shown, was_on = session.incomplete_folder(facts), facts.incomplete_folder is not None
+    wanted = arguments.text("incomplete_dir") or shown
+    on = arguments.flag("incomplete_dir_enabled")
+    if on is None:
+        on = was_on
+    if wanted == shown and on == was_on:
+        return UNSET
+    folder = await session.target.known_folder(wanted) if on or wanted != shown else None
+    if not on:
+        return None if was_on else UNSET
+    return folder
 
 
 def _changes(

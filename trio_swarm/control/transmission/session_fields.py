@@ -7,7 +7,7 @@
 | encryption | tolerated (4.1: allowed) | connections are never encrypted |
 | idle-seeding-limit | off | seeding does not end by idleness |
 | queue-stalled | on, 30 min | so long a stalled download keeps its place |
-| incomplete-dir | off, download-dir | unfinished files end with .part instead |
+| incomplete-dir | while it is off, the one last set, or download-dir | as for limits |
 | peer-limit-per-torrent | that of the node | there is one limit |
 | script-…, trash-original-torrent-files | off | hooks are the configuration's |
 | start-added-torrents | true | unless `paused` says otherwise |
@@ -109,8 +109,8 @@ FIELDS: Final[dict[str, Read]] = {
     "download_queue_size": _limit("downloads", lambda f: f.max_active_downloads, COUNT),
     "idle_seeding_limit": _always(30),
     "idle_seeding_limit_enabled": _always(False),  # noqa: FBT003 - the same
-    "incomplete_dir": _fact(lambda f: text(f.download_folder)),
-    "incomplete_dir_enabled": _always(False),  # noqa: FBT003 - the same
+    "incomplete_dir": lambda session, facts: text(session.incomplete_folder(facts)),
+    "incomplete_dir_enabled": _fact(lambda f: f.incomplete_folder is not None),
     "lpd_enabled": _always(False),  # noqa: FBT003 - the same
     "peer_limit_global": _fact(lambda f: f.max_peers),
     "peer_limit_per_torrent": _fact(lambda f: f.max_peers),

@@ -55,6 +55,7 @@ class SessionChanges(Struct, frozen=True, kw_only=True):
     max_active_downloads: int | UnsetType | None = UNSET
     max_active_seeds: int | UnsetType | None = UNSET
     download_folder: Path | UnsetType = UNSET
+    incomplete_folder: Path | UnsetType | None = UNSET
 
 
 class Target(Protocol):
@@ -68,6 +69,9 @@ class Target(Protocol):
 
     async def allowed_folder(self, text: str) -> Path:
         """Return the folder that a client named, if content may go there."""
+
+    async def known_folder(self, text: str) -> Path:
+        """Return the same, or the folder of the node's own file for what is not complete."""
 
     async def free_space(self, folder: Path) -> tuple[int, int]:
         """Return the free and all bytes of the file system of a folder."""

@@ -21,6 +21,7 @@ from trio_swarm.service.entries.records import (
     Totals,
     kept_settings,
     kept_text,
+    kept_texts,
 )
 from trio_swarm.settings import FetchSettings, ShareSettings
 from trio_swarm.wanted import (
@@ -171,6 +172,8 @@ def with_changes(settings: Settings, record: Record) -> Settings:
         return settings if folder is None else replace(settings, path=folder / settings.path.name)
     if folder is not None:
         settings = replace(settings, folder=folder)
+    if record.renamings:
+        settings = replace(settings, renamings=tuple(map(kept_texts, record.renamings)))
     if record.scheduler is None:
         return settings
     return replace(settings, scheduler=record.scheduler, scheduler_options=record.scheduler_options)

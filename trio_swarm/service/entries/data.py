@@ -15,13 +15,15 @@ from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import PieceSet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import Settings
-from trio_swarm.settings import ShareSettings
+from trio_swarm.settings import FetchSettings, ShareSettings
 from trio_swarm.storage.at_rest import RestingFiles, open_at_rest
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import ShouldStop
+from trio_swarm.storage.incomplete import folder_of_data
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.moving import move_data
+from trio_swarm.storage.own_names import with_own_names
 from trio_swarm.storage.placement import Placement
 from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, forget_state
 from trio_swarm.storage.resume import log as resume_log
@@ -34,11 +36,14 @@ Data = tuple[Info, Path]
 """The names that files have on this disk, and their root: `NAME`, or `NAME.part`."""
 
 
-def find_data(settings: Settings, metainfo: Metainfo | None, state_folder: Path) -> Data | None:
+def find_data(
+    settings: Settings, incomplete: Path | None, metainfo: Metainfo | None, state_folder: Path
+) -> Data | None:
     """Return the data of an entry; None if there is none, or nobody knows what it is.
 
-    A share without `metainfo` is hashed. Raises StorageError for data that is not known to be of
-    this torrent.
+    `incomplete` is where a fetch is until it is complete, if that is not its own folder. A share
+    without `metainfo` is hashed. Raises StorageError for data that is not known to be of this
+    torrent.
     """
     if isinstance(settings, ShareSettings):
         if not settings.path.exists():
@@ -54,12 +59,16 @@ def find_data(settings: Settings, metainfo: Metainfo | None, state_folder: Path)
         return info, Path(os.path.realpath(settings.path))
     if metainfo is None:
         return None  # not even its metadata has come
-    return download_on_disk(metainfo.info, settings.folder, state_folder)
+    info, folder = _names_and_folder(metainfo.info, settings, incomplete, state_folder)
+    return download_on_disk(info, folder, state_folder)
 
 
-def recall_pieces(info: Info, folder: Path, state_folder: Path) -> PieceSet:
-    """Return which pieces of a download into `folder` were verified when it ran last."""
+def recall_pieces(
+    info: Info, settings: FetchSettings, incomplete: Path | None, state_folder: Path
+) -> PieceSet:
+    """Return which pieces of a download were verified when it ran last; folders as `find_data`."""
     try:
+        info, folder = _names_and_folder(info, settings, incomplete, state_folder)
         state, folder = StateFolder(state_folder), Path(os.path.realpath(folder))
         names = choose_names(info, folder, state).info
         journal = state.journal(Placement(names, folder).final, info.info_hash)
@@ -81,23 +90,33 @@ Resting = RestingFiles | TorrentFiles
 
 
 def open_resting(
-    settings: Settings, known: Data | None, metainfo: Metainfo | None, state_folder: Path
+    settings: Settings,
+    incomplete: Path | None,
+    known: Data | None,
+    metainfo: Metainfo | None,
+    state_folder: Path,
 ) -> Resting | None:
     """Open the files of an entry that does not run; None if nothing is known to be right there.
 
-    `known` is its data when it ran last. Raises StorageError for a share that cannot be read.
+    `known` is its data when it ran last; `incomplete` as in `find_data`. Raises StorageError for a
+    share that cannot be read.
     """
     if isinstance(settings, ShareSettings):
         return _open_share(settings, ShareHashes(StateFolder(state_folder)))
     if known is not None:
         return open_at_rest(known[0], known[1].parent, state_folder)
-    return None if metainfo is None else open_at_rest(metainfo.info, settings.folder, state_folder)
+    if metainfo is None:
+        return None
+    info, folder = _names_and_folder(metainfo.info, settings, incomplete, state_folder)
+    return open_at_rest(info, folder, state_folder)
 
 
 class Other(Struct, frozen=True):
     """Another entry of the list, whose files stay."""
 
     settings: Settings
+    incomplete: Path | None
+    """Where it is until it is complete, if that is not its own folder."""
     known: Data | None
     metainfo: Callable[[], Metainfo | None]
 
@@ -109,11 +128,11 @@ class Other(Struct, frozen=True):
         if isinstance(settings, ShareSettings):  # it may not have been hashed yet
             top = Path(os.path.realpath(settings.path))
             return {path for path in files if path.is_relative_to(top)}
-        folder = Path(os.path.realpath(settings.folder))
-        if not _overlap(folder, root):
+        folders = [settings.folder, *([] if self.incomplete is None else [self.incomplete])]
+        if not any(_overlap(Path(os.path.realpath(each)), root) for each in folders):
             return set()
         with suppress(StorageError):
-            found = find_data(settings, self.metainfo(), state_folder)
+            found = find_data(settings, self.incomplete, self.metainfo(), state_folder)
             return set() if found is None else self._listed(found, root, files)
         return set(files)  # nobody knows whose they are
 
@@ -137,17 +156,22 @@ def remove_data(data: Data, others: Iterable[Other], state_folder: Path) -> int:
     return deleted
 
 
-def forget_data(settings: Settings, metainfo: Metainfo | None, state_folder: Path) -> None:
-    """Remove what is remembered of data that is gone."""
+def forget_data(
+    settings: Settings, incomplete: Path | None, metainfo: Metainfo | None, state_folder: Path
+) -> None:
+    """Remove what is remembered of data that is gone; `incomplete` as in `find_data`."""
     if metainfo is None:
         return
     if isinstance(settings, ShareSettings):
         forget_state(metainfo.info, Path(os.path.realpath(settings.path)), state_folder)
         return
-    with suppress(StorageError, OSError):
-        folder = Path(os.path.realpath(settings.folder))
-        names = choose_names(metainfo.info, folder, StateFolder(state_folder)).info
-        forget_state(names, Placement(names, folder).final, state_folder)
+    info = with_own_names(metainfo.info, settings.renamings)
+    for place in (settings.folder, incomplete):
+        if place is not None:
+            with suppress(StorageError, OSError):
+                folder = Path(os.path.realpath(place))
+                names = choose_names(info, folder, StateFolder(state_folder)).info
+                forget_state(names, Placement(names, folder).final, state_folder)
 
 
 def is_moved(
@@ -157,7 +181,8 @@ def is_moved(
     if isinstance(settings, ShareSettings):
         return (folder / settings.path.name).exists()
     with suppress(StorageError):
-        return find_data(replace(settings, folder=folder), metainfo, state_folder) is not None
+        there = find_data(replace(settings, folder=folder), None, metainfo, state_folder)
+        return there is not None
     return False
 
 
@@ -192,6 +217,14 @@ def _open_share(settings: ShareSettings, hashes: ShareHashes) -> TorrentFiles | 
         hashes=hashes,
         on_state_problem=lambda _error: None,
     )
+
+
+def _names_and_folder(
+    info: Info, settings: FetchSettings, incomplete: Path | None, state_folder: Path
+) -> tuple[Info, Path]:
+    """Return the names that a fetch's files were given, and the folder that it is in."""
+    info = with_own_names(info, settings.renamings)
+    return info, folder_of_data(info, settings.folder, incomplete, state_folder)
 
 
 def _own_name(settings: ShareSettings) -> str | None:

@@ -1,8 +1,8 @@
 """The list of a node's torrents: what is in it, what somebody wants of each, how it is kept."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,63 +22,46 @@ from trio_swarm.errors import (
 )
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
-from trio_swarm.peer.blocking import run_stoppable
-from trio_swarm.peer.torrent import Torrent
-from trio_swarm.piece_sets import PieceSet
-from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.adding import (
     Settings,
     Wished,
     absolute,
     absolute_path,
-    is_metadata_kept,
     key_of,
     typed,
     wished,
     with_changes,
 )
 from trio_swarm.service.entries.changing import EntryChanges
-from trio_swarm.service.entries.data import (
-    Data,
-    Other,
-    bring_data,
-    find_data,
-    forget_data,
-    hash_again,
-    is_moved,
-    recall_pieces,
-    recall_share,
-    remove_data,
-)
+from trio_swarm.service.entries.checking import Checking
 from trio_swarm.service.entries.entry import Entry, EntryState
 from trio_swarm.service.entries.finding import found
+from trio_swarm.service.entries.incomplete import Incomplete
+from trio_swarm.service.entries.keeping import SAVE_MOVED, Keeping
 from trio_swarm.service.entries.limits import EntryLimits, NodeLimits, limits_after, own_limits
+from trio_swarm.service.entries.moving import Moving
 from trio_swarm.service.entries.queue import rank_between
 from trio_swarm.service.entries.reading import EntryReader
 from trio_swarm.service.entries.records import (
+    KeptNode,
     Labels,
     Record,
     Totals,
     keep,
     keep_text,
     kept_settings,
-    kept_text,
 )
+from trio_swarm.service.entries.renaming import RenamingFiles
 from trio_swarm.service.entries.running import Running
 from trio_swarm.service.entries.store import EntryStore, Kept
 from trio_swarm.service.entries.subscription import Subscription
+from trio_swarm.service.entries.whereabouts import Whereabouts
 from trio_swarm.service.supervised import Supervised
-from trio_swarm.settings import FetchSettings, ShareSettings
-from trio_swarm.storage.share_hashes import ShareHashes
-from trio_swarm.storage.state import StateFolder
+from trio_swarm.settings import FetchSettings
+from trio_swarm.storage.own_names import listed_path, path_below
 
 log = logger_of(__name__)
-
-SAVE_MOVED: Final = 60.0
-"""Seconds after which totals are written once bytes have moved: a node that is killed forgets no
-more of them."""
-SAVE_QUIET: Final = 600.0
-"""The same while only time passes."""
 
 READING_THREADS: Final = 4
 """Threads that read files of entries that do not run: a slow disk is not to take all there are."""
@@ -110,14 +93,14 @@ class Entries:
         self._node = node
         self._nursery = nursery
         self._tell = emit
-        self._store = store
-        self._kept = kept
-        self._next_id = self._kept.next_id
         self._listed: list[Entry] = []
         """In the order of the queue."""
+        self._keeping = Keeping(store, kept, self._listed)
         self._by_id: dict[int, Entry] = {}
-        self._keys = {each.key: each.id for each in self._kept.totals.values() if each.key}
-        self._keys |= {each.key: each.id for each in self._kept.records.values() if each.key}
+        self._keys = {each.key: each.id for each in self._keeping.kept.totals.values() if each.key}
+        self._keys |= {
+            each.key: each.id for each in self._keeping.kept.records.values() if each.key
+        }
         self._enlisted: set[str] = set()
         """The keys of entries that are in the list."""
         self._by_hash: dict[str, Entry] = {}
@@ -125,10 +108,11 @@ class Entries:
         self._adding = trio.Lock()
         self._readers = trio.CapacityLimiter(READING_THREADS)
         self._subscriptions: list[Subscription] = []
-        self._save_at = float("inf")
         self.on_complete: Callable[[Entry], None] | None = None
         """Called once for each fetch that is complete for the first time and at its place; must
         return quickly."""
+        state_folder = node.state_folder
+        self._incomplete = Incomplete(self._keeping, self._turn, state_folder)
         self._running = Running(
             node,
             nursery,
@@ -137,14 +121,31 @@ class Entries:
             emit=emit,
             trackers=trackers,
             entries=self._listed,
-            kept_metainfo=self._learned_before,
+            kept_metainfo=self._keeping.learned_before,
+            incomplete=self._incomplete,
             changed=self._changed,
+        )
+        self._whereabouts = Whereabouts(self._keeping, state_folder)
+        self._moving = Moving(
+            self._running,
+            self._keeping,
+            self._whereabouts,
+            nursery=nursery,
+            state_folder=state_folder,
+        )
+        self._renaming = RenamingFiles(self._running, self._keeping, state_folder)
+        self._checking = Checking(
+            self._running,
+            self._keeping,
+            self._whereabouts,
+            nursery=nursery,
+            state_folder=state_folder,
         )
 
     @property
     def is_kept(self) -> bool:
         """Whether the list outlives the node."""
-        return self._store.is_lasting
+        return self._keeping.is_lasting
 
     def __iter__(self) -> Iterator[Entry]:
         """Iterate over the entries, in the order in which they were added."""
@@ -187,7 +188,7 @@ class Entries:
         wish = await trio.to_thread.run_sync(wished, settings, metainfo)
         async with self._adding:
             self._require_new(wish)
-            number = self._next_id
+            number = self._keeping.next_id
             record = Record(
                 id=number,
                 origin="added",
@@ -199,12 +200,12 @@ class Entries:
                 limits=own,
                 rank=self._last_rank(),
             )
-            await self._write(record, wish.torrent)
-            self._next_id = number + 1
+            await self._keeping.write(record, wish.torrent)
+            self._keeping.next_id = number + 1
             entry = self._enter(record, self._totals_for(record, wish))
         if wish.torrent is not None:
-            await self._recall(entry)
-        self._settle(entry)
+            await self._whereabouts.recall(entry)
+        self._running.settle_or_queue(entry)
         return entry
 
     def enlist(
@@ -222,16 +223,17 @@ class Entries:
         key = self._free_key(key_of(settings))
         number = self._keys.get(key)
         if number is None:
-            number, self._next_id = self._next_id, self._next_id + 1
+            number = self._keeping.next_id
+            self._keeping.next_id = number + 1
             self._keys[key] = number
-        record = self._kept.records.pop(number, None)
+        record = self._keeping.kept.records.pop(number, None)
         if record is not None and record.is_removed:
-            self._kept.records[number] = record
+            self._keeping.kept.records[number] = record
             log.info("%s: was removed at run time, and stays away", typed(settings))
             return None
         if record is None:
             record = Record(id=number, origin="file", key=key, rank=float(number))
-        totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
+        totals = self._keeping.kept.totals.pop(number, None) or self._totals_for(record, None)
         totals.key, totals.is_done = key, False
         totals.name = totals.name or typed(settings)
         self._enlisted.add(key)
@@ -252,12 +254,12 @@ class Entries:
         again, and one that was seeded to its goal as well if its settings are others. Raises
         ConfigError for a wrong scheduler.
         """
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             settings = with_changes(absolute(settings), entry.record)
             is_other = settings != entry.settings
             record = _revised(entry, settings)
             if record != entry.record:
-                await self._save(entry, record)
+                await self._keeping.save(entry, record)
             entry.settings = settings
             self._running.limit(entry)
             if entry.outcome == "failed" or (entry.outcome and is_other):
@@ -267,50 +269,34 @@ class Entries:
 
     def restore(self) -> None:
         """Add again what was added at run time before the last restart."""
-        for problem in self._kept.problems:
+        for problem in self._keeping.kept.problems:
             log.warning("%s", problem)
-        for number, record in sorted(self._kept.records.items()):
+        for number, record in sorted(self._keeping.kept.records.items()):
             if record.origin != "added":
                 continue
-            del self._kept.records[number]
-            totals = self._kept.totals.pop(number, None) or self._totals_for(record, None)
+            del self._keeping.kept.records[number]
+            totals = self._keeping.kept.totals.pop(number, None) or self._totals_for(record, None)
             self._take_up(self._enter(record, totals))
-        self._nursery.start_soon(self._recall_all, name="recall what does not run")
+        recall = self._whereabouts.recall_all
+        self._nursery.start_soon(recall, list(self._listed), name="recall what does not run")
 
     def _take_up(self, entry: Entry) -> None:
         """Go on with what was begun before a restart, or let it work."""
         record, name = entry.record, f"take up {entry.name}"
         if record.deletes_data:
             self._nursery.start_soon(self._go_on_removing, entry, name=name)
-        elif record.moving_to is not None:
-            self._nursery.start_soon(partial(self._go_on_moving, is_begun=True), entry, name=name)
-        elif record.hashes_again:
-            self._nursery.start_soon(self._go_on_hashing, entry, name=name)
+        elif record.is_half_done:
+            self._nursery.start_soon(self._go_on, entry, name=name)
         else:
-            self._settle(entry)
+            self._running.settle_or_queue(entry)
 
-    async def _recall_all(self) -> None:
-        """Find out what the entries hold that do not run now, one after the other."""
-        hashes = ShareHashes(StateFolder(self._node.state_folder))
-        for entry in list(self._listed):
-            if entry.run is None and entry.info is None:
-                await self._recall(entry, hashes)
-
-    async def _recall(self, entry: Entry, hashes: ShareHashes | None = None) -> None:
-        folder, state_folder = entry.folder, self._node.state_folder
-
-        def look() -> tuple[Info, PieceSet] | None:
-            if isinstance(entry.settings, ShareSettings):
-                return None if hashes is None else recall_share(entry.settings, hashes)
-            metainfo = self._metainfo_of(entry)
-            if metainfo is None:
-                return None
-            return metainfo.info, recall_pieces(metainfo.info, folder, state_folder)
-
-        found = await trio.to_thread.run_sync(look)
-        if found is not None and entry.info is None:
-            entry.metadata, entry.pieces = found
-            entry.totals.size = entry.metadata.length
+    async def _go_on(self, entry: Entry) -> None:
+        """Do what is left of changes by a node that was killed, before anything else is begun."""
+        with suppress(EntryUnknownError):  # it was removed meanwhile
+            async with self._running.turn(entry):
+                await self._renaming.go_on(entry)
+                await self._moving.go_on(entry)
+                await self._checking.go_on(entry)
 
     def _enter(
         self,
@@ -331,7 +317,7 @@ class Entries:
         else:
             entry.queue_position = len(self._listed)
             self._listed.append(entry)
-        self._due(SAVE_MOVED)
+        self._keeping.due(SAVE_MOVED)
         entry.told_state = entry.state
         self._emit(
             events.EntryAdded(
@@ -349,7 +335,7 @@ class Entries:
         settings = kept_settings(record.settings)
         if record.by_torrent:
             assert isinstance(settings, FetchSettings)
-            settings = replace(settings, what=str(self._store.path_of_metainfo(record.id)))
+            settings = replace(settings, what=str(self._keeping.path_of_metainfo(record.id)))
         return with_changes(settings, record)
 
     def _totals_for(self, record: Record, wish: Wished | None) -> Totals:
@@ -387,19 +373,19 @@ class Entries:
         stay. Raises StorageError for data that is not known to be of this torrent, and then nothing
         was changed; or for a file that cannot be deleted, after all else was done.
         """
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             if delete_data:
                 await self._running.end(entry)
-                await self._find_data(entry)
-                await self._keep_files_of_share(entry)
-                await self._save(entry, entry.change(deletes_data=True))
+                await self._whereabouts.find(entry)
+                await self._keeping.keep_files_of_share(entry)
+                await self._keeping.save(entry, entry.change(deletes_data=True))
                 await self._remove_with_data(entry)
             else:
                 await self._take_out(entry, 0)
 
     async def unlist(self, entry: Entry) -> None:
         """End an entry that the configuration file no longer names, and forget it."""
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             await self._take_out(entry, 0, is_named=False)
 
     async def unlist_named(self, settings: Settings) -> None:
@@ -410,8 +396,8 @@ class Entries:
             await self.unlist(entry)
         elif key in self._keys:  # it was removed at run time
             number = self._keys.pop(key)
-            self._kept.records.pop(number, None)
-            await trio.to_thread.run_sync(self._store.forget, number)
+            self._keeping.kept.records.pop(number, None)
+            await self._keeping.forget(number)
 
     def set_trackers(self, trackers: Sequence[str]) -> None:
         """Ask these trackers about fetches that name none; `revise` what runs afterwards."""
@@ -420,9 +406,9 @@ class Entries:
     async def _go_on_removing(self, entry: Entry) -> None:
         """Remove an entry whose data was about to be deleted, or half of it was."""
         try:
-            async with self._turn(entry):
+            async with self._running.turn(entry):
                 try:
-                    await self._find_data(entry)
+                    await self._whereabouts.find(entry)
                 except StorageError as error:  # what is left there is not its own
                     log.warning("%s; it stays", error)
                 await self._remove_with_data(entry)
@@ -435,7 +421,7 @@ class Entries:
         failure: StorageError | None = None
         deleted = 0
         try:
-            deleted = await self._delete(entry)
+            deleted = await self._whereabouts.delete(entry, self._listed)
         except StorageError as error:
             failure = error
         await self._take_out(entry, deleted)
@@ -446,10 +432,9 @@ class Entries:
         stays_away = entry.origin == "file" and is_named
         if stays_away:
             away = Record(id=entry.id, origin="file", key=entry.record.key, is_removed=True)
-            await trio.to_thread.run_sync(self._store.put_away, away)
-            self._kept.records[entry.id] = away
+            await self._keeping.put_away(away)
         else:
-            await trio.to_thread.run_sync(self._store.forget, entry.id)
+            await self._keeping.forget(entry.id)
             self._keys.pop(entry.record.key, None)
         with trio.CancelScope(shield=True):
             await self._running.end(entry)
@@ -459,47 +444,12 @@ class Entries:
         del self._by_id[entry.id]
         self._by_hash.pop(_hex(entry), None)
         self._number()
-        self._due(SAVE_MOVED)
+        self._keeping.due(SAVE_MOVED)
         self._emit(
             events.EntryRemoved(
                 id=entry.id, info_hash=_hex(entry), share_name=entry.name, deleted=deleted
             )
         )
-
-    async def _find_data(self, entry: Entry) -> None:
-        """Find out where the data of an entry is, and what its files are called there."""
-        if entry.known is None:
-            entry.known = await trio.to_thread.run_sync(self._look_for_data, entry)
-
-    def _look_for_data(self, entry: Entry) -> Data | None:
-        return find_data(entry.settings, self._metainfo_on_disk(entry), self._node.state_folder)
-
-    def _metainfo_on_disk(self, entry: Entry) -> Metainfo | None:
-        """Return what is kept of an entry; of a share, only while its data is on the way."""
-        is_hashed = entry.kind == "share" and not entry.record.is_carried
-        return None if is_hashed else self._metainfo_of(entry)
-
-    async def _keep_files_of_share(self, entry: Entry) -> None:
-        """Keep which files a share has: after a kill it may be found half gone."""
-        if entry.kind == "share" and entry.known is not None:
-            metainfo = Metainfo(info=entry.known[0]).to_bytes()
-            await trio.to_thread.run_sync(self._store.save_metainfo, entry.id, metainfo)
-
-    async def _delete(self, entry: Entry) -> int:
-        state_folder, known = self._node.state_folder, entry.known
-        others = [
-            Other(each.settings, each.known, partial(self._metainfo_of, each))
-            for each in self._listed
-            if each is not entry
-        ]
-
-        def delete() -> int:
-            if known is not None:
-                return remove_data(known, others, state_folder)
-            forget_data(entry.settings, self._metainfo_on_disk(entry), state_folder)
-            return 0
-
-        return await trio.to_thread.run_sync(delete)
 
     # --- moving and checking --------------------------------------------------------------------
 
@@ -509,65 +459,23 @@ class Entries:
         It goes on afterwards. Nothing is overwritten, and a node that is killed meanwhile goes on
         with it at the next start. Raises StorageError, and then the data is where it was.
         """
-        folder = absolute_path(folder)
-        async with self._turn(entry):
-            place = keep_text(str(folder))
-            if not move_data:
-                await self._running.end(entry)
-                await self._place(entry, entry.change(folder=place))
-                return
-            await self._save(entry, entry.change(moving_to=place))
-            await self._move(entry)
+        await self._moving.move(entry, folder, move_data=move_data)
 
-    async def _go_on_moving(self, entry: Entry, *, is_begun: bool = False) -> None:
-        try:
-            async with self._turn(entry):
-                if entry.record.moving_to is not None:  # else another call has done it
-                    await self._move(entry, is_begun=is_begun)
-        except EntryUnknownError:
-            pass  # it was removed meanwhile
-        except StorageError as error:
-            entry.error = str(error)
-            log.warning("%s", error)
+    async def rename(self, entry: Entry, path: str, name: str) -> None:
+        """Give a file or folder of a fetch another name, on the disk and wherever it is shown.
 
-    async def _move(self, entry: Entry, *, is_begun: bool = False) -> None:
-        """Move its data to where its record says; `is_begun`: a killed process began with it."""
-        assert entry.record.moving_to is not None
-        folder, state_folder = Path(kept_text(entry.record.moving_to)), self._node.state_folder
-        try:
-            await self._running.end(entry)
-            try:
-                await self._find_data(entry)
-            except StorageError:  # other files are left where it was
-                check = partial(is_moved, entry.settings, folder)
-                metainfo = partial(self._metainfo_on_disk, entry)
-                if not is_begun or not await trio.to_thread.run_sync(
-                    lambda: check(metainfo(), state_folder)
-                ):
-                    raise
-            if entry.known is not None:
-                await self._keep_files_of_share(entry)
-                bring = partial(bring_data, entry.known, folder, state_folder, is_begun=is_begun)
-                entry.known = await run_stoppable(bring)
-        except StorageError:
-            await self._save(entry, entry.change(moving_to=None))
-            if entry.kind == "share":
-                await trio.to_thread.run_sync(self._store.forget_metainfo, entry.id)
-            raise
-        await self._place(entry, entry.change(folder=entry.record.moving_to, moving_to=None))
+        `path` begins with the torrent's own name, as in Transmission's `torrent-rename-path`; that
+        name alone means the file or folder that all of it is in. The torrent stays the same for
+        peers. Nothing is overwritten, and a node that is killed meanwhile goes on with it. Raises
+        ConfigError for a share, a path that there is not, or a name that is no file's or is taken
+        in the torrent; StorageError if it is taken on the disk; then nothing was changed.
+        """
+        await self._renaming.rename(entry, path_below(_known_info(entry), path), name)
 
-    async def _place(self, entry: Entry, record: Record) -> None:
-        """Take note that the data of an entry, which does not run, is in another folder now."""
-        await self._save(entry, record)
-        if entry.kind == "share":
-            await trio.to_thread.run_sync(self._store.forget_metainfo, entry.id)
-        entry.settings = with_changes(entry.settings, record)
-        if entry.known is not None:
-            info, root = entry.known
-            entry.known = info, entry.folder / root.name
-        entry.error = ""
-        if entry.outcome == "failed":  # perhaps because its files were not here
-            entry.outcome = ""
+    async def rename_listed(self, entry: Entry, path: str | None, name: str) -> None:
+        """Do the same with a path as lists of files have it; None: the torrent's own name."""
+        below = () if path is None else listed_path(_known_info(entry), path)
+        await self._renaming.rename(entry, below, name)
 
     async def verify(self, entry: Entry) -> None:
         """Begin to hash all of its data again; what is bad is fetched again.
@@ -575,63 +483,11 @@ class Entries:
         One that does not run is hashed when it runs next. Raises StorageError if that cannot be
         kept, or for data that is not known to be of this torrent.
         """
-        torrent = entry.torrent
-        if torrent is not None and torrent.is_open:
-            self._nursery.start_soon(self._verify, entry, torrent, name=f"verify {entry.name}")
-            return
-        async with self._turn(entry):
-            await self._hash_again(entry)
-
-    async def _verify(self, entry: Entry, torrent: Torrent) -> None:
-        try:
-            found = await torrent.verify()
-            log.info("%s: %d pieces checked, %d bad", entry.name, found.checked, found.bad)
-            if not found.bad or found.is_fetched_again or entry.kind == "share":
-                return
-            async with self._turn(entry):
-                if entry.torrent is torrent:
-                    await self._running.end(entry)
-                    await self._hash_again(entry)
-        except EntryUnknownError:
-            pass  # it was removed meanwhile
-        except TrioSwarmError as error:
-            log.warning("%s", error)
-
-    async def _hash_again(self, entry: Entry) -> None:
-        await self._running.end(entry)
-        await self._find_data(entry)
-        again = entry.record.round + bool(entry.outcome)
-        await self._save(entry, entry.change(hashes_again=True, round=again))
-        await self._forget_checks(entry)
-        if entry.outcome:  # what is found is what its end depends on
-            entry.outcome, entry.error = "", ""
-            entry.totals.is_done = False
-
-    async def _go_on_hashing(self, entry: Entry) -> None:
-        try:
-            async with self._turn(entry):
-                await self._find_data(entry)
-                await self._forget_checks(entry)
-        except EntryUnknownError:
-            pass  # it was removed meanwhile
-        except StorageError as error:
-            log.warning("%s", error)
-
-    async def _forget_checks(self, entry: Entry) -> None:
-        """Have the data of an entry hashed when it runs next."""
-        if entry.known is not None:
-            again = partial(
-                hash_again,
-                entry.known,
-                is_share=entry.kind == "share",
-                state_folder=self._node.state_folder,
-            )
-            await trio.to_thread.run_sync(again)
-        await self._save(entry, entry.change(hashes_again=False))
+        await self._checking.verify(entry)
 
     def reader(self, entry: Entry) -> EntryReader:
         """Return what reads its files, whether it runs or not; close it afterwards."""
-        metainfo = partial(self._metainfo_on_disk, entry)
+        metainfo = partial(self._keeping.files_of, entry)
         return EntryReader(entry, metainfo, self._node.state_folder, self._readers)
 
     def reannounce(self, entry: Entry) -> None:
@@ -644,21 +500,21 @@ class Entries:
 
     async def pause(self, entry: Entry) -> None:
         """End its work until somebody resumes it, over restarts; its data stays."""
-        async with self._turn(entry):
-            await self._save(entry, entry.change(is_paused=True))
+        async with self._running.turn(entry):
+            await self._keeping.save(entry, entry.change(is_paused=True))
             await self._running.end(entry)
-            self._due(0.0)  # how far it is stays so for long
+            self._keeping.due(0.0)  # how far it is stays so for long
 
     async def resume(self, entry: Entry, *, at_once: bool = False) -> None:
         """Let it work again: when the queue lets it, or `at_once`.
 
         One that failed is tried again, and one that was seeded to its goal is seeded without end.
         """
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             is_endless = entry.record.is_endless or entry.outcome == "done"
             again = entry.record.round + bool(entry.outcome)
             record = entry.change(is_paused=False, is_endless=is_endless, round=again)
-            await self._save(entry, record)
+            await self._keeping.save(entry, record)
             entry.outcome, entry.error, entry.at_once = "", "", at_once
             entry.totals.is_done = False
 
@@ -670,11 +526,11 @@ class Entries:
         labels out of bounds, for a strategy of a share, and for one that is unknown or has a wrong
         option; StorageError if the changes cannot be kept.
         """
-        async with self._turn(entry):
+        async with self._running.turn(entry):
             record = await self._changed_record(entry, changes)
             if record == entry.record:
                 return
-            await self._save(entry, record)
+            await self._keeping.save(entry, record)
             await self._go_by(entry, changes)
 
     async def _changed_record(self, entry: Entry, changes: EntryChanges) -> Record:
@@ -708,11 +564,19 @@ class Entries:
         self._sort()
         self._running.limit(entry)
         if changes.moving_to is not UNSET:
-            entry.error = ""
-            self._nursery.start_soon(self._go_on_moving, entry, name=f"move {entry.name}")
+            self._moving.begin(entry)
         torrent, scheduler = entry.torrent, entry.record.scheduler
         if changes.scheduler is not UNSET and torrent is not None and scheduler is not None:
             await torrent.set_scheduler(scheduler, entry.record.scheduler_options)
+
+    @property
+    def kept_node(self) -> KeptNode:
+        """What was set of the whole node at run time, as it is kept with the list."""
+        return self._keeping.kept.node
+
+    async def keep_node(self, node: KeptNode) -> None:
+        """Keep what was set of the whole node; raises StorageError."""
+        await self._keeping.save_node(node)
 
     def set_node_limits(self, limits: NodeLimits) -> None:
         """Set the limits of the node, until it ends or is told others."""
@@ -723,6 +587,21 @@ class Entries:
     def limits(self) -> NodeLimits:
         """The limits of the node."""
         return self._running.limits
+
+    def _turn(self, entry: Entry) -> AbstractAsyncContextManager[None]:
+        return self._running.turn(entry)
+
+    def set_incomplete_folder(self, folder: Path | None) -> None:
+        """Put fetches that begin from now on here until they are complete; None: where they go.
+
+        Those that have begun go on where they are, and are moved when they are complete.
+        """
+        self._incomplete.folder = None if folder is None else absolute_path(folder)
+
+    @property
+    def incomplete_folder(self) -> Path | None:
+        """Where fetches begin; None: where they go."""
+        return self._incomplete.folder
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -751,11 +630,11 @@ class Entries:
             self._running.decide()
             look_at = self._running.look_at_goals()
             if trio.current_time() >= account_at:
-                self._account()
+                self._keeping.account()
                 account_at = trio.current_time() + SAVE_MOVED
-            if trio.current_time() >= self._save_at:
-                await self._save_totals()
-            with trio.move_on_at(min(look_at, account_at, self._save_at)):
+            if trio.current_time() >= self._keeping.save_at:
+                await self._keeping.save_totals()
+            with trio.move_on_at(min(look_at, account_at, self._keeping.save_at)):
                 await self._running.wakeup.wait()
 
     async def wait_idle(self) -> None:
@@ -768,56 +647,7 @@ class Entries:
 
     async def close(self) -> None:
         """Write the totals a last time, and let another process have the list."""
-        self._account()
-        await self._save_totals()
-        await trio.to_thread.run_sync(self._store.close)
-
-    def _account(self) -> None:
-        now = trio.current_time()
-        for entry in self._listed:
-            if entry.account(now):
-                self._due(SAVE_MOVED)
-        if self._listed:
-            self._due(SAVE_QUIET)
-
-    def _due(self, seconds: float) -> None:
-        self._save_at = min(self._save_at, trio.current_time() + seconds)
-        if not seconds:
-            self._running.wakeup.set()
-
-    async def _save_totals(self) -> None:
-        self._save_at = float("inf")
-        if not self.is_kept:
-            return
-        totals = [each.totals for each in self._listed] + list(self._kept.totals.values())
-        save = partial(self._store.save_totals, totals, self._next_id)
-        try:
-            await trio.to_thread.run_sync(save)
-        except StorageError as error:
-            log.warning("%s; the totals are written later", error)
-            self._due(SAVE_QUIET)
-
-    @asynccontextmanager
-    async def _turn(self, entry: Entry) -> AsyncIterator[None]:
-        """Let one call at a time begin and end the work of an entry."""
-        try:
-            async with entry.turn:
-                if entry.is_gone:
-                    raise EntryUnknownError(entry.name)
-                try:
-                    yield
-                finally:
-                    self._changed(entry)
-        finally:
-            if not entry.is_gone:
-                self._settle(entry)
-
-    def _settle(self, entry: Entry) -> None:
-        if self._running.has_queue:
-            self._running.decide_later()
-        else:
-            self._running.settle(entry)
-            self._running.wakeup.set()  # its goal may be another
+        await self._keeping.close()
 
     def _changed(self, entry: Entry) -> None:
         entry.account(trio.current_time())
@@ -828,7 +658,7 @@ class Entries:
             self._completed(entry)
         if entry.outcome == "done" and not entry.totals.is_done:
             entry.totals.is_done, entry.totals.round = True, entry.record.round
-            self._due(0.0)
+            self._keeping.due(0.0)
         state: EntryState = entry.state
         if state != entry.told_state and not entry.is_gone:
             entry.told_state = state
@@ -845,7 +675,7 @@ class Entries:
     def _completed(self, entry: Entry) -> None:
         entry.totals.completed_at = time.time()
         entry.totals.have = entry.size
-        self._due(0.0)
+        self._keeping.due(0.0)
         if entry.kind == "share":
             return
         self._emit(
@@ -860,49 +690,22 @@ class Entries:
         if self.on_complete is not None:
             self.on_complete(entry)
 
-    # --- what is kept ---------------------------------------------------------------------------
-
-    async def _save(self, entry: Entry, record: Record) -> None:
-        """Keep what somebody wants of an entry from now on; StorageError leaves it as it was."""
-        await trio.to_thread.run_sync(self._store.save, record)
-        entry.record = record
-
-    async def _write(self, record: Record, torrent: bytes | None) -> None:
-        store = self._store
-
-        def write() -> None:
-            if torrent is not None:
-                store.save_metainfo(record.id, torrent)
-            store.save(record)
-
-        await trio.to_thread.run_sync(write)
-
     def _learned(self, info_hash: str) -> None:
         """Keep the metadata that a fetch has got from its peers."""
         entry = self._by_hash.get(info_hash)
-        torrent = None if entry is None else entry.torrent
-        if entry is None or torrent is None or torrent.info is None or not _learns(entry):
-            return
-        data = Metainfo(info=torrent.info).to_bytes()
-        self._nursery.start_soon(self._keep_metainfo, entry, data)
+        info = None if entry is None else self._keeping.info_to_keep(entry)
+        if entry is not None and info is not None:
+            self._nursery.start_soon(self._keep_info, entry, info)
 
-    async def _keep_metainfo(self, entry: Entry, data: bytes) -> None:
-        store = self._store
+    async def _keep_info(self, entry: Entry, info: Info) -> None:
         try:
-            async with entry.turn:
-                if not entry.is_gone:
-                    await trio.to_thread.run_sync(store.save_metainfo, entry.id, data)
-                    await self._save_totals()
+            async with self._running.turn(entry):
+                await self._keeping.keep_info(entry, info)
+                await self._keeping.save_totals()
+        except EntryUnknownError:
+            pass  # it was removed meanwhile
         except StorageError as error:
             log.warning("%s; its metadata is fetched again after a restart", error)
-
-    def _learned_before(self, entry: Entry) -> Metainfo | None:
-        if entry.record.by_torrent or not _learns(entry):
-            return None
-        return self._metainfo_of(entry)
-
-    def _metainfo_of(self, entry: Entry) -> Metainfo | None:
-        return self._store.metainfo(entry.id)
 
     def _sort(self) -> None:
         self._listed.sort(key=_order)
@@ -923,6 +726,13 @@ def _revised(entry: Entry, settings: Settings) -> Record:
     )
 
 
+def _known_info(entry: Entry) -> Info:
+    """Return what the files of an entry are; raises ConfigError while nobody knows."""
+    if entry.info is None:
+        raise ConfigError(f"{entry.name}: its files are not known yet")
+    return entry.info
+
+
 def _order(entry: Entry) -> tuple[float, int]:
     return entry.record.rank, entry.id
 
@@ -933,10 +743,6 @@ def _hex(entry: Entry) -> str:
 
 def _twin(entry: Entry) -> bytes | None:
     return None if entry.torrent is None else entry.torrent.twin_hash
-
-
-def _learns(entry: Entry) -> bool:
-    return entry.origin == "added" or is_metadata_kept(entry.settings)
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from trio_swarm.peer.torrent import Torrent
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.limits import EntryLimits, limits_of
-from trio_swarm.service.entries.records import Kind, Origin, Record, Totals
+from trio_swarm.service.entries.records import Kind, Origin, Record, Totals, kept_text
 from trio_swarm.service.supervised import Supervised
 from trio_swarm.settings import FetchSettings, ShareSettings
+from trio_swarm.storage.own_names import Renamings, own_name, with_own_names
 
 EntryState = Literal[
     "hashing",
@@ -39,6 +40,7 @@ class Entry:
     __slots__ = (
         "_counted",
         "_doing",
+        "_names",
         "_since",
         "at_once",
         "base",
@@ -95,6 +97,8 @@ class Entry:
         self.pieces: PieceSet = 0
         """The verified pieces, as last known."""
         self.waits_since = 0.0
+        self._names: tuple[Info, Renamings, Info] | None = None
+        """What it is, how its files were renamed, and so what it is with these names."""
         self.base = (totals.downloaded, totals.uploaded)
         self._counted: Torrent | None = None
         self._doing: Literal["", "downloading", "seeding"] = ""
@@ -144,7 +148,9 @@ class Entry:
     def name(self) -> str:
         """Its name; what somebody typed while nothing better is known."""
         torrent = self.torrent
-        return (torrent.name if torrent is not None else "") or self.totals.name or self._typed
+        given = own_name(self.renamings) if self.renamings else ""
+        found = torrent.name if torrent is not None else ""
+        return given or found or self.totals.name or self._typed
 
     @property
     def info_hash(self) -> bytes | None:
@@ -209,10 +215,16 @@ class Entry:
 
     @property
     def folder(self) -> Path:
-        """The folder that its data is in, or will be."""
+        """The folder that its data is in, or will be once it is complete."""
         if isinstance(self.settings, ShareSettings):
             return self.settings.path.parent
         return self.settings.folder
+
+    @property
+    def incomplete_folder(self) -> Path | None:
+        """The folder that its data is in until it is complete; None: `folder`."""
+        place = self.record.incomplete_folder
+        return None if place is None else Path(kept_text(place))
 
     @property
     def path(self) -> Path | None:
@@ -226,13 +238,32 @@ class Entry:
 
     @property
     def info(self) -> Info | None:
-        """Its info dictionary, whether it runs or not; None while nobody knows it."""
+        """What it is, with the names that its files have here; None while nobody knows it."""
         torrent = self.torrent
         if torrent is not None and torrent.info is not None:
-            return torrent.info
+            return self.named(torrent.info)
         if self.metadata is not None:
-            return self.metadata
+            return self.named(self.metadata)
         return None if self.known is None else self.known[0]
+
+    @property
+    def listed_info(self) -> Info | None:
+        """The same with the names that the torrent gives them; None while nobody knows them."""
+        torrent = self.torrent
+        return self.metadata if torrent is None or torrent.info is None else torrent.info
+
+    @property
+    def renamings(self) -> Renamings:
+        """The names that its files were given at run time."""
+        return () if isinstance(self.settings, ShareSettings) else self.settings.renamings
+
+    def named(self, info: Info) -> Info:
+        """Return what it is, which has the names of the torrent, with those that its files have."""
+        if not self.renamings:
+            return info
+        if self._names is None or self._names[:2] != (info, self.renamings):
+            self._names = info, self.renamings, with_own_names(info, self.renamings)
+        return self._names[2]
 
     @property
     def size(self) -> int:

@@ -48,7 +48,7 @@ class EntryReader:
         running = self._running
         if running is not None:
             await trio.lowlevel.checkpoint()
-            return running.info
+            return self.entry.info
         await self._open()
         return self._info
 
@@ -122,10 +122,11 @@ class EntryReader:
 
     def _opened(self) -> tuple[Resting | None, Info | None]:
         entry, metainfo = self.entry, self._metainfo()
-        resting = open_resting(entry.settings, entry.known, metainfo, self._state_folder)
+        settings, incomplete = entry.settings, entry.incomplete_folder
+        resting = open_resting(settings, incomplete, entry.known, metainfo, self._state_folder)
         if entry.kind == "share":  # whatever it was, it is what is there
             return resting, None if resting is None else resting.info
-        return resting, entry.info if metainfo is None else metainfo.info
+        return resting, entry.info if metainfo is None else entry.named(metainfo.info)
 
 
 def _close(resting: Resting | None) -> None:

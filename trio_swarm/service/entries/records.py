@@ -2,16 +2,17 @@
 
 A *record* holds what somebody wants of an entry: it is written before a call that changes it
 returns. The *totals* hold what comes of it by itself, for all entries together: names, times, bytes
-ever moved. Neither holds what can be told from the configuration file.
+ever moved. Neither holds what can be told from the configuration file. What was set of the whole
+node is kept beside them.
 """
 
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from trio_swarm.service.entries.limits import EntryLimits
+from trio_swarm.service.entries.limits import Count, EntryLimits, Goal, Rate
 from trio_swarm.settings import MAX_LABEL, MAX_LABELS, FetchSettings, ShareSettings
 
 VERSION: Final = 1
@@ -80,12 +81,18 @@ class Record(Struct, frozen=True, kw_only=True):
     """Its place in the queue: ascending."""
     folder: str | None = None
     """Where its data was moved to."""
+    incomplete_folder: str | None = None
+    """Where its data is until it is complete; None: where it goes."""
     moving_to: str | None = None
     """It is being moved there: what is left goes on at the next start."""
     hashes_again: bool = False
     """What is remembered of its data is being forgotten: that goes on at the next start."""
     round: int = 0
     """How often it was begun again after its end."""
+    renamings: tuple[tuple[str, str], ...] = ()
+    """Names that its files were given, see `storage.own_names`."""
+    renaming: tuple[str, str] | None = None
+    """One more, which is under way: what is left of it goes on at the next start."""
     scheduler: str | None = None
     scheduler_options: dict[str, Any] = field(default_factory=dict)
     """The strategy that it was given at run time, in place of the one in its settings."""
@@ -94,6 +101,16 @@ class Record(Struct, frozen=True, kw_only=True):
     def is_of_share(self) -> bool:
         """Whether the entry is a share."""
         return isinstance(self.settings, KeptShare) or self.key.startswith("share\t")
+
+    @property
+    def is_half_done(self) -> bool:
+        """Whether a change was begun that a restart has to go on with."""
+        return (
+            self.renaming is not None
+            or self.moving_to is not None
+            or self.deletes_data
+            or self.hashes_again
+        )
 
     @property
     def is_carried(self) -> bool:
@@ -132,8 +149,34 @@ class AllTotals(Struct, frozen=True, kw_only=True):
     entries: tuple[Totals, ...] = ()
 
 
-def encode(value: Record | AllTotals) -> bytes:
-    """Return a record or the totals as one line of JSON."""
+class NodeValues(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings of the whole node; None: unlimited, or none; UNSET: not said."""
+
+    upload_rate: Rate | UnsetType | None = UNSET
+    download_rate: Rate | UnsetType | None = UNSET
+    alternative_upload_rate: Rate | UnsetType | None = UNSET
+    alternative_download_rate: Rate | UnsetType | None = UNSET
+    max_active_downloads: Count | UnsetType | None = UNSET
+    max_active_seeds: Count | UnsetType | None = UNSET
+    seed_ratio: Goal | UnsetType | None = UNSET
+    incomplete_folder: str | UnsetType | None = UNSET
+
+
+class KeptNode(Struct, frozen=True, kw_only=True):
+    """What was set of the whole node at run time."""
+
+    version: int = VERSION
+    changed: NodeValues = NodeValues()
+    file: NodeValues = NodeValues()
+    """What the configuration file said of the same then."""
+    is_alternative: bool | None = None
+    """Whether the alternative rates were switched on or off by hand; None: neither."""
+    until: float | None = None
+    """Unix seconds: the switch holds until then; None: for ever."""
+
+
+def encode(value: Record | AllTotals | KeptNode) -> bytes:
+    """Return what is kept as one line of JSON."""
     return msgspec.json.encode(value) + b"\n"
 
 
@@ -155,7 +198,17 @@ def decode_totals(data: bytes) -> AllTotals:
     return totals
 
 
-_One = TypeVar("_One", Record, AllTotals)
+def decode_node(data: bytes) -> KeptNode:
+    """Return what was set of the node; raises ValueError for anything else."""
+    kept = _decoded(data, KeptNode)
+    if kept.version != VERSION:
+        raise ValueError(_other_version(kept.version))
+    if isinstance(kept.changed.incomplete_folder, str):
+        kept_text(kept.changed.incomplete_folder)
+    return kept
+
+
+_One = TypeVar("_One", Record, AllTotals, KeptNode)
 
 
 def _decoded(data: bytes, kind: type[_One]) -> _One:
@@ -224,6 +277,18 @@ def _chosen(text: str | None) -> bytes | str | None:
     if text is None or len(text) != 40:
         return text
     return bytes.fromhex(text)
+
+
+def keep_texts(texts: tuple[str, str]) -> tuple[str, str]:
+    """Return two texts as `keep_text` does."""
+    first, second = texts
+    return keep_text(first), keep_text(second)
+
+
+def kept_texts(kept: tuple[str, str]) -> tuple[str, str]:
+    """Return the texts that `keep_texts` was given."""
+    first, second = kept
+    return kept_text(first), kept_text(second)
 
 
 def keep_text(text: str) -> str:

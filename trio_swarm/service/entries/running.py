@@ -1,19 +1,22 @@
 """The work of a list's entries: begun, ended, queued, and seeded until their goals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 
 from trio_swarm import events
-from trio_swarm.errors import MetainfoError
+from trio_swarm.errors import EntryUnknownError, MetainfoError
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.progress import TorrentLimits
-from trio_swarm.protocol.metainfo.torrent import Metainfo
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.goals import ENDLESS, Goal, goal_of
+from trio_swarm.service.entries.incomplete import Incomplete
 from trio_swarm.service.entries.limits import NodeLimits
 from trio_swarm.service.entries.queue import STALLED_AFTER, Queued, chosen_to_run
 from trio_swarm.service.fetches import Fetch
@@ -43,6 +46,7 @@ class Running:
         trackers: Sequence[str],
         entries: Sequence[Entry],
         kept_metainfo: Callable[[Entry], Metainfo | None],
+        incomplete: Incomplete,
         changed: Callable[[Entry], None],
     ) -> None:
         self.limits = NodeLimits()
@@ -60,11 +64,39 @@ class Running:
         """Those to ask about fetches that name none."""
         self._entries = entries
         self._kept_metainfo = kept_metainfo
+        self.incomplete = incomplete
+        """Where fetches begin."""
         self._changed = changed
         self._seeding: dict[int, tuple[Entry, Torrent]] = {}
         self._rested = trio.Event()
 
     # --- beginning and ending -------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def turn(self, entry: Entry) -> AsyncIterator[None]:
+        """Let one call at a time begin and end the work of an entry, which is settled afterwards.
+
+        Raises EntryUnknownError if it was removed before its turn came.
+        """
+        try:
+            async with entry.turn:
+                if entry.is_gone:
+                    raise EntryUnknownError(entry.name)
+                try:
+                    yield
+                finally:
+                    self._changed(entry)
+        finally:
+            if not entry.is_gone:
+                self.settle_or_queue(entry)
+
+    def settle_or_queue(self, entry: Entry) -> None:
+        """Have the work of an entry begin or end, as the queue allows."""
+        if self.has_queue:
+            self.decide_later()
+        else:
+            self.settle(entry)
+            self.wakeup.set()  # its goal may be another
 
     def settle(self, entry: Entry) -> None:
         """Begin or end the work of an entry, as it is wanted now."""
@@ -299,6 +331,15 @@ class _EntryCare(Care):
 
     def kept_metainfo(self) -> Metainfo | None:
         return self._running.metainfo_of(self._entry)
+
+    async def incomplete_folder(self) -> Path | None:
+        return await self._running.incomplete.folder_of(self._entry)
+
+    async def bring_home(self, info: Info, root: Path) -> None:
+        await self._running.incomplete.bring_home(self._entry, (info, root))
+
+    async def is_home(self) -> None:
+        await self._running.incomplete.is_home(self._entry)
 
     async def seed(self, torrent: Torrent) -> str | None:
         return await self._running.seed(self._entry, torrent)

@@ -3,6 +3,7 @@
     entries/<id>.json      the record of an entry
     entries/<id>.torrent   its metainfo, if it was added by a .torrent file or learned from peers
     entries/totals.json    the totals of all entries
+    entries/node.json      what was set of the whole node at run time
     entries/lock           held by the process whose list it is
 
 A file is written to a temporary one, synced and renamed, so a process that is killed leaves the old
@@ -29,8 +30,10 @@ from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
 from trio_swarm.service.entries.adding import first_totals
 from trio_swarm.service.entries.records import (
     AllTotals,
+    KeptNode,
     Record,
     Totals,
+    decode_node,
     decode_record,
     decode_totals,
     encode,
@@ -41,6 +44,7 @@ from trio_swarm.storage.tree import sync_folder
 
 FOLDER: Final = "entries"
 _TOTALS: Final = "totals.json"
+_NODE: Final = "node.json"
 _LOCK: Final = "lock"
 _RECORD = re.compile(r"([1-9][0-9]{0,9})\.json")
 _TORRENT = re.compile(r"([1-9][0-9]{0,9})\.torrent")
@@ -58,6 +62,7 @@ class Kept(Struct):
 
     records: dict[int, Record] = field(default_factory=dict)
     totals: dict[int, Totals] = field(default_factory=dict)
+    node: KeptNode = KeptNode()
     next_id: int = 1
     problems: list[str] = field(default_factory=list)
     """One line for each file that cannot be read."""
@@ -94,6 +99,8 @@ class EntryStore:
                 self._load_record(kept, name, int(match[1]))
         if _TOTALS in names:
             self._load_totals(kept)
+        if _NODE in names:
+            self._load_node(kept)
         next_id = max([kept.next_id - 1, *kept.records, *kept.totals]) + 1
         for number in [number for number in kept.totals if number not in kept.records]:
             if not kept.totals[number].key:  # it was added, and removed just before a kill
@@ -124,6 +131,10 @@ class EntryStore:
     def save_totals(self, totals: Iterable[Totals], next_id: int) -> None:
         """Write the totals of all entries."""
         self._write(_TOTALS, encode(AllTotals(next_id=next_id, entries=tuple(totals))))
+
+    def save_node(self, kept: KeptNode) -> None:
+        """Write what was set of the node."""
+        self._write(_NODE, encode(kept))
 
     def save_metainfo(self, number: int, data: bytes) -> None:
         """Write the .torrent file of an entry."""
@@ -178,6 +189,13 @@ class EntryStore:
         else:
             kept.totals = {each.id: each for each in found.entries}
             kept.next_id = found.next_id
+
+    def _load_node(self, kept: Kept) -> None:
+        path = self.folder / _NODE
+        try:
+            kept.node = decode_node(_read(path, MAX_RECORD))
+        except (OSError, ValueError) as error:
+            kept.problems.append(self._told_aside(path, error))
 
     def _told_aside(self, path: Path, error: Exception) -> str:
         reason = getattr(error, "strerror", None) or str(error)

@@ -37,6 +37,7 @@ export function nodeView(app) {
       ["Sent", `${format.size(session.uploaded)} since the start`],
       ["Trackers", (session.trackers ?? []).map(format.foreign).join(", ")],
       ["Downloads go to", session.download_folder && h("code", {}, format.foreign(session.download_folder))],
+      ["Until complete in", session.incomplete_folder && h("code", {}, format.foreign(session.incomplete_folder))],
       ["State is kept in", session.state_folder && h("code", {}, format.foreign(session.state_folder))],
       ["Configuration", session.config_file ? h("code", {}, format.foreign(session.config_file)) : "no file"],
       ["This page may", session.access === "full" ? "look and change" : "only look"],
