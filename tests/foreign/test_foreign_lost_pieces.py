@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from local_swarm import HOST, Recorder, contents, make_file, node, until
+from local_swarm import HOST, LIMIT, Recorder, contents, make_file, node, until
 from strangers import ID, frame, ranged, stranger
 from trio_swarm import Metainfo, create_torrent, events
 from trio_swarm.protocol.wire.allowed_fast import allowed_fast_set
@@ -75,7 +75,7 @@ async def test_what_libtorrent_takes_back_is_asked_of_another(
     metainfo = create_torrent(original, piece_length=PIECE)
     expected = contents(original)
     recorder = Recorder()
-    with trio.fail_after(60):
+    with trio.fail_after(LIMIT):
         async with (
             libtorrent(metainfo, original.parent) as (session, handle),
             node(tmp_path / "l", recorder=recorder) as leecher,
@@ -117,7 +117,7 @@ async def test_libtorrent_learns_that_a_file_of_ours_changed_and_stays(
     ]
     lost = next(piece for piece in range(PIECES) if piece not in allowed)
     recorder = Recorder()
-    with trio.fail_after(60):
+    with trio.fail_after(LIMIT):
         async with (
             node(tmp_path / "s", recorder=recorder, upload_slots=1, uploader="least-sent") as ours,
             libtorrent(metainfo, tmp_path / "lt") as (_, handle),

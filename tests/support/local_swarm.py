@@ -18,6 +18,10 @@ from trio_swarm.tracker.settings import TrackerSettings
 
 HOST = "127.0.0.1"
 
+LIMIT = 120.0
+"""Seconds until a test that hangs has failed. Far more than any takes, on a busy machine as well,
+and less than pytest's own limit, whose end tells less."""
+
 
 def make_file(path: Path, size: int, seed: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

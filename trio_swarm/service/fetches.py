@@ -1,6 +1,7 @@
 """A thing to fetch: found, downloaded, and seeded until its limit."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -55,7 +56,7 @@ class Fetch(Supervised):
     async def _keep(self) -> None:
         settings = self.settings
         self._metainfo = await trio.to_thread.run_sync(self._care.kept_metainfo)
-        self._urls = await self._trackers()
+        await self._choose_trackers()
         await trio.to_thread.run_sync(make_folder, settings.folder)
         torrent = await self._find()
         self._known.set()
@@ -76,20 +77,35 @@ class Fetch(Supervised):
         """
         self.settings = settings
         self._given = tuple(trackers)
-        self._urls = await self._trackers()
+        await self._choose_trackers()
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Let the torrent, if there is one, go on by the settings that there are now."""
+        settings = self.settings
         if self.torrent is not None:  # else the next to be asked for it are these
             self.torrent.set_trackers(self._urls)
             self.torrent.add_peers(settings.peers)
         await self._use_scheduler(settings.scheduler, settings.scheduler_options)
 
-    async def _trackers(self) -> tuple[str, ...]:
-        settings = self.settings
-        if settings.trackers is not None:
-            return settings.trackers
-        has_peers = bool(settings.peers)
-        return await trio.to_thread.run_sync(
-            lambda: trackers_for(settings.what, self._given, has_peers=has_peers)
-        )
+    @property
+    def _terms(self) -> tuple[object, ...]:
+        """What it is fetched by now, of its own settings and the node's."""
+        node = self._node.settings
+        return self.settings, self._urls, node.scheduler, node.scheduler_options
+
+    async def _choose_trackers(self) -> None:
+        """Choose the trackers to use, by the settings that there are at its end."""
+        chosen_by: tuple[FetchSettings, tuple[str, ...]] | None = None
+        while chosen_by != (self.settings, self._given):
+            settings, given = chosen_by = self.settings, self._given
+            if settings.trackers is not None:
+                self._urls = settings.trackers
+            else:
+                has_peers = bool(settings.peers)
+                self._urls = await trio.to_thread.run_sync(
+                    partial(trackers_for, settings.what, given, has_peers=has_peers)
+                )
 
     async def _find(self) -> Torrent:
         """Return the torrent once it is known which it is; StalledError after the timeout."""
@@ -138,12 +154,12 @@ class Fetch(Supervised):
         return await self._fetch(what, meant)
 
     async def _fetch(self, what: str, info_hash: bytes | None) -> Torrent:
-        settings = self.settings
+        settings, urls, terms = self.settings, self._urls, self._terms
         known = {} if self._metainfo is None else {"metainfo": self._metainfo}
         torrent = await self._node.fetch(
             what,
             folder=settings.folder,
-            trackers=self._urls,
+            trackers=urls,
             peers=settings.peers,
             info_hash=info_hash,
             scheduler=settings.scheduler,
@@ -152,6 +168,8 @@ class Fetch(Supervised):
             **known,
         )
         self._began(torrent, "fetching")
+        if self._terms != terms:  # it was told otherwise while this one was looked for
+            await self._go_on()
         return torrent
 
 

@@ -1,6 +1,6 @@
 """A file or folder that is offered until it is removed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from trio_swarm import events
 from trio_swarm.logs import logger_of
@@ -28,15 +28,17 @@ class Share(Supervised):
         self._on_progress = on_progress
 
     async def _keep(self) -> None:
-        settings = self.settings
+        settings, terms = self.settings, self._terms
         torrent = await self._node.share(
             settings.path,
             name=settings.name,
-            trackers=settings.trackers,
+            trackers=self._urls,
             piece_length=settings.piece_length,
             on_progress=self._on_progress,
         )
         self.torrent = torrent
+        if self._terms != terms:  # it was told otherwise while it was hashed
+            await self._go_on()
         self._completed()
         limit = await self._care.seed(torrent)
         if limit is None:
@@ -51,7 +53,22 @@ class Share(Supervised):
     async def change(self, settings: ShareSettings) -> None:
         """Go on by other settings; path, name and length of pieces must be the same."""
         self.settings = settings
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Let the torrent, if there is one, go on by the settings that there are now."""
         if self.torrent is not None:
-            urls = settings.trackers if settings.trackers is not None else self._node.trackers
-            self.torrent.set_trackers(urls)
+            self.torrent.set_trackers(self._urls)
         await self._use_scheduler(None, {})
+
+    @property
+    def _terms(self) -> tuple[object, ...]:
+        """What it is offered by now, of its own settings and the node's."""
+        node = self._node.settings
+        return self._urls, node.scheduler, node.scheduler_options
+
+    @property
+    def _urls(self) -> Sequence[str]:
+        """The trackers to announce it to, as its settings and the node's are now."""
+        named = self.settings.trackers
+        return self._node.trackers if named is None else named
