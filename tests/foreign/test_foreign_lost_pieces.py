@@ -117,9 +117,15 @@ async def test_libtorrent_learns_that_a_file_of_ours_changed_and_stays(
     ]
     lost = next(piece for piece in range(PIECES) if piece not in allowed)
     recorder = Recorder()
+    serving = {
+        "uploader": "least-sent",
+        "upload_slots": 1,
+        # Whoever has the slot keeps it, however long libtorrent takes to connect.
+        "choker_options": {"minimum_seconds": LIMIT},
+    }
     with trio.fail_after(LIMIT):
         async with (
-            node(tmp_path / "s", recorder=recorder, upload_slots=1, uploader="least-sent") as ours,
+            node(tmp_path / "s", recorder=recorder, **serving) as ours,
             libtorrent(metainfo, tmp_path / "lt") as (_, handle),
         ):
             await ours.share(original, piece_length=PIECE)
