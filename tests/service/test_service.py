@@ -87,6 +87,8 @@ class FakeNode:
         self.answers = list(answers)
         self.asked: list[tuple[float, dict[str, Any]]] = []
         self._was_asked = trio.Event()
+        self.settings = NodeSettings()
+        self.trackers = self.settings.trackers
 
     async def wait_asked(self, count: int) -> None:
         while len(self.asked) < count:

@@ -9,7 +9,8 @@ import copy
 import json
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import trio
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from trio_swarm.control.page.serving import routes
 
@@ -397,8 +399,8 @@ def answer(node: ScriptedSwarm, request: Request, path: str, body: Any) -> Respo
         "PATCH session": lambda: change_session(node, body),
         "GET torrents": lambda: JSONResponse({"torrents": list(node.torrents.values())}),
         "POST torrents": lambda: add(node, body),
-        "GET events": lambda: StreamingResponse(events(node), media_type="text/event-stream"),
-        "GET log": lambda: StreamingResponse(log(node), media_type="text/event-stream"),
+        "GET events": lambda: Stream(events(node)),
+        "GET log": lambda: Stream(log(node)),
         "GET names": lambda: JSONResponse(names()),
         "POST reload": lambda: JSONResponse(RELOAD),
         "POST stop": lambda: JSONResponse({}, 202),
@@ -572,7 +574,7 @@ def sse(name: str, data: Any) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
-async def events(node: ScriptedSwarm) -> AsyncIterator[str]:
+async def events(node: ScriptedSwarm) -> AsyncGenerator[str]:
     yield ": here\n\n"
     while not node.is_down:
         await trio.sleep(0.1 if not node.moves else 1)
@@ -585,7 +587,19 @@ async def events(node: ScriptedSwarm) -> AsyncIterator[str]:
             yield sse("torrents", {"torrents": changed, "removed": removed})
 
 
-async def log(node: ScriptedSwarm) -> AsyncIterator[str]:
+class Stream(StreamingResponse):
+    """Server-sent events, whose source is closed when whoever listens has gone."""
+
+    def __init__(self, source: AsyncGenerator[str]) -> None:
+        super().__init__(source, media_type="text/event-stream")
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._source):
+            await super().__call__(scope, receive, send)
+
+
+async def log(node: ScriptedSwarm) -> AsyncGenerator[str]:
     for line in node.lines:
         yield sse("logged", line)
     while not node.is_down:

@@ -13,7 +13,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_swarm import until
+from local_swarm import LIMIT, until
 from tracker_stores import at_once, new_store
 from trio_swarm import NodeSettings, open_node
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
@@ -427,7 +427,7 @@ async def test_libtorrent_registers_a_name_by_its_tracker_url() -> None:
 
 
 async def found_in_time(clients: TrackerClients, tracker: str, name: str) -> list[NameMatch]:
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         while not (  # noqa: ASYNC110  libtorrent's threads cannot set an event of ours
             found := await clients.resolve(tracker, name)
         ):

@@ -8,6 +8,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_swarm import LIMIT
 from tracker_stores import at_once, new_store
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceRequest
@@ -163,7 +164,7 @@ async def test_a_batch_waits_for_its_store_while_other_sockets_are_served() -> N
     store = SlowStore()
     tracker = new_tracker(store)
     served = [(await bind_sockets(host, 0))[0] for host in ("127.0.0.1", "127.0.0.2")]
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         async with trio.open_nursery() as nursery:
             askers = []
             for bound in served:
