@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from local_swarm import LIMIT, Recorder, make_file, node, tracker, until
 from trio_swarm import FetchSettings, Node, ShareSettings
