@@ -3,7 +3,7 @@
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -320,8 +320,12 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]:
+async def open_node(
+    settings: NodeSettings | None = None, *, clients: TrackerClients | None = None
+) -> AsyncIterator[Node]:
     """Run a node for as long as the context is open.
+
+    It asks trackers by `clients`, which stay open, where they are given, else by its own.
 
     Entering loads the strategies and opens the listening sockets; it raises ConfigError if a name
     or an option is wrong, or the port is taken. Leaving announces `stopped`, saves the resume state
@@ -337,7 +341,8 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
     addresses = [address_of(listener) for listener in listeners]
     # A node that listens at one address (or family) is to be seen at it by trackers and peers.
     source = addresses[0][0] if settings.listen_host not in ("", "::") else ""
-    async with open_disk_threads() as disk, open_tracker_clients(source_host=source) as clients:
+    opened = nullcontext(clients) if clients else open_tracker_clients(source_host=source)
+    async with open_disk_threads() as disk, opened as asked_by:
         context = NodeContext(
             settings=settings,
             peer_id=make_peer_id(rng),
@@ -347,7 +352,7 @@ async def open_node(settings: NodeSettings | None = None) -> AsyncIterator[Node]
             rng=rng,
             places=Places(settings.max_connections),
             disk=disk,
-            clients=clients,
+            clients=asked_by,
             strategies=strategies,
             uplink=Uplink(settings.upload_rate),
             download_bucket=TokenBucket(settings.download_rate),

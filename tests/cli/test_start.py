@@ -14,7 +14,7 @@ from local_swarm import HOST, make_file, node, tracker
 from trio_swarm.protocol.addresses import format_address
 
 COUNT = """
-import json, sys
+import json, sys, threading
 
 calls = 0
 
@@ -26,6 +26,7 @@ import trio
 
 bare = set(sys.modules)
 sys.setprofile(count)
+threading.setprofile(count)
 from trio_swarm.cli import main
 code = main()
 sys.setprofile(None)
@@ -142,6 +143,43 @@ async def test_get_imports_nothing_seldom_needed(tmp_path: Path, output: tuple[s
     assert not more & SELDOM_NEEDED
     assert len(more) < 310
     assert found["calls"] < 133_000  # 106,700 now, and a quarter of head-room
+
+
+FIRST_PACKET = """
+import json, sys
+
+seen = []
+
+def note(event, arguments):
+    if event == "socket.connect" and not seen:
+        seen.extend(sys.modules)
+
+sys.addaudithook(note)
+from trio_swarm.cli import main
+code = main()
+print(json.dumps({"code": code, "modules": seen}), file=sys.stderr)
+"""
+
+
+async def test_a_tracker_is_asked_for_a_name_before_the_node_is_imported(tmp_path: Path) -> None:
+    path = make_file(tmp_path / "film.bin", 100_000)
+    async with tracker() as url, node(tmp_path, url) as seeder:
+        await seeder.share(path)
+        done = await trio.run_process(
+            [
+                *(sys.executable, "-c", FIRST_PACKET, "get", path.name, "--tracker", url),
+                *("--no-seed", "--dir", tmp_path / "out", "--state-dir", tmp_path / "state2"),
+            ],
+            stdout=subprocess.DEVNULL,
+            capture_stderr=True,
+        )
+    found = json.loads(done.stderr.decode().splitlines()[-1])
+    assert found["code"] == 0
+    ours = {name for name in found["modules"] if name.startswith("trio_swarm")}
+    assert "trio_swarm.announcing.clients" in ours
+    late = ("engine", "node", "peer", "schedulers", "service.service", "storage")
+    assert not {name for name in ours if name.startswith(tuple(f"trio_swarm.{it}" for it in late))}
+    assert len(ours) < 65  # 57 now
 
 
 async def test_status_imports_no_node_and_no_server(tmp_path: Path) -> None:

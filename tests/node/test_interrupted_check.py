@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from local_swarm import make_file, node, torrent_file, until
-from trio_swarm.storage import TorrentFiles
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import HashingStopped
 
 

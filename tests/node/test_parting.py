@@ -17,7 +17,7 @@ from trio_swarm.peer.transport.streams import PeerStream
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.wire.handshake import encode_handshake
 from trio_swarm.protocol.wire.machine import PeerWire
-from trio_swarm.storage import hash_share
+from trio_swarm.storage.shares import hash_share
 
 ADDRESS = ("10.0.0.7", 6881)
 

@@ -10,7 +10,7 @@ import trio
 from storage_samples import Sample, begin, one_file
 from trio_swarm.errors import StorageError
 from trio_swarm.peer.disk import BATCH_PIECES, DiskThreads, PieceJob, WriteTurn, open_disk_threads
-from trio_swarm.storage import TorrentFiles
+from trio_swarm.storage.content import TorrentFiles
 
 PIECES = 400
 WRONG = frozenset(range(0, PIECES, 7))

@@ -23,7 +23,7 @@ from trio_swarm.peer.transport.sending import (
 )
 from trio_swarm.peer.transport.streams import PeerStream, SocketStream
 from trio_swarm.protocol.wire.messages import FileBlock, Segment
-from trio_swarm.storage import TorrentFiles
+from trio_swarm.storage.content import TorrentFiles
 
 HERE = ("127.0.0.1", 1)
 

@@ -19,10 +19,12 @@ from storage_samples import (
 )
 from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.piece_sets import full_set, iterate
-from trio_swarm.storage import TorrentFiles, foreign_writers, hash_share
+from trio_swarm.storage import foreign_writers
 from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.layout import FileSpan
 from trio_swarm.storage.placement import Placement
+from trio_swarm.storage.shares import hash_share
 
 
 def overwrite(path: Path, at: int = 0, data: bytes = b"changed") -> None:

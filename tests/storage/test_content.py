@@ -25,15 +25,11 @@ from storage_samples import (
     padded,
 )
 from trio_swarm.errors import StorageError
-from trio_swarm.storage import (
-    FileSlice,
-    TorrentFiles,
-    block_digests,
-    reservation,
-    verify_piece,
-    write_out,
-)
 from trio_swarm.storage import content as torrent_files
+from trio_swarm.storage import reservation, write_out
+from trio_swarm.storage.access import FileSlice
+from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.storage.hashing import block_digests, verify_piece
 from trio_swarm.storage.tree import holds_data
 
 SAMPLES = [one_file, folder, padded]

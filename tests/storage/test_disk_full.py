@@ -18,7 +18,8 @@ from storage_samples import (
     one_file,
 )
 from trio_swarm.errors import DiskFullError, StorageError
-from trio_swarm.storage import TorrentFiles, hash_share
+from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.storage.shares import hash_share
 
 
 @pytest.fixture

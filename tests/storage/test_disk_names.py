@@ -23,7 +23,7 @@ from storage_samples import (
 from trio_swarm.errors import StorageError
 from trio_swarm.protocol.metainfo.file_names import safe_component, safe_paths
 from trio_swarm.protocol.metainfo.torrent import build_info, parse_info
-from trio_swarm.storage import TorrentFiles
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.disk_names import Probed, choose_names
 from trio_swarm.storage.shares import hash_share
 from trio_swarm.storage.state import StateFolder

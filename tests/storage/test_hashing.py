@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from storage_samples import make_info
 from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import from_pieces, full_set
-from trio_swarm.storage import HashingStopped
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.hashing import hash_pieces
+from trio_swarm.storage.hashing import HashingStopped, hash_pieces
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.tree import Tree
 

@@ -11,8 +11,8 @@ from command_line import CommandLine, run_here
 from trio_swarm.errors import StorageError
 from trio_swarm.metainfo_files import create_torrent
 from trio_swarm.protocol import bencode
-from trio_swarm.storage import TorrentFiles, hash_share
-from trio_swarm.storage.shares import LeftOut
+from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.storage.shares import LeftOut, hash_share
 
 
 @pytest.fixture

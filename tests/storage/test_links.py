@@ -14,7 +14,7 @@ from storage_samples import (
     one_file,
 )
 from trio_swarm.errors import StorageError
-from trio_swarm.storage import TorrentFiles
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.tree import Tree
 
 SECRET = b"secret outside of the folder" * 1000

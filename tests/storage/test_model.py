@@ -19,8 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from storage_samples import PIECE, Sample, folder, one_file
 from trio_swarm.errors import StorageError
 from trio_swarm.piece_sets import iterate
-from trio_swarm.storage import TorrentFiles, foreign_writers
+from trio_swarm.storage import foreign_writers
 from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.layout import FileSpan
 
 SAMPLES = {"file": one_file(6), "folder": folder([PIECE * 2 + 5, 0, 3, PIECE * 2, 7])}

@@ -13,8 +13,11 @@ from mounts import in_memory
 from trio_swarm.errors import DiskFullError, StorageError
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo.torrent import Info
-from trio_swarm.storage import HashingStopped, TorrentFiles, create_metainfo, moving
+from trio_swarm.storage import moving
+from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.storage.hashing import HashingStopped
 from trio_swarm.storage.moving import move_data
+from trio_swarm.storage.shares import create_metainfo
 
 # The child of a test only moves files; other threads of the worker are of no use to it.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -15,8 +15,8 @@ from storage_samples import (
     one_file,
 )
 from trio_swarm.errors import StorageError
-from trio_swarm.storage import TorrentFiles
 from trio_swarm.storage import placement as placement_module
+from trio_swarm.storage.content import TorrentFiles
 
 FOREIGN = b"somebody's only copy of their thesis" * 1000
 

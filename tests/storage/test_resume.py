@@ -19,9 +19,9 @@ from storage_samples import (
     one_file,
 )
 from trio_swarm.piece_sets import iterate
-from trio_swarm.storage import TorrentFiles
 from trio_swarm.storage import content as torrent_files_module
 from trio_swarm.storage.access import FileAccess
+from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.layout import FileSpan, Layout
 from trio_swarm.storage.resume import log as resume_log
 from trio_swarm.storage.resume import vouching as resume

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.piece_sets import full_set
-from trio_swarm.storage import hash_share, share_opening
+from trio_swarm.storage import share_opening
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.share_opening import FEW, SMALL, open_share
-from trio_swarm.storage.shares import LeftOut
+from trio_swarm.storage.shares import LeftOut, hash_share
 from trio_swarm.storage.state import StateFolder
 
 

@@ -21,12 +21,9 @@ from storage_samples import (
 )
 from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.protocol.metainfo.torrent import choose_piece_length, parse_metainfo
-from trio_swarm.storage import (
-    HashingStopped,
-    TorrentFiles,
-    create_metainfo,
-    hash_share,
-)
+from trio_swarm.storage.content import TorrentFiles
+from trio_swarm.storage.hashing import HashingStopped
+from trio_swarm.storage.shares import create_metainfo, hash_share
 
 
 class Watch:

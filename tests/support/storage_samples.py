@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trio_swarm.protocol.metainfo.torrent import FileEntry, Info, build_info
-from trio_swarm.storage import TorrentFiles
+from trio_swarm.storage.content import TorrentFiles
 
 PIECE = 16384
 

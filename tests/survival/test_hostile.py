@@ -35,7 +35,7 @@ from trio_swarm.protocol.metainfo.torrent import Info, build_info
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
-from trio_swarm.storage import hash_share
+from trio_swarm.storage.shares import hash_share
 from unusual_messages import send_block_data
 
 MIB = 1 << 20

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from trio_swarm.announcing.lookups import Lookups
 from trio_swarm.announcing.udp_client import UNANSWERED_NAMES, Question, UdpTrackerClient
 from trio_swarm.errors import (
     ConfigError,
+    TrackerError,
     TrackerRefusedError,
     TrackerUnreachableError,
 )
@@ -47,6 +48,17 @@ def _ignore(_matches: Sequence[NameMatch]) -> None:
     pass
 
 
+class _Ahead:
+    """A question for a name that was asked before anybody waits for its answer."""
+
+    __slots__ = ("error", "matches", "over")
+
+    def __init__(self) -> None:
+        self.over = trio.Event()
+        self.matches: list[NameMatch] = []
+        self.error: TrackerError | None = None
+
+
 class TrackerClients:
     """Asks trackers by URL (`udp://`, `http://`, `https://`); made by `open_tracker_clients`.
 
@@ -54,10 +66,18 @@ class TrackerClients:
     use) or TrackerRefusedError (the tracker said no), and nothing else.
     """
 
-    def __init__(self, udp: UdpTrackerClient, http: Callable[[], "HttpTrackerClient"]) -> None:
+    def __init__(
+        self,
+        udp: UdpTrackerClient,
+        http: Callable[[], "HttpTrackerClient"],
+        nursery: trio.Nursery,
+    ) -> None:
         self._udp = udp
         self._http = http
         """Called where an HTTP tracker is asked: most nodes ask none."""
+        self._nursery = nursery
+        self._ahead: dict[tuple[str, str], _Ahead] = {}
+        """By URL and name, until somebody asks for it."""
         self._nameless: set[str] = set()
         """URLs of trackers that do not know the question for a name."""
 
@@ -101,12 +121,43 @@ class TrackerClients:
             counts |= await self._scrape_udp(url, tracker, batch)
         return counts
 
+    def ask_ahead(self, url: str, name: str | None) -> None:
+        """Begin to ask a UDP tracker for `name`; the next `resolve` of it gets the answer.
+
+        Without a name only connect to it (BEP 15, "Connect"), for the announce that follows.
+        """
+        if name is None:
+            self._nursery.start_soon(self._greet, url)
+        else:
+            ahead = self._ahead[url, name] = _Ahead()
+            self._nursery.start_soon(self._resolve_ahead, url, name, ahead)
+
+    async def _greet(self, url: str) -> None:
+        with suppress(TrackerError):  # whoever asks it is told
+            tracker = _parse(url)
+            if tracker.scheme == "udp":
+                await self._udp.greet(url, tracker)
+
+    async def _resolve_ahead(self, url: str, name: str, ahead: _Ahead) -> None:
+        try:
+            ahead.matches = await self._find_names(url, name, _ignore, is_glob=False)
+        except TrackerError as error:
+            ahead.error = error
+        ahead.over.set()
+
     async def resolve(self, url: str, name: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
         """Return the torrents that hold `name`, most seeders first, then oldest; [] for unknown.
 
         `on_page` gets each part of the answer as it comes.
         """
-        return await self._find_names(url, name, on_page, is_glob=False)
+        ahead = self._ahead.pop((url, name), None)
+        if ahead is None:
+            return await self._find_names(url, name, on_page, is_glob=False)
+        await ahead.over.wait()
+        if ahead.error is not None:
+            raise ahead.error
+        on_page(ahead.matches)
+        return ahead.matches
 
     async def name_refusal(self, url: str, name: str, info_hash: bytes) -> str | None:
         """Return why a tracker does not hold `name` for a torrent we announce; None if it does.
@@ -204,7 +255,11 @@ async def open_tracker_clients(
             raise ConfigError(f"not an IP address to send from: {source_host!r}") from None
     lookups = Lookups()
     body_error: Exception | None = None
-    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+    async with (
+        AsyncExitStack() as stack,
+        trio.open_nursery() as nursery,
+        trio.open_nursery() as asking_ahead,
+    ):
         udp = UdpTrackerClient(
             nursery, lookups, first_timeout=first_timeout, tries=tries, source_host=source_host
         )
@@ -223,11 +278,12 @@ async def open_tracker_clients(
             )
 
         try:
-            yield TrackerClients(udp, http)
+            yield TrackerClients(udp, http, asking_ahead)
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
             # A nursery would wrap it in a group, and the program's `except` would miss it.
             body_error = error
         finally:
+            asking_ahead.cancel_scope.cancel()
             udp.close()
     if body_error is not None:
         raise body_error

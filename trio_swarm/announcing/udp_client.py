@@ -10,6 +10,7 @@ import math
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -115,6 +116,24 @@ class UdpTrackerClient:
                 if addresses
             ]
         )
+
+    async def greet(self, url: str, tracker: TrackerUrl) -> None:
+        """Get the connection ids that the first questions need, one try at one address a family.
+
+        Raises TrackerUnreachableError if it has no address; other failures are told who asks it.
+        """
+        found = await self._find(url, tracker)
+        first = {len(address): address for address in reversed(found)}
+        async with trio.open_nursery() as nursery:
+            for address in first.values():
+                nursery.start_soon(self._greet, url, address)
+
+    async def _greet(self, url: str, address: SocketAddress) -> None:
+        with (
+            suppress(OSError, RemoteProtocolError, TrackerRefusedError),
+            trio.move_on_after(self._first_timeout),
+        ):
+            await self._connect(url, address, self._socket_to(address))
 
     async def _find(self, url: str, tracker: TrackerUrl) -> list[SocketAddress]:
         """Return the tracker's addresses, if possible only those in reach of `source_host`."""

@@ -5,7 +5,8 @@ Reading order: `app` (finds a command and runs it), `command_table` (all command
 command talks), `lab` (commands of the laboratory, which run no node), `control` (commands that ask
 a running node). Around each command are
 `running` and `interrupts` (signals, and a clean end), `failures` (from an error to a line and an
-exit code) and `prompts` (questions at a terminal). `trio_swarm.service` keeps a peer running.
+exit code), `prompts` (questions at a terminal) and `early_questions` (to trackers, while a node is
+imported). `trio_swarm.service` keeps a peer running.
 """
 
 import gc

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
 
 from trio_swarm.cli.options import Flag, Words, flagged, plugin_paths, positive, state_folder
 from trio_swarm.config.values import parse_listen, parse_option, parse_rate
 from trio_swarm.events import Event
-from trio_swarm.schedulers.loading import Axis, Strategies, load_strategies
-from trio_swarm.schedulers.options import convert_options
 from trio_swarm.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from trio_swarm.schedulers.loading import Axis, Strategies
 
 NODE = Group("Node", sort_key=20)
 _DEFAULT = NodeSettings()
@@ -43,9 +45,11 @@ class NodeOptions:
 
 
 def strategy_options(
-    strategies: Strategies, axis: Axis, name: str, typed: Sequence[str]
+    strategies: "Strategies", axis: "Axis", name: str, typed: Sequence[str]
 ) -> Mapping[str, object]:
     """Return the values of `--option KEY=VALUE` flags, converted to the strategy's own types."""
+    from trio_swarm.schedulers.options import convert_options  # noqa: PLC0415 - seldom needed here
+
     pairs = [flagged("--option", lambda text: parse_option(str(text)), each) for each in typed]
     entry = strategies.entry(axis, name)
     where = f"{axis} {name!r}"
@@ -67,10 +71,6 @@ def node_settings(
     host, port = flagged("--listen", parse_listen, node.listen) if node.listen else ("", 0)
     positive("--max-connections", node.max_connections)
     paths = plugin_paths(node.plugin)
-    strategies = load_strategies(paths)
-    strategies.entry("uploader", node.uploader)
-    strategies.entry("choker", node.choker)
-    scheduler_options = strategy_options(strategies, "scheduler", scheduler, options)
     return NodeSettings(
         listen_host=host,
         listen_port=port,
@@ -78,7 +78,7 @@ def node_settings(
         trackers_for_private=node.tracker_for_private,
         state_folder=state_folder(node.state_dir),
         scheduler=scheduler,
-        scheduler_options=scheduler_options,
+        scheduler_options=_checked_strategies(node, scheduler, options, paths),
         uploader=node.uploader,
         choker=node.choker,
         plugins=paths,
@@ -87,6 +87,22 @@ def node_settings(
         download_rate=_rate("--download-limit", node.download_limit),
         on_event=on_event,
     )
+
+
+def _checked_strategies(
+    node: NodeOptions, scheduler: str, options: Sequence[str], plugins: Sequence[Path]
+) -> Mapping[str, object]:
+    """Return the options of the scheduler; ConfigError for an unknown strategy or option."""
+    chosen = scheduler, node.uploader, node.choker
+    usual = _DEFAULT.scheduler, _DEFAULT.uploader, _DEFAULT.choker
+    if not options and not plugins and chosen == usual:
+        return {}  # the node loads them, and may be imported only then
+    from trio_swarm.schedulers.loading import load_strategies  # noqa: PLC0415 - see above
+
+    strategies = load_strategies(plugins)
+    strategies.entry("uploader", node.uploader)
+    strategies.entry("choker", node.choker)
+    return strategy_options(strategies, "scheduler", scheduler, options)
 
 
 def _rate(flag: str, value: str | None) -> int | None:

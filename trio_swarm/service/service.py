@@ -9,6 +9,7 @@ import trio
 from msgspec.structs import replace
 
 from trio_swarm import events
+from trio_swarm.announcing.clients import TrackerClients
 from trio_swarm.errors import StorageError
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node, open_node
@@ -193,9 +194,9 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    settings: NodeSettings, *, keeps_entries: bool = False
+    settings: NodeSettings, *, keeps_entries: bool = False, clients: TrackerClients | None = None
 ) -> AsyncIterator[Service]:
-    """Run a node and a service for as long as the context is open; see `open_node`.
+    """Run a node and a service for as long as the context is open; see `open_node` for `clients`.
 
     `settings.trackers` are the trackers that somebody named. Where there are none, shares go to
     `DEFAULT_TRACKER`, and fetches as well unless they know another way. `settings.on_event` gets
@@ -212,7 +213,7 @@ async def open_service(
     body_error: Exception | None = None
     service: Service | None = None
     try:
-        async with open_node(node_settings) as node:
+        async with open_node(node_settings, clients=clients) as node:
             async with trio.open_nursery() as nursery:
                 try:
                     service = Service(node, nursery, settings)

@@ -11,19 +11,3 @@ without following links. `disk_names` (what this disk can hold), `disk_memory` (
 memory), `disk_errors` (errors as one line), `descriptors` (few open files), `folder_events`
 (inotify for a folder) and `c_library` stand below.
 """
-
-from trio_swarm.storage.access import FileSlice
-from trio_swarm.storage.content import CheckResult, TorrentFiles
-from trio_swarm.storage.hashing import HashingStopped, block_digests, verify_piece
-from trio_swarm.storage.shares import create_metainfo, hash_share
-
-__all__ = [
-    "CheckResult",
-    "FileSlice",
-    "HashingStopped",
-    "TorrentFiles",
-    "block_digests",
-    "create_metainfo",
-    "hash_share",
-    "verify_piece",
-]

@@ -93,3 +93,12 @@ def _free_bytes(path: Path) -> int | None:
             continue
         return status.f_bavail * status.f_frsize
     return None
+
+
+def require_there(path: Path) -> None:
+    """Raise StorageError if `path` does not exist, or is a link to a missing file."""
+    with disk_errors(path):
+        if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - never raises
+            target = os.readlink(path)  # noqa: PTH115 - as written in the link
+            raise StorageError(f"is a symbolic link to a missing file: {target}", path=path)
+        path.stat()

@@ -36,7 +36,7 @@ from trio_swarm.protocol.metainfo.torrent import (
     parse_info,
 )
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.disk_errors import disk_errors
+from trio_swarm.storage.disk_errors import disk_errors, require_there
 from trio_swarm.storage.hashing import (
     OnProgress,
     ShouldStop,
@@ -412,15 +412,6 @@ def examine(path: Path) -> ShareFiles:
         raise StorageError(f"holds no files to share{only}", path=path)
     files.sort(key=lambda file: os.fsencode("/".join(file.path)))
     return ShareFiles(root, files, is_single_file=False, left_out=left_out)
-
-
-def require_there(path: Path) -> None:
-    """Raise StorageError if `path` does not exist, or is a link to a missing file."""
-    with disk_errors(path):
-        if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - never raises
-            target = os.readlink(path)  # noqa: PTH115 - as written in the link
-            raise StorageError(f"is a symbolic link to a missing file: {target}", path=path)
-        path.stat()
 
 
 def _walk(root: Path, left_out: LeftOut) -> Iterator[SharedFile]:

@@ -30,7 +30,8 @@ from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.share_plans import files_left_out
-from trio_swarm.storage.shares import LeftOut, require_there
+from trio_swarm.storage.disk_errors import require_there
+from trio_swarm.storage.shares import LeftOut
 
 
 async def create(

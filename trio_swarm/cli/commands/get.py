@@ -4,14 +4,16 @@ import glob
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import trio
 from cyclopts import Parameter
 
 import trio_swarm
 from trio_swarm import events
+from trio_swarm.cli.early_questions import service_with_questions
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
@@ -37,10 +39,12 @@ from trio_swarm.errors import (
     StalledError,
 )
 from trio_swarm.named_paths import is_there
-from trio_swarm.service.fetches import Fetch
-from trio_swarm.service.service import open_service
 from trio_swarm.service.trackers import trackers_for
 from trio_swarm.settings import FetchSettings, NodeSettings
+from trio_swarm.wanted import WantedName, WantedTorrent, parse_wanted
+
+if TYPE_CHECKING:
+    from trio_swarm.service.fetches import Fetch
 
 _NODE = NodeSettings()
 _FETCH = FetchSettings(what="")
@@ -148,7 +152,7 @@ async def get(
 
     async def body() -> int:
         nonlocal is_complete, fetch
-        async with open_service(settings) as service, trio.open_nursery() as nursery:
+        async with _open_service(settings, what) as service, trio.open_nursery() as nursery:
             fetch = service.fetch(wanted, choose=choose if can_ask(output) else None)
             await default.asked(fetch.wait_known())
             # Only now: a question may have been asked on the terminal.
@@ -170,6 +174,19 @@ async def get(
         return FAILED
 
     return await run_until_interrupted(body, reporter, interrupted=interrupted)
+
+
+def _open_service(
+    settings: NodeSettings, what: str
+) -> "AbstractAsyncContextManager[trio_swarm.Service]":
+    """Open a service; its trackers are asked meanwhile which torrent is meant."""
+    match parse_wanted(what):
+        case WantedName(name):
+            return service_with_questions(settings, name=name)
+        case WantedTorrent():  # it may be private, and no business of theirs
+            return service_with_questions(settings, greets=False)
+        case _:
+            return service_with_questions(settings)
 
 
 def _without_failures(reporter: Reporter, *, is_json: bool) -> Callable[[events.Event], None]:
@@ -208,7 +225,7 @@ async def _ask_what(output: OutputOptions) -> str:
     raise ConfigError("say what to fetch: trio-swarm get WHAT (`trio-swarm ls` lists the names)")
 
 
-def _kept(torrent: trio_swarm.Torrent | None, folder: Path) -> str:
+def _kept(torrent: "trio_swarm.Torrent | None", folder: Path) -> str:
     """Return the line for a person who stopped a download: how much is kept, and how to go on."""
     again = f"the same command goes on: {shlex.join(['trio-swarm', *sys.argv[1:]])}"
     progress = torrent.progress() if torrent is not None else None
@@ -229,7 +246,7 @@ async def _choose(what: str, trackers: Sequence[str], error: NameAmbiguousError)
     return choice.info_hash
 
 
-async def _complete(fetch: Fetch) -> None:
+async def _complete(fetch: "Fetch") -> None:
     """Wait until all is here; the errors that the same command gets over say so in their notes."""
     try:
         await fetch.wait_complete()

@@ -3,13 +3,14 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import trio
 from cyclopts import Parameter
 
 import trio_swarm
 from trio_swarm import events
+from trio_swarm.cli.early_questions import service_with_questions
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
@@ -33,11 +34,12 @@ from trio_swarm.cli.prompts import ask_paths, can_ask
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.trackers.urls import supports_names
-from trio_swarm.service.service import open_service
-from trio_swarm.service.shares import Share
 from trio_swarm.settings import DEFAULT_TRACKER, ShareSettings
-from trio_swarm.storage.shares import require_there
+from trio_swarm.storage.disk_errors import require_there
 from trio_swarm.wanted import WantedName, parse_wanted
+
+if TYPE_CHECKING:
+    from trio_swarm.service.shares import Share
 
 INTERRUPTED = 0
 """Being told to stop is the normal end of a seeder, once everything is hashed and offered."""
@@ -107,7 +109,7 @@ async def seed(
         if len(chosen) > 1 and (name or torrent_out):
             raise ConfigError("--name and --torrent-out need exactly one PATH")
         _check_places(chosen, torrent_out)
-        async with open_service(settings) as service, trio.open_nursery() as nursery:
+        async with service_with_questions(settings) as service, trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: service.torrents)
             for path in chosen:
                 one = ShareSettings(path=path, name=name)
@@ -140,7 +142,7 @@ def _check_places(paths: Sequence[Path], torrent_out: Path | None) -> None:
         check_place(torrent_out, may_replace=True)
 
 
-def _write_torrent(torrent: trio_swarm.Torrent, file: Path, reporter: Reporter) -> None:
+def _write_torrent(torrent: "trio_swarm.Torrent", file: Path, reporter: Reporter) -> None:
     metainfo = torrent.metainfo
     assert metainfo is not None  # known from the start for what we share
     write_new_file(file, metainfo.to_bytes(), may_replace=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from trio_swarm import parse_magnet
+import trio_swarm
 from trio_swarm.protocol.addresses import format_address
 
 _FAR_AWAY = "192.0.2.1"
@@ -52,7 +52,7 @@ def url_elsewhere(url: str, address: str | None) -> str | None:
 
 def magnet_elsewhere(link: str, address: str | None) -> str:
     """Return the magnet link with the trackers that other machines can use."""
-    magnet = parse_magnet(link)
+    magnet = trio_swarm.parse_magnet(link)
     urls = [url_elsewhere(url, address) for url in magnet.trackers]
     useful = tuple(dict.fromkeys(url for url in urls if url is not None))
     return type(magnet)(

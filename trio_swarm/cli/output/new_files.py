@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trio_swarm.cli.output.json_lines import Created
 from trio_swarm.errors import StorageError
-from trio_swarm.protocol.metainfo.torrent import Metainfo
+
+if TYPE_CHECKING:  # `seed` asks trackers while what makes torrents is imported
+    from trio_swarm.protocol.metainfo.torrent import Metainfo
 
 
 def check_place(file: Path, *, may_replace: bool = False) -> None:
@@ -43,7 +46,7 @@ def _exists(file: Path) -> StorageError:
     return StorageError("exists already and is not overwritten", path=file)
 
 
-def created_event(metainfo: Metainfo, file: Path, magnet: str) -> Created:
+def created_event(metainfo: "Metainfo", file: Path, magnet: str) -> Created:
     """Return the event for a written .torrent file."""
     info = metainfo.info
     return Created(
