@@ -23,7 +23,7 @@ def test_the_table_has_a_line_for_each_torrent_and_one_about_the_node(
         "1" * 12,
     ]
     assert notes.split()[:4] == ["notes.txt", "seeding", "100", "%"]
-    assert sums == ("1 downloading, 1 seeding · 0 B/s down · 0 B/s up · limits: 1MiB/s down")
+    assert sums == ("1 downloading, 1 seeding · 0 B/s down · 0 B/s up · limits: 1 MiB/s down")
 
 
 def test_programs_get_the_node_and_each_torrent_as_an_event(
