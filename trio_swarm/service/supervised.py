@@ -102,7 +102,7 @@ class Supervised(ABC):
                 await self._keep()
             if self._scope.cancelled_caught:
                 await self._end("removed", TrioSwarmError(f"{self.name}: removed"))
-                log.info("%s: removed", self.name)
+                log.debug("%s: ended", self.name)
         except Exception as error:
             if not is_explained(error):
                 raise

@@ -182,7 +182,10 @@ class Entry:
     @property
     def active_at(self) -> float:
         """When a byte of it was last seen to move, to a minute; 0 for never. Unix seconds."""
-        return self.totals.active_at
+        totals = self.totals
+        if (totals.downloaded, totals.uploaded) != (self.downloaded_ever, self.uploaded_ever):
+            return time.time()  # since it was accounted
+        return totals.active_at
 
     @property
     def downloaded_ever(self) -> int:

@@ -169,7 +169,7 @@ function showRow(app, row, torrent) {
   }
   parts.labels.hidden = !labels;
   say(parts.size, format.size(torrent.size || null));
-  say(parts.done, format.percent(torrent.progress));
+  say(parts.done, torrent.size || torrent.progress ? format.percent(torrent.progress) : "–");
   showRate(parts.down, torrent.download_rate, "↓ ");
   showRate(parts.up, torrent.upload_rate, "↑ ");
   const isUnknown = torrent.progress >= 1 || !Number.isFinite(torrent.eta);
