@@ -40,6 +40,7 @@ def torrent(number: int, name: str, **changes: Any) -> dict[str, Any]:
         "origin": "added",
         "state": state,
         "error": "",
+        "waits_for": "",
         "labels": [],
         "limits": {
             "upload_rate": None,

@@ -40,6 +40,7 @@ class Torrent(Struct, frozen=True, kw_only=True):
     origin: str = ""
     """`file`: the configuration file names it. `added`: somebody added it to the running node."""
     error: str = ""
+    waits_for: str = ""
     labels: list[str] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
     queue_position: int = 0

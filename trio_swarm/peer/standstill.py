@@ -39,6 +39,11 @@ class Standstill(Struct, frozen=True, kw_only=True):
     reason: str
     """One line for a person."""
 
+    @property
+    def is_news(self) -> bool:
+        """Whether it has lasted so long that somebody wants to know why."""
+        return self.seconds >= (QUIET_PEERS if self.alone is None else SAY_FIRST)
+
 
 class Outcomes:
     """How dialling peers went, the latest of each address, bounded."""

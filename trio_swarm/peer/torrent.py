@@ -31,7 +31,6 @@ from trio_swarm.peer.reading import Reading
 from trio_swarm.peer.saying import longest_block
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
-    QUIET_PEERS,
     SAY_AGAIN,
     SAY_AT_MOST,
     SAY_FIRST,
@@ -160,6 +159,7 @@ class Torrent:
         "peer_set",
         "read_limit",
         "state",
+        "times_waiting_was_told",
         "v2_hash",
     )
 
@@ -183,7 +183,8 @@ class Torrent:
         self.expected_size = plan.size
         self.error: TrioSwarmError | None = None
         self.state: State = "metadata" if plan.metainfo is None else "checking"
-        self.bytes_checked = 0
+        self.bytes_checked = self.times_waiting_was_told = 0
+        """Of the files that were there; how often it was said what it waits for."""
         self.files: TorrentFiles | None = None
         self.download: Download | None = None
         self.peer_set = PeerSet(self)
@@ -1034,12 +1035,12 @@ class Torrent:
         while not self._complete.is_set():
             await trio.sleep(pause)
             standstill = self.standstill()
-            least = SAY_FIRST if standstill.alone is not None else QUIET_PEERS
-            if standstill.seconds < least:
+            if not standstill.is_news:
                 pause = SAY_FIRST
                 continue
             pause = SAY_AGAIN if self.moved_at > told else min(SAY_AT_MOST, 2 * pause)
             told = trio.current_time()
+            self.times_waiting_was_told += 1
             self.context.emit(
                 events.Waiting(
                     info_hash=self.info_hash.hex(),

@@ -57,6 +57,8 @@ class Supervised(ABC):
         self.name = name
         """The name that a person gave it."""
         self.state: State = state
+        self.waits_for = ""
+        """While it is `waiting`: for what, in a line."""
         self.torrent: Torrent | None = None
         """The torrent it became; None until that is known."""
         self._care = care

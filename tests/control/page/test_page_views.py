@@ -42,7 +42,8 @@ def until_asked(page: Any, place: Served, method: str, path: str) -> Any:
 def test_the_list_shows_each_torrent_with_state_progress_rates_and_labels(
     serve: Serve, open_page: Open
 ) -> None:
-    page = open_page(serve())
+    place = serve()
+    page = open_page(place)
     image = row(page, "debian-13.2.0")
     for words in (
         "downloading",
@@ -56,6 +57,8 @@ def test_the_list_shows_each_torrent_with_state_progress_rates_and_labels(
     ):
         expect(image).to_contain_text(words)
     expect(row(page, "backup-home")).to_contain_text("No space left on /srv/downloads")
+    place.node.change(1, waits_for="no peer left, for 8 s")
+    expect(image).to_contain_text("no peer left, for 8 s")
     expect(page.get_by_role("row")).to_have_count(13)
 
 

@@ -87,6 +87,13 @@ def failure_lines(torrents: Sequence[Torrent]) -> Iterator[str]:
             yield f"{torrent_name(torrent)}: {shown(torrent.error, REASON_LENGTH)}"
 
 
+def waiting_lines(torrents: Sequence[Torrent]) -> Iterator[str]:
+    """Yield what downloads wait for to which nothing comes."""
+    for torrent in torrents:
+        if torrent.waits_for and not torrent.error:
+            yield f"{torrent_name(torrent)}: waits: {shown(torrent.waits_for, REASON_LENGTH)}"
+
+
 def node_line(session: Session, count: int) -> str:
     """Return what the node does, in one line."""
     states = [f"{number:,} {state}" for state, number in session.torrents.items() if number]
@@ -149,8 +156,8 @@ def whole_lines(torrent: Torrent) -> Iterator[str]:
     yield f"name       {shown(torrent.name, NAME_LENGTH)}"
     yield f"info-hash  {safe_text(torrent.info_hash or 'not known yet')}"
     yield f"state      {_state(torrent)}"
-    if torrent.error:
-        yield f"reason     {shown(torrent.error, REASON_LENGTH)}"
+    if reason := torrent.error or torrent.waits_for:
+        yield f"{'reason' if torrent.error else 'waits':<10} {shown(reason, REASON_LENGTH)}"
     if rates := _rates(torrent):
         yield f"now        {rates}"
     seeders = f" ({count_text(torrent.seeders, 'seeder')})" if torrent.seeders else ""

@@ -361,6 +361,7 @@ class TorrentStatus(Event, frozen=True, kw_only=True):
     kind: str
     origin: str
     error: str
+    waits_for: str
     labels: list[str]
     limits: dict[str, object]
     queue_position: int
