@@ -204,6 +204,13 @@ def test_a_decision_that_is_made_now_appears_on_top_unless_the_list_is_held_stil
     expect(lines.first).to_contain_text("later")
 
 
+def test_who_sees_no_decision_is_told_why(serve: Serve, open_page: Open) -> None:
+    place = serve()
+    page = open_page(place, "/#/torrents/2")
+    said = page.get_by_label("What the strategy is doing and why")
+    expect(said).to_contain_text("It is complete: there is nothing left to decide.")
+
+
 def test_only_new_decisions_are_asked_for_also_when_their_numbers_begin_anew(
     serve: Serve, open_page: Open
 ) -> None:

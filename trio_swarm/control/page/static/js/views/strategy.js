@@ -202,7 +202,7 @@ export function strategyPart(app, torrent) {
       showMap();
     }
     take(answer.decisions);
-    if (isFollowing && (answer.decisions.length || list.hidden)) showDecisions();
+    if (isFollowing) showDecisions();
   }
 
   function update() {

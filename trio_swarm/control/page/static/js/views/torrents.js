@@ -172,7 +172,9 @@ function showRow(app, row, torrent) {
   }
   parts.labels.hidden = !labels;
   say(parts.size, format.size(torrent.size || null));
-  say(parts.done, torrent.size || torrent.progress ? format.percent(torrent.progress) : "–");
+  const hasSize = Boolean(torrent.size || torrent.progress);
+  say(parts.done, hasSize ? format.percent(torrent.progress) : "–");
+  parts.done.classList.toggle("idle", !hasSize);
   showRate(parts.down, torrent.download_rate, "↓ ");
   showRate(parts.up, torrent.upload_rate, "↑ ");
   const isUnknown = torrent.progress >= 1 || !Number.isFinite(torrent.eta);
