@@ -34,7 +34,7 @@ REMOTES_NPM := @ctrl/transmission@7.4.0
 .PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean
 .PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-many profile
+.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-many bench-control profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -150,6 +150,9 @@ bench-floods: $(INSTALLED)  ## measure what a transfer loses while strangers flo
 # A minute and a half a round, and twice that against another checkout: not part of `make bench`.
 bench-many: $(INSTALLED)  ## measure what thousands of idle shares in one node cost
 	$(BENCH) many $(ARGS)
+
+bench-control: $(INSTALLED)  ## measure what a transfer loses while somebody looks at its page
+	$(BENCH) control $(ARGS)
 
 # Needs root, takes an hour and the whole machine: not part of `make bench`.
 bench-swarm: $(INSTALLED) foreign-clients  ## compare swarms on shaped links with the least time possible

@@ -406,7 +406,7 @@ class ControlConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = _CONTROL.hosts
     folders: Annotated[
         tuple[FilePath, ...],
-        Key("Where added torrents may go. By default download_folder.", example=["downloads"]),
+        Key("Where added torrents may go besides download_folder.", example=["films"]),
     ] = _CONTROL.folders
 
 

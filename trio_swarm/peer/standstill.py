@@ -46,6 +46,11 @@ class Standstill(Struct, frozen=True, kw_only=True):
     reason: str
     """One line for a person."""
 
+    @property
+    def is_news(self) -> bool:
+        """Whether it has lasted so long that somebody wants to know why."""
+        return self.seconds >= (QUIET_PEERS if self.alone is None else SAY_FIRST)
+
 
 class Outcomes:
     """How dialling peers went, the latest of each address, bounded."""
@@ -151,8 +156,7 @@ async def tell_of_standstills(
     while not is_done():
         await trio.sleep(pause)
         standstill = standstill_of(torrent, trio.current_time())
-        least = SAY_FIRST if standstill.alone is not None else QUIET_PEERS
-        if standstill.seconds < least:
+        if not standstill.is_news:
             pause = SAY_FIRST
             continue
         pause = SAY_AGAIN if torrent.moved_at > told else min(SAY_AT_MOST, 2 * pause)

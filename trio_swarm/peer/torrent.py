@@ -123,6 +123,7 @@ class Torrent:
         "nursery",
         "peer_set",
         "state",
+        "times_waiting_was_told",
         "v2_hash",
     )
 
@@ -146,7 +147,8 @@ class Torrent:
         self.expected_size = plan.size
         self.error: TrioSwarmError | None = None
         self.state: State = "metadata" if plan.metainfo is None else "checking"
-        self.bytes_checked = 0
+        self.bytes_checked = self.times_waiting_was_told = 0
+        """Of the files that were there; how often it was said what it waits for."""
         self.files: TorrentFiles | None = None
         self.download: Download | None = None
         self.peer_set = PeerSet(self)
@@ -861,6 +863,7 @@ class Torrent:
 
     async def _tell_of_standstills(self) -> None:
         def tell(reason: str) -> None:
+            self.times_waiting_was_told += 1
             self.context.emit(torrent_events.waiting(self, reason))
 
         await tell_of_standstills(self, tell, is_done=self._complete.is_set)

@@ -133,6 +133,7 @@ class Fetch(Supervised):
         return torrent
 
     def _waits(self, event: events.Waiting) -> None:
+        self.waits_for = event.reason
         self._become("waiting")
         self._emit(event)
 

@@ -42,7 +42,8 @@ def until_asked(page: Any, place: Served, method: str, path: str) -> Any:
 def test_the_list_shows_each_torrent_with_state_progress_rates_and_labels(
     serve: Serve, open_page: Open
 ) -> None:
-    page = open_page(serve())
+    place = serve()
+    page = open_page(place)
     image = row(page, "debian-13.2.0")
     for words in (
         "downloading",
@@ -56,6 +57,8 @@ def test_the_list_shows_each_torrent_with_state_progress_rates_and_labels(
     ):
         expect(image).to_contain_text(words)
     expect(row(page, "backup-home")).to_contain_text("No space left on /srv/downloads")
+    place.node.change(1, waits_for="no peer left, for 8 s")
+    expect(image).to_contain_text("no peer left, for 8 s")
     expect(page.get_by_role("row")).to_have_count(13)
 
 
@@ -191,15 +194,39 @@ def test_a_decision_that_is_made_now_appears_on_top_unless_the_list_is_held_stil
     page = open_page(place, "/#/torrents/1")
     lines = page.locator(".decisions > li")
     expect(lines).to_have_count(40)
-    new = {**place.node.decisions(1)[-1], "number": 99, "text": "just now"}
-    place.node.decisions(1).append(new)
+    place.node.decide(1, number=99, text="just now")
     expect(lines.first).to_contain_text("just now")
     page.get_by_role("button", name="Hold still").click()
-    place.node.decisions(1).append({**new, "number": 100, "text": "later"})
+    place.node.decide(1, number=100, text="later")
     page.wait_for_timeout(2500)
     expect(lines.first).to_contain_text("just now")
     page.get_by_role("button", name="Hold still").click()
     expect(lines.first).to_contain_text("later")
+
+
+def test_who_sees_no_decision_is_told_why(serve: Serve, open_page: Open) -> None:
+    place = serve()
+    page = open_page(place, "/#/torrents/2")
+    said = page.get_by_label("What the strategy is doing and why")
+    expect(said).to_contain_text("It is complete: there is nothing left to decide.")
+
+
+def test_only_new_decisions_are_asked_for_also_when_their_numbers_begin_anew(
+    serve: Serve, open_page: Open
+) -> None:
+    place = serve()
+    page = open_page(place, "/#/torrents/1")
+    lines = page.locator(".decisions > li")
+    expect(lines).to_have_count(40)
+    place.node.decide(1, number=99, text="the last one")
+    expect(lines).to_have_count(41)
+    while 99 not in place.node.asked_since:
+        page.wait_for_timeout(100)
+    assert place.node.asked_since[0] == 0
+    # It was paused and goes on: the record is another one.
+    place.node.told[1] = [{**place.node.told[1][-1], "number": 1, "text": "after a pause"}]
+    expect(lines).to_have_count(1)
+    expect(lines.first).to_contain_text("after a pause")
 
 
 def test_the_strategy_of_a_running_download_is_changed(serve: Serve, open_page: Open) -> None:

@@ -43,7 +43,6 @@ _T = TypeVar("_T")
 
 _CANNOT = "its files cannot be renamed"
 
-_NO_ALTERNATIVE = "there are no alternative limits: set alt-speed-up or alt-speed-down first"
 
 _BY_FILE = "a .torrent file"
 """What a fetch is called until its metadata is read."""
@@ -213,7 +212,7 @@ class NodeTarget:
         await trio.lowlevel.checkpoint()
 
     def _change_rates(self, changes: SessionChanges) -> None:
-        """Change the limits that RateLimits owns; raises CallError, and then none is changed."""
+        """Change the limits that RateLimits owns."""
         rates = self._rates()
         upload, download = rates.alternative or (None, None)
         alternative = Rates(
@@ -221,8 +220,6 @@ class NodeTarget:
             _new(changes.alternative_download_limit, download),
         )
         has_alternative = rates.alternative is not None or alternative != (None, None)
-        if changes.is_alternative is True and not has_alternative:
-            raise CallError(_NO_ALTERNATIVE)
         normal = Rates(
             _new(changes.upload_limit, rates.normal.upload),
             _new(changes.download_limit, rates.normal.download),
