@@ -322,7 +322,7 @@ def _mean_ratio(scenario: Scenario) -> float:
 
 def test_requests_of_whole_pieces_change_little_in_a_swarm_of_many_small_pieces() -> None:
     peers = (SEEDER, *(PeerSpec(up=50 * MBIT, down=100 * MBIT) for _ in range(11)))
-    fine = Scenario(size=32 * MIB, piece_length=128 * 1024, peers=peers)
+    fine = Scenario(size=16 * MIB, piece_length=128 * 1024, peers=peers)
     coarse = replace(fine, network=Network(least_request=128 * 1024))
     assert fine.least_request == 16384
     assert fine.quantum == 16384
