@@ -60,8 +60,8 @@ def serve() -> Iterator[Callable[..., Served]]:
 class Window:
     """A page in a browser context of its own, and what the browser has complained of."""
 
-    def __init__(self, browser: Any, **settings: Any) -> None:
-        self._context = browser.new_context(viewport=VIEWPORT, **settings)
+    def __init__(self, browser: Any) -> None:
+        self._context = browser.new_context(viewport=VIEWPORT)
         self._context.set_default_timeout(PATIENCE)
         self.page = self._context.new_page()
         self.complaints: list[str] = []
@@ -78,6 +78,7 @@ class Window:
         self.page.goto(address)
         self._context.clear_cookies()
         self.page.set_viewport_size(VIEWPORT)
+        self.page.emulate_media(color_scheme="null")
         self.complaints.clear()
 
     def close(self) -> None:
@@ -93,7 +94,7 @@ def quiet_address() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shared_window(browser: Any, quiet_address: str) -> Iterator[Window]:
-    """The window of all tests that need none of their own.
+    """The window of all tests that act.
 
     A new one costs a second and more of a processor: the browser starts a process for it.
     """
@@ -104,29 +105,18 @@ def shared_window(browser: Any, quiet_address: str) -> Iterator[Window]:
 
 
 @pytest.fixture
-def open_page(
-    browser: Any, shared_window: Window, quiet_address: str
-) -> Iterator[Callable[..., Any]]:
-    """Open the page of a node; whatever the browser complains of fails the test.
+def open_page(shared_window: Window, quiet_address: str) -> Iterator[Callable[..., Any]]:
+    """Open the page of a node; whatever the browser complains of fails the test."""
 
-    It has a window of its own if that is asked for, or has settings.
-    """
-    opened: list[Window] = []
-
-    def start(place: Served, address: str = "/", *, alone: bool = False, **settings: Any) -> Any:
-        is_own = alone or bool(settings) or bool(opened)
-        window = Window(browser, **settings) if is_own else shared_window
-        opened.append(window)
-        window.page.goto(place.address + address)
-        return window.page
+    def start(place: Served, address: str = "/", *, scheme: str = "null") -> Any:
+        page = shared_window.page
+        page.emulate_media(color_scheme=scheme)
+        page.goto(place.address + address)
+        return page
 
     yield start
-    complaints = [line for window in opened for line in window.complaints]
-    for window in opened:
-        if window is shared_window:
-            window.leave(quiet_address)
-        else:
-            window.close()
+    complaints = list(shared_window.complaints)
+    shared_window.leave(quiet_address)
     assert not complaints
 
 

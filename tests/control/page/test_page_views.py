@@ -16,7 +16,6 @@ pytestmark = pytest.mark.foreign("chromium")
 
 Serve = Callable[..., Served]
 Open = Callable[..., Any]
-PHONE = {"viewport": {"width": 390, "height": 844}}
 
 
 def row(page: Any, name: str) -> Any:
@@ -593,12 +592,17 @@ def test_names_of_strangers_are_text_and_never_run(serve: Serve, open_page: Open
 
 def test_the_page_asks_nobody_but_its_node(serve: Serve, open_page: Open) -> None:
     place = serve()
-    page = open_page(place, "/page/icon.svg", alone=True)
+    page = open_page(place, "/page/icon.svg")
     addresses: list[str] = []
-    page.on("request", lambda request: addresses.append(request.url))
+
+    def note(request: Any) -> None:
+        addresses.append(request.url)
+
+    page.on("request", note)
     for address in ("/", "/#/torrents/1", "/#/torrents/3/files", "/#/node", "/#/tracker"):
         page.goto(place.address + address)
         page.wait_for_timeout(200)
+    page.remove_listener("request", note)
     assert len(addresses) > 20
     assert all(address.startswith(place.address) for address in addresses)
 
@@ -610,7 +614,7 @@ def test_the_page_asks_nobody_but_its_node(serve: Serve, open_page: Open) -> Non
 def test_the_colours_follow_the_system_and_the_switch(
     serve: Serve, open_page: Open, scheme: str
 ) -> None:
-    page = open_page(serve(), color_scheme=scheme)
+    page = open_page(serve(), scheme=scheme)
     paper = "getComputedStyle(document.body).backgroundColor"
     light, dark = "rgb(247, 248, 249)", "rgb(16, 20, 24)"
     assert page.evaluate(paper) == (light if scheme == "light" else dark)
