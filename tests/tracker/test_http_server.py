@@ -10,17 +10,22 @@ import pytest
 import trio
 
 from local_swarm import until
+from tracker_stores import new_store
 from trio_swarm import NodeSettings, open_node
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.errors import ConfigError, TrackerRefusedError, TrackerUnreachableError
 from trio_swarm.events import Event, NameRefused
 from trio_swarm.protocol.trackers.announces import AnnounceRequest, NameMatch
+from trio_swarm.protocol.trackers.http import parse_scrape_answer, scrape_url
+from trio_swarm.tracker.http.answering import HttpTracker
 from trio_swarm.tracker.http.connections import accept_waiting
+from trio_swarm.tracker.http.forwarded import TrustedProxies
 from trio_swarm.tracker.http.server import (
     HEAD_SECONDS,
     IDLE_SECONDS,
     MAX_PER_HOST,
     PROXY_IDLE_SECONDS,
+    HttpServer,
 )
 from trio_swarm.tracker.server import TrackerHandle, serve_tracker
 from trio_swarm.tracker.settings import TrackerSettings
@@ -205,6 +210,19 @@ async def test_faults_have_their_status_and_end_the_connection(data: bytes, stat
         assert (b"Allow: GET, HEAD\r\n" in answer) == (status == b"405")
 
 
+async def test_who_sends_on_after_a_fault_can_read_the_answer() -> None:
+    """RFC 9112, 9.6: a plain end while more comes could destroy it on its way."""
+    async with (
+        running_tracker() as tracker,
+        await trio.open_tcp_stream("127.0.0.1", tracker.port) as stream,
+    ):
+        await stream.send_all(get("/announce", "Content-Length: 9000\r\n"))
+        assert (await read_all(stream)).startswith(b"HTTP/1.1 400 ")
+        for _ in range(3):
+            await stream.send_all(bytes(3000))
+            await trio.sleep(0.01)
+
+
 async def test_a_full_tracker_is_no_failure_to_our_client_and_it_hears_the_reason() -> None:
     async with running_tracker(max_peers=1) as tracker, open_tracker_clients() as clients:
         url = f"http://127.0.0.1:{tracker.port}/announce"
@@ -292,6 +310,29 @@ async def test_an_asker_that_leaves_at_once_does_no_harm() -> None:
             gone.close()
             answer = await exchange(tracker, get(f"{ANNOUNCE}7002", CLOSE))
             assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_an_answer_for_which_there_is_no_room_leaves_bit_by_bit() -> None:
+    store, _ = new_store()
+    tracker = HttpTracker(store, interval=30, own_address=lambda _asker: None, pages={})
+    server = HttpServer(tracker, store, proxies=TrustedProxies(()))
+    info_hashes = [number.to_bytes(20, "big") for number in range(100)]
+    url = scrape_url("http://t/announce", info_hashes).removeprefix("http://t")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that there is
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve, listener)
+            for fields in (CLOSE, ""):
+                asker = trio.socket.socket()
+                asker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+                await asker.connect(listener.getsockname())
+                stream = trio.SocketStream(asker)
+                async with stream:
+                    await stream.send_all(get(url, fields))
+                    _, body = await read_answer(stream)
+                    assert parse_scrape_answer(body, tracker="t").keys() == set(info_hashes)
+            nursery.cancel_scope.cancel()
 
 
 async def test_names_are_registered_and_found_over_http() -> None:

@@ -148,13 +148,14 @@ class HttpServer:
             raise
         for connection, request, answer in zip(ready, asked, answers, strict=True):
             try:
-                is_sent = send_last(connection, answer) == len(answer)
+                sent = send_last(connection, answer)
             except OSError:
-                is_sent = True  # nobody is there to read it
-            if is_sent and answer:
+                connection.close()  # nobody is there to read it
+                continue
+            if answer and sent == len(answer):
                 connection.close()
             else:
-                self._answer_later(connection, request, answer, nursery)
+                self._answer_later(connection, request, answer[sent:], nursery)
 
     def _read_first(
         self, connection: socket.SocketType, source: SocketAddress, nursery: trio.Nursery
@@ -171,21 +172,22 @@ class HttpServer:
         is_proxy = self._has_proxies and self._proxies.trusts(host)
         try:
             head = read_head(data or b"")
-            if head is not None and not (head.keeps or is_proxy):
-                return Asked(head, host, source, keeps=False)
+            request = None if head is None else self._asked(host, source, head, is_proxy=is_proxy)
         except NotHttpError:
             connection.close()
             return None
-        except BadRequestError:
-            head = None  # a task answers: it may have to wait for the rest
+        except (BadRequestError, RemoteProtocolError):
+            request = None  # a task says so: it may have to wait for the rest
+        if request is not None and not request.keeps:
+            return request
         arrival = _Arrival(connection, source, host, data or b"", is_proxy=is_proxy)
         if self._take_place(arrival):
             nursery.start_soon(self._talk, arrival)
-        elif head is not None and not is_proxy:
-            return Asked(head, host, source, keeps=False)
-        else:
+            return None
+        if request is None:
             connection.close()
-        return None
+            return None
+        return request._replace(keeps=False)
 
     def _answer_later(
         self,
@@ -194,7 +196,7 @@ class HttpServer:
         answer: bytes,
         nursery: trio.Nursery,
     ) -> None:
-        """Answer in a task, as there is a page to make or an answer of which a rest was left."""
+        """Answer in a task: what is left of an answer, or a page if there is none yet."""
         arrival = _Arrival(connection, request.source, request.host, b"", is_proxy=False)
         if self._take_place(arrival):
             nursery.start_soon(self._finish, arrival, request, answer)
@@ -224,7 +226,7 @@ class HttpServer:
                 head = await self._next_head(arrival, patience)
                 if head is None:
                     return
-                request = self._asked(arrival, head)
+                request = self._asked(arrival.host, arrival.source, head, is_proxy=arrival.is_proxy)
             except NotHttpError:
                 return
             except BadRequestError as fault:
@@ -282,11 +284,13 @@ class HttpServer:
         if await send(arrival.socket, fault_answer(fault), deadline):
             await linger(arrival.socket)
 
-    def _asked(self, arrival: _Arrival, head: RequestHead) -> Asked:
+    def _asked(
+        self, host: bytes, source: SocketAddress, head: RequestHead, *, is_proxy: bool
+    ) -> Asked:
         """Return a request and who asks; RemoteProtocolError if a proxy says that wrongly."""
-        if not (arrival.is_proxy and head.forwarded):
-            return Asked(head, arrival.host, arrival.source, head.keeps)
-        host = self._proxies.asker(arrival.host, head.forwarded)
+        if not (is_proxy and head.forwarded):
+            return Asked(head, host, source, head.keeps)
+        host = self._proxies.asker(host, head.forwarded)
         if len(host) == 4:
             return Asked(head, host, (socket.inet_ntop(socket.AF_INET, host), 0), head.keeps)
         text = socket.inet_ntop(socket.AF_INET6, host)
