@@ -420,12 +420,16 @@ class ControlListening(Event, frozen=True, kw_only=True):
 
 
 class TrackerListening(Event, frozen=True, kw_only=True):
-    """A tracker answers at this address; `interval` and `lease` are seconds."""
+    """A tracker answers at this address over UDP, and `http`: over HTTP as well.
+
+    `interval` and `lease` are seconds.
+    """
 
     host: str
     port: int
     interval: float
     lease: float
+    http: bool
 
 
 KINDS: Final[tuple[type[Event], ...]] = tuple(

@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     tracker = parts.add_parser("tracker", help="announces a second against opentracker")
     tracker.add_argument("--registry", action="append", metavar="SWARMSxPEERS")
     tracker.add_argument("--seconds", type=float, default=5, help="of one load (default: 5)")
+    tracker.add_argument("--carrier", action="append", metavar="UDP|HTTP", help="default: both")
     memory = parts.add_parser("memory", help="most memory of a leecher and of a crowded seeder")
     memory.add_argument("--size", type=parse_size, default=parse_size("8GiB"))
     memory.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
@@ -223,7 +224,12 @@ def bench_tracker(arguments: argparse.Namespace, scratch: Path) -> None:
     scratch.chmod(0o755)
     for text in arguments.registry or ["1000x60", "100000x55"]:
         registry = part.Registry.parse(text)
-        measure = partial(part.run, repeats=arguments.repeats, seconds=arguments.seconds)
+        measure = partial(
+            part.run,
+            repeats=arguments.repeats,
+            seconds=arguments.seconds,
+            carriers=arguments.carrier or part.CARRIERS,
+        )
         loads, memory = trio.run(measure, scratch, registry)
         print(part.report(registry, loads, memory), end="\n\n")
     print(part.memory_report())

@@ -47,8 +47,9 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
             where = "" if event.host in _EVERYWHERE else f" at {shown(event.host)}"
             return f"accepting peers{where}, port {event.port}"
         case events.TrackerListening():
+            where = _address(shown(event.host), event.port)
             return (
-                f"tracker at {_address(shown(event.host), event.port)} (UDP): heartbeat every "
+                f"tracker at {where} ({'UDP, HTTP' if event.http else 'UDP'}): heartbeat every "
                 f"{event.interval:g} s, lease {event.lease:g} s"
             )
         case events.ControlListening():
