@@ -23,18 +23,18 @@ PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Foreign clients that tests/foreign runs, and the browser of tests/control/page, by their commands and
 # Debian packages.
-FOREIGN_COMMANDS := aria2c transmission-cli opentracker ip chromium transmission-remote-gtk Xvfb npm promtool
-FOREIGN_PACKAGES := aria2 transmission-cli opentracker iproute2 chromium transmission-remote-gtk xvfb npm prometheus
+FOREIGN_COMMANDS := aria2c transmission-cli qbittorrent-nox opentracker ip chromium transmission-remote-gtk Xvfb npm promtool
+FOREIGN_PACKAGES := aria2 transmission-cli qbittorrent-nox opentracker iproute2 chromium transmission-remote-gtk xvfb npm prometheus
 # Remotes of PyPI and npm that tests/foreign runs, in an environment of their own.
 REMOTES := build/remotes
 REMOTES_PYPI := transmission-rpc==7.0.12 tewi-torrent==3.0.0 stig==0.15.0a0
-REMOTES_NPM := @ctrl/transmission@7.4.0
+REMOTES_NPM := @ctrl/transmission@7.4.0 bittorrent-tracker@10.0.12
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean
 .PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-many profile
+.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-many bench-control profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -151,6 +151,9 @@ bench-floods: $(INSTALLED)  ## measure what a transfer loses while strangers flo
 bench-many: $(INSTALLED)  ## measure what thousands of idle shares in one node cost
 	$(BENCH) many $(ARGS)
 
+bench-control: $(INSTALLED)  ## measure what a transfer loses while somebody looks at its page
+	$(BENCH) control $(ARGS)
+
 # Needs root, takes an hour and the whole machine: not part of `make bench`.
 bench-swarm: $(INSTALLED) foreign-clients  ## compare swarms on shaped links with the least time possible
 	$(BENCH) swarm $(ARGS)
@@ -222,6 +225,6 @@ remotes: $(INSTALLED) foreign-clients  ## install the remotes for Transmission's
 	echo "Installing remotes for the tests: $$wanted"; \
 	{ rm -rf $(REMOTES) && $(BIN)/python -m venv $(REMOTES)/env \
 		&& $(REMOTES)/env/bin/python -m pip install --quiet --disable-pip-version-check $(REMOTES_PYPI) \
-		&& npm install --prefix $(REMOTES) --silent --no-audit --no-fund $(REMOTES_NPM) \
+		&& npm install --prefix $(REMOTES) --ignore-scripts --silent --no-audit --no-fund $(REMOTES_NPM) \
 		&& echo "$$wanted" > $(REMOTES)/.installed; } \
 	|| echo "Could not install them; their tests will be skipped" >&2

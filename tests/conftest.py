@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 import forked_commands
 
-settings.register_profile("default", max_examples=75, deadline=None)
+settings.register_profile("default", max_examples=50, deadline=None)
 for name, examples in {"nightly": 10_000, "nightly-models": 1_000}.items():
     settings.register_profile(
         name,

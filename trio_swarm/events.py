@@ -7,7 +7,8 @@ why something is tried again, are not events but log lines: see `trio_swarm.logs
 """
 
 import re
-from typing import ClassVar
+from functools import cache
+from typing import ClassVar, Final
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -22,11 +23,17 @@ class Event(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The name of this kind of event in JSON: the class name in snake case."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        return name_of(type(self))
 
     def as_dict(self) -> dict[str, object]:
         """Return `{"event": name, **fields}`, ready to be encoded as JSON."""
         return {"event": self.name, **asdict(self)}
+
+
+@cache
+def name_of(kind: type[Event]) -> str:
+    """Return the name of a kind of event in JSON; a fast download has thousands of events."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 class Listening(Event, frozen=True, kw_only=True):
@@ -405,10 +412,29 @@ class TrackerSummary(Event, frozen=True, kw_only=True):
     names: int
 
 
+class ControlListening(Event, frozen=True, kw_only=True):
+    """The page, the API and Transmission's RPC of this node are at this address, by HTTP."""
+
+    host: str
+    port: int
+
+
 class TrackerListening(Event, frozen=True, kw_only=True):
-    """A tracker answers at this address; `interval` and `lease` are seconds."""
+    """A tracker answers at this address over UDP, and `http`: over HTTP as well.
+
+    `interval` and `lease` are seconds.
+    """
 
     host: str
     port: int
     interval: float
     lease: float
+    http: bool
+
+
+KINDS: Final[tuple[type[Event], ...]] = tuple(
+    each
+    for each in list(vars().values())
+    if isinstance(each, type) and issubclass(each, Event) and each is not Event
+)
+"""Every kind of event that a node has."""

@@ -192,7 +192,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     """Names of this machine that browsers may use, besides its addresses and `localhost`."""
     folders: tuple[Path, ...] = ()
-    """Where torrents that are added may go; none: the download folder only."""
+    """Where torrents that are added may go, besides the download folder."""
 
     @property
     def has_credentials(self) -> bool:

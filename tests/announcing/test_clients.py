@@ -264,8 +264,20 @@ async def test_a_name_that_cannot_be_is_refused_before_asking() -> None:
         for name in ("", "x" * 256, "\udcff"):
             with pytest.raises(TrackerRefusedError):
                 await clients.resolve("udp://127.0.0.1:9", name)
-        with pytest.raises(TrackerRefusedError, match="does not know names"):
-            await clients.search("http://127.0.0.1:9/announce", "*")
+        # Where an HTTP tracker's other questions go, only its path says (BEP 48).
+        with pytest.raises(TrackerRefusedError, match="knows no names"):
+            await clients.search("http://127.0.0.1:9/a", "*")
+
+
+async def test_an_http_tracker_that_knows_no_names_is_asked_for_ours_once() -> None:
+    async with (
+        http_script(response(b"?", status="404 Not Found")) as (url, targets),
+        open_tracker_clients() as clients,
+    ):
+        with pytest.raises(TrackerRefusedError, match="knows no names"):
+            await clients.name_refusal(url, "x", HASH)
+        assert await clients.name_refusal(url, "x", HASH) is None
+    assert len(targets) == 1
 
 
 # HTTP

@@ -161,7 +161,29 @@ async def test_a_tracker_that_fails_beside_one_that_answers_is_named(
     assert "not a host name" in event.reason
 
 
-async def test_http_trackers_are_not_asked_for_names(autojump_clock: object) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(b"not found", status="404 Not Found"),  # opentracker 0.0~git20210823
+        response(b"d8:completei0ee"),
+        response(b"<html>"),
+    ],
+)
+async def test_an_http_tracker_that_knows_no_names_is_no_news_beside_one_that_does(
+    answer: bytes,
+) -> None:
+    told: list[events.Event] = []
+    async with udp_script(names(MATCH)) as good, http_script(answer) as (url, targets):
+        assert await search_names([good, url], on_event=told.append) == [MATCH]
+        assert targets == [b"/t/names?passkey=1&pattern=%2A"]
+        assert told == []
+        with pytest.raises(TrackerRefusedError, match="it knows no names"):
+            await search_names([url])
+
+
+async def test_an_http_tracker_that_is_not_there_is_no_news_beside_one_that_answers(
+    autojump_clock: object,
+) -> None:
     told: list[events.Event] = []
     async with udp_script(names(MATCH)) as good:
         urls = [good, "http://127.0.0.1:1/announce"]

@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     tracker = parts.add_parser("tracker", help="announces a second against opentracker")
     tracker.add_argument("--registry", action="append", metavar="SWARMSxPEERS")
     tracker.add_argument("--seconds", type=float, default=5, help="of one load (default: 5)")
+    tracker.add_argument("--carrier", action="append", metavar="UDP|HTTP", help="default: both")
     memory = parts.add_parser("memory", help="most memory of a leecher and of a crowded seeder")
     memory.add_argument("--size", type=parse_size, default=parse_size("8GiB"))
     memory.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
@@ -95,6 +96,7 @@ def make_parser() -> argparse.ArgumentParser:
     floods.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
     floods.add_argument("--patience", type=float, default=60, help="seconds (default: 60)")
     floods.add_argument("--checkout", type=Path, help="measure another checkout of trio-swarm")
+    add_control(parts.add_parser("control", help="what a transfer loses while its page is open"))
     add_many(parts.add_parser("many", help="what thousands of idle shares in one node cost"))
     parts.add_parser("start", help="how long commands take that only say something")
     parts.add_parser("scheduler", help="what decisions cost")
@@ -130,6 +132,13 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="add each run to this file, and report all runs it holds",
     )
+
+
+def add_control(parser: argparse.ArgumentParser) -> None:
+    """Add what `bench-control` takes."""
+    parser.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
+    parser.add_argument("--rate", type=parse_size, help="of the seeder, a second (default: none)")
+    parser.add_argument("--browser", action="store_true", help="look with Chromium as well")
 
 
 def add_many(parser: argparse.ArgumentParser) -> None:
@@ -191,6 +200,7 @@ def main() -> None:
             "memory": bench_memory,
             "floods": bench_floods,
             "many": bench_many,
+            "control": bench_control,
             "profile": bench_profile,
         }
         benches.get(arguments.part, bench_alone)(arguments, Path(scratch))
@@ -214,7 +224,12 @@ def bench_tracker(arguments: argparse.Namespace, scratch: Path) -> None:
     scratch.chmod(0o755)
     for text in arguments.registry or ["1000x60", "100000x55"]:
         registry = part.Registry.parse(text)
-        measure = partial(part.run, repeats=arguments.repeats, seconds=arguments.seconds)
+        measure = partial(
+            part.run,
+            repeats=arguments.repeats,
+            seconds=arguments.seconds,
+            carriers=arguments.carrier or part.CARRIERS,
+        )
         loads, memory = trio.run(measure, scratch, registry)
         print(part.report(registry, loads, memory), end="\n\n")
     print(part.memory_report())
@@ -243,6 +258,16 @@ def bench_floods(arguments: argparse.Namespace, scratch: Path) -> None:
         checkout=arguments.checkout,
     )
     print(part.report(results))
+
+
+def bench_control(arguments: argparse.Namespace, scratch: Path) -> None:
+    import bench_control as part
+
+    kinds = list(part.VISITORS)[: 2 if arguments.browser else 1]
+    results = part.run(
+        scratch, arguments.size, rounds=arguments.repeats, rate=arguments.rate, kinds=kinds
+    )
+    print(part.report(results, arguments.size))
 
 
 def bench_many(arguments: argparse.Namespace, scratch: Path) -> None:

@@ -5,12 +5,13 @@ the machine, so the processor time a server takes for an announce is measured as
 were tells whose rate it was: a server's, if its core was all its own and the generator had time.
 """
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from foreign_programs import running
 
 SERVER_SCRIPT = Path(__file__).with_name("bench_tracker_server.py")
 GENERATOR_SCRIPT = Path(__file__).with_name("bench_announcing.py")
+HTTP_GENERATOR_SCRIPT = Path(__file__).with_name("bench_announcing_http.py")
+CARRIERS = ("UDP", "HTTP")
 MEMORY_SCRIPT = Path(__file__).with_name("bench_tracker_memory.py")
 WANTED = 50
 """Peers asked for in an announce."""
@@ -91,13 +94,17 @@ class Server:
         """Announce every peer; return the bytes of memory that each took."""
         total = registry.swarms * registry.peers
         with trio.fail_after(START_SECONDS + total / FILL_RATE):
-            result = await self._generate(registry, "fill")
+            result = await self._generate(GENERATOR_SCRIPT, registry, "fill")
         return (self._resident() - self._empty) / result["answers"]
 
-    async def load(self, registry: Registry, seconds: float) -> Load:
+    async def load(self, registry: Registry, carrier: str, seconds: float) -> Load:
         """Let peers announce for some time."""
         before = self._network.cpu(self.tracker.program)
-        result = await self._generate(registry, "load", str(seconds), str(WANTED))
+        numbers = (str(seconds), str(WANTED))
+        if carrier == "UDP":
+            result = await self._generate(GENERATOR_SCRIPT, registry, "load", *numbers)
+        else:
+            result = await self._generate(HTTP_GENERATOR_SCRIPT, registry, *numbers)
         used = self._network.cpu(self.tracker.program) - before
         return Load(
             rate=result["answers"] / result["seconds"],
@@ -108,10 +115,12 @@ class Server:
             generator_busy=result["cpu"] / result["seconds"],
         )
 
-    async def _generate(self, registry: Registry, what: str, *arguments: str) -> dict[str, float]:
-        argv = ["taskset", "-c", str(self._generator_core), sys.executable, GENERATOR_SCRIPT]
+    async def _generate(
+        self, script: Path, registry: Registry, *arguments: str
+    ) -> dict[str, float]:
+        argv = ["taskset", "-c", str(self._generator_core), sys.executable, str(script)]
         argv += [self.tracker.program.address, str(registry.swarms), str(registry.peers)]
-        done = await trio.run_process([*argv, what, *arguments], capture_stdout=True)
+        done = await trio.run_process([*argv, *arguments], capture_stdout=True)
         result: dict[str, float] = json.loads(done.stdout)
         return result
 
@@ -130,13 +139,15 @@ SERVERS = {"trio-swarm": _our_server, "opentracker": opentracker}
 
 
 async def run(
-    scratch: Path, registry: Registry, *, repeats: int, seconds: float
-) -> tuple[dict[str, list[Load]], dict[str, float]]:
-    """Measure all trackers with one registry: the loads in the order of the rounds, the memory."""
+    scratch: Path, registry: Registry, *, repeats: int, seconds: float, carriers: Sequence[str]
+) -> tuple[dict[str, dict[str, list[Load]]], dict[str, float]]:
+    """Measure all trackers with one registry: by carrier, the loads round by round; the memory."""
     network = Loopback(scratch / "reports")
     network.marks = NO_MARKS
     names = [name for name in SERVERS if name == "trio-swarm" or shutil.which("opentracker")]
-    loads: dict[str, list[Load]] = {name: [] for name in names}
+    loads: dict[str, dict[str, list[Load]]] = {
+        carrier: {name: [] for name in names} for carrier in carriers
+    }
     memory: dict[str, float] = {}
     async with AsyncExitStack() as stack:
         servers = {}
@@ -148,19 +159,28 @@ async def run(
             await trio.sleep(1)  # opentracker reads its list when it likes, and does not say so
             memory[name] = await servers[name].fill(registry)
             sys.stderr.write(f"{registry}: {name} holds them\n")
-        for number in range(repeats):
+        for number, carrier in itertools.product(range(repeats), carriers):
             for name in in_alternation(number, names):
-                load = await servers[name].load(registry, seconds)
-                loads[name].append(load)
+                load = await servers[name].load(registry, carrier, seconds)
+                loads[carrier][name].append(load)
                 sys.stderr.write(
-                    f"round {number + 1}: {name}: {load.rate:.0f}/s, "
+                    f"round {number + 1}: {name}, {carrier}: {load.rate:.0f}/s, "
                     f"{1 / load.cpu:.0f} per CPU second\n"
                 )
     return loads, memory
 
 
-def report(registry: Registry, loads: dict[str, list[Load]], memory: dict[str, float]) -> str:
-    """Return the table, and the ratios."""
+def report(
+    registry: Registry, loads: dict[str, dict[str, list[Load]]], memory: dict[str, float]
+) -> str:
+    """Return a table for each carrier, and the ratios."""
+    return "\n\n".join(
+        f"{registry}, {carrier}:\n\n{_table(measured, memory)}"
+        for carrier, measured in loads.items()
+    )
+
+
+def _table(loads: dict[str, list[Load]], memory: dict[str, float]) -> str:
     rows = [
         (
             name,
@@ -176,7 +196,7 @@ def report(registry: Registry, loads: dict[str, list[Load]], memory: dict[str, f
     ]
     heads = ["", "announces/s", "per CPU second", "peers each", "lost"]
     heads += ["server", "generator", "bytes a peer"]
-    lines = [f"{registry}:", "", table(heads, rows)]
+    lines = [table(heads, rows)]
     if "opentracker" in loads:
         one, other = loads["trio-swarm"], loads["opentracker"]
         rate = ratios([each.rate for each in one], [each.rate for each in other])

@@ -78,6 +78,26 @@ async def test_a_torrent_is_added_changed_paused_resumed_and_removed(tmp_path: P
             await refused(client, "GET", "/torrents/1", 404, "unknown-torrent")
 
 
+async def test_it_is_told_what_a_fetch_waits_for(tmp_path: Path) -> None:
+    with trio.fail_after(LIMIT):
+        async with controlled(tmp_path) as node, node.client() as client:
+            await client.post(f"{API}/torrents", json={"what": "nowhere to be found"})
+            await client.post(f"{API}/torrents", json={"what": NOWHERE})
+            waits = await until_told(client, 1, "waits_for")
+            assert waits.startswith("nobody shares 'nowhere to be found'")
+            assert (await until_told(client, 2, "waits_for")).startswith("no peer yet, for ")
+            await client.post(f"{API}/torrents/2/pause")
+            assert (await client.get(f"{API}/torrents/2")).json()["waits_for"] == ""
+
+
+async def until_told(client: httpx.AsyncClient, number: int, field: str) -> str:
+    value = ""
+    while not value:  # as a client of the API does
+        await trio.sleep(0.1)
+        value = (await client.get(f"{API}/torrents/{number}")).json()[field]
+    return value
+
+
 async def test_a_running_download_goes_on_by_another_strategy(tmp_path: Path) -> None:
     with trio.fail_after(LIMIT):
         async with controlled(tmp_path) as node, node.client() as client:

@@ -166,7 +166,10 @@ async def test_names_of_torrents_are_quoted_in_paths(tmp_path: Path) -> None:
 
 async def test_events_come_until_the_node_ends(tmp_path: Path) -> None:
     with fake_node(tmp_path) as node, trio.fail_after(60):
-        async with open_client(Door(state_folder=tmp_path)) as client, client.events() as events:
+        async with (
+            open_client(Door(state_folder=tmp_path)) as client,
+            client.events("torrents") as events,
+        ):
             node.push("torrents", {"torrents": []})
             event = await anext(events)
             assert (event.name, event.data) == ("torrents", b'{"torrents": []}')

@@ -14,13 +14,15 @@ from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.settings import ControlSettings
 
 
-def context_of(nursery: trio.Nursery, folder: Path) -> ControlContext:
+def context_of(
+    nursery: trio.Nursery, folder: Path, settings: ControlSettings | None = None
+) -> ControlContext:
     """The context of a node that is not opened."""
     file = folder / "peer.toml"
     peer = ConfiguredPeer(parse_config(b"", file=file), file, on_event=lambda _event: None)
     return ControlContext(
         peer=peer,
-        settings=ControlSettings(),
+        settings=settings or ControlSettings(),
         config_file=file,
         state_folder=folder,
         download_folder=folder,
@@ -28,6 +30,15 @@ def context_of(nursery: trio.Nursery, folder: Path) -> ControlContext:
         stop=lambda: None,
         nursery=nursery,
     )
+
+
+async def test_what_is_added_may_go_to_the_download_folder_and_to_those_that_are_named(
+    tmp_path: Path,
+) -> None:
+    """Remotes ask how much room there is where torrents go by default, and move them back there."""
+    async with trio.open_nursery() as nursery:
+        context = context_of(nursery, tmp_path, ControlSettings(folders=(tmp_path / "films",)))
+        assert context.folders == (tmp_path, tmp_path / "films")
 
 
 async def ask_and_go(context: ControlContext, work: Callable[[], Awaitable[object]]) -> None:

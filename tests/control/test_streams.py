@@ -82,6 +82,32 @@ async def test_who_listens_is_told_what_happens_and_which_torrents_changed(tmp_p
             assert (await named(found, "torrents"))["removed"] == [1]
 
 
+async def test_who_wants_some_events_only_is_told_no_others(tmp_path: Path) -> None:
+    make_file(tmp_path / "film.bin", 100_000)
+    with trio.fail_after(LIMIT):
+        async with (
+            controlled(tmp_path) as node,
+            node.client() as client,
+            listening(client, "/events?only=torrents") as changes,
+            listening(client, "/events?only=sharing,entry_removed") as found,
+        ):
+            share = {"path": str(tmp_path / "film.bin")}
+            await client.post(f"{API}/torrents", json=share)
+            assert (await named(found, "sharing"))["share_name"] == "film.bin"
+            first = await changes.receive()
+            await client.delete(f"{API}/torrents/1")
+            for event in (first, await found.receive(), await changes.receive()):
+                assert isinstance(event, ServerEvent)
+                assert event.name == ("entry_removed" if b"deleted" in event.data else "torrents")
+
+
+async def test_a_name_that_no_event_has_is_refused(tmp_path: Path) -> None:
+    async with controlled(tmp_path, "") as node, node.client() as client:
+        answer = await client.get(f"{API}/events?only=torrents,sharring")
+        assert answer.status_code == 400
+        assert "no event is called 'sharring'" in answer.json()["error"]["message"]
+
+
 async def test_nothing_is_told_of_torrents_that_do_not_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from local_swarm import HOST, Recorder, contents, make_file, node, torrent_file, until
+from local_swarm import HOST, LIMIT, Recorder, contents, make_file, node, torrent_file, until
 from strangers import (
     FAST_AND_EXTENSIONS,
     GONE,
@@ -178,7 +178,7 @@ async def test_what_changes_nothing_wakes_nobody(tmp_path: Path, original: Path)
         + frame(99)
         + bytes(4)
     )
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         steps = await counted(tmp_path, original, redundant * 300, knows_the_last_piece)
     # One HAVE at the end, which is news, wakes them; the 2,700 messages before it do not.
     assert steps["write"] <= 2
@@ -186,7 +186,7 @@ async def test_what_changes_nothing_wakes_nobody(tmp_path: Path, original: Path)
 
 
 async def test_much_that_is_said_at_once_is_heard_by_turns(tmp_path: Path, original: Path) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         steps = await counted(tmp_path, original, bytes(4) * 3000, knows_the_last_piece)
     assert steps["peer"] >= 11  # 256 messages at most in each
 
@@ -243,7 +243,7 @@ HONEST: dict[str, bytes] = {
 async def test_an_honest_peer_may_repeat_itself(
     tmp_path: Path, original: Path, said: bytes, reserved: bytes
 ) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         recorder = await served(tmp_path, original, said, reserved)
     *_, lost = recorder.of(events.PeerLost)
     assert lost.reason == "it closed the connection"
@@ -264,7 +264,7 @@ async def test_a_peer_waits_for_the_place_that_one_of_a_crowd_has_to_give_up(
                 await silent.shake_hands(shared.info_hash, peer_id=b"-XX0001-%012d" % number)
                 await trio.sleep_forever()
 
-        with trio.fail_after(20):
+        with trio.fail_after(LIMIT):
             for number in range(8):
                 nursery.start_soon(hold, number)
             await until(lambda: len(shared.peer_set.connections) == 8)

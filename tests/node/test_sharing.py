@@ -6,7 +6,17 @@ import pytest
 import trio
 
 import trio_swarm
-from local_swarm import HOST, Recorder, contents, make_file, make_folder, node, tracker, until
+from local_swarm import (
+    HOST,
+    LIMIT,
+    Recorder,
+    contents,
+    make_file,
+    make_folder,
+    node,
+    tracker,
+    until,
+)
 from trio_swarm import events
 
 
@@ -173,7 +183,7 @@ async def test_a_seeder_that_joins_later_is_found_by_a_running_download(tmp_path
 
 async def test_a_node_that_closes_is_gone_from_the_tracker(tmp_path: Path) -> None:
     original = make_file(tmp_path / "in" / "x.bin", 100_000)
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         async with tracker() as url:
             recorder = Recorder()
             async with node(tmp_path / "s", url, recorder=recorder) as seeder:
@@ -186,7 +196,7 @@ async def test_a_node_that_closes_is_gone_from_the_tracker(tmp_path: Path) -> No
 async def test_a_share_is_listed_as_a_seeder_from_its_first_announce(tmp_path: Path) -> None:
     original = make_file(tmp_path / "in" / "x.bin", 100_000)
     recorder = Recorder()
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         async with tracker() as url, node(tmp_path / "s", url, recorder=recorder) as seeder:
             await seeder.share(original)
             await recorder.wait_for(events.Announced)
@@ -197,7 +207,7 @@ async def test_a_share_is_listed_as_a_seeder_from_its_first_announce(tmp_path: P
 async def test_removing_a_torrent_ends_it_alone(tmp_path: Path) -> None:
     one = make_file(tmp_path / "in" / "one.bin", 100_000, seed=1)
     two = make_file(tmp_path / "in" / "two.bin", 100_000, seed=2)
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         async with tracker() as url, node(tmp_path / "s", url) as seeder:
             first = await seeder.share(one)
             second = await seeder.share(two)

@@ -128,6 +128,8 @@ def test_what_is_told_is_bounded_in_number_in_rate_and_in_requests() -> None:
     assert decisions.look(numbers[-3], 10, 1e9) == found[-2:]
     assert decisions.look(0, 2, 1e9) == found[-2:]
     assert decisions.look(0, 0, 1e9) == []
+    assert decisions.look(numbers[-1], 10, 1e9) == []
+    assert decisions.look(numbers[-1] + 1, 2, 1e9) == found[-2:], "a number of an earlier download"
     for number in range(2 * KEPT):
         decisions.planned([], [], float(number))
     assert len(decisions.look(0, 10**6, 1e9)) == KEPT

@@ -49,8 +49,24 @@ def test_who_stops_is_known_to_be_slow_in_seconds_however_long_it_was_fast() -> 
     for _ in range(3600 * 10):
         measured.note(100_000, 0.1)
     assert measured.rate(1.0) > 900_000
-    measured.note(0, 3 * MEMORY)
+    measured.note(0, 6.0)
     assert measured.rate(1.0) < 60_000
+
+
+def test_who_tells_of_a_piece_now_and_then_is_not_taken_to_be_slow_in_between() -> None:
+    """Whole pieces of 256 KiB at 5 Mbit/s come every 0.4 s, and looks every 20 ms."""
+    measured = BusyRate(PIECE)
+    rates = []
+    for look in range(1000):
+        measured.note(PIECE if look % 20 == 19 else 0, 0.02)
+        rates.append(measured.rate(PIECE / 0.4))
+    assert max(rates[500:]) < 1.5 * min(rates[500:])
+
+
+def test_who_did_nothing_for_hours_still_has_a_rate_that_one_can_divide_by() -> None:
+    measured = BusyRate(PIECE)
+    measured.note(0, 3600.0)
+    assert 1.0 / measured.rate(1000.0) > 0.0
 
 
 # --- who is given what ---------------------------------------------------------------------------

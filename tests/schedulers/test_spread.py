@@ -10,7 +10,7 @@ from few_examples import one_example_in
 from trio_swarm.lab.testing import uploader_contract
 from trio_swarm.lab.testing.seedings import PIECE, STEP, Leecher, Seeding, SteppedSwarm
 from trio_swarm.piece_sets import PieceSet
-from trio_swarm.schedulers.uploading import first_copies, waiting_time
+from trio_swarm.schedulers.uploading import waiting_time
 from trio_swarm.schedulers.uploading.first_copies_leecher import LONGEST_WAIT, PATIENCE
 from trio_swarm.schedulers.uploading.spread import Spread
 
@@ -217,13 +217,6 @@ def test_an_uplink_that_ran_dry_is_given_twice_as_much() -> None:
                 seeding.send(key, piece)
         seeding.now += STEP
     assert given == [2 + 4, 2 + 8, 2 + 16]
-
-
-def test_a_long_fat_link_need_not_wait_for_a_round_trip_for_each_of_its_first_pieces() -> None:
-    # 64 KiB pieces, 100 ms, 200 Mbit/s, three leechers: 5 % longer without FIRST_AHEAD.
-    seeding = Seeding(3, count=400)
-    _ask(seeding)
-    assert _ahead(seeding) * PIECE >= first_copies.FIRST_AHEAD
 
 
 def test_a_leecher_keeps_nothing_to_itself() -> None:

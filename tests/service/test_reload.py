@@ -12,7 +12,8 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local_swarm import HOST, Recorder, contents, make_file, node, tracker, until
+from few_examples import one_example_in
+from local_swarm import HOST, LIMIT, Recorder, contents, make_file, node, tracker, until
 from trio_swarm import events
 from trio_swarm.config.reading import read_config
 from trio_swarm.errors import ConfigError
@@ -21,9 +22,6 @@ from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.service.entries.changing import EntryChanges
 from trio_swarm.service.entries.limits import LimitChanges
 from trio_swarm.settings import FetchSettings
-
-LIMIT = 60.0
-"""Seconds until a test that hangs has failed."""
 
 NOWHERE = "udp://127.0.0.1:1"
 """A tracker that does not answer."""
@@ -366,11 +364,13 @@ def settled(peer: ConfiguredPeer) -> bool:
     )
 
 
-@settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+with one_example_in(3):  # each begins two peers
+    edited = settings(
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    )
+
+
+@edited
 @given(before=descriptions, after=descriptions)
 def test_any_edit_applied_to_a_running_peer_ends_as_a_fresh_start_by_it_does(
     before: dict[str, Any], after: dict[str, Any], tmp_path_factory: pytest.TempPathFactory

@@ -9,7 +9,8 @@ import copy
 import json
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import trio
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from trio_swarm.control.page.serving import routes
 
@@ -40,6 +42,7 @@ def torrent(number: int, name: str, **changes: Any) -> dict[str, Any]:
         "origin": "added",
         "state": state,
         "error": "",
+        "waits_for": "",
         "labels": [],
         "limits": {
             "upload_rate": None,
@@ -209,6 +212,8 @@ class ScriptedSwarm:
         self.lines: list[dict[str, Any]] = log_lines()
         self._random = random.Random(7)
         self.maps: dict[int, dict[str, Any]] = {}
+        self.asked_since: list[int] = []
+        """After which number each request wanted decisions."""
         self.told: dict[int, list[dict[str, Any]]] = {}
 
     # What the node says
@@ -286,7 +291,18 @@ class ScriptedSwarm:
             "peers": peers,
         }
 
-    def decisions(self, number: int) -> list[dict[str, Any]]:
+    def decisions(self, number: int, since: int = 0) -> list[dict[str, Any]]:
+        """Those after number `since`; all, if none has that number yet."""
+        self.asked_since.append(since)
+        told = self._decisions(number)
+        latest = max((each["number"] for each in told), default=0)
+        return [each for each in told if since > latest or each["number"] > since]
+
+    def decide(self, torrent: int, **decision: Any) -> None:
+        """Make a decision now, like the last one but for some of it."""
+        self.told[torrent].append({**self.told[torrent][-1], **decision})
+
+    def _decisions(self, number: int) -> list[dict[str, Any]]:
         told = self.told.setdefault(number, [])
         if not told and self.torrents[number]["progress"] < 1:
             states = bytes.fromhex(self.pieces(number)["states"])
@@ -389,7 +405,8 @@ def scripted_app(node: ScriptedSwarm) -> Starlette:
 def answer(node: ScriptedSwarm, request: Request, path: str, body: Any) -> Response:
     parts = [part for part in path.split("/") if part]
     if len(parts) > 1:
-        return one_torrent(node, request.method, parts[1:], body)
+        since = int(request.query_params.get("since", "0"))
+        return one_torrent(node, request.method, parts[1:], body, since)
     answers = {
         "POST login": lambda: log_in(request),
         "POST logout": log_out,
@@ -397,8 +414,8 @@ def answer(node: ScriptedSwarm, request: Request, path: str, body: Any) -> Respo
         "PATCH session": lambda: change_session(node, body),
         "GET torrents": lambda: JSONResponse({"torrents": list(node.torrents.values())}),
         "POST torrents": lambda: add(node, body),
-        "GET events": lambda: StreamingResponse(events(node), media_type="text/event-stream"),
-        "GET log": lambda: StreamingResponse(log(node), media_type="text/event-stream"),
+        "GET events": lambda: Stream(events(node)),
+        "GET log": lambda: Stream(log(node)),
         "GET names": lambda: JSONResponse(names()),
         "POST reload": lambda: JSONResponse(RELOAD),
         "POST stop": lambda: JSONResponse({}, 202),
@@ -435,7 +452,9 @@ def add(node: ScriptedSwarm, body: dict[str, Any]) -> Response:
     return JSONResponse(node.torrents[number], 201)
 
 
-def one_torrent(node: ScriptedSwarm, method: str, parts: list[str], body: Any) -> Response:
+def one_torrent(
+    node: ScriptedSwarm, method: str, parts: list[str], body: Any, since: int
+) -> Response:
     number, rest = int(parts[0]), parts[1:]
     one = node.torrents.get(number)
     if one is None:
@@ -445,7 +464,7 @@ def one_torrent(node: ScriptedSwarm, method: str, parts: list[str], body: Any) -
         node.removed.append(number)
         return Response(status_code=204)
     if method == "GET":
-        return look(node, one, rest)
+        return look(node, one, rest, since)
     going_on = "downloading" if one["progress"] < 1 else "seeding"
     changes = {
         "pause": {"state": "paused", "download_rate": 0, "upload_rate": 0},
@@ -455,12 +474,12 @@ def one_torrent(node: ScriptedSwarm, method: str, parts: list[str], body: Any) -
     return JSONResponse(one)
 
 
-def look(node: ScriptedSwarm, one: dict[str, Any], rest: list[str]) -> Response:
+def look(node: ScriptedSwarm, one: dict[str, Any], rest: list[str], since: int) -> Response:
     if len(rest) > 1:
         return Response(b"x" * 1000, media_type="text/plain")
     answers = {
         "pieces": lambda: node.pieces(one["id"]),
-        "decisions": lambda: {"decisions": node.decisions(one["id"]), "recording": True},
+        "decisions": lambda: {"decisions": node.decisions(one["id"], since), "recording": True},
         "peers": lambda: {"peers": [peer(*each) for each in PEERS] if one["peers"] else []},
         "trackers": lambda: {"trackers": trackers()},
         "files": lambda: {"files": files(one)},
@@ -572,7 +591,7 @@ def sse(name: str, data: Any) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
-async def events(node: ScriptedSwarm) -> AsyncIterator[str]:
+async def events(node: ScriptedSwarm) -> AsyncGenerator[str]:
     yield ": here\n\n"
     while not node.is_down:
         await trio.sleep(0.1 if not node.moves else 1)
@@ -585,7 +604,19 @@ async def events(node: ScriptedSwarm) -> AsyncIterator[str]:
             yield sse("torrents", {"torrents": changed, "removed": removed})
 
 
-async def log(node: ScriptedSwarm) -> AsyncIterator[str]:
+class Stream(StreamingResponse):
+    """Server-sent events, whose source is closed when whoever listens has gone."""
+
+    def __init__(self, source: AsyncGenerator[str]) -> None:
+        super().__init__(source, media_type="text/event-stream")
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._source):
+            await super().__call__(scope, receive, send)
+
+
+async def log(node: ScriptedSwarm) -> AsyncGenerator[str]:
     for line in node.lines:
         yield sse("logged", line)
     while not node.is_down:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pytest
 import trio
 
-from local_swarm import HOST, make_file, node, tracker
+from local_swarm import HOST, LIMIT, make_file, node, tracker
 from trio_swarm import share_plans
 from trio_swarm.announcing.announcer import Announcer
 from trio_swarm.engine.conversation import Conversation
@@ -26,9 +26,6 @@ from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.trackers import Trackers
 from trio_swarm.peer.transport import accepting
 from trio_swarm.storage.content import TorrentFiles
-
-LIMIT = 10.0
-"""Seconds until a node that does not end has failed; it may take 4 s."""
 
 
 class BugError(RuntimeError):

@@ -13,7 +13,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_swarm import until
+from local_swarm import LIMIT, until
 from tracker_stores import at_once, new_store
 from trio_swarm import NodeSettings, open_node
 from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
@@ -21,13 +21,13 @@ from trio_swarm.errors import ConfigError, TrackerRefusedError
 from trio_swarm.events import Event, NameRefused, TrackerListening
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest, NameMatch
+from trio_swarm.tracker.own_addresses import OwnAddresses
 from trio_swarm.tracker.server import TrackerHandle, serve_tracker
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.answering import DatagramTracker
 from trio_swarm.tracker.udp.batch import DatagramBatch
 from trio_swarm.tracker.udp.connection_ids import ConnectionIds
-from trio_swarm.tracker.udp.own_addresses import OwnAddresses
 from trio_swarm.tracker.udp.requests import SearchRequest
 
 HASH = b"h" * 20
@@ -341,7 +341,7 @@ async def test_it_listens_everywhere_at_one_port_unless_told_where() -> None:
         assert tracker.addresses[0] == ("0.0.0.0", tracker.port)
         assert {port for _, port in tracker.addresses} == {tracker.port}
         assert seen == [
-            TrackerListening(host=host, port=port, interval=30.0, lease=75.0)
+            TrackerListening(host=host, port=port, interval=30.0, lease=75.0, http=True)
             for host, port in tracker.addresses
         ]
         nursery.cancel_scope.cancel()
@@ -388,6 +388,8 @@ async def test_the_lease_moves_with_the_interval_unless_it_is_given() -> None:
         ({"interval": 60, "lease": float("nan")}, "lease"),
         ({"max_names_per_host": -1}, "max_names_per_host"),
         ({"max_swarms": 0}, "max_swarms"),
+        ({"proxies": ("10.0.0.1/8",)}, "proxies"),
+        ({"proxies": ("a proxy",)}, "proxies"),
         ({"max_names": -1}, "max_names"),
         ({"max_name_length": 256}, "max_name_length"),
     ],
@@ -427,7 +429,7 @@ async def test_libtorrent_registers_a_name_by_its_tracker_url() -> None:
 
 
 async def found_in_time(clients: TrackerClients, tracker: str, name: str) -> list[NameMatch]:
-    with trio.fail_after(20):
+    with trio.fail_after(LIMIT):
         while not (  # noqa: ASYNC110  libtorrent's threads cannot set an event of ours
             found := await clients.resolve(tracker, name)
         ):

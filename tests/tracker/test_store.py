@@ -8,9 +8,11 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_swarm import LIMIT
 from tracker_stores import at_once, new_store
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceRequest
+from trio_swarm.tracker.binding import bind_sockets
 from trio_swarm.tracker.store.in_memory import InMemoryStore
 from trio_swarm.tracker.store.interface import (
     Announce,
@@ -20,7 +22,6 @@ from trio_swarm.tracker.store.interface import (
 )
 from trio_swarm.tracker.udp.answering import DatagramTracker
 from trio_swarm.tracker.udp.batch import BATCH, DatagramBatch
-from trio_swarm.tracker.udp.binding import bind_sockets
 from trio_swarm.tracker.udp.server import serve_socket
 
 HASH, OTHER = b"h" * 20, b"o" * 20
@@ -162,8 +163,10 @@ class SlowStore(CountingStore):
 async def test_a_batch_waits_for_its_store_while_other_sockets_are_served() -> None:
     store = SlowStore()
     tracker = new_tracker(store)
-    served = [(await bind_sockets(host, 0))[0] for host in ("127.0.0.1", "127.0.0.2")]
-    with trio.fail_after(20):
+    served = [
+        (await bind_sockets(host, 0, http=False)).datagram[0] for host in ("127.0.0.1", "127.0.0.2")
+    ]
+    with trio.fail_after(LIMIT):
         async with trio.open_nursery() as nursery:
             askers = []
             for bound in served:

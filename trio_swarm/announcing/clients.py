@@ -165,7 +165,7 @@ class TrackerClients:
         A tracker that knows no names is asked for one torrent only.
         """
         tracker = _parse(url)
-        if tracker.scheme != "udp" or name_fault(name) or url in self._nameless:
+        if name_fault(name) or url in self._nameless:
             return None
         question = Question(
             Action.NAME,
@@ -175,6 +175,9 @@ class TrackerClients:
             lambda datagram, _ipv6: udp_tracker.parse_claim_answer(datagram),
         )
         try:
+            if tracker.scheme != "udp":
+                _, refusal = await self._http().names(url, tracker, name, info_hash=info_hash)
+                return refusal
             return await self._udp.ask(url, tracker, question, tries=UNANSWERED_NAMES)
         except TrackerRefusedError:
             if len(self._nameless) < MAX_NAMELESS:
@@ -192,14 +195,18 @@ class TrackerClients:
         self, url: str, pattern: str, on_page: OnPage, *, is_glob: bool
     ) -> list[NameMatch]:
         tracker = _parse(url)
-        if tracker.scheme != "udp":
-            raise TrackerRefusedError("an HTTP tracker does not know names", tracker=url)
         if fault := name_fault(pattern):
             raise TrackerRefusedError(fault, tracker=url)
         matches: dict[tuple[str, bytes], NameMatch] = {}
         offset = 0
         while len(matches) < MAX_MATCHES:
-            page = await self._udp.ask(url, tracker, _ask_names(pattern, offset, is_glob=is_glob))
+            if tracker.scheme == "udp":
+                question = _ask_names(pattern, offset, is_glob=is_glob)
+                page = await self._udp.ask(url, tracker, question)
+            else:
+                page, _ = await self._http().names(
+                    url, tracker, pattern, offset=offset, is_glob=is_glob
+                )
             on_page(page.matches)
             offset += page.listed
             known = len(matches)

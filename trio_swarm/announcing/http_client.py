@@ -29,12 +29,18 @@ from trio_swarm.errors import (
     TrackerUnreachableError,
 )
 from trio_swarm.protocol.addresses import host_fault
-from trio_swarm.protocol.trackers.announces import AnnounceAnswer, AnnounceRequest, ScrapeCounts
+from trio_swarm.protocol.trackers.announces import (
+    NO_NAMES,
+    AnnounceAnswer,
+    AnnounceRequest,
+    ScrapeCounts,
+)
 from trio_swarm.protocol.trackers.http import (
     MAX_BODY,
     MAX_SCRAPE,
     announce_url,
     is_whole_answer,
+    names_url,
     parse_announce_answer,
     parse_refusal,
     parse_retry_after,
@@ -42,6 +48,9 @@ from trio_swarm.protocol.trackers.http import (
     scrape_url,
 )
 from trio_swarm.protocol.trackers.http_bodies import plain_body
+from trio_swarm.protocol.trackers.http_names import parse_names_answer
+from trio_swarm.protocol.trackers.udp import NamePage
+from trio_swarm.protocol.trackers.url_secrets import without_echo
 from trio_swarm.protocol.trackers.urls import TrackerUrl, what_to_check
 
 if TYPE_CHECKING:
@@ -55,6 +64,8 @@ MAX_REASON = 300
 _MAX_KEPT_CONNECTIONS = 8
 _ANY_ADDRESS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - to connect from
 _GONE = 410
+_UNKNOWN = frozenset({400, 401, 403, 404, 405, 410})
+"""What servers answer for a path that they do not know."""
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 T = TypeVar("T")
@@ -112,6 +123,27 @@ class HttpTrackerClient:
             counts |= {asked: found[asked] for asked in batch if asked in found}
         return counts
 
+    async def names(
+        self,
+        url: str,
+        tracker: TrackerUrl,
+        pattern: str,
+        *,
+        offset: int = 0,
+        is_glob: bool = False,
+        info_hash: bytes | None = None,
+    ) -> tuple[NamePage, str | None]:
+        """Return the torrents that hold a name, and why none does if it was told.
+
+        As `trio_swarm.protocol.trackers.http.names_url`. Raises as `ask`, and TrackerRefusedError
+        if the tracker knows no names.
+        """
+        try:
+            target = names_url(url, pattern, offset=offset, is_glob=is_glob, info_hash=info_hash)
+        except ConfigError as error:
+            raise TrackerRefusedError(NO_NAMES, tracker=url) from error
+        return await self.ask(url, tracker, target, partial(_parse_names, url), unknown=NO_NAMES)
+
     async def ask_each_family(
         self, url: str, tracker: TrackerUrl, target: str, parse: Callable[[bytes], T]
     ) -> list[T]:
@@ -127,14 +159,21 @@ class HttpTrackerClient:
         )
 
     async def ask(
-        self, url: str, tracker: TrackerUrl, target: str, parse: Callable[[bytes], T]
+        self,
+        url: str,
+        tracker: TrackerUrl,
+        target: str,
+        parse: Callable[[bytes], T],
+        *,
+        unknown: str = "",
     ) -> T:
         """GET `target` of the tracker `url` and parse the body.
 
         TrackerRefusedError: HTTP says no (4xx), or `parse` does. TrackerUnreachableError: anything
-        else that is not a body of at most MAX_BODY bytes in time.
+        else that is not a body of at most MAX_BODY bytes in time. `unknown`: what a status says
+        that servers have for paths which they do not know.
         """
-        return await self._ask_from(self._source_host, url, tracker, target, parse)
+        return await self._ask_from(self._source_host, url, tracker, target, parse, unknown=unknown)
 
     async def _sources(self, url: str, tracker: TrackerUrl) -> list[str]:
         """Return the addresses to connect from: one of each family if the tracker has both."""
@@ -154,12 +193,14 @@ class HttpTrackerClient:
         tracker: TrackerUrl,
         target: str,
         parse: Callable[[bytes], T],
+        *,
+        unknown: str = "",
     ) -> T:
         _check_host(url, tracker)
         client = self._open(source, url, tracker)
         # With an address to connect from, httpx uses no proxy.
         proxies = "" if source else http_environment.proxy_variables(tracker.scheme, tracker.host)
-        body = await self._get(client, url, target, proxies)
+        body = await self._get(client, url, target, proxies, unknown)
         try:
             return parse(plain_body(body, limit=MAX_BODY))
         except RemoteProtocolError as error:
@@ -197,13 +238,15 @@ class HttpTrackerClient:
             self._stack.push_async_callback(client.aclose)
         return self._clients[source]
 
-    async def _get(self, client: "httpx.AsyncClient", url: str, target: str, proxies: str) -> bytes:
+    async def _get(
+        self, client: "httpx.AsyncClient", url: str, target: str, proxies: str, unknown: str
+    ) -> bytes:
         import httpx  # noqa: PLC0415  see above
 
         body = bytearray()
         try:
             with trio.fail_after(self._timeout):
-                await _read(client, url, target, body)
+                await _read(client, url, target, body, unknown)
         except trio.TooSlowError:
             fault = f"no answer in {self._timeout:g} seconds; {what_to_check('http')}"
         except (httpx.HTTPError, httpx.InvalidURL, RemoteProtocolError) as error:
@@ -230,7 +273,9 @@ class HttpTrackerClient:
         raise TrackerUnreachableError(fault, tracker=url)
 
 
-async def _read(client: "httpx.AsyncClient", tracker: str, url: str, body: bytearray) -> None:
+async def _read(
+    client: "httpx.AsyncClient", tracker: str, url: str, body: bytearray, unknown: str
+) -> None:
     """Read what is at `url` into `body`, which stays empty unless HTTP says that all is well."""
     request = client.build_request("GET", url)
     # httpx would read the whole body of a redirect, however long, and unpack it.
@@ -238,7 +283,7 @@ async def _read(client: "httpx.AsyncClient", tracker: str, url: str, body: bytea
         response = await client.send(request, stream=True)
         try:
             if response.next_request is None:
-                await _read_body(response, tracker, body)
+                await _read_body(response, tracker, body, unknown)
                 return
             request = response.next_request
         finally:
@@ -246,7 +291,9 @@ async def _read(client: "httpx.AsyncClient", tracker: str, url: str, body: bytea
     raise RemoteProtocolError(f"more than {MAX_REDIRECTS} redirects")
 
 
-async def _read_body(response: "httpx.Response", tracker: str, body: bytearray) -> None:
+async def _read_body(
+    response: "httpx.Response", tracker: str, body: bytearray, unknown: str
+) -> None:
     received = body if response.is_success else bytearray()
     with trio.CancelScope() as enough:
         async for chunk in response.aiter_raw():
@@ -258,16 +305,18 @@ async def _read_body(response: "httpx.Response", tracker: str, body: bytearray) 
     if len(received) > MAX_BODY:
         raise RemoteProtocolError(f"an answer of more than {MAX_BODY} bytes")
     if not response.is_success:
-        _raise_status(response, tracker, bytes(received))
+        _raise_status(response, tracker, bytes(received), unknown)
 
 
-def _raise_status(response: "httpx.Response", tracker: str, body: bytes) -> None:
+def _raise_status(response: "httpx.Response", tracker: str, body: bytes, unknown: str) -> None:
     """Raise what a status other than 2xx says, and when it says to come again."""
     status = f"HTTP {response.status_code} {response.reason_phrase}".strip()[:MAX_REASON]
     header = response.headers.get("Retry-After", "")
     # 0 is as good as nothing.
     wait = parse_retry_after(header, time.time()) or None
     said = parse_refusal(plain_body(body, limit=MAX_BODY), tracker=tracker)
+    if unknown and said is None and response.status_code in _UNKNOWN:
+        raise TrackerRefusedError(unknown, tracker=tracker)
     if response.status_code == _GONE:
         wait = float("inf")
     if said is not None or response.is_client_error:
@@ -276,6 +325,15 @@ def _raise_status(response: "httpx.Response", tracker: str, body: bytes) -> None
             said.reason if said else status, tracker=tracker, retry_in=max(told, default=None)
         )
     raise TrackerUnreachableError(status, tracker=tracker, retry_in=wait)
+
+
+def _parse_names(url: str, body: bytes) -> tuple[NamePage, str | None]:
+    try:
+        page, reason = parse_names_answer(body)
+    except RemoteProtocolError:
+        refusal = parse_refusal(body, tracker=url)
+        raise refusal or TrackerRefusedError(NO_NAMES, tracker=url) from None
+    return page, None if reason is None else without_echo(reason, url)
 
 
 def _check_host(url: str, tracker: TrackerUrl) -> None:

@@ -39,9 +39,7 @@ class _NameQuestion:
     def __init__(
         self, urls: Sequence[str], *, grace: float, emit: Callable[[events.Event], None]
     ) -> None:
-        # HTTP trackers know no names: they are asked, and say so, only if there is no other.
-        distinct = list(dict.fromkeys(urls))
-        self.asked = [url for url in distinct if supports_names(url)] or distinct
+        self.asked = list(dict.fromkeys(urls))
         self.matches: dict[str, list[NameMatch]] = {}
         """By tracker, as far as it told them."""
         self.failures: dict[str, TrackerError] = {}
@@ -75,6 +73,8 @@ class _NameQuestion:
             self._tell_silence(url)
         if self.matches:
             for url, error in self.failures.items():
+                if not supports_names(url):
+                    continue  # it is no news that an HTTP tracker knows no names
                 self._emit(
                     events.TrackerFailed(
                         info_hash="", tracker=url, reason=str(error), retry_in=None

@@ -25,6 +25,7 @@ from trio_swarm.errors import (
     TrackerRefusedError,
     TrackerUnreachableError,
 )
+from trio_swarm.protocol.trackers.announces import NO_NAMES
 from trio_swarm.protocol.trackers.udp import (
     Action,
     connect_request,
@@ -45,11 +46,6 @@ MAX_CONNECTIONS = 256
 UNANSWERED_NAMES = 2
 """Tries in which a tracker lets us connect and is silent about names, until it is taken for one
 that knows none; opentracker is (0.0~git20210823)."""
-
-_NO_NAMES = (
-    "it knows no names, as only a tracker of trio-swarm does; use a magnet link, a .torrent file "
-    "or an info-hash"
-)
 
 T = TypeVar("T")
 
@@ -169,7 +165,7 @@ class UdpTrackerClient:
                 reason = _silence(self._first_timeout * (2 ** (number + 1) - 1))
                 unanswered += question.action == Action.NAME and address in self._connections
                 if unanswered >= UNANSWERED_NAMES:
-                    raise TrackerRefusedError(_NO_NAMES, tracker=url)
+                    raise TrackerRefusedError(NO_NAMES, tracker=url)
             except RemoteProtocolError as error:
                 reason = f"bad answer: {error}"
             except OSError as error:
@@ -280,7 +276,7 @@ async def _exchange(
         # opentracker (0.0~git20210823) does not say why: the info-hash is not on its list.
         raise TrackerRefusedError("refused, without saying why", tracker=url)
     if action != question.action and question.action == Action.NAME:
-        raise TrackerRefusedError(_NO_NAMES, tracker=url)
+        raise TrackerRefusedError(NO_NAMES, tracker=url)
     if action != question.action:
         raise RemoteProtocolError(f"action {action} answers action {int(question.action)}")
     return question.parse(datagram, line.is_ipv6)

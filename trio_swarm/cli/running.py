@@ -2,10 +2,12 @@
 
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from typing import Final
 
 import trio
 
@@ -14,9 +16,11 @@ from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.output.log_lines import logging_to
 from trio_swarm.cli.output.reporting import Reporter
 from trio_swarm.logs import logger_of
-from trio_swarm.storage.descriptors import allow_more
 
 log = logger_of(__name__)
+
+_USEFUL_DESCRIPTORS: Final = 1 << 16
+"""Open files and connections of which a node makes use, if it may have so many."""
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -35,7 +39,7 @@ async def run_until_interrupted(
     came because the terminal of this process has gone. Log lines are printed meanwhile. Raises the
     errors of the body, and OutputError.
     """
-    allow_more()
+    _allow_descriptors()
     # All that is needed is imported: those objects stay, and need not be looked through again.
     gc.freeze()
     gc.enable()
@@ -88,3 +92,16 @@ async def _heed_signals(
             os._exit(FAILED)
         log.info("stopping on %s (once more to stop at once)", signal.Signals(number).name)
         scope.cancel()
+
+
+def _allow_descriptors() -> None:
+    """Let this process have as many descriptors as its user may allow it, and a node has use for.
+
+    The usual limit of 1,024 is for programs that use select(2).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    useful = _USEFUL_DESCRIPTORS
+    wanted = useful if hard == resource.RLIM_INFINITY else min(useful, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

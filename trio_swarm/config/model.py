@@ -21,6 +21,7 @@ from trio_swarm.config.values import (
     parse_hash_or_prefix,
     parse_host,
     parse_listen,
+    parse_network,
     parse_peer,
     parse_piece_length,
     parse_rate,
@@ -113,6 +114,7 @@ Level = Literal["debug", "info", "warning"]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
+Network = Annotated[str, Parsed(parse_network)]
 HostName = Annotated[str, Parsed(parse_host)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
 Patience = Annotated[float, Meta(gt=0, le=86_400)]
@@ -137,7 +139,7 @@ class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_
 
     listen: Annotated[
         Listen,
-        Key("UDP: HOST:PORT, or :PORT for every address.", sets=("host", "port")),
+        Key("UDP and TCP: HOST:PORT, or :PORT for every address.", sets=("host", "port")),
     ] = (_TRACKER.host or "", _TRACKER.port)
     interval: Annotated[Interval, Key("Seconds between the heartbeats asked of peers.")] = (
         _TRACKER.interval
@@ -150,6 +152,16 @@ class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_
             example=LEASE_INTERVALS * _TRACKER.interval,
         ),
     ] = _TRACKER.lease
+    http: Annotated[bool, Key("Answer over HTTP as well, at the same address and port.")] = (
+        _TRACKER.http
+    )
+    proxies: Annotated[
+        tuple[Network, ...],
+        Key(
+            "Networks of reverse proxies, whose X-Forwarded-For says who asks.",
+            example=("127.0.0.1", "::1"),
+        ),
+    ] = _TRACKER.proxies
 
 
 class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -415,7 +427,7 @@ class ControlConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = _CONTROL.hosts
     folders: Annotated[
         tuple[FilePath, ...],
-        Key("Where added torrents may go. By default download_folder.", example=["downloads"]),
+        Key("Where added torrents may go besides download_folder.", example=["films"]),
     ] = _CONTROL.folders
 
 

@@ -6,6 +6,7 @@ caller adds the file and key, or the flag.
 
 import re
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 
 from trio_swarm.errors import ConfigError
@@ -111,6 +112,25 @@ def parse_listen(value: object) -> Address:
 def write_listen(address: Address) -> str:
     """Return a text that `parse_listen` reads as `address`."""
     return format_address(address)
+
+
+def parse_network(value: object) -> str:
+    """Return an IP network, such as `10.0.0.0/8` or `::1`, as it is usually written."""
+    expected = "an IP address or network such as 10.0.0.0/8"
+    if not isinstance(value, str):
+        raise ConfigError(f"expected {expected}, got {quoted(value)}")
+    try:
+        network = ip_network(value.strip())
+    except ValueError:
+        try:
+            meant = ip_network(value.strip(), strict=False)
+        except ValueError:
+            raise ConfigError(f"expected {expected}, got {quoted(value)}") from None
+        raise ConfigError(
+            f"expected {expected}, got {quoted(value)}; did you mean {meant}?"
+        ) from None
+    is_address = network.num_addresses == 1
+    return str(network.network_address if is_address else network)
 
 
 def parse_host(value: object) -> str:

@@ -40,6 +40,7 @@ class Torrent(Struct, frozen=True, kw_only=True):
     origin: str = ""
     """`file`: the configuration file names it. `added`: somebody added it to the running node."""
     error: str = ""
+    waits_for: str = ""
     labels: list[str] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
     queue_position: int = 0
@@ -97,6 +98,14 @@ class NodeLimits(Struct, frozen=True, kw_only=True):
     max_active_seeds: int | None = None
 
 
+class Alternative(Struct, frozen=True, kw_only=True):
+    """The limits that hold by schedule, or because somebody switched to them."""
+
+    active: bool = False
+    upload_rate: int | None = None
+    download_rate: int | None = None
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """The node itself."""
 
@@ -110,7 +119,9 @@ class Session(Struct, frozen=True, kw_only=True):
     config_file: str | None = None
     limits: NodeLimits = field(default_factory=NodeLimits)
     alternative_limits: bool = False
-    """Whether the limits of the schedule hold now."""
+    """Whether the alternative limits hold now."""
+    alternative: Alternative | None = None
+    """The alternative limits; None: there are none."""
     schedulers: list[str] = field(default_factory=list)
     download_rate: float = 0.0
     upload_rate: float = 0.0

@@ -186,9 +186,9 @@ class Client:
         await self._answer("POST", "/stop")
 
     @asynccontextmanager
-    async def events(self) -> AsyncIterator[AsyncIterator[ServerEvent]]:
-        """Open the stream of events; the iterator ends when the node does."""
-        async with self._stream("/events", {}) as events:
+    async def events(self, only: str) -> AsyncIterator[AsyncIterator[ServerEvent]]:
+        """Open the stream of the events that are called so; it ends when the node does."""
+        async with self._stream("/events", {"only": only}) as events:
             yield events
 
     @asynccontextmanager
@@ -313,13 +313,32 @@ class Client:
 
     async def _events(self, response: "httpx.Response") -> AsyncIterator[ServerEvent]:
         reader = EventStreamReader()
-        async for part in self._parts(response):
+        parts = self._parts(response)
+        while True:
+            try:
+                part = await anext(parts)
+            except StopAsyncIteration:
+                return
+            except ControlError as error:
+                if self._has_ended(error.__cause__):
+                    return
+                raise
             try:
                 events = list(reader.feed(part))
             except RemoteProtocolError as error:
                 raise ControlError(f"{self._door}: {error}") from error
             for event in events:
                 yield event
+
+    def _has_ended(self, error: BaseException | None) -> bool:
+        """Whether the node has ended: it closes its doors without a last word."""
+        import httpx  # noqa: PLC0415 - see above
+
+        is_here = self._door.state_folder is not None
+        ends = (
+            (httpx.RemoteProtocolError, httpx.ReadError) if is_here else httpx.RemoteProtocolError
+        )
+        return isinstance(error, ends)
 
     def decoded(self, event: ServerEvent, kind: type[_Answer]) -> _Answer:
         """Return what an event of a stream holds."""

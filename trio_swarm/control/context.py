@@ -66,8 +66,8 @@ class ControlContext:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Where torrents that are added may go."""
-        return self.settings.folders or (self.download_folder,)
+        """Where torrents that are added, or moved, may go."""
+        return (self.download_folder, *self.settings.folders)
 
     async def finish(self, work: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """Do some work to its end, though whoever asked for it may go away meanwhile.

@@ -32,8 +32,13 @@ class Door:
     listener: trio.SocketListener
     name: str
     """Its path, or HOST:PORT."""
-    is_local: bool
-    """Whether only the user who runs the node gets in: the kernel sees to it."""
+    address: Address | None
+    """Of a TCP socket; to a Unix socket the kernel lets only the user who runs the node."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only the user who runs the node gets in."""
+        return self.address is None
 
 
 @contextmanager
@@ -57,7 +62,7 @@ def local_door(state_folder: Path) -> Iterator[Door]:
         raise StorageError(f"there can be no control socket: {reason}", path=path) from error
     try:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-        yield Door(listener, str(path), is_local=True)
+        yield Door(listener, str(path), address=None)
     finally:
         sock.close()
         with suppress(OSError):
@@ -130,13 +135,18 @@ async def open_tcp_doors(address: Address, *, is_guarded: bool) -> list[Door]:
         raise ConfigError(f"cannot listen at {format_address(address)}: {reason}") from None
     doors = []
     for listener in listeners:
-        found = listener.socket.getsockname()[:2]
+        found = _name_of(listener)
         if not is_guarded and not is_loopback(found[0]):
             for each in listeners:
                 each.socket.close()
             raise ConfigError(needs_token(address))
-        doors.append(Door(listener, format_address((str(found[0]), int(found[1]))), is_local=False))
+        doors.append(Door(listener, format_address(found), found))
     return doors
+
+
+def _name_of(listener: trio.SocketListener) -> Address:
+    host, port = listener.socket.getsockname()[:2]
+    return str(host), int(port)
 
 
 def needs_token(address: Address) -> str:

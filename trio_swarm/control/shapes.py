@@ -61,6 +61,8 @@ class Torrent(Struct, frozen=True, kw_only=True):
     state: EntryState
     error: str
     """Why it failed; empty if it did not."""
+    waits_for: str
+    """Why nothing comes of a fetch, such as that nobody shares it; empty while something does."""
     labels: tuple[str, ...]
     limits: EntryLimits
     queue_position: int

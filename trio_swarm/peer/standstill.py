@@ -1,8 +1,10 @@
 """What a download waits for while nothing comes, in words that change with what it tries."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
+import trio
 from msgspec import Struct
 
 from trio_swarm.amounts import count_text
@@ -27,6 +29,11 @@ QUIET_PEERS = 10.0
 """Seconds without a byte from connected peers that are no news: slots go round in ten seconds."""
 
 
+LEAST_RATE = 128
+"""Bytes/s at which a block that is not whole yet counts as coming: one of 16 KiB takes 128 s then,
+about as long as a `get` waits for one. Who sends less holds nobody up by it."""
+
+
 class Standstill(Struct, frozen=True, kw_only=True):
     """For how long nothing of use came, and what is known of why."""
 
@@ -38,6 +45,11 @@ class Standstill(Struct, frozen=True, kw_only=True):
     """Addresses that were not dialled yet."""
     reason: str
     """One line for a person."""
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it has lasted so long that somebody wants to know why."""
+        return self.seconds >= (QUIET_PEERS if self.alone is None else SAY_FIRST)
 
 
 class Outcomes:
@@ -125,6 +137,31 @@ def standstill_of(torrent: WaitingTorrent, now: float) -> Standstill:
     return Standstill(
         seconds=seconds, alone=alone, untried=peer_set.candidates.untried(), reason=reason
     )
+
+
+def latest_move(whole: float, connections: Collection[PeerConnection]) -> float:
+    """Return when something of use came last; `whole`: the last block or piece of metadata."""
+    # On a slow link a long block takes minutes, and every byte of it is one that came.
+    coming = [each for each in connections if each.wire.bytes_within_block]
+    latest = max((each.last_received for each in coming), default=whole)
+    nbytes = sum(each.wire.bytes_within_block for each in coming)
+    return max(whole, min(latest, whole + nbytes / LEAST_RATE))
+
+
+async def tell_of_standstills(
+    torrent: WaitingTorrent, tell: Callable[[str], None], *, is_done: Callable[[], bool]
+) -> None:
+    """Tell of a standstill, ever more seldom, and of each new one soon; until done."""
+    pause, told = SAY_FIRST, -math.inf
+    while not is_done():
+        await trio.sleep(pause)
+        standstill = standstill_of(torrent, trio.current_time())
+        if not standstill.is_news:
+            pause = SAY_FIRST
+            continue
+        pause = SAY_AGAIN if torrent.moved_at > told else min(SAY_AT_MOST, 2 * pause)
+        told = trio.current_time()
+        tell(standstill.reason)
 
 
 def _dialled(torrent: WaitingTorrent, now: float) -> list[str]:

@@ -2,20 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from trio_swarm import events
 from trio_swarm.engine.download.ledger import Ledger
-from trio_swarm.engine.guard import GuardedChoker, GuardedScheduler, GuardedUploader
+from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
 from trio_swarm.identities import InfoHash
+from trio_swarm.peer import torrent_events
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.connection import PeerConnection
 from trio_swarm.peer.context import NodeContext
@@ -27,30 +25,21 @@ from trio_swarm.peer.latch import Latch
 from trio_swarm.peer.metadata import MetadataExchange
 from trio_swarm.peer.peer_set import PeerSet
 from trio_swarm.peer.read_limit import ReadLimit
-from trio_swarm.peer.reading import Reading
-from trio_swarm.peer.saying import longest_block
 from trio_swarm.peer.standstill import (
     MAX_NAMED,
-    QUIET_PEERS,
-    SAY_AGAIN,
-    SAY_AT_MOST,
-    SAY_FIRST,
     Standstill,
+    latest_move,
     standstill_of,
+    tell_of_standstills,
 )
-from trio_swarm.peer.strategies import (
-    checked_options,
-    choker_for,
-    chosen_scheduler,
-    scheduler_for,
-    uploader_for,
-)
+from trio_swarm.peer.torrent_limits import OwnLimits
 from trio_swarm.peer.torrent_parts import file_states_of, piece_map_of, whole_map
 from trio_swarm.peer.torrent_plan import TorrentPlan
 from trio_swarm.peer.torrent_progress import peer_progress_of, progress_of
+from trio_swarm.peer.torrent_strategies import OwnStrategies, Strategies
+from trio_swarm.peer.torrent_users import Users
 from trio_swarm.peer.trackers import Trackers, part_with_trackers
 from trio_swarm.peer.transport.errors import first_leaf
-from trio_swarm.peer.verifying import Verifying
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.progress import (
     FileState,
@@ -62,13 +51,12 @@ from trio_swarm.progress import (
     TorrentLimits,
     TrackerState,
     Verified,
-    require_limits,
 )
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.info import version_2_hash
 from trio_swarm.protocol.metainfo.magnet import Magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
-from trio_swarm.storage.content import CheckResult, TorrentFiles
+from trio_swarm.storage.content import TorrentFiles
 
 if TYPE_CHECKING:
     from trio_swarm.peer.recording import TorrentRecording
@@ -76,16 +64,6 @@ if TYPE_CHECKING:
 
 STOP_DEADLINE = 2.5
 """Seconds for saying `stopped` and closing files; the node must be gone within 5."""
-
-NAME_TOLD = 500
-"""Characters of a changed name in the event: a torrent may hold names of megabytes."""
-
-RENAMED_TOLD = 20
-"""Changed names that are told one by one; of others only how many there are."""
-
-LEAST_RATE = 128
-"""Bytes/s at which a block that is not whole yet counts as coming: one of 16 KiB takes 128 s then,
-about as long as a `get` waits for one. Who sends less holds nobody up by it."""
 
 REST_AFTER = 30.0
 """Seconds without a peer after which a whole torrent gives back what only peers need: most that
@@ -106,14 +84,6 @@ class _Moved(NamedTuple):
 NOTHING_MOVED = _Moved()
 
 
-class Strategies(NamedTuple):
-    """The strategies of one torrent, in their guards."""
-
-    scheduler: GuardedScheduler
-    uploader: GuardedUploader
-    choker: GuardedChoker
-
-
 class Torrent:
     """A swarm that this node is in, as seeder or leecher; made by `Node.share` and `Node.fetch`."""
 
@@ -121,32 +91,26 @@ class Torrent:
         "_adopt_hash",
         "_before",
         "_began_at",
-        "_chosen",
-        "_chosen_strategies",
         "_complete",
         "_decisions",
-        "_is_closing",
         "_is_leaving",
         "_is_resting",
         "_keeper",
+        "_limits",
         "_metadata",
-        "_nursery",
         "_over",
         "_plan",
-        "_reading",
         "_recording",
         "_resting_progress",
         "_run_again",
         "_scope",
         "_started",
         "_started_at",
+        "_strategies",
         "_trackers",
         "_twin_hash",
         "_twin_of",
-        "_upload_slots",
         "_users",
-        "_verifying",
-        "_woken",
         "bytes_checked",
         "context",
         "download",
@@ -154,12 +118,12 @@ class Torrent:
         "expected_size",
         "files",
         "info_hash",
-        "largest_request",
         "metainfo",
         "name",
+        "nursery",
         "peer_set",
-        "read_limit",
         "state",
+        "times_waiting_was_told",
         "v2_hash",
     )
 
@@ -183,29 +147,23 @@ class Torrent:
         self.expected_size = plan.size
         self.error: TrioSwarmError | None = None
         self.state: State = "metadata" if plan.metainfo is None else "checking"
-        self.bytes_checked = 0
+        self.bytes_checked = self.times_waiting_was_told = 0
+        """Of the files that were there; how often it was said what it waits for."""
         self.files: TorrentFiles | None = None
         self.download: Download | None = None
         self.peer_set = PeerSet(self)
-        self.read_limit = ReadLimit(context.download_bucket)
-        self._upload_slots: int | None = None
-        self.largest_request = self._longest_block()
+        self.nursery: trio.Nursery | None = None
+        """Where its tasks run; None while it has none."""
+        self._limits = OwnLimits(context, self.group)
         self._decisions: LiveDecisions | None = None
-        self._reading: Reading | None = None
-        self._is_closing = False
-        self._verifying: Verifying | None = None
-        self._nursery: trio.Nursery | None = None
-        self._users = 0
-        """Readers and checks, for which it does not rest."""
-        self._woken: trio.Event | None = None
+        self._users: Users | None = None
         self._plan = plan
-        self._chosen = chosen_scheduler(context, plan.scheduler, plan.scheduler_options)
+        self._strategies = OwnStrategies(context, plan.scheduler, plan.scheduler_options)
         self._recording: TorrentRecording | None = None
         if plan.record is not None:
-            self._recording = _recording(plan.record, context, self._chosen)
-        self._chosen_strategies: Strategies | None = None
+            self._recording = _recording(plan.record, context, self._strategies.chosen)
         if not plan.is_share:  # a wrong name or option is told now
-            self._strategies()
+            self._made_strategies()
         self._metadata: MetadataExchange | None = None
         self._keeper: Keeping | None = None
         self._before = NOTHING_MOVED
@@ -235,7 +193,8 @@ class Torrent:
         return self._metadata
 
     @property
-    def _keeping(self) -> Keeping:
+    def keeping(self) -> Keeping:
+        """What looks after its files."""
         if self._keeper is None:
             self._keeper = Keeping(
                 self,
@@ -246,16 +205,15 @@ class Torrent:
             )
         return self._keeper
 
-    def _strategies(self) -> Strategies:
-        if self._chosen_strategies is None:
-            recording = self._recording
-            make_scheduler = recording.make_scheduler if recording else GuardedScheduler
-            self._chosen_strategies = Strategies(
-                scheduler_for(self.context, *self._chosen, make_scheduler),
-                uploader_for(self.context),
-                choker_for(self.context),
-            )
-        return self._chosen_strategies
+    @property
+    def _in_use(self) -> Users:
+        if self._users is None:
+            self._users = Users(self)
+        return self._users
+
+    def _made_strategies(self) -> Strategies:
+        recording = self._recording
+        return self._strategies.made(recording.make_scheduler if recording else GuardedScheduler)
 
     # --- what a program asks --------------------------------------------------------------------
 
@@ -329,15 +287,7 @@ class Torrent:
         blocks = -math.inf if self.download is None else self.download.moved_at
         metadata = self.metadata.moved_at if self.metainfo is None else -math.inf
         whole = max(self._began_at, metadata, blocks)
-        # On a slow link a long block takes minutes, and every byte of it is one that came.
-        coming = [
-            connection
-            for connection in self.peer_set.connections.values()
-            if connection.wire.bytes_within_block
-        ]
-        latest = max((each.last_received for each in coming), default=whole)
-        nbytes = sum(each.wire.bytes_within_block for each in coming)
-        return max(whole, min(latest, whole + nbytes / LEAST_RATE))
+        return latest_move(whole, self.peer_set.connections.values())
 
     @property
     def uploaded(self) -> int:
@@ -402,11 +352,7 @@ class Torrent:
     @property
     def limits(self) -> TorrentLimits:
         """The limits of its own; the node's hold beside them."""
-        return TorrentLimits(
-            upload_rate=self.context.uplink.limit_of(self.group),
-            download_rate=self.read_limit.rate,
-            upload_slots=self._upload_slots,
-        )
+        return self._limits.told
 
     def set_limits(
         self,
@@ -420,42 +366,21 @@ class Torrent:
         None: no limit but the node's. Raises ConfigError, and changes nothing, for a limit that is
         not above 0.
         """
-        require_limits(
-            upload_rate=upload_rate, download_rate=download_rate, upload_slots=upload_slots
+        self._limits.set(
+            upload_rate=upload_rate,
+            download_rate=download_rate,
+            upload_slots=upload_slots,
+            is_over=self._over.is_set(),
         )
-        now = trio.current_time()
-        if not self._over.is_set():  # nobody would forget it again
-            self.context.uplink.set_group_limit(self.group, upload_rate, now)
-        self.read_limit.set_rate(download_rate, now)
-        self._upload_slots = upload_slots
         if self.download is not None:
             exchange = self.download.exchange
-            exchange.uploads.slots = self._slots
-            exchange.rechoke(now)
+            exchange.uploads.slots = self._limits.slots
+            exchange.rechoke(trio.current_time())
         self.node_limits_changed()
 
     def scheduler_state(self) -> SchedulerState:
         """Return the download strategy, and what its decisions cost."""
-        name, options = self._chosen
-        strategies = self._chosen_strategies
-        if strategies is None:
-            return SchedulerState(
-                name=name,
-                options=dict(options),
-                decisions=0,
-                seconds=0.0,
-                faults=0,
-                is_replaced=False,
-            )
-        guard = strategies.scheduler
-        return SchedulerState(
-            name=name,
-            options=dict(options),
-            decisions=guard.decisions,
-            seconds=guard.seconds,
-            faults=guard.faults,
-            is_replaced=guard.is_replaced,
-        )
+        return self._strategies.scheduler_state
 
     def tracker_states(self) -> list[TrackerState]:
         """Return the trackers, tier by tier, at most MAX_TRACKERS, and what each said last."""
@@ -504,14 +429,7 @@ class Torrent:
         recording ends here. Raises ConfigError, and changes nothing, for a name that is unknown or
         an option that is wrong.
         """
-        find = partial(checked_options, text_values=text_values)
-        checked = await trio.to_thread.run_sync(
-            find, self.context.strategies, name, dict(options or {})
-        )
-        scheduler = scheduler_for(self.context, name, checked)
-        self._chosen = (name, checked)
-        if self._chosen_strategies is not None:
-            self._chosen_strategies = self._chosen_strategies._replace(scheduler=scheduler)
+        scheduler = await self._strategies.choose_scheduler(name, options, text_values=text_values)
         if self.download is not None:
             self.download.ledger.set_scheduler(scheduler)
             self.download.exchange.replan()
@@ -533,40 +451,33 @@ class Torrent:
 
         Raises ConfigError, and changes nothing, for a strategy that is unknown or a wrong option.
         """
-        uploader, choker = uploader_for(self.context), choker_for(self.context)
-        if self._chosen_strategies is not None:
-            self._chosen_strategies = self._chosen_strategies._replace(
-                uploader=uploader, choker=choker
-            )
+        uploader, choker = self._strategies.renew()
         if self.download is not None:
             now = trio.current_time()
             uploads = self.download.exchange.uploads
-            uploads.slots = self._slots
+            uploads.slots = self._limits.slots
             uploads.set_strategies(uploader, choker, now)
             self.download.exchange.rechoke(now)
 
     def node_limits_changed(self) -> None:
         """Keep to limits that are others now: the node's, or its own."""
-        self.read_limit.review()
-        largest = self._longest_block()
-        if largest != self.largest_request:
-            self.largest_request = largest
+        if self._limits.review():
             self.peer_set.wake()
+
+    @property
+    def read_limit(self) -> ReadLimit:
+        """What limits reading from its peers."""
+        return self._limits.read_limit
+
+    @property
+    def largest_request(self) -> int:
+        """Most bytes that one request may ask of us, by the limits of uploads."""
+        return self._limits.largest_request
 
     @property
     def group(self) -> int:
         """What the uplink knows its connections by."""
         return id(self)
-
-    @property
-    def _slots(self) -> int:
-        own = self._upload_slots
-        return self.context.settings.upload_slots if own is None else own
-
-    def _longest_block(self) -> int:
-        uplink = self.context.uplink
-        rates = [rate for rate in (uplink.limit, uplink.limit_of(self.group)) if rate is not None]
-        return longest_block(min(rates, default=None))
 
     async def read_at(self, file_index: int, offset: int, size: int) -> bytes:
         """Return `size` bytes of a file from `offset` on, once verified; cut off at the file's end.
@@ -577,26 +488,23 @@ class Torrent:
         changed by others; StorageError if it cannot be read; ConfigError for a file that the
         torrent has not; TrioSwarmError if 64 others read already.
         """
-        if self._reading is None:
-            self._reading = Reading(self, lambda: self._keeping.looks, is_closing=self._is_closing)
-            if self._over.is_set():
-                self._reading.end(self._why_over)
-        with self._in_use():
-            return await self._reading.read_at(file_index, offset, size)
+        return await self._in_use.read_at(file_index, offset, size)
 
     def _readable_changed(self) -> None:
-        if self._reading is not None:
-            self._reading.changed()
+        if self._users is not None:
+            self._users.changed()
 
     @property
-    def _why_over(self) -> TrioSwarmError:
+    def why_over(self) -> TrioSwarmError | None:
+        """What readers are told once it was removed or has failed; None: it goes on."""
+        if not self._over.is_set():
+            return None
         return self.error or TrioSwarmError(f"{self.name}: was removed")
 
     @property
     def verifying(self) -> float | None:
         """How much of a check by `verify` is done, 0 to 1; None: there is none."""
-        verifying = self._verifying
-        return None if verifying is None or verifying.is_over else verifying.part
+        return None if self._users is None else self._users.verifying
 
     async def verify(self) -> Verified:
         """Hash all pieces that are here, while the torrent goes on, and return the result.
@@ -606,35 +514,7 @@ class Torrent:
         torrent. Raises StorageError if a file is missing or cannot be read, and TrioSwarmError if
         the files are not open, or the torrent ends before.
         """
-        with self._in_use():
-            await self._wake()
-            if self.verifying is None:
-                if self._nursery is None or self.files is None or self.download is None:
-                    raise TrioSwarmError(f"{self.name}: its files are not open, so not checked")
-                self._verifying = Verifying(self.name, self.files, self._keeping.tell)
-                self._nursery.start_soon(self._verifying.run, name=f"verify {self.name}")
-            assert self._verifying is not None
-            return await self._verifying.wait()
-
-    @contextmanager
-    def _in_use(self) -> Iterator[None]:
-        """Have it get up, if it rests, and not rest within the context."""
-        self._users += 1
-        if self.download is None and self.is_complete:
-            self.peer_set.call()
-            self.get_up()
-        try:
-            yield
-        finally:
-            self._users -= 1
-            self.peer_set.tell_changed()
-
-    async def _wake(self) -> None:
-        """Wait until it has got up; to be called in use."""
-        while self.download is None and self.is_complete and not self._over.is_set():
-            if self._woken is None:
-                self._woken = trio.Event()
-            await self._woken.wait()
+        return await self._in_use.verify()
 
     async def remove(self) -> None:
         """Leave the swarm: announce `stopped`, save the state, close the files; data is kept."""
@@ -705,15 +585,14 @@ class Torrent:
         """Let everybody know that it is over."""
         if self.error is None and not self._complete.is_set():
             self.error = TrioSwarmError(f"{self.name}: removed before it was complete")
-        self.context.uplink.set_group_limit(self.group, None, trio.current_time())
-        if self._reading is not None:
-            self._reading.end(self._why_over)
+        self._limits.forget()
         self._complete.set()
         if self.state != "failed":
             self.state = "removed"
         self._started.set()
         self._over.set()
-        self._tell_woken()
+        if self._users is not None and (error := self.why_over) is not None:
+            self._users.end(error)
 
     async def _take_part(self) -> bool:
         """Be active until there is nothing to do; true then. At the end, part with everybody."""
@@ -728,7 +607,7 @@ class Torrent:
                     return True
         finally:
             if not self._is_resting:
-                self._nursery = None
+                self.nursery = None
                 self.peer_set.end()
                 with trio.move_on_after(STOP_DEADLINE, shield=True):
                     await self._part()
@@ -740,12 +619,12 @@ class Torrent:
                 # Before the peers that woke it are let in: they join at once.
                 assert self.info is not None
                 self._make_download(self.info, self.files, self.files.have)
-            self._nursery = nursery
+            self.nursery = nursery
             await nursery.start(self.peer_set.run, name=f"peers of {self.name}")
             self._started.set()
             nursery.start_soon(dial_peers, self, name=f"dial for {self.name}")
             if self.download is None:
-                nursery.start_soon(self._say_what_it_waits_for, name=f"watch peers of {self.name}")
+                nursery.start_soon(self._tell_of_standstills, name=f"watch peers of {self.name}")
                 await self._find_out()
             assert self.download is not None
             exchange = self.download.exchange
@@ -755,11 +634,11 @@ class Torrent:
                 connections = self.peer_set.connections
                 nursery.start_soon(self._recording.run, connections, name=f"record {self.name}")
             assert self.files is not None
-            nursery.start_soon(self._keeping.run, self.files, name=f"keep {self.name}")
+            nursery.start_soon(self.keeping.run, self.files, name=f"keep {self.name}")
             if not self.is_complete:
                 await self._fetch()
             await self._until_idle()
-            self._nursery = None
+            self.nursery = None
             self.peer_set.shut()
             nursery.cancel_scope.cancel()
         await self._give_back()
@@ -797,7 +676,7 @@ class Torrent:
         assert info is not None
         return (
             self._recording is None
-            and not self._users
+            and not (self._users is not None and self._users.is_any)
             and not files.suspects
             # A look now and then finds out when what others took away is there again.
             and files.have == full_set(info.piece_count)
@@ -812,8 +691,10 @@ class Torrent:
         await download.drain()
         self._before = _Moved(self.uploaded, self.downloaded, self.duplicate)
         self.download = None
-        self._metadata = self._keeper = self._chosen_strategies = None
-        self._decisions = self._reading = self._verifying = None
+        self._metadata = self._keeper = self._decisions = None
+        self._strategies.forget()
+        if self._users is not None:
+            self._users.forget()
         files.rest()
 
     async def _part(self) -> None:
@@ -848,15 +729,7 @@ class Torrent:
             info=info, announce_tiers=tuple(tuple(tier) for tier in self._trackers.tiers)
         )
         self.peer_set.wake()
-        self.context.emit(
-            events.MetadataReceived(
-                info_hash=self.info_hash.hex(),
-                share_name=self.name,
-                size=info.length,
-                pieces=info.piece_count,
-                files=sum(not entry.padding for entry in info.files),
-            )
-        )
+        self.context.emit(torrent_events.metadata_received(self, info))
 
     async def _open(self) -> None:
         """Open the files, find out which pieces are there, and let the peers join."""
@@ -868,7 +741,7 @@ class Torrent:
         files = await trio.to_thread.run_sync(self._plan.open_files, info)
         self.files = files
         if files.renamed:
-            self._tell_renamed(files.renamed)
+            self.context.emit(torrent_events.files_renamed(self, files.renamed))
 
         def note(done: int, _total: int) -> None:
             self.bytes_checked = done
@@ -878,7 +751,8 @@ class Torrent:
         if files.state_problem is not None:
             self.context.tell_state_problem(files.state_problem, self.info_hash, self.name)
         if not self._plan.is_share:
-            self._tell_checked(download, result)
+            have = download.have_bytes()
+            self.context.emit(torrent_events.checked(self, info, result, have=have))
 
     def _make_download(self, info: Info, files: TorrentFiles, have: PieceSet) -> Download:
         """Make what peers exchange pieces by, and let them join."""
@@ -890,21 +764,17 @@ class Torrent:
             piece_verified=self._piece_verified,
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
-            files_changed=self._keeping.tell,
+            files_changed=self.keeping.tell,
         )
         # Each joins in its own task, where a fault of a peer ends only that peer.
         self.peer_set.wake()
-        self._readable_changed()
-        self._tell_woken()
+        if self._users is not None:
+            self._users.changed()
+            self._users.woken()
         return download
 
-    def _tell_woken(self) -> None:
-        if self._woken is not None:
-            self._woken.set()
-            self._woken = None
-
     def _make_exchange(self, info: Info, have: PieceSet) -> PeerExchange:
-        context, recording, strategies = self.context, self._recording, self._strategies()
+        context, recording, strategies = self.context, self._recording, self._made_strategies()
         settings = context.settings
         make_ledger = Ledger if recording is None else recording.make_ledger
         return PeerExchange(
@@ -918,35 +788,10 @@ class Torrent:
             uploader=strategies.uploader,
             choker=strategies.choker,
             rng=context.rng,
-            slots=self._slots,
+            slots=self._limits.slots,
             own_number=int.from_bytes(context.peer_id[-8:], "big"),
             part_useless=self.peer_set.part_seeders,
             sent=None if recording is None else recording.sent,
-        )
-
-    def _tell_renamed(self, renamed: Sequence[tuple[str, str]]) -> None:
-        self.context.emit(
-            events.FilesRenamed(
-                info_hash=self.info_hash.hex(),
-                share_name=self.name,
-                count=len(renamed),
-                renamed=[
-                    {"name": name[:NAME_TOLD], "here": here[:NAME_TOLD]}
-                    for name, here in renamed[:RENAMED_TOLD]
-                ],
-            )
-        )
-
-    def _tell_checked(self, download: Download, result: CheckResult) -> None:
-        info = download.info
-        self.context.emit(
-            events.Checked(
-                info_hash=self.info_hash.hex(),
-                share_name=self.name,
-                have=download.have_bytes(),
-                size=info.length,
-                hashed=min(info.length, result.hashed * info.piece_length),
-            )
         )
 
     async def _fetch(self) -> None:
@@ -974,7 +819,15 @@ class Torrent:
         if not was_complete:
             self._trackers.completed()
         if not self._plan.is_share:
-            self._tell_completed(download, files.root, info.length)
+            self.context.emit(
+                torrent_events.completed(
+                    self,
+                    files.root,
+                    info.length,
+                    seconds=trio.current_time() - self._started_at,
+                    sources=download.sources,
+                )
+            )
         download.exchange.stop_fetching()
         download.exchange.rechoke(trio.current_time())
         self.peer_set.part_seeders()
@@ -989,30 +842,14 @@ class Torrent:
         except FileChangedError:
             is_whole = False
         while (changes := files.take_changes()) is not None:
-            self._keeping.tell(changes)
+            self.keeping.tell(changes)
         assert self.download is not None
         self.download.reconcile()
         self._readable_changed()
         return is_whole
 
-    def _tell_completed(self, download: Download, path: Path, size: int) -> None:
-        self.context.emit(
-            events.Completed(
-                info_hash=self.info_hash.hex(),
-                share_name=self.name,
-                path=str(path),
-                size=size,
-                downloaded=self.downloaded,
-                duplicate=self.duplicate,
-                seconds=trio.current_time() - self._started_at,
-                sources=dict(download.sources),
-            )
-        )
-
     async def _close_files(self) -> None:
-        self._is_closing = True
-        if self._reading is not None:
-            await self._reading.close()
+        await self._in_use.close()
         if self.download is not None:
             await self.download.drain()
         if self.files is not None:
@@ -1022,31 +859,14 @@ class Torrent:
         assert isinstance(error, TrioSwarmError)
         self.error = error
         self.state = "failed"
-        self.context.emit(
-            events.TorrentFailed(
-                info_hash=self.info_hash.hex(), share_name=self.name, reason=str(error)
-            )
-        )
+        self.context.emit(torrent_events.failed(self, error))
 
-    async def _say_what_it_waits_for(self) -> None:
-        """Tell of a standstill, ever more seldom, and of each new one soon."""
-        pause, told = SAY_FIRST, -math.inf
-        while not self._complete.is_set():
-            await trio.sleep(pause)
-            standstill = self.standstill()
-            least = SAY_FIRST if standstill.alone is not None else QUIET_PEERS
-            if standstill.seconds < least:
-                pause = SAY_FIRST
-                continue
-            pause = SAY_AGAIN if self.moved_at > told else min(SAY_AT_MOST, 2 * pause)
-            told = trio.current_time()
-            self.context.emit(
-                events.Waiting(
-                    info_hash=self.info_hash.hex(),
-                    share_name=self.name,
-                    reason=standstill.reason,
-                )
-            )
+    async def _tell_of_standstills(self) -> None:
+        def tell(reason: str) -> None:
+            self.times_waiting_was_told += 1
+            self.context.emit(torrent_events.waiting(self, reason))
+
+        await tell_of_standstills(self, tell, is_done=self._complete.is_set)
 
     # --- what its connections tell --------------------------------------------------------------
 
@@ -1060,7 +880,7 @@ class Torrent:
 
     def file_changed(self, error: StorageError) -> None:
         """Note that serving found a file changed, or could not read it."""
-        self._keeping.changed(error)
+        self.keeping.changed(error)
 
     def peer_left(self, connection: PeerConnection) -> None:
         """Take a gone peer out of everything that counts on it."""
@@ -1076,15 +896,11 @@ class Torrent:
     def _piece_verified(self, piece: int) -> None:
         self.context.tally.pieces_verified += 1
         self._readable_changed()
-        self.context.emit(events.PieceVerified(info_hash=self.info_hash.hex(), piece=piece))
+        self.context.emit(torrent_events.piece_verified(self, piece))
 
     def _piece_failed(self, piece: int, contributors: Iterable[str]) -> None:
         self.context.tally.pieces_failed += 1
-        self.context.emit(
-            events.PieceFailed(
-                info_hash=self.info_hash.hex(), piece=piece, peers=sorted(contributors)
-            )
-        )
+        self.context.emit(torrent_events.piece_failed(self, piece, contributors))
 
 
 def _recording(

@@ -166,6 +166,7 @@ class Fetch(Supervised):
             self._metainfo = await trio.to_thread.run_sync(_learned, self.settings.what, torrent)
             await torrent.remove()
             self.torrent = None
+            self.waits_for = f"complete; it is being moved to {folder}"
             self._become("waiting")
             try:
                 await self._care.bring_home(files.info, files.root)
@@ -197,6 +198,7 @@ class Fetch(Supervised):
         await wait_for_room(folder, needed, delay)
 
     def _waits(self, event: events.Waiting) -> None:
+        self.waits_for = event.reason
         self._become("waiting")
         self._emit(event)
 

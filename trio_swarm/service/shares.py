@@ -33,11 +33,10 @@ class Share(Supervised):
         self._on_progress = on_progress
 
     async def _keep(self) -> None:
-        urls = self._urls
-        self.torrent = torrent = await self._offered(urls)
-        if self._urls != urls:  # it was told of others while it was hashed
-            torrent.set_trackers(self._urls)
-        await self._use_scheduler(None, {})
+        terms = self._terms
+        self.torrent = torrent = await self._offered()
+        if self._terms != terms:  # it was told otherwise while it was hashed
+            await self._go_on()
         self._completed()
         limit = await self._care.seed(torrent)
         if limit is None:
@@ -49,7 +48,7 @@ class Share(Supervised):
             await torrent.remove()
             self._become("done")
 
-    async def _offered(self, urls: Sequence[str] | None) -> Torrent:
+    async def _offered(self) -> Torrent:
         """Return the torrent; while too many files are open, it is tried again and again."""
         settings, delay = self.settings, DISK_LOOK
         while True:
@@ -57,7 +56,7 @@ class Share(Supervised):
                 return await self._node.share(
                     settings.path,
                     name=settings.name,
-                    trackers=urls,
+                    trackers=self._urls,
                     piece_length=settings.piece_length,
                     on_progress=self._on_progress,
                 )
@@ -70,9 +69,19 @@ class Share(Supervised):
     async def change(self, settings: ShareSettings) -> None:
         """Go on by other settings; path, name and length of pieces must be the same."""
         self.settings = settings
-        if self.torrent is not None:  # else it begins with these, or takes them over then
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Let the torrent, if there is one, go on by the settings that there are now."""
+        if self.torrent is not None:
             self.torrent.set_trackers(self._urls)
         await self._use_scheduler(None, {})
+
+    @property
+    def _terms(self) -> tuple[object, ...]:
+        """What it is offered by now, of its own settings and the node's."""
+        node = self._node.settings
+        return self._urls, node.scheduler, node.scheduler_options
 
     @property
     def _urls(self) -> Sequence[str]:

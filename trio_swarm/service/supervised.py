@@ -74,6 +74,8 @@ class Supervised(ABC):
         self.name = name
         """The name that a person gave it."""
         self.state: State = state
+        self.waits_for = ""
+        """While it is `waiting`: for what, in a line."""
         self.torrent: Torrent | None = None
         """The torrent it became; None until that is known."""
         self._care = care
@@ -119,7 +121,7 @@ class Supervised(ABC):
                 await self._keep()
             if self._scope.cancelled_caught:
                 await self._end("removed", TrioSwarmError(f"{self.name}: removed"))
-                log.info("%s: removed", self.name)
+                log.debug("%s: ended", self.name)
         except Exception as error:
             if not is_explained(error):
                 raise

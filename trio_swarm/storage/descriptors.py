@@ -10,7 +10,6 @@ import os
 import resource
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from typing import Final, NamedTuple, Protocol
 
@@ -26,9 +25,6 @@ LEAST: Final = 4
 
 MOST: Final = 4096
 """Files that a kind of pools keeps open, however many a process may have."""
-
-USEFUL: Final = 1 << 16
-"""Descriptors of which a process makes use, if it may have so many."""
 
 TOO_MANY: Final = frozenset({errno.EMFILE, errno.ENFILE})
 """Numbers of the errors of a process, or a machine, that has too many files open."""
@@ -55,18 +51,6 @@ def descriptor_shares() -> DescriptorShares:
     """Return how the descriptors of this process are shared out now."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return shares_of(1 << 20 if soft == resource.RLIM_INFINITY else soft)
-
-
-def allow_more() -> None:
-    """Let this process have as many descriptors as its user may allow it, and we have use for.
-
-    The usual limit of 1,024 is for programs that use select(2). Call it before a node is opened.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = USEFUL if hard == resource.RLIM_INFINITY else min(USEFUL, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Pool(Protocol):
@@ -132,7 +116,7 @@ _OF_THREAD: Final = threading.local()
 def served_files() -> OpenFiles:
     """Return what all pools have together that blocks are sent from in this thread."""
     files: OpenFiles | None = getattr(_OF_THREAD, "files", None)
-    if files is None:  # not before `allow_more`
+    if files is None:  # not at import: the command line raises the limit first
         files = _OF_THREAD.files = OpenFiles(descriptor_shares().served)
     return files
 

@@ -10,7 +10,13 @@ import trio
 
 from trio_swarm.events import Event, TrackerListening
 from trio_swarm.protocol.addresses import Address
+from trio_swarm.tracker.binding import bind_sockets
+from trio_swarm.tracker.http.answering import HttpTracker
+from trio_swarm.tracker.http.forwarded import TrustedProxies
+from trio_swarm.tracker.http.names import NamesPage
+from trio_swarm.tracker.http.server import HttpServer
 from trio_swarm.tracker.journal import SUMMARY_SECONDS, TrackerJournal
+from trio_swarm.tracker.own_addresses import OwnAddresses
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.in_memory import InMemoryStore
 from trio_swarm.tracker.store.interface import (
@@ -21,8 +27,6 @@ from trio_swarm.tracker.store.interface import (
 )
 from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.answering import DatagramTracker
-from trio_swarm.tracker.udp.binding import bind_sockets
-from trio_swarm.tracker.udp.own_addresses import OwnAddresses
 from trio_swarm.tracker.udp.server import ENDED_PER_WAKE_UP, serve_socket
 
 
@@ -30,21 +34,35 @@ class TrackerHandle:
     """A running tracker: where it listens, and what it holds."""
 
     def __init__(
-        self, addresses: list[Address], store: TrackerStore, tracker: DatagramTracker
+        self,
+        addresses: list[Address],
+        http_addresses: list[Address],
+        store: TrackerStore,
+        *,
+        udp: DatagramTracker,
+        http: HttpTracker,
     ) -> None:
         self.addresses = addresses
         """(IP, UDP port) of each socket."""
+        self.http_addresses = http_addresses
+        """(IP, TCP port) of each listener: the same ones, or none without HTTP."""
         self._store = store
-        self._tracker = tracker
+        self._udp = udp
+        self._http = http
 
     @property
     def announces(self) -> int:
-        """Announces answered since the start, refused ones among them."""
-        return self._tracker.announces
+        """Announces answered since the start, over UDP and HTTP, refused ones among them."""
+        return self._udp.announces + self._http.announces
+
+    @property
+    def http_announces(self) -> int:
+        """Those among them that came over HTTP."""
+        return self._http.announces
 
     @property
     def port(self) -> int:
-        """The UDP port, the same at all addresses."""
+        """The port, the same at all addresses, for UDP and TCP."""
         return self.addresses[0][1]
 
     def counts(self) -> StoreCounts:
@@ -63,9 +81,9 @@ async def serve_tracker(
     rng: random.Random | None = None,
     task_status: trio.TaskStatus[TrackerHandle] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
-    """Serve until cancelled; `task_status` is given a TrackerHandle once datagrams are taken.
+    """Serve until cancelled; `task_status` is given a TrackerHandle once it can be asked.
 
-    ConfigError if a setting is impossible or the port is taken. No datagram and no network error
+    ConfigError if a setting is impossible or the port is taken. Nothing that comes by the network
     ends it. It keeps no files: peers fill a new tracker with their next heartbeats. `on_event` gets
     one TrackerListening per address, then changes and sums of them (see `tracker.journal`).
     """
@@ -74,24 +92,38 @@ async def serve_tracker(
     watch = journal.note if journal is not None else None
     registry = TrackerRegistry(settings, rng=rng or random.Random(), watch=watch)
     store = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
-    tracker = DatagramTracker(
+    interval, own_address = round(settings.interval), OwnAddresses().facing
+    udp = DatagramTracker(
         store,
         secret=secrets.token_bytes(32),
-        interval=round(settings.interval),
-        own_address=OwnAddresses().facing,
+        interval=interval,
+        own_address=own_address,
         watch=watch,
     )
+    http = HttpTracker(
+        store,
+        interval=interval,
+        own_address=own_address,
+        pages={b"/names": NamesPage(store)},
+        watch=watch,
+    )
+    web = HttpServer(http, store, proxies=TrustedProxies(settings.proxies))
     with ExitStack() as stack:
-        sockets = [
-            stack.enter_context(bound) for bound in await bind_sockets(settings.host, settings.port)
-        ]
-        handle = TrackerHandle([bound.getsockname()[:2] for bound in sockets], store, tracker)
+        sockets = await bind_sockets(settings.host, settings.port, http=settings.http)
+        for bound in (*sockets.datagram, *sockets.listeners):
+            stack.enter_context(bound)
+        addresses, http_addresses = (
+            [bound.getsockname()[:2] for bound in kind] for kind in sockets
+        )
+        handle = TrackerHandle(addresses, http_addresses, store, udp=udp, http=http)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_leases, store, settings.lease_seconds)
             if journal is not None:
-                nursery.start_soon(_sum_up, journal, tracker, store)
-            for bound in sockets:
-                nursery.start_soon(serve_socket, bound, tracker, store)
+                nursery.start_soon(_sum_up, journal, handle)
+            for bound in sockets.datagram:
+                nursery.start_soon(serve_socket, bound, udp, store)
+            for listener in sockets.listeners:
+                nursery.start_soon(web.serve, listener)
             if on_event is not None:
                 for host, port in handle.addresses:
                     on_event(
@@ -100,22 +132,21 @@ async def serve_tracker(
                             port=port,
                             interval=settings.interval,
                             lease=settings.lease_seconds,
+                            http=settings.http,
                         )
                     )
             task_status.started(handle)
     raise AssertionError("the loops above never end by themselves")
 
 
-async def _sum_up(
-    journal: TrackerJournal, tracker: DatagramTracker, store: TrackerStore
-) -> NoReturn:
+async def _sum_up(journal: TrackerJournal, handle: TrackerHandle) -> NoReturn:
     """Tell every now and then how much happened."""
     try:
         while True:
             await trio.sleep(SUMMARY_SECONDS)
-            journal.sum_up(tracker.announces, store.counts())
+            journal.sum_up(handle.announces, handle.counts())
     finally:
-        journal.sum_up(tracker.announces, store.counts())
+        journal.sum_up(handle.announces, handle.counts())
 
 
 async def _end_leases(store: TrackerStore, lease: float) -> NoReturn:

@@ -5,6 +5,7 @@ Its name, default, limits and description are read from there by the configurati
 """
 
 from functools import cache
+from ipaddress import ip_network
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
@@ -89,7 +90,12 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
     host: str | None = None
     """IP address or host name to listen at; None or "": all IPv4 and IPv6 addresses."""
     port: int = 6969
-    """UDP; 0: any free one, the same for IPv4 and IPv6."""
+    """UDP and TCP; 0: any that is free for both, the same for IPv4 and IPv6."""
+    http: bool = True
+    """Whether announces and scrapes are answered over HTTP as well, at the same address and port.
+    Over TLS, a reverse proxy does it."""
+    proxies: tuple[str, ...] = ()
+    """Networks (`10.0.0.0/8`, `::1`) of reverse proxies: their `X-Forwarded-For` says who asks."""
 
     def check(self) -> None:
         """Raise ConfigError, with the setting's name as its key, for an impossible value."""
@@ -100,6 +106,11 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
                 f"must be {MIN_INTERVAL:g} to {MAX_INTERVAL:g} seconds, not {self.interval:g}",
                 key="interval",
             )
+        for network in self.proxies:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ConfigError(f"not a network: {error}", key="proxies") from None
         lease = self.lease_seconds
         if not LEAST_LEASE * self.interval <= lease <= 10 * MAX_INTERVAL:
             raise ConfigError(

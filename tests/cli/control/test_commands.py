@@ -241,10 +241,15 @@ def test_a_file_or_the_whole_torrent_is_renamed(
 
 
 def test_limits_of_the_node_are_told_and_changed(line: CommandLine, node: FakeNode) -> None:
-    assert line.run("limit").stdout == "the node: 1MiB/s down\n"
+    assert line.run("limit").stdout == "the node: 1 MiB/s down\n"
+    node.session["alternative"] = {"active": True, "upload_rate": 60_000, "download_rate": None}
+    node.session["alternative_limits"] = True
+    slow = "the node: 58.6 KiB/s up (the alternative limits)\n"
+    assert line.run("limit").stdout == slow
+    node.session["alternative_limits"] = False
     assert not node.told("PATCH")
     done = line.run("limit", "--up", "20Mbit", "--down", "none", "--active-downloads", "3")
-    assert done.stdout == "the node: 2500000/s up, 3 active downloads\n"
+    assert done.stdout == "the node: 2.38 MiB/s up, 3 active downloads\n"
     (told,) = node.told("PATCH")
     assert told.body == {
         "upload_rate": 2_500_000,
@@ -259,7 +264,7 @@ def test_limits_of_a_torrent_are_told_and_changed(line: CommandLine, node: FakeN
     assert line.run("limit", "film").stdout == "film.mkv: no limits of its own\n"
     assert not node.told("PATCH")
     done = line.run("limit", "film", "--up", "500k", "--ratio", "1.5", "--seed-for", "3600")
-    assert done.stdout == "film.mkv: 500KiB/s up, until ratio 1.5, for 1:00 h of seeding\n"
+    assert done.stdout == "film.mkv: 500 KiB/s up, until ratio 1.5, for 1:00 h of seeding\n"
     (told,) = node.told("PATCH")
     assert told.body == {
         "limits": {"upload_rate": 500 * 1024, "seed_ratio": 1.5, "seed_for": 3600.0}
@@ -315,9 +320,9 @@ def test_trackers_are_listed_with_their_answers(line: CommandLine, node: FakeNod
         {"url": "udp://b:1", "tier": 1, "result": "no answer", "next_announce": 1.0},
     ]
     lines = line.run("trackers", "film").stdout.splitlines()
-    assert lines[1].split()[:4] == ["udp://a:1", "0", "3", "0"]
+    assert lines[1].split()[:4] == ["udp://a:1", "1", "3", "0"]
     assert "days ago" in lines[1]
-    assert lines[2].split() == ["udp://b:1", "1", "now", "no", "answer"]
+    assert lines[2].split() == ["udp://b:1", "2", "now", "no", "answer"]
     assert line.events("trackers", "film")[1]["result"] == "no answer"
     node.parts.clear()
     assert line.run("trackers", "film").stdout == "it is told to no tracker\n"
@@ -364,6 +369,25 @@ def test_decisions_are_followed_each_told_once(line: CommandLine, node: FakeNode
         program.wait_for("decision_told", piece=4)
         assert program.end(signal.SIGINT) == (0, "")
         assert [each["piece"] for each in program.events("decision_told")] == [1, 2, 3, 4]
+
+
+def test_who_follows_hears_why_nothing_is_decided_and_the_end(
+    line: CommandLine, node: FakeNode
+) -> None:
+    film = node.torrents[0]
+    node.parts["decisions"] = decisions(1)
+    with line.running("explain", "film", "--follow") as (process, stdout, _):
+        said = iter(stdout)
+        assert any("asked for 1" in each for each in said)
+        film["state"] = "paused"
+        assert any("film.mkv: paused, 33.3 % of 3 MiB" in each for each in said)
+        film["state"] = "downloading"
+        node.parts["decisions"] = decisions(1, 2)
+        assert any("asked for 2" in each for each in said)
+        film["state"] = "seeding"
+        assert list(said)[-1] == "film.mkv: complete: there is nothing left to decide\n"
+        assert process.wait(PATIENCE) == 0
+    assert "nothing left to decide" in line.run("explain", "film", "--piece", "9").stdout
 
 
 def test_data_with_the_name_of_its_torrent_is_not_taken_for_a_recording(

@@ -23,7 +23,7 @@ def test_the_table_has_a_line_for_each_torrent_and_one_about_the_node(
         "1" * 12,
     ]
     assert notes.split()[:4] == ["notes.txt", "seeding", "100", "%"]
-    assert sums == ("1 downloading, 1 seeding · 0 B/s down · 0 B/s up · limits: 1MiB/s down")
+    assert sums == ("1 downloading, 1 seeding · 0 B/s down · 0 B/s up · limits: 1 MiB/s down")
 
 
 def test_programs_get_the_node_and_each_torrent_as_an_event(
@@ -88,8 +88,11 @@ def test_an_ambiguous_name_is_told_with_all_it_stands_for(
 
 def test_failures_have_a_line_of_their_own(line: CommandLine, node: FakeNode) -> None:
     node.torrents[0] |= {"state": "failed", "error": "no space\x1b[2J left"}
+    node.torrent("far", state="waiting", size=0, waits_for="nobody shares 'far'\x1b")
     out = line.run("status").stdout
     assert "film.mkv: no space\\x1b[2J left" in out
+    assert "far: waits: nobody shares 'far'\\x1b" in out
+    assert "waits      nobody shares 'far'\\x1b" in line.run("status", "far").stdout
 
 
 def test_states_and_labels_choose(line: CommandLine, node: FakeNode) -> None:

@@ -12,6 +12,17 @@ from scripted_swarm import ScriptedSwarm
 from served_node import Served, served
 
 CHROMIUM = "chromium"
+VIEWPORT = {"width": 1280, "height": 800}
+
+PATIENCE = 120_000
+"""Milliseconds until what does not appear has failed the test; on a busy machine much is slow."""
+
+GO = """(address) => new Promise((done) => {
+  if (location.hash === address) done();
+  addEventListener("hashchange", done, {once: true});
+  location.hash = address;
+})"""
+"""Resolved when the page has heard of it: the page listens for longer."""
 
 
 def _unavailable(reason: str) -> NoReturn:
@@ -46,34 +57,86 @@ def serve() -> Iterator[Callable[..., Served]]:
         yield start
 
 
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Open the page of a node; whatever the browser complains of fails the test."""
-    contexts = []
-    complaints: list[str] = []
+class Window:
+    """A page in a browser context of its own, and what the browser has complained of."""
 
-    def start(place: Served, address: str = "/", **settings: Any) -> Any:
-        context = browser.new_context(viewport={"width": 1280, "height": 800}, **settings)
-        contexts.append(context)
-        context.set_default_timeout(30_000)
-        page = context.new_page()
-        page.complaints = complaints
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: (
-                complaints.append(said.text)
-                if said.type == "error" and "Failed to load resource" not in said.text
-                else None
-            ),
-        )
+    def __init__(self, browser: Any) -> None:
+        self._context = browser.new_context(viewport=VIEWPORT)
+        self._context.set_default_timeout(PATIENCE)
+        self.page = self._context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._said)
+
+    def _said(self, line: Any) -> None:
+        if line.type == "error" and "Failed to load resource" not in line.text:
+            self.complaints.append(line.text)
+
+    def leave(self, address: str) -> None:
+        """Go to another address and forget what was kept for this one."""
+        self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.page.goto(address)
+        self._context.clear_cookies()
+        self.page.set_viewport_size(VIEWPORT)
+        self.page.emulate_media(color_scheme="null")
+        self.complaints.clear()
+
+    def close(self) -> None:
+        self._context.close()
+
+
+@pytest.fixture(scope="session")
+def quiet_address() -> Iterator[str]:
+    """Where a page is that has no scripts; of the same site as all nodes."""
+    with served(ScriptedSwarm()) as place:
+        yield place.address + "/page/icon.svg"
+
+
+@pytest.fixture(scope="session")
+def shared_window(browser: Any, quiet_address: str) -> Iterator[Window]:
+    """The window of all tests that act.
+
+    A new one costs a second and more of a processor: the browser starts a process for it.
+    """
+    window = Window(browser)
+    window.page.goto(quiet_address)
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def open_page(shared_window: Window, quiet_address: str) -> Iterator[Callable[..., Any]]:
+    """Open the page of a node; whatever the browser complains of fails the test."""
+
+    def start(place: Served, address: str = "/", *, scheme: str = "null") -> Any:
+        page = shared_window.page
+        page.emulate_media(color_scheme=scheme)
         page.goto(place.address + address)
         return page
 
     yield start
-    for context in contexts:
-        context.close()
+    complaints = list(shared_window.complaints)
+    shared_window.leave(quiet_address)
     assert not complaints
+
+
+@pytest.fixture(scope="module")
+def show_view(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Show views of one node in one window, for tests that only look at them."""
+    with served(ScriptedSwarm()) as place:
+        window = Window(browser)
+        window.page.goto(place.address)
+
+        def show(address: str, *, scheme: str = "light") -> Any:
+            window.page.emulate_media(color_scheme=scheme)
+            elsewhere = "#/node" if address == "#/log" else "#/log"
+            for each in (elsewhere, address):  # so that each view is made anew
+                window.page.evaluate(GO, each)
+            return window.page
+
+        yield show
+        window.close()
+        assert not window.complaints
 
 
 @pytest.fixture(scope="session")

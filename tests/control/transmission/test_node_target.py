@@ -236,8 +236,6 @@ async def test_the_turtle_switches_to_the_alternative_limits_and_back(seed: Path
     with trio.fail_after(LIMIT):
         async with a_seeder(seed) as (node, seeder):
             running = node.context.peer.service.node  # type: ignore[union-attr]
-            answer = await seeder.answer("session-set", alt_speed_enabled=True)
-            assert "no alternative limits" in answer["result"]
             await seeder.call("session-set", speed_limit_up=900, speed_limit_up_enabled=True)
             await seeder.call("session-set", alt_speed_up=20)
             assert running.rates == (900_000, None)
@@ -250,6 +248,19 @@ async def test_the_turtle_switches_to_the_alternative_limits_and_back(seed: Path
             assert running.rates == (20_000, None)
             await seeder.call("session-set", alt_speed_enabled=False)
             assert running.rates == (800_000, None)
+
+
+async def test_the_turtle_without_limits_of_its_own_has_those_that_are_shown(seed: Path) -> None:
+    """tewi-torrent 3.0.0 ends with a traceback where `t` is refused; Transmission never does."""
+    with trio.fail_after(LIMIT):
+        async with a_seeder(seed) as (node, seeder):
+            running = node.context.peer.service.node  # type: ignore[union-attr]
+            shown = await seeder.call("session-get")
+            await seeder.call("session-set", alt_speed_enabled=True)
+            assert running.rates == (100_000, 100_000)
+            assert (shown["alt-speed-up"], shown["alt-speed-down"]) == (100, 100)
+            await seeder.call("session-set", alt_speed_enabled=False)
+            assert running.rates == (None, None)
 
 
 async def test_the_schedule_of_the_file_is_told_as_transmission_tells_its_own(seed: Path) -> None:

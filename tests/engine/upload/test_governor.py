@@ -15,7 +15,6 @@ from shared_uplink import BLOCK, SEGMENT, Connection, sharer
 from trio_swarm.engine.upload.governor import (
     BEGINNING,
     FREE_SECONDS,
-    LEAST_BUDGET,
     LOOK_INTERVAL,
     QUEUE_TARGET,
     Governor,
@@ -218,7 +217,9 @@ def test_bytes_that_sockets_took_before_the_uplink_was_seen_to_be_full_are_waite
 
 def test_those_whose_other_ends_take_next_to_nothing_are_not_waited_for() -> None:
     node = sharer()
-    node.link.connections[1].downlink = node.link.connections[2].downlink = 0.02e6
+    for slow in (node.link.connections[1], node.link.connections[2]):
+        slow.downlink = 0.02e6
+        slow.backlog = 400_000  # It becomes less, for 20 s.
     node.run(3.0)
     assert sum(node.run(3.0).values()) > 0.95 * RATE
 
@@ -305,6 +306,16 @@ def test_long_round_trips_of_those_who_read_slowly_are_no_queue() -> None:
         assert governor.budget == pytest.approx(budget, rel=1.0)
 
 
+def test_an_uplink_that_hardly_carries_anything_is_given_a_block_a_second() -> None:
+    governor, now = Governor(), 0.0
+    link = LinkState(0, 0.0, False, 2 * BEGINNING, 0.001, 0, 0, 0, 0.0)  # noqa: FBT003 - its order
+    for look in range(40):
+        now += LOOK_INTERVAL
+        link = link._replace(acknowledged=look)
+        governor.look({1: link}, 1, now, is_held=True)
+    assert BLOCK <= governor.budget < 2 * BLOCK
+
+
 @settings(deadline=None, max_examples=15)
 @given(
     count=st.integers(min_value=1, max_value=6),
@@ -350,14 +361,14 @@ LINKS = st.builds(
         max_size=30,
     )
 )
-def test_whatever_the_system_tells_the_budget_is_a_number_and_not_below_the_least(
+def test_whatever_the_system_tells_the_budget_is_a_number_and_a_block_a_second_at_least(
     looks: list[tuple[dict[int, LinkState], int, float, bool]],
 ) -> None:
     governor, now = Governor(), 0.0
     for links, put_out, passed, is_held in looks:
         now += passed
         budget = governor.look(links, put_out, now, is_held=is_held)
-        assert budget >= LEAST_BUDGET
+        assert budget >= BLOCK
         assert all(0.0 <= governor.rate_of(key) < math.inf for key in links)
 
 

@@ -58,6 +58,14 @@ def test_shares_are_by_weight() -> None:
     assert got[2] / got[1] == pytest.approx(3.0, rel=0.05)
 
 
+def test_who_weighs_nothing_still_has_a_trickle() -> None:
+    """A block that was promised must end: its peer has asked nobody else for it."""
+    weights = even_out([0.0, 1.0, 1.0])
+    turns = at(1e6, k1=weights[0], k2=weights[1], k3=weights[2])
+    got = served(turns, {1: BLOCK, 2: BLOCK, 3: BLOCK}, seconds=30)
+    assert 0.03 < got[1] / (got.total() / 3) < 0.08
+
+
 def test_what_one_does_not_use_goes_to_the_others_at_once() -> None:
     turns = at(1e6)
     served(turns, {1: BLOCK, 2: BLOCK}, seconds=2)

@@ -35,6 +35,14 @@ def page_of(peers: int, pieces: int) -> str:
     return page("it", [large(peers, pieces)], table=[]).decode()
 
 
+@cache
+def png_poster() -> bytes:
+    """Draw the poster of a course with a name that is too long for its panels."""
+    course = large(30, 40)
+    course.peers[3].name = "192.168.100.200:51413 and more"
+    return poster("a title", [course], "png")
+
+
 @pytest.fixture(scope="module")
 def two() -> list[Course]:
     one, other = large(12, 40), large(12, 40)
@@ -44,7 +52,8 @@ def two() -> list[Course]:
 
 @pytest.fixture(scope="module")
 def drawn(two: list[Course]) -> str:
-    return page("a <swarm>", two, table=TABLE, says="it's & that").decode()
+    means = {"last": "the end of <it>"}
+    return page("a <swarm>", two, table=TABLE, columns=means, says="it's & that").decode()
 
 
 class Tags(HTMLParser):
@@ -153,7 +162,7 @@ def test_each_that_recorded_has_a_line_and_each_source_a_colour_of_its_own() -> 
 
 
 def test_png_and_svg_are_whole(two: list[Course]) -> None:
-    assert poster("it", [large(2, 4)], "png").startswith(b"\x89PNG\r\n\x1a\n")
+    assert png_poster().startswith(b"\x89PNG\r\n\x1a\n")
     root = ET.fromstring(poster("it", two, "svg"))
     assert root.tag.endswith("svg")
     said = "".join(root.itertext())
@@ -167,7 +176,7 @@ def test_the_same_course_is_the_same_file() -> None:
 
 @pytest.mark.parametrize(("peers", "pieces"), [(1000, 40), (4, 10_000)])
 def test_many_peers_and_pieces_make_no_large_file(peers: int, pieces: int) -> None:
-    assert len(page("many", [large(peers, pieces)], table=[])) < 600_000
+    assert len(page_of(peers, pieces).encode()) < 600_000
 
 
 def test_strangers_words_are_only_shown() -> None:
@@ -385,11 +394,10 @@ def test_a_curve_ends_with_all_that_was_reached() -> None:
         assert [each for each in curve["values"] if each is not None][-1] == 1.0
 
 
-def test_what_the_columns_mean_is_on_the_page() -> None:
-    text = page("it", [large(2, 4)], table=TABLE, columns={"last": "the end of <it>"}).decode()
-    assert '<th title="the end of &lt;it&gt;">last</th>' in text
-    assert "<dt>last</dt><dd>the end of &lt;it&gt;</dd>" in text
-    assert "<dt>scheduler" not in text
+def test_what_the_columns_mean_is_on_the_page(drawn: str) -> None:
+    assert '<th title="the end of &lt;it&gt;">last</th>' in drawn
+    assert "<dt>last</dt><dd>the end of &lt;it&gt;</dd>" in drawn
+    assert "<dt>scheduler" not in drawn
 
 
 def test_heat_maps_get_lighter_from_little_to_much() -> None:
@@ -405,9 +413,7 @@ def test_heat_maps_get_lighter_from_little_to_much() -> None:
 
 
 def test_nothing_of_a_png_is_cut_off_at_its_edges() -> None:
-    course = large(30, 40)
-    course.peers[3].name = "192.168.100.200:51413 and more"
-    image = matplotlib.image.imread(io.BytesIO(poster("a title", [course], "png")))
+    image = matplotlib.image.imread(io.BytesIO(png_poster()))
     edge = 10
     for strip in (image[:edge], image[-edge:], image[:, :edge], image[:, -edge:]):
         assert strip[..., :3].min() > 0.98  # paper

@@ -81,6 +81,7 @@ async def test_what_was_added_comes_back_and_goes_on_where_it_was(tmp_path: Path
             assert fetch.completed_at is not None
             downloaded = fetch.downloaded_ever
             assert downloaded >= 2_300_001
+            assert fetch.active_at > fetch.added_at - 1, "before its bytes were accounted"
         assert contents(there / "album") == contents(data)
     async with kept_list(tmp_path / "leecher") as entries:  # nobody can tell the metadata now
         (again,) = entries

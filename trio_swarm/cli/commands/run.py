@@ -18,6 +18,7 @@ from trio_swarm.config.reading import checked_config
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.serving import serve_control
 from trio_swarm.errors import ConfigError
+from trio_swarm.events import ControlListening
 from trio_swarm.logs import logger_of
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.service.configured import ConfiguredPeer
@@ -72,7 +73,11 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
                 nursery.start_soon(reporter.follow, lambda: peer.torrents)
                 nursery.start_soon(_reload_at, hangup, peer)
                 stop = nursery.cancel_scope.cancel
-                await nursery.start(serve_control, _context(peer, described, config, stop))
+                context = _context(peer, described, config, stop)
+                for door in await nursery.start(serve_control, context):
+                    if door.address is not None:
+                        host, port = door.address
+                        reporter.event(ControlListening(host=host, port=port))
                 await peer.run()
                 nursery.cancel_scope.cancel()
             return FAILED if peer.has_failed else 0

@@ -137,7 +137,7 @@ async def trackers(
         now = time.time()
         shown: tuple[Column[TrackerState], ...] = (
             Column("TRACKER", lambda each: each.url, is_left=True),
-            Column("TIER", lambda each: str(each.tier), rank=5),
+            Column("TIER", lambda each: str(each.tier + 1), rank=5),
             Column("SEEDERS", lambda each: _count(each.seeders), rank=2),
             Column("LEECHERS", lambda each: _count(each.leechers), rank=3),
             Column("ASKED", lambda each: _ago(each.last_announce, now), rank=6),

@@ -8,7 +8,7 @@ import trio
 from trio_swarm.cli.control.asking import ask_node
 from trio_swarm.cli.control.choosing import TorrentUnknownError, find_torrent, reference
 from trio_swarm.cli.control.node_choice import NodeChoice
-from trio_swarm.cli.control.torrent_lines import torrent_name
+from trio_swarm.cli.control.torrent_lines import short_line, torrent_name
 from trio_swarm.cli.output.json_events import DecisionTold
 from trio_swarm.cli.output.reporting import Reporter
 from trio_swarm.cli.output.tables import width_of_terminal, wrapped
@@ -21,6 +21,8 @@ FOLLOW_SECONDS = 1.0
 """Between two looks at a node: it keeps what happened in between."""
 _MOST = 1_000
 """Decisions of one look: a fast download makes hundreds a second, and a person reads few."""
+_COMPLETE = frozenset({"seeding", "done"})
+"""States of a torrent that fetches nothing."""
 _LAST = 20
 """Decisions that are told without --follow."""
 _TEXT_LENGTH = 2_000
@@ -76,17 +78,35 @@ async def _tell(
         _tell_one(torrent, decision, reporter)
     if not follow:
         if not chosen:
-            reporter.say(
-                f"{torrent_name(torrent)}: nothing was decided lately; --follow waits for it"
-            )
+            reporter.say(_nothing_told(torrent))
         return
     since = max((each.number for each in found), default=0)
+    told_state = "downloading"
     while True:
+        if not found:
+            torrent = await client.torrent(name)
+            if torrent.state != told_state:
+                reporter.say(_why_nothing_comes(torrent))
+                told_state = torrent.state
+            if torrent.state in _COMPLETE:
+                return
         await trio.sleep(FOLLOW_SECONDS)
         found = await client.decisions(name, limit=_MOST, since=since)
         for decision in filter(is_wanted, found):
             _tell_one(torrent, decision, reporter)
         since = max((each.number for each in found), default=since)
+
+
+def _nothing_told(torrent: Torrent) -> str:
+    if torrent.state in _COMPLETE:
+        return _why_nothing_comes(torrent)
+    return f"{torrent_name(torrent)}: nothing was decided lately; --follow waits for it"
+
+
+def _why_nothing_comes(torrent: Torrent) -> str:
+    if torrent.state in _COMPLETE:
+        return f"{torrent_name(torrent)}: complete: there is nothing left to decide"
+    return f"{short_line(torrent)}; decisions come while it downloads"
 
 
 def _tell_one(torrent: Torrent, decision: Decision, reporter: Reporter) -> None:

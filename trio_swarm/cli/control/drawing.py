@@ -5,15 +5,15 @@ from typing import NoReturn
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from trio_swarm.cli.control.torrent_lines import failure_lines, torrent_table
+from trio_swarm.cli.control.torrent_lines import failure_lines, torrent_table, waiting_lines
 from trio_swarm.cli.control.watched import Watched
 from trio_swarm.cli.output.live import LiveReporter
 from trio_swarm.cli.output.reporting import Reporter
 from trio_swarm.cli.output.tables import width_of_terminal
 from trio_swarm.control.answers import Torrent
 
-_MOST_FAILURES = 3
-"""Rows about failures; `status` tells of all."""
+_MOST_REASONS = 3
+"""Rows about what failed or waits; `status` tells of all."""
 
 
 async def draw_watched(watched: Watched, reporter: Reporter) -> NoReturn:
@@ -26,8 +26,10 @@ def draw(watched: Watched, *, rows: int, width: int | None) -> RenderableType:
     """Return the display of at most `rows` rows: what moves first, then what failed, the rest."""
     every = sorted(watched.torrents.values(), key=_place)
     room = max(1, rows - 2)  # a line about all of them, and the heading
-    failures = list(failure_lines(every))[: min(_MOST_FAILURES, max(0, room - 2))]
-    room -= len(failures)
+    reasons = [_line(each, "red") for each in failure_lines(every)]
+    reasons += [_line(each, "yellow") for each in waiting_lines(every)]
+    del reasons[min(_MOST_REASONS, max(0, room - 2)) :]
+    room -= len(reasons)
     fitting = len(every) if len(every) <= room else max(1, room - 1)
     parts: list[RenderableType] = [_line(watched.line(), "bold")]
     if every:
@@ -35,8 +37,7 @@ def draw(watched: Watched, *, rows: int, width: int | None) -> RenderableType:
         parts += [_line(heading, "dim"), *(_line(line) for line in lines)]
     if fitting < len(every):
         parts.append(_line(f"… and {len(every) - fitting:,} more", "dim"))
-    parts += [_line(failure, "red") for failure in failures]
-    return Group(*parts)
+    return Group(*parts, *reasons)
 
 
 def _place(torrent: Torrent) -> tuple[bool, float, float, int]:

@@ -129,8 +129,8 @@ def _check(changes: dict[str, object], whole: dict[str, object], *, is_of_torren
 
 
 def _tell_node(session: Session, reporter: Reporter) -> None:
-    text = node_limits_text(session.limits) or "no limits"
-    alternative = " (those of the schedule)" if session.alternative_limits else ""
+    text = node_limits_text(session) or "no limits"
+    alternative = " (the alternative limits)" if session.alternative_limits else ""
     reporter.answer(node_event(session), f"the node: {text}{alternative}")
 
 

@@ -132,7 +132,7 @@ async def _ends(process: int) -> bool:
 async def _stops(client: Client) -> bool:
     """Tell a node elsewhere to end, and wait until its events do."""
     with trio.move_on_after(STOP_SECONDS) as scope:
-        async with client.events() as events:
+        async with client.events("torrents") as events:
             await client.stop()
             try:
                 async for _ in events:

@@ -11,6 +11,7 @@ from trio_swarm.cli.control.torrent_lines import (
     node_line,
     torrent_event,
     torrent_table,
+    waiting_lines,
     whole_lines,
 )
 from trio_swarm.cli.options import Flag, OutputOptions
@@ -87,7 +88,7 @@ async def _tell_all(client: Client, state: str, label: str, reporter: Reporter) 
         reporter.heading(lines[0])
     for torrent, line in zip(found, lines[1:], strict=True):
         reporter.answer(torrent_event(torrent), line)
-    for line in failure_lines(found):
+    for line in (*failure_lines(found), *waiting_lines(found)):
         reporter.say(line)
     if found or not (state or label):
         reporter.say(node_line(session, len(found)))

@@ -16,8 +16,14 @@ from trio_swarm.cli.output.text import (
     safe_text,
     size_text,
 )
-from trio_swarm.config.values import write_rate
-from trio_swarm.control.answers import ChosenStrategy, Limits, NodeLimits, Session, Torrent
+from trio_swarm.control.answers import (
+    Alternative,
+    ChosenStrategy,
+    Limits,
+    NodeLimits,
+    Session,
+    Torrent,
+)
 from trio_swarm.foreign_text import shown
 
 _LONGEST_ETA = 1e8
@@ -81,24 +87,35 @@ def failure_lines(torrents: Sequence[Torrent]) -> Iterator[str]:
             yield f"{torrent_name(torrent)}: {shown(torrent.error, REASON_LENGTH)}"
 
 
+def waiting_lines(torrents: Sequence[Torrent]) -> Iterator[str]:
+    """Yield what downloads wait for to which nothing comes."""
+    for torrent in torrents:
+        if torrent.waits_for and not torrent.error:
+            yield f"{torrent_name(torrent)}: waits: {shown(torrent.waits_for, REASON_LENGTH)}"
+
+
 def node_line(session: Session, count: int) -> str:
     """Return what the node does, in one line."""
     states = [f"{number:,} {state}" for state, number in session.torrents.items() if number]
     parts = [", ".join(map(safe_text, states)) or count_text(count, "torrent")]
     parts.append(f"{rate_text(session.download_rate) or '0 B/s'} down")
     parts.append(f"{rate_text(session.upload_rate) or '0 B/s'} up")
-    limits = node_limits_text(session.limits)
+    limits = node_limits_text(session)
     if limits:
-        alternative = "limits of the schedule" if session.alternative_limits else "limits"
+        alternative = "alternative limits" if session.alternative_limits else "limits"
         parts.append(f"{alternative}: {limits}")
     return " · ".join(parts)
 
 
-def node_limits_text(limits: NodeLimits) -> str:
-    """Return the limits of a node that there are; empty if there is none."""
+def node_limits_text(session: Session) -> str:
+    """Return the limits of a node that hold now; empty if there is none."""
+    limits, other = session.limits, session.alternative
+    rates: NodeLimits | Alternative = limits
+    if session.alternative_limits and other is not None:
+        rates = other
     named = {
-        "down": None if limits.download_rate is None else f"{write_rate(limits.download_rate)}/s",
-        "up": None if limits.upload_rate is None else f"{write_rate(limits.upload_rate)}/s",
+        "down": None if rates.download_rate is None else rate_text(rates.download_rate),
+        "up": None if rates.upload_rate is None else rate_text(rates.upload_rate),
         "active downloads": limits.max_active_downloads,
         "active seeds": limits.max_active_seeds,
     }
@@ -108,8 +125,8 @@ def node_limits_text(limits: NodeLimits) -> str:
 def limits_text(limits: Limits) -> str:
     """Return the limits of one torrent that are its own; empty if there is none."""
     named = {
-        "down": None if limits.download_rate is None else f"{write_rate(limits.download_rate)}/s",
-        "up": None if limits.upload_rate is None else f"{write_rate(limits.upload_rate)}/s",
+        "down": None if limits.download_rate is None else rate_text(limits.download_rate),
+        "up": None if limits.upload_rate is None else rate_text(limits.upload_rate),
         "upload slots": limits.upload_slots,
     }
     parts = [f"{value} {name}" for name, value in named.items() if value is not None]
@@ -139,8 +156,8 @@ def whole_lines(torrent: Torrent) -> Iterator[str]:
     yield f"name       {shown(torrent.name, NAME_LENGTH)}"
     yield f"info-hash  {safe_text(torrent.info_hash or 'not known yet')}"
     yield f"state      {_state(torrent)}"
-    if torrent.error:
-        yield f"reason     {shown(torrent.error, REASON_LENGTH)}"
+    if reason := torrent.error or torrent.waits_for:
+        yield f"{'reason' if torrent.error else 'waits':<10} {shown(reason, REASON_LENGTH)}"
     if rates := _rates(torrent):
         yield f"now        {rates}"
     seeders = f" ({count_text(torrent.seeders, 'seeder')})" if torrent.seeders else ""

@@ -25,7 +25,7 @@ async def watch_node(client: Client, names: Sequence[str], reporter: Reporter) -
     Raises ControlError when the node ends.
     """
     chosen = await find_torrents(client, names)
-    async with client.events() as events:
+    async with client.events("torrents") as events:
         # What changes from here on comes in the stream: nothing is missed in between.
         session = await client.session()
         wanted = {each.id for each in chosen}

@@ -47,10 +47,13 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
             where = "" if event.host in _EVERYWHERE else f" at {shown(event.host)}"
             return f"accepting peers{where}, port {event.port}"
         case events.TrackerListening():
+            where = _address(shown(event.host), event.port)
             return (
-                f"tracker at {_address(shown(event.host), event.port)} (UDP): heartbeat every "
+                f"tracker at {where} ({'UDP, HTTP' if event.http else 'UDP'}): heartbeat every "
                 f"{event.interval:g} s, lease {event.lease:g} s"
             )
+        case events.ControlListening():
+            return _describe_door(event)
         case events.Sharing():
             size = f"{size_text(event.size)}, {count_text(event.pieces, 'piece')}"
             return f"{_name(event)}: sharing {shown(event.path, PATH_LENGTH)} ({size})"
@@ -178,6 +181,12 @@ def _describe_entry(event: events.Event) -> str:
             return f"{count_text(event.count, 'event')} lost: who listened was too slow"
         case _:
             return event.name.replace("_", " ")
+
+
+def _describe_door(event: events.ControlListening) -> str:
+    if event.host in _EVERYWHERE:
+        return f"page and remote control by HTTP at each address, port {event.port}"
+    return f"page and remote control at http://{_address(shown(event.host), event.port)}/"
 
 
 def _describe_change(event: events.TrackerChange) -> str:

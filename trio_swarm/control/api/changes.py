@@ -82,10 +82,11 @@ def _mark(entry: Entry) -> tuple[object, ...]:
     torrent = entry.torrent
     common = entry.record, entry.state, entry.queue_position, entry.outcome, entry.settings
     if torrent is None:
-        return common
+        return *common, entry.waits_for
     return (
         *common,
         torrent.state,
+        torrent.times_waiting_was_told,
         torrent.bytes_checked,
         torrent.downloaded,
         torrent.uploaded,

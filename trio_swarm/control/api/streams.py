@@ -5,7 +5,7 @@ every 15 s where nothing happens, so that both ends notice when the other is gon
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import trio
 from msgspec.structs import asdict
@@ -18,6 +18,7 @@ from trio_swarm.control.context import ControlContext
 from trio_swarm.control.logged_lines import Line, LoggedLines
 from trio_swarm.control.problems import RequestError, encoded
 from trio_swarm.control.shapes import LogLine
+from trio_swarm.events import KINDS, name_of
 from trio_swarm.service.service import Service
 
 MAX_STREAMS = 16
@@ -28,6 +29,11 @@ QUIET_SECONDS = 15.0
 """Seconds until a comment."""
 
 MEDIA_TYPE = "text/event-stream"
+
+CHANGES: Final = "torrents"
+"""The event that tells which torrents have changed."""
+EVENTS: Final = frozenset({CHANGES, *map(name_of, KINDS)})
+"""The names of all events."""
 
 _COMMENT = b": still here\n\n"
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -93,12 +99,14 @@ class EventStream(StreamingResponse):
 async def events(asked: Asked) -> EventStream:
     """Return the stream of events."""
     service = await asked.context.open()
+    only = _chosen(asked.query["only"])
 
     async def tell(channel: Channel) -> None:
-        subscription = service.entries.subscribe()
+        subscription = service.entries.subscribe(only)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_tell_changes, service, channel)
+                if only is None or CHANGES in only:
+                    nursery.start_soon(_tell_changes, service, channel)
                 async for event in subscription:
                     await channel.write(event_bytes(event.name, asdict(event)))
         finally:
@@ -107,13 +115,24 @@ async def events(asked: Asked) -> EventStream:
     return EventStream(asked.context, tell)
 
 
+def _chosen(text: str | None) -> frozenset[str] | None:
+    """Return the names of the events that are wanted; None: all. 400 for a name that none has."""
+    if text is None:
+        return None
+    only = frozenset(each.strip() for each in text.split(","))
+    if unknown := only - EVENTS:
+        message = f"only: no event is called {min(unknown)!r:.100}"
+        raise RequestError(400, "wrong-parameter", message)
+    return only
+
+
 async def _tell_changes(service: Service, channel: Channel) -> NoReturn:
     changes = Changes(service)
     while True:
         await trio.sleep(CHANGES_SECONDS)
         found = await changes.look()
         if found is not None:
-            await channel.write(event_bytes("torrents", found))
+            await channel.write(event_bytes(CHANGES, found))
 
 
 async def log(asked: Asked) -> EventStream:
@@ -155,6 +174,13 @@ OPERATIONS = (
         path="/events",
         words="What happens, as it happens: server-sent events, those of --json, and `torrents`"
         " each second for what changed.",
+        query=(
+            Parameter(
+                name="only",
+                words="Only the events of these names, parted by commas: a download"
+                " has one for each piece.",
+            ),
+        ),
         answer=events,
         gives=None,
         kind=MEDIA_TYPE,

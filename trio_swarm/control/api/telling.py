@@ -38,6 +38,7 @@ def torrent_of(entry: Entry, settings: NodeSettings) -> Torrent:
         origin=entry.origin,
         state=entry.state,
         error=entry.error,
+        waits_for=entry.waits_for,
         labels=entry.labels,
         limits=entry.limits,
         queue_position=entry.queue_position,

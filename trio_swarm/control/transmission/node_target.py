@@ -42,7 +42,6 @@ from trio_swarm.wanted import WantedTorrent, parse_wanted
 
 _T = TypeVar("_T")
 
-_NO_ALTERNATIVE = "there are no alternative limits: set alt-speed-up or alt-speed-down first"
 
 _BY_FILE = "a .torrent file"
 """What a fetch is called until its metadata is read."""
@@ -205,12 +204,8 @@ class NodeTarget:
     async def change_session(self, changes: SessionChanges) -> None:
         """Change the limits of the node, and where new content goes."""
         self._service()
-        rates, run_time = self._rates(), self._context.peer.run_time
+        run_time = self._context.peer.run_time
         assert run_time is not None  # it is there as soon as the service is
-        others = changes.alternative_upload_limit, changes.alternative_download_limit
-        has_others = rates.alternative is not None or any(isinstance(each, int) for each in others)
-        if changes.is_alternative is True and not has_others:
-            raise CallError(_NO_ALTERNATIVE)
         folder = changes.incomplete_folder
         await run_time.set(
             NodeValues(

@@ -238,12 +238,19 @@ def _changes(
         new = limit(name, switch, kept, value, unit)
         return int(new) if isinstance(new, int | float) else new
 
-    def alternative(name: str) -> int | UnsetType:
-        number = arguments.whole(name, least=1, most=RATE.most)
-        return UNSET if number is None else number * RATE.size
-
     is_alternative = arguments.flag("alt_speed_enabled")
     same = is_alternative is None or is_alternative == facts.is_alternative
+    both = facts.alternative_upload_limit, facts.alternative_download_limit
+    given = arguments.raw("alt_speed_up"), arguments.raw("alt_speed_down")
+    # Whoever switches on limits that nobody set means the numbers that session-get shows.
+    means_shown = bool(is_alternative) and (*both, *given) == (None,) * 4
+
+    def alternative(name: str, kept: str) -> int | UnsetType:
+        number = arguments.whole(name, least=1, most=RATE.most)
+        if number is None and means_shown:
+            number = int(session.limits.shown((NODE_LIMITS, kept), None, RATE))
+        return UNSET if number is None else number * RATE.size
+
     return SessionChanges(
         upload_limit=whole_limit(
             "speed_limit_up", "speed_limit_up_enabled", "upload", facts.upload_limit, RATE
@@ -251,8 +258,8 @@ def _changes(
         download_limit=whole_limit(
             "speed_limit_down", "speed_limit_down_enabled", "download", facts.download_limit, RATE
         ),
-        alternative_upload_limit=alternative("alt_speed_up"),
-        alternative_download_limit=alternative("alt_speed_down"),
+        alternative_upload_limit=alternative("alt_speed_up", "alternative_upload"),
+        alternative_download_limit=alternative("alt_speed_down", "alternative_download"),
         is_alternative=UNSET if same or is_alternative is None else is_alternative,
         seed_ratio=limit(
             "seed_ratio_limit", "seed_ratio_limited", "ratio", facts.seed_ratio, RATIO

@@ -67,9 +67,8 @@ longer, while there is no queue. A queue shows no sooner."""
 DRAIN_SECONDS: Final = 0.25
 """Seconds in which a queue that is too long is to be gone."""
 
-MOST_GAIN: Final = 0.92
 LEAST_GAIN: Final = 0.3
-"""Part of what the uplink carries that is put out at most and at least while a queue drains."""
+"""Part of what the uplink carries that is put out at least while a queue drains."""
 
 USED: Final = 0.85
 """Part of the budget that is put out if more would be."""
@@ -363,10 +362,7 @@ class Governor:
         last = self._looks[-1]
         self._longest = max(self._longest, queue)
         self._drained += max(0.0, last.passed - last.acknowledged / self._carried_before)
-        gain = 1.0 - (queue - target) / DRAIN_SECONDS
-        if queue > 1.25 * target:
-            gain = max(LEAST_GAIN, min(MOST_GAIN, gain))
-        self.budget = gain * self.carries
+        self.budget = max(LEAST_GAIN, 1.0 - (queue - target) / DRAIN_SECONDS) * self.carries
         if self._drained > 1.5 * self._longest + target:
             # It would be gone if it were ours.
             self._foreign += queue

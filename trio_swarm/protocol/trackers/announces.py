@@ -10,6 +10,12 @@ from trio_swarm.protocol.addresses import Address
 DEFAULT_NUM_WANT = 50
 """Peers asked for, and given to a client that leaves it to the tracker (BEP 15, `num_want` -1)."""
 
+NO_NAMES = (
+    "it knows no names, as only a tracker of trio-swarm does; use a magnet link, a .torrent file "
+    "or an info-hash"
+)
+"""What a tracker of another kind is told to be when it is asked for names."""
+
 NO_MESSAGE = "error without a message"
 """Stands for the message of a tracker that refuses without saying why."""
 

@@ -32,6 +32,7 @@ from trio_swarm.protocol.trackers.announces import (
     ScrapeCounts,
 )
 from trio_swarm.protocol.trackers.url_secrets import without_echo
+from trio_swarm.protocol.trackers.urls import DEFAULT_PATH, named_query
 
 MAX_BODY = 2**20
 """Bytes of an answer: thousands of peers, or the scrape of thousands of swarms."""
@@ -56,7 +57,10 @@ _HOST = re.compile(r"[0-9A-Za-z_.:-]{1,253}")
 
 
 def announce_url(url: str, request: AnnounceRequest) -> str:
-    """Return the URL to GET to announce at the tracker `url` (BEP 3, "trackers")."""
+    """Return the URL to GET to announce at the tracker `url` (BEP 3, "trackers").
+
+    `share_name` and `size` become the `name` and `size` of its query, as over UDP.
+    """
     fields = [
         f"info_hash={quote(request.info_hash, safe='')}",
         f"peer_id={quote(request.peer_id, safe='')}",
@@ -74,20 +78,49 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
         fields.append(f"trackerid={quote(request.tracker_id, safe='')}")
     if request.event is not AnnounceEvent.NONE:
         fields.append(f"event={request.event.name.lower()}")
-    return _with_query(url, fields)
+    base, query = _split(url)
+    if request.share_name is not None:
+        query = named_query(query, request.share_name, request.size)
+    return _with_query(base, query, fields)
 
 
 def scrape_url(url: str, info_hashes: Sequence[bytes]) -> str:
     """Return the URL to GET for counts; ConfigError if the tracker has no scrape URL (BEP 48)."""
-    scheme, netloc, path, query, _ = urlsplit(url)
-    head, slash, last = path.rpartition("/")
-    if not last.startswith("announce"):
-        raise ConfigError(f"not a tracker that can be scraped: {url!r} (BEP 48 wants /announce)")
-    path = f"{head}{slash}scrape{last.removeprefix('announce')}"
+    base, query = _split(url)
     return _with_query(
-        urlunsplit((scheme, netloc, path, query, "")),
+        _in_place_of_announce(base, "scrape"),
+        query,
         [f"info_hash={quote(info_hash, safe='')}" for info_hash in info_hashes],
     )
+
+
+def names_url(
+    url: str,
+    pattern: str,
+    *,
+    offset: int = 0,
+    is_glob: bool = False,
+    info_hash: bytes | None = None,
+) -> str:
+    """Return the URL to GET for the torrents that hold a name, or a name that matches a glob.
+
+    `offset` of them are left out. With `info_hash` the question is whether that one holds the name.
+    ConfigError if the tracker's URL has no place for it. The answer is that of
+    `trio_swarm.protocol.trackers.http_names`.
+    """
+    base, query = _split(url)
+    # The name in a tracker's URL is what is registered, not what is looked for.
+    query = "&".join(
+        item
+        for item in query.split("&")
+        if item and item.partition("=")[0] not in {"name", "size", "pattern", "offset"}
+    )
+    fields = [f"{'pattern' if is_glob else 'name'}={quote(pattern, safe='')}"]
+    if offset:
+        fields.append(f"offset={offset}")
+    if info_hash is not None:
+        fields.append(f"info_hash={quote(info_hash, safe='')}")
+    return _with_query(_in_place_of_announce(base, "names"), query, fields)
 
 
 def parse_announce_answer(body: bytes, *, tracker: str) -> AnnounceAnswer:
@@ -255,6 +288,25 @@ def _message(text: bytes, tracker: str) -> str:
     return without_echo(printable(text, MAX_MESSAGE), tracker) or NO_MESSAGE
 
 
-def _with_query(url: str, fields: list[str]) -> str:
+def _split(url: str) -> tuple[str, str]:
+    """Return a tracker's URL without its query, and that."""
     scheme, netloc, path, query, _ = urlsplit(url)
-    return urlunsplit((scheme, netloc, path, "&".join([*filter(None, [query]), *fields]), ""))
+    return urlunsplit((scheme, netloc, path or DEFAULT_PATH, "", "")), query
+
+
+def _in_place_of_announce(base: str, word: str) -> str:
+    """Return a URL with `word` for the last "announce" that begins a part of its path.
+
+    What follows it, as the key of an account, stays. ConfigError if there is none.
+    """
+    scheme, netloc, path, query, _ = urlsplit(base)
+    head, found, rest = path.rpartition("/announce")
+    if not found:
+        raise ConfigError(
+            f"not a tracker that can be asked that: {base!r} (BEP 48 wants /announce)"
+        )
+    return urlunsplit((scheme, netloc, f"{head}/{word}{rest}", query, ""))
+
+
+def _with_query(base: str, query: str, fields: list[str]) -> str:
+    return f"{base}?{'&'.join([*filter(None, [query]), *fields])}"

@@ -32,7 +32,8 @@ MAX_SIZE = 2**63 - 1
 _NAME_ITEM = re.compile(rb"(?:\A|&)name(?:=(?P<value>[^&]*))?(?=&|\Z)")
 _SIZE_ITEM = re.compile(rb"(?:\A|&)size=(?P<value>[0-9]{1,19})(?=&|\Z)")
 _CUT_ESCAPE = rb"%[0-9A-Fa-f]?\Z"
-_DEFAULT_PATH = "/announce"
+DEFAULT_PATH = "/announce"
+"""Of a tracker URL that has none, where a path is needed."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OUR_PORT = 6969
 """Where most UDP trackers are, and ours by default."""
@@ -138,7 +139,11 @@ def _split(url: str) -> TrackerUrl:
 
 
 def supports_names(url: str) -> bool:
-    """Whether names can be asked of the tracker at `url` at all: the name query is UDP only."""
+    """Whether the tracker at `url` may be expected to know names, as far as its URL tells.
+
+    Ours knows them over HTTP as well, but most HTTP trackers are others, and answer that question
+    with an error.
+    """
     try:
         return parse_tracker_url(url).scheme == "udp"
     except ConfigError:
@@ -153,17 +158,22 @@ def url_data(request: str, *, share_name: str | None = None, size: int | None = 
     """
     if share_name is not None:
         path, _, query = request.partition("?")
-        replaced = {"name"} if size is None else {"name", "size"}
-        items = [item for item in query.split("&") if item and _key(item) not in replaced]
-        # File names that are not UTF-8 become "?": a readable hint beats none.
-        items.append("name=" + quote(share_name, safe="", errors="replace"))
-        if size is not None:
-            items.append(f"size={size}")
-        request = f"{path or _DEFAULT_PATH}?{'&'.join(items)}"
+        request = f"{path or DEFAULT_PATH}?{named_query(query, share_name, size)}"
     data = request.encode("utf-8", "replace")
     if len(data) > MAX_URL_DATA:
         raise ConfigError(f"path, query and name of a tracker URL exceed {MAX_URL_DATA} bytes")
     return data
+
+
+def named_query(query: str, share_name: str, size: int | None) -> str:
+    """Return the query of a tracker URL with a name, and a size if given, in place of its own."""
+    replaced = {"name"} if size is None else {"name", "size"}
+    items = [item for item in query.split("&") if item and _key(item) not in replaced]
+    # File names that are not UTF-8 become "?": a readable hint beats none.
+    items.append("name=" + quote(share_name, safe="", errors="replace"))
+    if size is not None:
+        items.append(f"size={size}")
+    return "&".join(items)
 
 
 def parse_url_data(data: bytes) -> UrlShare | None:
@@ -173,11 +183,15 @@ def parse_url_data(data: bytes) -> UrlShare | None:
     is not a sensible number is as good as none. A name that a client cut off within a character
     ends with the one before.
     """
-    query = data.partition(b"?")[2]
+    return parse_query_share(data.partition(b"?")[2], may_be_cut=len(data) == CUT_AT)
+
+
+def parse_query_share(query: bytes, *, may_be_cut: bool = False) -> UrlShare | None:
+    """As `parse_url_data`, of a query by itself; `may_be_cut`: its end may be lost."""
     found = _NAME_ITEM.search(query)
     if found is None:
         return None
-    is_cut = len(data) == CUT_AT and found.end() == len(query)
+    is_cut = may_be_cut and found.end() == len(query)
     name = _decode_name(found["value"] or b"", is_cut=is_cut)
     if not name:
         return None

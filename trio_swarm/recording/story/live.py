@@ -80,7 +80,12 @@ class LiveDecisions:
         self._next_at = self._until = float("-inf")
 
     def look(self, since: int, limit: int, now: float) -> list[ToldDecision]:
-        """Return the decisions after number `since`, the last `limit` of them; records go on."""
+        """Return the decisions after number `since`, the last `limit` of them; records go on.
+
+        A number that none has yet is one of an earlier download of this torrent: then all are new.
+        """
+        if since > self._number:
+            since = 0
         self._until = now + LOOKED_FOR
         self._ledger.watcher = self
         found = [decision for decision in self._kept if decision.number > since]

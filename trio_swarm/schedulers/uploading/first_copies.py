@@ -30,7 +30,8 @@ longer with two pieces of 64 KiB, for each further one takes a round trip."""
 
 SOONER: Final = 2.0
 """A piece that one leecher alone has is revealed to another that would pass it on so many times
-sooner. Simulated with 1 here: no sooner, and 1.5 % more of a copy."""
+sooner. Simulated with 1 here: 64 MiB no sooner with 1.5 % more of a copy, 4 MiB 1 % sooner with 4 %
+more; without any such help 4 MiB took 6 % longer."""
 
 
 class FirstCopies:

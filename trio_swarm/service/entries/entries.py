@@ -1,7 +1,7 @@
 """The list of a node's torrents: what is in it, what somebody wants of each, how it is kept."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -605,9 +605,12 @@ class Entries:
 
     # --- events ---------------------------------------------------------------------------------
 
-    def subscribe(self) -> Subscription:
-        """Return all events from now on, those of the node included; close it afterwards."""
-        subscription = Subscription(self._subscriptions.remove)
+    def subscribe(self, names: Collection[str] | None = None) -> Subscription:
+        """Return all events from now on, those of the node included; close it afterwards.
+
+        With `names` only the events that are called so.
+        """
+        subscription = Subscription(self._subscriptions.remove, names=names)
         self._subscriptions.append(subscription)
         return subscription
 

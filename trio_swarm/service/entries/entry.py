@@ -172,6 +172,17 @@ class Entry:
         return self._state_of_run
 
     @property
+    def waits_for(self) -> str:
+        """Why nothing comes of a fetch that runs, in a line; empty while something does."""
+        run, torrent, state = self.run, self.torrent, self.state
+        if run is None or state not in _WAITS:
+            return ""
+        if state == "waiting":
+            return run.waits_for
+        standstill = None if torrent is None else torrent.standstill()
+        return standstill.reason if standstill is not None and standstill.is_news else ""
+
+    @property
     def is_complete(self) -> bool:
         """Whether all of it was here once; a share is complete from the beginning."""
         return self.kind == "share" or self.totals.completed_at is not None
@@ -189,7 +200,10 @@ class Entry:
     @property
     def active_at(self) -> float:
         """When a byte of it was last seen to move, to a minute; 0 for never. Unix seconds."""
-        return self.totals.active_at
+        totals = self.totals
+        if (totals.downloaded, totals.uploaded) != (self.downloaded_ever, self.uploaded_ever):
+            return time.time()  # since it was accounted
+        return totals.active_at
 
     @property
     def downloaded_ever(self) -> int:
@@ -383,6 +397,9 @@ class Entry:
             case _:
                 return "waiting"
 
+
+_WAITS: frozenset[EntryState] = frozenset({"waiting", "metadata", "downloading"})
+"""States in which it may be asked what it waits for."""
 
 _COUNTED: dict[EntryState, Literal["downloading", "seeding"]] = {
     "metadata": "downloading",

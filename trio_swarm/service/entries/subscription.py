@@ -1,7 +1,7 @@
 """Events for whoever listens, as fast as each can: a slow listener loses the oldest ones."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import trio
@@ -15,12 +15,20 @@ MOST_WAITING: Final = 1000
 class Subscription(trio.abc.ReceiveChannel[events.Event]):
     """Gives the events that happen from now on; `async for` them, and close it afterwards.
 
-    Of a listener that is too slow the oldest events are dropped; an `EventsLost` in their place
-    says how many.
+    With `names` only the events that are called so: a download has one for each piece, and whoever
+    wants none of them is not woken for them. Of a listener that is too slow the oldest events are
+    dropped; an `EventsLost` in their place says how many.
     """
 
-    def __init__(self, closed: Callable[["Subscription"], None], most: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        closed: Callable[["Subscription"], None],
+        *,
+        names: Collection[str] | None = None,
+        most: int = MOST_WAITING,
+    ) -> None:
         self._closed = closed
+        self._names = names
         self._waiting: deque[events.Event] = deque(maxlen=most)
         self._lost = 0
         self._is_closed = False
@@ -28,6 +36,8 @@ class Subscription(trio.abc.ReceiveChannel[events.Event]):
 
     def tell(self, event: events.Event) -> None:
         """Let the listener have an event; never waits."""
+        if self._names is not None and event.name not in self._names:
+            return
         self._lost += len(self._waiting) == self._waiting.maxlen
         self._waiting.append(event)
         self._told.set()

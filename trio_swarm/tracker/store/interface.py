@@ -12,6 +12,10 @@ class AnnounceRefusedError(TrioSwarmError):
     """The store does not take this announce; the text goes to the peer. Nothing changed."""
 
 
+class NoRoomError(AnnounceRefusedError):
+    """It has no room for the peer now, and may have when the peer comes back."""
+
+
 Announce: TypeAlias = tuple[bytes, bytes, int, int, int, UrlShare | None, bytes, int]
 """Info-hash, the peer's compact address (6 or 18 bytes), bytes left, number of the event (BEP 15,
 "Announce request"; unknown ones are none), peers wanted (-1: as many as usual), the name the peer

@@ -30,6 +30,7 @@ from trio_swarm.tracker.store.interface import (
     AnnounceRefusedError,
     Change,
     MatchPage,
+    NoRoomError,
     StoreCounts,
     SwarmAnswer,
 )
@@ -322,19 +323,17 @@ class TrackerRegistry:
         settings = self._settings
         hosts, host = self._host_of(address)
         if self._peer_count >= settings.max_peers:
-            raise AnnounceRefusedError("the tracker has no room for another peer")
+            raise NoRoomError("the tracker has no room for another peer")
         share = self._share(self._peer_count, settings.max_peers)
         if swarm is None:
             if len(self._swarms) >= settings.max_swarms:
-                raise AnnounceRefusedError("the tracker has no room for another torrent")
+                raise NoRoomError("the tracker has no room for another torrent")
             # Who opened so many has as many peers at least.
             share = min(share, self._share(len(self._swarms), settings.max_swarms))
         else:
             most = settings.max_peers_per_swarm
             if len(swarm) >= most:
-                raise AnnounceRefusedError(
-                    "the tracker has no room for another peer of this torrent"
-                )
+                raise NoRoomError("the tracker has no room for another peer of this torrent")
             of_swarm = self._share(len(swarm), most)
             # Only of a host with so many peers in all swarms may there be too many in this one.
             if (
@@ -342,11 +341,11 @@ class TrackerRegistry:
                 and hosts[host] >= of_swarm
                 and swarm.peers_of(host) >= of_swarm
             ):
-                raise AnnounceRefusedError("too many announces of this torrent from this address")
+                raise NoRoomError("too many announces of this torrent from this address")
         if hosts[host] >= share or (
             len(host) == 8 and self._networks6[host[:6]] >= HOSTS_PER_NETWORK * share
         ):
-            raise AnnounceRefusedError("too many announces from this address")
+            raise NoRoomError("too many announces from this address")
         self._peer_count += 1
         self._count(hosts, host, 1)
         if swarm is not None:

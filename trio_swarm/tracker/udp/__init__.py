@@ -2,7 +2,6 @@
 
 Reading order: `server` (the loop of a socket, which shows the whole way), `requests` (a batch of
 datagrams is read), `answering` (the store is asked, its answers are encoded). They need
-`connection_ids` (how a sender proves its address), `own_addresses` (peers on the tracker's own
-machine), `waiting_searches` (how many may wait), and `batch`, `sockets` and `binding` (datagrams
-and the system).
+`connection_ids` (how a sender proves its address), `batch` and `sockets` (datagrams and the
+system).
 """

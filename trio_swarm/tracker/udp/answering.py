@@ -12,6 +12,7 @@ from trio_swarm.protocol.trackers.udp import (
     name_answer,
     scrape_answer,
 )
+from trio_swarm.tracker.own_addresses import SocketAddress, has_loopback, replace_loopback
 from trio_swarm.tracker.store.compact_peers import LOOPBACK6
 from trio_swarm.tracker.store.interface import (
     AnnounceRefusedError,
@@ -21,8 +22,7 @@ from trio_swarm.tracker.store.interface import (
     SwarmAnswer,
     TrackerStore,
 )
-from trio_swarm.tracker.udp.batch import DatagramBatch, SocketAddress
-from trio_swarm.tracker.udp.own_addresses import has_loopback, replace_loopback
+from trio_swarm.tracker.udp.batch import DatagramBatch
 from trio_swarm.tracker.udp.requests import (
     ClaimRequest,
     RequestReader,

@@ -11,7 +11,8 @@ addresses must answer from the same one: a client hears no other.
 import socket
 import struct
 from collections.abc import Sequence
-from typing import TypeAlias
+
+from trio_swarm.tracker.own_addresses import SocketAddress
 
 MAX_DATAGRAM = 2048
 """Bytes read of one datagram: longer than any request we know."""
@@ -22,9 +23,6 @@ enough (0.5 ms) that the first does not wait for the last."""
 
 IP_PKTINFO = 8
 """Linux' option and control message (ip(7)); the socket module has no name for it."""
-
-SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
-"""As the socket module has it: (IP, port), for IPv6 with flow and scope."""
 
 # The family is in the byte order of the machine, port and address are in the network's.
 _FAMILY = struct.Struct("=H")

@@ -23,9 +23,10 @@ from trio_swarm.protocol.trackers.udp import (
     parse_scrape_request,
 )
 from trio_swarm.protocol.trackers.urls import UrlShare, parse_url_data
+from trio_swarm.tracker.own_addresses import SocketAddress
 from trio_swarm.tracker.store.compact_peers import is_loopback
 from trio_swarm.tracker.store.interface import Announce, Change, Claim
-from trio_swarm.tracker.udp.batch import MAX_DATAGRAM, DatagramBatch, SocketAddress
+from trio_swarm.tracker.udp.batch import MAX_DATAGRAM, DatagramBatch
 from trio_swarm.tracker.udp.connection_ids import SLOT, ConnectionIds
 
 MIN_DATAGRAM = 16

@@ -5,12 +5,13 @@ from typing import NoReturn
 
 import trio
 
+from trio_swarm.tracker.host_places import MAX_SEARCHES, MAX_SEARCHES_PER_HOST, HostPlaces
+from trio_swarm.tracker.own_addresses import packed_host
 from trio_swarm.tracker.store.interface import TrackerStore
 from trio_swarm.tracker.udp.answering import DatagramTracker
 from trio_swarm.tracker.udp.batch import BATCH
 from trio_swarm.tracker.udp.requests import SearchRequest
 from trio_swarm.tracker.udp.sockets import open_batches, send_datagram
-from trio_swarm.tracker.udp.waiting_searches import MAX_SEARCHES, WaitingSearches
 
 _BATCHES = 4
 """Answered before other tasks get their turn: 256 datagrams, about 2 ms."""
@@ -23,7 +24,7 @@ looked at: more than the datagrams of a wake-up can cause, so they cannot pile u
 async def serve_socket(bound: socket.socket, tracker: DatagramTracker, store: TrackerStore) -> None:
     """Answer the datagrams of a bound, non-blocking socket until cancelled."""
     to_search, searches = trio.open_memory_channel[SearchRequest](MAX_SEARCHES)
-    waiting = WaitingSearches()
+    waiting = HostPlaces(MAX_SEARCHES, per_host=MAX_SEARCHES_PER_HOST)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_answer_searches, bound, tracker, searches, waiting)
         nursery.start_soon(_answer_batches, bound, tracker, store, to_search, waiting)
@@ -34,7 +35,7 @@ async def _answer_batches(
     tracker: DatagramTracker,
     store: TrackerStore,
     to_search: trio.MemorySendChannel[SearchRequest],
-    waiting: WaitingSearches,
+    waiting: HostPlaces,
 ) -> NoReturn:
     batches = open_batches(bound)
     while True:
@@ -49,7 +50,7 @@ async def _answer_batches(
             answers, searches = await tracker.answers(batches.batch, now)
             batches.send(answers)
             for search in searches:
-                if waiting.admit(search.source):
+                if waiting.take(packed_host(search.source)):
                     to_search.send_nowait(search)
             if count < BATCH:
                 break
@@ -59,9 +60,9 @@ async def _answer_searches(
     bound: socket.socket,
     tracker: DatagramTracker,
     searches: trio.MemoryReceiveChannel[SearchRequest],
-    waiting: WaitingSearches,
+    waiting: HostPlaces,
 ) -> None:
     async for search in searches:
         answer = await tracker.search(search, trio.current_time())
         send_datagram(bound, answer, search.source, search.destination)
-        waiting.answered(search.source)
+        waiting.leave(packed_host(search.source))

@@ -16,12 +16,12 @@ from itertools import accumulate
 from typing import Protocol
 
 from trio_swarm.protocol.trackers.udp import MAX_ANSWER
+from trio_swarm.tracker.own_addresses import SocketAddress
 from trio_swarm.tracker.udp.batch import (
     BATCH,
     MAX_DATAGRAM,
     DatagramBatch,
     PacketInfo,
-    SocketAddress,
 )
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, not bound

@@ -187,12 +187,9 @@ function sample() {
 }
 
 function heard(name, data) {
-  if (name === "torrents") {
-    app.known.change(data.torrents ?? [], data.removed ?? []);
-    app.changed();
-  } else if (name === "events_lost") {
-    app.attempt(() => app.load()); // this browser was too slow to hear everything
-  }
+  if (name !== "torrents") return;
+  app.known.change(data.torrents ?? [], data.removed ?? []);
+  app.changed();
 }
 
 function lost(fault, seconds) {
@@ -226,7 +223,7 @@ async function start() {
     lost(error, 1);
   }
   app.stream?.close();
-  app.stream = new Stream("/events", { event: heard, opened, lost });
+  app.stream = new Stream("/events?only=torrents", { event: heard, opened, lost });
 }
 
 function themeSwitch() {

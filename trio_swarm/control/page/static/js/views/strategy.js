@@ -11,6 +11,8 @@ import { strategyDialog } from "./changing.js";
 
 const SHOWN = 200;
 /* Decisions in the list: a busy download makes thousands a minute. */
+const KEPT = 2_000;
+/* Decisions that are kept, for the ones about a piece or a peer: half a MiB. */
 
 const PIECE_TURNS = 2;
 /* Of a large torrent the map is a megabyte, and changes little in a second. */
@@ -25,6 +27,7 @@ export function strategyPart(app, torrent) {
   const filter = { peer: "", piece: null, pieces: 1 };
   let pieces = null;
   let decisions = [];
+  let latest = 0;
   let isFollowing = true;
   let turn = -1;
 
@@ -175,27 +178,30 @@ export function strategyPart(app, torrent) {
       : torrent()?.progress >= 1 ? "It is complete: there is nothing left to decide." : "No decision yet. They come when peers have room for requests.");
   }
 
-  function take(answer) {
+  function take(found) {
+    if (found.length && found[0].number <= latest) decisions = []; // it begins anew, and so do the numbers
     const seen = new Map();
-    decisions = answer.decisions.map((decision) => {
+    for (const decision of found) {
       const base = `${decision.number} ${decision.time} ${decision.piece} ${decision.peer}`;
       seen.set(base, (seen.get(base) ?? 0) + 1);
-      return { ...decision, key: `${base} ${seen.get(base)}` };
-    });
+      decisions.push({ ...decision, key: `${base} ${seen.get(base)}` });
+      latest = decision.number;
+    }
+    decisions.splice(0, decisions.length - KEPT);
   }
 
   async function refresh() {
     turn += 1;
     const [found, answer] = await Promise.all([
       turn % PIECE_TURNS === 0 ? get(torrentPath(id, "/pieces")) : null,
-      get(torrentPath(id, `/decisions?limit=${SHOWN}`)),
+      get(torrentPath(id, `/decisions?since=${latest}`)),
     ]);
     if (found) {
       pieces = readPieces(found);
       showPeers(pieces.peers.map(({ address }) => address));
       showMap();
     }
-    take(answer);
+    take(answer.decisions);
     if (isFollowing) showDecisions();
   }
 

@@ -35,6 +35,7 @@ export function torrentView(app, rest) {
   const heading = h("h1", {}, format.foreign(torrent().name));
   const badge = stateBadge();
   const error = h("span", { class: "bad" });
+  const waits = h("span", { class: "waits" });
   const labels = h("span");
   const origin = h("span", { class: "faint" }, torrent().origin === "file" ? "named in the configuration file" : "");
   const pause = button("Pause", () => app.attempt(async () => {
@@ -59,7 +60,7 @@ export function torrentView(app, rest) {
   const element = h(
     "article", {},
     h("a", { class: "crumb", href: "#/torrents" }, icon("back"), "All torrents"),
-    h("div", { class: "title" }, h("div", {}, heading, h("div", { class: "under" }, badge, error, labels, origin)), actions),
+    h("div", { class: "title" }, h("div", {}, heading, h("div", { class: "under" }, badge, error, waits, labels, origin)), actions),
     h("section", { class: "panel overview", "aria-label": "Overview" },
       h("div", {}, progress, h("dl", { class: "figures-row" }, ...Object.entries(figures).map(([words, value]) => h("div", {}, h("dt", {}, words), value)))),
       curve.element),
@@ -130,6 +131,8 @@ export function torrentView(app, rest) {
     showState(badge, now);
     say(error, now.error ? format.foreign(now.error) : "");
     error.hidden = !now.error;
+    say(waits, now.error ? "" : format.foreign(now.waits_for ?? ""));
+    waits.hidden = !waits.textContent;
     const shown = (now.labels ?? []).join("\n");
     if (labels.dataset.shown !== shown) {
       labels.dataset.shown = shown;

@@ -131,6 +131,7 @@ function makeRow(app, torrent, changed) {
     bar: bar(),
     state: stateBadge(),
     error: h("span", { class: "error" }),
+    waits: h("span", { class: "waits" }),
     labels: h("span"),
     size: cell("number"), done: cell("number phone"), down: cell("number phone down"), up: cell("number phone up"),
     left: cell("number phone last"), peers: cell("number"), ratio: cell("number wide-only"), spark: spark(),
@@ -138,7 +139,7 @@ function makeRow(app, torrent, changed) {
   row.parts = parts;
   row.append(
     h("td", { role: "cell" }, parts.box),
-    h("td", { role: "cell", class: "name" }, parts.link, parts.bar, h("div", { class: "under" }, parts.state, parts.error, parts.labels)),
+    h("td", { role: "cell", class: "name" }, parts.link, parts.bar, h("div", { class: "under" }, parts.state, parts.error, parts.waits, parts.labels)),
     parts.size, parts.done, parts.down, parts.up, parts.left, parts.peers, parts.ratio,
     h("td", { role: "cell", class: "wide-only" }, parts.spark),
   );
@@ -162,6 +163,8 @@ function showRow(app, row, torrent) {
   showState(parts.state, torrent);
   say(parts.error, torrent.error ? format.foreign(torrent.error) : "");
   parts.error.hidden = !torrent.error;
+  say(parts.waits, torrent.error ? "" : format.foreign(torrent.waits_for ?? ""));
+  parts.waits.hidden = !parts.waits.textContent;
   const labels = (torrent.labels ?? []).join("\n");
   if (parts.labels.dataset.shown !== labels) {
     parts.labels.dataset.shown = labels;
@@ -169,7 +172,9 @@ function showRow(app, row, torrent) {
   }
   parts.labels.hidden = !labels;
   say(parts.size, format.size(torrent.size || null));
-  say(parts.done, format.percent(torrent.progress));
+  const hasSize = Boolean(torrent.size || torrent.progress);
+  say(parts.done, hasSize ? format.percent(torrent.progress) : "–");
+  parts.done.classList.toggle("idle", !hasSize);
   showRate(parts.down, torrent.download_rate, "↓ ");
   showRate(parts.up, torrent.upload_rate, "↑ ");
   const isUnknown = torrent.progress >= 1 || !Number.isFinite(torrent.eta);

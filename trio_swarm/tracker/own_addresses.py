@@ -6,14 +6,24 @@ use to another machine. Askers get, instead, the address at which they reach the
 
 import socket
 from collections import OrderedDict
+from typing import TypeAlias
 
 from trio_swarm.tracker.store.compact_peers import LOOPBACK6, is_loopback
-from trio_swarm.tracker.udp.batch import SocketAddress
+
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+"""As the socket module has it: (IP, port), for IPv6 with flow and scope."""
 
 _CACHE_SIZE = 1024
 """Askers remembered; a miss costs three system calls."""
 
 _DISCARD_PORT = 9
+
+
+def packed_host(address: SocketAddress) -> bytes:
+    """Return the packed IP address, without the interface of a link-local one."""
+    if len(address) == 2:
+        return socket.inet_aton(address[0])
+    return socket.inet_pton(socket.AF_INET6, address[0].partition("%")[0])
 
 
 def has_loopback(peers: bytes | bytearray, *, ipv6: bool) -> bool:
