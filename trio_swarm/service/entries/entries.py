@@ -22,6 +22,7 @@ from trio_swarm.errors import (
 )
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
+from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.adding import (
     Settings,
@@ -95,7 +96,8 @@ class Entries:
         self._tell = emit
         self._listed: list[Entry] = []
         """In the order of the queue."""
-        self._keeping = Keeping(store, kept, self._listed)
+        wakeup = Wakeup()
+        self._keeping = Keeping(store, kept, self._listed, wakeup)
         self._by_id: dict[int, Entry] = {}
         self._keys = {each.key: each.id for each in self._keeping.kept.totals.values() if each.key}
         self._keys |= {
@@ -123,6 +125,7 @@ class Entries:
             entries=self._listed,
             kept_metainfo=self._keeping.learned_before,
             incomplete=self._incomplete,
+            wakeup=wakeup,
             changed=self._changed,
         )
         self._whereabouts = Whereabouts(self._keeping, state_folder)

@@ -9,6 +9,7 @@ import trio
 
 from trio_swarm.errors import StorageError
 from trio_swarm.logs import logger_of
+from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import is_metadata_kept
 from trio_swarm.service.entries.entry import Entry
@@ -27,10 +28,13 @@ SAVE_QUIET: Final = 600.0
 class Keeping:
     """Writes to the state folder what is to be known of a list after a restart.
 
-    `kept` is what the folder held. `entries` is the list.
+    `kept` is what the folder held. `entries` is the list. `wakeup` is set when the totals are to be
+    written at once.
     """
 
-    def __init__(self, store: EntryStore, kept: Kept, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self, store: EntryStore, kept: Kept, entries: Sequence[Entry], wakeup: Wakeup
+    ) -> None:
         self.kept = kept
         """Of what is not in the list now: records and totals, by number."""
         self.next_id = kept.next_id
@@ -39,6 +43,7 @@ class Keeping:
         """When the totals are to be written next."""
         self._store = store
         self._entries = entries
+        self._wakeup = wakeup
 
     @property
     def is_lasting(self) -> bool:
@@ -131,6 +136,8 @@ class Keeping:
     def due(self, seconds: float) -> None:
         """Write the totals in so many seconds at the latest."""
         self.save_at = min(self.save_at, trio.current_time() + seconds)
+        if not seconds:
+            self._wakeup.set()
 
     def account(self) -> None:
         """Bring the totals of all entries up to date."""

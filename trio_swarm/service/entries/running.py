@@ -47,12 +47,13 @@ class Running:
         entries: Sequence[Entry],
         kept_metainfo: Callable[[Entry], Metainfo | None],
         incomplete: Incomplete,
+        wakeup: Wakeup,
         changed: Callable[[Entry], None],
     ) -> None:
         self.limits = NodeLimits()
         self.is_ending = False
         """Whether the node is about to end: what ends now is no news, and nothing begins."""
-        self.wakeup = Wakeup()
+        self.wakeup = wakeup
         """Set when something is to be looked at before its time."""
         self._is_undecided = True
         self._node = node
