@@ -175,6 +175,8 @@ class Fetch(Supervised):
                 if not isinstance(error, DiskFullError) or not self.settings.wait:
                     raise
                 delay = DISK_LAST_LOOK  # though there seemed to be room
+            else:
+                self._incomplete = None  # what is left there by its name is not its own
             torrent = await self._download(await self._found())
         await self._care.is_home()
         return torrent

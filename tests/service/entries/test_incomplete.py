@@ -86,6 +86,19 @@ async def test_a_fetch_that_is_not_to_be_seeded_comes_home_before_it_is_done(
         assert not film.exists()
 
 
+async def test_what_was_beside_it_where_it_began_stays_there(tmp_path: Path, home: Path) -> None:
+    album = make_folder(tmp_path / "begins" / "album")
+    torrent, whole = torrent_of(album, tmp_path), contents(album)
+    (album / "notes").write_text("mine")
+    async with kept_list(tmp_path, incomplete=album.parent) as entries:
+        entry = await entries.add(wanted(home), metainfo=torrent)
+        await state_of(entry, "failed", "seeding")
+        await until(lambda: entry.outcome == "failed" or entry.completed_at is not None)
+        assert (entry.state, entry.error, entry.path) == ("seeding", "", home / "album")
+    assert contents(home / "album") == whole
+    assert [each.name for each in album.iterdir()] == ["notes"]
+
+
 async def test_data_that_is_in_its_own_folder_already_is_used_there(tmp_path: Path) -> None:
     film = make_file(tmp_path / "home" / "film", 100_000)
     async with kept_list(tmp_path, incomplete=tmp_path / "begins") as entries:
