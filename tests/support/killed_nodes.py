@@ -45,7 +45,7 @@ listen = "127.0.0.1:0"
 state_folder = "state"
 download_folder = "down"
 [control]
-folders = ["down", "away", {others}]
+folders = ["down", "away", "begins", {others}]
 [tracker]
 listen = "127.0.0.1:0"
 [[share]]
@@ -245,9 +245,9 @@ def add(**body: Any) -> Do:
     return lambda place, node: node.ask("POST", "/torrents", _in(place, body))
 
 
-def rpc(method: str, name: str, **arguments: Any) -> Do:
+def rpc(method: str, torrent: str, **arguments: Any) -> Do:
     def do(place: Place, node: Node) -> Any:
-        number = int(place.by_name(node, name))
+        number = int(place.by_name(node, torrent))
         body = {"method": method, "arguments": {"ids": [number], **_in(place, arguments)}}
         with contextlib.suppress(ValueError):
             node.ask("POST", "/transmission/rpc", body)
@@ -281,6 +281,36 @@ def all_of(*steps: Do) -> Do:
 
 def other_config(place: Place, _node: Node) -> None:
     write_config(place, "unlisted")
+
+
+def begins_in(folder: str, name: str) -> Do:
+    """Let fetches begin in a folder, which has all the data of one that is to be added."""
+
+    def do(place: Place, node: Node) -> None:
+        where = _in(place, folder)
+        write_data(Path(where), name)
+        if DATA[name]:
+            (Path(where) / name / "notes").write_text("mine")
+        node.ask("PATCH", "/session", {"incomplete_folder": where})
+
+    return do
+
+
+def come_home(name: str) -> Do:
+    """Add what is complete where it begins, and wait until it is seeded from its own folder."""
+
+    def do(place: Place, node: Node) -> None:
+        add(metainfo=f"*{name}")(place, node)
+        home = str((place.root / "down" / name).resolve())
+        end = time.monotonic() + PATIENCE
+        while True:
+            listed = node.ask("GET", "/torrents")["torrents"]
+            if any((each["path"], each["state"]) == (home, "seeding") for each in listed):
+                return
+            assert time.monotonic() < end, f"{name} does not come home: {listed}"
+            time.sleep(0.01)
+
+    return do
 
 
 def write_config(place: Place, shared: str) -> None:
@@ -332,6 +362,32 @@ OPERATIONS: dict[str, Operation] = {
             uploadLimited=True,
         )
     ),
+    "rename all": Operation(post("film", "rename", {"name": "movie"})),
+    "rename a file in it": Operation(
+        post("film", "rename", {"path": "in/two.bin", "name": "three.bin"})
+    ),
+    "rename a folder by RPC": Operation(
+        rpc("torrent-rename-path", "film", path="film/in", name="out")
+    ),
+    "rename a file": Operation(post("song.bin", "rename", {"name": "tune.bin"})),
+    "rename what is unfinished": Operation(post("half", "rename", {"name": "quarter"})),
+    "rename what is renamed": Operation(
+        post("movie", "rename", {"name": "reel"}), post("film", "rename", {"name": "movie"})
+    ),
+    "move what is renamed": Operation(
+        post("movie", "move", AWAY), post("film", "rename", {"name": "movie"})
+    ),
+    "remove what is renamed with data": Operation(
+        delete("movie", "?delete_data=true"), post("film", "rename", {"name": "movie"})
+    ),
+    "come home": Operation(come_home("new.bin"), begins_in("@begins", "new.bin")),
+    "come home beside other files": Operation(come_home("tape"), begins_in("@begins", "tape")),
+    "come home from another disk": Operation(
+        come_home("new.bin"), begins_in("@@", "new.bin"), needs_other_disk=True
+    ),
+    "come home from beside other files on another disk": Operation(
+        come_home("tape"), begins_in("@@", "tape"), needs_other_disk=True
+    ),
     "remove": Operation(delete("film")),
     "remove with data": Operation(delete("film", "?delete_data=true")),
     "remove a share with data": Operation(delete("pics", "?delete_data=true")),
@@ -340,7 +396,12 @@ OPERATIONS: dict[str, Operation] = {
     "remove what the file names": Operation(delete("listed")),
     "remove what the file names with data": Operation(delete("listed", "?delete_data=true")),
     "change the node": Operation(
-        lambda _place, node: node.ask("PATCH", "/session", {"upload_rate": 100000}), lasts=False
+        lambda _place, node: node.ask("PATCH", "/session", {"upload_rate": 100000})
+    ),
+    "change where fetches begin": Operation(
+        lambda place, node: node.ask(
+            "PATCH", "/session", {"incomplete_folder": _in(place, "@begins"), "upload_rate": 5000}
+        )
     ),
     "reload": Operation(
         lambda _place, node: node.ask("POST", "/reload"), other_config, lasts=False
@@ -356,6 +417,7 @@ DATA = {
     "song.bin": (),
     "extra.bin": (),
     "new.bin": (),
+    "tape": ("one.bin", "deep/two.bin"),
 }
 
 
@@ -375,7 +437,7 @@ def write_data(folder: Path, name: str) -> Path:
 
 def make_torrents(folder: Path) -> dict[str, bytes]:
     """Return .torrent files of what is fetched."""
-    names = ("film", "half", "song.bin", "new.bin")
+    names = ("film", "half", "song.bin", "new.bin", "tape")
     return {
         name: create_torrent(
             write_data(folder, name), piece_length=16384, state_folder=folder / "state"
@@ -387,7 +449,7 @@ def make_torrents(folder: Path) -> dict[str, bytes]:
 def prepare(place: Place) -> None:
     """Lay out the data, before the node is started for the first time."""
     root = place.root
-    for name in ("down", "away"):
+    for name in ("down", "away", "begins"):
         (root / name).mkdir(parents=True)
     write_config(place, "listed")
     for name in ("listed", "unlisted", "pics", "extra.bin"):
@@ -428,6 +490,7 @@ def until(node: Node, states: dict[str, str]) -> None:
         time.sleep(0.01)
 
 
+TOPS = ("down", "away", "begins", "pics", "listed", "extra.bin")
 TOLD = (
     *("name", "info_hash", "kind", "origin", "state", "labels", "limits", "queue_position"),
     *("folder", "have", "size", "scheduler", "error"),
@@ -436,13 +499,15 @@ TOLD = (
 
 def snapshot(place: Place, node: Node) -> dict[str, Any]:
     """Return all that must be the old or the new."""
-    listed = node.ask("GET", "/torrents")["torrents"]
+    listed, session = node.ask("GET", "/torrents")["torrents"], node.ask("GET", "/session")
     kept = [each.name for each in (place.root / "state" / "entries").iterdir()]
     found: dict[str, Any] = {
         "torrents": sorted(({name: each[name] for name in TOLD} for each in listed), key=repr),
+        "limits": sorted(session["limits"].items()),
+        "begins": [session["incomplete_folder"]],
         "kept": sorted(each for each in kept if each not in {"totals.json", "lock"}),
     }
-    tops = [place.root / name for name in ("down", "away", "pics", "listed", "extra.bin")]
+    tops = [place.root / name for name in TOPS]
     for top in [*tops, *([place.other_disk] if place.other_disk else [])]:
         found[str(top)] = sorted(_contents(top))
     text = json.dumps(found, sort_keys=True)
