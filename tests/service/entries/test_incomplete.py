@@ -97,6 +97,12 @@ async def test_what_was_beside_it_where_it_began_stays_there(tmp_path: Path, hom
         assert (entry.state, entry.error, entry.path) == ("seeding", "", home / "album")
     assert contents(home / "album") == whole
     assert [each.name for each in album.iterdir()] == ["notes"]
+    # A node that is killed just then has not written yet that it was complete.
+    (tmp_path / "state" / "entries" / "totals.json").unlink()
+    async with kept_list(tmp_path, incomplete=album.parent) as entries:
+        (again,) = entries
+        await state_of(again, "failed", "seeding")
+        assert (again.state, again.error, again.path) == ("seeding", "", home / "album")
 
 
 async def test_data_that_is_in_its_own_folder_already_is_used_there(tmp_path: Path) -> None:

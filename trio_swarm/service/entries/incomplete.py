@@ -34,7 +34,8 @@ class Incomplete:
         folder = self.folder
         if entry.record.incomplete_folder is not None:
             return entry.incomplete_folder
-        if folder is None or folder == entry.folder or entry.completed_at is not None:
+        is_settled = entry.record.is_home or entry.completed_at is not None
+        if folder is None or folder == entry.folder or is_settled:
             return None
         try:
             async with self._turn(entry):
@@ -74,7 +75,7 @@ class Incomplete:
         if entry.record.incomplete_folder is None and entry.record.moving_to != home:
             return
         async with self._turn(entry):
-            record = entry.change(incomplete_folder=None, moving_to=_but(home, entry))
+            record = entry.change(incomplete_folder=None, is_home=True, moving_to=_but(home, entry))
             await self._keeping.save(entry, record)
 
 

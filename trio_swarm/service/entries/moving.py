@@ -88,7 +88,12 @@ class Moving:
             raise
         place = entry.record.folder if folder == entry.folder else entry.record.moving_to
         begins = None if is_there else entry.record.incomplete_folder
-        record = entry.change(folder=place, moving_to=None, incomplete_folder=begins)
+        record = entry.change(
+            folder=place,
+            moving_to=None,
+            incomplete_folder=begins,
+            is_home=entry.record.is_home or is_there,
+        )
         await self._place(entry, record)
 
     async def _bring(self, entry: Entry, folder: Path, *, is_begun: bool) -> bool:

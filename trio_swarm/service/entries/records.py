@@ -15,6 +15,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from trio_swarm.service.entries.limits import Count, EntryLimits, Goal, Rate
 from trio_swarm.settings import MAX_LABEL, MAX_LABELS, FetchSettings, ShareSettings
 
+SHARE_KEY: Final = "share\t"
+"""How the key of a share begins that the configuration file names."""
+
 VERSION: Final = 1
 """Of both formats; files of a later one are put aside, not guessed at."""
 
@@ -83,6 +86,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """Where its data was moved to."""
     incomplete_folder: str | None = None
     """Where its data is until it is complete; None: where it goes."""
+    is_home: bool = False
+    """Its data has left the folder for what is not complete, and does not begin there again."""
     moving_to: str | None = None
     """It is being moved there: what is left goes on at the next start."""
     hashes_again: bool = False
@@ -100,7 +105,7 @@ class Record(Struct, frozen=True, kw_only=True):
     @property
     def is_of_share(self) -> bool:
         """Whether the entry is a share."""
-        return isinstance(self.settings, KeptShare) or self.key.startswith("share\t")
+        return isinstance(self.settings, KeptShare) or self.key.startswith(SHARE_KEY)
 
     @property
     def is_half_done(self) -> bool:

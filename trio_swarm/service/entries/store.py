@@ -29,6 +29,7 @@ from trio_swarm.metainfo_files import MAX_TORRENT_FILE
 from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
 from trio_swarm.service.entries.adding import first_totals
 from trio_swarm.service.entries.records import (
+    SHARE_KEY,
     AllTotals,
     KeptNode,
     Record,
@@ -218,7 +219,8 @@ class EntryStore:
 def _has_metainfo(kept: Kept, number: int) -> bool:
     record = kept.records.get(number)
     if record is None:
-        return number in kept.totals
+        totals = kept.totals.get(number)  # a share's is kept only while a record says why
+        return totals is not None and not totals.key.startswith(SHARE_KEY)
     return not record.is_removed and (not record.is_of_share or record.is_carried)
 
 
