@@ -98,7 +98,7 @@ class TorrentRecording:
         await self._write()
         if self._file is not None:
             file, self._file = self._file, None
-            await trio.to_thread.run_sync(file.close)
+            await _close(file)
 
     async def _write(self) -> None:
         file = self._file
@@ -120,14 +120,23 @@ class TorrentRecording:
                     reason=error.strerror or str(error),
                 )
             )
-            await trio.to_thread.run_sync(file.close)
+            await _close(file)
+
+
+async def _close(file: BinaryIO) -> None:
+    with trio.CancelScope(shield=True):  # who is cancelled here would leave it open
+        await trio.to_thread.run_sync(file.close)
 
 
 def _begin_file(path: Path, start: bytes) -> BinaryIO:
     try:
         # Without a buffer: what was written survives if the program is killed.
         file = path.open("xb", buffering=0)
-        file.write(start)
+        try:
+            file.write(start)
+        except OSError:
+            file.close()
+            raise
     except FileExistsError:
         raise StorageError(
             "is there already: record to another file, or remove it", path=path

@@ -328,8 +328,10 @@ async def test_a_paused_torrent_shows_files_and_progress_after_a_restart_too(
         async with a_seeder(seed) as (_, seeder):
             magnet = (await seeder.torrent(1, "magnetLink"))["magnetLink"]
             async with a_leecher(leech) as leecher:
-                await leecher.call("torrent-add", filename=magnet)
+                # Slow from its first byte, or it is whole before a busy machine has set the limit.
+                await leecher.call("torrent-add", filename=magnet, paused=True)
                 await leecher.call("torrent-set", ids=1, downloadLimit=60, downloadLimited=True)
+                await leecher.call("torrent-start", ids=1)
                 have = 0
                 while not 0 < have < 300_000:
                     await trio.sleep(0.02)
