@@ -491,7 +491,7 @@ async def test_a_move_that_was_begun_may_get_another_aim_or_lose_its_entry(tmp_p
         await entries.change(share, EntryChanges(moving_to=tmp_path / "first"))
         await entries.change(share, EntryChanges(moving_to=tmp_path / "second"))
         await until(lambda: share.record.moving_to is None)
-        assert share.folder == tmp_path / "second"
+        assert (share.folder, share.error) == (tmp_path / "second", "")
         await state_of(share, "seeding")
         await entries.change(share, EntryChanges(moving_to=tmp_path / "third"))
         await entries.remove(share)
