@@ -38,7 +38,9 @@ def chosen(
     hashes = {each.lower() for each in named if isinstance(each, str) and _HASH.fullmatch(each)}
     if any(isinstance(each, str) and each in RECENTLY_ACTIVE for each in named):
         numbers.update(recent)
-    return [each for each in torrents if each.id in numbers or each.info_hash in hashes]
+    return [
+        each for each in torrents if each.id in numbers or (hashes and each.info_hash in hashes)
+    ]
 
 
 def moved_in_queue(
