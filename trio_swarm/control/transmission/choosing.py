@@ -25,13 +25,13 @@ def means_recent(arguments: Arguments) -> bool:
 
 def chosen(
     arguments: Arguments, torrents: Sequence[TorrentFacts], recent: Iterable[int]
-) -> list[TorrentFacts]:
+) -> Sequence[TorrentFacts]:
     """Return the torrents that a call means, each once, in the order of the list.
 
     `recent` are the ids of those that changed of late.
     """
     if "ids" not in arguments:
-        return list(torrents)
+        return torrents
     ids = arguments.raw("ids")
     named = ids if isinstance(ids, list) else [ids]
     numbers = {each for each in named if isinstance(each, int) and not isinstance(each, bool)}

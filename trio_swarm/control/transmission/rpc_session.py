@@ -65,7 +65,7 @@ class RpcSession:
         """Return the ids of the torrents that went within a minute."""
         return self._activity.removed()
 
-    async def chosen(self, arguments: Arguments) -> list[TorrentFacts]:
+    async def chosen(self, arguments: Arguments) -> Sequence[TorrentFacts]:
         """Return the torrents that `ids` means."""
         return chosen(arguments, await self.look(), self.recent())
 
