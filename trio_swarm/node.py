@@ -36,7 +36,7 @@ from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.schedulers.loading import Strategies
 from trio_swarm.settings import NodeSettings, default_state_folder
-from trio_swarm.share_plans import Shares
+from trio_swarm.share_plans import Opening, Shares
 from trio_swarm.storage.descriptors import descriptor_shares
 from trio_swarm.storage.own_names import Renamings
 
@@ -68,6 +68,8 @@ class Node:
         self._nursery = nursery
         self._torrents: dict[InfoHash, Torrent] = {}
         """By every info-hash they are reached by; a hybrid torrent may have two."""
+        # One for all of them: each mention of a method makes another object.
+        self._adopt, self._run_again = self._adopt_hash, self._run_soon
         self._shares = Shares(self.state_folder)
         self._targets = FetchTargets(context.clients, context.emit)
         self.addresses = [address_of(listener) for listener in listeners]
@@ -187,30 +189,78 @@ class Node:
         Raises StorageError (`path` is missing, unreadable or changing) and ConfigError (the torrent
         is in this node already).
         """
-        root = Path(path)
-        plan = await self._shares.plan(
-            self._context,
-            root,
+        opened = trio.Event()
+        opening = self.open_share(
+            Path(path),
+            name=name,
+            trackers=trackers,
+            piece_length=piece_length,
+            on_progress=on_progress,
+            on_open=opened.set,
+        )
+        try:
+            await opened.wait()
+        except trio.Cancelled:
+            opening.is_given_up = True
+            raise
+        return await self.offer(opening)
+
+    def open_share(
+        self,
+        path: Path,
+        *,
+        name: str | None,
+        trackers: Sequence[str] | None,
+        piece_length: int | None,
+        on_progress: Callable[[int, int], None] | None,
+        on_open: Callable[[], None],
+    ) -> Opening:
+        """Begin to share in two steps, of which the first needs no task; see `share`.
+
+        `on_open` is called once, from a task of the node: then `offer_at_once`, or `offer`.
+        """
+        return self._shares.open(
+            path,
             name=name,
             trackers=self.trackers if trackers is None else trackers,
             piece_length=piece_length,
             on_progress=on_progress,
+            on_open=on_open,
         )
+
+    def offer_at_once(self, opening: Opening) -> Torrent | None:
+        """Offer a share that is open; None if that takes time, or fails: `offer` tells."""
+        if opening.info_hash is None or opening.info_hash in self._torrents:
+            return None
+        plan = self._shares.plan(self._context, opening)
+        assert plan is not None  # its files are open
+        torrent = self._enter(plan)
+        self._tell_sharing(torrent, opening)
+        return torrent
+
+    async def offer(self, opening: Opening) -> Torrent:
+        """Offer a share that is open, once it is hashed; errors are those of `share`."""
+        plan = self._shares.plan(self._context, opening)
+        if plan is None:
+            plan = await self._shares.hashed(self._context, opening)
         torrent = await self._start(plan)
         await _or_remove(torrent, torrent.wait_complete)
+        self._tell_sharing(torrent, opening)
+        return torrent
+
+    def _tell_sharing(self, torrent: Torrent, opening: Opening) -> None:
         info = torrent.info
         assert info is not None
         self._context.emit(
             events.Sharing(
                 info_hash=info.info_hash.hex(),
                 share_name=torrent.name,
-                path=str(root),
+                path=str(opening.path),
                 size=info.length,
                 pieces=info.piece_count,
                 magnet=torrent.magnet(),
             )
         )
-        return torrent
 
     async def fetch(
         self,
@@ -278,19 +328,21 @@ class Node:
         return await trio.to_thread.run_sync(check, self._context.strategies, name, dict(options))
 
     async def _start(self, plan: TorrentPlan) -> Torrent:
+        torrent = self._enter(plan)
+        if not torrent.rests:
+            self._run_soon(torrent)
+            # Before that it would turn away peers who dial us at once.
+            await _or_remove(torrent, torrent.wait_started)
+        return torrent
+
+    def _enter(self, plan: TorrentPlan) -> Torrent:
         present = self._torrents.get(plan.info_hash)
         if present is not None:
             raise ConfigError(f"{plan.name or plan.info_hash.hex()} is in this node already")
-        torrent = Torrent(
-            self._context, plan, adopt_hash=self._adopt_hash, run_again=self._run_soon
-        )
+        torrent = Torrent(self._context, plan, adopt_hash=self._adopt, run_again=self._run_again)
         self._torrents[plan.info_hash] = torrent
         if plan.files is not None:
             torrent.begin_whole(plan.files)
-            return torrent
-        self._run_soon(torrent)
-        # Before that it would turn away peers who dial us at once.
-        await _or_remove(torrent, torrent.wait_started)
         return torrent
 
     def _run_soon(self, torrent: Torrent) -> None:

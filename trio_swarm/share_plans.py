@@ -1,8 +1,8 @@
 """From a file or folder to the plan of a torrent that shares it."""
 
 from collections import deque
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Final, Never
@@ -11,6 +11,8 @@ import trio
 
 from trio_swarm import events
 from trio_swarm.errors import StorageError
+from trio_swarm.identities import InfoHash
+from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.torrent_plan import TorrentPlan
@@ -33,29 +35,73 @@ MAX_THREADS: Final = 16
 """Threads that open shares, those that wait for a file system included."""
 
 
-class _Opening:
-    """One share that is to be opened, and what came of it."""
+class Opening:
+    """One share that is to be opened, and what came of it; made by `Shares.open`."""
+
+    __slots__ = (
+        "_on_open",
+        "error",
+        "files",
+        "is_given_up",
+        "left_out",
+        "name",
+        "on_progress",
+        "path",
+        "piece_length",
+        "state_problems",
+        "trackers",
+    )
 
     def __init__(
-        self, path: Path, name: str | None, piece_length: int | None, on_progress: OnProgress
+        self,
+        path: Path,
+        *,
+        name: str | None,
+        trackers: Sequence[str],
+        piece_length: int | None,
+        on_progress: OnProgress | None,
+        on_open: Callable[[], None],
     ) -> None:
         self.path = path
         self.name = name
+        self.trackers = trackers
         self.piece_length = piece_length
-        self.on_progress = on_progress
+        self.on_progress = on_progress or no_progress
         self.left_out: list[LeftOut] = []
         self.state_problems: list[StorageError] = []
         self.files: TorrentFiles | None = None
         self.error: BaseException | None = None
         self.is_given_up = False
-        self.over = trio.Event()
+        """Nobody wants it any more."""
+        self._on_open: Callable[[], None] | None = on_open
+
+    @property
+    def own_name(self) -> str | None:
+        """The torrent's own name: the last part of the one under which trackers list it."""
+        return self.name.rsplit("/", 1)[-1] if self.name else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is over; then it has files, or an error, or is to be hashed."""
+        return self._on_open is None
+
+    @property
+    def info_hash(self) -> InfoHash | None:
+        """The info-hash, if its files are open."""
+        return None if self.error is not None or self.files is None else self.files.info.info_hash
+
+    def tell(self) -> None:
+        """Let whoever wants it go on."""
+        on_open, self._on_open = self._on_open, None
+        if on_open is not None and not self.is_given_up:
+            on_open()
 
     def open(self, hashes: ShareHashes) -> None:
         """Open it. Blocking; never raises."""
         try:
             self.files = open_share(
                 self.path,
-                name=self.name,
+                name=self.own_name,
                 piece_length=self.piece_length,
                 hashes=hashes,
                 on_progress=self.on_progress,
@@ -72,9 +118,9 @@ class Shares:
     def __init__(self, state_folder: Path) -> None:
         self._state_folder = state_folder
         self._hashes = ShareHashes(StateFolder(state_folder))
-        self._waiting: deque[_Opening] = deque()
-        self._done: deque[_Opening] = deque()
-        """Opened by threads, and not told to those who wait."""
+        self._waiting: deque[Opening] = deque()
+        self._done: deque[Opening] = deque()
+        """Opened by threads, and not told to those who want them."""
         self._threads = 0
         self._wanted = trio.Event()
         self._reported = trio.Event()
@@ -93,13 +139,13 @@ class Shares:
                     with trio.move_on_after(STALL) as scope:
                         await self._reported.wait()
                     is_stalled = scope.cancelled_caught or not self._threads
-                    self._deliver()
+                    await self._deliver()
 
     async def _work(self) -> None:
         try:
             while self._waiting:
                 await trio.to_thread.run_sync(self._open_some)
-                self._deliver()
+                await self._deliver()
                 self._report()
         finally:
             self._threads -= 1
@@ -111,15 +157,17 @@ class Shares:
         self._reported.set()
         self._reported = trio.Event()
 
-    def _deliver(self) -> None:
-        """Let those go on whose shares are open, or have failed."""
+    async def _deliver(self) -> None:
+        """Let those go on whose shares are open, or have failed; others have turns meanwhile."""
+        turn = LoopTurn()
         while self._done:
-            self._done.popleft().over.set()
+            self._done.popleft().tell()
+            await turn.step()
 
     def _open_some(self) -> None:
         """Open shares for a while, and store what is new of them. Blocking."""
         end = monotonic() + SLICE
-        opened: list[_Opening] = []
+        opened: list[Opening] = []
         while self._waiting and monotonic() < end:
             try:
                 opening = self._waiting.popleft()
@@ -135,53 +183,46 @@ class Shares:
             for each in opened:
                 each.state_problems.append(error)
 
-    async def plan(
+    def open(
         self,
-        context: NodeContext,
         root: Path,
         *,
         name: str | None,
         trackers: Sequence[str],
         piece_length: int | None,
         on_progress: OnProgress | None,
-    ) -> TorrentPlan:
-        """Hash what is at `root`, unless that is known, and return the plan; says what is left out.
-
-        Raises StorageError (path missing, unreadable, changing).
-        """
-        own_name = name.rsplit("/", 1)[-1] if name else None
-        opening = _Opening(root, own_name, piece_length, on_progress or no_progress)
+        on_open: Callable[[], None],
+    ) -> Opening:
+        """Begin to open what is at `root`; `on_open` is called once it is open, or has failed."""
+        opening = Opening(
+            root,
+            name=name,
+            trackers=trackers,
+            piece_length=piece_length,
+            on_progress=on_progress,
+            on_open=on_open,
+        )
         self._waiting.append(opening)
         self._wanted.set()
-        try:
-            await opening.over.wait()
-        finally:
-            opening.is_given_up = True
+        return opening
+
+    def plan(self, context: NodeContext, opening: Opening) -> TorrentPlan | None:
+        """Return the plan of a share that is open, and say what is left out of it.
+
+        None: it is to be hashed, by `hashed`. Raises StorageError (path missing, unreadable).
+        """
         if opening.error is not None:
             raise opening.error
-        files = opening.files
-        info = files.info if files is not None else await self._hash(opening)
-        for each in opening.left_out:
-            context.emit(files_left_out(root, each))
-        if opening.state_problems:
-            context.tell_state_problem(opening.state_problems[0], info.info_hash, info.name)
-        tiers = tuple((url,) for url in trackers)
-        return TorrentPlan(
-            info_hash=info.info_hash,
-            name=name or info.name,
-            size=info.length,
-            metainfo=Metainfo(info=info, announce_tiers=tiers),
-            open_files=partial(_open_again, root, self._state_folder),
-            files=files,
-            tiers=tiers,
-            is_share=True,
-        )
+        if opening.files is None:
+            return None
+        return self._plan_of(context, opening, opening.files.info)
 
-    async def _hash(self, opening: _Opening) -> Info:
-        return await run_stoppable(
+    async def hashed(self, context: NodeContext, opening: Opening) -> TorrentPlan:
+        """Hash a share, and return its plan; raises StorageError (unreadable, changing)."""
+        info = await run_stoppable(
             lambda should_stop: hash_share(
                 opening.path,
-                name=opening.name,
+                name=opening.own_name,
                 piece_length=opening.piece_length,
                 state_folder=self._state_folder,
                 on_progress=opening.on_progress,
@@ -190,6 +231,30 @@ class Shares:
                 on_state_problem=opening.state_problems.append,
             )
         )
+        return self._plan_of(context, opening, info)
+
+    def _plan_of(self, context: NodeContext, opening: Opening, info: Info) -> TorrentPlan:
+        for each in opening.left_out:
+            context.emit(files_left_out(opening.path, each))
+        if opening.state_problems:
+            context.tell_state_problem(opening.state_problems[0], info.info_hash, info.name)
+        tiers = _tiers_of(tuple(opening.trackers))
+        return TorrentPlan(
+            info_hash=info.info_hash,
+            name=opening.name or info.name,
+            size=info.length,
+            metainfo=Metainfo(info=info, announce_tiers=tiers),
+            open_files=partial(_open_again, opening.path, self._state_folder),
+            files=opening.files,
+            tiers=tiers,
+            is_share=True,
+        )
+
+
+@lru_cache(maxsize=64)
+def _tiers_of(trackers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return a tier for each tracker; one value for the thousands of shares that have the same."""
+    return tuple((url,) for url in trackers)
 
 
 def _open_again(root: Path, state_folder: Path, info: Info) -> TorrentFiles:

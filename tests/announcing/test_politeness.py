@@ -72,6 +72,9 @@ class Trackers:
             raise said
         return said
 
+    def announce_soon(self, *_: object) -> None:
+        """Leave it to a task."""
+
     async def run(
         self,
         tiers: list[list[str]],

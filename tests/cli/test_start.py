@@ -143,7 +143,7 @@ async def test_get_imports_nothing_seldom_needed(tmp_path: Path, output: tuple[s
         )
     more = set(found["more"])
     assert not more & SELDOM_NEEDED
-    assert len(more) < 300  # 291 now
+    assert len(more) < 310  # 301 now
     assert found["calls"] < 130_000  # 106,100 now, and a quarter of head-room
 
 

@@ -14,6 +14,7 @@ from trio_swarm.peer.torrent import Torrent
 from trio_swarm.service.fetches import Fetch
 from trio_swarm.service.shares import Share
 from trio_swarm.service.supervised import Supervised
+from trio_swarm.share_plans import Opening
 
 
 class LateNode:
@@ -26,8 +27,11 @@ class LateNode:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._opened, name)
 
-    async def share(self, *given: Any, **named: Any) -> Torrent:
-        return await self._late(await self._opened.share(*given, **named))
+    def offer_at_once(self, opening: Opening) -> Torrent | None:
+        """It takes time: `offer` is to be used."""
+
+    async def offer(self, opening: Opening) -> Torrent:
+        return await self._late(await self._opened.offer(opening))
 
     async def fetch(self, *given: Any, **named: Any) -> Torrent:
         return await self._late(await self._opened.fetch(*given, **named))
@@ -49,7 +53,14 @@ async def late_node(folder: Path) -> AsyncIterator[tuple[Any, str, str]]:
 @asynccontextmanager
 async def at_work(one: Supervised) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(one.run)
+
+        def run_soon(each: Supervised) -> bool:
+            if nursery.cancel_scope.cancel_called:
+                return False
+            nursery.start_soon(each.run)
+            return True
+
+        one.begin(run_soon)
         yield
         nursery.cancel_scope.cancel()
 

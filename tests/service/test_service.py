@@ -4,6 +4,7 @@ What a fetch waits for, when it ends, and that none of them ends another.
 """
 
 import shutil
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from shown_events import progress_of
-from trio_swarm import Node, events
+from trio_swarm import Node, events, open_service, share_plans
 from trio_swarm.errors import (
     DiskFullError,
     NameAmbiguousError,
@@ -45,6 +46,7 @@ class FakeTorrent:
         self.was_removed = False
         self._complete = trio.Event()
         self._over = trio.Event()
+        self._on_over: Callable[[], None] = lambda: None
 
     def complete(self) -> None:
         self.have = 1000
@@ -52,8 +54,19 @@ class FakeTorrent:
 
     def fail(self, error: TrioSwarmError) -> None:
         self.error = error
+        self._end()
+
+    def _end(self) -> None:
         self._complete.set()
         self._over.set()
+        self._on_over()
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.is_set()
+
+    def call_when_over(self, call: Callable[[], None]) -> None:
+        self._on_over = call
 
     def progress(self) -> Progress:
         return progress_of(size=1000, have=self.have, ratio=self.ratio)
@@ -73,12 +86,18 @@ class FakeTorrent:
 
     async def remove(self) -> None:
         self.was_removed = True
-        self._complete.set()
-        self._over.set()
+        self._end()
         await trio.lowlevel.checkpoint()
 
 
 Answer = Callable[[], Awaitable[FakeTorrent]]
+
+
+class FakeOpening(NamedTuple):
+    """A share that is about to be offered."""
+
+    question: dict[str, Any]
+    is_open: bool = True
 
 
 class FakeNode:
@@ -95,8 +114,15 @@ class FakeNode:
         while len(self.asked) < count:
             await self._was_asked.wait()
 
-    async def share(self, path: Path, **more: Any) -> FakeTorrent:
-        return await self._answer({"path": path, **more})
+    def open_share(self, path: Path, *, on_open: Callable[[], None], **more: Any) -> FakeOpening:
+        trio.lowlevel.current_trio_token().run_sync_soon(on_open)
+        return FakeOpening({"path": path, **more})
+
+    def offer_at_once(self, opening: FakeOpening) -> FakeTorrent | None:
+        """It is to be hashed."""
+
+    async def offer(self, opening: FakeOpening) -> FakeTorrent:
+        return await self._answer(opening.question)
 
     async def fetch(self, what: str, **more: Any) -> FakeTorrent:
         return await self._answer({"what": what, **more})
@@ -355,3 +381,57 @@ async def test_a_bug_in_one_of_them_comes_out(
         await share()
     assert caught.group_contains(RuntimeError, match="a bug of ours")
     assert not told
+
+
+async def test_whoever_waits_for_the_end_of_a_share_is_woken_when_the_service_ends(
+    tmp_path: Path,
+) -> None:
+    """It rests, so no task of its own can tell."""
+    settings = NodeSettings(listen_host="127.0.0.1", trackers=(TRACKER,), state_folder=tmp_path)
+    (tmp_path / "film").write_bytes(b"film")
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery, open_service(settings) as service:
+            share = service.share(ShareSettings(path=tmp_path / "film"))
+            torrent = await share.wait_complete()
+            nursery.start_soon(share.wait_over)
+        assert (share.state, torrent.state, share.error) == ("removed", "removed", None)
+
+
+async def test_one_whose_torrent_is_removed_is_over(tmp_path: Path) -> None:
+    settings = NodeSettings(listen_host="127.0.0.1", trackers=(TRACKER,), state_folder=tmp_path)
+    (tmp_path / "film").write_bytes(b"film")
+    with trio.fail_after(30):
+        async with open_service(settings) as service:
+            share = service.share(ShareSettings(path=tmp_path / "film"))
+            torrent = await share.wait_complete()
+            await torrent.remove()
+            await service.wait_idle()
+            assert share.state == "removed"
+
+
+async def test_one_that_is_removed_while_it_is_opened_is_not_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, began = threading.Event(), threading.Event()
+    opened: list[Path] = []
+
+    def wait(path: Path, **_more: object) -> None:
+        opened.append(path)
+        began.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr(share_plans, "STALL", 1000.0)  # so one thread opens all
+    monkeypatch.setattr(share_plans, "open_share", wait)
+    monkeypatch.setattr(share_plans, "hash_share", pytest.fail)
+    settings = NodeSettings(listen_host="127.0.0.1", trackers=(TRACKER,), state_folder=tmp_path)
+    with trio.fail_after(30):
+        async with open_service(settings) as service:
+            shares = [service.share(ShareSettings(path=tmp_path / name)) for name in ("a", "b")]
+            while not began.is_set():  # noqa: ASYNC110 - a thread sets it
+                await trio.sleep(0.01)
+            for share in shares:
+                await service.remove(share)
+            go_on.set()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert (service.shares, service.torrents) == ([], [])
+    assert opened == [tmp_path / "a"]

@@ -108,13 +108,11 @@ _Told = tuple[_Tracker, AnnounceAnswer]
 class _Tier(Beat):
     """Trackers of which one is told, the one that worked last first."""
 
-    __slots__ = ("_announce", "earliest", "is_told", "trackers")
+    __slots__ = ("_announcer", "earliest", "is_told", "trackers")
 
-    def __init__(
-        self, trackers: list[_Tracker], announce: Callable[["_Tier"], Awaitable[None]]
-    ) -> None:
+    def __init__(self, trackers: list[_Tracker], announcer: "Announcer") -> None:
         super().__init__()
-        self._announce = announce
+        self._announcer = announcer
         self.trackers = trackers
         self.is_told = False
         """Whether one answered the last time."""
@@ -128,7 +126,13 @@ class _Tier(Beat):
 
     async def run(self) -> None:
         """Tell one."""
-        await self._announce(self)
+        await self._announcer.keep_told(self)
+
+    def run_quickly(
+        self, answered: Callable[[], None], failed: Callable[[], None]
+    ) -> Callable[[], None] | None:
+        """Tell one that most likely answers."""
+        return self._announcer.tell_quickly(self, answered, failed)
 
     def wake(self, due: float) -> None:
         """Announce at `due` if that is sooner; while no tracker answers, politeness decides."""
@@ -150,6 +154,19 @@ class Announcer:
     `one_at_a_time`: the tiers are taken one after the other, and a tracker is told only when the
     one before has failed.
     """
+
+    __slots__ = (
+        "_clients",
+        "_has_answer",
+        "_hearts",
+        "_make_request",
+        "_on_answer",
+        "_on_failure",
+        "_on_silence",
+        "_one_at_a_time",
+        "_tiers",
+        "_unusable",
+    )
 
     def __init__(
         self,
@@ -191,7 +208,7 @@ class Announcer:
             usable_tiers.append(usable)
         if one_at_a_time:
             usable_tiers = [[tracker for tier in usable_tiers for tracker in tier]]
-        self._tiers = [_Tier(each, self._keep_told) for each in usable_tiers if each]
+        self._tiers = [_Tier(each, self) for each in usable_tiers if each]
 
     def begin(self, hearts: Heartbeats) -> None:
         """Announce `started`, and then at the trackers' intervals, until `end`.
@@ -256,15 +273,43 @@ class Announcer:
             partings.append(Parting(tracker.url, partial(self._part, tracker, patience)))
         return partings
 
-    async def _keep_told(self, tier: _Tier) -> None:
+    async def keep_told(self, tier: _Tier) -> None:
         """Tell a tracker of the tier, and say when one is to be told again."""
         told = await self._announce(tier)
-        now = trio.current_time()
         tier.is_told = told is not None
         if told is None:
             tier.at(tier.next_due())
-            return
-        tracker, answer = told
+        else:
+            self._is_told(tier, *told)
+
+    def tell_quickly(
+        self, tier: _Tier, answered: Callable[[], None], failed: Callable[[], None]
+    ) -> Callable[[], None] | None:
+        """Tell the one tracker of a tier without a task; see `Beat.run_quickly`.
+
+        Of several, others step in for one that fails, which takes tasks.
+        """
+        if len(tier.trackers) != 1 or tier.trackers[0].not_before > trio.current_time():
+            return None
+        (tracker,) = tier.trackers
+        event = tracker.next_event()
+
+        def heard(answer: AnnounceAnswer) -> None:
+            tracker.answered(event, answer)
+            self._answered(tier, tracker, answer)
+            tier.is_told = True
+            self._is_told(tier, tracker, answer)
+            answered()
+
+        request = self._request(tracker, event)
+        give_up = self._clients.announce_soon(tracker.url, request, heard, failed)
+        if give_up is not None:
+            tracker.may_list_us = True
+        return give_up
+
+    def _is_told(self, tier: _Tier, tracker: _Tracker, answer: AnnounceAnswer) -> None:
+        """Say when a tier is to be told again, one of which has answered."""
+        now = trio.current_time()
         tier.earliest = now + gap_of(answer)
         # It may have been completed while the answer was on its way.
         tier.at(now if tracker.owed_completed else now + tracker.interval)
@@ -278,12 +323,20 @@ class Announcer:
         willing = [tracker for tracker in tier.trackers if tracker.not_before <= now]
         told = await (self._tell_in_turn if self._one_at_a_time else self._tell_first)(willing)
         if told is not None:
-            tracker, answer = told
-            tier.trackers.remove(tracker)
-            tier.trackers.insert(0, tracker)
-            self._has_answer = True
-            self._on_answer(tracker.url, answer)
+            self._answered(tier, *told)
         return told
+
+    def _answered(self, tier: _Tier, tracker: _Tracker, answer: AnnounceAnswer) -> None:
+        tier.trackers.remove(tracker)
+        tier.trackers.insert(0, tracker)
+        self._has_answer = True
+        self._on_answer(tracker.url, answer)
+
+    def _request(self, tracker: _Tracker, event: AnnounceEvent) -> AnnounceRequest:
+        request = self._make_request(event)
+        if tracker.tracker_id is None:
+            return request
+        return replace(request, tracker_id=tracker.tracker_id)
 
     async def _tell_first(self, trackers: Sequence[_Tracker]) -> _Told | None:
         """Tell one after the other until one answers; the silent ones are heard meanwhile."""
@@ -330,9 +383,7 @@ class Announcer:
     async def _tell(self, tracker: _Tracker) -> AnnounceAnswer | None:
         """Announce to one tracker; None if it failed, which is reported."""
         event = tracker.next_event()
-        request = self._make_request(event)
-        if tracker.tracker_id is not None:
-            request = replace(request, tracker_id=tracker.tracker_id)
+        request = self._request(tracker, event)
         tracker.may_list_us = True
         assert self._hearts is not None
         alarm = self._hearts.alarm(SILENT_AFTER, partial(self._is_silent, tracker))
@@ -354,9 +405,7 @@ class Announcer:
             self._on_silence(tracker.url, SILENT_AFTER)
 
     async def _part(self, tracker: _Tracker, patience: float) -> None:
-        request = self._make_request(AnnounceEvent.STOPPED)
-        if tracker.tracker_id is not None:
-            request = replace(request, tracker_id=tracker.tracker_id)
+        request = self._request(tracker, AnnounceEvent.STOPPED)
         with trio.move_on_after(patience), suppress(TrackerError):
             await self._clients.announce(tracker.url, request, tries=1)
 

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import trio
@@ -93,22 +93,29 @@ class TrackerClients:
         if tracker.scheme != "udp":
             return _merge(await self._http().announce(url, tracker, request))
         try:
-            data = url_data(tracker.request, share_name=request.share_name, size=request.size)
+            question = _announce_over_udp(tracker, request)
         except ConfigError as error:
             raise TrackerUnreachableError(str(error), tracker=url) from error
-        answers = await self._udp.ask_each_family(
-            url,
-            tracker,
-            Question(
-                Action.ANNOUNCE,
-                lambda connection, transaction: udp_tracker.announce_request(
-                    connection, transaction, request, data
-                ),
-                _parse_udp_answer,
-            ),
-            tries=tries,
+        return _merge(await self._udp.ask_each_family(url, tracker, question, tries=tries))
+
+    def announce_soon(
+        self,
+        url: str,
+        request: AnnounceRequest,
+        answered: Callable[[AnnounceAnswer], None],
+        failed: Callable[[], None],
+    ) -> Callable[[], None] | None:
+        """Announce once, without waiting; see `UdpTrackerClient.ask_soon`."""
+        try:
+            tracker = parse_tracker_url(url)
+            if tracker.scheme != "udp":
+                return None
+            question = _announce_over_udp(tracker, request)
+        except ConfigError:
+            return None
+        return self._udp.ask_soon(
+            url, tracker, question, lambda answer: answered(_merge([answer])), failed
         )
-        return _merge(answers)
 
     async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeCounts]:
         """Return the counts of swarms by info-hash; a tracker may leave out some."""
@@ -165,15 +172,9 @@ class TrackerClients:
         A tracker that knows no names is asked for one torrent only.
         """
         tracker = _parse(url)
-        if name_fault(name) or url in self._nameless:
+        if not self._may_know_names(url, name):
             return None
-        question = Question(
-            Action.NAME,
-            lambda connection, transaction: udp_tracker.claim_request(
-                connection, transaction, name, info_hash
-            ),
-            lambda datagram, _ipv6: udp_tracker.parse_claim_answer(datagram),
-        )
+        question = _claim(name, info_hash)
         try:
             if tracker.scheme != "udp":
                 _, refusal = await self._http().names(url, tracker, name, info_hash=info_hash)
@@ -183,6 +184,26 @@ class TrackerClients:
             if len(self._nameless) < MAX_NAMELESS:
                 self._nameless.add(url)
             raise
+
+    def name_refusal_soon(
+        self,
+        url: str,
+        name: str,
+        info_hash: bytes,
+        answered: Callable[[str | None], None],
+        failed: Callable[[], None],
+    ) -> Callable[[], None] | None:
+        """Ask once as `name_refusal` does, without waiting; see `UdpTrackerClient.ask_soon`."""
+        try:
+            tracker = parse_tracker_url(url)
+        except ConfigError:
+            return None
+        if tracker.scheme != "udp" or not self._may_know_names(url, name):
+            return None
+        return self._udp.ask_soon(url, tracker, _claim(name, info_hash), answered, failed)
+
+    def _may_know_names(self, url: str, name: str) -> bool:
+        return not name_fault(name) and url not in self._nameless
 
     async def search(self, url: str, glob: str, *, on_page: OnPage = _ignore) -> list[NameMatch]:
         """Return the torrents whose names match a glob, by name; at most MAX_MATCHES.
@@ -296,16 +317,34 @@ async def open_tracker_clients(
         raise body_error
 
 
-_split = lru_cache(maxsize=MAX_NAMELESS)(parse_tracker_url)
-"""A node's torrents have few trackers, and each is asked thousands of times."""
-
-
 def _parse(url: str) -> TrackerUrl:
     try:
-        return _split(url)
+        return parse_tracker_url(url)
     except ConfigError as error:
         # Metainfo files name all kinds of trackers (wss://, dht://); they are out of reach for us.
         raise TrackerUnreachableError(str(error), tracker=url[:200]) from error
+
+
+def _announce_over_udp(tracker: TrackerUrl, request: AnnounceRequest) -> Question[AnnounceAnswer]:
+    """Return the question of an announce; raises ConfigError for one that fits no datagram."""
+    data = url_data(tracker.request, share_name=request.share_name, size=request.size)
+    return Question(
+        Action.ANNOUNCE,
+        lambda connection, transaction: udp_tracker.announce_request(
+            connection, transaction, request, data
+        ),
+        _parse_udp_answer,
+    )
+
+
+def _claim(name: str, info_hash: bytes) -> Question[str | None]:
+    return Question(
+        Action.NAME,
+        lambda connection, transaction: udp_tracker.claim_request(
+            connection, transaction, name, info_hash
+        ),
+        lambda datagram, _ipv6: udp_tracker.parse_claim_answer(datagram),
+    )
 
 
 def _parse_udp_answer(datagram: bytes, ipv6: bool) -> AnnounceAnswer:  # noqa: FBT001 - as `Question` has it

@@ -1,9 +1,10 @@
 """When the trackers of all torrents of a node are asked: one task that wakes for many at once.
 
 A torrent that rests has no task of its own for its trackers, but a `Beat` for each of their tiers,
-which begins one when it is due. Beats that are due at about the same time share a wake-up, and
-those of one tracker begin a few at a time: a node that starts with thousands of torrents sends as
-fast as the tracker answers, and one that does not answer is not flooded.
+which asks when it is due: without a task, as long as the tracker answers as it should. Beats that
+are due at about the same time share a wake-up, and those of one tracker begin a few at a time: a
+node that starts with thousands of torrents sends as fast as the tracker answers, and one that does
+not answer is not flooded.
 """
 
 import heapq
@@ -11,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Never
 
 import trio
@@ -27,6 +29,9 @@ SLOW: Final = 0.5
 """Seconds after which a beat that still waits makes room for the next one: a lost datagram holds up
 nobody, and a silent tracker hears of 128 torrents a second."""
 
+LATE: Final = 1.0
+"""Seconds after which an answer that no task waits for counts as lost: a task asks again."""
+
 
 class Beat(ABC):
     """Something to ask a tracker, now and again: one for each tier of each torrent.
@@ -34,9 +39,11 @@ class Beat(ABC):
     `at` says when; it is asked at most once at a time.
     """
 
-    __slots__ = ("_due", "_hearts", "_is_queued", "_scope")
+    __slots__ = ("_due", "_give_up", "_hearts", "_is_queued", "_scope")
 
     def __init__(self) -> None:
+        self._give_up: Callable[[], None] | None = None
+        """Ends what is asked without a task."""
         self._hearts: Heartbeats | None = None
         self._due = math.inf
         self._is_queued = False
@@ -50,6 +57,18 @@ class Beat(ABC):
     @abstractmethod
     async def run(self) -> None:
         """Ask, and say by `at` when to ask again."""
+
+    def run_quickly(
+        self,
+        answered: Callable[[], None],  # noqa: ARG002 - for those who can
+        failed: Callable[[], None],  # noqa: ARG002 - the same
+    ) -> Callable[[], None] | None:
+        """Ask without a task, and return what gives that up; None if it cannot be done so.
+
+        Once there is an answer, say by `at` when to ask again, and call `answered`. `failed` has
+        `run` try it. Neither is called before this returns.
+        """
+        return None
 
     @property
     def due(self) -> float:
@@ -67,7 +86,8 @@ class Beat(ABC):
         Said while it is asked, it counts unless `run` says another. inf: not by itself.
         """
         self._due = due
-        if self._hearts is not None and self._scope is None and not self._is_queued:
+        is_asked = self._scope is not None or self._give_up is not None
+        if self._hearts is not None and not is_asked and not self._is_queued:
             self._hearts.schedule(self, due)
 
     def end(self) -> None:
@@ -77,6 +97,15 @@ class Beat(ABC):
             hearts.forget_one()
         if self._scope is not None:
             self._scope.cancel()
+        if self._give_up is not None:
+            self._give_up()
+
+    def is_left_out(self) -> bool:
+        """Whether it was ended while it was queued; it is not queued any more then."""
+        if self._hearts is not None:
+            return False
+        self._is_queued = False
+        return True
 
     def is_due(self, due: float) -> bool:
         """Whether this is the time that was said last, and it still is to be asked."""
@@ -86,6 +115,46 @@ class Beat(ABC):
         """Note that its time has come: it is asked as soon as its tracker has room."""
         self._due = math.inf
         self._is_queued = True
+
+    def ask_quickly(self, over: Callable[[], None]) -> bool:
+        """Ask once without a task, if that can be done; `over` is called when it is over.
+
+        What is not answered as it should be is asked again by `ask`.
+        """
+        hearts = self._hearts
+        assert hearts is not None  # it has begun, and not ended
+
+        def end() -> None:
+            self._give_up = None
+            alarm.off()
+            over()
+
+        def answered() -> None:
+            end()
+            if self._hearts is not None:
+                self._hearts.schedule(self, self._due)
+
+        def failed() -> None:
+            end()
+            self._is_queued = True
+            hearts.start(self.ask, name=f"ask {self.tracker}")
+
+        give_up = self.run_quickly(answered, failed)
+        if give_up is None:
+            return False
+
+        def end_early() -> None:
+            give_up()
+            end()
+
+        def late() -> None:
+            give_up()
+            failed()
+
+        self._is_queued = False
+        self._give_up = end_early
+        alarm = hearts.alarm(LATE, late)
+        return True
 
     async def ask(self) -> None:
         """Ask once, unless it was ended meanwhile."""
@@ -179,6 +248,8 @@ class Heartbeats:
                         timed_at = trio.current_time()
         finally:
             self._nursery = None
+            for queue in self._queues.values():
+                queue.close()
 
     def _ring(self, now: float) -> None:
         for alarms in self._alarms.values():
@@ -202,7 +273,7 @@ class Heartbeats:
                 beat.queued()
                 url = beat.tracker
                 if url not in self._queues:
-                    self._queues[url] = _Queue(self._nursery)
+                    self._queues[url] = _Queue(self)
                 self._queues[url].add(beat)
         room_at = math.inf
         for url, queue in list(self._queues.items()):
@@ -215,10 +286,10 @@ class Heartbeats:
 class _Queue:
     """The beats of one tracker whose time has come; those that wait for its answer take room."""
 
-    __slots__ = ("_asking", "_count", "_nursery", "_waiting")
+    __slots__ = ("_asking", "_count", "_hearts", "_waiting")
 
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
+    def __init__(self, hearts: Heartbeats) -> None:
+        self._hearts = hearts
         self._waiting: deque[Beat] = deque()
         self._asking: dict[int, float] = {}
         """When each began that still takes room, by a number of its own; the first began first."""
@@ -233,6 +304,10 @@ class _Queue:
         """Let a beat begin when all before it have."""
         self._waiting.append(beat)
 
+    def close(self) -> None:
+        """Begin none of those that wait: nobody asks any more."""
+        self._waiting.clear()
+
     def go_on(self, now: float) -> float:
         """Begin as many as there is room for; returns when there is room for more: inf if none."""
         while self._waiting:
@@ -240,14 +315,26 @@ class _Queue:
                 del self._asking[next(iter(self._asking))]
             if len(self._asking) >= AT_ONCE:
                 return next(iter(self._asking.values())) + SLOW
-            self._count += 1
-            self._asking[self._count] = now
-            beat = self._waiting.popleft()
-            self._nursery.start_soon(self._ask, beat, self._count, name=f"ask {beat.tracker}")
+            self._begin(self._waiting.popleft(), now)
         return math.inf
 
-    async def _ask(self, beat: Beat, number: int) -> None:
-        await beat.ask()
+    def _begin(self, beat: Beat, now: float) -> None:
+        if beat.is_left_out():
+            return
+        number = self._take_room(now)
+        if not beat.ask_quickly(partial(self._over, number)):
+            self._hearts.start(partial(self._ask, beat, number), name=f"ask {beat.tracker}")
+
+    def _take_room(self, now: float) -> int:
+        self._count += 1
+        self._asking[self._count] = now
+        return self._count
+
+    def _over(self, number: int) -> None:
         self._asking.pop(number, None)
         if self._waiting:
             self.go_on(trio.current_time())
+
+    async def _ask(self, beat: Beat, number: int) -> None:
+        await beat.ask()
+        self._over(number)

@@ -31,6 +31,8 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 _Place = tuple[str, int, socket.SocketKind]
 
+_NOTHING: tuple[list[SocketAddress], float] = ([], -math.inf)
+
 
 class _Lookup:
     """One that is under way; it was cancelled if it is over without an error, and nothing found."""
@@ -60,8 +62,8 @@ class Lookups:
         """
         place = (tracker.host, tracker.port, kind)
         while True:
-            addresses, until = self._found.get(place, ([], -math.inf))
-            if trio.current_time() < until:
+            addresses = self.known(tracker, kind)
+            if addresses:
                 return addresses
             other = self._under_way.get(place)
             if other is None:
@@ -83,11 +85,18 @@ class Lookups:
             del self._under_way[place]
             lookup.over.set()
 
+    def known(self, tracker: TrackerUrl, kind: socket.SocketKind) -> list[SocketAddress]:
+        """Return what was found of late for a tracker; nothing if nothing was."""
+        addresses, until = self._found.get((tracker.host, tracker.port, kind), _NOTHING)
+        return addresses if trio.current_time() < until else []
+
     def _remember(self, place: "_Place", addresses: list[SocketAddress]) -> None:
         self._found.pop(place, None)
         if len(self._found) >= MAX_FOUND:
             del self._found[next(iter(self._found))]
-        self._found[place] = addresses, trio.current_time() + FRESH
+        # What stands for itself does not change.
+        fresh = math.inf if is_ip_address(place[0]) else FRESH
+        self._found[place] = addresses, trio.current_time() + fresh
 
     async def _find(
         self, url: str, tracker: TrackerUrl, kind: socket.SocketKind

@@ -105,6 +105,8 @@ class UdpTrackerClient:
         Raises as `ask`, if neither answers.
         """
         found = await self._find(url, tracker)
+        if len(found) == 1:
+            return [await self._ask_at(url, found[0], question, tries)]
         families = ([address for address in found if len(address) == length] for length in (2, 4))
         return await all_answers(
             [
@@ -132,13 +134,62 @@ class UdpTrackerClient:
         ):
             await self._connect(url, address, self._socket_to(address))
 
+    def ask_soon(
+        self,
+        url: str,
+        tracker: TrackerUrl,
+        question: Question[T],
+        answered: Callable[[T], None],
+        failed: Callable[[], None],
+    ) -> Callable[[], None] | None:
+        """Ask once, without waiting, a tracker that has let us connect; a task would cost more.
+
+        None: it cannot be asked so, because it must be found or connected to, or has several
+        addresses. Else a function that forgets the question. `answered` gets its answer; `failed`
+        is called for any other, and `ask` tells what is wrong then. If neither is called, the
+        answer has not come.
+        """
+        addresses = self._in_reach(self._lookups.known(tracker, socket.SOCK_DGRAM))
+        if len(addresses) != 1:
+            return None
+        (address,) = addresses
+        line, connection_id = self._sockets.get(address), self._known(address)
+        if line is None or not line.is_open or connection_id is None:
+            return None
+
+        def take(datagram: bytes, error: OSError | None) -> None:
+            try:
+                if error is not None:
+                    raise error
+                answer = _answer_in(url, line, datagram, question)
+            except (RemoteProtocolError, TrackerRefusedError, OSError):
+                # If it is a tracker that was restarted, it knows none of its old ids.
+                self._forget(address, connection_id)
+                failed()
+            else:
+                answered(answer)
+
+        transaction_id = secrets.randbits(32)
+        try:
+            line.ask_soon(transaction_id, question.build(connection_id, transaction_id), take)
+        except OSError:
+            return None
+        return partial(line.forget, transaction_id)
+
     async def _find(self, url: str, tracker: TrackerUrl) -> list[SocketAddress]:
         """Return the tracker's addresses, if possible only those in reach of `source_host`."""
-        addresses = await self._lookups.find(url, tracker, socket.SOCK_DGRAM)
+        return self._in_reach(await self._lookups.find(url, tracker, socket.SOCK_DGRAM))
+
+    def _in_reach(self, addresses: list[SocketAddress]) -> list[SocketAddress]:
         if self._source_host:
             length = 4 if ":" in self._source_host else 2
             return [address for address in addresses if len(address) == length] or addresses
         return addresses
+
+    def _forget(self, address: SocketAddress, connection_id: bytes) -> None:
+        """Connect anew before the next question, unless another one has done so meanwhile."""
+        if self._known(address) == connection_id:
+            self._connections.pop(address, None)
 
     async def _ask_first(
         self,
@@ -147,6 +198,8 @@ class UdpTrackerClient:
         question: Question[T],
         tries: int | None,
     ) -> T:
+        if len(addresses) == 1:
+            return await self._ask_at(url, addresses[0], question, tries)
         return await first_answer(
             [partial(self._ask_at, url, address, question, tries) for address in addresses]
         )
@@ -182,10 +235,8 @@ class UdpTrackerClient:
             try:
                 return await _exchange(url, line, connection_id, question)
             except TrackerRefusedError:
-                # A tracker that was restarted knows none of its old ids: ask with a new one, which
-                # another question may have got meanwhile.
-                if self._known(address) == connection_id:
-                    self._connections.pop(address, None)
+                # A tracker that was restarted knows none of its old ids: ask with a new one.
+                self._forget(address, connection_id)
         return await _exchange(url, line, await self._connect(url, address, line), question)
 
     def _socket_to(self, address: SocketAddress) -> TrackerSocket:
@@ -269,6 +320,11 @@ async def _exchange(
 ) -> T:
     transaction_id = secrets.randbits(32)
     datagram = await line.ask(transaction_id, question.build(connection_id, transaction_id))
+    return _answer_in(url, line, datagram, question)
+
+
+def _answer_in(url: str, line: TrackerSocket, datagram: bytes, question: Question[T]) -> T:
+    """Return the answer in a datagram; raises TrackerRefusedError, RemoteProtocolError."""
     action, _ = parse_answer_header(datagram)
     if action == Action.ERROR:
         raise TrackerRefusedError(without_echo(parse_error_answer(datagram), url), tracker=url)

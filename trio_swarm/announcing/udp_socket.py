@@ -5,6 +5,7 @@ number of its question (BEP 15, "transaction_id"), so one socket does for all of
 """
 
 import socket
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -21,15 +22,24 @@ AT_ONCE: Final = 64
 """Datagrams taken before others have their turn."""
 
 
-class _Question:
-    """One question that waits for its answer."""
+Take = Callable[[bytes, OSError | None], None]
+"""Is called once with the answer to a question, or with why the network refuses it."""
 
-    __slots__ = ("answer", "error", "task")
+
+class _Question:
+    """One question whose task waits for its answer."""
+
+    __slots__ = ("_task", "answer", "error")
 
     def __init__(self, task: trio.lowlevel.Task) -> None:
-        self.task = task
+        self._task = task
         self.answer = b""
         self.error: OSError | None = None
+
+    def take(self, answer: bytes, error: OSError | None) -> None:
+        """Have the task go on."""
+        self.answer, self.error = answer, error
+        trio.lowlevel.reschedule(self._task)
 
 
 class TrackerSocket:
@@ -40,7 +50,7 @@ class TrackerSocket:
 
     def __init__(self, udp: socket.socket) -> None:
         self._udp = udp
-        self._waiting: dict[int, _Question] = {}
+        self._waiting: dict[int, Take] = {}
         """By transaction id, the oldest first."""
         self._scope = trio.CancelScope(shield=True)
         self.is_ipv6 = udp.family == socket.AF_INET6
@@ -53,14 +63,7 @@ class TrackerSocket:
         the network refuses.
         """
         question = _Question(trio.lowlevel.current_task())
-        self._waiting[transaction_id] = question
-        try:
-            self._udp.send(datagram)
-        except BlockingIOError:
-            pass  # as if it was lost on its way: it is sent again
-        except OSError:
-            del self._waiting[transaction_id]
-            raise
+        self.ask_soon(transaction_id, datagram, question.take)
 
         def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
             del self._waiting[transaction_id]
@@ -70,6 +73,25 @@ class TrackerSocket:
         if question.error is not None:
             raise question.error
         return question.answer
+
+    def ask_soon(self, transaction_id: int, datagram: bytes, take: Take) -> None:
+        """Send a question once; `take` gets its answer, if it comes, and must return quickly.
+
+        Whoever asks waits for it as long as it likes, and calls `forget` then. Raises OSError where
+        the network refuses.
+        """
+        self._waiting[transaction_id] = take
+        try:
+            self._udp.send(datagram)
+        except BlockingIOError:
+            pass  # as if it was lost on its way: it is sent again
+        except OSError:
+            del self._waiting[transaction_id]
+            raise
+
+    def forget(self, transaction_id: int) -> None:
+        """Wait for an answer no longer."""
+        self._waiting.pop(transaction_id, None)
 
     async def read(self) -> None:
         """Hand out answers until nobody has asked for LINGER seconds, or until `close`.
@@ -115,7 +137,6 @@ class TrackerSocket:
     def _end(
         self, transaction_id: int | None, answer: bytes = b"", *, error: OSError | None = None
     ) -> None:
-        question = None if transaction_id is None else self._waiting.pop(transaction_id, None)
-        if question is not None:  # else the late answer to an earlier question
-            question.answer, question.error = answer, error
-            trio.lowlevel.reschedule(question.task)
+        take = None if transaction_id is None else self._waiting.pop(transaction_id, None)
+        if take is not None:  # else the late answer to an earlier question
+            take(answer, error)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
 
@@ -146,7 +147,8 @@ def _placeholders(
     fetches: Sequence[tuple[str, FetchConfig]],
     file: Path,
 ) -> list[ConfigError]:
-    left = [key for key, share in shares if share.path == file.parent / PATH_PLACEHOLDER]
+    placeholder = file.parent / PATH_PLACEHOLDER
+    left = [key for key, share in shares if share.path == placeholder]
     left += [key for key, fetch in fetches if fetch.what == NAME_PLACEHOLDER]
     return [
         ConfigError("is as `trio-swarm init` wrote it: put your own here", file=file, key=key)
@@ -306,13 +308,13 @@ class _Reader:
     def table(self, struct: type[msgspec.Struct], raw: object, key: str) -> Any:
         if not isinstance(raw, dict):
             return self.fail(key, f"expected a table, got {_describe(raw)}")
-        hints = {name: hint for name, (hint, _key) in keys_of(struct).items()}
+        hints, fields = _hints_of(struct), _fields_of(struct)
         before = len(self.problems)
         for name in raw:
             if name not in hints:
                 self.fail(_below(key, name), "unknown key" + _suggest(name, hints))
         values = {}
-        for info in msgspec.structs.fields(struct):
+        for info in fields:
             name = info.name
             if name in raw:
                 values[name] = self.value(hints[name], raw[name], _below(key, name))
@@ -453,6 +455,15 @@ class _Reader:
                 self.chosen.append((_axis_of(key), table, key))
 
 
+@cache
+def _hints_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the keys of a table with their types; a file may have thousands of one kind."""
+    return {name: hint for name, (hint, _key) in keys_of(struct).items()}
+
+
+_fields_of = cache(msgspec.structs.fields)
+
+
 def _is_struct(hint: object) -> TypeGuard[type[msgspec.Struct]]:
     return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
@@ -468,8 +479,11 @@ def _axis_of(key: str) -> Axis:
     return typing.cast("Axis", key.rpartition(".")[2])
 
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
 def _below(key: str, name: str) -> str:
-    part = name if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) else quoted(name)
+    part = name if _BARE_KEY.fullmatch(name) else quoted(name)
     return f"{key}.{part}" if key else part
 
 

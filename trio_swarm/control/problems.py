@@ -75,13 +75,14 @@ def _readable(value: Any) -> Any:
 
 
 class JSON(Response):
-    """An answer that is JSON."""
+    """An answer that is JSON: of a struct, or of bytes that are JSON already."""
 
     def __init__(
         self, content: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
         named = {"cache-control": "no-store", **(headers or {})}
-        super().__init__(encoded(content), status, named, media_type="application/json")
+        body = content if isinstance(content, bytes) else encoded(content)
+        super().__init__(body, status, named, media_type="application/json")
 
 
 def problem(refusal: Refusal) -> Response:

@@ -57,6 +57,22 @@ class PopulatedTorrent(PeersTorrent, Protocol):
 class PeerSet:
     """Owns the connections and candidate addresses; every peer is a task in its nursery."""
 
+    __slots__ = (
+        "_arrived",
+        "_changed",
+        "_context",
+        "_is_called",
+        "_is_over",
+        "_nursery",
+        "_torrent",
+        "alone_since",
+        "candidates",
+        "connections",
+        "dial_wakeup",
+        "had_any",
+        "outcomes",
+    )
+
     def __init__(self, torrent: PopulatedTorrent) -> None:
         self.connections: dict[int, PeerConnection] = {}
         self.candidates = Candidates()

@@ -55,6 +55,8 @@ class Standstill(Struct, frozen=True, kw_only=True):
 class Outcomes:
     """How dialling peers went, the latest of each address, bounded."""
 
+    __slots__ = ("_failures",)
+
     def __init__(self) -> None:
         self._failures: dict[Address, str] = {}
 

@@ -98,6 +98,7 @@ class Torrent:
         "_keeper",
         "_limits",
         "_metadata",
+        "_on_over",
         "_over",
         "_plan",
         "_recording",
@@ -177,6 +178,7 @@ class Torrent:
         self._started = Latch()
         self._complete = Latch()
         self._over = Latch()
+        self._on_over: Callable[[], None] | None = None
         for address in (*plan.peers, *plan.linked_peers):
             self.peer_set.candidates.add(address, self._started_at)
 
@@ -261,6 +263,15 @@ class Torrent:
     async def wait_over(self) -> None:
         """Wait until the torrent was removed or has failed."""
         await self._over.wait()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was removed or has failed."""
+        return self._over.is_set()
+
+    def call_when_over(self, call: Callable[[], None]) -> None:
+        """Have a function called once the torrent was removed or has failed; one, the last."""
+        self._on_over = call
 
     def magnet(self) -> str:
         """Return the magnet link, with our trackers (BEP 9)."""
@@ -593,6 +604,8 @@ class Torrent:
         self._over.set()
         if self._users is not None and (error := self.why_over) is not None:
             self._users.end(error)
+        if self._on_over is not None:
+            self._on_over()
 
     async def _take_part(self) -> bool:
         """Be active until there is nothing to do; true then. At the end, part with everybody."""

@@ -9,7 +9,7 @@ that were told until then are told that we stopped.
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -99,6 +99,10 @@ class _Heard(Struct):
     seeders: int | None = None
     leechers: int | None = None
     peers: int = 0
+    look: "_NameLook | None" = None
+    """Whether it holds our name; None: it has not taken an announce with that."""
+    warnings: tuple[str, ...] = ()
+    """Those that were told."""
 
     @property
     def is_working(self) -> bool:
@@ -120,6 +124,19 @@ class _Heard(Struct):
 class Trackers:
     """The trackers of one torrent: they are kept told, and their peers become candidates."""
 
+    __slots__ = (
+        "_announcer",
+        "_has_begun",
+        "_heard",
+        "_is_private",
+        "_key",
+        "_peers_of",
+        "_plan",
+        "_source",
+        "_torrent",
+        "tiers",
+    )
+
     def __init__(self, torrent: AnnouncedTorrent, plan: TorrentPlan) -> None:
         self._torrent = torrent
         self._plan = plan
@@ -129,10 +146,7 @@ class Trackers:
         self._source = ""
         """The tracker that a private torrent's peers come from."""
         self._peers_of: dict[str, tuple[Address, ...]] = {}
-        """Whom each tracker named last."""
-        self._warnings: dict[str, set[str]] = {}
-        self._names: dict[str, _NameLook] = {}
-        """By tracker, those that took an announce with our name."""
+        """Whom each tracker named last, until it is known whether the torrent is private."""
         self._heard: dict[str, _Heard] = {}
         """What came of each tracker last."""
         self.tiers = plan.tiers
@@ -147,8 +161,9 @@ class Trackers:
 
     def end(self) -> None:
         """Ask the trackers nothing more."""
-        for look in self._names.values():
-            look.end()
+        for heard in self._heard.values():
+            if heard.look is not None:
+                heard.look.end()
         self._announcer.end()
 
     async def stop(self) -> None:
@@ -256,6 +271,31 @@ class Trackers:
         """
         torrent = self._torrent
         refusal = await torrent.context.clients.name_refusal(tracker, self._name, torrent.info_hash)
+        self._tell_refusal(tracker, refusal, known)
+        return refusal
+
+    def ask_for_name_soon(
+        self,
+        tracker: str,
+        known: str | None,
+        answered: Callable[[str | None], None],
+        failed: Callable[[], None],
+    ) -> Callable[[], None] | None:
+        """Ask it without a task; see `Beat.run_quickly`.
+
+        `answered` gets what `ask_for_name` returns.
+        """
+
+        def heard(refusal: str | None) -> None:
+            self._tell_refusal(tracker, refusal, known)
+            answered(refusal)
+
+        torrent = self._torrent
+        clients = torrent.context.clients
+        return clients.name_refusal_soon(tracker, self._name, torrent.info_hash, heard, failed)
+
+    def _tell_refusal(self, tracker: str, refusal: str | None, known: str | None) -> None:
+        torrent = self._torrent
         if refusal is not None and refusal != known:
             torrent.context.emit(
                 events.NameRefused(
@@ -265,7 +305,6 @@ class Trackers:
                     reason=refusal,
                 )
             )
-        return refusal
 
     @property
     def _name(self) -> str:
@@ -298,25 +337,22 @@ class Trackers:
         torrent.context.tally.announces_answered += 1
         if not any(tracker in tier for tier in self.tiers):
             return  # it was on its way when the torrent turned out to be private
-        self._peers_of[tracker] = answer.peers
+        if torrent.info is None:
+            self._peers_of[tracker] = answer.peers
         if self._is_private and tracker != self._source:
             if self._source:
                 self._leave_others(answer.peers)
             self._source = tracker
-        if torrent.name and not self._is_private:
-            self._look_for_name(tracker, now)
         candidates = torrent.peer_set.candidates
         # Each of them, whether or not the first is new.
         if sum([candidates.add(address, now) for address in answer.peers]):
             torrent.peer_set.dial_wakeup.set()
             torrent.get_up()
-        self._heard[tracker] = _Heard(
-            at=now,
-            due=now + interval_of(answer),
-            seeders=answer.seeders,
-            leechers=answer.leechers,
-            peers=len(answer.peers),
-        )
+        heard = self._note(tracker, now, now + interval_of(answer))
+        heard.seeders, heard.leechers = answer.seeders, answer.leechers
+        heard.peers = len(answer.peers)
+        if torrent.name and not self._is_private:
+            self._look_for_name(tracker, heard, now)
         torrent.context.emit(
             events.Announced(
                 info_hash=torrent.info_hash.hex(),
@@ -328,14 +364,18 @@ class Trackers:
             )
         )
         if answer.warning is not None:
-            self._warned(tracker, answer.warning)
+            self._warned(tracker, heard, answer.warning)
 
-    def _note(self, tracker: str, heard: _Heard) -> None:
-        """Note that a tracker did not answer; what it listed before is known still."""
-        before = self._heard.get(tracker)
-        if before is not None:
-            heard.seeders, heard.leechers = before.seeders, before.leechers
-        self._heard[tracker] = heard
+    def _note(
+        self, tracker: str, at: float, due: float, *, failure: str = "", silent_for: float = 0.0
+    ) -> _Heard:
+        """Note what came of a tracker; what it listed before is known still."""
+        heard = self._heard.get(tracker)
+        if heard is None:
+            heard = self._heard[tracker] = _Heard(at=at, due=due)
+        heard.at, heard.due, heard.peers = at, due, 0
+        heard.failure, heard.silent_for = failure, silent_for
+        return heard
 
     def news(self) -> Iterator[str]:
         """Yield what each tracker answered last, a line for each."""
@@ -355,23 +395,21 @@ class Trackers:
             for url, tier in islice(listed.items(), MAX_TRACKERS)
         ]
 
-    def _look_for_name(self, tracker: str, now: float) -> None:
+    def _look_for_name(self, tracker: str, heard: _Heard, now: float) -> None:
         """Find out now and then whether a tracker that took an announce holds our name.
 
         An announce's answer cannot say it (BEP 15). A tracker that does not know the question is
         asked once.
         """
-        look = self._names.get(tracker)
-        if look is None:
-            look = self._names[tracker] = _NameLook(self, tracker)
-        if look.again_at <= now:
-            look.again_at = math.inf
-            look.begin(self._torrent.context.hearts)
+        if heard.look is None:
+            heard.look = _NameLook(self, tracker)
+        if heard.look.again_at <= now:
+            heard.look.again_at = math.inf
+            heard.look.begin(self._torrent.context.hearts)
 
-    def _warned(self, tracker: str, text: str) -> None:
-        told = self._warnings.setdefault(tracker, set())
-        if text not in told and len(told) < MAX_WARNINGS:
-            told.add(text)
+    def _warned(self, tracker: str, heard: _Heard, text: str) -> None:
+        if text not in heard.warnings and len(heard.warnings) < MAX_WARNINGS:
+            heard.warnings = (*heard.warnings, text)
             self._torrent.context.emit(
                 events.TrackerWarning(
                     info_hash=self._torrent.info_hash.hex(), tracker=tracker, text=text
@@ -382,7 +420,7 @@ class Trackers:
         torrent = self._torrent
         now = trio.current_time()
         torrent.context.tally.announces_failed += 1
-        self._note(tracker, _Heard(at=now, due=now + retry_in, failure=str(error)))
+        self._note(tracker, now, now + retry_in, failure=str(error))
         torrent.context.emit(
             events.TrackerFailed(
                 info_hash=torrent.info_hash.hex(),
@@ -395,7 +433,7 @@ class Trackers:
     def _is_silent(self, tracker: str, seconds: float) -> None:
         now = trio.current_time()
         self._torrent.context.tally.announces_silent += 1
-        self._note(tracker, _Heard(at=now, due=math.inf, silent_for=seconds))
+        self._note(tracker, now, math.inf, silent_for=seconds)
         self._torrent.context.emit(
             events.TrackerSilent(
                 info_hash=self._torrent.info_hash.hex(), tracker=tracker, seconds=seconds
@@ -449,3 +487,15 @@ class _NameLook(Beat):
         except TrackerError:
             return
         self.again_at = trio.current_time() + NAME_LOOK
+
+    def run_quickly(
+        self, answered: Callable[[], None], failed: Callable[[], None]
+    ) -> Callable[[], None] | None:
+        """Ask it, if it most likely answers."""
+
+        def heard(refusal: str | None) -> None:
+            self._refusal = refusal
+            self.again_at = trio.current_time() + NAME_LOOK
+            answered()
+
+        return self._trackers.ask_for_name_soon(self._tracker, self._refusal, heard, failed)

@@ -49,6 +49,8 @@ Choose = Callable[[NameAmbiguousError], Awaitable[bytes]]
 class Fetch(Supervised):
     """Finds out which torrent is meant, downloads it, and seeds it as long as it was told."""
 
+    __slots__ = ("_choose", "_given", "_incomplete", "_metainfo", "_urls", "settings")
+
     def __init__(
         self,
         settings: FetchSettings,
@@ -69,7 +71,24 @@ class Fetch(Supervised):
         self._incomplete: Path | None = None
         """Where it is until it is complete."""
 
-    async def _keep(self) -> None:
+    async def _keep(self) -> bool:
+        if not self.is_complete:
+            await self._complete_it()
+        torrent = self.torrent
+        assert torrent is not None  # it is complete
+        settings = self.settings
+        enough = self._care.enough(torrent)
+        if enough is None and settings.seed:
+            enough = await seed_until(torrent, seconds=settings.seed_for, ratio=settings.seed_ratio)
+        elif enough is not None and await self._is_seeded_on(torrent, enough):
+            return True
+        if enough is not None:
+            log.info("%s: seeding ends: %s", self.name, enough or "it was removed")
+        await torrent.remove()
+        self._become("done")
+        return False
+
+    async def _complete_it(self) -> None:
         settings = self.settings
         self._metainfo = await trio.to_thread.run_sync(self._care.kept_metainfo)
         await self._choose_trackers()
@@ -82,14 +101,8 @@ class Fetch(Supervised):
         torrent = await self._download(torrent)
         if self._incomplete is not None:
             torrent = await self._come_home(torrent)
+        self.torrent = torrent
         self._completed()
-        limit = await self._care.seed(torrent)
-        if limit is None and settings.seed:
-            limit = await seed_until(torrent, seconds=settings.seed_for, ratio=settings.seed_ratio)
-        if limit is not None:
-            log.info("%s: seeding ends: %s", self.name, limit or "it was removed")
-        await torrent.remove()
-        self._become("done")
 
     async def change(self, settings: FetchSettings, *, trackers: Sequence[str]) -> None:
         """Go on by other settings; what is fetched and where to must be the same.

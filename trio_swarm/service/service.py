@@ -40,8 +40,11 @@ class Service:
         self._node = node
         self._nursery = nursery
         self._settings = settings
-        self._supervised: list[Supervised] = []
+        self._supervised: dict[Supervised, None] = {}
+        """In the order in which they were begun."""
+        self._run_soon = self._supervise_soon  # one for all of them
         self._ended = trio.Event()
+        self._is_ending = False
         self._entries: Entries | None = None
 
     @property
@@ -169,8 +172,14 @@ class Service:
 
     def end(self) -> None:
         """Take note that the node is about to end."""
+        self._is_ending = True
         if self._entries is not None:
             self._entries.end()
+
+    def leave(self) -> None:
+        """Let everybody know that those are over that rest; the others have ended."""
+        for each in list(self._supervised):
+            each.left()
 
     async def close_entries(self) -> None:
         """Write what came of the entries, once the node has ended."""
@@ -178,18 +187,23 @@ class Service:
             await self._entries.close()
 
     def _forget(self, one: Supervised) -> None:
-        if one in self._supervised:
-            self._supervised.remove(one)
+        self._supervised.pop(one, None)
 
     def _begin(self, one: _One) -> _One:
-        self._supervised.append(one)
-        self._nursery.start_soon(self._supervise, one, name=f"supervise {one.name}")
+        self._supervised[one] = None
+        one.begin(self._run_soon)
         return one
 
+    def _supervise_soon(self, one: Supervised) -> bool:
+        if self._is_ending:
+            return False
+        self._nursery.start_soon(self._supervise, one, name=f"supervise {one.name}")
+        return True
+
     async def _supervise(self, one: Supervised) -> None:
-        await one.run()
-        self._ended.set()
-        self._ended = trio.Event()
+        if not await one.run():
+            self._ended.set()
+            self._ended = trio.Event()
 
 
 @asynccontextmanager
@@ -214,20 +228,25 @@ async def open_service(
     service: Service | None = None
     try:
         async with open_node(node_settings, clients=clients) as node:
-            async with trio.open_nursery() as nursery:
-                try:
-                    service = Service(node, nursery, settings)
-                    told.append(service.tell)
-                    if keeps_entries:
-                        await service.open_entries()
-                    yield service
-                except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery
-                    # A nursery would wrap it in a group, and the program's `except` would miss it.
-                    body_error = error
-                finally:
-                    if service is not None:
-                        service.end()
-                    nursery.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as nursery:
+                    try:
+                        service = Service(node, nursery, settings)
+                        told.append(service.tell)
+                        if keeps_entries:
+                            await service.open_entries()
+                        yield service
+                    except Exception as error:  # noqa: BLE001 - raised below, outside the nursery
+                        # A nursery would wrap it in a group, and the program's `except` would miss
+                        # it.
+                        body_error = error
+                    finally:
+                        if service is not None:
+                            service.end()
+                        nursery.cancel_scope.cancel()
+            finally:
+                if service is not None:
+                    service.leave()
             if body_error is not None:
                 raise body_error
     finally:

@@ -1,6 +1,7 @@
 """A file or folder that is offered until it is removed."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import trio
 
@@ -9,15 +10,18 @@ from trio_swarm.errors import TooManyFilesError
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
-from trio_swarm.service.supervised import NO_CARE, Care, Supervised
+from trio_swarm.service.supervised import NO_CARE, Care, RunSoon, Supervised
 from trio_swarm.service.waiting import DISK_LAST_LOOK, DISK_LOOK
 from trio_swarm.settings import ShareSettings
+from trio_swarm.share_plans import Opening
 
 log = logger_of(__name__)
 
 
 class Share(Supervised):
     """Hashes a path, offers it, and fails when its files can no longer be read."""
+
+    __slots__ = ("_begun_by", "_on_progress", "_opening", "settings")
 
     def __init__(
         self,
@@ -31,40 +35,86 @@ class Share(Supervised):
         super().__init__(settings.name or str(settings.path), "hashing", node, emit, care)
         self.settings = settings
         self._on_progress = on_progress
+        self._opening: Opening | None = None
+        self._begun_by: tuple[object, ...] = ()
+        """The terms by which it was begun to be offered."""
 
-    async def _keep(self) -> None:
-        terms = self._terms
-        self.torrent = torrent = await self._offered()
-        if self._terms != terms:  # it was told otherwise while it was hashed
-            await self._go_on()
-        self._completed()
-        limit = await self._care.seed(torrent)
-        if limit is None:
-            await torrent.wait_over()
-            await torrent.wait_complete()  # raises what ended it
+    def begin(self, run_soon: RunSoon) -> None:
+        """Have it opened; that needs no task, unless it is to be hashed."""
+        settings = self.settings
+        self._run_soon = run_soon
+        self._rests = True
+        self._begun_by = self._terms
+        self._opening = self._node.open_share(
+            settings.path,
+            name=settings.name,
+            trackers=self._urls,
+            piece_length=settings.piece_length,
+            on_progress=self._on_progress,
+            on_open=self._opened,
+        )
+
+    def _opened(self) -> None:
+        """Go on with what was opened; in a task if that takes time, or has failed."""
+        assert self._opening is not None
+        if not self._rests:
+            return  # it was removed meanwhile
+        torrent = None
+        if self._terms == self._begun_by:
+            torrent = self._node.offer_at_once(self._opening)
+        if torrent is None:
+            self.get_up()
+        else:
+            self.torrent = torrent
+            self._is_offered()
+            torrent.call_when_over(self.get_up)
+
+    async def _keep(self) -> bool:
+        torrent = self.torrent
+        if torrent is None:
+            self.torrent = torrent = await self._offered()
+            if self._terms != self._begun_by:  # it was told otherwise while it was hashed
+                await self._go_on()
+            self._is_offered()
+        enough = self._care.enough(torrent)
+        if await self._is_seeded_on(torrent, enough):
+            return True
+        if enough is None:
             self._become("removed")
         else:
-            log.info("%s: seeding ends: %s", self.name, limit or "it was removed")
+            log.info("%s: seeding ends: %s", self.name, enough or "it was removed")
             await torrent.remove()
             self._become("done")
+        return False
+
+    def _is_offered(self) -> None:
+        self._opening, self._begun_by = None, ()
+        self._completed()
 
     async def _offered(self) -> Torrent:
         """Return the torrent; while too many files are open, it is tried again and again."""
-        settings, delay = self.settings, DISK_LOOK
+        opening, settings, delay = self._opening, self.settings, DISK_LOOK
+        assert opening is not None  # it has begun
+        if not opening.is_open:
+            opening.is_given_up = True
+            await trio.sleep_forever()  # it is removed: nothing else has it get up before
+        offer = partial(self._node.offer, opening)
         while True:
             try:
-                return await self._node.share(
-                    settings.path,
-                    name=settings.name,
-                    trackers=self._urls,
-                    piece_length=settings.piece_length,
-                    on_progress=self._on_progress,
-                )
+                return await offer()
             except TooManyFilesError as error:
                 reason = f"{error}; it goes on when others are closed"
                 self._emit(events.Waiting(info_hash="", share_name=self.name, reason=reason))
             await trio.sleep(delay)
             delay = min(DISK_LAST_LOOK, delay * 2)
+            offer = partial(
+                self._node.share,
+                settings.path,
+                name=settings.name,
+                trackers=self._urls,
+                piece_length=settings.piece_length,
+                on_progress=self._on_progress,
+            )
 
     async def change(self, settings: ShareSettings) -> None:
         """Go on by other settings; path, name and length of pieces must be the same."""

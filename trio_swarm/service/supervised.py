@@ -1,4 +1,8 @@
-"""One share or fetch: a task that ends by itself, fails or is removed, and ends no other by it."""
+"""One share or fetch: it ends by itself, fails or is removed, and ends no other by it.
+
+It has a task while there is something to do. While it is only seeded it *rests*: a node may have
+thousands, and the task of each would take more memory than its torrent.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -25,6 +29,8 @@ the disk) to `fetching`, `seeding` and `done`. Either may end as `failed` or `re
 class Care:
     """What whoever begins a share or fetch wants to have a hand in; here: nothing."""
 
+    __slots__ = ()
+
     def changed(self) -> None:
         """Take note: its state or its torrent is another."""
 
@@ -37,7 +43,7 @@ class Care:
         await trio.lowlevel.checkpoint()
         return None
 
-    async def bring_home(self, info: Info, root: Path) -> None:  # noqa: ARG002 - as `seed`
+    async def bring_home(self, info: Info, root: Path) -> None:  # noqa: ARG002 - as `enough`
         """Move the data of a fetch, which is complete and not in use, to its own folder.
 
         Raises StorageError, and then it is where it was.
@@ -48,20 +54,41 @@ class Care:
         """Take note: the data of a fetch is complete, and in its own folder."""
         await trio.lowlevel.checkpoint()
 
-    async def seed(self, torrent: Torrent) -> str | None:  # noqa: ARG002 - for those who have one
-        """Wait as long as the complete torrent is seeded, and return in words why it ends.
+    def enough(self, torrent: Torrent) -> str | None:  # noqa: ARG002 - for those who have one
+        """Return in words why a complete torrent was seeded long enough; empty: it was not.
 
-        None leaves it to the settings.
+        Whoever finds out later that it was calls `get_up`. None leaves all of it to the settings.
         """
-        await trio.lowlevel.checkpoint()
         return None
 
 
 NO_CARE = Care()
 
+RunSoon = Callable[["Supervised"], bool]
+"""Calls `Supervised.run` in a task; false if the service is ending, and so nothing begins."""
+
 
 class Supervised(ABC):
     """A share or a fetch, apart from its work; made and run by `Service`."""
+
+    __slots__ = (
+        "_care",
+        "_complete",
+        "_emit",
+        "_is_leaving",
+        "_known",
+        "_node",
+        "_over",
+        "_rests",
+        "_run_soon",
+        "_scope",
+        "error",
+        "is_complete",
+        "name",
+        "state",
+        "torrent",
+        "waits_for",
+    )
 
     def __init__(
         self,
@@ -85,7 +112,10 @@ class Supervised(ABC):
         self._emit = emit
         self.is_complete = False
         """Whether all of it was here and offered; it stays so when it ends."""
-        self._scope = trio.CancelScope()
+        self._run_soon: RunSoon | None = None
+        self._scope: trio.CancelScope | None = None
+        self._is_leaving = False
+        self._rests = False
         self._known = Latch()
         self._complete = Latch()
         self._over = Latch()
@@ -111,15 +141,37 @@ class Supervised(ABC):
 
     async def remove(self) -> None:
         """End it: its torrent announces `stopped` and is closed; the data stays where it is."""
-        self._scope.cancel()
+        self._is_leaving = True
+        if self._scope is not None:
+            self._scope.cancel()
+        self.get_up()
         await self._over.wait()
 
-    async def run(self) -> None:
-        """Do all its work; a failure is told, and raised to waiters only; a bug is raised."""
+    def begin(self, run_soon: RunSoon) -> None:
+        """Begin its work, in tasks that `run_soon` starts."""
+        self._run_soon = run_soon
+        self._rests = not run_soon(self)
+
+    def get_up(self) -> None:
+        """If it rests, have it look whether there is something to do: perhaps it is to end."""
+        if self._rests:
+            assert self._run_soon is not None  # it has begun
+            self._rests = not self._run_soon(self)
+
+    async def run(self) -> bool:
+        """Do all its work; a failure is told, and raised to waiters only; a bug is raised.
+
+        Returns earlier, and true, if it rests. It has no task then: `run` is to be called again
+        when it calls for that, and `left` if the service ends.
+        """
+        scope = self._scope = trio.CancelScope()
+        if self._is_leaving:
+            scope.cancel()
+        rests = False
         try:
-            with self._scope:
-                await self._keep()
-            if self._scope.cancelled_caught:
+            with scope:
+                rests = await self._keep()
+            if scope.cancelled_caught:
                 await self._end("removed", TrioSwarmError(f"{self.name}: removed"))
                 log.debug("%s: ended", self.name)
         except Exception as error:
@@ -127,6 +179,16 @@ class Supervised(ABC):
                 raise
             await self._fail(error)
         finally:
+            self._scope = None
+            if not rests:
+                self._tell_waiters()
+        self._rests = rests
+        return rests
+
+    def left(self) -> None:
+        """End while it rests: the service has ended."""
+        if self._rests:
+            self._rests = False
             self._tell_waiters()
 
     def _become(self, state: State) -> None:
@@ -154,8 +216,27 @@ class Supervised(ABC):
         self._complete.set()
 
     @abstractmethod
-    async def _keep(self) -> None:
-        """Bring it from its first state to its last; raises the failure that ends it."""
+    async def _keep(self) -> bool:
+        """Bring it from its state to its last; raises the failure that ends it.
+
+        Returns true if it is to rest until `get_up`, as `_is_seeded_on` says, and is called again
+        then.
+        """
+
+    async def _is_seeded_on(self, torrent: Torrent, enough: str | None) -> bool:
+        """Whether a complete torrent is seeded until `get_up`; `enough` is why not.
+
+        Raises what ended the torrent, if it has failed.
+        """
+        # Here it is cancelled, or not before somebody else knows that it rests.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if torrent.is_over:
+            await torrent.wait_complete()
+            return False
+        if enough:
+            return False
+        torrent.call_when_over(self.get_up)
+        return True
 
     async def _fail(self, error: Exception) -> None:
         leaves = list(leaves_of(error))

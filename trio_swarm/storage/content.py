@@ -70,6 +70,7 @@ class TorrentFiles:
         "_has_other_names",
         "_have",
         "_home",
+        "_layout",
         "_lock",
         "_log",
         "_opened",
@@ -82,7 +83,6 @@ class TorrentFiles:
         "changes",
         "info",
         "is_complete",
-        "layout",
         "renamed",
         "state_problem",
     )
@@ -90,7 +90,7 @@ class TorrentFiles:
     def __init__(self, info: Info, root: Path, state: StateFolder) -> None:
         _require_safe_paths(info)
         self.info = info
-        self.layout = Layout(info)
+        self._layout: Layout | None = None
         self.is_complete = False
         self.renamed: tuple[tuple[str, str], ...] = ()
         """Names that differ from those wanted: (name wanted, name on this disk)."""
@@ -99,7 +99,8 @@ class TorrentFiles:
         self._home = root
         self._state = state
         self._root = root
-        self._stamps: Mapping[int, Stamp] | None = None
+        self._stamps: Mapping[int, Stamp] | Sequence[Stamp] | None = None
+        """Those of files that rest, by their numbers; a sequence has them all."""
         self._opened: FileAccess | None = None
         """Made when it is first used; after `rest` there is none again."""
         self._placement: Placement | None = None
@@ -174,10 +175,18 @@ class TorrentFiles:
         `root` is a real path. A file that has changed since then is found when it is used.
         """
         files = cls(info, root, state)
-        files._stamps = dict(enumerate(stamps))
+        files._stamps = tuple(stamps)
         files._have = full_set(info.piece_count)
         files.is_complete = True
         return files
+
+    @property
+    def layout(self) -> Layout:
+        """Where bytes of the torrent are in its files; made when it is first used."""
+        layout = self._layout
+        if layout is None:
+            layout = self._layout = Layout(self.info)
+        return layout
 
     @property
     def root(self) -> Path:
@@ -193,7 +202,7 @@ class TorrentFiles:
                 access = self._opened
                 if access is None:
                     access = FileAccess(self.layout, Tree(self._root))
-                    access.known = self._stamps
+                    access.known = _by_number(self._stamps)
                     self._opened = access
         return access
 
@@ -432,7 +441,7 @@ class TorrentFiles:
         access = self._opened
         if access is not None and self.is_complete and access.rest():
             self._root, self._stamps = access.tree.root, access.known
-            self._opened = None
+            self._opened = self._layout = None
 
     def close(self) -> None:
         """Save the resume state and close everything; idempotent. Syncs if few bytes are unsynced.
@@ -618,6 +627,12 @@ class TorrentFiles:
         self._placement = None
         self._access.writers.close()  # a user may have few inotify instances
         self._unlock()
+
+
+def _by_number(
+    stamps: Mapping[int, Stamp] | Sequence[Stamp] | None,
+) -> Mapping[int, Stamp] | None:
+    return dict(enumerate(stamps)) if isinstance(stamps, Sequence) else stamps
 
 
 def _is_only_moved(before: Mapping[int, Stamp], after: Mapping[int, Stamp]) -> bool:

@@ -397,7 +397,8 @@ def examine(path: Path) -> ShareFiles:
     """Return the files to share at `path`, which may itself be a link; raises StorageError."""
     require_there(path)
     with disk_errors(path):
-        root = Path(os.path.realpath(path, strict=True))
+        real = os.path.realpath(path, strict=True)
+        root = path if real == str(path) else Path(real)  # of thousands, a copy takes memory
         status = root.stat()
         if stat.S_ISREG(status.st_mode):
             return ShareFiles(

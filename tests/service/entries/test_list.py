@@ -19,6 +19,7 @@ from trio_swarm.errors import (
     TrioSwarmError,
 )
 from trio_swarm.metainfo_files import create_torrent
+from trio_swarm.peer import torrent as torrent_module
 from trio_swarm.progress import TorrentLimits
 from trio_swarm.service.entries.changing import EntryChanges, SchedulerChange
 from trio_swarm.service.entries.entries import Entries
@@ -498,3 +499,46 @@ async def test_a_move_that_was_begun_may_get_another_aim_or_lose_its_entry(tmp_p
         again = await entries.add(ShareSettings(path=make_file(tmp_path / "other", 10)))
         await state_of(again, "seeding")
         assert list(entries) == [again]
+
+
+def tasks() -> list[str]:
+    """Return the names of all tasks but those that ask trackers."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    found, todo = [], [root]
+    while todo:
+        task = todo.pop()
+        found.append(task.name)
+        todo += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return sorted(name for name in found if not name.startswith(("ask ", "hear ")))
+
+
+async def test_what_is_only_seeded_has_no_task_and_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torrent_module, "REST_AFTER", 0.05)
+    metainfo = create_torrent(make_file(tmp_path / "film", 100_000), state_folder=tmp_path / "s")
+    async with kept_list(tmp_path, restores=False) as entries:
+        few = tasks()
+        shares = [
+            await entries.add(ShareSettings(path=make_file(tmp_path / "in" / f"{n}", 100, seed=n)))
+            for n in range(5)
+        ]
+        fetch = await entries.add(wanted("film", tmp_path), metainfo=metainfo.to_bytes())
+        every = [*shares, fetch]
+        await until(lambda: {entry.state for entry in every} == {"seeding"})
+        await until(lambda: tasks() == few)
+        await entries.pause(fetch)
+        await entries.resume(fetch)
+        await state_of(fetch, "seeding")
+        await entries.change(fetch, EntryChanges(limits=LimitChanges(seed_for=0.0)))
+        await state_of(fetch, "done")
+        await entries.change(shares[0], EntryChanges(limits=LimitChanges(seed_ratio=0.0)))
+        await state_of(shares[0], "done")
+        await entries.remove(shares[1])
+        await entries.pause(shares[2])
+        running = [entry.torrent for entry in every]
+        assert [torrent is None for torrent in running] == [True, True, True, False, False, True]
+        await until(lambda: tasks() == few)
+    assert [entry.state for entry in shares[3:]] == ["hashing", "hashing"]
+    assert [entry.run is not None and entry.run.is_over for entry in shares[3:]] == [True, True]

@@ -54,17 +54,28 @@ class Followed(Protocol):
 
 
 class HashingProgress:
-    """How far the hashing of one path is; called from the thread that hashes."""
+    """How far the hashing of one path is; called from the thread that hashes.
 
-    def __init__(self, path: Path) -> None:
+    `on_begin` is called with it at the first call.
+    """
+
+    __slots__ = ("_on_begin", "done", "path", "shown", "total")
+
+    def __init__(
+        self, path: Path, on_begin: Callable[["HashingProgress"], None] = lambda _hashing: None
+    ) -> None:
         self.path = path
+        self._on_begin = on_begin
         self.done = 0
         self.total = 0
         self.shown = -1
 
     def __call__(self, done: int, total: int) -> None:
         """Take note of `done` of `total` bytes."""
+        is_new = not self.total
         self.done, self.total = done, total
+        if is_new and total:
+            self._on_begin(self)
 
     @property
     def is_running(self) -> bool:
@@ -90,6 +101,8 @@ class Reporter:
         self.stop: Callable[[], None] | None = None
         """Called once when output can no longer be written; None: the error is raised instead."""
         self._hashing: list[HashingProgress] = []
+        """What is hashed now: of thousands of shares that are known from earlier, none."""
+        self._begin_hashing = self._hashing.append
         self._port = 0
         self._tracker_news = TrackerNews()
         self._said: dict[bytes, str] = {}
@@ -148,9 +161,7 @@ class Reporter:
 
     def hashing(self, path: Path) -> HashingProgress:
         """Return a callable for (done, total) while `path` is hashed; `follow` shows it."""
-        progress = HashingProgress(path)
-        self._hashing.append(progress)
-        return progress
+        return HashingProgress(path, self._begin_hashing)
 
     async def follow(self, torrents: Callable[[], Sequence[Followed]]) -> NoReturn:
         """Show the progress of all torrents until cancelled."""
@@ -180,11 +191,13 @@ class Reporter:
             self._said[torrent.info_hash] = line
 
     def _hashing_changed(self) -> list[HashingProgress]:
-        # What is remembered from earlier never gets a total.
-        changed = [each for each in self._hashing if each.total and each.done != each.shown]
+        changed = [each for each in self._hashing if each.done != each.shown]
         for each in changed:
             each.shown = each.done
-        self._hashing = [each for each in self._hashing if each.is_running or not each.total]
+        # In place: a thread may begin another meanwhile.
+        for each in changed:
+            if not each.is_running:
+                self._hashing.remove(each)
         return changed
 
     def _write(self, text: str, stream: TextIO | None = None, *, priority: int = INFO) -> None:

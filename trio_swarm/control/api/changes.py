@@ -1,26 +1,38 @@
 """Which torrents have changed since the last look, for a page that shows thousands."""
 
-import trio
+from typing import Self
 
 from trio_swarm.control.api.telling import torrent_of
 from trio_swarm.control.shapes import Torrent, TorrentChanges
+from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.service import Service
 
-MOST_BETWEEN_TURNS = 100
-"""Torrents that are told before others get their turn: some 5 ms."""
-
 
 class Changes:
-    """Compares the list with what it was at the last look, beginning now."""
+    """Compares the list with what it was at the last look; made by `since_now`.
+
+    Others have their turns while it looks.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._marks = {entry.id: _mark(entry) for entry in service.entries}
-        self._moving: dict[int, Torrent | None] = {
-            entry.id: None for entry in service.entries if _has_peers(entry)
-        }
+        self._marks: dict[int, tuple[object, ...]] = {}
+        self._moving: dict[int, Torrent | None] = {}
         """Those with rates: they fall by themselves, until nothing is left to tell."""
+
+    @classmethod
+    async def since_now(cls, service: Service) -> Self:
+        """Return it after its first look, at the list as it is now."""
+        changes = cls(service)
+        turn = LoopTurn()
+        for entry in service.entries:
+            await turn.step()
+            if not entry.is_gone:
+                changes._marks[entry.id] = _mark(entry)
+                if _has_peers(entry):
+                    changes._moving[entry.id] = None
+        return changes
 
     async def look(self) -> TorrentChanges | None:
         """Return what has changed; None: nothing."""
@@ -39,10 +51,10 @@ class Changes:
     async def _changed(self) -> list[Torrent]:
         found: list[Torrent] = []
         settings = self._service.node.settings
-        for number, entry in enumerate(self._suspects(), 1):
-            if number % MOST_BETWEEN_TURNS == 0:
-                await trio.lowlevel.checkpoint()
-            if entry.is_gone:
+        turn = LoopTurn()
+        for entry in self._service.entries:
+            await turn.step()
+            if entry.is_gone or not self._is_suspect(entry):
                 continue
             torrent = torrent_of(entry, settings)
             if torrent != self._moving.get(entry.id):
@@ -53,15 +65,13 @@ class Changes:
                 self._moving.pop(entry.id, None)
         return found
 
-    def _suspects(self) -> list[Entry]:
-        """Return the entries that something has happened to, or whose rates may fall."""
-        found = []
-        for entry in self._service.entries:
-            mark = _mark(entry)
-            if entry.id in self._moving or self._marks.get(entry.id) != mark:
-                self._marks[entry.id] = mark
-                found.append(entry)
-        return found
+    def _is_suspect(self, entry: Entry) -> bool:
+        """Whether something has happened to an entry, or its rates may fall."""
+        mark = _mark(entry)
+        if entry.id not in self._moving and self._marks.get(entry.id) == mark:
+            return False
+        self._marks[entry.id] = mark
+        return True
 
     def _gone(self) -> list[int]:
         there = {entry.id for entry in self._service.entries}

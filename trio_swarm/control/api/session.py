@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import trio
 from msgspec import UNSET, UnsetType
@@ -25,6 +25,7 @@ from trio_swarm.control.shapes import (
     Stopping,
 )
 from trio_swarm.errors import ConfigError
+from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.protocol.addresses import format_address
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.records import NodeValues
@@ -39,7 +40,7 @@ async def look(asked: Asked) -> Session:
     context = asked.context
     service = await context.open()
     node, limits, rates = service.node, service.entries.limits, _rates(asked)
-    moved, incomplete = _Moved(service.entries), service.entries.incomplete_folder
+    moved, incomplete = await _Moved.of(service.entries), service.entries.incomplete_folder
     return Session(
         version=__version__,
         peer_id=node.peer_id.hex(),
@@ -73,21 +74,33 @@ async def look(asked: Asked) -> Session:
 class _Moved:
     """Sums over all entries."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self) -> None:
         self.states: Counter[str] = Counter()
         self.download_rate = self.upload_rate = 0.0
         self.downloaded = self.uploaded = 0
+
+    @classmethod
+    async def of(cls, entries: Iterable[Entry]) -> Self:
+        """Return the sums; others have their turns meanwhile."""
+        moved = cls()
+        turn = LoopTurn()
         for entry in entries:
-            self.states[entry.state] += 1
-            torrent = entry.torrent
-            if torrent is None:
-                continue
-            self.downloaded += torrent.downloaded
-            self.uploaded += torrent.uploaded
-            if torrent.peer_set.connections:
-                progress = torrent.progress()
-                self.download_rate += progress.download_rate
-                self.upload_rate += progress.upload_rate
+            await turn.step()
+            if not entry.is_gone:
+                moved._add(entry)
+        return moved
+
+    def _add(self, entry: Entry) -> None:
+        self.states[entry.state] += 1
+        torrent = entry.torrent
+        if torrent is None:
+            return
+        self.downloaded += torrent.downloaded
+        self.uploaded += torrent.uploaded
+        if torrent.peer_set.connections:
+            progress = torrent.progress()
+            self.download_rate += progress.download_rate
+            self.upload_rate += progress.upload_rate
 
 
 def _rates(asked: Asked) -> RateLimits:

@@ -127,7 +127,7 @@ def _chosen(text: str | None) -> frozenset[str] | None:
 
 
 async def _tell_changes(service: Service, channel: Channel) -> NoReturn:
-    changes = Changes(service)
+    changes = await Changes.since_now(service)
     while True:
         await trio.sleep(CHANGES_SECONDS)
         found = await changes.look()

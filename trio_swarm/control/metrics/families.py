@@ -5,6 +5,7 @@ import typing
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import Self
 
 from prometheus_client import CollectorRegistry, GCCollector, Metric, ProcessCollector
 from prometheus_client.core import (
@@ -21,11 +22,12 @@ from trio_swarm.control.context import ControlContext
 from trio_swarm.control.metrics.loop_delay import BOUNDS as PASS_BOUNDS
 from trio_swarm.control.metrics.loop_delay import LoopDelay
 from trio_swarm.engine.decision_times import BOUNDS as DECISION_BOUNDS
+from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.node import Node
 from trio_swarm.peer.tally import NodeTally
 from trio_swarm.peer.torrent import Torrent
-from trio_swarm.progress import Progress
 from trio_swarm.service.entries.entry import EntryState
+from trio_swarm.service.service import Service
 from trio_swarm.tracker.server import TrackerHandle
 
 HOLDERS = ((0, "0"), (1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5-9"), (10, "10-49"), (50, "50+"))
@@ -38,23 +40,78 @@ _CLASSES = bytes(
 """The class of each number of peers."""
 
 
-def rendered(context: ControlContext, delay: LoopDelay, accept: str) -> tuple[bytes, str]:
-    """Return all metrics as text, and its content type, as a request's `Accept` asks for it."""
+async def rendered(context: ControlContext, delay: LoopDelay, accept: str) -> tuple[bytes, str]:
+    """Return all metrics as text, and its content type, as a request's `Accept` asks for it.
+
+    Others have their turns while the torrents are looked at.
+    """
     encode, kind = choose_encoder(accept)
+    service = context.service
+    sums = None if service is None else await Sums.of(service)
     # The registry is the node's own, and lives as long as the scrape: nothing is kept in it.
     registry = CollectorRegistry()
-    registry.register(NodeCollector(context, delay))
+    registry.register(NodeCollector(context, delay, sums))
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     return encode(registry), kind
 
 
-class NodeCollector(Collector):
-    """Reads all values at the scrape."""
+class Sums:
+    """What the torrents of a node come to together."""
 
-    def __init__(self, context: ControlContext, delay: LoopDelay) -> None:
+    def __init__(self) -> None:
+        self.states: Counter[EntryState] = Counter()
+        """How many entries of the list are in each."""
+        self.downloaded = self.uploaded = self.duplicate = 0
+        """Bytes that torrents moved which are in the node now, as all that follows."""
+        self.size = self.here = 0
+        self.download_rate = self.upload_rate = 0.0
+        self.holders = [0] * len(HOLDERS)
+        """Pieces in each class of HOLDERS."""
+        self.peers = {
+            (way, role): 0 for way in ("incoming", "outgoing") for role in ("seeder", "leecher")
+        }
+
+    @classmethod
+    async def of(cls, service: Service) -> Self:
+        """Return them as of now."""
+        sums = cls()
+        turn = LoopTurn()
+        for entry in service.entries:
+            await turn.step()
+            if not entry.is_gone:
+                sums.states[entry.state] += 1
+        for torrent in service.torrents:
+            await turn.step()
+            if not torrent.is_over:  # else the tally has it by now
+                sums._add(torrent)
+        return sums
+
+    def _add(self, torrent: Torrent) -> None:
+        progress = torrent.progress()
+        self.downloaded += progress.downloaded
+        self.uploaded += progress.uploaded
+        self.duplicate += progress.duplicate
+        self.size += progress.size
+        if progress.state != "checking":  # then `have` is what was looked at
+            self.here += progress.have
+        self.download_rate += progress.download_rate
+        self.upload_rate += progress.upload_rate
+        if torrent.download is not None and torrent.state == "downloading":
+            for at, count in enumerate(by_holders(torrent.download.ledger.rarity.counts())):
+                self.holders[at] += count
+        for each in torrent.peer_set.connections.values():
+            way = "outgoing" if each.is_outgoing else "incoming"
+            self.peers[way, "seeder" if each.wants_nothing else "leecher"] += 1
+
+
+class NodeCollector(Collector):
+    """Reads all values at the scrape; `sums` is None while the node is being opened."""
+
+    def __init__(self, context: ControlContext, delay: LoopDelay, sums: Sums | None) -> None:
         self._context = context
         self._delay = delay
+        self._sums = sums
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: the registry need not ask for values when it is made."""
@@ -65,11 +122,10 @@ class NodeCollector(Collector):
         context = self._context
         yield _gauge("build_info", "1, with the versions as labels", 1, **_versions())
         yield _gauge("start_time_seconds", "When the node was started", context.started_at)
-        service = context.service
-        if service is not None:
-            states = Counter(entry.state for entry in service.entries)
-            yield _torrents(states)
-            yield from _node(service.node)
+        service, sums = context.service, self._sums
+        if service is not None and sums is not None:
+            yield _torrents(sums.states)
+            yield from _node(service.node, sums)
         if context.peer.tracker is not None:
             yield from _tracker(context.peer.tracker)
         yield _histogram(
@@ -94,13 +150,12 @@ def _torrents(states: Counter[EntryState]) -> Metric:
     return family
 
 
-def _node(node: Node) -> Iterator[Metric]:
-    torrents, tally = node.torrents, node.tally
-    moved = [torrent.progress() for torrent in torrents]
-    yield from _bytes(moved, tally)
-    yield from _rates(moved, node)
-    yield from _pieces(torrents, tally)
-    yield from _peers(torrents, tally, node.settings.max_connections)
+def _node(node: Node, sums: Sums) -> Iterator[Metric]:
+    tally = node.tally
+    yield from _bytes(sums, tally)
+    yield from _rates(sums, node)
+    yield from _pieces(sums, tally)
+    yield from _peers(sums, tally, node.settings.max_connections)
     yield from _disk(node)
     yield _results(
         "announces",
@@ -113,33 +168,30 @@ def _node(node: Node) -> Iterator[Metric]:
     yield from _strategies(tally)
 
 
-def _bytes(moved: Sequence[Progress], tally: NodeTally) -> Iterator[Metric]:
+def _bytes(sums: Sums, tally: NodeTally) -> Iterator[Metric]:
     yield _counter(
         "received_bytes",
         "Bytes of blocks received from peers, since the start",
-        tally.downloaded + sum(each.downloaded for each in moved),
+        tally.downloaded + sums.downloaded,
     )
     yield _counter(
         "sent_bytes",
         "Bytes of blocks sent to peers, since the start",
-        tally.uploaded + sum(each.uploaded for each in moved),
+        tally.uploaded + sums.uploaded,
     )
     yield _counter(
         "duplicate_bytes",
         "Bytes of blocks that came although they were here",
-        tally.duplicate + sum(each.duplicate for each in moved),
+        tally.duplicate + sums.duplicate,
     )
-    yield _gauge("size_bytes", "Bytes of all torrents that run", sum(each.size for each in moved))
-    # While a torrent is checked, `have` is what was looked at.
-    here = sum(each.have for each in moved if each.state != "checking")
-    yield _gauge("verified_bytes", "Bytes of them that are here and verified", here)
+    yield _gauge("size_bytes", "Bytes of all torrents that run", sums.size)
+    yield _gauge("verified_bytes", "Bytes of them that are here and verified", sums.here)
 
 
-def _rates(moved: Sequence[Progress], node: Node) -> Iterator[Metric]:
-    download = sum(each.download_rate for each in moved)
-    upload = sum(each.upload_rate for each in moved)
-    yield _gauge("receive_bytes_per_second", "Rate over the last seconds", download)
-    yield _gauge("send_bytes_per_second", "Rate over the last seconds", upload)
+def _rates(sums: Sums, node: Node) -> Iterator[Metric]:
+    words = "Rate over the last seconds"
+    yield _gauge("receive_bytes_per_second", words, sums.download_rate)
+    yield _gauge("send_bytes_per_second", words, sums.upload_rate)
     upload_limit, download_limit = node.rates
     if download_limit is not None:
         yield _gauge(
@@ -151,20 +203,15 @@ def _rates(moved: Sequence[Progress], node: Node) -> Iterator[Metric]:
         )
 
 
-def _pieces(torrents: Sequence[Torrent], tally: NodeTally) -> Iterator[Metric]:
+def _pieces(sums: Sums, tally: NodeTally) -> Iterator[Metric]:
     yield _counter("pieces_verified", "Pieces that matched their hash", tally.pieces_verified)
     yield _counter("pieces_failed", "Pieces that did not match it", tally.pieces_failed)
-    holders = [0] * len(HOLDERS)
-    for torrent in torrents:
-        if torrent.download is not None and torrent.state == "downloading":
-            for at, count in enumerate(by_holders(torrent.download.ledger.rarity.counts())):
-                holders[at] += count
     family = GaugeMetricFamily(
         "trio_swarm_pieces",
         "Pieces of the running downloads, by how many connected peers have them",
         labels=["holders"],
     )
-    for (_, label), count in zip(HOLDERS, holders, strict=True):
+    for (_, label), count in zip(HOLDERS, sums.holders, strict=True):
         family.add_metric([label], count)
     yield family
 
@@ -178,18 +225,13 @@ def by_holders(counts: bytes) -> list[int]:
     return [classes.count(at) for at in range(len(HOLDERS))]
 
 
-def _peers(torrents: Sequence[Torrent], tally: NodeTally, limit: int) -> Iterator[Metric]:
-    kinds = {(way, role): 0 for way in ("incoming", "outgoing") for role in ("seeder", "leecher")}
-    for torrent in torrents:
-        for each in torrent.peer_set.connections.values():
-            way = "outgoing" if each.is_outgoing else "incoming"
-            kinds[way, "seeder" if each.wants_nothing else "leecher"] += 1
+def _peers(sums: Sums, tally: NodeTally, limit: int) -> Iterator[Metric]:
     family = GaugeMetricFamily(
         "trio_swarm_peers",
         "Connected peers, by who dialled and by what they want",
         labels=["direction", "role"],
     )
-    for kind, count in kinds.items():
+    for kind, count in sums.peers.items():
         family.add_metric(kind, count)
     yield family
     yield _gauge("peers_limit", "Most peers at once", limit)

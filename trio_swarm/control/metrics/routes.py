@@ -34,7 +34,7 @@ class Scraped:
         from trio_swarm.control.metrics import families  # noqa: PLC0415  there now
 
         self._delay.look()
-        content, kind = families.rendered(
+        content, kind = await families.rendered(
             self._context, self._delay, request.headers.get("accept", "")
         )
         return Response(content, headers={"content-type": kind, "cache-control": "no-store"})

@@ -25,20 +25,22 @@ def means_recent(arguments: Arguments) -> bool:
 
 def chosen(
     arguments: Arguments, torrents: Sequence[TorrentFacts], recent: Iterable[int]
-) -> list[TorrentFacts]:
+) -> Sequence[TorrentFacts]:
     """Return the torrents that a call means, each once, in the order of the list.
 
     `recent` are the ids of those that changed of late.
     """
     if "ids" not in arguments:
-        return list(torrents)
+        return torrents
     ids = arguments.raw("ids")
     named = ids if isinstance(ids, list) else [ids]
     numbers = {each for each in named if isinstance(each, int) and not isinstance(each, bool)}
     hashes = {each.lower() for each in named if isinstance(each, str) and _HASH.fullmatch(each)}
     if any(isinstance(each, str) and each in RECENTLY_ACTIVE for each in named):
         numbers.update(recent)
-    return [each for each in torrents if each.id in numbers or each.info_hash in hashes]
+    return [
+        each for each in torrents if each.id in numbers or (hashes and each.info_hash in hashes)
+    ]
 
 
 def moved_in_queue(

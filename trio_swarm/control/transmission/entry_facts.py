@@ -12,6 +12,7 @@ from trio_swarm.progress import PeerProgress, Progress, TrackerState
 from trio_swarm.protocol.addresses import Address, parse_host_port
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.entries.limits import EntryLimits
 from trio_swarm.settings import FetchSettings
 
 
@@ -19,18 +20,55 @@ class EntryFacts:
     """An entry at this moment, made anew for each call; what costs more is looked up once."""
 
     def __init__(self, entry: Entry, *, max_peers: int) -> None:
+        # Each call makes thousands of these, and of most it asks little.
         self.entry = entry
         self.max_peers = max_peers
         self.id = entry.id
-        self.name = entry.name
-        self.info_hash = (entry.info_hash or b"").hex()
-        self.labels: Sequence[str] = entry.labels
-        self.upload_limit = entry.limits.upload_rate
-        self.download_limit = entry.limits.download_rate
-        self.queue_position = entry.queue_position
-        self.added_at = entry.added_at
-        self.completed_at = entry.completed_at
-        self.active_at = entry.active_at
+
+    @cached_property
+    def name(self) -> str:
+        """What people call it."""
+        return self.entry.name
+
+    @cached_property
+    def info_hash(self) -> str:
+        """In hex; empty while it is not known."""
+        return (self.entry.info_hash or b"").hex()
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """What it is sorted by."""
+        return self.entry.labels
+
+    @property
+    def upload_limit(self) -> int | None:
+        """Its own."""
+        return self._limits.upload_rate
+
+    @property
+    def download_limit(self) -> int | None:
+        """Its own."""
+        return self._limits.download_rate
+
+    @property
+    def queue_position(self) -> int:
+        """From 0."""
+        return self.entry.queue_position
+
+    @property
+    def added_at(self) -> float:
+        """When it came into the list."""
+        return self.entry.added_at
+
+    @property
+    def completed_at(self) -> float | None:
+        """When it was complete for the first time."""
+        return self.entry.completed_at
+
+    @property
+    def active_at(self) -> float:
+        """When a byte of it moved last."""
+        return self.entry.active_at
 
     @cached_property
     def state(self) -> State:
@@ -45,7 +83,7 @@ class EntryFacts:
     @property
     def seed_ratio(self) -> float | None:
         """Its own, or that of the configuration file."""
-        own = self.entry.limits.seed_ratio
+        own = self._limits.seed_ratio
         settings = self.entry.settings
         if own is not None or not isinstance(settings, FetchSettings):
             return own
@@ -185,6 +223,10 @@ class EntryFacts:
         """Return how many peers have each piece."""
         pieces = None if self._torrent is None else self._torrent.piece_map()
         return [0] * self.piece_count if pieces is None else list(pieces.holders)
+
+    @cached_property
+    def _limits(self) -> EntryLimits:
+        return self.entry.limits
 
     @cached_property
     def _torrent(self) -> Torrent | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import time
 from pathlib import Path
 from time import time as unix_time
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import trio
 from msgspec import UnsetType
@@ -54,6 +54,30 @@ def rpc_routes(context: ControlContext) -> list[Route]:
     return routes(session, finish=context.finish)
 
 
+class _Listed(Sequence[TorrentFacts]):
+    """What is told of entries, made for each look at one.
+
+    Thousands at once would outlive several looks for garbage, and each that looks through
+    everything then holds the loop for a tenth of a second.
+    """
+
+    def __init__(self, entries: Sequence[Entry], max_peers: int) -> None:
+        self._entries = entries
+        self._max_peers = max_peers
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> TorrentFacts: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[TorrentFacts]: ...
+    def __getitem__(self, index: int | slice) -> TorrentFacts | Sequence[TorrentFacts]:
+        if isinstance(index, slice):
+            return _Listed(self._entries[index], self._max_peers)
+        return EntryFacts(self._entries[index], max_peers=self._max_peers)
+
+
 class NodeTarget:
     """The node that a context is of.
 
@@ -71,7 +95,7 @@ class NodeTarget:
         if service is None:
             return []
         most = service.settings.max_connections
-        return [EntryFacts(entry, max_peers=most) for entry in service.entries]
+        return _Listed(list(service.entries), most)
 
     def session(self) -> SessionFacts:
         """Return what is told of the node."""

@@ -12,6 +12,7 @@ from trio_swarm.control.transmission.facts import SessionFacts, TorrentFacts
 from trio_swarm.control.transmission.remembered_limits import RememberedLimits
 from trio_swarm.control.transmission.target import Target
 from trio_swarm.errors import TrioSwarmError, is_explained
+from trio_swarm.loop_turn import LoopTurn
 
 NODE_LIMITS = "node"
 """Whose limits they are that the session has, beside the torrents' ids."""
@@ -43,10 +44,15 @@ class RpcSession:
         """Note which folder is meant when the one for what is not complete is switched on."""
         self._incomplete_folder = folder
 
-    def look(self) -> Sequence[TorrentFacts]:
-        """Return all torrents, and note how they are."""
+    async def look(self) -> Sequence[TorrentFacts]:
+        """Return all torrents, and note how they are; others have their turns meanwhile."""
         torrents = self.target.torrents()
-        gone = self._activity.look(self._now(), {each.id: _mark(each) for each in torrents})
+        marks: dict[int, tuple[object, ...]] = {}
+        turn = LoopTurn()
+        for each in torrents:
+            await turn.step()
+            marks[each.id] = _mark(each)
+        gone = self._activity.look(self._now(), marks)
         if gone:
             self.limits.forget(gone)
         return torrents
@@ -59,9 +65,9 @@ class RpcSession:
         """Return the ids of the torrents that went within a minute."""
         return self._activity.removed()
 
-    def chosen(self, arguments: Arguments) -> list[TorrentFacts]:
+    async def chosen(self, arguments: Arguments) -> Sequence[TorrentFacts]:
         """Return the torrents that `ids` means."""
-        return chosen(arguments, self.look(), self.recent())
+        return chosen(arguments, await self.look(), self.recent())
 
 
 class MethodCall(Struct, frozen=True):

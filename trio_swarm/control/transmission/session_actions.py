@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code, Dialect
@@ -23,6 +23,7 @@ from trio_swarm.control.transmission.target import SessionChanges
 from trio_swarm.control.transmission.torrent_actions import required
 from trio_swarm.control.transmission.torrent_fields import STOPPED, status_of, whole
 from trio_swarm.errors import TrioSwarmError
+from trio_swarm.loop_turn import LoopTurn
 
 _SETTABLE: Final = frozenset(
     (
@@ -77,30 +78,57 @@ async def session_set(call: MethodCall) -> Result:
 
 async def session_stats(call: MethodCall) -> Result:
     """Tell rates, totals and numbers of torrents."""
-    torrents = call.session.look()
-    stopped = sum(status_of(each) == STOPPED for each in torrents)
-    seconds = whole(call.session.target.session().seconds_active)
+    torrents = await call.session.look()
+    sums = await _sums(torrents)
     now = {
-        "uploaded_bytes": sum(each.uploaded_now for each in torrents),
-        "downloaded_bytes": sum(each.downloaded_now for each in torrents),
+        "uploaded_bytes": sums.uploaded,
+        "downloaded_bytes": sums.downloaded,
         "files_added": len(torrents),
         "session_count": 1,
-        "seconds_active": seconds,
+        "seconds_active": whole(call.session.target.session().seconds_active),
     }
     ever = {
         **now,
-        "uploaded_bytes": sum(each.uploaded_ever for each in torrents),
-        "downloaded_bytes": sum(each.downloaded_ever for each in torrents),
+        "uploaded_bytes": sums.uploaded_ever,
+        "downloaded_bytes": sums.downloaded_ever,
     }
     return {
-        "active_torrent_count": len(torrents) - stopped,
-        "paused_torrent_count": stopped,
+        "active_torrent_count": len(torrents) - sums.stopped,
+        "paused_torrent_count": sums.stopped,
         "torrent_count": len(torrents),
-        "download_speed": whole(sum(each.download_rate for each in torrents)),
-        "upload_speed": whole(sum(each.upload_rate for each in torrents)),
+        "download_speed": whole(sums.download_rate),
+        "upload_speed": whole(sums.upload_rate),
         "cumulative_stats": _inner(ever, call.dialect),
         "current_stats": _inner(now, call.dialect),
     }
+
+
+class _Sums(Struct):
+    """What torrents come to together."""
+
+    stopped: int = 0
+    uploaded: int = 0
+    downloaded: int = 0
+    uploaded_ever: int = 0
+    downloaded_ever: int = 0
+    download_rate: float = 0.0
+    upload_rate: float = 0.0
+
+
+async def _sums(torrents: Sequence[TorrentFacts]) -> _Sums:
+    """Return them; others have their turns meanwhile."""
+    sums = _Sums()
+    turn = LoopTurn()
+    for each in torrents:
+        await turn.step()
+        sums.stopped += status_of(each) == STOPPED
+        sums.uploaded += each.uploaded_now
+        sums.downloaded += each.downloaded_now
+        sums.uploaded_ever += each.uploaded_ever
+        sums.downloaded_ever += each.downloaded_ever
+        sums.download_rate += each.download_rate
+        sums.upload_rate += each.upload_rate
+    return sums
 
 
 async def session_close(call: MethodCall) -> Result:
@@ -126,7 +154,7 @@ async def port_test(call: MethodCall) -> Result:
     wanted = call.arguments.text("ip_protocol")
     if wanted not in {None, "ipv4", "ipv6"}:
         raise CallError("ip_protocol must be ipv4 or ipv6")
-    for protocol in _protocols_from_outside(call.session.look()):
+    for protocol in await _protocols_from_outside(await call.session.look()):
         if wanted in {None, protocol}:
             return {"port_is_open": True, "ip_protocol": protocol}
     raise CallError(
@@ -163,9 +191,11 @@ def _inner(stats: dict[str, int], dialect: Dialect) -> dict[str, int]:
     return {camel(name): value for name, value in stats.items()}
 
 
-def _protocols_from_outside(torrents: Sequence[TorrentFacts]) -> set[str]:
+async def _protocols_from_outside(torrents: Sequence[TorrentFacts]) -> set[str]:
     found = set()
+    turn = LoopTurn()
     for torrent in torrents:
+        await turn.step()
         for peer in torrent.peers():
             if peer.is_incoming and (protocol := _protocol_of_global(peer.address)):
                 found.add(protocol)

@@ -16,10 +16,7 @@ from trio_swarm.control.transmission.rpc_session import MethodCall, Result, Run,
 from trio_swarm.control.transmission.target import Addition
 from trio_swarm.control.transmission.torrent_fields import fields_asked
 from trio_swarm.control.transmission.torrent_settings import refuse_what_is_fixed
-
-TORRENTS_AT_ONCE = 20
-"""Torrents that are told before other tasks have their turn: with all fields, files and peers of
-each, that is some milliseconds."""
+from trio_swarm.loop_turn import LoopTurn
 
 
 async def torrent_get(call: MethodCall) -> Result:
@@ -27,17 +24,17 @@ async def torrent_get(call: MethodCall) -> Result:
     names = call.arguments.listed("fields")
     if not names:
         raise CallError("no fields specified")
-    torrents = call.session.chosen(call.arguments)
+    torrents = await call.session.chosen(call.arguments)
     asked = fields_asked(names, call.dialect, call.session.limits)
     readers = tuple(asked.values())
     is_table = call.arguments.raw("format") == "table"
     rows: list[object] = [list(asked)] if is_table else []
-    for number, torrent in enumerate(torrents, 1):
+    turn = LoopTurn()
+    for torrent in torrents:
+        await turn.step()
         values = [read(torrent) for read in readers]
         row = values if is_table else dict(zip(asked, values, strict=True))
         rows.append(msgspec.Raw(msgspec.json.encode(row)))
-        if number % TORRENTS_AT_ONCE == 0:
-            await trio.lowlevel.checkpoint()
     if means_recent(call.arguments):
         return {"torrents": rows, "removed": call.session.removed()}
     return {"torrents": rows}
@@ -82,7 +79,7 @@ def starting(*, at_once: bool) -> Run:
 
     async def run(call: MethodCall) -> Result:
         target = call.session.target
-        torrents = call.session.chosen(call.arguments)
+        torrents = await call.session.chosen(call.arguments)
         return await for_each(torrents, lambda each: target.start(each, at_once=at_once))
 
     return run
@@ -90,24 +87,24 @@ def starting(*, at_once: bool) -> Run:
 
 async def torrent_stop(call: MethodCall) -> Result:
     """Pause torrents."""
-    return await for_each(call.session.chosen(call.arguments), call.session.target.pause)
+    return await for_each(await call.session.chosen(call.arguments), call.session.target.pause)
 
 
 async def torrent_verify(call: MethodCall) -> Result:
     """Hash the files of torrents again."""
-    return await for_each(call.session.chosen(call.arguments), call.session.target.verify)
+    return await for_each(await call.session.chosen(call.arguments), call.session.target.verify)
 
 
 async def torrent_reannounce(call: MethodCall) -> Result:
     """Ask the trackers of torrents now."""
-    return await for_each(call.session.chosen(call.arguments), call.session.target.reannounce)
+    return await for_each(await call.session.chosen(call.arguments), call.session.target.reannounce)
 
 
 async def torrent_remove(call: MethodCall) -> Result:
     """Take torrents out of the list, with their data if that is asked for."""
     target = call.session.target
     delete = call.arguments.flag("delete_local_data") or False
-    torrents = call.session.chosen(call.arguments)
+    torrents = await call.session.chosen(call.arguments)
     return await for_each(torrents, lambda each: target.remove(each, delete_data=delete))
 
 
@@ -117,7 +114,7 @@ async def torrent_set_location(call: MethodCall) -> Result:
     move_data = call.arguments.flag("move") or False
     target = call.session.target
     folder = await target.allowed_folder(location)
-    torrents = call.session.chosen(call.arguments)
+    torrents = await call.session.chosen(call.arguments)
     return await for_each(torrents, lambda each: target.move(each, folder, move_data=move_data))
 
 
@@ -128,7 +125,7 @@ async def torrent_rename_path(call: MethodCall) -> Result:
         raise CallError("name must be the name of a file, without a folder")
     if path.startswith("/") or "\0" in path or ".." in path.split("/"):
         raise CallError("path must lie in the torrent: begin it with the torrent's name")
-    torrents = call.session.chosen(call.arguments)
+    torrents = await call.session.chosen(call.arguments)
     if len(torrents) != 1 or "ids" not in call.arguments:
         raise CallError("a path is renamed in one torrent: ids must name it")
     await call.session.target.rename(torrents[0], path, name)
@@ -139,8 +136,8 @@ def queue_move(where: str) -> Run:
     """Return the method that moves torrents in the queue: `top`, `up`, `down` or `bottom`."""
 
     async def run(call: MethodCall) -> Result:
-        torrents = {each.id: each for each in call.session.look()}
-        moved = [each.id for each in call.session.chosen(call.arguments)]
+        torrents = {each.id: each for each in await call.session.look()}
+        moved = [each.id for each in await call.session.chosen(call.arguments)]
         positions = {each: torrent.queue_position for each, torrent in torrents.items()}
         for each, position in moved_in_queue(positions, moved, where):
             await call.session.target.set_queue_position(torrents[each], position)

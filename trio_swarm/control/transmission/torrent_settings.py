@@ -55,7 +55,7 @@ async def torrent_set(call: MethodCall) -> Result:
             raise CallError(reason, Code.BAD_TRACKER_LIST)
     location = arguments.text("location")
     folder = await session.target.allowed_folder(location) if location else None
-    torrents = session.chosen(arguments)
+    torrents = await session.chosen(arguments)
     numbers: dict[int, dict[Key, float]] = {each.id: {} for each in torrents}
     changes = {
         each.id: replace(

@@ -40,6 +40,8 @@ class _Candidate:
 class Candidates:
     """The one owner of all facts about the addresses of a torrent; `now` is in seconds."""
 
+    __slots__ = ("_banned", "_banned_hosts", "_known")
+
     def __init__(self) -> None:
         self._known: dict[Address, _Candidate] = {}
         self._banned: frozenset[Address] = NO_ADDRESSES

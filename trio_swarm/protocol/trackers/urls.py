@@ -5,6 +5,7 @@ name as percent-encoded UTF-8. A "+" in it is a plus, not a space: people write 
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -17,6 +18,9 @@ from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES
 
 MAX_URL_LENGTH = 2048
 """Characters. Longer ones come from broken or hostile metainfo files."""
+
+MAX_KNOWN = 256
+"""Tracker URLs that are not split again: each torrent of thousands has the same few."""
 
 MAX_URL_DATA = 1024
 """Bytes of path and query sent to a UDP tracker: an announce must fit one datagram."""
@@ -69,6 +73,7 @@ def what_to_check(scheme: str) -> str:
     return f"does it run at this port, and does every firewall on the way let {carrier} through?"
 
 
+@lru_cache(maxsize=MAX_KNOWN)
 def parse_tracker_url(url: str) -> TrackerUrl:
     """Split a `udp://`, `http://` or `https://` tracker URL.
 

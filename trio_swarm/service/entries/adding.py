@@ -122,13 +122,19 @@ def first_totals(record: Record, torrent: Metainfo | None) -> Totals:
 def absolute(settings: Settings) -> Settings:
     """Return settings that mean the same after a restart from another folder."""
     if isinstance(settings, ShareSettings):
-        return replace(settings, path=absolute_path(settings.path))
-    return replace(settings, folder=absolute_path(settings.folder))
+        path = absolute_path(settings.path)
+        return settings if path is settings.path else replace(settings, path=path)
+    folder = absolute_path(settings.folder)
+    return settings if folder is settings.folder else replace(settings, folder=folder)
 
 
 def absolute_path(path: Path) -> Path:
-    """Return a path that means the same from any folder; links stay links."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow links
+    """Return a path that means the same from any folder; links stay links.
+
+    One that does already is returned itself: of thousands, a copy of each takes memory.
+    """
+    text = os.path.abspath(path)  # noqa: PTH100 - `resolve` would follow links
+    return path if text == str(path) else Path(text)
 
 
 def typed(settings: Settings) -> str:

@@ -37,7 +37,7 @@ from trio_swarm.service.entries.adding import (
 from trio_swarm.service.entries.changing import EntryChanges
 from trio_swarm.service.entries.checking import Checking
 from trio_swarm.service.entries.entry import Entry, EntryState
-from trio_swarm.service.entries.finding import found
+from trio_swarm.service.entries.finding import MAX_TYPED, found, id_in
 from trio_swarm.service.entries.incomplete import Incomplete
 from trio_swarm.service.entries.keeping import SAVE_MOVED, Keeping
 from trio_swarm.service.entries.limits import EntryLimits, NodeLimits, limits_after, own_limits
@@ -167,7 +167,8 @@ class Entries:
 
     def find(self, text: str) -> Entry:
         """Return the entry that a person means; see `finding.found`, errors included."""
-        return found(self, text)
+        # Most programs ask by the id, and it decides first.
+        return self._by_id.get(id_in(text[:MAX_TYPED].strip())) or found(self, text)
 
     # --- adding ---------------------------------------------------------------------------------
 
@@ -224,11 +225,11 @@ class Entries:
         """
         settings = absolute(settings)
         key = self._free_key(key_of(settings))
-        number = self._keys.get(key)
+        number = self._keys.pop(key, None)
         if number is None:
             number = self._keeping.next_id
             self._keeping.next_id = number + 1
-            self._keys[key] = number
+        self._keys[key] = number  # this very text, which the entry has as well
         record = self._keeping.kept.records.pop(number, None)
         if record is not None and record.is_removed:
             self._keeping.kept.records[number] = record
@@ -634,9 +635,9 @@ class Entries:
         account_at = trio.current_time()
         while True:
             self._running.decide()
-            look_at = self._running.look_at_goals()
+            look_at = await self._running.look_at_goals()
             if trio.current_time() >= account_at:
-                self._keeping.account()
+                await self._keeping.account()
                 account_at = trio.current_time() + SAVE_MOVED
             if trio.current_time() >= self._keeping.save_at:
                 await self._keeping.save_totals()

@@ -42,10 +42,10 @@ class Entry:
         "_doing",
         "_names",
         "_since",
+        "_turn",
         "at_once",
         "base",
         "error",
-        "goal",
         "is_chosen",
         "is_gone",
         "known",
@@ -59,7 +59,6 @@ class Entry:
         "settings",
         "told_state",
         "totals",
-        "turn",
         "waits_since",
     )
 
@@ -84,10 +83,7 @@ class Entry:
         """Whether it was removed from the list."""
         self.queue_position = 0
         """Its place in the queue, from 0."""
-        self.turn = trio.Lock()
-        """Held by whoever begins or ends its work."""
-        self.goal: trio.CancelScope | None = None
-        """Cancelled when it was seeded long enough; None while it is not seeded."""
+        self._turn: trio.Lock | None = None
         self.on_progress: Callable[[int, int], None] | None = None
         self.told_state: EntryState | None = None
         self.known: tuple[Info, Path] | None = None
@@ -106,6 +102,18 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"<Entry {self.id} {self.name!r} {self.state}>"
+
+    @property
+    def turn(self) -> trio.Lock:
+        """Held by whoever begins or ends its work."""
+        if self._turn is None:  # it takes as much memory as the rest, and few need it
+            self._turn = trio.Lock()
+        return self._turn
+
+    @property
+    def is_turn_taken(self) -> bool:
+        """Whether somebody begins or ends its work."""
+        return self._turn is not None and self._turn.locked()
 
     @property
     def id(self) -> int:

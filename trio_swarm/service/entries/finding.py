@@ -1,5 +1,6 @@
 """Which entry of the list is meant by what a person types."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
@@ -27,6 +28,8 @@ class Findable(Protocol):
 
 _One = TypeVar("_One", bound=Findable)
 
+_INFO_HASH = re.compile(r"[0-9a-f]{40}")
+
 
 def found(entries: Iterable[_One], text: str) -> _One:
     """Return the entry that `text` means: an id, info-hash or name, or how only one of them begins.
@@ -37,10 +40,11 @@ def found(entries: Iterable[_One], text: str) -> _One:
     text = text[:MAX_TYPED].strip()
     listed = list(entries)
     hexed = text.lower()
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    number = id_in(text)
+    whole = bytes.fromhex(hexed) if _INFO_HASH.fullmatch(hexed) else None
     tests: tuple[Callable[[_One], bool], ...] = (
         lambda each: each.id == number,
-        lambda each: each.info_hash is not None and each.info_hash.hex() == hexed,
+        lambda each: whole is not None and each.info_hash == whole,
         lambda each: each.name == text,
         lambda each: bool(text) and _begins(each, text, hexed),
     )
@@ -51,6 +55,11 @@ def found(entries: Iterable[_One], text: str) -> _One:
         if matches:
             return matches[0]
     raise EntryUnknownError(text)
+
+
+def id_in(text: str) -> int:
+    """Return the id that a text may mean; 0 if it is no number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _begins(entry: Findable, text: str, hexed: str) -> bool:

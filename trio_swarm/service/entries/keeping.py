@@ -9,6 +9,7 @@ import trio
 
 from trio_swarm.errors import StorageError
 from trio_swarm.logs import logger_of
+from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.service.entries.adding import is_metadata_kept
@@ -139,11 +140,12 @@ class Keeping:
         if not seconds:
             self._wakeup.set()
 
-    def account(self) -> None:
-        """Bring the totals of all entries up to date."""
-        now = trio.current_time()
-        for entry in self._entries:
-            if entry.account(now):
+    async def account(self) -> None:
+        """Bring the totals of all entries up to date; others have their turns meanwhile."""
+        turn = LoopTurn()
+        for entry in list(self._entries):
+            await turn.step()
+            if not entry.is_gone and entry.account(trio.current_time()):
                 self.due(SAVE_MOVED)
         if self._entries:
             self.due(SAVE_QUIET)
@@ -163,7 +165,7 @@ class Keeping:
 
     async def close(self) -> None:
         """Write the totals a last time, and let another process have the list."""
-        self.account()
+        await self.account()
         await self.save_totals()
         await trio.to_thread.run_sync(self._store.close)
 

@@ -9,6 +9,7 @@ import trio
 from trio_swarm import events
 from trio_swarm.errors import EntryUnknownError, MetainfoError
 from trio_swarm.logs import logger_of
+from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.wakeup import Wakeup
@@ -69,6 +70,7 @@ class Running:
         """Where fetches begin."""
         self._changed = changed
         self._seeding: dict[int, tuple[Entry, Torrent]] = {}
+        """By their ids, the entries that are seeded."""
         self._rested = trio.Event()
 
     # --- beginning and ending -------------------------------------------------------------------
@@ -101,7 +103,7 @@ class Running:
 
     def settle(self, entry: Entry) -> None:
         """Begin or end the work of an entry, as it is wanted now."""
-        if self.is_ending or entry.turn.locked():
+        if self.is_ending or entry.is_turn_taken:
             return  # whoever has its turn settles it afterwards
         if entry.run is not None and not entry.run.is_over:
             if not self._may_run(entry) and entry.run.state != "removed":
@@ -234,56 +236,46 @@ class Running:
 
     # --- goals ----------------------------------------------------------------------------------
 
-    def look_at_goals(self) -> float:
-        """End the seeding of entries that have reached their goal; return when to look again."""
+    async def look_at_goals(self) -> float:
+        """End the seeding of entries that have reached their goal; return when to look again.
+
+        Others have their turns meanwhile.
+        """
         now = trio.current_time()
         soonest = self._next_stall(now)
+        turn = LoopTurn()
         for entry, torrent in list(self._seeding.values()):
-            goal = self._goal(entry)
-            if goal.is_endless or entry.goal is None:
+            await turn.step()
+            if entry.id not in self._seeding:
                 continue
-            if self._reached(entry, torrent):
-                entry.goal.cancel()
+            goal = self._goal(entry)
+            if goal.is_endless:
+                continue
+            if self.enough(entry, torrent):
+                assert entry.run is not None  # it is seeded
+                entry.run.get_up()
                 continue
             if goal.ratio != ENDLESS.ratio:
                 soonest = min(soonest, now + RATIO_LOOK)
             soonest = min(soonest, now + max(0.0, goal.seconds - entry.seconds_seeding))
         return soonest
 
-    async def seed(self, entry: Entry, torrent: Torrent) -> str:
-        """Wait until an entry was seeded long enough, and return in words why it ends.
-
-        Raises the error that ended the torrent.
-        """
-        entry.goal = trio.CancelScope()  # a task that waits for either would cost memory
-        self._seeding[entry.id] = entry, torrent
-        if not self._goal(entry).is_endless:
-            self.wakeup.set()
-        try:
-            if not self._reached(entry, torrent):
-                with entry.goal:
-                    await torrent.wait_over()
-            reached = self._reached(entry, torrent)
-        finally:
-            entry.goal = None
-            del self._seeding[entry.id]
-        await torrent.wait_complete()
-        return reached
+    def enough(self, entry: Entry, torrent: Torrent) -> str:
+        """Return in words why an entry was seeded long enough; empty if it was not."""
+        size = 0 if torrent.info is None else torrent.info.length
+        return self._goal(entry).reached(ratio=entry.ratio(size), seconds=entry.seconds_seeding)
 
     def _goal(self, entry: Entry) -> Goal:
         if entry.record.is_endless:
             return ENDLESS
         return goal_of(entry.settings, entry.limits, self.limits)
 
-    def _reached(self, entry: Entry, torrent: Torrent) -> str:
-        size = 0 if torrent.info is None else torrent.info.length
-        return self._goal(entry).reached(ratio=entry.ratio(size), seconds=entry.seconds_seeding)
-
     def run_changed(self, entry: Entry) -> None:
         """Take note that the work of an entry has another state, or another torrent."""
         run = entry.run
         if run is None or self.is_ending:
             return
+        self._note_seeding(entry, run)
         self.limit(entry)
         if run.state in ("done", "failed"):
             entry.outcome = "done" if run.state == "done" else "failed"
@@ -294,6 +286,14 @@ class Running:
         self._changed(entry)
         if self.has_queue and (entry.outcome or entry.wants != wanted):
             self.decide_later()
+
+    def _note_seeding(self, entry: Entry, run: Supervised) -> None:
+        if run.state != "seeding":
+            self._seeding.pop(entry.id, None)
+        elif run.torrent is not None:
+            self._seeding[entry.id] = entry, run.torrent
+            if not self._goal(entry).is_endless:
+                self.wakeup.set()
 
     def limit(self, entry: Entry) -> None:
         """Have its torrent, if it runs, keep to the limits that the entry has now."""
@@ -323,6 +323,8 @@ class Running:
 class _EntryCare(Care):
     """The hand of the list in one share or fetch."""
 
+    __slots__ = ("_entry", "_running")
+
     def __init__(self, running: Running, entry: Entry) -> None:
         self._running = running
         self._entry = entry
@@ -342,8 +344,8 @@ class _EntryCare(Care):
     async def is_home(self) -> None:
         await self._running.incomplete.is_home(self._entry)
 
-    async def seed(self, torrent: Torrent) -> str | None:
-        return await self._running.seed(self._entry, torrent)
+    def enough(self, torrent: Torrent) -> str | None:
+        return self._running.enough(self._entry, torrent)
 
 
 def _idle_for(entry: Entry, now: float) -> float:
