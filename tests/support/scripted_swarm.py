@@ -230,6 +230,7 @@ class ScriptedSwarm:
             "started_at": self.started_at,
             "state_folder": "/var/lib/trio-swarm",
             "download_folder": "/srv/downloads",
+            "incomplete_folder": "/srv/incomplete",
             "config_file": self.config_file,
             "access": self.access,
             "limits": self.limits,
