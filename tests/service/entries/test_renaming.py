@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from kept_lists import kept_list, killed_at_step, state_of, torrent_of, wanted
 from local_swarm import Recorder, contents, make_folder, tracker, until
@@ -68,6 +69,37 @@ async def test_files_and_folders_are_renamed_and_shared_on_after_a_restart_too(
             await state_of(entry, "seeding")
             await entries.remove(entry, delete_data=True)
     assert list((tmp_path / "further").iterdir()) == []
+
+
+async def test_a_name_that_is_given_back_is_the_name_again(tmp_path: Path) -> None:
+    recorder = Recorder()
+    async with kept_list(tmp_path, on_event=recorder) as entries:
+        entry = await an_album(tmp_path, entries)
+        before = contents(tmp_path / "home" / "album")
+        for path, name in (("album/a.bin", "z.bin"), ("album/z.bin", "a.bin")):
+            await entries.rename(entry, path, name)
+            await state_of(entry, "seeding")
+        assert entry.info is not None
+        assert "a.bin" in {"/".join(each.path) for each in entry.info.files}
+        assert contents(tmp_path / "home" / "album") == before
+        assert {each.have for each in recorder.of(events.Checked)} == {entry.info.length}
+    async with kept_list(tmp_path, on_event=recorder) as entries:
+        (entry,) = entries
+        await state_of(entry, "seeding")
+        assert contents(tmp_path / "home" / "album") == before
+
+
+async def test_a_fetch_that_is_added_with_names_of_its_own_has_them_after_a_restart_too(
+    tmp_path: Path,
+) -> None:
+    data = make_folder(tmp_path / "there" / "album")
+    own = (("", "mine"), ("a.bin", "z.bin"))
+    settings = replace(wanted(tmp_path / "home"), renamings=own)
+    async with kept_list(tmp_path) as entries:
+        await entries.add(settings, paused=True, metainfo=torrent_of(data, tmp_path))
+        assert [each.renamings for each in entries] == [own]
+    async with kept_list(tmp_path) as entries:
+        assert [each.renamings for each in entries] == [own]
 
 
 async def test_what_cannot_be_renamed_stays_as_it_is(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from trio_swarm.service.entries.records import (
     KeptFetch,
     Record,
     Totals,
+    keep_texts,
     kept_settings,
     kept_text,
     kept_texts,
@@ -171,6 +172,13 @@ def key_of(settings: Settings) -> str:
     return "\t".join(part.encode(errors="backslashreplace").decode() for part in parts)
 
 
+def own_renamings(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return the renamings that an entry begins with, as a record keeps them."""
+    if isinstance(settings, ShareSettings):
+        return ()
+    return tuple(map(keep_texts, settings.renamings))
+
+
 def with_changes(settings: Settings, record: Record) -> Settings:
     """Return settings with what was changed of them at run time."""
     folder = None if record.folder is None else Path(kept_text(record.folder))
@@ -178,8 +186,10 @@ def with_changes(settings: Settings, record: Record) -> Settings:
         return settings if folder is None else replace(settings, path=folder / settings.path.name)
     if folder is not None:
         settings = replace(settings, folder=folder)
-    if record.renamings:
-        settings = replace(settings, renamings=tuple(map(kept_texts, record.renamings)))
+    # Also if none is left: a name that was given back is the name again.
+    renamings = tuple(map(kept_texts, record.renamings))
+    if renamings != settings.renamings:
+        settings = replace(settings, renamings=renamings)
     if record.scheduler is None:
         return settings
     return replace(settings, scheduler=record.scheduler, scheduler_options=record.scheduler_options)

@@ -30,6 +30,7 @@ from trio_swarm.service.entries.adding import (
     absolute,
     absolute_path,
     key_of,
+    own_renamings,
     typed,
     wished,
     with_changes,
@@ -203,6 +204,7 @@ class Entries:
                 labels=checked,
                 limits=own,
                 rank=self._last_rank(),
+                renamings=own_renamings(wish.settings),
             )
             await self._keeping.write(record, wish.torrent)
             self._keeping.next_id = number + 1
@@ -236,7 +238,13 @@ class Entries:
             log.info("%s: was removed at run time, and stays away", typed(settings))
             return None
         if record is None:
-            record = Record(id=number, origin="file", key=key, rank=float(number))
+            record = Record(
+                id=number,
+                origin="file",
+                key=key,
+                rank=float(number),
+                renamings=own_renamings(settings),
+            )
         totals = self._keeping.kept.totals.pop(number, None) or self._totals_for(record, None)
         totals.key, totals.is_done = key, False
         totals.name = totals.name or typed(settings)
