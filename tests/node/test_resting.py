@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from local_swarm import HOST, Recorder, contents, make_file, node, tracker, until
+from task_names import task_names
 from trio_swarm import TrioSwarmError, events
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.peer import torrent as torrent_module
@@ -15,20 +16,8 @@ LIMIT = 30.0
 """Seconds until a test that hangs has failed."""
 
 
-def tasks() -> list[str]:
-    """Return the names of all tasks."""
-    root = trio.lowlevel.current_root_task()
-    assert root is not None
-    found, todo = [], [root]
-    while todo:
-        task = todo.pop()
-        found.append(task.name)
-        todo += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return found
-
-
 def tasks_of(torrent: Torrent) -> list[str]:
-    return [name for name in tasks() if name.endswith(torrent.name)]
+    return [name for name in task_names() if name.endswith(torrent.name)]
 
 
 def descriptors() -> int:
@@ -46,11 +35,11 @@ async def test_shares_that_nobody_wants_have_no_tasks_and_no_descriptors(tmp_pat
         async with tracker(interval=1800) as url, node(tmp_path, url) as seeder:
             await seeder.share(make_file(tmp_path / "first", 10))
             await trio.sleep(0.1)
-            few, open_before = sorted(tasks()), descriptors()
+            few, open_before = sorted(task_names()), descriptors()
             for number in range(50):
                 await seeder.share(make_file(tmp_path / f"{number}", 20_000, seed=number))
-            await until(lambda: not any(name.startswith("ask ") for name in tasks()))
-            assert sorted(tasks()) == few
+            await until(lambda: not any(name.startswith("ask ") for name in task_names()))
+            assert sorted(task_names()) == few
             assert descriptors() == open_before
             assert all(torrent.state == "seeding" for torrent in seeder.torrents)
             assert all(

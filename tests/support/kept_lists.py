@@ -24,19 +24,25 @@ STEPS = ("link", "unlink", "rename", "replace", "rmdir", "mkdir", "sendfile")
 
 @asynccontextmanager
 async def kept_list(
-    folder: Path, *trackers: str, incomplete: Path | None = None, **more: Any
+    folder: Path,
+    *trackers: str,
+    incomplete: Path | None = None,
+    restores: bool = True,
+    **more: Any,
 ) -> AsyncIterator[Entries]:
-    """The list of a node whose state is below `folder`, and whose fetches begin in another."""
+    """The list of a node whose state is below `folder`; its fetches may begin in another."""
     settings = NodeSettings(
         listen_host=HOST,
         trackers=trackers or ("udp://127.0.0.1:1",),
         state_folder=folder / "state",
         on_event=more.pop("on_event", Recorder()),
+        **more,
     )
     with trio.fail_after(LIMIT):
         async with open_service(settings, keeps_entries=True) as service:
             service.entries.set_incomplete_folder(incomplete)
-            service.entries.restore()
+            if restores:
+                service.entries.restore()
             yield service.entries
 
 

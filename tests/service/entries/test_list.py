@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from local_swarm import HOST, Recorder, contents, make_file, make_folder, tracker, until
-from trio_swarm import FetchSettings, NodeSettings, ShareSettings, events, open_service
+from kept_lists import LIMIT, kept_list, state_of
+from local_swarm import Recorder, contents, make_file, make_folder, tracker, until
+from task_names import task_names
+from trio_swarm import FetchSettings, ShareSettings, events
 from trio_swarm.errors import (
     ConfigError,
     EntryPresentError,
@@ -23,39 +24,14 @@ from trio_swarm.peer import torrent as torrent_module
 from trio_swarm.progress import TorrentLimits
 from trio_swarm.service.entries.changing import EntryChanges, SchedulerChange
 from trio_swarm.service.entries.entries import Entries
-from trio_swarm.service.entries.entry import Entry, EntryState
+from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.limits import NO_GOAL, LimitChanges, NodeLimits
-
-LIMIT = 30.0
-"""Seconds until a test that hangs has failed."""
 
 
 @pytest.fixture(autouse=True)
 async def _in_time() -> AsyncIterator[None]:
     with trio.fail_after(LIMIT):
         yield
-
-
-@asynccontextmanager
-async def kept_list(
-    folder: Path, *trackers: str, restores: bool = True, **more: Any
-) -> AsyncIterator[Entries]:
-    """The list of a node whose state is below `folder`."""
-    settings = NodeSettings(
-        listen_host=HOST,
-        trackers=trackers or ("udp://127.0.0.1:1",),
-        state_folder=folder / "state",
-        on_event=more.pop("on_event", Recorder()),
-        **more,
-    )
-    async with open_service(settings, keeps_entries=True) as service:
-        if restores:
-            service.entries.restore()
-        yield service.entries
-
-
-async def state_of(entry: Entry, *states: EntryState) -> None:
-    await until(lambda: entry.state in states)
 
 
 def wanted(what: str, folder: Path, **more: Any) -> FetchSettings:
@@ -503,14 +479,7 @@ async def test_a_move_that_was_begun_may_get_another_aim_or_lose_its_entry(tmp_p
 
 def tasks() -> list[str]:
     """Return the names of all tasks but those that ask trackers."""
-    root = trio.lowlevel.current_root_task()
-    assert root is not None
-    found, todo = [], [root]
-    while todo:
-        task = todo.pop()
-        found.append(task.name)
-        todo += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return sorted(name for name in found if not name.startswith(("ask ", "hear ")))
+    return sorted(name for name in task_names() if not name.startswith(("ask ", "hear ")))
 
 
 async def test_what_is_only_seeded_has_no_task_and_ends_all_the_same(

@@ -262,9 +262,8 @@ class Entries:
         """Let an entry go on by other settings of the file, or by others of the node.
 
         What it is, where it goes and what was changed at run time stay, but for what these settings
-        say anew. One that failed is tried
-        again, and one that was seeded to its goal as well if its settings are others. Raises
-        ConfigError for a wrong scheduler.
+        say anew. One that failed is tried again, and one that was seeded to its goal as well if its
+        settings are others. Raises ConfigError for a wrong scheduler.
         """
         async with self._running.turn(entry):
             settings = with_changes(absolute(settings), entry.record)
