@@ -83,12 +83,17 @@ class FetchTargets:
         self._told_troubles: set[tuple[type[events.Event], str]] = set()
 
     async def find(
-        self, what: str, trackers: Sequence[str], *, info_hash: bytes | None
+        self,
+        what: str,
+        trackers: Sequence[str],
+        *,
+        info_hash: bytes | None,
+        learned: Metainfo | None = None,
     ) -> FetchTarget:
         """Return what is to be fetched; `info_hash` chooses among several torrents of one name.
 
-        `trackers` are announced to as well. Raises NameUnknownError, NameAmbiguousError,
-        TrackerUnreachableError, MetainfoError.
+        `trackers` are announced to as well. `learned` may be the torrent that is found. Raises
+        NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError.
         """
         named = tuple((url,) for url in trackers)
         match await trio.to_thread.run_sync(parse_wanted, what):
@@ -104,6 +109,8 @@ class FetchTargets:
                 found = await find_name(
                     self._clients, trackers, name, info_hash=info_hash, emit=self._emit_once
                 )
+                if learned is not None and learned.info.info_hash == found.info_hash:
+                    return known_target(what, learned, trackers)
                 return FetchTarget(
                     info_hash=InfoHash(found.info_hash),
                     name=found.name,

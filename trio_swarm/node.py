@@ -276,6 +276,7 @@ class Node:
         scheduler_options: Mapping[str, object] | None = None,
         record: Path | str | None = None,
         metainfo: Metainfo | None = None,
+        learned: Metainfo | None = None,
     ) -> Torrent:
         """Start a download of `what`: a name, a .torrent file, a magnet link, or a hex info-hash.
 
@@ -286,7 +287,8 @@ class Node:
         one name. `record` is the path of a new file in which the download is recorded (see
         `trio_swarm.recording`).
         `metainfo` is what an earlier fetch of it learned: then no tracker is asked which torrent is
-        meant, and no peer for its metadata.
+        meant, and no peer for its metadata. `learned` is the same, but a tracker is asked for the
+        name; if it means the same torrent still, no peer is asked.
 
         Raises NameUnknownError, NameAmbiguousError, TrackerUnreachableError, MetainfoError, and
         ConfigError (the scheduler is unknown, or the torrent is in this node already).
@@ -295,7 +297,7 @@ class Node:
             await trio.to_thread.run_sync(self._context.strategies.entry, "scheduler", scheduler)
         urls = self.trackers if trackers is None else tuple(trackers)
         if metainfo is None:
-            target = await self._targets.find(what, urls, info_hash=info_hash)
+            target = await self._targets.find(what, urls, info_hash=info_hash, learned=learned)
         else:
             target = await trio.to_thread.run_sync(known_target, what, metainfo, urls)
         return await self._start(

@@ -1,6 +1,8 @@
 """A whole peer from one configuration; shares and fetches that come and go; loopback sockets."""
 
 import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.service.entries.changing import EntryChanges
 from trio_swarm.service.entries.entries import Entries
+from trio_swarm.service.entries.entry import Entry
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.share_opening import SMALL
 
@@ -251,3 +254,84 @@ async def test_a_torrent_that_fails_is_told_once(
             with pytest.raises(StorageError, match="cannot be read"):
                 await share.wait_complete()
     assert len(recorder.of(events.TorrentFailed)) == 1
+
+
+@asynccontextmanager
+async def running(folder: Path, text: str, **more: Any) -> AsyncIterator[Entries]:
+    """The list of a peer that runs by a file in a folder."""
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            yield await open_list(peer_of(folder, text, Recorder(), stays=True, **more), nursery)
+            nursery.cancel_scope.cancel()
+
+
+def fetch_of(url: str, what: str = "film") -> str:
+    return f'trackers = ["{url}"]\n[[fetch]]\nwhat = "{what}"\n'
+
+
+def share_of(url: str) -> str:
+    return f'trackers = ["{url}"]\n[[share]]\npath = "film"\n'
+
+
+async def seeded(entries: Entries) -> Entry:
+    (entry,) = entries
+    await until(lambda: entry.state == "seeding")
+    return entry
+
+
+async def test_peers_that_fetched_by_a_name_and_are_all_restarted_seed_it_again(
+    tmp_path: Path,
+) -> None:
+    make_file(tmp_path / "server" / "film", 100_000)
+    async with tracker() as url, running(tmp_path / "server", share_of(url)) as shares:
+        await seeded(shares)
+        async with running(tmp_path / "first", fetch_of(url)) as entries:
+            await seeded(entries)
+    async with tracker() as url, running(tmp_path / "first", fetch_of(url)) as entries:
+        await seeded(entries)
+        async with running(tmp_path / "second", fetch_of(url)) as others:
+            await seeded(others)
+            assert contents(tmp_path / "second/film") == contents(tmp_path / "server/film")
+
+
+@pytest.mark.parametrize("is_old_shared", [False, True])
+async def test_a_name_means_after_a_restart_what_is_shared_by_it_then(
+    tmp_path: Path, *, is_old_shared: bool
+) -> None:
+    """If two torrents are shared by it, what it meant before."""
+    for seed, server in enumerate(("old", "new")):
+        make_file(tmp_path / server / "film", 100_000, seed)
+    async with tracker() as url, running(tmp_path / "old", share_of(url)) as shares:
+        old = (await seeded(shares)).info_hash
+        async with running(tmp_path / "first", fetch_of(url)) as entries:
+            assert (await seeded(entries)).info_hash == old
+    async with tracker() as url, running(tmp_path / "new", share_of(url)) as shares:
+        new = (await seeded(shares)).info_hash
+        async with AsyncExitStack() as stack:
+            if is_old_shared:
+                await seeded(
+                    await stack.enter_async_context(running(tmp_path / "old", share_of(url)))
+                )
+            async with running(tmp_path / "first", fetch_of(url)) as entries:
+                (entry,) = entries
+                await until(lambda: entry.state in ("seeding", "failed"))
+                assert entry.info_hash == (old if is_old_shared else new)
+                assert is_old_shared or "film: exists already" in entry.error
+
+
+async def test_a_fetch_by_name_that_is_paused_and_resumed_knows_its_files(tmp_path: Path) -> None:
+    make_file(tmp_path / "server" / "film", 100_000)
+    async with tracker() as url:
+        async with running(tmp_path / "server", share_of(url)) as shares:
+            await seeded(shares)
+            async with running(tmp_path / "first", fetch_of(url)) as entries:
+                entry = await seeded(entries)
+                await entries.pause(entry)
+                await shares.remove(await seeded(shares))
+                await entries.resume(entry)
+                await seeded(entries)
+                await entries.pause(entry)
+        async with running(tmp_path / "first", fetch_of(url)) as entries:
+            (entry,) = entries
+            await until(lambda: entry.info is not None)
+            assert (entry.state, entry.have) == ("paused", 100_000)

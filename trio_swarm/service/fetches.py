@@ -23,7 +23,7 @@ from trio_swarm.peer.torrent import Torrent
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.service.naming import chosen_hash, whole_hash
 from trio_swarm.service.seeding import seed_until
-from trio_swarm.service.supervised import NO_CARE, Care, Supervised
+from trio_swarm.service.supervised import NO_CARE, Care, Learned, Supervised
 from trio_swarm.service.trackers import trackers_for
 from trio_swarm.service.waiting import (
     DISK_LAST_LOOK,
@@ -49,7 +49,7 @@ Choose = Callable[[NameAmbiguousError], Awaitable[bytes]]
 class Fetch(Supervised):
     """Finds out which torrent is meant, downloads it, and seeds it as long as it was told."""
 
-    __slots__ = ("_choose", "_given", "_incomplete", "_metainfo", "_urls", "settings")
+    __slots__ = ("_choose", "_given", "_incomplete", "_learned", "_urls", "settings")
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Fetch(Supervised):
         self._given = tuple(trackers)
         self._urls: tuple[str, ...] = ()
         self._choose = choose
-        self._metainfo: Metainfo | None = None
+        self._learned: Learned | None = None
         """What an earlier run learned of it."""
         self._incomplete: Path | None = None
         """Where it is until it is complete."""
@@ -90,7 +90,7 @@ class Fetch(Supervised):
 
     async def _complete_it(self) -> None:
         settings = self.settings
-        self._metainfo = await trio.to_thread.run_sync(self._care.kept_metainfo)
+        self._learned = await trio.to_thread.run_sync(self._care.learned_before)
         await self._choose_trackers()
         await trio.to_thread.run_sync(make_folder, settings.folder)
         self._incomplete = await self._care.incomplete_folder()
@@ -176,7 +176,7 @@ class Fetch(Supervised):
             files = torrent.files
             assert files is not None  # it is complete
             await self._wait_for_room(torrent, files, delay)
-            self._metainfo = await trio.to_thread.run_sync(_learned, self.settings.what, torrent)
+            self._learned = await trio.to_thread.run_sync(_learned_of, self.settings.what, torrent)
             await torrent.remove()
             self.torrent = None
             self.waits_for = f"complete; it is being moved to {folder}"
@@ -220,23 +220,37 @@ class Fetch(Supervised):
     async def _start(self) -> Torrent:
         """Begin to fetch the torrent that is meant; raises the errors of `Node.fetch`."""
         settings = self.settings
-        what, asked = settings.what, self._urls or self._given
-        if self._metainfo is not None:
-            return await self._fetch(what, None)
+        what, asked, learned = settings.what, self._urls or self._given, self._learned
+        if learned is not None and learned.is_certain:
+            return await self._fetch(what, None, known=learned.metainfo)
         try:
             return await self._fetch(what, await chosen_hash(settings.info_hash, what, asked))
         except NameUnknownError as error:
+            if learned is not None:
+                return await self._go_on_with(learned.metainfo)
             whole = await whole_hash(what, error, asked, is_advised=not settings.wait)
             return await self._fetch(whole, None)
         except NameAmbiguousError as error:
+            if learned is not None and learned.metainfo.info.info_hash in error.info_hashes:
+                return await self._fetch(what, None, known=learned.metainfo)
             if self._choose is None:
                 raise
             meant = await self._choose(error)
         return await self._fetch(what, meant)
 
-    async def _fetch(self, what: str, info_hash: bytes | None) -> Torrent:
+    async def _go_on_with(self, known: Metainfo) -> Torrent:
+        """Fetch what a name meant before, for nobody shares anything by it now.
+
+        So the peers that have all of it are found by its name again when all were restarted.
+        """
+        log.info("%s: nobody shares it now; going on with what it was before", self.name)
+        return await self._fetch(self.settings.what, None, known=known)
+
+    async def _fetch(
+        self, what: str, info_hash: bytes | None, *, known: Metainfo | None = None
+    ) -> Torrent:
         settings, urls, terms = self.settings, self._urls, self._terms
-        known = {} if self._metainfo is None else {"metainfo": self._metainfo}
+        learned = None if self._learned is None else self._learned.metainfo
         torrent = await self._node.fetch(
             what,
             folder=settings.folder,
@@ -248,7 +262,8 @@ class Fetch(Supervised):
             scheduler=settings.scheduler,
             scheduler_options=settings.scheduler_options,
             record=_unused(settings.record),
-            **known,
+            metainfo=known,
+            learned=learned,
         )
         self._began(torrent, "fetching")
         if self._terms != terms:  # it was told otherwise while this one was looked for
@@ -261,9 +276,10 @@ def _is_in(torrent: Torrent, folder: Path) -> bool:
     return torrent.path is not None and torrent.path.parent == Path(os.path.realpath(folder))
 
 
-def _learned(what: str, torrent: Torrent) -> Metainfo | None:
+def _learned_of(what: str, torrent: Torrent) -> Learned | None:
     """Return what is known of a torrent but by its .torrent file, which names more. Blocking."""
-    return None if isinstance(parse_wanted(what), WantedTorrent) else torrent.metainfo
+    metainfo = None if isinstance(parse_wanted(what), WantedTorrent) else torrent.metainfo
+    return None if metainfo is None else Learned(metainfo, is_certain=True)
 
 
 def _unused(record: Path | None) -> Path | None:

@@ -7,7 +7,7 @@ thousands, and the task of each would take more memory than its torrent.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import trio
 
@@ -26,6 +26,14 @@ State = Literal["hashing", "waiting", "fetching", "seeding", "done", "failed", "
 the disk) to `fetching`, `seeding` and `done`. Either may end as `failed` or `removed`."""
 
 
+class Learned(NamedTuple):
+    """What was learned of a fetch by an earlier run."""
+
+    metainfo: Metainfo
+    is_certain: bool
+    """Whether this is what it means; else a name is asked for again, and may mean another now."""
+
+
 class Care:
     """What whoever begins a share or fetch wants to have a hand in; here: nothing."""
 
@@ -34,7 +42,7 @@ class Care:
     def changed(self) -> None:
         """Take note: its state or its torrent is another."""
 
-    def kept_metainfo(self) -> Metainfo | None:
+    def learned_before(self) -> Learned | None:
         """Return what is known of a fetch from an earlier run; None if nothing. Blocking."""
         return None
 

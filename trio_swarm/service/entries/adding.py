@@ -195,13 +195,18 @@ def with_changes(settings: Settings, record: Record) -> Settings:
     return replace(settings, scheduler=record.scheduler, scheduler_options=record.scheduler_options)
 
 
-def is_metadata_kept(settings: Settings) -> bool:
-    """Whether the metadata that peers gave is the right one after a restart, too.
+def is_certain(settings: Settings, learned: Metainfo) -> bool:
+    """Whether settings of the configuration file mean what was learned by them, whatever happens.
 
-    A name in the configuration file means whatever is shared by that name then.
+    A name means whatever is shared by that name now, unless its info-hash stands beside it.
     """
     if isinstance(settings, ShareSettings):
         return False
+    match settings.info_hash:
+        case bytes() as chosen:
+            return chosen == learned.info.info_hash
+        case str() as beginning:
+            return learned.info.info_hash.hex().startswith(beginning.lower())
     with suppress(OSError):
         return isinstance(parse_wanted(settings.what), WantedMagnet | WantedHash)
     return False

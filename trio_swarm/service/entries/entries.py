@@ -124,7 +124,7 @@ class Entries:
             emit=emit,
             trackers=trackers,
             entries=self._listed,
-            kept_metainfo=self._keeping.learned_before,
+            learned_before=self._keeping.learned_before,
             incomplete=self._incomplete,
             wakeup=wakeup,
             changed=self._changed,

@@ -12,10 +12,11 @@ from trio_swarm.logs import logger_of
 from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
-from trio_swarm.service.entries.adding import is_metadata_kept
+from trio_swarm.service.entries.adding import is_certain
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.records import KeptNode, Record
 from trio_swarm.service.entries.store import EntryStore, Kept
+from trio_swarm.service.supervised import Learned
 
 log = logger_of(__name__)
 
@@ -112,16 +113,17 @@ class Keeping:
         if entry.kind == "share":
             await trio.to_thread.run_sync(self._store.forget_metainfo, entry.id)
 
-    def learned_before(self, entry: Entry) -> Metainfo | None:
-        """Return what peers told of a fetch before. Blocking."""
-        if entry.record.by_torrent or not _learns(entry):
+    def learned_before(self, entry: Entry) -> Learned | None:
+        """Return what peers told of a fetch before; None if nothing. Blocking."""
+        metainfo = None if entry.record.by_torrent else self.metainfo_of(entry)
+        if metainfo is None:
             return None
-        return self.metainfo_of(entry)
+        return Learned(metainfo, entry.origin == "added" or is_certain(entry.settings, metainfo))
 
     def info_to_keep(self, entry: Entry) -> Info | None:
-        """Return what a fetch has got from its peers, if it means the same after a restart."""
+        """Return what a fetch has got from its peers."""
         torrent = entry.torrent
-        return None if torrent is None or not _learns(entry) else torrent.info
+        return torrent.info if torrent is not None and entry.kind == "fetch" else None
 
     async def keep_info(self, entry: Entry, info: Info) -> None:
         """Keep what the files of a fetch are, if no .torrent says so; raises StorageError.
@@ -168,7 +170,3 @@ class Keeping:
         await self.account()
         await self.save_totals()
         await trio.to_thread.run_sync(self._store.close)
-
-
-def _learns(entry: Entry) -> bool:
-    return entry.origin == "added" or is_metadata_kept(entry.settings)

@@ -14,7 +14,7 @@ from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.progress import TorrentLimits
-from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.goals import ENDLESS, Goal, goal_of
 from trio_swarm.service.entries.incomplete import Incomplete
@@ -23,7 +23,7 @@ from trio_swarm.service.entries.queue import STALLED_AFTER, Queued, chosen_to_ru
 from trio_swarm.service.fetches import Fetch
 from trio_swarm.service.seeding import RATIO_LOOK
 from trio_swarm.service.shares import Share
-from trio_swarm.service.supervised import Care, Supervised
+from trio_swarm.service.supervised import Care, Learned, Supervised
 from trio_swarm.settings import FetchSettings, ShareSettings
 
 log = logger_of(__name__)
@@ -46,7 +46,7 @@ class Running:
         emit: Callable[[events.Event], None],
         trackers: Sequence[str],
         entries: Sequence[Entry],
-        kept_metainfo: Callable[[Entry], Metainfo | None],
+        learned_before: Callable[[Entry], Learned | None],
         incomplete: Incomplete,
         wakeup: Wakeup,
         changed: Callable[[Entry], None],
@@ -65,7 +65,7 @@ class Running:
         self.trackers = tuple(trackers)
         """Those to ask about fetches that name none."""
         self._entries = entries
-        self._kept_metainfo = kept_metainfo
+        self._learned_before = learned_before
         self.incomplete = incomplete
         """Where fetches begin."""
         self._changed = changed
@@ -312,10 +312,10 @@ class Running:
                 upload_slots=own.upload_slots,
             )
 
-    def metainfo_of(self, entry: Entry) -> Metainfo | None:
+    def learned_before(self, entry: Entry) -> Learned | None:
         """Return what was learned of a fetch before. Blocking."""
         try:
-            return self._kept_metainfo(entry)
+            return self._learned_before(entry)
         except MetainfoError:
             return None
 
@@ -332,8 +332,8 @@ class _EntryCare(Care):
     def changed(self) -> None:
         self._running.run_changed(self._entry)
 
-    def kept_metainfo(self) -> Metainfo | None:
-        return self._running.metainfo_of(self._entry)
+    def learned_before(self) -> Learned | None:
+        return self._running.learned_before(self._entry)
 
     async def incomplete_folder(self) -> Path | None:
         return await self._running.incomplete.folder_of(self._entry)
