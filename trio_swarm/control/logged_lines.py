@@ -1,6 +1,10 @@
-"""The latest log lines of the process, kept for whoever asks, and told to whoever follows."""
+"""The latest lines of the process, kept for whoever asks, and told to whoever follows.
+
+They are its log lines, and what it tells people of events.
+"""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +51,12 @@ class LoggedLines(logging.Handler):
         self.kept.append(line)
         if self._followers:
             self._trio.run_sync_soon(self._tell, line)
+
+    def note(self, severity: str, logger: str, message: str) -> None:
+        """Keep a line that is told to people, too, and tell it; called in Trio."""
+        line = Line(time.time(), severity, logger, shown(message, MAX_LINE))
+        self.kept.append(line)
+        self._tell(line)
 
     def follow(self) -> "Follower":
         """Return the lines from now on; close it afterwards."""

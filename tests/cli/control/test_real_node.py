@@ -58,6 +58,10 @@ def test_a_node_without_a_task_stays_and_is_told_everything_by_commands(line: Co
         ask(line, "add", NOWHERE, "--label", "far", "--up", "10k", "--scheduler", "round-robin")
         ask(line, "add", "--share", "notes.txt")
         peer.wait_for("sharing")
+        told = [each["message"] for each in ask(line, "log")]
+        assert [each for each in told if each.startswith("notes.txt: sharing ")] == [
+            f"notes.txt: sharing {line.folder / 'notes.txt'} (293 KiB, 19 pieces)"
+        ]
         assert states(line) == {"far": "metadata", "notes.txt": "seeding"}
         for words in (
             ("limit",),

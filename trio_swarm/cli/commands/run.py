@@ -10,22 +10,26 @@ import trio
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.options import OutputOptions, trackers_given
 from trio_swarm.cli.output.default_tracker import DefaultTracker
+from trio_swarm.cli.output.event_lines import EventLines
 from trio_swarm.cli.output.log_lines import log_from
-from trio_swarm.cli.output.reporting import make_reporter
+from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.model import PeerConfig, settings_in
 from trio_swarm.config.reading import checked_config
 from trio_swarm.control.context import ControlContext
 from trio_swarm.control.serving import serve_control
 from trio_swarm.errors import ConfigError
-from trio_swarm.events import ControlListening
-from trio_swarm.logs import logger_of
+from trio_swarm.events import ControlListening, Event
+from trio_swarm.logs import ROOT, logger_of
 from trio_swarm.peer.wakeup import Wakeup
 from trio_swarm.service.configured import ConfiguredPeer
 from trio_swarm.service.notify import open_supervisor
 from trio_swarm.settings import ControlSettings, default_state_folder
 
 log = logger_of(__name__)
+
+EVENTS = f"{ROOT}.events"
+"""What the log calls the logger of lines about events."""
 
 INTERRUPTED = 0
 """Exit code of a peer that was told to stop, once its shares are hashed and offered, and unless
@@ -51,6 +55,7 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
 
     """
     reporter = make_reporter(output or OutputOptions())
+    told = _Told(reporter)
     described = checked_config(config)
     given = trackers_given(())
     is_default = not (described.trackers or described.tracker or given)
@@ -59,7 +64,7 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
             described,
             config,
             trackers=given,
-            on_event=DefaultTracker(is_used=is_default).after(reporter.event),
+            on_event=DefaultTracker(is_used=is_default).after(told.event),
             on_hashing=reporter.hashing,
             on_log_level=lambda level: log_from(level, reporter),
             supervisor=supervisor,
@@ -73,7 +78,7 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
                 nursery.start_soon(reporter.follow, lambda: peer.torrents)
                 nursery.start_soon(_reload_at, hangup, peer)
                 stop = nursery.cancel_scope.cancel
-                context = _context(peer, described, config, stop)
+                context = told.context = _context(peer, described, config, stop)
                 for door in await nursery.start(serve_control, context):
                     if door.address is not None:
                         host, port = door.address
@@ -88,6 +93,23 @@ async def run(config: Path, /, *, output: OutputOptions | None = None) -> int:
             interrupted=lambda: FAILED if peer.is_hashing or peer.has_failed else INTERRUPTED,
             reload=hangup.set,
         )
+
+
+class _Told:
+    """Those who are told what happens: whoever started the node, and whoever asks for its log."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.context: ControlContext | None = None
+        self._reporter = reporter
+        self._lines = EventLines(is_verbose=False)
+
+    def event(self, event: Event) -> None:
+        """Tell of something that happened in the node."""
+        self._reporter.event(event)
+        log_lines = None if self.context is None else self.context.lines
+        if log_lines is not None:
+            for level, text in self._lines.of(event):
+                log_lines.note(level, EVENTS, text)
 
 
 def _stays(config: PeerConfig) -> bool:

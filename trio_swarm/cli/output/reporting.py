@@ -12,14 +12,13 @@ from typing import NoReturn, Protocol, TextIO
 
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.output import json_lines
-from trio_swarm.cli.output.describe import describe
+from trio_swarm.cli.output.event_lines import EventLines
 from trio_swarm.cli.output.journal import DEBUG, INFO, WARNING, marked
 from trio_swarm.cli.output.json_lines import Hashing, Logged, json_line
 from trio_swarm.cli.output.progress_lines import aligned, progress_event, progress_line, shares_line
 from trio_swarm.cli.output.streams import OutputError
 from trio_swarm.cli.output.text import MESSAGE_LENGTH, percent_text, safe_text, size_text
-from trio_swarm.cli.output.tracker_news import TrackerNews
-from trio_swarm.events import Announced, Event, Listening, TrackerFailed, TrackerSilent
+from trio_swarm.events import Event
 from trio_swarm.foreign_text import shown
 from trio_swarm.progress import PeerProgress, Progress
 
@@ -103,29 +102,17 @@ class Reporter:
         self._hashing: list[HashingProgress] = []
         """What is hashed now: of thousands of shares that are known from earlier, none."""
         self._begin_hashing = self._hashing.append
-        self._port = 0
-        self._tracker_news = TrackerNews()
+        self._event_lines = EventLines(is_verbose=output.verbose)
         self._said: dict[bytes, str] = {}
         """The last line of each torrent's progress, by its info-hash."""
 
     def event(self, event: Event) -> None:
         """Tell of something that happened in the node."""
-        if isinstance(event, Listening):
-            # Every address of both families has the same port: it is said once.
-            if event.port == self._port:
-                return
-            self._port = event.port
-        if isinstance(event, TrackerFailed | TrackerSilent):
-            if not self._tracker_news.is_news(event) and not self.verbose:
-                return
-        elif isinstance(event, Announced) and self._tracker_news.works_again(event):
-            self.say(f"{shown(event.tracker)}: answers now")
-        if event.level == "warning":
-            self.warn(describe(event))
-        elif not self.quiet and (event.level == "info" or self.verbose):
-            text = describe(event)
-            if text:
-                self._write(text, priority=UNIMPORTANT[event.level])
+        for level, text in self._event_lines.of(event):
+            if level == "warning":
+                self.warn(text)
+            elif not self.quiet:
+                self._write(text, priority=UNIMPORTANT[level])
 
     def flush(self) -> None:
         """Write the lines that were put off, if there are any."""
