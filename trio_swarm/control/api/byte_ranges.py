@@ -4,8 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_RANGE = re.compile(r"bytes=\s*(\d{0,19})-(\d{0,19})\s*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=\s*([0-9]*)-([0-9]*)\s*", re.IGNORECASE)
 """One range; of several the whole file is sent, as a server may (14.2)."""
+
+_MOST_DIGITS = 19
+"""Of a number that is read: no file has more bytes, and Python refuses to read very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,19 @@ def wanted_bytes(headers: Mapping[str, str], length: int, tag: str) -> Wanted:
     if found is None or not is_same or not (found[1] or found[2]):
         return whole
     if not found[1]:
-        begin, end = max(0, length - int(found[2])), length
+        begin, end = max(0, length - _number(found[2])), length
     else:
-        begin = int(found[1])
-        end = min(length, int(found[2]) + 1) if found[2] else length
-        if found[2] and int(found[2]) < begin:
+        begin = _number(found[1])
+        end = min(length, _number(found[2]) + 1) if found[2] else length
+        if found[2] and _number(found[2]) < begin:
             return whole  # no valid range: it counts for nothing (14.1.1)
     return Wanted(206, begin, end) if begin < end else Wanted(416)
+
+
+def _number(digits: str) -> int:
+    """Return a number, or one beyond every file."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _has(tags: str, tag: str, *, is_weak: bool) -> bool:
