@@ -1,5 +1,6 @@
 """Files of a torrent get other names on the disk; the torrent stays the same."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -119,6 +120,14 @@ def test_hostile_names_are_refused(path: tuple[str, ...], name: str) -> None:
 @pytest.mark.parametrize("name", ["日本\u3000語.mkv", "a:b?", " x", "x.part", "-rf", "é" * 127])
 def test_odd_names_that_linux_can_store_are_taken(name: str) -> None:
     assert checked_renaming(_INFO, (), ("deep", "b"), name) == ("deep/b", name)
+
+
+@pytest.mark.parametrize(("old", "new"), [("one", "one.part"), ("one.part", "one")])
+def test_a_torrent_does_not_get_the_name_of_an_unfinished_one(old: str, new: str) -> None:
+    info = replace(_INFO, name=old)
+    with pytest.raises(ConfigError, match=r"one\.part is what an unfinished one is called"):
+        checked_renaming(info, (), (), new)
+    assert checked_renaming(info, (), (), "two.part") == ("", "two.part")
 
 
 def test_what_the_torrent_has_not_or_has_already_is_refused() -> None:

@@ -21,6 +21,9 @@ from trio_swarm.protocol.metainfo.torrent import Info
 Renaming = tuple[str, str]
 Renamings = Sequence[Renaming]
 
+UNFINISHED: Final = ".part"
+"""What the name of a torrent's file or folder ends in until it is complete."""
+
 MAX_STEPS: Final = 10_000_000
 """Renamings of one torrent times its files: all are done anew at each start, in some seconds."""
 
@@ -66,11 +69,12 @@ def checked_renaming(
     """Return the renaming of a file or folder; None if it is called so already.
 
     `info` has the names of now, `path` is below the torrent's own, `()` for that. Raises
-    ConfigError for a name that is no file's, for a path that the torrent does not have, and for a
-    name that another file or folder of it has.
+    ConfigError for a name that is no file's, for a path that the torrent does not have, for a name
+    that another file or folder of it has, and for the name of an unfinished one.
     """
     _require_file_name(name)
     if not path:
+        _require_no_part(info.name, name)
         return None if name == info.name else ("", name)
     path = tuple(path)
     depth = len(path)
@@ -136,6 +140,19 @@ def _require_file_name(name: str) -> None:
         raise ConfigError(f"{shown(name)} is no name of a file: 1 to {most} bytes, without /")
     if _MISLEADING.search(name):
         raise ConfigError(f"{shown(name)} is no name to give to a file: it has control characters")
+
+
+def _require_no_part(old: str, new: str) -> None:
+    """Refuse a name of a torrent by which its data and that of an unfinished one would be mixed up.
+
+    Who is killed while a file has both names would take it for the other at the next start.
+    """
+    if new == old + UNFINISHED or old == new + UNFINISHED:
+        whole = min(old, new, key=len)
+        raise ConfigError(
+            f"{shown(old)} cannot become {shown(new)}: {shown(whole + UNFINISHED)} is what an "
+            f"unfinished {shown(whole)} is called; choose another name"
+        )
 
 
 def _beside(path: str, name: str) -> str:

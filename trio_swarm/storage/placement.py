@@ -23,8 +23,7 @@ from trio_swarm.errors import StorageError
 from trio_swarm.protocol.metainfo.file_names import MAX_COMPONENT_BYTES
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.disk_errors import disk_errors
-
-_PART = ".part"
+from trio_swarm.storage.own_names import UNFINISHED
 
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV}
 """The errors of `link` on file systems without hard links."""
@@ -115,10 +114,10 @@ def rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
 
 def _part_name(name: str, most_bytes: int) -> str:
     """Return NAME.part; if that is too long, a shortened NAME with a hash that keeps it unique."""
-    part = name + _PART
+    part = name + UNFINISHED
     if len(os.fsencode(part)) <= most_bytes:
         return part
-    end = f"~{hashlib.sha1(os.fsencode(name)).hexdigest()[:8]}{_PART}"
+    end = f"~{hashlib.sha1(os.fsencode(name)).hexdigest()[:8]}{UNFINISHED}"
     return os.fsencode(name)[: most_bytes - len(end)].decode(errors="ignore") + end
 
 
