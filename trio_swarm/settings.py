@@ -20,6 +20,18 @@ MAX_LABEL: Final = 200
 """Labels of one torrent, and characters of one: everything that lists torrents repeats them."""
 
 
+def label_fault(label: str) -> str | None:
+    """Return what is wrong with a label, in words that go on after `a label`; None: nothing.
+
+    Lists of labels are separated by commas: for hooks, and by transmission-remote.
+    """
+    if not 1 <= len(label) <= MAX_LABEL:
+        return f"has 1 to {MAX_LABEL} characters"
+    if "," in label or not label.isprintable() or label != label.strip():
+        return "is printable, and has no comma and no space around it"
+    return None
+
+
 def default_state_folder() -> Path:
     """Return the folder for resume state: `$XDG_STATE_HOME/trio-swarm`, or below `~/.local`.
 

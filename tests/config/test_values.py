@@ -64,6 +64,13 @@ def test_an_info_hash_of_version_2_is_cut_to_what_peers_know_it_by() -> None:
             values.parse_hash_or_prefix(text)
 
 
+@pytest.mark.parametrize("label", ["", "a,b", "a\nb", "a\x1b[2J", " a", "a" * 201, 1])
+def test_a_label_can_stand_in_a_list_with_commas(label: object) -> None:
+    with pytest.raises(ConfigError, match="label"):
+        values.parse_label(label)
+    assert values.parse_label("a film: \u65e5") == "a film: \u65e5"
+
+
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.binary(), st.none(), st.booleans()))
 def test_any_value_is_read_or_refused(value: object) -> None:
     parsers = [
@@ -72,6 +79,7 @@ def test_any_value_is_read_or_refused(value: object) -> None:
         values.parse_listen,
         values.parse_peer,
         values.parse_tracker,
+        values.parse_label,
         values.parse_info_hash,
         values.parse_piece_length,
     ]

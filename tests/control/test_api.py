@@ -136,6 +136,8 @@ async def test_several_changes_are_made_by_one_write_or_not_at_all(
         {"scheduler": {"name": "no-such", "options": {}}},
         {"scheduler": {"name": "round-robin", "options": {"chunk_kib": "much"}}},
         {"labels": ["x" * 1000]},
+        {"labels": ["a,b"]},
+        {"labels": ["a\nb"]},
         {"limits": {"upload_rate": 0}},
     )
     with trio.fail_after(LIMIT):

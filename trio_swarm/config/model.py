@@ -20,6 +20,7 @@ from trio_swarm.config.values import (
     parse_command,
     parse_hash_or_prefix,
     parse_host,
+    parse_label,
     parse_listen,
     parse_network,
     parse_peer,
@@ -113,7 +114,7 @@ Command = Annotated[tuple[str, ...], Parsed(parse_command, show=shown_command)]
 Level = Literal["debug", "info", "warning"]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
-Label = Annotated[str, Meta(min_length=1, max_length=200)]
+Label = Annotated[str, Parsed(parse_label)]
 Network = Annotated[str, Parsed(parse_network)]
 HostName = Annotated[str, Parsed(parse_host)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]

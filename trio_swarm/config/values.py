@@ -13,6 +13,7 @@ from trio_swarm.errors import ConfigError
 from trio_swarm.foreign_text import quoted
 from trio_swarm.protocol.addresses import Address, format_address, host_fault, parse_host_port
 from trio_swarm.protocol.trackers.urls import parse_tracker_url
+from trio_swarm.settings import label_fault
 
 _NUMBER_AND_UNIT = r"(?a:\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Z]*)\s*)"
 _BYTES_PER_UNIT = {
@@ -152,6 +153,16 @@ def parse_peer(value: object) -> Address:
     if not host or not port:
         raise ConfigError(f"expected {expected}, got {quoted(value)}")
     return host, port
+
+
+def parse_label(value: object) -> str:
+    """Return what a torrent is sorted by, checked."""
+    if not isinstance(value, str):
+        raise ConfigError(f"expected a label, got {quoted(value)}")
+    fault = label_fault(value)
+    if fault is not None:
+        raise ConfigError(f"a label {fault}; got {quoted(value)}")
+    return value
 
 
 def parse_tracker(value: object) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code
 from trio_swarm.foreign_text import shown
 from trio_swarm.protocol.metainfo.torrent import MAX_TORRENT_SIZE
-from trio_swarm.settings import MAX_LABEL, MAX_LABELS
+from trio_swarm.settings import MAX_LABELS, label_fault
 
 MAX_COOKIES: Final = 8192
 """Most characters of cookies: a server that keeps to the usual limit refuses more."""
@@ -74,10 +74,9 @@ def labels_of(arguments: Arguments) -> tuple[str, ...] | None:
         return None
     kept = tuple(dict.fromkeys(label.strip() for label in labels))
     for label in kept:
-        if not label or "," in label or not label.isprintable():
-            raise CallError("a label must be printable, not empty, and without commas")
-        if len(label) > MAX_LABEL:
-            raise CallError(f"a label of more than {MAX_LABEL} characters")
+        fault = label_fault(label)
+        if fault is not None:
+            raise CallError(f"a label {fault}")
     return kept
 
 

@@ -20,6 +20,7 @@ from trio_swarm.errors import (
     StorageError,
     TrioSwarmError,
 )
+from trio_swarm.foreign_text import shown
 from trio_swarm.logs import logger_of
 from trio_swarm.node import Node
 from trio_swarm.peer.wakeup import Wakeup
@@ -60,7 +61,7 @@ from trio_swarm.service.entries.store import EntryStore, Kept
 from trio_swarm.service.entries.subscription import Subscription
 from trio_swarm.service.entries.whereabouts import Whereabouts
 from trio_swarm.service.supervised import Supervised
-from trio_swarm.settings import FetchSettings
+from trio_swarm.settings import MAX_LABEL, FetchSettings, label_fault
 from trio_swarm.storage.own_names import listed_path, path_below
 
 log = logger_of(__name__)
@@ -760,6 +761,10 @@ def _twin(entry: Entry) -> bytes | None:
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:
+    for label in labels:
+        fault = label_fault(label)
+        if fault is not None:
+            raise ConfigError(f"labels: a label {fault}; got {shown(label, MAX_LABEL)!r}")
     distinct: tuple[str, ...] = _checked(tuple(dict.fromkeys(labels)), Labels, "labels")
     return distinct
 
