@@ -4,11 +4,11 @@ The names in `__all__` are the public interface. Each is imported at its first u
 `import trio_swarm` stays fast.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from trio_swarm._version import __version__
 
+# Type checkers take it for `typing.TYPE_CHECKING`, whose import takes most of the time until the
+# command can heed signals: 16 of 18 ms.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trio_swarm.announcing.names import search_names
     from trio_swarm.errors import (
@@ -159,6 +159,8 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - see TYPE_CHECKING
+
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

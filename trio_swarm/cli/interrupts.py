@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import time
-from types import FrameType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # see `trio_swarm`
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+    from types import FrameType
 
 _STOPPED = 1
 """Exit code of a command that was stopped before it was done."""
@@ -45,11 +45,11 @@ def signals_interrupt() -> None:
             signal.signal(number, _interrupt)
 
 
-def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+def _end_at_once(_number: int, _frame: "FrameType | None") -> None:
     os._exit(_STOPPED)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: "FrameType | None") -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)  # Trio knows when that may be raised
