@@ -9,7 +9,7 @@ import pytest
 
 from local_swarm import contents
 from mounts import in_memory
-from moved_data import CALLS, downloaded, killed_at, sample
+from moved_data import CALLS, downloaded, killed_at, refusal_without_override, sample
 from trio_swarm.errors import DiskFullError, StorageError
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo.torrent import Info
@@ -155,6 +155,25 @@ def test_a_disk_that_is_full_and_a_stop_leave_everything_as_it_was(
         assert list(large.iterdir()) == []
     assert found_at(info, tmp_path / "old", tmp_path) == (have, 0, root)
     assert contents(root) == contents(original)
+
+
+@pytest.mark.parametrize("closed", ["old", "new"])
+def test_a_folder_that_cannot_be_written_to_is_named(
+    tmp_path: Path, folder: Path, closed: str
+) -> None:
+    info, original = sample(tmp_path, single=True)
+    root, _ = downloaded(info, original, tmp_path)
+    folder.mkdir(exist_ok=True)
+    (tmp_path / closed).chmod(0o555)
+    is_copied = folder.stat().st_dev != tmp_path.stat().st_dev
+    told = refusal_without_override(lambda: move_data(info, root, folder, tmp_path / "state"))
+    assert contents(root) == contents(original)
+    if closed == "old" and is_copied:  # it is there; a warning tells what was left
+        assert told == ""
+        assert contents(folder / root.name) == contents(original)
+    else:
+        assert told == f"{folder if closed == 'new' else root}: permission denied"
+        assert list(folder.iterdir()) == []
 
 
 def test_holes_stay_holes(tmp_path: Path, folder: Path) -> None:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from trio_swarm.errors import DiskFullError, StateFolderError, StorageError
+from trio_swarm.logs import logger_of
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo.info import parse_info
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.access import FileAccess
-from trio_swarm.storage.disk_errors import disk_errors, format_bytes
+from trio_swarm.storage.disk_errors import disk_errors, format_bytes, storage_error
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import (
     HashingStopped,
@@ -39,6 +40,8 @@ from trio_swarm.storage.resume.vouching import ResumeState
 from trio_swarm.storage.shares import remember_download
 from trio_swarm.storage.state import DownloadLock, StateFolder
 from trio_swarm.storage.tree import Tree, sync_folder
+
+log = logger_of(__name__)
 
 COPY_BYTES: Final = 8 * 1024 * 1024
 """Bytes that are copied at a time, before somebody may stop it."""
@@ -154,10 +157,12 @@ class _Move:
         }
         if not (is_there and self._is_known_there()):
             self._keep_state(known, unchanged, is_durable=is_durable)
-        with contextlib.suppress(StorageError, OSError):  # what cannot be removed stays, too
+        try:
             if self._root.exists():
                 self._remove_source(before)
             sync_folder(self._root.parent)
+        except (StorageError, OSError) as error:  # what cannot be removed stays, too
+            log.warning("%s; it was moved to %s, and what it was is left", error, self._target)
         self._forget_state()
         return self._target
 
@@ -224,9 +229,11 @@ class _Move:
             except FileExistsError:
                 raise StorageError("has appeared meanwhile", path=self._target) from None
             except OSError as error:
-                if error.errno != errno.EXDEV:  # a bind mount of the same file system
-                    raise
-                return False
+                if error.errno == errno.EXDEV:  # a bind mount of the same file system
+                    return False
+                if not os.access(self._folder, os.W_OK | os.X_OK, effective_ids=True):
+                    raise storage_error(error, self._folder) from error
+                raise
         return True
 
     def _carry(
@@ -370,8 +377,9 @@ def _staged(stage: Path) -> Iterator[Path]:
 
     Raises StorageError if another process moves the same torrent there.
     """
-    with disk_errors(stage):
+    with disk_errors(stage.parent):
         stage.mkdir(exist_ok=True)
+    with disk_errors(stage):
         descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         try:

@@ -105,7 +105,11 @@ def rename_to_free(source: Path, target: Path, *, by_link: bool) -> None:
             if error.errno not in _NO_LINKS:
                 raise
         else:
-            source.unlink()
+            try:
+                source.unlink()
+            except OSError:
+                target.unlink()  # else it would have both names
+                raise
             return
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
