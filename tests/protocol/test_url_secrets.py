@@ -72,3 +72,28 @@ def test_a_tracker_that_repeats_a_key_does_not_tell_it() -> None:
         assert without_echo(said, url) == "unknown passkey … of film.iso"
     assert without_echo(said, "udp://t:1/announce?name=film.iso&size=7") == said
     assert without_echo("no announce here", "http://t/announce") == "no announce here"
+
+
+LONG_KEY = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("unknown passkey 0123456789abcdef...", "unknown passkey …..."),
+        ("passkey 01234567", "passkey …"),
+        ("passkey 0123456", "passkey 0123456"),
+        ("KEY 6789ABCDEF01 is banned", "KEY … is banned"),
+        ("from abcdef0123 to 456789ab", "from … to …"),
+    ],
+)
+def test_a_part_of_a_key_that_is_repeated_is_hidden(said: str, told: str) -> None:
+    assert without_echo(said, f"http://t/{LONG_KEY}/announce.php") == told
+    assert without_echo(said, f"http://t/announce.php?passkey={LONG_KEY}") == told
+
+
+@given(st.text(max_size=60), st.text(alphabet="0123456789abcdefABCDEF", min_size=16, max_size=40))
+def test_no_eight_characters_of_a_key_are_told(around: str, key: str) -> None:
+    for said in (around + key[3:], key[:-2] + around, f"{around}{key.upper()}{around}"):
+        told = without_echo(said, f"http://t/{key}/announce").lower()
+        assert not any(key.lower()[at : at + 8] in told for at in range(len(key) - 7))

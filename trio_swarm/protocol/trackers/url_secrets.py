@@ -32,6 +32,11 @@ _NAMING: Final = frozenset({"name", "size"})
 LEAST_SECRET: Final = 6
 """Characters of a part of a URL that may be a key: shorter ones can be guessed anyway."""
 
+LEAST_KEY: Final = 16
+LEAST_PART: Final = 8
+"""Of a part of a URL that is as long as keys of accounts are, so many characters in a row are told
+to nobody: of a usual key of 32 that is a quarter."""
+
 
 def without_secrets(url: str) -> str:
     """Return a URL to show: of its user, path and query, nothing but a tracker's usual path."""
@@ -57,7 +62,7 @@ def may_hold_urls(data: bytes) -> bool:
 
 
 def without_echo(text: str, url: str) -> str:
-    """Return what a tracker says without the secrets of its URL, which it may quote."""
+    """Return what a tracker says without the secrets of its URL, which it may quote in part."""
     parts = urlsplit(url)
     found = [parts.username, parts.password, *parts.path.split("/")]
     for item in parts.query.split("&"):
@@ -68,6 +73,25 @@ def without_echo(text: str, url: str) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= LEAST_SECRET and f"/{secret}" not in _USUAL:
             text = text.replace(secret, HIDDEN)
+        if len(secret) >= LEAST_KEY:
+            text = _without_parts(text, secret)
+    return text
+
+
+def _without_parts(text: str, key: str) -> str:
+    """Return a text without any run of LEAST_PART characters of a key, in either case."""
+    lowered, size = text.lower(), LEAST_PART
+    if len(lowered) != len(text):  # in some scripts letters become two
+        lowered = text
+    key = key.lower()
+    parts = {key[at : at + size] for at in range(len(key) - size + 1)}
+    runs: list[tuple[int, int]] = []
+    for at in range(len(text) - size + 1):
+        if lowered[at : at + size] in parts:
+            begin = runs.pop()[0] if runs and at <= runs[-1][1] else at
+            runs.append((begin, at + size))
+    for begin, end in reversed(runs):
+        text = f"{text[:begin]}{HIDDEN}{text[end:]}"
     return text
 
 
