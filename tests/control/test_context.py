@@ -19,13 +19,14 @@ def context_of(
 ) -> ControlContext:
     """The context of a node that is not opened."""
     file = folder / "peer.toml"
-    peer = ConfiguredPeer(parse_config(b"", file=file), file, on_event=lambda _event: None)
+    peer = ConfiguredPeer(
+        parse_config(b"", file=file, folder=folder), file, on_event=lambda _event: None
+    )
     return ControlContext(
         peer=peer,
         settings=settings or ControlSettings(),
         config_file=file,
         state_folder=folder,
-        download_folder=folder,
         started_at=0.0,
         stop=lambda: None,
         nursery=nursery,

@@ -83,6 +83,7 @@ async def test_what_is_set_outlives_the_node_until_the_file_says_something_new(
                 max_active_downloads=3,
                 seed_ratio=1.5,
                 incomplete_folder=place,
+                download_folder=f"{place}/films",
             )
         )
         assert first.values == (500, None, 3, 1.5)
@@ -90,6 +91,7 @@ async def test_what_is_set_outlives_the_node_until_the_file_says_something_new(
     async with node(tmp_path, file) as again:
         assert again.values == (500, None, 3, 1.5)
         assert str(again.service.entries.incomplete_folder) == place
+        assert str(again.run_time.download_folder) == f"{place}/films"
     other = "[limits]\nupload = 1000\ndownload = 9000\nmax_active_downloads = 7\n"
     async with node(tmp_path, other) as later:
         assert later.values == (500, 9000, 7, 1.5)
@@ -104,7 +106,10 @@ async def test_a_reload_takes_over_what_changed_in_the_file_and_nothing_else(
         await one.run_time.set(NodeValues(upload_rate=500, max_active_downloads=3))
         await one.reload("[limits]\nupload = 1000\ndownload = 9000\n")
         assert one.values == (500, 9000, 3, None)
-        await one.reload("[limits]\nupload = 1001\ndownload = 9000\n")
+        await one.reload(
+            '[node]\ndownload_folder = "/d"\n[limits]\nupload = 1001\ndownload = 9000\n'
+        )
+        assert one.run_time.download_folder == Path("/d")
         assert one.values == (1001, 9000, 3, None)
         assert one.service.node.rates == (1001, 9000)
         assert one.service.entries.kept_node.changed == NodeValues(max_active_downloads=3)

@@ -74,7 +74,6 @@ async def controlled(
         settings=ControlSettings(listen=(HOST, 0), **settings),
         config_file=file,
         state_folder=folder / "state",
-        download_folder=folder / "down",
         started_at=0.0,
         stop=stopped.set,
     )

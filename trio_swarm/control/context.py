@@ -35,7 +35,6 @@ class ControlContext:
     settings: ControlSettings
     config_file: Path
     state_folder: Path
-    download_folder: Path
     started_at: float
     """Unix seconds."""
     stop: Callable[[], None]
@@ -65,9 +64,21 @@ class ControlContext:
         raise NotOpenError("the node is being opened")
 
     @property
+    def download_folder(self) -> Path:
+        """Where torrents that are added go by default."""
+        run_time = self.peer.run_time
+        return self._configured_folder if run_time is None else run_time.download_folder
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Where torrents that are added, or moved, may go."""
-        return (self.download_folder, *self.settings.folders)
+        return tuple(
+            dict.fromkeys((self.download_folder, self._configured_folder, *self.settings.folders))
+        )
+
+    @property
+    def _configured_folder(self) -> Path:
+        return self.peer.config.node.download_folder.absolute()
 
     async def finish(self, work: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """Do some work to its end, though whoever asked for it may go away meanwhile.

@@ -40,6 +40,8 @@ class RunTimeSettings:
         self._rates = rates
         self._clock = clock
         self._kept = entries.kept_node
+        self.download_folder = Path()
+        """Where what is added goes, if whoever adds it names no folder."""
         self._file = NodeValues()
         self._changing = trio.Lock()
 
@@ -107,6 +109,7 @@ class RunTimeSettings:
             entries.set_node_limits(limits)
         place = values["incomplete_folder"]
         entries.set_incomplete_folder(None if place is None else Path(kept_text(place)))
+        self.download_folder = Path(kept_text(values["download_folder"]))
 
 
 _NAMES = NodeValues.__struct_fields__
@@ -124,6 +127,7 @@ def values_in(config: PeerConfig) -> NodeValues:
         **queue_in(config),
         seed_ratio=None,
         incomplete_folder=None if place is None else kept_folder(place),
+        download_folder=kept_folder(config.node.download_folder),
     )
 
 

@@ -196,6 +196,8 @@ async def test_content_goes_to_allowed_folders_only(tmp_path: Path, leech: Path)
             added = await leecher.call("torrent-add", filename=magnet, paused=True)
             told = await leecher.torrent(added["torrent-added"]["id"], "downloadDir")
             assert told == {"downloadDir": str(films)}
+            back = await leecher.call("torrent-set-location", ids=1, location=str(leech / "down"))
+            assert back == {}
 
 
 async def test_limits_of_a_torrent_and_of_the_node_are_set_and_read_back(seed: Path) -> None:

@@ -140,7 +140,6 @@ def _context(
         settings=ControlSettings(**settings_in(config.control)),
         config_file=file,
         state_folder=node.state_folder or default_state_folder(),
-        download_folder=node.download_folder,
         started_at=time.time(),
         stop=stop,
     )

@@ -48,7 +48,7 @@ async def look(asked: Asked) -> Session:
         addresses=[format_address(each) for each in node.addresses],
         started_at=context.started_at,
         state_folder=str(context.state_folder.absolute()),
-        download_folder=str(context.download_folder.absolute()),
+        download_folder=str(context.download_folder),
         incomplete_folder=None if incomplete is None else str(incomplete),
         config_file=str(context.config_file.absolute()),
         access=asked.level,

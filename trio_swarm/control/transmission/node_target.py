@@ -79,15 +79,10 @@ class _Listed(Sequence[TorrentFacts]):
 
 
 class NodeTarget:
-    """The node that a context is of.
-
-    Where content goes if a client names no folder may be changed by clients (`session-set
-    download-dir`); it is so until the node ends, for the configuration file is never written.
-    """
+    """The node that a context is of."""
 
     def __init__(self, context: ControlContext) -> None:
         self._context = context
-        self._download_folder = context.download_folder.absolute()
 
     def torrents(self) -> Sequence[TorrentFacts]:
         """Return the entries of the list; none while the node is being opened."""
@@ -106,7 +101,7 @@ class NodeTarget:
         return SessionFacts(
             version=__version__,
             state_folder=str(self._context.state_folder.absolute()),
-            download_folder=str(self._download_folder),
+            download_folder=str(self._context.download_folder),
             incomplete_folder=None if incomplete is None else str(incomplete),
             peer_port=service.node.port,
             max_peers=service.settings.max_connections,
@@ -152,7 +147,7 @@ class NodeTarget:
             await trio.to_thread.run_sync(_refuse_file, addition.what)
         settings = FetchSettings(
             what=addition.what or _BY_FILE,
-            folder=addition.folder or self._download_folder,
+            folder=addition.folder or self._context.download_folder,
             wait=True,
         )
         try:
@@ -230,7 +225,7 @@ class NodeTarget:
         self._service()
         run_time = self._context.peer.run_time
         assert run_time is not None  # it is there as soon as the service is
-        folder = changes.incomplete_folder
+        folder, default = changes.incomplete_folder, changes.download_folder
         await run_time.set(
             NodeValues(
                 upload_rate=changes.upload_limit,
@@ -241,11 +236,10 @@ class NodeTarget:
                 max_active_seeds=changes.max_active_seeds,
                 seed_ratio=changes.seed_ratio,
                 incomplete_folder=kept_folder(folder) if isinstance(folder, Path) else folder,
+                download_folder=kept_folder(default) if isinstance(default, Path) else default,
             ),
             is_alternative=changes.is_alternative,
         )
-        if not isinstance(changes.download_folder, UnsetType):
-            self._download_folder = changes.download_folder
 
     def stop(self) -> None:
         """End the node."""

@@ -165,6 +165,7 @@ class NodeValues(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_active_seeds: Count | UnsetType | None = UNSET
     seed_ratio: Goal | UnsetType | None = UNSET
     incomplete_folder: str | UnsetType | None = UNSET
+    download_folder: str | UnsetType = UNSET
 
 
 class KeptNode(Struct, frozen=True, kw_only=True):
@@ -208,8 +209,9 @@ def decode_node(data: bytes) -> KeptNode:
     kept = _decoded(data, KeptNode)
     if kept.version != VERSION:
         raise ValueError(_other_version(kept.version))
-    if isinstance(kept.changed.incomplete_folder, str):
-        kept_text(kept.changed.incomplete_folder)
+    for folder in (kept.changed.incomplete_folder, kept.changed.download_folder):
+        if isinstance(folder, str):
+            kept_text(folder)
     return kept
 
 
