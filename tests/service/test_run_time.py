@@ -167,3 +167,12 @@ async def test_a_damaged_file_is_put_aside_and_the_node_runs_by_its_own(tmp_path
         assert one.values[0] is None
         assert not kept.exists()
         assert kept.with_name("node.json.unreadable").exists()
+
+
+async def test_what_a_killed_process_left_in_the_state_folder_is_gone(tmp_path: Path) -> None:
+    left = [tmp_path / "state" / name / ".new-left" for name in ("entries", "hashes", "resume")]
+    for each in left:
+        each.parent.mkdir(parents=True)
+        each.write_bytes(b"half")
+    async with node(tmp_path):
+        assert not [each for each in left if each.exists()]

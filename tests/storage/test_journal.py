@@ -1,7 +1,9 @@
 """Resume journals: what is written is read back, and whatever is damaged is not believed."""
 
+import fcntl
 import resource
 import struct
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +29,8 @@ from trio_swarm.storage.resume.journal import (
     decode_records,
     encode_record,
     read_journal,
+    remove_leftovers,
+    replace_file,
 )
 from trio_swarm.storage.resume.log import ResumeLog, load
 from trio_swarm.storage.resume.vouching import (
@@ -36,6 +40,7 @@ from trio_swarm.storage.resume.vouching import (
     judge,
     replay,
 )
+from trio_swarm.storage.state import StateFolder
 
 BOOT = bytes(range(16))
 OTHER_BOOT = bytes(range(1, 17))
@@ -249,3 +254,43 @@ def test_a_stopped_log_is_one_snapshot(tmp_path: Path) -> None:
 
 def test_this_boot_has_an_id() -> None:
     assert len(current_boot_id()) == 16
+
+
+def test_what_killed_processes_left_is_removed_and_what_is_being_written_stays(
+    tmp_path: Path,
+) -> None:
+    state = StateFolder(tmp_path)
+    state.remove_leftovers()  # there is nothing yet
+    resume, hashes = state.lock(tmp_path).parent, state.hash_index().parent
+    for folder in (resume, hashes):
+        (folder / ".new-left").write_bytes(b"half")
+        (folder / "kept").write_bytes(b"whole")
+        (folder / ".new-link").symlink_to(folder / "kept")
+    with (resume / ".new-living").open("wb") as living:
+        fcntl.flock(living, fcntl.LOCK_SH)
+
+        state.remove_leftovers()
+
+    assert {each.name for each in resume.iterdir()} == {"kept", ".new-link", ".new-living"}
+    assert {each.name for each in hashes.iterdir()} == {"kept", ".new-link"}
+
+
+def test_a_file_is_written_though_it_was_taken_for_a_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, made = tempfile.mkstemp, list[str]()
+
+    def removed_at_once(prefix: str, dir: Path) -> tuple[int, str]:  # noqa: A002 - its name
+        descriptor, name = make(prefix=prefix, dir=dir)
+        if not made:
+            remove_leftovers(dir)
+        made.append(name)
+        return descriptor, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", removed_at_once)
+
+    replace_file(tmp_path / "file", b"new")
+
+    assert len(made) == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"new"

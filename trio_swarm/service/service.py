@@ -263,12 +263,14 @@ def _with_default(settings: NodeSettings) -> NodeSettings:
 def _store_of(state_folder: Path) -> "tuple[EntryStore, Kept]":
     """Return the list that a state folder keeps, or a list that ends with the node. Blocking."""
     from trio_swarm.service.entries.store import Kept, open_store, temporary_store  # noqa: PLC0415
+    from trio_swarm.storage.state import StateFolder  # noqa: PLC0415
 
     try:
         store = open_store(state_folder)
     except StorageError as error:
         log.warning("%s; what is added at run time ends with this node", error)
         return temporary_store(), Kept()
+    StateFolder(state_folder).remove_leftovers()
     return store, store.load()
 
 

@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trio_swarm.errors import (
@@ -24,6 +24,7 @@ from trio_swarm.errors import (
 )
 from trio_swarm.identities import InfoHash
 from trio_swarm.storage.disk_errors import storage_error
+from trio_swarm.storage.resume.journal import remove_leftovers
 
 
 class StateFolder:
@@ -56,6 +57,12 @@ class StateFolder:
     def hash_index(self) -> Path:
         """Return the path of what is known of all small shares."""
         return self._made("hashes") / "index"
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of processes that were killed while they wrote here."""
+        for name in ("resume", "hashes"):
+            with suppress(OSError):  # they are small, and in nobody's way
+                remove_leftovers(self.folder / name)
 
     def _resume(self) -> Path:
         return self._made("resume")

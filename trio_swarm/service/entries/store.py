@@ -39,7 +39,7 @@ from trio_swarm.service.entries.records import (
     decode_totals,
     encode,
 )
-from trio_swarm.storage.resume.journal import replace_file
+from trio_swarm.storage.resume.journal import TEMPORARY, replace_file
 from trio_swarm.storage.state import state_errors
 from trio_swarm.storage.tree import sync_folder
 
@@ -49,7 +49,6 @@ _NODE: Final = "node.json"
 _LOCK: Final = "lock"
 _RECORD = re.compile(r"([1-9][0-9]{0,9})\.json")
 _TORRENT = re.compile(r"([1-9][0-9]{0,9})\.torrent")
-_TEMPORARY: Final = ".new-"
 _ASIDE: Final = ".unreadable"
 
 MAX_RECORD: Final = 1 << 20
@@ -94,7 +93,7 @@ class EntryStore:
         with state_errors(self.folder):
             names = sorted(os.listdir(self.folder))  # noqa: PTH208 - plain names
         for name in names:
-            if name.startswith(_TEMPORARY):
+            if name.startswith(TEMPORARY):
                 self._forget(name)
             elif match := _RECORD.fullmatch(name):
                 self._load_record(kept, name, int(match[1]))

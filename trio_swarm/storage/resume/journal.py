@@ -17,13 +17,15 @@ dates beyond 64 bits of ns, and before 1970. Reading stops at the first record t
 wrong checksum or is impossible: records before it are used, records after it are not.
 """
 
+import fcntl
 import os
 import struct
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -228,22 +230,58 @@ def read_journal(path: Path) -> list[Record]:
     return list(decode_records(data))
 
 
+TEMPORARY: Final = ".new-"
+"""How the name of a file begins that is not at its place yet."""
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path` in one step: a reader sees either the old file or the new one.
 
-    Raises OSError; the old file is then unchanged.
+    Raises OSError; the old file is then unchanged. A process that is killed meanwhile leaves a
+    temporary file, for `remove_leftovers`.
     """
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    temporary = Path(name)
+    descriptor, temporary = _temporary_file(path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _temporary_file(folder: Path) -> tuple[int, Path]:
+    """Return a new file, locked while it is open: it is no leftover."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
+        with suppress(OSError):  # without locks nothing is removed, either
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        os.close(descriptor)  # it was taken for a leftover before it was locked
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed; a missing folder has none.
+
+    Files of processes that live are locked, and stay. Raises OSError.
+    """
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY) and entry.is_file(follow_symlinks=False):
+                _remove_unlocked(entry.path)
+
+
+def _remove_unlocked(path: str) -> None:
+    with suppress(OSError):  # it is in use, it has got its place, or the disk knows no locks
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)  # noqa: PTH108 - a plain name
+        finally:
+            os.close(descriptor)
 
 
 class Journal:
