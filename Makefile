@@ -31,7 +31,7 @@ REMOTES_PYPI := transmission-rpc==7.0.12 tewi-torrent==3.0.0 stig==0.15.0a0
 REMOTES_NPM := @ctrl/transmission@7.4.0 bittorrent-tracker@10.0.12
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-compiled check nightly build build-compiled compiled pure clean
+.PHONY: help venv demo test test-compiled check nightly kills build build-compiled compiled pure clean
 .PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
 .PHONY: bench-swarm bench-long bench-bloat bench-floods bench-many bench-control profile
@@ -122,6 +122,11 @@ nightly: $(INSTALLED)  ## run the property tests with 10,000 (models: 1,000) exa
 # Numbers say little while anything else runs on the machine. The foreign clients' own modules start
 # the rivals, hence the path.
 BENCH := PYTHONPATH=tests/support:tests/foreign $(BIN)/python tests/benchmarks/bench.py --repeats $(REPEATS)
+
+# Some three thousand kills. Changes between two disks need a temporary folder that is not in /dev/shm.
+kills: $(INSTALLED)  ## kill a node at each step of each change, and tell what it then has, half an hour
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+		$(BIN)/python tests/support/killed_changes.py "$$scratch" --jobs $(WORKERS) $(ARGS)
 
 bench: bench-peer bench-memory bench-tracker bench-hash bench-scheduler bench-start  ## run all benchmarks
 

@@ -1,15 +1,13 @@
 """Nodes that are killed in the middle of a change, started again, and looked at.
 
-A program of its own: `killed_nodes.py FOLDER [--steps N] [--only WORDS]`. It imports
-everything once and forks a node for each try. What a try does is asked of the node by HTTP over its
-Unix socket. At one of its steps, a system call that changes something on the disk, the node kills
-itself as `kill -9` does. Started again, it must have the state from before the change or the state
-after it: list, data, and what is kept in the state folder.
-
-Prints a line for each operation, and exits with 1 if a try found neither.
+The machinery; `killed_changes` has the changes, and is the program. Everything is imported once,
+and a node is forked for each try. What a try does is asked of the node by HTTP over its Unix
+socket. At one of its steps, a system call that changes something on the disk, the node kills itself
+as `kill -9` does. Started again, it must have the state from before the change or the state after
+it: list, data, and what is kept in the state folder. Then everything is removed with its data,
+which must leave what it leaves without a kill, and no data of a torrent.
 """
 
-import argparse
 import base64
 import contextlib
 import hashlib
@@ -17,6 +15,7 @@ import http.client
 import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,21 @@ state_folder = "state"
 download_folder = "down"
 [control]
 folders = ["down", "away", "begins", {others}]
+[[watch]]
+folder = "dropped"
 [tracker]
 listen = "127.0.0.1:0"
 [[share]]
 path = "{shared}"
+{more}"""
+
+OF_HELPER = """
+[node]
+listen = "127.0.0.1:0"
+state_folder = "state"
+download_folder = "down"
+[[share]]
+path = "album"
 """
 
 FAR = "magnet:?xt=urn:btih:" + "ab" * 20 + "&dn=far"
@@ -62,7 +72,8 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 EVENTS = frozenset(
     ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "os.utime")
 )
-CALLS = ("fsync", "pwrite", "sendfile", "ftruncate")
+CALLS = ("fsync", "write", "pwrite", "sendfile", "ftruncate")
+tell = os.write
 
 
 class Steps:
@@ -106,7 +117,7 @@ class Steps:
                 return
         with self._lock:
             self._count += 1
-            os.write(self._told, f"{self._count} {what}\n".encode(errors="replace"))
+            tell(self._told, f"{self._count} {what}\n".encode(errors="replace"))
             if self._count == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -206,6 +217,8 @@ class Place:
     root: Path
     other_disk: Path | None
     torrents: dict[str, bytes]
+    helper: Node | None = None
+    """A node that is not killed, and shares the album."""
 
     def by_name(self, node: Node, name: str) -> str:
         return str(
@@ -225,11 +238,18 @@ class Operation:
     needs_other_disk: bool = False
     lasts: bool = True
     """Whether a restart shows it at all."""
+    after: Do = lambda _place, _node: None
+    """What is done after the restart, such as to wait until a download is complete."""
+    needs_helper: bool = False
+    untold: tuple[str, ...] = ()
+    """Fields of torrents that may be neither, such as the error of what was tried once more."""
+    leaves_data: bool = False
+    """Whether data of a torrent that is not in the list then stays, in the old state or the new."""
 
 
 def post(name: str, action: str, body: Any = None) -> Do:
     return lambda place, node: node.ask(
-        "POST", f"/torrents/{place.by_name(node, name)}/{action}", _in(place, body)
+        "POST", f"/torrents/{place.by_name(node, name)}/{action}", in_place(place, body)
     )
 
 
@@ -242,13 +262,15 @@ def delete(name: str, query: str = "") -> Do:
 
 
 def add(**body: Any) -> Do:
-    return lambda place, node: node.ask("POST", "/torrents", _in(place, body))
+    return lambda place, node: node.ask("POST", "/torrents", in_place(place, body))
 
 
-def rpc(method: str, torrent: str, **arguments: Any) -> Do:
+def rpc(method: str, *torrents: str, **arguments: Any) -> Do:
+    """Call a method of Transmission's RPC for torrents of these names, or for none."""
+
     def do(place: Place, node: Node) -> Any:
-        number = int(place.by_name(node, torrent))
-        body = {"method": method, "arguments": {"ids": [number], **_in(place, arguments)}}
+        named = {"ids": [int(place.by_name(node, each)) for each in torrents]} if torrents else {}
+        body = {"method": method, "arguments": named | in_place(place, arguments)}
         with contextlib.suppress(ValueError):
             node.ask("POST", "/transmission/rpc", body)
         session = {"X-Transmission-Session-Id": node.last_headers["x-transmission-session-id"]}
@@ -258,12 +280,12 @@ def rpc(method: str, torrent: str, **arguments: Any) -> Do:
     return do
 
 
-def _in(place: Place, body: Any) -> Any:
+def in_place(place: Place, body: Any) -> Any:
     """Return a body with `@path` as a path of the try, and `*name` as a .torrent."""
     if isinstance(body, dict):
-        return {key: _in(place, each) for key, each in body.items()}
-    if isinstance(body, str) and body == "@@":
-        return str(place.other_disk)
+        return {key: in_place(place, each) for key, each in body.items()}
+    if isinstance(body, str) and body.startswith("@@"):
+        return f"{place.other_disk}{body[2:]}"
     if isinstance(body, str) and body.startswith("@"):
         return str(place.root / body[1:])
     if isinstance(body, str) and body.startswith("*"):
@@ -279,134 +301,11 @@ def all_of(*steps: Do) -> Do:
     return do
 
 
-def other_config(place: Place, _node: Node) -> None:
-    write_config(place, "unlisted")
-
-
-def begins_in(folder: str, name: str) -> Do:
-    """Let fetches begin in a folder, which has all the data of one that is to be added."""
-
-    def do(place: Place, node: Node) -> None:
-        where = _in(place, folder)
-        write_data(Path(where), name)
-        if DATA[name]:
-            (Path(where) / name / "notes").write_text("mine")
-        node.ask("PATCH", "/session", {"incomplete_folder": where})
-
-    return do
-
-
-def come_home(name: str) -> Do:
-    """Add what is complete where it begins, and wait until it is seeded from its own folder."""
-
-    def do(place: Place, node: Node) -> None:
-        add(metainfo=f"*{name}")(place, node)
-        home = str((place.root / "down" / name).resolve())
-        end = time.monotonic() + PATIENCE
-        while True:
-            listed = node.ask("GET", "/torrents")["torrents"]
-            if any((each["path"], each["state"]) == (home, "seeding") for each in listed):
-                return
-            assert time.monotonic() < end, f"{name} does not come home: {listed}"
-            time.sleep(0.01)
-
-    return do
-
-
-def write_config(place: Place, shared: str) -> None:
+def write_config(place: Place, shared: str, more: str = "") -> None:
     others = "" if place.other_disk is None else json.dumps(str(place.other_disk))
-    (place.root / "peer.toml").write_text(CONFIG.format(shared=shared, others=others))
+    text = CONFIG.format(shared=shared, others=others, more=more)
+    (place.root / "peer.toml").write_text(text)
 
-
-EVERYTHING = {
-    "limits": {"upload_rate": 5000, "seed_ratio": 7},
-    "labels": ["a", "b"],
-    "queue_position": 0,
-    "scheduler": {"name": "round-robin", "options": {}},
-}
-AWAY = {"folder": "@away"}
-
-OPERATIONS: dict[str, Operation] = {
-    "add a file": Operation(add(metainfo="*new.bin", labels=["x"])),
-    "add a magnet": Operation(add(what=OTHER_MAGNET)),
-    "add a share": Operation(add(path="@extra.bin", name="extra")),
-    "change limits": Operation(patch("film", limits={"upload_rate": 4000})),
-    "change labels": Operation(patch("film", labels=["x"])),
-    "change the queue": Operation(patch("half", queue_position=0)),
-    "change the scheduler": Operation(patch("half", scheduler=EVERYTHING["scheduler"])),
-    "change everything": Operation(patch("half", **EVERYTHING)),
-    "pause": Operation(post("film", "pause")),
-    "resume": Operation(post("far", "resume")),
-    "resume what is done": Operation(post("song.bin", "resume")),
-    "verify": Operation(post("film", "verify"), lasts=False),
-    "verify what is paused": Operation(post("film", "verify"), post("film", "pause"), lasts=False),
-    "verify what is done": Operation(post("song.bin", "verify"), lasts=False),
-    "move a share": Operation(post("pics", "move", AWAY)),
-    "move beside other files": Operation(post("film", "move", AWAY)),
-    "move a file": Operation(post("song.bin", "move", AWAY)),
-    "move what is unfinished": Operation(post("half", "move", AWAY)),
-    "move to another disk": Operation(
-        post("film", "move", {"folder": "@@"}), needs_other_disk=True
-    ),
-    "move a file to another disk": Operation(
-        post("song.bin", "move", {"folder": "@@"}), needs_other_disk=True
-    ),
-    "move without data": Operation(post("far", "move", AWAY | {"move_data": False})),
-    "set and move by RPC": Operation(
-        rpc(
-            "torrent-set",
-            "song.bin",
-            location="@away",
-            labels=["x"],
-            uploadLimit=5,
-            uploadLimited=True,
-        )
-    ),
-    "rename all": Operation(post("film", "rename", {"name": "movie"})),
-    "rename a file in it": Operation(
-        post("film", "rename", {"path": "in/two.bin", "name": "three.bin"})
-    ),
-    "rename a folder by RPC": Operation(
-        rpc("torrent-rename-path", "film", path="film/in", name="out")
-    ),
-    "rename a file": Operation(post("song.bin", "rename", {"name": "tune.bin"})),
-    "rename what is unfinished": Operation(post("half", "rename", {"name": "quarter"})),
-    "rename what is renamed": Operation(
-        post("movie", "rename", {"name": "reel"}), post("film", "rename", {"name": "movie"})
-    ),
-    "move what is renamed": Operation(
-        post("movie", "move", AWAY), post("film", "rename", {"name": "movie"})
-    ),
-    "remove what is renamed with data": Operation(
-        delete("movie", "?delete_data=true"), post("film", "rename", {"name": "movie"})
-    ),
-    "come home": Operation(come_home("new.bin"), begins_in("@begins", "new.bin")),
-    "come home beside other files": Operation(come_home("tape"), begins_in("@begins", "tape")),
-    "come home from another disk": Operation(
-        come_home("new.bin"), begins_in("@@", "new.bin"), needs_other_disk=True
-    ),
-    "come home from beside other files on another disk": Operation(
-        come_home("tape"), begins_in("@@", "tape"), needs_other_disk=True
-    ),
-    "remove": Operation(delete("film")),
-    "remove with data": Operation(delete("film", "?delete_data=true")),
-    "remove a share with data": Operation(delete("pics", "?delete_data=true")),
-    "remove unfinished data": Operation(delete("half", "?delete_data=true")),
-    "remove a file with data": Operation(delete("song.bin", "?delete_data=true")),
-    "remove what the file names": Operation(delete("listed")),
-    "remove what the file names with data": Operation(delete("listed", "?delete_data=true")),
-    "change the node": Operation(
-        lambda _place, node: node.ask("PATCH", "/session", {"upload_rate": 100000})
-    ),
-    "change where fetches begin": Operation(
-        lambda place, node: node.ask(
-            "PATCH", "/session", {"incomplete_folder": _in(place, "@begins"), "upload_rate": 5000}
-        )
-    ),
-    "reload": Operation(
-        lambda _place, node: node.ask("POST", "/reload"), other_config, lasts=False
-    ),
-}
 
 DATA = {
     "listed": ("a.bin", "b.bin"),
@@ -418,11 +317,15 @@ DATA = {
     "extra.bin": (),
     "new.bin": (),
     "tape": ("one.bin", "deep/two.bin"),
+    "album": ("one.bin", "in/two.bin", "three.bin"),
 }
+SIZES = {"album": 150_000}
+"""Bytes of a file, if they are not 40,000."""
 
 
 def data_of(name: str, file: str) -> bytes:
-    return (hashlib.sha256(f"{name}/{file}".encode()).digest() * 1280)[:40_000]
+    size = SIZES.get(name, 40_000)
+    return random.Random(f"{name}/{file}").randbytes(size)
 
 
 def write_data(folder: Path, name: str) -> Path:
@@ -437,7 +340,7 @@ def write_data(folder: Path, name: str) -> Path:
 
 def make_torrents(folder: Path) -> dict[str, bytes]:
     """Return .torrent files of what is fetched."""
-    names = ("film", "half", "song.bin", "new.bin", "tape")
+    names = ("film", "half", "song.bin", "new.bin", "tape", "album")
     return {
         name: create_torrent(
             write_data(folder, name), piece_length=16384, state_folder=folder / "state"
@@ -449,7 +352,7 @@ def make_torrents(folder: Path) -> dict[str, bytes]:
 def prepare(place: Place) -> None:
     """Lay out the data, before the node is started for the first time."""
     root = place.root
-    for name in ("down", "away", "begins"):
+    for name in ("down", "away", "begins", "dropped"):
         (root / name).mkdir(parents=True)
     write_config(place, "listed")
     for name in ("listed", "unlisted", "pics", "extra.bin"):
@@ -490,7 +393,7 @@ def until(node: Node, states: dict[str, str]) -> None:
         time.sleep(0.01)
 
 
-TOPS = ("down", "away", "begins", "pics", "listed", "extra.bin")
+TOPS = ("down", "away", "begins", "dropped", "pics", "listed", "extra.bin")
 TOLD = (
     *("name", "info_hash", "kind", "origin", "state", "labels", "limits", "queue_position"),
     *("folder", "have", "size", "scheduler", "error"),
@@ -507,18 +410,64 @@ def snapshot(place: Place, node: Node) -> dict[str, Any]:
         "begins": [session["incomplete_folder"]],
         "kept": sorted(each for each in kept if each not in {"totals.json", "lock"}),
     }
-    tops = [place.root / name for name in TOPS]
-    for top in [*tops, *([place.other_disk] if place.other_disk else [])]:
+    for top in _tops(place):
         found[str(top)] = sorted(_contents(top))
+    return _without_paths(place, found)
+
+
+def _tops(place: Place) -> list[Path]:
+    return [
+        *(place.root / name for name in TOPS),
+        *([place.other_disk] if place.other_disk else []),
+    ]
+
+
+def _without_paths(place: Place, found: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(found, sort_keys=True)
     text = text.replace(str(place.root), "ROOT").replace(str(place.other_disk), "OTHER")
     result: dict[str, Any] = json.loads(text)
     return result
 
 
+def digest_of(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()
+
+
+FOREIGN = frozenset(("link", digest_of(b"mine"), digest_of(data_of("extra.bin", ""))))
+"""Contents of files that are of no torrent."""
+
+
+def remove_all(place: Place, node: Node) -> tuple[dict[str, Any], list[str]]:
+    """Remove every torrent with its data; return what stays, and the files that should not."""
+    for each in node.ask("GET", "/torrents")["torrents"]:
+        node.ask("DELETE", f"/torrents/{each['id']}?delete_data=true")
+    state = place.root / "state"
+    kept = (each.relative_to(state) for each in state.rglob("*"))
+    stays: dict[str, Any] = {
+        "kept": sorted(
+            # the name without the hash of a path, which is another one in each try
+            f"{each.parent}/{each.name.split('-', 1)[-1]}"
+            for each in kept
+            if each.name not in LASTING and each.suffix != ".lock"  # held by path, and empty
+        ),
+        **{str(top): sorted(_contents(top)) for top in _tops(place)},
+    }
+    wrong = [
+        line
+        for top in _tops(place)
+        for line in stays[str(top)]
+        if not line.endswith("/") and line.split()[-1] not in FOREIGN and ".added" not in line
+    ]
+    return _without_paths(place, stays), wrong
+
+
+LASTING = frozenset(("totals.json", "node.json", "lock", "control.sock"))
+"""Files of the state folder that are of no torrent."""
+
+
 def _contents(top: Path) -> Iterator[str]:
     if top.is_file():
-        yield hashlib.sha1(top.read_bytes()).hexdigest()
+        yield digest_of(top.read_bytes())
     for place, folders, files in os.walk(top):
         for name in folders:
             yield f"{Path(place, name).relative_to(top)}/"
@@ -527,7 +476,7 @@ def _contents(top: Path) -> Iterator[str]:
             digest = "gone"  # the node is still at work
             with contextlib.suppress(FileNotFoundError):
                 is_link = path.is_symlink()
-                digest = "link" if is_link else hashlib.sha1(path.read_bytes()).hexdigest()
+                digest = "link" if is_link else digest_of(path.read_bytes())
             yield f"{path.relative_to(top)} {digest}"
 
 
@@ -542,6 +491,14 @@ class Tried:
     is_answered: bool
     found: dict[str, Any]
     log: str = ""
+    stays: dict[str, Any] = field(default_factory=dict)
+    """What is there when all is removed with its data."""
+    wrong: list[str] = field(default_factory=list)
+    """Files of torrents among it."""
+
+
+MOST_MORE = 50
+"""Steps more than without a kill, at most: totals are written by the clock."""
 
 
 @dataclass
@@ -551,11 +508,29 @@ class Killer:
     folder: Path
     torrents: dict[str, bytes]
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    helper: Node | None = None
 
     def place(self) -> Place:
         root = self.folder / str(next(self.numbers))
         root.mkdir(parents=True)
-        return Place(root, _other_disk(self.folder), self.torrents)
+        return Place(root, other_disk(self.folder), self.torrents, self.helper)
+
+    @contextlib.contextmanager
+    def helping(self) -> Iterator[None]:
+        """Run a node that shares the album."""
+        root = self.folder / f"helper-{next(self.numbers)}"
+        root.mkdir(parents=True)
+        write_data(root, "album")
+        (root / "peer.toml").write_text(OF_HELPER)
+        self.helper = Node(root)
+        try:
+            self.helper.until_open()
+            until(self.helper, {"album": "seeding"})
+            yield
+        finally:
+            self.helper.kill()
+            self.helper = None
+            shutil.rmtree(root)
 
     def attempt(
         self, operation: Operation | None, kill_at: int, wanted: list[dict[str, Any]]
@@ -564,37 +539,56 @@ class Killer:
         place = self.place()
         prepare(place)
         node = Node(place.root, kill_at)
-        is_answered = False
+        is_answered, failure = False, ""
         try:
             node.until_open()
             set_up(place, node)
             if operation is not None:
                 operation.before(place, node)
                 node.arm()
-                with contextlib.suppress(OSError, http.client.HTTPException):
+                try:
                     operation.do(place, node)
                     is_answered = True
+                except (OSError, http.client.HTTPException) as error:  # it was killed
+                    failure = repr(error)
         finally:
             steps = node.kill()
         again = Node(place.root)
         try:
             again.until_open()
-            found = self._settled(place, again, wanted)
+            if operation is not None:
+                operation.after(place, again)
+            untold = () if operation is None else operation.untold
+            found = self._settled(place, again, wanted, untold)
+            stays, wrong = remove_all(place, again)
+        except AssertionError as error:
+            found, stays, wrong = {"fails": [str(error)[:1000]]}, {}, []
         finally:
             again.kill()
+        self._clear_helper()
         log = (place.root / "log").read_text()
         shutil.rmtree(place.root)
         if place.other_disk is not None:
             shutil.rmtree(place.other_disk)
-        return Tried(steps, is_answered, found, log)
+        return Tried(steps, is_answered, found, f"{log}{failure}\n", stays, wrong)
 
-    def _settled(self, place: Place, node: Node, wanted: list[dict[str, Any]]) -> dict[str, Any]:
+    def _clear_helper(self) -> None:
+        if self.helper is not None:
+            for each in self.helper.ask("GET", "/torrents")["torrents"]:
+                if each["kind"] == "fetch":
+                    self.helper.ask("DELETE", f"/torrents/{each['id']}?delete_data=true")
+
+    def _settled(
+        self, place: Place, node: Node, wanted: list[dict[str, Any]], untold: tuple[str, ...]
+    ) -> dict[str, Any]:
         """Return what the node is in the end: one of `wanted`, or what it stays as."""
         end = time.monotonic() + (4.0 if wanted else 2.0)
         last: dict[str, Any] = {}
         same = 0
         while time.monotonic() < end:
             found = snapshot(place, node)
+            for each in found["torrents"]:
+                each.update(dict.fromkeys(untold))
             same = same + 1 if found == last else 0
             last = found
             if same >= (2 if found in wanted else 20):
@@ -604,33 +598,45 @@ class Killer:
 
     def run(self, operation: Operation, most: int) -> "Report":
         """Try an operation at each of its steps, at most `most` of them, evenly."""
-        before = self.attempt(operation_without_end(operation), 0, []).found
-        after = self.attempt(operation, 0, [])
-        report = Report(len(after.steps))
-        if not after.is_answered:
-            report.faults.append(f"it is not answered: {after.log[-2000:]}")
+        with self.helping() if operation.needs_helper else contextlib.nullcontext():
+            return self._run(operation, most)
+
+    def _run(self, operation: Operation, most: int) -> "Report":
+        old = self.attempt(operation_without_end(operation), 0, [])
+        new = self.attempt(operation, 0, [])
+        before, after = old.found, new.found
+        report = Report(len(new.steps))
+        if not new.is_answered or "fails" in before or "fails" in after:
+            words = (before.get("fails"), after.get("fails"), new.is_answered)
+            report.faults.append(f"it fails without a kill: {words}\n{_warnings(new.log)}")
             return report
-        if (before != after.found) != operation.lasts:
-            report.faults.append(f"it changes nothing, or should not: {_warnings(after.log)}")
-        wanted = [before, after.found]
-        for kill_at in chosen_steps(len(after.steps), most):
+        if (before != after) != operation.lasts:
+            report.faults.append(f"it changes nothing, or should not: {_warnings(new.log)}")
+        for each in (old, new):
+            if each.wrong and not operation.leaves_data:
+                report.faults.append(f"removed with data, this stays: {each.wrong}")
+        wanted = [before, after]
+        chosen = chosen_steps(len(new.steps), most)
+        for kill_at in chosen:
             tried = self.attempt(operation, kill_at, wanted)
+            if not tried.is_answered and kill_at == chosen[-1] < len(new.steps) + MOST_MORE:
+                chosen.append(kill_at + 1)  # steps of something else came between this time
             report.tries += 1
-            allowed = [after.found] if tried.is_answered else wanted
             report.old += tried.found == before
-            report.new += tried.found == after.found and before != after.found
-            if tried.found not in allowed:
-                step = tried.steps[-1] if tried.steps else "?"
-                report.faults.append(
-                    f"at step {kill_at} ({step}), answered {tried.is_answered}:\n"
-                    + difference(before, after.found, tried.found)
-                    + _warnings(tried.log)
-                )
+            report.new += tried.found == after and before != after
+            step = tried.steps[-1] if tried.steps else "?"
+            where = f"at step {kill_at} ({step}), answered {tried.is_answered}"
+            if tried.found not in ([after] if tried.is_answered else wanted):
+                words = difference(before, after, tried.found) + _warnings(tried.log)
+                report.faults.append(f"{where}:\n{words}")
+            elif tried.stays not in (old.stays, new.stays):
+                words = difference(old.stays, new.stays, tried.stays)
+                report.faults.append(f"{where}, all removed with its data:\n{words}")
         return report
 
 
 def operation_without_end(operation: Operation) -> Operation:
-    return Operation(lambda _place, _node: None, operation.before)
+    return replace(operation, do=lambda _place, _node: None)
 
 
 def chosen_steps(count: int, most: int) -> list[int]:
@@ -673,41 +679,8 @@ class Report:
     faults: list[str] = field(default_factory=list)
 
 
-def _other_disk(folder: Path) -> Path | None:
+def other_disk(folder: Path) -> Path | None:
     shared = Path("/dev/shm")
     if not shared.is_dir() or shared.stat().st_dev == folder.stat().st_dev:
         return None
     return Path(tempfile.mkdtemp(prefix="trio-swarm-killed-", dir=shared))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=10**6, help="most tries of an operation")
-    parser.add_argument("--only", default="", help="operations with these words")
-    parser.add_argument("--exactly", default="", help="one operation")
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    killer = Killer(options.folder, make_torrents(options.folder / "torrents"))
-    has_faults = False
-    disk = _other_disk(options.folder)
-    if disk is not None:
-        disk.rmdir()
-    for words, operation in OPERATIONS.items():
-        is_asked = options.only in words and options.exactly in {"", words}
-        if not is_asked or (operation.needs_other_disk and disk is None):
-            continue
-        report = killer.run(operation, options.steps)
-        has_faults |= bool(report.faults)
-        sys.stdout.write(
-            f"{words}: {report.steps} steps, {report.tries} tries, {report.old} old, "
-            f"{report.new} new, {len(report.faults)} neither\n"
-        )
-        for fault in report.faults:
-            sys.stdout.write(f"  {fault}\n")
-        sys.stdout.flush()
-    return int(has_faults)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
