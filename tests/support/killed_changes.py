@@ -430,6 +430,7 @@ OPERATIONS: dict[str, Operation] = {
                 "download-queue-size": 4,
                 "seedRatioLimited": False,
                 "incomplete-dir": "@begins",
+                "download-dir": "@away",
                 "incomplete-dir-enabled": True,
             },
         )

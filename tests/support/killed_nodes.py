@@ -407,7 +407,7 @@ def snapshot(place: Place, node: Node) -> dict[str, Any]:
     found: dict[str, Any] = {
         "torrents": sorted(({name: each[name] for name in TOLD} for each in listed), key=repr),
         "limits": sorted(session["limits"].items()),
-        "begins": [session["incomplete_folder"]],
+        "folders": [session["incomplete_folder"], session["download_folder"]],
         "kept": sorted(each for each in kept if each not in {"totals.json", "lock"}),
     }
     for top in _tops(place):

@@ -174,6 +174,20 @@ def forget_data(
                 forget_state(names, Placement(names, folder).final, state_folder)
 
 
+def is_taken(
+    settings: Settings, folder: Path, metainfo: Metainfo | None, state_folder: Path
+) -> bool:
+    """Whether a folder has something of the name of a fetch; false for a share."""
+    if metainfo is None or isinstance(settings, ShareSettings):
+        return False
+    info = with_own_names(metainfo.info, settings.renamings)
+    with suppress(StorageError, OSError):
+        folder = Path(os.path.realpath(folder))
+        names = choose_names(info, folder, StateFolder(state_folder)).info
+        return os.path.lexists(Placement(names, folder).locate())
+    return False
+
+
 def is_moved(
     settings: Settings, folder: Path, metainfo: Metainfo | None, state_folder: Path
 ) -> bool:

@@ -102,11 +102,14 @@ class Moving:
             data = await self._whereabouts.find(entry)
         except StorageError:  # other files are left where it was, or it has just arrived
             if is_begun and await self._whereabouts.has_moved(entry, folder):
+                await self._whereabouts.forget(entry)
                 return True
             if is_begun and entry.incomplete_folder is not None:
                 return False  # it is hashed where it is
             raise
         if data is None:
+            if is_begun and await self._whereabouts.is_something_in(entry, folder):
+                await self._whereabouts.forget(entry)  # all of it went there before the kill
             return False
         await self._keeping.keep_files_of_share(entry)
         bring = partial(bring_data, data, folder, self._state_folder, is_begun=is_begun)

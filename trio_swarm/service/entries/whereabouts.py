@@ -14,6 +14,7 @@ from trio_swarm.service.entries.data import (
     find_data,
     forget_data,
     is_moved,
+    is_taken,
     recall_pieces,
     recall_share,
     remove_data,
@@ -48,6 +49,19 @@ class Whereabouts:
     async def has_moved(self, entry: Entry, folder: Path) -> bool:
         """Whether a move into `folder` that a kill interrupted has put the data there already."""
         return await trio.to_thread.run_sync(self._has_moved, entry, folder)
+
+    async def is_something_in(self, entry: Entry, folder: Path) -> bool:
+        """Whether a folder has something of the name of a fetch."""
+        metainfo = self._keeping.files_of(entry)
+        look = partial(is_taken, entry.settings, folder, metainfo, self._state_folder)
+        return await trio.to_thread.run_sync(look)
+
+    async def forget(self, entry: Entry) -> None:
+        """Forget what is remembered of data where an entry had it; there is none any more."""
+        metainfo = self._keeping.files_of(entry)
+        settings, incomplete = entry.settings, entry.incomplete_folder
+        forget = partial(forget_data, settings, incomplete, metainfo, self._state_folder)
+        await trio.to_thread.run_sync(forget)
 
     def _has_moved(self, entry: Entry, folder: Path) -> bool:
         return is_moved(entry.settings, folder, self._keeping.files_of(entry), self._state_folder)
