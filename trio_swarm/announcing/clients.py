@@ -26,7 +26,13 @@ from trio_swarm.protocol.trackers.announces import (
 )
 from trio_swarm.protocol.trackers.share_names import name_fault
 from trio_swarm.protocol.trackers.udp import Action, NamePage
-from trio_swarm.protocol.trackers.urls import TrackerUrl, parse_tracker_url, url_data
+from trio_swarm.protocol.trackers.urls import (
+    MAX_URL_DATA,
+    TrackerUrl,
+    parse_token,
+    parse_tracker_url,
+    url_data,
+)
 
 if TYPE_CHECKING:
     from trio_swarm.announcing.http_client import HttpTrackerClient
@@ -174,7 +180,7 @@ class TrackerClients:
         tracker = _parse(url)
         if not self._may_know_names(url, name):
             return None
-        question = _claim(name, info_hash)
+        question = _claim(tracker, name, info_hash)
         try:
             if tracker.scheme != "udp":
                 _, refusal = await self._http().names(url, tracker, name, info_hash=info_hash)
@@ -200,7 +206,7 @@ class TrackerClients:
             return None
         if tracker.scheme != "udp" or not self._may_know_names(url, name):
             return None
-        return self._udp.ask_soon(url, tracker, _claim(name, info_hash), answered, failed)
+        return self._udp.ask_soon(url, tracker, _claim(tracker, name, info_hash), answered, failed)
 
     def _may_know_names(self, url: str, name: str) -> bool:
         return not name_fault(name) and url not in self._nameless
@@ -337,11 +343,14 @@ def _announce_over_udp(tracker: TrackerUrl, request: AnnounceRequest) -> Questio
     )
 
 
-def _claim(name: str, info_hash: bytes) -> Question[str | None]:
+def _claim(tracker: TrackerUrl, name: str, info_hash: bytes) -> Question[str | None]:
+    data = tracker.request.encode("utf-8", "replace")[:MAX_URL_DATA]
+    if not parse_token(data):
+        data = b""
     return Question(
         Action.NAME,
         lambda connection, transaction: udp_tracker.claim_request(
-            connection, transaction, name, info_hash
+            connection, transaction, name, info_hash, data
         ),
         lambda datagram, _ipv6: udp_tracker.parse_claim_answer(datagram),
     )

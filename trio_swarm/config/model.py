@@ -23,6 +23,7 @@ from trio_swarm.config.values import (
     parse_label,
     parse_listen,
     parse_network,
+    parse_networks,
     parse_peer,
     parse_piece_length,
     parse_rate,
@@ -31,6 +32,7 @@ from trio_swarm.config.values import (
     parse_tracker,
     shown_command,
     write_listen,
+    write_networks,
     write_rate,
     write_size,
     write_time,
@@ -116,6 +118,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Label = Annotated[str, Parsed(parse_label)]
 Network = Annotated[str, Parsed(parse_network)]
+Networks = Annotated[tuple[str, ...] | None, Parsed(parse_networks, write=write_networks)]
 HostName = Annotated[str, Parsed(parse_host)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
 Patience = Annotated[float, Meta(gt=0, le=86_400)]
@@ -163,6 +166,43 @@ class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_
             example=("127.0.0.1", "::1"),
         ),
     ] = _TRACKER.proxies
+    allow: Annotated[
+        FilePath | None,
+        Key("A file of the info-hashes that alone are tracked, one a line.", example="allow.txt"),
+    ] = _TRACKER.allow
+    deny: Annotated[
+        FilePath | None,
+        Key("A file of info-hashes that are not tracked.", example="deny.txt"),
+    ] = _TRACKER.deny
+    names_allow: Annotated[
+        FilePath | None,
+        Key(
+            "A file of names, or patterns, that alone are registered, one a line.",
+            example="names.txt",
+        ),
+    ] = _TRACKER.names_allow
+    names_deny: Annotated[
+        FilePath | None,
+        Key(
+            "A file of names, or patterns such as *.exe, that are not registered.",
+            example="no-names.txt",
+        ),
+    ] = _TRACKER.names_deny
+    register: Annotated[
+        Networks,
+        Key(
+            'From where names are registered: "anyone", or networks; '
+            "if left out: anyone, or with register_tokens nobody else.",
+            example=("192.168.0.0/16",),
+        ),
+    ] = _TRACKER.register
+    register_tokens: Annotated[
+        FilePath | None,
+        Key(
+            "A file (mode 600) of tokens, one a line; who has one registers names from anywhere.",
+            example="tokens.txt",
+        ),
+    ] = _TRACKER.register_tokens
 
 
 class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -33,6 +33,7 @@ from trio_swarm.config.model import (
     TrackerConfig,
     as_strategy,
     keys_of,
+    settings_in,
 )
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.values import found_command
@@ -41,7 +42,7 @@ from trio_swarm.foreign_text import error_words, quoted
 from trio_swarm.named_paths import is_there, read_whole
 from trio_swarm.protocol.addresses import is_loopback
 from trio_swarm.schedulers.loading import Axis, load_strategies
-from trio_swarm.tracker.settings import LEASE_INTERVALS, LEAST_LEASE
+from trio_swarm.tracker.settings import LEASE_INTERVALS, LEAST_LEASE, TrackerSettings
 
 MAX_FILE_SIZE = 1024 * 1024
 """Bytes: far above any peer's file, far below a size that is slow to parse."""
@@ -178,7 +179,17 @@ def find_problems(file: Path) -> Sequence[ConfigError]:
         except StorageError as error:
             problems.append(ConfigError(str(error), file=file, key=key))
     problems += _missing_programs(reader.commands, file)
+    problems += _wrong_lists(reader.tracker, file)
     return problems
+
+
+def _wrong_lists(tracker: TrackerConfig | None, file: Path) -> Iterator[ConfigError]:
+    if tracker is None or not (settings := TrackerSettings(**settings_in(tracker))).is_selective:
+        return
+    from trio_swarm.tracker.admission.reloading import check_lists  # noqa: PLC0415 - most have none
+
+    for error in check_lists(settings):
+        yield ConfigError(str(error), file=file, key=f"tracker.{error.key}")
 
 
 def _missing_programs(
@@ -300,6 +311,7 @@ class _Reader:
     fetches: list[tuple[str, FetchConfig]] = field(default_factory=list)
     commands: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     plugins: Sequence[Path] = ()
+    tracker: TrackerConfig | None = None
 
     def fail(self, key: str, message: str) -> Any:
         self.problems.append(ConfigError(message, file=self.file, key=key or None))
@@ -413,15 +425,9 @@ class _Reader:
         Keys that are `wrong` alone have their defaults in it.
         """
         match table:
-            case TrackerConfig(interval=interval, lease=float(lease)) if (
-                "interval" not in wrong and lease < LEAST_LEASE * interval
-            ):
-                self.fail(
-                    f"{key}.lease",
-                    f"must be at least {LEAST_LEASE * interval:g}, a tenth more than "
-                    f"tracker.interval ({interval:g}), got {lease:g}: peers would be forgotten "
-                    f"between heartbeats; leave it out for {LEASE_INTERVALS:g} intervals",
-                )
+            case TrackerConfig():
+                self.tracker = table
+                self._look_at_lease(table, key, wrong)
             case ControlConfig(listen=(host, _port)) if not (
                 is_loopback(host)
                 or table.token_file
@@ -453,6 +459,16 @@ class _Reader:
                 self.plugins = table.paths
             case StrategyConfig():
                 self.chosen.append((_axis_of(key), table, key))
+
+    def _look_at_lease(self, table: TrackerConfig, key: str, wrong: AbstractSet[str]) -> None:
+        interval, lease = table.interval, table.lease
+        if lease is not None and "interval" not in wrong and lease < LEAST_LEASE * interval:
+            self.fail(
+                f"{key}.lease",
+                f"must be at least {LEAST_LEASE * interval:g}, a tenth more than "
+                f"tracker.interval ({interval:g}), got {lease:g}: peers would be forgotten "
+                f"between heartbeats; leave it out for {LEASE_INTERVALS:g} intervals",
+            )
 
 
 @cache

@@ -134,6 +134,24 @@ def parse_network(value: object) -> str:
     return str(network.network_address if is_address else network)
 
 
+ANYONE = "anyone"
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
+
+
+def parse_networks(value: object) -> tuple[str, ...]:
+    """Return IP networks from a list of them, or all of them from `anyone`."""
+    if value == ANYONE:
+        return _EVERYWHERE
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f'expected "{ANYONE}" or a list of networks, got {quoted(value)}')
+    return tuple(parse_network(each) for each in value)
+
+
+def write_networks(networks: tuple[str, ...] | None) -> object:
+    """Return what `parse_networks` reads as these."""
+    return ANYONE if networks is None or networks == _EVERYWHERE else list(networks)
+
+
 def parse_host(value: object) -> str:
     """Return the name of a host, in lower case, without a port."""
     if not isinstance(value, str) or host_fault(value.strip()) is not None:

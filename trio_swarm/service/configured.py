@@ -151,6 +151,8 @@ class ConfiguredPeer:
             if dry_run:
                 return changes
             await self._supervisor.reloading()
+            if self.tracker is not None:
+                self.tracker.reload_lists()
             try:
                 await self._go_on(config)
             finally:

@@ -4,7 +4,7 @@ import random
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
@@ -29,6 +29,9 @@ from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.answering import DatagramTracker
 from trio_swarm.tracker.udp.server import ENDED_PER_WAKE_UP, serve_socket
 
+if TYPE_CHECKING:
+    from trio_swarm.tracker.admission.reloading import ListFiles
+
 
 class TrackerHandle:
     """A running tracker: where it listens, and what it holds."""
@@ -41,6 +44,7 @@ class TrackerHandle:
         *,
         udp: DatagramTracker,
         http: HttpTracker,
+        lists: "ListFiles | None" = None,
     ) -> None:
         self.addresses = addresses
         """(IP, UDP port) of each socket."""
@@ -49,6 +53,7 @@ class TrackerHandle:
         self._store = store
         self._udp = udp
         self._http = http
+        self._lists = lists
 
     @property
     def announces(self) -> int:
@@ -69,6 +74,14 @@ class TrackerHandle:
         """Return how many swarms, peers and names are registered now."""
         return self._store.counts()
 
+    def reload_lists(self) -> None:
+        """Have the files of `allow`, `deny` and the like read again, in a moment.
+
+        A wrong one is logged, and changes nothing.
+        """
+        if self._lists is not None:
+            self._lists.reload_soon()
+
     async def search(self, question: NameQuestion) -> MatchPage:
         """Return some of the names that fit a pattern."""
         return await self._store.search(question, trio.current_time())
@@ -83,15 +96,19 @@ async def serve_tracker(
 ) -> NoReturn:
     """Serve until cancelled; `task_status` is given a TrackerHandle once it can be asked.
 
-    ConfigError if a setting is impossible or the port is taken. Nothing that comes by the network
-    ends it. It keeps no files: peers fill a new tracker with their next heartbeats. `on_event` gets
-    one TrackerListening per address, then changes and sums of them (see `tracker.journal`).
+    ConfigError if a setting is impossible, a list file is wrong, or the port is taken. Nothing that
+    comes by the network ends it. It keeps no files: peers fill a new tracker with their next
+    heartbeats. `on_event` gets one TrackerListening per address, then changes and sums of them (see
+    `tracker.journal`).
     """
     settings.check()
     journal = TrackerJournal(on_event) if on_event is not None else None
     watch = journal.note if journal is not None else None
     registry = TrackerRegistry(settings, rng=rng or random.Random(), watch=watch)
-    store = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+    store: TrackerStore = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+    lists = await _read_lists(settings)
+    if lists is not None:
+        store = lists.guarded(store, registry, watch=watch)
     interval, own_address = round(settings.interval), OwnAddresses().facing
     udp = DatagramTracker(
         store,
@@ -115,9 +132,11 @@ async def serve_tracker(
         addresses, http_addresses = (
             [bound.getsockname()[:2] for bound in kind] for kind in sockets
         )
-        handle = TrackerHandle(addresses, http_addresses, store, udp=udp, http=http)
+        handle = TrackerHandle(addresses, http_addresses, store, udp=udp, http=http, lists=lists)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_leases, store, settings.lease_seconds)
+            if lists is not None:
+                nursery.start_soon(lists.keep_read)
             if journal is not None:
                 nursery.start_soon(_sum_up, journal, handle)
             for bound in sockets.datagram:
@@ -137,6 +156,17 @@ async def serve_tracker(
                     )
             task_status.started(handle)
     raise AssertionError("the loops above never end by themselves")
+
+
+async def _read_lists(settings: TrackerSettings) -> "ListFiles | None":
+    """Return the lists of what is taken, None if everything is; ConfigError if one is wrong."""
+    if not settings.is_selective:
+        return None
+    from trio_swarm.tracker.admission.reloading import ListFiles  # noqa: PLC0415 - most have none
+
+    lists = ListFiles(settings)
+    await lists.load()
+    return lists
 
 
 async def _sum_up(journal: TrackerJournal, handle: TrackerHandle) -> NoReturn:

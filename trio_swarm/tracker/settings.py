@@ -6,6 +6,7 @@ Its name, default, limits and description are read from there by the configurati
 
 from functools import cache
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
@@ -26,6 +27,10 @@ LEAST_LEASE = 1.1
 
 MOST = 100_000_000
 """No bound is higher: more peers than the memory of one machine holds."""
+
+
+LIST_FILES = ("allow", "deny", "names_allow", "names_deny", "register_tokens")
+"""Settings of TrackerSettings that are files, read again when they change."""
 
 
 class RegistrySettings(Struct, frozen=True, kw_only=True):
@@ -49,10 +54,12 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     max_peers_per_swarm: Annotated[int, Meta(ge=1, le=MOST, description="In one.")] = 50_000
     max_peers_per_host: Annotated[int, Meta(ge=1, le=MOST, description="Of one address.")] = 20_000
     """Ports in swarms of one IPv4 address or IPv6 /64 while the registry is empty. Of what is full
-    to nine tenths (peers, swarms, or the one swarm), a host may have a tenth of that."""
+    to nine tenths (peers, swarms, or the one swarm), a host may have a tenth of that. A private
+    address may have ten times as many, and a network (IPv4 /24, IPv6 /48) four times."""
     max_names: Annotated[int, Meta(ge=0, le=MOST, description="Names registered at once.")] = 50_000
     max_names_per_host: Annotated[int, Meta(ge=0, le=MOST, description="Of one address.")] = 10_000
-    """Names that one IPv4 address or IPv6 /64 (a whole LAN) was the first to announce."""
+    """Names that one IPv4 address or IPv6 /64 (a whole LAN) was the first to announce; ten times as
+    many of a private address."""
     max_name_length: Annotated[
         int, Meta(ge=1, le=MAX_NAME_BYTES, description="Bytes of UTF-8.")
     ] = MAX_NAME_BYTES
@@ -96,6 +103,23 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
     Over TLS, a reverse proxy does it."""
     proxies: tuple[str, ...] = ()
     """Networks (`10.0.0.0/8`, `::1`) of reverse proxies: their `X-Forwarded-For` says who asks."""
+    allow: Path | None = None
+    """A file of the info-hashes that alone are tracked, one a line."""
+    deny: Path | None = None
+    """A file of info-hashes that are not tracked, whatever `allow` holds."""
+    names_allow: Path | None = None
+    """A file of names, or patterns of them, that alone are registered, one a line."""
+    names_deny: Path | None = None
+    """A file of names, or patterns of them, that are not registered."""
+    register: tuple[str, ...] | None = None
+    """Networks from which names are registered; None: all, or none where there are tokens."""
+    register_tokens: Path | None = None
+    """A file of tokens with which names are registered from anywhere, one a line."""
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether not everything is taken of everybody."""
+        return self.register is not None or any(getattr(self, name) for name in LIST_FILES)
 
     def check(self) -> None:
         """Raise ConfigError, with the setting's name as its key, for an impossible value."""
@@ -106,11 +130,12 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
                 f"must be {MIN_INTERVAL:g} to {MAX_INTERVAL:g} seconds, not {self.interval:g}",
                 key="interval",
             )
-        for network in self.proxies:
-            try:
-                ip_network(network)
-            except ValueError as error:
-                raise ConfigError(f"not a network: {error}", key="proxies") from None
+        for key, networks in (("proxies", self.proxies), ("register", self.register or ())):
+            for network in networks:
+                try:
+                    ip_network(network)
+                except ValueError as error:
+                    raise ConfigError(f"not a network: {error}", key=key) from None
         lease = self.lease_seconds
         if not LEAST_LEASE * self.interval <= lease <= 10 * MAX_INTERVAL:
             raise ConfigError(

@@ -1,10 +1,14 @@
 """`trio-swarm tracker`: the meeting point of seeders and leechers."""
 
+from pathlib import Path
+
+import trio
+
 import trio_swarm
 from trio_swarm.cli.options import OutputOptions, Words, flagged
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.config.values import parse_listen, parse_network
+from trio_swarm.config.values import ANYONE, parse_listen, parse_network, parse_networks
 from trio_swarm.errors import ConfigError
 from trio_swarm.tracker.settings import TrackerSettings
 
@@ -20,6 +24,12 @@ async def tracker(
     lease: float | None = None,
     http: bool = _DEFAULT.http,
     proxy: Words = (),
+    allow: Path | None = None,
+    deny: Path | None = None,
+    names_allow: Path | None = None,
+    names_deny: Path | None = None,
+    register: Words = (),
+    register_tokens: Path | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a tracker, where seeders register names and leechers find them.
@@ -40,6 +50,21 @@ async def tracker(
         Answer over HTTP as well, at the same address and port.
     proxy
         A network (10.0.0.0/8, ::1) of reverse proxies, whose X-Forwarded-For says who asks.
+    allow
+        A file of the info-hashes that alone are tracked, one a line. This and the other files are
+        read again when they change, and at SIGHUP.
+    deny
+        A file of info-hashes that are not tracked.
+    names_allow
+        A file of names, or patterns of them, that alone are registered, one a line.
+    names_deny
+        A file of names, or patterns such as *.exe, that are not registered.
+    register
+        A network (192.168.0.0/16) from which names are registered, or "anyone". If not given:
+        anyone, or with --register-tokens nobody without a token.
+    register_tokens
+        A file (mode 600) of tokens, one a line. Who has one registers names from anywhere, by the
+        tracker's URL: udp://HOST:PORT/announce?token=TOKEN
     output
         How it talks.
 
@@ -48,8 +73,20 @@ async def tracker(
     host, port = flagged("--listen", parse_listen, listen)
     proxies = tuple(flagged("--proxy", parse_network, network) for network in proxy)
     settings = TrackerSettings(
-        host=host, port=port, interval=interval, lease=lease, http=http, proxies=proxies
+        host=host,
+        port=port,
+        interval=interval,
+        lease=lease,
+        http=http,
+        proxies=proxies,
+        allow=allow,
+        deny=deny,
+        names_allow=names_allow,
+        names_deny=names_deny,
+        register=_registrars(register),
+        register_tokens=register_tokens,
     )
+    running = _Running()
     try:
         settings.check()
     except ConfigError as error:
@@ -57,6 +94,40 @@ async def tracker(
         raise ConfigError(f"--{text}") from error  # its key is the flag's name
 
     async def serve() -> int:
-        await trio_swarm.serve_tracker(settings, on_event=reporter.event)
+        try:
+            await trio_swarm.serve_tracker(settings, on_event=reporter.event, task_status=running)
+        except ConfigError as error:
+            if error.key is None:
+                raise
+            flag = error.key.replace("_", "-")
+            raise ConfigError(f"--{flag}{str(error).removeprefix(error.key)}") from error
 
-    return await run_until_interrupted(serve, reporter, interrupted=lambda: INTERRUPTED)
+    return await run_until_interrupted(
+        serve,
+        reporter,
+        interrupted=lambda: INTERRUPTED,
+        reload=running.reload if settings.is_selective else None,
+    )
+
+
+class _Running(trio.TaskStatus[trio_swarm.TrackerHandle]):
+    """The tracker, once it runs."""
+
+    def __init__(self) -> None:
+        self._handle: trio_swarm.TrackerHandle | None = None
+
+    def started(self, value: trio_swarm.TrackerHandle) -> None:
+        """Take the handle; see trio."""
+        self._handle = value
+
+    def reload(self) -> None:
+        """Have its lists read again."""
+        if self._handle is not None:
+            self._handle.reload_lists()
+
+
+def _registrars(register: Words) -> tuple[str, ...] | None:
+    if not register:
+        return None
+    networks = ANYONE if ANYONE in register else register
+    return flagged("--register", parse_networks, networks)

@@ -23,6 +23,8 @@ Name request::
     20      2   length          bytes of the name, at most 255
     22      n   name            UTF-8
     22+n    20  info_hash       with bit 1 only
+    42+n        options         with bit 1 only: path and query of the tracker URL (BEP 41), if a
+                                token is in it
 
 Name answer, never above 1,200 bytes::
 
@@ -145,6 +147,8 @@ class NameClaim(NamedTuple):
     transaction_id: int
     name: str
     info_hash: bytes
+    options: bytes = b""
+    """What follows (BEP 41), for `parse_options`."""
 
 
 class NamePage(NamedTuple):
@@ -209,8 +213,13 @@ def announce_request(
         request.num_want,
         request.port,
     )
+    return packet + _options(url_data)
+
+
+def _options(url_data: bytes) -> bytes:
+    """Return URLData as BEP 41 options; b"" if there is none."""
     chunks = (url_data[at : at + 255] for at in range(0, len(url_data), 255))
-    return packet + b"".join(bytes((_URL_DATA, len(chunk))) + chunk for chunk in chunks)
+    return b"".join(bytes((_URL_DATA, len(chunk))) + chunk for chunk in chunks)
 
 
 def scrape_request(
@@ -233,11 +242,16 @@ def name_request(
     )
 
 
-def claim_request(connection_id: bytes, transaction_id: int, name: str, info_hash: bytes) -> bytes:
-    """Return a request whether `info_hash` holds `name`, or may."""
+def claim_request(
+    connection_id: bytes, transaction_id: int, name: str, info_hash: bytes, url_data: bytes = b""
+) -> bytes:
+    """Return a request whether `info_hash` holds `name`, or may.
+
+    `url_data` follows as BEP 41 options, if there is any: it may hold a token.
+    """
     text = name.encode()
     head = _NAME_REQUEST.pack(connection_id, Action.NAME, transaction_id, 0, _CLAIM_FLAG, len(text))
-    return head + text + info_hash
+    return head + text + info_hash + _options(url_data)
 
 
 def parse_options(options: bytes) -> bytes:
@@ -298,10 +312,11 @@ def parse_claim_request(data: bytes) -> NameClaim:
     """Return the claim of a name request with an info-hash."""
     _, _, transaction_id, _, _, length = _NAME_REQUEST.unpack_from(data)
     text = data[_NAME_REQUEST.size : _NAME_REQUEST.size + length]
-    info_hash = data[_NAME_REQUEST.size + length :][:20]
+    after = _NAME_REQUEST.size + length
+    info_hash, options = data[after : after + 20], data[after + 20 :]
     if not 0 < length <= MAX_NAME_BYTES or len(info_hash) != 20:
         raise RemoteProtocolError(f"a claim is a name of 1 to {MAX_NAME_BYTES} bytes and 20 more")
-    return NameClaim(transaction_id, _decode_name(text), info_hash)
+    return NameClaim(transaction_id, _decode_name(text), info_hash, options)
 
 
 def _decode_name(text: bytes) -> str:

@@ -28,6 +28,9 @@ MAX_URL_DATA = 1024
 CUT_AT = 255
 """Bytes of path and query that libtorrent (2.1.1) sends at most; the rest is lost."""
 
+MAX_TOKEN_BYTES = 64
+"""Of a token that lets a peer register names; a longer one is none."""
+
 MAX_SIZE = 2**63 - 1
 """Bytes; the largest `size=` believed."""
 
@@ -35,6 +38,8 @@ MAX_SIZE = 2**63 - 1
 # of a long text is slow.
 _NAME_ITEM = re.compile(rb"(?:\A|&)name(?:=(?P<value>[^&]*))?(?=&|\Z)")
 _SIZE_ITEM = re.compile(rb"(?:\A|&)size=(?P<value>[0-9]{1,19})(?=&|\Z)")
+_TOKEN_ITEM = re.compile(rb"(?:\A|&)token=(?P<value>[^&]*)(?=&|\Z)")
+_TOKEN_PATH = re.compile(rb"/(?:announce|names)/(?P<value>[^/]+)")
 _CUT_ESCAPE = rb"%[0-9A-Fa-f]?\Z"
 DEFAULT_PATH = "/announce"
 """Of a tracker URL that has none, where a path is needed."""
@@ -65,6 +70,11 @@ class UrlShare(NamedTuple):
 
     name: str
     size: int
+    token: bytes = b""
+    """What lets a peer register names where not everybody may; b"": it has none."""
+
+    def __repr__(self) -> str:
+        return f"UrlShare(name={self.name!r}, size={self.size!r})"  # secrets are not shown
 
 
 def what_to_check(scheme: str) -> str:
@@ -188,11 +198,30 @@ def parse_url_data(data: bytes) -> UrlShare | None:
     is not a sensible number is as good as none. A name that a client cut off within a character
     ends with the one before.
     """
-    return parse_query_share(data.partition(b"?")[2], may_be_cut=len(data) == CUT_AT)
+    path, _, query = data.partition(b"?")
+    return parse_query_share(query, path, may_be_cut=len(data) == CUT_AT)
 
 
-def parse_query_share(query: bytes, *, may_be_cut: bool = False) -> UrlShare | None:
-    """As `parse_url_data`, of a query by itself; `may_be_cut`: its end may be lost."""
+def parse_token(data: bytes) -> bytes:
+    """Return the token in a URLData, b"" if there is none: see `token_in`."""
+    path, _, query = data.partition(b"?")
+    return token_in(path, query)
+
+
+def token_in(path: bytes, query: bytes) -> bytes:
+    """Return the token of a tracker URL: `token=` in its query, or what follows `/announce/`.
+
+    One that is too long is cut, and so is not the right one.
+    """
+    found = _TOKEN_ITEM.search(query) if b"token=" in query else None
+    found = found or _TOKEN_PATH.fullmatch(path)
+    return b"" if found is None else found["value"][: MAX_TOKEN_BYTES + 1]
+
+
+def parse_query_share(
+    query: bytes, path: bytes = b"", *, may_be_cut: bool = False
+) -> UrlShare | None:
+    """As `parse_url_data`, of a query and a path; `may_be_cut`: the query's end may be lost."""
     found = _NAME_ITEM.search(query)
     if found is None:
         return None
@@ -201,7 +230,8 @@ def parse_query_share(query: bytes, *, may_be_cut: bool = False) -> UrlShare | N
     if not name:
         return None
     size = _SIZE_ITEM.search(query)
-    return UrlShare(name, 0 if size is None else min(int(size["value"]), MAX_SIZE))
+    number = 0 if size is None else min(int(size["value"]), MAX_SIZE)
+    return UrlShare(name, number, token_in(path, query))
 
 
 def _decode_name(value: bytes, *, is_cut: bool) -> str:

@@ -78,7 +78,7 @@ class HttpTracker:
             head = each.head
             try:
                 if head.path.startswith(b"/announce"):
-                    announce, is_packed = read_announce(head.query, each.host)
+                    announce, is_packed = read_announce(head.query, each.host, head.path)
                     announces.append(announce)
                     told.append((index, is_packed))
                 elif head.path.startswith(b"/scrape"):

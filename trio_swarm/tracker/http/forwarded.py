@@ -7,10 +7,10 @@ addresses in it are trusted proxies themselves.
 
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from trio_swarm.errors import RemoteProtocolError
+from trio_swarm.tracker.networks import Networks
 
 MAX_PROXIES: Final = 8
 """Proxies one behind another that are looked through."""
@@ -24,16 +24,14 @@ class TrustedProxies:
     """Networks whose `X-Forwarded-For` is believed; `networks` as `10.0.0.0/8`, `::1`."""
 
     def __init__(self, networks: Iterable[str]) -> None:
-        parsed = [ip_network(network) for network in networks]
-        self._networks = {4: _pairs(parsed, IPv4Network), 16: _pairs(parsed, IPv6Network)}
+        self._networks = Networks(networks)
 
     def __bool__(self) -> bool:
-        return any(self._networks.values())
+        return bool(self._networks)
 
     def trusts(self, host: bytes) -> bool:
         """Whether a packed IP address is that of a proxy."""
-        number = int.from_bytes(host, "big")
-        return any(number & mask == base for base, mask in self._networks[len(host)])
+        return host in self._networks
 
     def asker(self, host: bytes, forwarded: bytes) -> bytes:
         """Return the packed IP address of who asks; `forwarded` came with a request from `host`.
@@ -66,14 +64,3 @@ def parse_forwarded(told: bytes) -> bytes:
     except (OSError, ValueError):
         raise RemoteProtocolError("X-Forwarded-For holds no IP address") from None
     return host[12:] if host.startswith(_MAPPED) else host
-
-
-def _pairs(
-    networks: list[IPv4Network | IPv6Network], family: type[IPv4Network | IPv6Network]
-) -> list[tuple[int, int]]:
-    """Return first address and mask of the networks of a family, as numbers."""
-    return [
-        (int(network.network_address), int(network.netmask))
-        for network in networks
-        if isinstance(network, family)
-    ]

@@ -8,6 +8,7 @@ from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.trackers.announces import NameMatch
 from trio_swarm.protocol.trackers.http_names import MAX_MATCHES, names_answer
 from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES, check_glob
+from trio_swarm.protocol.trackers.urls import UrlShare, token_in
 from trio_swarm.tracker.host_places import MAX_SEARCHES, MAX_SEARCHES_PER_HOST, HostPlaces
 from trio_swarm.tracker.http.pages import NotNowError, Page, PageRequest
 from trio_swarm.tracker.http.requests import unquoted
@@ -44,7 +45,8 @@ class NamesPage:
             raise RemoteProtocolError("a question for names has name= or pattern=")
         info_hash = _item(query, b"info_hash")
         if info_hash is not None:
-            return Page(await self._claim(_text(name), unquoted(info_hash), request.host))
+            share = UrlShare(_text(name), 0, token_in(request.path, query))
+            return Page(await self._claim(share, unquoted(info_hash), request.host))
         (found,) = await self._store.resolve([NameQuestion(_text(name), offset, MAX_MATCHES)])
         return Page(names_answer(found.total, found.matches))
 
@@ -58,14 +60,14 @@ class NamesPage:
             self._searching.leave(request.host)
         return names_answer(found.total, found.matches)
 
-    async def _claim(self, name: str, info_hash: bytes, host: bytes) -> bytes:
+    async def _claim(self, share: UrlShare, info_hash: bytes, host: bytes) -> bytes:
         if len(info_hash) != 20:
             raise RemoteProtocolError("info_hash must be 20 bytes, escaped as in URLs")
-        (said,) = await self._store.claim([Claim(name, info_hash, host)])
+        (said,) = await self._store.claim([Claim(share.name, info_hash, host, share.token)])
         if said.refusal is not None:
             return names_answer(0, (), said.refusal)
         seeders, leechers = said.counts.seeders, said.counts.leechers
-        return names_answer(1, [NameMatch(info_hash, 0, seeders, leechers, name)])
+        return names_answer(1, [NameMatch(info_hash, 0, seeders, leechers, share.name)])
 
 
 def _item(query: bytes, key: bytes) -> bytes | None:

@@ -40,10 +40,11 @@ _EVENTS: Final = {
 _INFO_HASH: Final = b"info_hash="
 
 
-def read_announce(query: bytes, host: bytes) -> tuple[Announce, bool]:
+def read_announce(query: bytes, host: bytes, path: bytes = b"") -> tuple[Announce, bool]:
     """Return an announce from the packed IP address `host`, and whether peers go packed (BEP 23).
 
-    RemoteProtocolError, with words for the asker, if it cannot be taken.
+    In `path` there may be the peer's token. RemoteProtocolError, with words for the asker, if it
+    cannot be taken.
     """
     items = query.split(b"&", MAX_ITEMS)
     if len(items) > MAX_ITEMS:
@@ -61,7 +62,7 @@ def read_announce(query: bytes, host: bytes) -> tuple[Announce, bool]:
     share = None
     if b"name=" in query:
         try:
-            share = parse_query_share(query)
+            share = parse_query_share(query, path)
         except RemoteProtocolError as error:
             raise NameFaultError(str(error), info_hash, address) from None
     num_want, left = get(b"numwant", b""), get(b"left", b"")

@@ -63,8 +63,8 @@ class InMemoryStore:
         """As TrackerStore."""
         registry = self._registry
         return [
-            ClaimAnswer(registry.name_refusal(*claim), registry.scrape(claim.info_hash))
-            for claim in claims
+            ClaimAnswer(registry.name_refusal(name, info_hash, host), registry.scrape(info_hash))
+            for name, info_hash, host, _ in claims
         ]
 
     async def search(self, question: NameQuestion, now: float) -> MatchPage:

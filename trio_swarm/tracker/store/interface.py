@@ -40,6 +40,11 @@ class Claim(NamedTuple):
     info_hash: bytes
     host: bytes
     """Packed IP address."""
+    token: bytes = b""
+    """As UrlShare."""
+
+    def __repr__(self) -> str:
+        return f"Claim(name={self.name!r})"  # secrets are not shown
 
 
 class ClaimAnswer(NamedTuple):

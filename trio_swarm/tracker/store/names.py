@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import translate
 
 from trio_swarm.protocol.trackers.share_names import name_fault, simple_glob
+from trio_swarm.tracker.networks import is_private
 from trio_swarm.tracker.settings import RegistrySettings
 
 MAX_NAMES_PER_SWARM = 16
@@ -19,6 +20,10 @@ MAX_HOLDERS_OF_NAME = 64
 MAX_TWINS = 8
 """Other info-hashes that the announcers of a name are counted for. A hybrid torrent has one, and a
 request for the name looks at all of them."""
+
+SHARES_OF_PRIVATE = 10
+"""Shares of a host that one with a private address has: many peers are behind it (a proxy, a bridge
+of containers), and no stranger has such an address."""
 
 _SAMPLE = 32
 """Names compared when one must make room: a host that holds a tenth of all is missed once in thirty
@@ -84,6 +89,8 @@ class NameTable:
         self._sorted: list[str] = []
         self._count = 0
         self._next_age = 0
+        self.is_hidden: Callable[[str, bytes], bool] | None = None
+        """Whether a name, held by an info-hash, is not to be found."""
 
     def __len__(self) -> int:
         return self._count
@@ -102,8 +109,10 @@ class NameTable:
         if fault := self.fault(name):
             return fault, None
         per_host = self._settings.max_names_per_host
+        if is_private(host):
+            per_host *= SHARES_OF_PRIVATE
         if self._by_host[host] >= per_host:
-            return f"this address has {per_host} names already", None
+            return f"this address has {per_host:,} names already (max_names_per_host)", None
         names = self._by_hash.get(info_hash, {})
         among: Iterable[SharedName]
         if len(holders) >= MAX_HOLDERS_OF_NAME:
@@ -114,7 +123,10 @@ class NameTable:
         elif len(names) >= MAX_NAMES_PER_SWARM:
             full, among = f"the torrent has {MAX_NAMES_PER_SWARM} names already", names.values()
         elif self._count >= self._settings.max_names:
-            full, among = "the tracker has no room for another name", self._sample()
+            full, among = (
+                f"the tracker has no room for another name: it has {self._count:,} (max_names)",
+                self._sample(),
+            )
         else:
             return None, None
         loser = self._crowder(among, host)
@@ -197,9 +209,11 @@ class NameTable:
         holders = self._by_name.get(name)
         if holders is None:
             return []
-        ranked = sorted(
-            holders.values(), key=lambda held: (-self._seeders_of(held.info_hash), held.age)
-        )
+        shown: Iterable[SharedName] = holders.values()
+        if self.is_hidden is not None:
+            is_hidden = self.is_hidden
+            shown = [held for held in shown if not is_hidden(held.name, held.info_hash)]
+        ranked = sorted(shown, key=lambda held: (-self._seeders_of(held.info_hash), held.age))
         found: dict[bytes, SharedName] = {}
         for held in ranked:
             if held.twins is None or found.keys().isdisjoint(held.twin_hashes()):

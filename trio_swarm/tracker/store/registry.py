@@ -11,6 +11,7 @@ allowed is refused, and its peer with it.
 """
 
 import random
+from array import array
 from collections.abc import Callable, Sequence
 
 from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
@@ -22,6 +23,7 @@ from trio_swarm.protocol.trackers.announces import (
 )
 from trio_swarm.protocol.trackers.udp import MAX_PEERS, MAX_PEERS6
 from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.networks import is_private
 from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import CompactPeers, is_loopback
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
@@ -35,14 +37,23 @@ from trio_swarm.tracker.store.interface import (
     SwarmAnswer,
 )
 from trio_swarm.tracker.store.leases import FOREIGN_GAP, PROMPT, Lapsed, LeaseRule
-from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, NameSearch, NameTable, SharedName
+from trio_swarm.tracker.store.names import (
+    MAX_HOLDERS_OF_NAME,
+    SHARES_OF_PRIVATE,
+    NameSearch,
+    NameTable,
+    SharedName,
+)
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
 
 _STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
 _STARTED = int(AnnounceEvent.STARTED)
 
 HOSTS_PER_NETWORK = 4
-"""Shares of a host that an IPv6 /48 has: a rented one holds 65,536 /64s."""
+"""Shares of a host that an IPv4 /24 or IPv6 /48 has: a rented /48 holds 65,536 /64s."""
+
+_NETWORK_COUNTS = 2**16
+"""Counts of IPv4 /24s: two may have one, and which cannot be chosen. 256 KiB."""
 
 LEAST_SHARE = 64
 """Peers a host may have as long as there is any room: a household's, behind one address."""
@@ -80,6 +91,7 @@ class TrackerRegistry:
         self._peer_count = 0
         self._hosts4 = HostCounts(4, settings.max_peers)
         self._hosts6 = HostCounts(8, settings.max_peers)
+        self._networks4 = array("I", bytes(4 * _NETWORK_COUNTS))
         self._networks6 = HostCounts(6, settings.max_peers)
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
@@ -180,6 +192,13 @@ class TrackerRegistry:
         """Return holders of exactly `name`, after `offset`: most seeders first, then oldest."""
         holders = self._names.holders(name)
         return MatchPage(len(holders), self.matches(holders[offset : offset + most]))
+
+    def hide_names(self, is_hidden: Callable[[str, bytes], bool] | None) -> None:
+        """Find no names, from now on, of which `is_hidden` says so: by name and info-hash.
+
+        What holds them holds them still, and counts.
+        """
+        self._names.is_hidden = is_hidden
 
     def search(self, pattern: str) -> NameSearch:
         """Begin a glob search; show what it found with `matches`."""
@@ -320,48 +339,76 @@ class TrackerRegistry:
 
     def _admit(self, swarm: TrackedSwarm | None, address: bytes) -> None:
         """Count a peer that is to be listed, or refuse it."""
-        settings = self._settings
         hosts, host = self._host_of(address)
-        if self._peer_count >= settings.max_peers:
-            raise NoRoomError("the tracker has no room for another peer")
-        share = self._share(self._peer_count, settings.max_peers)
-        if swarm is None:
-            if len(self._swarms) >= settings.max_swarms:
-                raise NoRoomError("the tracker has no room for another torrent")
-            # Who opened so many has as many peers at least.
-            share = min(share, self._share(len(self._swarms), settings.max_swarms))
-        else:
-            most = settings.max_peers_per_swarm
-            if len(swarm) >= most:
-                raise NoRoomError("the tracker has no room for another peer of this torrent")
-            of_swarm = self._share(len(swarm), most)
-            # Only of a host with so many peers in all swarms may there be too many in this one.
-            if (
-                2 * len(swarm) > most
-                and hosts[host] >= of_swarm
-                and swarm.peers_of(host) >= of_swarm
-            ):
-                raise NoRoomError("too many announces of this torrent from this address")
-        if hosts[host] >= share or (
-            len(host) == 8 and self._networks6[host[:6]] >= HOSTS_PER_NETWORK * share
-        ):
-            raise NoRoomError("too many announces from this address")
+        if (refusal := self._no_room(swarm, hosts, host)) is not None:
+            raise NoRoomError(refusal)
         self._peer_count += 1
         self._count(hosts, host, 1)
         if swarm is not None:
             swarm.count_host(host, 1)
         self.loopback_peers += is_loopback(address[:-2])
 
+    def _no_room(self, swarm: TrackedSwarm | None, hosts: HostCounts, host: bytes) -> str | None:
+        """Return why there is no room for a peer, with the setting that says so; None: there is."""
+        settings = self._settings
+        private = is_private(host)
+        if self._peer_count >= settings.max_peers:
+            return _full("another peer", settings.max_peers, "max_peers")
+        limit, share = "max_peers", self._share(self._peer_count, settings.max_peers, private)
+        if swarm is None:
+            most = settings.max_swarms
+            if len(self._swarms) >= most:
+                return _full("another torrent", most, "max_swarms")
+            # Who opened so many has as many peers at least.
+            of_swarms = self._share(len(self._swarms), most, private)
+            if of_swarms < share:
+                limit, share = "max_swarms", of_swarms
+        else:
+            most = settings.max_peers_per_swarm
+            if len(swarm) >= most:
+                return _full("another peer of this torrent", most, "max_peers_per_swarm")
+            of_swarm = self._share(len(swarm), most, private)
+            # Only of a host with so many peers in all swarms may there be too many in this one.
+            if (
+                2 * len(swarm) > most
+                and hosts[host] >= of_swarm
+                and (count := swarm.peers_of(host)) >= of_swarm
+            ):
+                return (
+                    f"too many announces of this torrent from this address: {count:,} are listed, "
+                    f"and it has {len(swarm):,} of {most:,} peers (max_peers_per_swarm)"
+                )
+        if (count := hosts[host]) >= share:
+            is_whole = share >= settings.max_peers_per_host
+            why = "max_peers_per_host" if is_whole else f"the tracker fills up, {limit}"
+            return f"too many announces from this address: {count:,} are listed ({why})"
+        if not private and (count := self._of_network(host)) >= HOSTS_PER_NETWORK * share:
+            network = "/24" if len(host) == 4 else "/48"
+            return (
+                f"too many announces from this {network} network: {count:,} are listed, "
+                f"{HOSTS_PER_NETWORK} times what an address may have (max_peers_per_host)"
+            )
+        return None
+
+    def _of_network(self, host: bytes) -> int:
+        """Return how many peers the network of a host has, at most."""
+        if len(host) == 8:
+            return self._networks6[host[:6]]
+        return self._networks4[hash(host[:3]) % _NETWORK_COUNTS]
+
     def _count(self, hosts: HostCounts, host: bytes, change: int) -> None:
         hosts.add(host, change)
         if len(host) == 8:
             self._networks6.add(host[:6], change)
+        else:
+            self._networks4[hash(host[:3]) % _NETWORK_COUNTS] += change
 
-    def _share(self, used: int, most: int) -> float:
+    def _share(self, used: int, most: int, private: bool) -> float:  # noqa: FBT001 - of a hot path
         """Return how many places a host may have while `used` of at most `most` are taken."""
-        per_host = self._settings.max_peers_per_host
+        times = SHARES_OF_PRIVATE if private else 1
+        per_host = times * self._settings.max_peers_per_host
         # A quarter, so that a limit set low is not one host's either.
-        return min(per_host, max(LEAST_SHARE, min(per_host, most / 4) * (1 - used / most)))
+        return min(per_host, max(times * LEAST_SHARE, min(per_host, most / 4) * (1 - used / most)))
 
     def _forget(self, info_hash: bytes, address: bytes) -> None:
         """Stop counting a peer that was taken from its list, and release its name."""
@@ -489,6 +536,10 @@ class TrackerRegistry:
         shared.size = shared.size or share.size
         sharing.expires = expires
         return True
+
+
+def _full(what: str, most: int, setting: str) -> str:
+    return f"the tracker has no room for {what}: it has {most:,} ({setting})"
 
 
 def _prefix(address: bytes) -> bytes:

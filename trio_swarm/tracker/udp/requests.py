@@ -22,7 +22,7 @@ from trio_swarm.protocol.trackers.udp import (
     parse_options,
     parse_scrape_request,
 )
-from trio_swarm.protocol.trackers.urls import UrlShare, parse_url_data
+from trio_swarm.protocol.trackers.urls import UrlShare, parse_token, parse_url_data
 from trio_swarm.tracker.own_addresses import SocketAddress
 from trio_swarm.tracker.store.compact_peers import is_loopback
 from trio_swarm.tracker.store.interface import Announce, Change, Claim
@@ -208,8 +208,9 @@ def _read_question(requests: Requests, batch: DatagramBatch, index: int, data: b
                 _transaction_id(data), parse_scrape_request(data)
             )
         case Action.NAME if is_claim(data):
-            transaction_id, name, info_hash = parse_claim_request(data)
-            claim = Claim(name, info_hash, batch.host(index))
+            transaction_id, name, info_hash, options = parse_claim_request(data)
+            token = parse_token(parse_options(options)) if options else b""
+            claim = Claim(name, info_hash, batch.host(index), token)
             requests.questions[index] = ClaimRequest(transaction_id, claim)
         case Action.NAME:
             query = parse_name_request(data)
