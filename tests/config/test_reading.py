@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_swarm.config.model import PeerConfig, StrategyConfig
+from trio_swarm.config.model import PeerConfig, StrategyConfig, TrackerConfig
+from trio_swarm.config.model import keys_of as keys_of_table
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.config.reading import (
     check_strategies,
@@ -27,6 +28,7 @@ from trio_swarm.config.reading import (
 )
 from trio_swarm.config.starting import Role, starting_file
 from trio_swarm.errors import ConfigError
+from trio_swarm.tracker.settings import LIST_FILES
 
 FILE = Path("/etc/peer.toml")
 EXAMPLES = sorted((Path(__file__).parents[2] / "config").glob("*.toml"))
@@ -412,6 +414,10 @@ def test_a_starting_file_holds_every_key_and_its_examples_are_right(
     file = tmp_path / "peer.toml"
     lines = filled(starting_file(role)).splitlines()
     file.write_text("\n".join(re.sub(r"^#(?! )", "", line) for line in lines))
+    for name in LIST_FILES:
+        _, key = keys_of_table(TrackerConfig)[name]
+        assert isinstance(key.example, str)
+        (tmp_path / key.example).touch(mode=0o600)
     assert list(find_problems(file)) == []
     written = tomllib.loads(file.read_text())
     for key in keys_of(PeerConfig):

@@ -177,11 +177,13 @@ def test_a_full_tracker_says_503_and_when_to_come_back() -> None:
     tracker, _ = new_tracker(watched, max_peers=1)
     tell(tracker, "198.51.100.1")
     head, body = ask(tracker, asked(target_of()))
-    assert head.startswith(b"HTTP/1.1 503 the tracker has no room for another peer\r\n")
+    assert head.startswith(
+        b"HTTP/1.1 503 the tracker has no room for another peer: it has 1 (max_peers)\r\n"
+    )
     assert b"Retry-After: 30" in head.split(b"\r\n")
     assert b"failure" not in body
     assert [(change.kind, change.reason) for change in watched] == [
-        ("refused", "the tracker has no room for another peer")
+        ("refused", "the tracker has no room for another peer: it has 1 (max_peers)")
     ]
 
 
@@ -234,7 +236,7 @@ def test_a_claim_says_whether_a_name_would_be_had_and_why_not() -> None:
     tell(tracker, "198.51.100.1", share_name="x", left=0)
     page, reason = names(tracker, f"name=x&info_hash={'h' * 20}")
     assert page.matches == ()
-    assert reason == "the tracker has no room for another name"
+    assert reason == "the tracker has no room for another name: it has 0 (max_names)"
     tracker, _ = new_tracker()
     page, reason = names(tracker, f"name=x&info_hash={'h' * 20}")
     assert (page.matches, reason) == ((NameMatch(HASH, 0, 0, 0, "x"),), None)

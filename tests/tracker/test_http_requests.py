@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.trackers import http as http_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, AnnounceRequest
+from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.http.forwarded import MAX_PROXIES, TrustedProxies
 from trio_swarm.tracker.http.heads import (
     MAX_FIELDS,
@@ -223,7 +224,8 @@ BASIC = f"info_hash={quote(HASH)}&peer_id={quote(PEER_ID)}&port=6881".encode()
         (b"&numwant=-1", 4, -1),  # the default, as over UDP (BEP 15)
         (b"&numwant=x", 4, -1),
         (b"", 4, -1),
-        (b"&name=a%20b&size=9", 5, ("a b", 9)),
+        (b"&name=a%20b&size=9", 5, UrlShare("a b", 9)),
+        (b"&name=a&token=T", 5, UrlShare("a", 0, b"T")),
         (b"&filename=x", 5, None),
         (b"&key=0000ABCD", 7, 0xABCD),
         (b"&key=-1", 7, 808_273_962),  # another text: any number that stays the same

@@ -42,7 +42,7 @@ def test_a_registry_tells_what_changes_and_never_of_heartbeats() -> None:
         ("registered", B, TWO),
         ("name_refused", B, TWO),
     ]
-    assert seen[-1].reason == "the tracker has no room for another name"
+    assert seen[-1].reason == "the tracker has no room for another name: it has 1 (max_names)"
     seen.clear()
     registry.announce(B, TWO, 61, 0, AnnounceEvent.STOPPED)
     registry.expire(200, 100)

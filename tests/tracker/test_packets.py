@@ -20,6 +20,7 @@ from trio_swarm.protocol.trackers.announces import (
     ScrapeCounts,
 )
 from trio_swarm.protocol.trackers.share_names import MAX_NAME_BYTES, name_fault, registrable_name
+from trio_swarm.protocol.trackers.urls import UrlShare
 
 u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64))
 hashes = st.binary(min_size=20, max_size=20)
@@ -261,7 +262,7 @@ def test_arbitrary_text_as_a_tracker_url_is_a_config_error(text: str) -> None:
 def test_a_name_travels_in_the_url_data(name: str, size: int) -> None:
     data = tracker_urls.url_data("/announce", share_name=name, size=size)
     assert data.startswith(b"/announce?name=")
-    assert tracker_urls.parse_url_data(data) == (name, size)
+    assert tracker_urls.parse_url_data(data) == UrlShare(name, size)
 
 
 def test_a_share_name_replaces_the_one_in_the_url_and_keeps_the_rest() -> None:
@@ -275,18 +276,23 @@ def test_a_share_name_replaces_the_one_in_the_url_and_keeps_the_rest() -> None:
 @pytest.mark.parametrize(
     ("data", "share"),
     [
-        (b"/announce?name=c++.iso", ("c++.iso", 0)),
-        (b"/announce?size=7&name=a%20b", ("a b", 7)),
-        (b"/announce?name=a&size=-7", ("a", 0)),
-        (b"/announce?name=a&size=99999999999999999999999", ("a", 0)),
-        (b"/announce?name=a&size=9999999999999999999", ("a", 2**63 - 1)),
+        (b"/announce?name=c++.iso", UrlShare("c++.iso", 0)),
+        (b"/announce?size=7&name=a%20b", UrlShare("a b", 7)),
+        (b"/announce?name=a&size=-7", UrlShare("a", 0)),
+        (b"/announce?name=a&size=99999999999999999999999", UrlShare("a", 0)),
+        (b"/announce?name=a&size=9999999999999999999", UrlShare("a", 2**63 - 1)),
+        (b"/announce?token=T&name=a&token=x", UrlShare("a", 0, b"T")),
+        (b"/announce/T?name=a", UrlShare("a", 0, b"T")),
+        (b"/announce/T?name=a&token=U", UrlShare("a", 0, b"U")),
+        (b"/announce/T/U?name=a&mytoken=1", UrlShare("a", 0)),
+        (b"/announce?name=a&token=" + b"x" * 99, UrlShare("a", 0, b"x" * 65)),
         (b"/announce?filename=a", None),
         (b"/announce?name=", None),
         (b"/announce", None),
         (b"name=a", None),
     ],
 )
-def test_url_data_names_a_share(data: bytes, share: tuple[str, int] | None) -> None:
+def test_url_data_names_a_share(data: bytes, share: UrlShare | None) -> None:
     assert tracker_urls.parse_url_data(data) == share
 
 
@@ -339,7 +345,7 @@ def test_ordinary_names_are_not(name: str) -> None:
 def test_whether_an_info_hash_holds_a_name_is_asked_and_answered() -> None:
     request = udp_tracker.claim_request(b"12345678", 7, "größe.iso", b"h" * 20)
     assert udp_tracker.is_claim(request)
-    assert udp_tracker.parse_claim_request(request) == (7, "größe.iso", b"h" * 20)
+    assert udp_tracker.parse_claim_request(request) == (7, "größe.iso", b"h" * 20, b"")
     for cut in range(1, 20):
         with pytest.raises(RemoteProtocolError):
             udp_tracker.parse_claim_request(request[:-cut])

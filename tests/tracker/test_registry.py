@@ -28,7 +28,8 @@ LEASE = 75.0
 
 
 def v4(number: int, port: int = 1000) -> bytes:
-    return bytes((10, number >> 16, number >> 8 & 255, number & 255)) + port.to_bytes(2, "big")
+    """Return a peer on the Internet, each number in a /24 of its own."""
+    return bytes((5, number >> 8 & 255, number & 255, number >> 16)) + port.to_bytes(2, "big")
 
 
 def v6(number: int, port: int = 1000) -> bytes:
@@ -338,7 +339,9 @@ def test_a_peer_for_whose_name_there_is_no_room_is_listed_without_it_and_may_ask
     registry.announce(B, v4(2), 0, left=0, share=UrlShare("two", 7))
     registry.announce(A, v4(3), 0, left=0, share=UrlShare("three", 7))
     assert registry.scrape(A).seeders == 2
-    assert registry.name_refusal("three", A, v4(3)) == "the tracker has no room for another name"
+    assert registry.name_refusal("three", A, v4(3)) == (
+        "the tracker has no room for another name: it has 2 (max_names)"
+    )
     # Somebody else has it for this torrent, so it can be found.
     assert registry.name_refusal("one", A, v4(3)) is None
     registry.announce(B, v4(2), 1, left=0, event=AnnounceEvent.STOPPED)
@@ -377,7 +380,7 @@ def test_a_host_has_a_share_of_the_names(host: Callable[[int, int], bytes]) -> N
     assert names_of(registry).total() == 3
     assert registry.counts().peers == 10
     assert registry.name_refusal("n9", A + b"\t", host(1, 10)) == (
-        "this address has 3 names already"
+        "this address has 3 names already (max_names_per_host)"
     )
 
 

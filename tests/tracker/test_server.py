@@ -447,7 +447,7 @@ async def test_a_seeder_whose_name_finds_no_room_is_listed_and_may_ask_why(host:
         assert answer.seeders == 1
         assert tracker.counts() == (2, 2, 1)
         assert await clients.name_refusal(url, "two", HASH) == (
-            "the tracker has no room for another name"
+            "the tracker has no room for another name: it has 1 (max_names)"
         )
         assert await clients.name_refusal(url, "one", b"o" * 20) is None
         await clients.announce(
@@ -475,4 +475,4 @@ async def test_a_node_tells_that_it_cannot_be_found_by_its_name(tmp_path: Path) 
             assert (await clients.scrape(url, [torrent.info_hash]))[torrent.info_hash].seeders == 1
     (refused,) = [event for event in told if isinstance(event, NameRefused)]
     assert (refused.share_name, refused.tracker) == ("two.bin", url)
-    assert refused.reason == "the tracker has no room for another name"
+    assert refused.reason == "the tracker has no room for another name: it has 1 (max_names)"

@@ -10,6 +10,7 @@ from trio_swarm.cli.output.streams import OutputError, OutputGoneError, drop_out
 from trio_swarm.cli.output.text import MESSAGE_LENGTH, safe_text
 from trio_swarm.config.problems import ConfigProblems
 from trio_swarm.errors import ConfigError, is_explained, leaves_of
+from trio_swarm.protocol.trackers.url_secrets import without_tokens
 
 FAILED = 1
 USAGE = 2
@@ -42,13 +43,14 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     for message, notes in messages.items():
         complain(message, exit_code=code, as_json=as_json)
         for note in notes:
-            line = marked(f"trio-swarm: {safe_text(note[:MESSAGE_LENGTH])}", ERROR, sys.stderr)
+            line = marked(f"trio-swarm: {safe_text(without_tokens(note[:MESSAGE_LENGTH]))}", ERROR, sys.stderr)
             print(line, file=sys.stderr, flush=True)
     return code
 
 
 def complain(message: str, *, exit_code: int, as_json: bool) -> None:
     """Print one line about a failure on stderr, and with `--json` an event on stdout."""
+    message = without_tokens(message)
     message = message if len(message) <= MESSAGE_LENGTH else f"{message[:MESSAGE_LENGTH]}…"
     if as_json:
         try:

@@ -56,6 +56,7 @@ from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.info import version_2_hash
 from trio_swarm.protocol.metainfo.magnet import Magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
+from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.storage.content import TorrentFiles
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ class Torrent:
         return Magnet(
             info_hash=self.info_hash,
             name=self.info.name if self.info is not None else self.name or None,
-            trackers=tuple(url for tier in self._trackers.tiers for url in tier),
+            trackers=tuple(to_give_away(url) for tier in self._trackers.tiers for url in tier),
             peers=(),
             length=self.info.length if self.info is not None else self.expected_size,
         ).to_uri()

@@ -33,6 +33,7 @@ from trio_swarm.cli.output.text import count_text, safe_text, size_text
 from trio_swarm.cli.prompts import ask_paths, can_ask
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.errors import ConfigError
+from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.protocol.trackers.urls import supports_names
 from trio_swarm.settings import DEFAULT_TRACKER, ShareSettings
 from trio_swarm.storage.disk_errors import require_there
@@ -159,7 +160,7 @@ def _tell_share(
     """Print the lines a person needs to fetch the share on another machine."""
     has_names = any(map(supports_names, trackers))
     what = (_typeable(event.share_name) if has_names else None) or event.info_hash
-    urls = [url_elsewhere(url, address) or "udp://HOST:6969" for url in trackers]
+    urls = [to_give_away(url_elsewhere(url, address) or "udp://HOST:6969") for url in trackers]
     flags = " ".join(f"--tracker {shlex.quote(url)}" for url in urls)
     size = f"{size_text(event.size)} in {count_text(event.pieces, 'piece')}"
     reporter.say(f"sharing    {event.share_name}")

@@ -21,6 +21,7 @@ from trio_swarm.cli.output.text import MESSAGE_LENGTH, percent_text, safe_text, 
 from trio_swarm.events import Event
 from trio_swarm.foreign_text import shown
 from trio_swarm.progress import PeerProgress, Progress
+from trio_swarm.protocol.trackers.url_secrets import without_tokens
 
 UNIMPORTANT = {"debug": DEBUG, "info": INFO}
 """Levels of events and log lines that --quiet leaves out, and their priorities in the journal."""
@@ -195,7 +196,7 @@ class Reporter:
         if self.failure is not None:
             return
         try:
-            print(line, file=stream, flush=True)
+            print(without_tokens(line), file=stream, flush=True)
         except OutputError as error:
             self._fail(error)
 

@@ -26,6 +26,9 @@ _AFTER = ".,;:!?)]}'"
 
 _MAY_HOLD_URLS = re.compile(rb"://|%3a|:%2f|:/%2f", re.IGNORECASE)
 
+_TOKEN = re.compile(r"((?:udp|https?)://[^\s\"'<>]*?[?&]token=)[^&\s\"'<>]+", re.IGNORECASE)
+_TOKEN_ITEM = re.compile(r"&token=[^&#]*|\?token=[^&#]*(?=#|\Z)|(?<=\?)token=[^&#]*&")
+
 _NAMING: Final = frozenset({"name", "size"})
 """What a URL tells a tracker of what is shared (BEP 41)."""
 
@@ -54,6 +57,16 @@ def hidden(text: str) -> str:
     Of magnet links, trackers with something to hide are left out: the links stay good.
     """
     return _URL.sub(_shown, _QUOTED_URL.sub(_shown_in_link, text))
+
+
+def without_tokens(text: str) -> str:
+    """Return a text for a log: of URLs in it, what lets one register names is not told."""
+    return _TOKEN.sub(r"\1***", text) if "token=" in text else text
+
+
+def to_give_away(url: str) -> str:
+    """Return a tracker's URL for others, who find names with it and register none."""
+    return _TOKEN_ITEM.sub("", url) if "token=" in url else url
 
 
 def may_hold_urls(data: bytes) -> bool:

@@ -348,7 +348,9 @@ class TrackerRegistry:
             swarm.count_host(host, 1)
         self.loopback_peers += is_loopback(address[:-2])
 
-    def _no_room(self, swarm: TrackedSwarm | None, hosts: HostCounts, host: bytes) -> str | None:
+    def _no_room(  # noqa: PLR0911 - one per limit
+        self, swarm: TrackedSwarm | None, hosts: HostCounts, host: bytes
+    ) -> str | None:
         """Return why there is no room for a peer, with the setting that says so; None: there is."""
         settings = self._settings
         private = is_private(host)
