@@ -7,7 +7,7 @@ import socket
 import time
 
 from command_line import PATIENCE, CommandLine
-from commands_at_work import make_file
+from commands_at_work import LOCAL, make_file, seeding, url_of
 from forked_commands import ForkedCommand
 
 HEAD = '[node]\nlisten = "127.0.0.1:0"\nstate_folder = "state"\n'
@@ -34,6 +34,37 @@ def test_sighup_applies_what_differs_and_a_wrong_file_changes_nothing(line: Comm
         assert peer.end(signal.SIGTERM)[0] == 0
     said = [each["message"] for each in peer.events("logged")]
     assert "peer.toml was read again: 2 changes, 1 of them after a restart" in said
+
+
+def test_sighup_has_a_tracker_read_its_lists_and_a_seeder_is_known_by_its_token(
+    line: CommandLine,
+) -> None:
+    token = "ann-0123456789abcdef"
+    film = make_file(line.folder / "film.mkv", 20_000)
+    deny, tokens = line.folder / "deny.txt", line.folder / "tokens.txt"
+    deny.write_text("")
+    tokens.write_text(token)
+    tokens.chmod(0o600)
+    lists = ("--deny", deny, "--register-tokens", tokens)
+    with line.start("tracker", *LOCAL, *lists) as tracker:
+        url = url_of(tracker)
+        with seeding(line, f"{url}/announce?token={token}", film) as seeder:
+            (listed,) = line.events("ls", "--tracker", url)
+            deny.write_text(f"{listed['info_hash']}  a film\n")
+            tracker.process.send_signal(signal.SIGHUP)
+            tracker.wait_for("logged", logger="trio_swarm.tracker.admission.reloading")
+            while line.events("ls", "--tracker", url):
+                time.sleep(0.05)
+            deny.write_text("a film\n")
+            tracker.process.send_signal(signal.SIGHUP)
+            said = tracker.wait_for("logged", severity="warning")["message"]
+            assert f"{deny}:1: expected an info-hash" in said
+            assert line.events("ls", "--tracker", url) == []
+            assert seeder.end(signal.SIGINT)[0] == 0
+        assert tracker.end(signal.SIGTERM)[0] == 0
+    for program in (tracker, seeder):
+        assert program.seen
+        assert token not in str(program.seen)
 
 
 def test_systemd_hears_when_it_is_ready_reloads_and_stops(line: CommandLine) -> None:

@@ -120,6 +120,8 @@ def test_completion_for_a_shell_that_nothing_tells_asks_for_its_name(line: Comma
         (["tracker", "--interval", "30", "--lease", "20"], "--lease: must be at least"),
         (["tracker", "--interval", "100", "--lease", "100"], "more than --interval (100 s)"),
         (["tracker", "--interval", "often"], "--interval"),
+        (["tracker", "--deny", "no-such.txt"], "--deny: no-such.txt cannot be read: No such file"),
+        (["tracker", "--register", "10.0.0.1/8"], "--register: expected an IP address or network"),
         (["tracker", "--listen", ":70000"], "--listen: expected"),
         (["create", "a", "--piece-length", "17"], "--piece-length: expected a power of two"),
         (["init", "boss"], "boss"),

@@ -142,6 +142,9 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant() -> None:
         ("[limits]\nupload = -1", "limits.upload: expected a rate"),
         ("[limits]\npiece_memory = 5", "limits.piece_memory: must be at least 1,048,576"),
         ("[tracker]\ninterval = 0.5", "tracker.interval: expected a number >= 1"),
+        ("[tracker]\nregister = 'me'", 'tracker.register: expected "anyone" or a list'),
+        ("[tracker]\nregister = ['10.0.0.1/8']", "tracker.register: expected an IP address or"),
+        ("[tracker]\ndeny = ''", "tracker.deny: expected a path"),
         ("[tracker]\ninterval = nan", "tracker.interval: expected a number"),
         ("[tracker]\ninterval = inf", "tracker.interval: expected a number"),
         ("[tracker]\ninterval = 30\nlease = 10", "tracker.lease: must be at least"),
@@ -583,3 +586,34 @@ def test_the_hosts_of_control_are_names_without_ports() -> None:
     assert config.control.hosts == ("nas.example",)
     (problem,) = problems_of('[control]\nhosts = ["nas.example:9091"]\n')
     assert "control.hosts[0]" in problem
+
+
+def test_check_finds_what_is_wrong_with_the_lists_of_a_tracker(tmp_path: Path) -> None:
+    file = tmp_path / "peer.toml"
+    file.write_text(
+        '[tracker]\nallow = "a/none.txt"\ndeny = "deny.txt"\nregister = "anyone"\n'
+        'names_deny = "names.txt"\nregister_tokens = "tokens.txt"\n'
+    )
+    (tmp_path / "deny.txt").write_text("\nno hash\n")
+    (tmp_path / "names.txt").write_text("*.exe\n")
+    (tmp_path / "tokens.txt").touch(mode=0o644)
+    assert [str(each).removeprefix(f"{file}: tracker.") for each in find_problems(file)] == [
+        f"allow: {tmp_path}/a/none.txt cannot be read: No such file or directory",
+        (
+            f"deny: {tmp_path}/deny.txt:2: expected an info-hash in 40 or 64 hex digits, and what "
+            "else there is behind a blank, got 'no hash'"
+        ),
+        f"register_tokens: others can read {tmp_path}/tokens.txt: chmod 600 {tmp_path}/tokens.txt",
+    ]
+
+
+def test_names_are_registered_from_everywhere_or_from_networks() -> None:
+    def registrars(text: str) -> tuple[str, ...] | None:
+        tracker = parse(f"[tracker]\n{text}").tracker
+        assert tracker is not None
+        return tracker.register
+
+    assert registrars("") is None
+    assert registrars('register = "anyone"') == ("0.0.0.0/0", "::/0")
+    assert registrars('register = ["10.0.0.0/8", "::1/128"]') == ("10.0.0.0/8", "::1")
+    assert registrars("register = []") == ()

@@ -17,7 +17,7 @@ from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import CompactPeers
 from trio_swarm.tracker.store.host_counts import HostCounts
-from trio_swarm.tracker.store.interface import AnnounceRefusedError
+from trio_swarm.tracker.store.interface import AnnounceRefusedError, NoRoomError
 from trio_swarm.tracker.store.leases import MAX_LAPSED, Lapsed, LeaseRule
 from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
 from trio_swarm.tracker.store.registry import HOSTS_PER_NETWORK, TrackerRegistry
@@ -331,6 +331,76 @@ def test_a_network_of_many_ipv6_prefixes_has_a_few_shares() -> None:
     registry.expire(1000, 1000)
     for prefix in range(4):
         registry.announce(A, v6(prefix << 64), 1000, left=0)
+
+
+def test_an_ipv4_network_has_a_few_shares_too() -> None:
+    registry = new_registry(max_peers_per_host=10)
+    said = set()
+    for host in range(256):
+        for port in range(1, 11):
+            try:
+                registry.announce(A, bytes((5, 6, 7, host, 0, port)), 0, left=0)
+            except AnnounceRefusedError as refused:
+                said.add(str(refused))
+    assert registry.counts().peers == HOSTS_PER_NETWORK * 10
+    assert said == {
+        (
+            "too many announces from this /24 network: 40 are listed, 4 times what an address may "
+            "have (max_peers_per_host)"
+        )
+    }
+    registry.announce(A, bytes((5, 6, 8, 1, 0, 1)), 0, left=0)
+    registry.expire(1000, 1000)
+    assert not any(registry._networks4)
+    registry.announce(A, bytes((5, 6, 7, 9, 0, 1)), 1000, left=0)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [bytes((10, 0, 0, 1)), bytes((127, 0, 0, 1)), b"\xfd" + bytes(15), bytes(15) + b"\1"],
+    ids=["10/8", "127/8", "fc00::/7", "::1"],
+)
+def test_a_private_address_has_ten_shares_and_no_bound_of_its_network(host: bytes) -> None:
+    registry = new_registry(max_peers_per_host=3, max_names_per_host=2)
+    for port in range(1, 40):
+        share = UrlShare(f"n{port}", 7)
+        with suppress(NoRoomError):
+            registry.announce(
+                b"%020d" % port, host + port.to_bytes(2, "big"), 0, left=0, share=share
+            )
+    assert registry.counts() == (30, 30, 20)
+    neighbour = host[:-1] + bytes((host[-1] + 1,)) if len(host) == 4 else b"\xfd\1" + bytes(14)
+    registry.announce(A, neighbour + b"\0\1", 0, left=0)
+
+
+def test_errors_of_limits_name_the_limit_its_value_and_its_setting() -> None:
+    def refusal(registry: TrackerRegistry, swarm: bytes, peer: bytes) -> str:
+        with pytest.raises(NoRoomError) as caught:
+            registry.announce(swarm, peer, 0, left=5)
+        assert len(str(caught.value)) <= 200  # an error message of BEP 15, "Errors"
+        return str(caught.value)
+
+    registry = new_registry(max_peers_per_host=2)
+    for port in (1, 2):
+        registry.announce(A, v4(1, port), 0, left=5)
+    assert refusal(registry, A, v4(1, 3)) == (
+        "too many announces from this address: 2 are listed (max_peers_per_host)"
+    )
+    full = new_registry(max_peers=400)
+    for port in range(1, 101):
+        with suppress(NoRoomError):
+            full.announce(A, v4(1, port), 0, left=5)
+    listed = full.counts().peers
+    assert 64 <= listed < 100
+    assert refusal(full, A, v4(1, 200)) == (
+        f"too many announces from this address: {listed} are listed (the tracker fills up, "
+        "max_peers)"
+    )
+    small = new_registry(max_swarms=1)
+    small.announce(A, v4(1), 0, left=5)
+    assert refusal(small, B, v4(2)) == (
+        "the tracker has no room for another torrent: it has 1 (max_swarms)"
+    )
 
 
 def test_a_peer_for_whose_name_there_is_no_room_is_listed_without_it_and_may_ask_why() -> None:

@@ -43,7 +43,8 @@ def explain_failure(error: BaseException, *, as_json: bool) -> int | None:
     for message, notes in messages.items():
         complain(message, exit_code=code, as_json=as_json)
         for note in notes:
-            line = marked(f"trio-swarm: {safe_text(without_tokens(note[:MESSAGE_LENGTH]))}", ERROR, sys.stderr)
+            text = safe_text(without_tokens(note[:MESSAGE_LENGTH]))
+            line = marked(f"trio-swarm: {text}", ERROR, sys.stderr)
             print(line, file=sys.stderr, flush=True)
     return code
 
