@@ -67,6 +67,19 @@ def test_sighup_has_a_tracker_read_its_lists_and_a_seeder_is_known_by_its_token(
         assert token not in str(program.seen)
 
 
+def test_sighup_has_the_tracker_of_run_read_its_lists(line: CommandLine) -> None:
+    (line.folder / "deny.txt").write_text(f"{7:040x}\n")
+    write(line, '[tracker]\nlisten = "127.0.0.1:0"\ndeny = "deny.txt"\n')
+    read = "deny.txt: 1 entry (tracker.deny)"
+    with line.start("run", "peer.toml") as peer:
+        peer.wait_for("logged", message=read)
+        peer.wait_for("tracker_listening")
+        peer.wait_for("listening")
+        peer.process.send_signal(signal.SIGHUP)
+        peer.wait_for("logged", message=read)
+        assert peer.end(signal.SIGTERM)[0] == 0
+
+
 def test_systemd_hears_when_it_is_ready_reloads_and_stops(line: CommandLine) -> None:
     """sd_notify(3): `RELOADING=1` with its time is followed by `READY=1`."""
     make_file(line.folder / "one", 20_000)

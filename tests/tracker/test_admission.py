@@ -272,6 +272,7 @@ async def test_a_file_is_read_again_when_it_changes_and_a_wrong_one_changes_noth
         while "nothing was changed" not in caplog.text:  # noqa: ASYNC110 - as above
             await trio.sleep(1)
         assert f"{file}:2: expected an info-hash" in caplog.text
+        await trio.sleep(100 * reloading.LOOK_SECONDS)
         assert await lists.denies(B)
         file.unlink()
         while "cannot be read: No such file" not in caplog.text:  # noqa: ASYNC110 - as above
@@ -383,6 +384,9 @@ async def test_a_seeder_registers_its_name_by_the_token_in_its_trackers_url(
                 await second.share(shared)
                 await until_found(lambda: clients.resolve(plain, "film.bin"))
                 assert known.of(NameRefused) == []
+                # The question is answered to whoever has the token, before an announce, too.
+                assert await clients.name_refusal(url, "new.bin", A) is None
+                assert await clients.name_refusal(plain, "new.bin", A) == REGISTRARS_ONLY
                 assert known.of(Sharing) != []
                 if path.startswith("/announce?"):
                     # Whoever is given the link is not given the token.

@@ -369,8 +369,15 @@ def test_a_private_address_has_ten_shares_and_no_bound_of_its_network(host: byte
                 b"%020d" % port, host + port.to_bytes(2, "big"), 0, left=0, share=share
             )
     assert registry.counts() == (30, 30, 20)
-    neighbour = host[:-1] + bytes((host[-1] + 1,)) if len(host) == 4 else b"\xfd\1" + bytes(14)
-    registry.announce(A, neighbour + b"\0\1", 0, left=0)
+    if host[0] in {10, 0xFD}:
+        for number in range(2, 7):
+            neighbour = (
+                host[:-1] + bytes((number,))
+                if len(host) == 4
+                else host[:7] + bytes((number,)) + host[8:]
+            )
+            for port in range(1, 31):
+                registry.announce(A, neighbour + port.to_bytes(2, "big"), 0, left=0)
 
 
 def test_errors_of_limits_name_the_limit_its_value_and_its_setting() -> None:
