@@ -83,6 +83,28 @@ def move_data(
         return move.run(on_progress, should_stop, is_begun=is_begun)
 
 
+def settle_moved(info: Info, old: Path, folder: Path, state_folder: Path) -> None:
+    """Have the state of data follow that a killed process has moved out of a folder. Blocking.
+
+    `info` has the names of the data. Its files are hashed at the next start: nobody saw them go.
+    Nothing is done while the old folder has something of its name, or the new one nothing: a disk
+    may be away. Nor is what goes wrong told: then all is as it was.
+    """
+    state = StateFolder(state_folder)
+    with contextlib.suppress(StorageError, OSError):
+        old, folder = Path(os.path.realpath(old)), folder.resolve(strict=True)
+        names = choose_names(info, old, state).info
+        source, target = Placement(names, old), Placement(names, folder)
+        if old == folder or any(map(os.path.lexists, (source.final, source.part))):
+            return
+        for root, there in ((source.final, target.final), (source.part, target.part)):
+            if os.path.lexists(there):
+                move = _Move(names, root, folder, state)
+                with move.locked():
+                    move.settle()
+                return
+
+
 def bytes_to_copy(info: Info, root: Path, folder: Path) -> int:
     """Return how many bytes a move of the data at `root` takes on the disk of `folder`. Blocking.
 
@@ -165,6 +187,13 @@ class _Move:
             log.warning("%s; it was moved to %s, and what it was is left", error, self._target)
         self._forget_state()
         return self._target
+
+    def settle(self) -> None:
+        """Have the state follow the data, all of which is at the target already."""
+        if not self._is_known_there():
+            known = self._resume_state()
+            self._keep_state(known, {}, is_durable=known.durable)
+        self._forget_state()
 
     def _require_room(self) -> None:
         taken = {self._target}

@@ -22,7 +22,7 @@ from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import ShouldStop
 from trio_swarm.storage.incomplete import folder_of_data
 from trio_swarm.storage.layout import Layout
-from trio_swarm.storage.moving import move_data
+from trio_swarm.storage.moving import move_data, settle_moved
 from trio_swarm.storage.own_names import with_own_names
 from trio_swarm.storage.placement import Placement
 from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, forget_state
@@ -174,18 +174,21 @@ def forget_data(
                 forget_state(names, Placement(names, folder).final, state_folder)
 
 
-def is_taken(
-    settings: Settings, folder: Path, metainfo: Metainfo | None, state_folder: Path
-) -> bool:
-    """Whether a folder has something of the name of a fetch; false for a share."""
-    if metainfo is None or isinstance(settings, ShareSettings):
-        return False
+def settle(
+    settings: FetchSettings,
+    incomplete: Path | None,
+    metainfo: Metainfo,
+    folder: Path,
+    state_folder: Path,
+) -> None:
+    """Have what is known of a fetch follow its data, which a killed process moved into `folder`.
+
+    `incomplete` as in `find_data`.
+    """
     info = with_own_names(metainfo.info, settings.renamings)
-    with suppress(StorageError, OSError):
-        folder = Path(os.path.realpath(folder))
-        names = choose_names(info, folder, StateFolder(state_folder)).info
-        return os.path.lexists(Placement(names, folder).locate())
-    return False
+    for place in (settings.folder, incomplete):
+        if place is not None:
+            settle_moved(info, place, folder, state_folder)
 
 
 def is_moved(

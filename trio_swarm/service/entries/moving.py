@@ -98,19 +98,19 @@ class Moving:
 
     async def _bring(self, entry: Entry, folder: Path, *, is_begun: bool) -> bool:
         """Move the data of an entry; false if nothing is known to be of it, in either place."""
+        if is_begun:
+            await self._whereabouts.settle(entry, folder)
         try:
             data = await self._whereabouts.find(entry)
         except StorageError:  # other files are left where it was, or it has just arrived
             if is_begun and await self._whereabouts.has_moved(entry, folder):
-                await self._whereabouts.forget(entry)
                 return True
             if is_begun and entry.incomplete_folder is not None:
                 return False  # it is hashed where it is
             raise
         if data is None:
-            if is_begun and await self._whereabouts.is_something_in(entry, folder):
-                await self._whereabouts.forget(entry)  # all of it went there before the kill
-            return False
+            is_fetch = entry.kind == "fetch"
+            return is_begun and is_fetch and await self._whereabouts.has_moved(entry, folder)
         await self._keeping.keep_files_of_share(entry)
         bring = partial(bring_data, data, folder, self._state_folder, is_begun=is_begun)
         entry.known = await run_stoppable(bring)

@@ -14,14 +14,14 @@ from trio_swarm.service.entries.data import (
     find_data,
     forget_data,
     is_moved,
-    is_taken,
     recall_pieces,
     recall_share,
     remove_data,
+    settle,
 )
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.keeping import Keeping
-from trio_swarm.settings import ShareSettings
+from trio_swarm.settings import FetchSettings, ShareSettings
 from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.state import StateFolder
 
@@ -50,18 +50,13 @@ class Whereabouts:
         """Whether a move into `folder` that a kill interrupted has put the data there already."""
         return await trio.to_thread.run_sync(self._has_moved, entry, folder)
 
-    async def is_something_in(self, entry: Entry, folder: Path) -> bool:
-        """Whether a folder has something of the name of a fetch."""
-        metainfo = self._keeping.files_of(entry)
-        look = partial(is_taken, entry.settings, folder, metainfo, self._state_folder)
-        return await trio.to_thread.run_sync(look)
-
-    async def forget(self, entry: Entry) -> None:
-        """Forget what is remembered of data where an entry had it; there is none any more."""
-        metainfo = self._keeping.files_of(entry)
+    async def settle(self, entry: Entry, folder: Path) -> None:
+        """Have what is known of a fetch follow its data, if a killed node moved it to `folder`."""
         settings, incomplete = entry.settings, entry.incomplete_folder
-        forget = partial(forget_data, settings, incomplete, metainfo, self._state_folder)
-        await trio.to_thread.run_sync(forget)
+        metainfo = self._keeping.files_of(entry)
+        if metainfo is not None and isinstance(settings, FetchSettings):
+            work = partial(settle, settings, incomplete, metainfo, folder, self._state_folder)
+            await trio.to_thread.run_sync(work)
 
     def _has_moved(self, entry: Entry, folder: Path) -> bool:
         return is_moved(entry.settings, folder, self._keeping.files_of(entry), self._state_folder)
