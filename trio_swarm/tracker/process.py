@@ -1,6 +1,7 @@
 """What one process of a tracker does: it answers at given sockets, from a given store."""
 
 import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -98,6 +99,7 @@ class TrackerProcess:
             interval=interval,
             own_address=own_address,
             watch=watch,
+            wall_clock=time.time,
         )
         self._http = HttpTracker(
             store,
