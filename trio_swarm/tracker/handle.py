@@ -4,8 +4,10 @@ from typing import Protocol
 
 import trio
 
+from trio_swarm.events import TrackerListening
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.tracker.binding import BoundSockets
+from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.interface import MatchPage, NameQuestion, StoreCounts
 
 
@@ -34,7 +36,9 @@ class TrackerHandle:
     """A running tracker: where it listens, and what it holds."""
 
     def __init__(self, sockets: BoundSockets, answering: Answering) -> None:
-        self.addresses: list[Address] = [bound.getsockname()[:2] for bound in sockets.datagram]
+        self.addresses: list[Address] = list(
+            dict.fromkeys(bound.getsockname()[:2] for bound in sockets.datagram)
+        )
         """(IP, UDP port) of each address."""
         self.http_addresses: list[Address] = [
             bound.getsockname()[:2] for bound in sockets.listeners
@@ -51,6 +55,19 @@ class TrackerHandle:
     def http_announces(self) -> int:
         """Those among them that came over HTTP."""
         return self._answering.http_announces
+
+    def listening(self, settings: TrackerSettings) -> list[TrackerListening]:
+        """Return an event for each address."""
+        return [
+            TrackerListening(
+                host=host,
+                port=port,
+                interval=settings.interval,
+                lease=settings.lease_seconds,
+                http=settings.http,
+            )
+            for host, port in self.addresses
+        ]
 
     @property
     def port(self) -> int:
