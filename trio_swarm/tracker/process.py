@@ -72,8 +72,8 @@ class TrackerProcess:
     """Answers over UDP and HTTP from `store`.
 
     `secret` makes connection ids. `journal` gets the announces that are refused, and is asked for
-    its sums. `lists` are read again when they change. `steered_store` is asked instead of `store` over UDP, where the system has chosen this
-    process for its datagrams.
+    its sums. `lists` are read again when they change. `steered_store` is asked instead of `store`
+    over UDP, where the system has chosen this process for its datagrams.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from trio_swarm.logs import logger_of
 
 SECRET_BYTES: Final = 32
 
-_NAME: Final = "tracker-secret"
+SECRET_FILE: Final = "tracker-secret"  # noqa: S105 - its name
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 _logger = logger_of(__name__)
@@ -31,7 +31,7 @@ def kept_secret(folder: Path | None) -> bytes:
     fresh = secrets.token_bytes(SECRET_BYTES)
     if folder is None:
         return fresh
-    path = folder / _NAME
+    path = folder / SECRET_FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = _read(path)
