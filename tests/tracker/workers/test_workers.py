@@ -15,6 +15,7 @@ import trio
 
 from local_swarm import until
 from trio_swarm.announcing.clients import open_tracker_clients
+from trio_swarm.errors import ConfigError, TrackerRefusedError
 from trio_swarm.events import Event, TrackerChange, TrackerSummary
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceRequest
@@ -167,6 +168,28 @@ async def test_connection_ids_are_good_after_a_restart_and_at_another_port(tmp_p
                     await client.send(request)
                     action, _ = udp_tracker.parse_answer_header(await client.recv(2048))
                     assert action == udp_tracker.Action.ANNOUNCE
+
+
+async def test_lists_hold_at_each_worker_and_are_read_again_by_all(tmp_path: Path) -> None:
+    hashes = [hash_of(at) for at in range(2)]
+    denied = tmp_path / "deny"
+    denied.write_text("".join(f"{each.hex()}\n" for each in hashes))
+    async with two_workers(deny=denied) as tracker, open_tracker_clients() as clients:
+        urls = [f"{kind}://127.0.0.1:{tracker.port}/announce" for kind in ("udp", "http")]
+        for url in urls:
+            for info_hash in hashes:
+                with pytest.raises(TrackerRefusedError):
+                    await clients.announce(url, peer(info_hash, 1))
+        denied.write_text("")
+        tracker.reload_lists()
+        for info_hash in hashes:
+            counts = None
+            while counts is None:
+                with suppress(TrackerRefusedError):
+                    counts = await clients.announce(urls[0], peer(info_hash, 1))
+    denied.write_text("nonsense")
+    with pytest.raises(ConfigError, match="deny"):
+        await serve_tracker(TrackerSettings(host="127.0.0.1", port=0, workers=2, deny=denied))
 
 
 async def test_where_nothing_is_steered_one_process_serves_and_says_so(
