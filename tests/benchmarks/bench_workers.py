@@ -6,7 +6,9 @@ keep up: its part of the announces, by the processor time that it took for them.
 time is in neither.
 """
 
+import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +23,9 @@ from bench_tracker import GENERATOR_SCRIPT, SERVER_SCRIPT, WANTED, Registry
 
 COUNTS = (1, 2)
 """Workers that are compared."""
+PLACES = ("on one core", "on a core each")
+"""Where the workers are: on one core together, apart from the generator, each has full batches, and
+what an announce costs can be compared; on a core each, the generator takes time from them."""
 START_SECONDS = 30
 
 
@@ -45,9 +50,17 @@ class Server:
         self._workers = _children(process) if workers > 1 else [process]
         assert len(self._workers) == workers
 
+    def place(self, where: str) -> None:
+        """Put the workers on their cores."""
+        first, *others = sorted(os.sched_getaffinity(0))
+        cores = [first] if where == PLACES[0] else [first, *others]
+        for number, process in enumerate(self._workers):
+            os.sched_setaffinity(process, [cores[number % len(cores)]])
+
     def generate(self, registry: Registry, *arguments: str) -> dict[str, float]:
         """Announce; return what the generator says."""
-        argv = [sys.executable, str(GENERATOR_SCRIPT), self._address]
+        core = max(os.sched_getaffinity(0))
+        argv = ["taskset", "-c", str(core), sys.executable, str(GENERATOR_SCRIPT), self._address]
         argv += [str(registry.swarms), str(registry.peers), *arguments]
         done = subprocess.run(argv, capture_output=True, check=True)
         result: dict[str, float] = json.loads(done.stdout)
@@ -89,29 +102,36 @@ def _serving(address: str, workers: int) -> Iterator[Server]:
             process.terminate()
 
 
-def run(registry: Registry, *, repeats: int, seconds: float) -> dict[int, list[Load]]:
-    """Return the loads of each number of workers, round by round."""
-    loads: dict[int, list[Load]] = {workers: [] for workers in COUNTS}
+def run(registry: Registry, *, repeats: int, seconds: float) -> dict[str, dict[int, list[Load]]]:
+    """Return by place the loads of each number of workers, round by round."""
+    loads: dict[str, dict[int, list[Load]]] = {
+        where: {workers: [] for workers in COUNTS} for where in PLACES
+    }
     with ExitStack() as stack:
         servers = {}
         for workers in COUNTS:
             address = f"127.17.0.{workers}"
             servers[workers] = stack.enter_context(_serving(address, workers))
             servers[workers].generate(registry, "fill")
-        for number in range(repeats):
+        for number, where in itertools.product(range(repeats), PLACES):
             for workers in in_alternation(number, COUNTS):
+                servers[workers].place(where)
                 time.sleep(1)
                 load = servers[workers].load(registry, seconds)
-                loads[workers].append(load)
+                loads[where][workers].append(load)
                 sys.stderr.write(
-                    f"round {number + 1}: {workers}: {load.rate:.0f}/s, "
+                    f"round {number + 1}: {workers} {where}: {load.rate:.0f}/s, "
                     f"{load.per_cpu_second:.0f} per CPU second, {load.possible:.0f}/s possible\n"
                 )
     return loads
 
 
-def report(registry: Registry, loads: dict[int, list[Load]]) -> str:
-    """Return a table and the ratios."""
+def report(registry: Registry, loads: dict[str, dict[int, list[Load]]]) -> str:
+    """Return a table and the ratios for each place."""
+    return "\n\n".join(f"{where}:\n\n{_table(registry, loads[where])}" for where in PLACES)
+
+
+def _table(registry: Registry, loads: dict[int, list[Load]]) -> str:
     rows = [
         (
             f"{workers} workers" if workers > 1 else "1 worker",

@@ -67,8 +67,8 @@ def test_an_id_is_good_at_each_process_with_the_secret_whatever_its_own_clock(
 
 
 def test_an_id_of_a_machine_whose_clock_is_ahead_by_less_than_a_minute_is_good() -> None:
-    assert Process(now=5.0, wall=600.0).takes(Process(now=7.0, wall=655.0).connect())
-    assert not Process(now=5.0, wall=600.0).takes(Process(now=7.0, wall=725.0).connect())
+    assert Process(now=5.0, wall=630.0).takes(Process(now=7.0, wall=665.0).connect())
+    assert not Process(now=5.0, wall=630.0).takes(Process(now=7.0, wall=755.0).connect())
 
 
 @given(wall=st.floats(1e9, 2e9), jump=st.floats(-3 * HOUR, 3 * HOUR), age=st.floats(0, 59))

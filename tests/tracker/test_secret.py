@@ -35,6 +35,7 @@ def test_what_is_no_secret_is_replaced(tmp_path: Path, spoil: str) -> None:
             file.write_bytes(secret + b"x")
         case _:
             (tmp_path / "elsewhere").write_bytes(b"e" * SECRET_BYTES)
+            (tmp_path / "elsewhere").chmod(0o600)
             file.unlink()
             file.symlink_to(tmp_path / "elsewhere")
     replaced = kept_secret(tmp_path / "s")

@@ -3,7 +3,7 @@
 import trio
 
 from trio_swarm.protocol.trackers.announces import ScrapeCounts
-from trio_swarm.tracker.workers.links import MOST_QUEUED, Link, open_pair
+from trio_swarm.tracker.workers.links import AWAY_SECONDS, MOST_QUEUED, Link, open_pair
 from trio_swarm.tracker.workers.messages import (
     MAX_MESSAGE,
     Answer,
@@ -77,17 +77,18 @@ async def test_whoever_is_heard_again_is_asked_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     one, other = open_pair()
+    heard = trio.Event()
     with one, other:
-        link, sibling = Link(one), Link(other, answer=count)
+        link, sibling = Link(one, hear=lambda _: heard.set()), Link(other, answer=count)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(link.run)
             assert await scrape(link, HASHES[:2]) is None
+            given_up = trio.current_time()
+            sibling.tell(Ready())
+            await heard.wait()
             nursery.start_soon(sibling.run)
-            # The late answer, which nobody waits for any more.
-            await trio.testing.wait_all_tasks_blocked()
-            for _ in range(50):
-                await trio.sleep(0.1)
             assert await scrape(link, HASHES[:2]) == [0, 1]
+            assert trio.current_time() - given_up < AWAY_SECONDS
             nursery.cancel_scope.cancel()
 
 

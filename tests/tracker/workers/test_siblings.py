@@ -24,7 +24,15 @@ from trio_swarm.tracker.store.interface import (
 )
 from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.udp.steering import owner_of
-from trio_swarm.tracker.workers.messages import MAX_MESSAGE, Answer, Question, decode, encode
+from trio_swarm.tracker.workers.messages import (
+    MAX_MESSAGE,
+    Answer,
+    Question,
+    decode,
+    encode,
+    packed_answer,
+    unpacked_answer,
+)
 from trio_swarm.tracker.workers.siblings import SiblingStore, SteeredStore
 
 
@@ -143,6 +151,23 @@ def test_workers_say_together_what_one_store_says(
             )
 
     trio.run(check)
+
+
+async def test_holders_of_a_name_come_with_most_seeders_first_whoever_owns_them() -> None:
+    workers = new_workers(2)
+    owned = [number.to_bytes(4, "big") * 5 for number in range(4)]
+    for number, info_hash in enumerate(owned):
+        for port in range(1 + number):
+            await workers[0].announce([announce(info_hash, port, 0, "n")], trio.current_time())
+    for each in workers:
+        (page,) = await each.resolve([NameQuestion("n", 0, 9)])
+        assert [match.info_hash for match in page.matches] == owned[::-1]
+
+
+def test_a_refusal_is_the_same_on_the_way() -> None:
+    for refusal in (NoRoomError("full"), AnnounceRefusedError("no")):
+        came = unpacked_answer(packed_answer(refusal))
+        assert (type(came), str(came)) == (type(refusal), str(refusal))  # type: ignore[arg-type]
 
 
 async def test_pages_of_a_search_are_of_one_result_whoever_is_asked() -> None:

@@ -52,7 +52,8 @@ async def test_what_is_about_no_swarm_is_spread_and_none_is_lost() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(sockets.datagram[0].getsockname())
         sent = [number.randbytes(length) for length in (0, 3, 12, 15, 35) for _ in range(8)]
-        sent += [number.randbytes(16) for _ in range(160)]
+        # Connect requests: only the transaction id differs.
+        sent += [bytes(12) + number.randbytes(4) for _ in range(160)]
         for data in sent:
             client.send(data)
     got = [taken(bound) for bound in sockets.datagram]

@@ -7,7 +7,6 @@ the port.
 
 import gc
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -130,8 +129,6 @@ def _opened(number: int) -> socket.socket:
 
 
 def _main() -> None:
-    # Ctrl-C is for the parent, which ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     lines = logging.StreamHandler()
     lines.setFormatter(logging.Formatter("trio-swarm: %(message)s"))
     logging.getLogger(ROOT).addHandler(lines)
