@@ -29,6 +29,7 @@ from trio_swarm.protocol.trackers import udp
 from trio_swarm.schedulers.hookspecs import PROJECT
 from trio_swarm.schedulers.loading import BUILT_IN, Axis, load_strategies
 from trio_swarm.storage.state import StateFolder
+from trio_swarm.tracker.secret import SECRET_FILE
 
 README, OPERATING, LABORATORY = PAGES["README.md"], PAGES["operating.md"], PAGES["laboratory.md"]
 STRATEGIES, ARCHITECTURE = PAGES["strategies.md"], PAGES["architecture.md"]
@@ -120,6 +121,7 @@ def test_the_state_folder_holds_what_is_listed(tmp_path: Path) -> None:
         state.hash_index(),
         state.hashes(bytes(20)),
         tmp_path / "entries",
+        tmp_path / SECRET_FILE,
         tmp_path / SOCKET_NAME,
     )
     listed = [row[0].strip("`") for row in OPERATING.rows("State folder")]

@@ -33,10 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     peer = parts.add_parser("peer", help="transfers against libtorrent, aria2 and the floor")
     peer.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
     peer.add_argument("--only", action="append", default=[], help="a contestant; repeatable")
-    tracker = parts.add_parser("tracker", help="announces a second against opentracker")
-    tracker.add_argument("--registry", action="append", metavar="SWARMSxPEERS")
-    tracker.add_argument("--seconds", type=float, default=5, help="of one load (default: 5)")
-    tracker.add_argument("--carrier", action="append", metavar="UDP|HTTP", help="default: both")
+    add_tracker(parts)
     memory = parts.add_parser("memory", help="most memory of a leecher and of a crowded seeder")
     memory.add_argument("--size", type=parse_size, default=parse_size("8GiB"))
     memory.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
@@ -206,6 +203,14 @@ def main() -> None:
         benches.get(arguments.part, bench_alone)(arguments, Path(scratch))
 
 
+def add_tracker(parts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    tracker = parts.add_parser("tracker", help="announces a second against opentracker")
+    tracker.add_argument("--registry", action="append", metavar="SWARMSxPEERS")
+    tracker.add_argument("--seconds", type=float, default=5, help="of one load (default: 5)")
+    tracker.add_argument("--carrier", action="append", metavar="UDP|HTTP", help="default: both")
+    tracker.add_argument("--workers", action="store_true", help="two workers against one instead")
+
+
 def bench_peer(arguments: argparse.Namespace, scratch: Path) -> None:
     from bench_peer import RIVALS, Field, contestants, run_rounds
     from bench_peer_report import report
@@ -219,6 +224,15 @@ def bench_peer(arguments: argparse.Namespace, scratch: Path) -> None:
 
 def bench_tracker(arguments: argparse.Namespace, scratch: Path) -> None:
     import bench_tracker as part
+
+    if arguments.workers:
+        import bench_workers
+
+        for text in arguments.registry or ["1000x60"]:
+            held = part.Registry.parse(text)
+            measured = bench_workers.run(held, repeats=arguments.repeats, seconds=arguments.seconds)
+            print(bench_workers.report(held, measured), end="\n\n")
+        return
 
     # opentracker reads its list below here as another user.
     scratch.chmod(0o755)

@@ -1,6 +1,8 @@
 """trio-swarm's tracker with room for a million peers from few addresses, which no flag gives.
 
-bench_tracker_server.py ADDRESS
+bench_tracker_server.py ADDRESS [WORKERS]
+
+Prints a line when it serves.
 """
 
 import sys
@@ -19,5 +21,14 @@ settings = TrackerSettings(
     max_peers=MOST,
     max_peers_per_swarm=MOST,
     max_peers_per_host=MOST,
+    workers=int(sys.argv[2]) if len(sys.argv) > 2 else 1,
 )
-trio.run(serve_tracker, settings)
+
+
+async def serve() -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_tracker, settings)
+        print("serves", flush=True)
+
+
+trio.run(serve)

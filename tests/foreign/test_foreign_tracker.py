@@ -51,6 +51,37 @@ async def test_libtorrent_is_listed_all_the_time_although_it_comes_back_after_30
         raise
 
 
+async def test_libtorrent_is_found_by_a_tracker_of_two_workers(
+    network: Network, tmp_path: Path
+) -> None:
+    """libtorrent 2.1.1; two torrents, of which each worker owns one as like as not."""
+    try:
+        with trio.fail_after(60):
+            async with trio_swarm(
+                network, tmp_path / "tracker", "tracker", "--workers", "2"
+            ) as program:
+                tracker = Tracker(network, program)
+                await tracker.until_up()
+                for number in range(2):
+                    scratch = tmp_path / str(number)
+                    content = make_content(
+                        scratch / "share", f"film{number}.bin", 64 * KIB, multi_file=False
+                    )
+                    torrent = make_torrent(content, scratch / "film.torrent", f"{tracker.url}/a")
+                    async with LIBTORRENT.seed(network, content, torrent.path, scratch) as seeder:
+                        await tracker.until_seeded(seeder, torrent.info_hash)
+                        copies = scratch / "copies"
+                        flags = ("--tracker", tracker.url, "--dir", copies, "--no-seed")
+                        async with trio_swarm(
+                            network, scratch / "leecher", "get", torrent.path, *flags
+                        ) as leecher:
+                            assert await leecher.wait() == 0
+                        content.assert_equals_copy_in(copies)
+    except BaseException as error:
+        error.add_note(last_output(tmp_path))
+        raise
+
+
 async def test_a_hybrid_is_one_entry_and_either_of_its_hashes_fetches_it(
     network: Network, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ from trio_swarm.settings import (
 from trio_swarm.tracker.settings import (
     LEASE_INTERVALS,
     MAX_INTERVAL,
+    MAX_WORKERS,
     MIN_INTERVAL,
     RegistrySettings,
     TrackerSettings,
@@ -203,6 +204,9 @@ class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_
             example="tokens.txt",
         ),
     ] = _TRACKER.register_tokens
+    workers: Annotated[
+        int, Meta(ge=1, le=MAX_WORKERS), Key("Processes that answer, on as many cores (Linux).")
+    ] = _TRACKER.workers
 
 
 class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

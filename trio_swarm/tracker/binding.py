@@ -3,8 +3,9 @@
 import errno
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 import trio
@@ -12,6 +13,7 @@ import trio
 from trio_swarm.errors import ConfigError
 from trio_swarm.protocol.addresses import format_address
 from trio_swarm.tracker.udp.sockets import ask_for_destinations
+from trio_swarm.tracker.udp.steering import share_port, steer
 
 _RECEIVE_BUFFER: Final = 4 * 2**20
 """Bytes asked for: room for the heartbeats of many peers that started in the same second."""
@@ -33,7 +35,7 @@ class BoundSockets(NamedTuple):
     """Non-blocking sockets at one port."""
 
     datagram: list[socket.socket]
-    """UDP, one for each address."""
+    """UDP: for each address one, or one for each worker, in the order of their numbers."""
     listeners: list[socket.socket]
     """TCP, at the same addresses; none without HTTP."""
 
@@ -47,8 +49,12 @@ class _CannotBindError(Exception):
         self.error = error
 
 
-async def bind_sockets(host: str | None, port: int, *, http: bool) -> BoundSockets:
+async def bind_sockets(
+    host: str | None, port: int, *, http: bool, workers: int = 1
+) -> BoundSockets:
     """Return sockets bound to `host` (None or "": everywhere) and one port; with `http` TCP, too.
+
+    Several workers have a UDP socket each, for which the system steers datagrams.
 
     ConfigError if that cannot be had. A machine without IPv6 (or IPv4) does with the other.
     """
@@ -64,7 +70,7 @@ async def bind_sockets(host: str | None, port: int, *, http: bool) -> BoundSocke
         hosts = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104  that is the wish
     for tries_left in reversed(range(_PORT_TRIES)):
         try:
-            return _bind_all(hosts, port, http=http)
+            return _bind_all(hosts, port, http=http, workers=workers)
         except _CannotBindError as failed:
             if port or not tries_left or failed.error.errno != errno.EADDRINUSE:
                 raise _refusal(host, port, failed) from failed.error
@@ -72,7 +78,7 @@ async def bind_sockets(host: str | None, port: int, *, http: bool) -> BoundSocke
 
 
 def _bind_all(
-    hosts: Sequence[tuple[socket.AddressFamily, str]], port: int, *, http: bool
+    hosts: Sequence[tuple[socket.AddressFamily, str]], port: int, *, http: bool, workers: int
 ) -> BoundSockets:
     bound = BoundSockets([], [])
     missing: _CannotBindError | None = None
@@ -86,6 +92,11 @@ def _bind_all(
                 missing = failed
                 continue
             port = bound.datagram[0].getsockname()[1]
+            if workers > 1:
+                # Any program of this user could share the port as well. That one socket could be
+                # bound for itself shows that none does.
+                bound.datagram.pop().close()
+                _bind_group(bound.datagram, family, host, port, workers)
             if http:
                 bound.listeners.append(_bind(family, socket.SOCK_STREAM, host, port))
         if missing is not None and not bound.datagram:
@@ -97,8 +108,27 @@ def _bind_all(
     return bound
 
 
+def _bind_group(
+    group: list[socket.socket], family: socket.AddressFamily, host: str, port: int, workers: int
+) -> None:
+    """Add a UDP socket for each worker; what comes before all are there is lost."""
+    first = len(group)
+    for number in range(workers):
+        share = share_port if number else partial(steer, workers=workers)
+        group.append(_bind(family, socket.SOCK_DGRAM, host, port, share=share))
+    for bound in group[first:]:
+        with suppress(BlockingIOError):
+            while True:
+                bound.recv(1)
+
+
 def _bind(
-    family: socket.AddressFamily, kind: socket.SocketKind, host: str, port: int
+    family: socket.AddressFamily,
+    kind: socket.SocketKind,
+    host: str,
+    port: int,
+    *,
+    share: Callable[[socket.socket], None] | None = None,
 ) -> socket.socket:
     try:
         bound = socket.socket(family, kind)
@@ -112,6 +142,8 @@ def _bind(
             with suppress(OSError):
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             ask_for_destinations(bound, host)
+            if share is not None:
+                share(bound)
             bound.bind((host, port))
         else:
             _listen(bound, host, port)

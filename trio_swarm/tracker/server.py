@@ -1,90 +1,26 @@
-"""The tracker as a whole: its settings, its store, and the sockets that ask the store."""
+"""The tracker as a whole: its settings, its sockets, and what answers at them."""
 
 import random
-import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import trio
+from msgspec.structs import replace
 
-from trio_swarm.events import Event, TrackerListening
-from trio_swarm.protocol.addresses import Address
+from trio_swarm.events import Event
+from trio_swarm.logs import logger_of
 from trio_swarm.tracker.binding import bind_sockets
-from trio_swarm.tracker.http.answering import HttpTracker
-from trio_swarm.tracker.http.forwarded import TrustedProxies
-from trio_swarm.tracker.http.names import NamesPage
-from trio_swarm.tracker.http.server import HttpServer
-from trio_swarm.tracker.journal import SUMMARY_SECONDS, TrackerJournal
-from trio_swarm.tracker.own_addresses import OwnAddresses
+from trio_swarm.tracker.handle import TrackerHandle
+from trio_swarm.tracker.journal import TrackerJournal
+from trio_swarm.tracker.process import TrackerProcess, open_store
+from trio_swarm.tracker.secret import kept_secret
 from trio_swarm.tracker.settings import TrackerSettings
-from trio_swarm.tracker.store.in_memory import InMemoryStore
-from trio_swarm.tracker.store.interface import (
-    MatchPage,
-    NameQuestion,
-    StoreCounts,
-    TrackerStore,
-)
-from trio_swarm.tracker.store.registry import TrackerRegistry
-from trio_swarm.tracker.udp.answering import DatagramTracker
-from trio_swarm.tracker.udp.server import ENDED_PER_WAKE_UP, serve_socket
+from trio_swarm.tracker.udp.steering import steering_fault
 
-if TYPE_CHECKING:
-    from trio_swarm.tracker.admission.reloading import ListFiles
+__all__ = ["TrackerHandle", "serve_tracker"]
 
-
-class TrackerHandle:
-    """A running tracker: where it listens, and what it holds."""
-
-    def __init__(
-        self,
-        addresses: list[Address],
-        http_addresses: list[Address],
-        store: TrackerStore,
-        *,
-        udp: DatagramTracker,
-        http: HttpTracker,
-        lists: "ListFiles | None" = None,
-    ) -> None:
-        self.addresses = addresses
-        """(IP, UDP port) of each socket."""
-        self.http_addresses = http_addresses
-        """(IP, TCP port) of each listener: the same ones, or none without HTTP."""
-        self._store = store
-        self._udp = udp
-        self._http = http
-        self._lists = lists
-
-    @property
-    def announces(self) -> int:
-        """Announces answered since the start, over UDP and HTTP, refused ones among them."""
-        return self._udp.announces + self._http.announces
-
-    @property
-    def http_announces(self) -> int:
-        """Those among them that came over HTTP."""
-        return self._http.announces
-
-    @property
-    def port(self) -> int:
-        """The port, the same at all addresses, for UDP and TCP."""
-        return self.addresses[0][1]
-
-    def counts(self) -> StoreCounts:
-        """Return how many swarms, peers and names are registered now."""
-        return self._store.counts()
-
-    def reload_lists(self) -> None:
-        """Have the files of `allow`, `deny` and the like read again, in a moment.
-
-        A wrong one is logged, and changes nothing.
-        """
-        if self._lists is not None:
-            self._lists.reload_soon()
-
-    async def search(self, question: NameQuestion) -> MatchPage:
-        """Return some of the names that fit a pattern."""
-        return await self._store.search(question, trio.current_time())
+_logger = logger_of(__name__)
 
 
 async def serve_tracker(
@@ -97,92 +33,38 @@ async def serve_tracker(
     """Serve until cancelled; `task_status` is given a TrackerHandle once it can be asked.
 
     ConfigError if a setting is impossible, a list file is wrong, or the port is taken. Nothing that
-    comes by the network ends it. It keeps no files: peers fill a new tracker with their next
+    comes by the network ends it. It keeps no peers on disk: they fill a new tracker with their next
     heartbeats. `on_event` gets one TrackerListening per address, then changes and sums of them (see
-    `tracker.journal`).
+    `tracker.journal`). With several `workers` it starts that many processes, which draw their own
+    random numbers; WorkersDieError if they cannot live.
     """
     settings.check()
+    if settings.workers > 1 and (fault := steering_fault()) is not None:
+        _logger.warning(
+            "the tracker runs with one worker, not %d: the system steers no datagrams to workers "
+            "(%s)",
+            settings.workers,
+            fault,
+        )
+        settings = replace(settings, workers=1)
+    if settings.workers > 1:
+        from trio_swarm.tracker.workers.parent import serve_workers  # noqa: PLC0415 - few trackers
+
+        await serve_workers(settings, on_event=on_event, task_status=task_status)
     journal = TrackerJournal(on_event) if on_event is not None else None
-    watch = journal.note if journal is not None else None
-    registry = TrackerRegistry(settings, rng=rng or random.Random(), watch=watch)
-    store: TrackerStore = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
-    lists = await _read_lists(settings)
-    if lists is not None:
-        store = lists.guarded(store, registry, watch=watch)
-    interval, own_address = round(settings.interval), OwnAddresses().facing
-    udp = DatagramTracker(
-        store,
-        secret=secrets.token_bytes(32),
-        interval=interval,
-        own_address=own_address,
-        watch=watch,
-    )
-    http = HttpTracker(
-        store,
-        interval=interval,
-        own_address=own_address,
-        pages={b"/names": NamesPage(store)},
-        watch=watch,
-    )
-    web = HttpServer(http, store, proxies=TrustedProxies(settings.proxies))
+    watch = None if journal is None else journal.note
+    store, lists = await open_store(settings, rng=rng, watch=watch)
+    secret = kept_secret(settings.state_folder)
+    process = TrackerProcess(settings, store, secret=secret, journal=journal, lists=lists)
     with ExitStack() as stack:
         sockets = await bind_sockets(settings.host, settings.port, http=settings.http)
         for bound in (*sockets.datagram, *sockets.listeners):
             stack.enter_context(bound)
-        addresses, http_addresses = (
-            [bound.getsockname()[:2] for bound in kind] for kind in sockets
-        )
-        handle = TrackerHandle(addresses, http_addresses, store, udp=udp, http=http, lists=lists)
+        handle = TrackerHandle(sockets, process)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_end_leases, store, settings.lease_seconds)
-            if lists is not None:
-                nursery.start_soon(lists.keep_read)
-            if journal is not None:
-                nursery.start_soon(_sum_up, journal, handle)
-            for bound in sockets.datagram:
-                nursery.start_soon(serve_socket, bound, udp, store)
-            for listener in sockets.listeners:
-                nursery.start_soon(web.serve, listener)
+            await nursery.start(process.serve, sockets)
             if on_event is not None:
-                for host, port in handle.addresses:
-                    on_event(
-                        TrackerListening(
-                            host=host,
-                            port=port,
-                            interval=settings.interval,
-                            lease=settings.lease_seconds,
-                            http=settings.http,
-                        )
-                    )
+                for event in handle.listening(settings):
+                    on_event(event)
             task_status.started(handle)
-    raise AssertionError("the loops above never end by themselves")
-
-
-async def _read_lists(settings: TrackerSettings) -> "ListFiles | None":
-    """Return the lists of what is taken, None if everything is; ConfigError if one is wrong."""
-    if not settings.is_selective:
-        return None
-    from trio_swarm.tracker.admission.reloading import ListFiles  # noqa: PLC0415 - most have none
-
-    lists = ListFiles(settings)
-    await lists.load()
-    return lists
-
-
-async def _sum_up(journal: TrackerJournal, handle: TrackerHandle) -> NoReturn:
-    """Tell every now and then how much happened."""
-    try:
-        while True:
-            await trio.sleep(SUMMARY_SECONDS)
-            journal.sum_up(handle.announces, handle.counts())
-    finally:
-        journal.sum_up(handle.announces, handle.counts())
-
-
-async def _end_leases(store: TrackerStore, lease: float) -> NoReturn:
-    """Take peers out when their lease ends, also while no datagram comes."""
-    while True:
-        due = await store.end_leases(trio.current_time(), ENDED_PER_WAKE_UP)
-        # A peer that announces from now on is not due before a lease has passed.
-        latest = trio.current_time() + lease
-        await trio.sleep_until(latest if due is None else min(due, latest))
+    raise AssertionError("the process above never ends by itself")

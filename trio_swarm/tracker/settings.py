@@ -25,6 +25,9 @@ LEASE_INTERVALS = 2.5
 LEAST_LEASE = 1.1
 """Intervals in the shortest lease: with less, a late heartbeat takes a live peer off the list."""
 
+MAX_WORKERS = 32
+"""Processes of one tracker: each has a pair of sockets with each other one."""
+
 MOST = 100_000_000
 """No bound is higher: more peers than the memory of one machine holds."""
 
@@ -121,10 +124,17 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
         """Whether not everything is taken of everybody."""
         return self.register is not None or any(getattr(self, name) for name in LIST_FILES)
 
+    workers: int = 1
+    """Processes that answer, for which Linux steers datagrams by info-hash."""
+    state_folder: Path | None = None
+    """Where the secret for connection ids is kept; None: a new one at each start."""
+
     def check(self) -> None:
         """Raise ConfigError, with the setting's name as its key, for an impossible value."""
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"not a port: {self.port}", key="port")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise ConfigError(f"must be 1 to {MAX_WORKERS}, not {self.workers}", key="workers")
         if not MIN_INTERVAL <= self.interval <= MAX_INTERVAL:
             raise ConfigError(
                 f"must be {MIN_INTERVAL:g} to {MAX_INTERVAL:g} seconds, not {self.interval:g}",

@@ -5,7 +5,7 @@ from pathlib import Path
 import trio
 
 import trio_swarm
-from trio_swarm.cli.options import OutputOptions, Words, flagged
+from trio_swarm.cli.options import OutputOptions, Words, flagged, state_folder
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.config.values import ANYONE, parse_listen, parse_network, parse_networks
@@ -30,12 +30,14 @@ async def tracker(
     names_deny: Path | None = None,
     register: Words = (),
     register_tokens: Path | None = None,
+    workers: int = _DEFAULT.workers,
+    state_dir: Path | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a tracker, where seeders register names and leechers find them.
 
-    It keeps everything in memory: after a restart the heartbeats of the peers fill it again. Any
-    BitTorrent client can use it, over UDP or HTTP.
+    It keeps peers and names in memory: after a restart the heartbeats of the peers fill it again.
+    Any BitTorrent client can use it, over UDP or HTTP.
 
     Parameters
     ----------
@@ -65,6 +67,11 @@ async def tracker(
     register_tokens
         A file (mode 600) of tokens, one a line. Who has one registers names from anywhere, by the
         tracker's URL: udp://HOST:PORT/announce?token=TOKEN
+    workers
+        Processes that answer, on as many cores. Linux only.
+    state_dir
+        Where its secret is kept, so that clients go on at once after a restart; by default
+        ~/.local/state/trio-swarm.
     output
         How it talks.
 
@@ -85,6 +92,8 @@ async def tracker(
         names_deny=names_deny,
         register=_registrars(register),
         register_tokens=register_tokens,
+        workers=workers,
+        state_folder=state_folder(state_dir),
     )
     running = _Running()
     try:

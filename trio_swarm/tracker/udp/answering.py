@@ -40,7 +40,7 @@ class DatagramTracker:
 
     `interval` (seconds) is what peers are told. `own_address` maps an asker's socket address to our
     packed IP as that asker reaches us (`own_addresses`). `watch` gets the announces that are
-    refused.
+    refused. `wall_clock` is the time by which connection ids are made; None: by that of each batch.
     """
 
     def __init__(
@@ -51,8 +51,10 @@ class DatagramTracker:
         interval: int,
         own_address: Callable[[SocketAddress], bytes | None],
         watch: Callable[[Change], None] | None = None,
+        wall_clock: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
+        self._wall_clock = wall_clock
         self._reader = RequestReader(secret)
         self._interval = interval
         self._own_address = own_address
@@ -67,7 +69,8 @@ class DatagramTracker:
 
         The batch must stay as it is until then.
         """
-        requests = self._reader.read(batch, now)
+        wall = None if self._wall_clock is None else self._wall_clock()
+        requests = self._reader.read(batch, now, wall)
         taken: Sequence[SwarmAnswer | AnnounceRefusedError] = ()
         if requests.announces:
             taken = await self._store.announce(requests.announces, now)

@@ -27,7 +27,7 @@ from trio_swarm.tracker.own_addresses import SocketAddress
 from trio_swarm.tracker.store.compact_peers import is_loopback
 from trio_swarm.tracker.store.interface import Announce, Change, Claim
 from trio_swarm.tracker.udp.batch import MAX_DATAGRAM, DatagramBatch
-from trio_swarm.tracker.udp.connection_ids import SLOT, ConnectionIds
+from trio_swarm.tracker.udp.connection_ids import SLOT, ConnectionIds, IdClock
 
 MIN_DATAGRAM = 16
 """Bytes; a connect request, the shortest there is."""
@@ -114,17 +114,24 @@ class RequestReader:
 
     def __init__(self, secret: bytes) -> None:
         self._connection_ids = ConnectionIds(secret)
+        self._id_clock = IdClock()
+        self._id_times: tuple[float, ...] = ()
         self._parse_share = lru_cache(_OPTIONS_REMEMBERED)(_parse_share)
         self._proofs: dict[bytes, tuple[bytes, bool]] = {}
         """What was found valid in this slot of time: its sender's IP address, and whether that is
         loopback."""
         self._proofs_end = 0.0
 
-    def read(self, batch: DatagramBatch, now: float) -> Requests:
-        """Return what the datagrams of a batch ask; never raises."""
+    def read(self, batch: DatagramBatch, now: float, wall: float | None = None) -> Requests:
+        """Return what the datagrams of a batch ask; never raises.
+
+        `now` is in monotonic seconds; connection ids are made by `wall` (None: `now`).
+        """
+        wall = now if wall is None else wall
+        self._id_times = self._id_clock.times(now, wall)
         if now >= self._proofs_end:
             self._proofs.clear()
-            self._proofs_end = (now // SLOT + 1) * SLOT
+            self._proofs_end = now + SLOT - wall % SLOT
         requests = Requests()
         announces, transaction_ids = requests.announces, requests.transaction_ids
         answered, find_proof, has_far = requests.answered, self._proofs.get, False
@@ -137,9 +144,9 @@ class RequestReader:
         ) in enumerate(zip(batch.lengths, slots.iter_unpack(batch.memory), strict=False)):
             proved = find_proof(proof)
             if proved is None or length < ANNOUNCE_SIZE:
-                proved = self._prove(batch, index, proof, now)
+                proved = self._prove(batch, index, proof)
                 if proved is None:
-                    self._read_other(requests, batch, index, now)
+                    self._read_other(requests, batch, index)
                     continue
             host, is_near = proved
             if not is_near:
@@ -159,9 +166,7 @@ class RequestReader:
         requests.has_far = has_far
         return requests
 
-    def _prove(
-        self, batch: DatagramBatch, index: int, proof: bytes, now: float
-    ) -> tuple[bytes, bool] | None:
+    def _prove(self, batch: DatagramBatch, index: int, proof: bytes) -> tuple[bytes, bool] | None:
         """Return the sender of an announce with a valid connection id, as `_proofs` has it.
 
         None: it is anything else.
@@ -169,20 +174,20 @@ class RequestReader:
         if batch.lengths[index] < ANNOUNCE_SIZE or not proof.endswith(_ANNOUNCE_BYTES):
             return None
         host = batch.host(index)
-        if not self._connection_ids.is_valid(proof[-12:-4], host, now):
+        if not self._is_valid(proof[-12:-4], host):
             return None
         if len(self._proofs) >= _PROOFS_REMEMBERED:
             self._proofs.clear()
         proved = self._proofs[proof] = host, is_loopback(host)
         return proved
 
-    def _read_other(self, requests: Requests, batch: DatagramBatch, index: int, now: float) -> None:
+    def _read_other(self, requests: Requests, batch: DatagramBatch, index: int) -> None:
         """Read a datagram that is no announce, or none with a valid connection id."""
         answer = b""
         if batch.lengths[index] >= MIN_DATAGRAM:
             data, host = batch.data(index), batch.host(index)
-            if not self._connection_ids.is_valid(data[:8], host, now):
-                answer = self._answer_stranger(data, host, now)
+            if not self._is_valid(data[:8], host):
+                answer = self._answer_stranger(data, host)
             else:
                 try:
                     _read_question(requests, batch, index, data)
@@ -192,9 +197,14 @@ class RequestReader:
                     return
         requests.answered[index] = answer
 
-    def _answer_stranger(self, data: bytes, host: bytes, now: float) -> bytes:
+    def _is_valid(self, connection_id: bytes, host: bytes) -> bool:
+        is_valid = self._connection_ids.is_valid
+        return any(is_valid(connection_id, host, time) for time in self._id_times)
+
+    def _answer_stranger(self, data: bytes, host: bytes) -> bytes:
         if data.startswith(_CONNECT_HEAD):
-            return connect_answer(_transaction_id(data), self._connection_ids.issue(host, now))
+            connection_id = self._connection_ids.issue(host, self._id_times[0])
+            return connect_answer(_transaction_id(data), connection_id)
         # An error lets a client of a restarted tracker reconnect at once.
         error = error_answer(_transaction_id(data), _BAD_CONNECTION)
         return error if len(error) <= len(data) else b""

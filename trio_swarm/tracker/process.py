@@ -1,0 +1,173 @@
+"""What one process of a tracker does: it answers at given sockets, from a given store."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import trio
+
+from trio_swarm.tracker.binding import BoundSockets
+from trio_swarm.tracker.http.answering import HttpTracker
+from trio_swarm.tracker.http.forwarded import TrustedProxies
+from trio_swarm.tracker.http.names import NamesPage
+from trio_swarm.tracker.http.server import HttpServer
+from trio_swarm.tracker.journal import SUMMARY_SECONDS, TrackerJournal
+from trio_swarm.tracker.own_addresses import OwnAddresses
+from trio_swarm.tracker.settings import TrackerSettings
+from trio_swarm.tracker.store.in_memory import InMemoryStore
+from trio_swarm.tracker.store.interface import (
+    Change,
+    MatchPage,
+    NameQuestion,
+    StoreCounts,
+    TrackerStore,
+)
+from trio_swarm.tracker.store.registry import TrackerRegistry
+from trio_swarm.tracker.udp.answering import DatagramTracker
+from trio_swarm.tracker.udp.server import ENDED_PER_WAKE_UP, serve_socket
+
+if TYPE_CHECKING:
+    from trio_swarm.tracker.admission.reloading import ListFiles
+
+
+class OpenedStore(NamedTuple):
+    """A store in the memory of this process."""
+
+    store: TrackerStore
+    lists: "ListFiles | None"
+    """The lists of what it takes, None if it takes everything."""
+
+
+async def open_store(
+    settings: TrackerSettings,
+    *,
+    rng: random.Random | None = None,
+    watch: Callable[[Change], None] | None = None,
+) -> OpenedStore:
+    """Return an empty store that takes what the settings allow; `watch` gets each change.
+
+    ConfigError if a list file is wrong.
+    """
+    registry = TrackerRegistry(settings, rng=rng or random.Random(), watch=watch)
+    store = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+    lists = await read_lists(settings)
+    if lists is None:
+        return OpenedStore(store, None)
+    return OpenedStore(lists.guarded(store, registry, watch=watch), lists)
+
+
+async def read_lists(settings: TrackerSettings) -> "ListFiles | None":
+    """Return the lists of what is taken, None if everything is; ConfigError if one is wrong."""
+    if not settings.is_selective:
+        return None
+    from trio_swarm.tracker.admission.reloading import ListFiles  # noqa: PLC0415 - most have none
+
+    lists = ListFiles(settings)
+    await lists.load()
+    return lists
+
+
+class TrackerProcess:
+    """Answers over UDP and HTTP from `store`.
+
+    `secret` makes connection ids. `journal` gets the announces that are refused, and is asked for
+    its sums. `lists` are read again when they change. `steered_store` is asked instead of `store`
+    over UDP, where the system has chosen this process for its datagrams.
+    """
+
+    def __init__(
+        self,
+        settings: TrackerSettings,
+        store: TrackerStore,
+        *,
+        secret: bytes,
+        journal: TrackerJournal | None = None,
+        lists: "ListFiles | None" = None,
+        steered_store: TrackerStore | None = None,
+    ) -> None:
+        self._store = store
+        self._steered_store = steered_store or store
+        self._lease = settings.lease_seconds
+        self._journal = journal
+        self._lists = lists
+        interval, own_address = round(settings.interval), OwnAddresses().facing
+        watch = journal.note if journal is not None else None
+        self._udp = DatagramTracker(
+            self._steered_store,
+            secret=secret,
+            interval=interval,
+            own_address=own_address,
+            watch=watch,
+            wall_clock=time.time,
+        )
+        self._http = HttpTracker(
+            store,
+            interval=interval,
+            own_address=own_address,
+            pages={b"/names": NamesPage(store)},
+            watch=watch,
+        )
+        self._web = HttpServer(self._http, store, proxies=TrustedProxies(settings.proxies))
+
+    @property
+    def announces(self) -> int:
+        """Announces answered since the start, over UDP and HTTP, refused ones among them."""
+        return self._udp.announces + self._http.announces
+
+    @property
+    def http_announces(self) -> int:
+        """Those among them that came over HTTP."""
+        return self._http.announces
+
+    def counts(self) -> StoreCounts:
+        """Return how many swarms, peers and names are registered here now."""
+        return self._store.counts()
+
+    def reload_lists(self) -> None:
+        """Have the files of `allow`, `deny` and the like read again, in a moment."""
+        if self._lists is not None:
+            self._lists.reload_soon()
+
+    async def search(self, question: NameQuestion, now: float) -> MatchPage:
+        """Return some of the names that fit a pattern; `now` in monotonic seconds."""
+        return await self._store.search(question, now)
+
+    async def serve(
+        self,
+        sockets: BoundSockets,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> NoReturn:
+        """Answer at the sockets until cancelled. Nothing that comes by the network ends it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_end_leases, self._store, self._lease)
+            if self._lists is not None:
+                nursery.start_soon(self._lists.keep_read)
+            if self._journal is not None:
+                nursery.start_soon(_sum_up, self._journal, self)
+            for bound in sockets.datagram:
+                nursery.start_soon(serve_socket, bound, self._udp, self._steered_store)
+            for listener in sockets.listeners:
+                nursery.start_soon(self._web.serve, listener)
+            task_status.started()
+        raise AssertionError("the loops above never end by themselves")
+
+
+async def _sum_up(journal: TrackerJournal, process: TrackerProcess) -> NoReturn:
+    """Tell every now and then how much happened."""
+    try:
+        while True:
+            await trio.sleep(SUMMARY_SECONDS)
+            journal.sum_up(process.announces, process.counts())
+    finally:
+        journal.sum_up(process.announces, process.counts())
+
+
+async def _end_leases(store: TrackerStore, lease: float) -> NoReturn:
+    """Take peers out when their lease ends, also while no datagram comes."""
+    while True:
+        due = await store.end_leases(trio.current_time(), ENDED_PER_WAKE_UP)
+        # A peer that announces from now on is not due before a lease has passed.
+        latest = trio.current_time() + lease
+        await trio.sleep_until(latest if due is None else min(due, latest))

@@ -1,0 +1,139 @@
+"""One worker of a tracker: a process that the parent starts with its sockets open.
+
+`python -m trio_swarm.tracker.workers.worker DESCRIPTOR`: by that socket the parent says
+all else (`messages.Setup`). The worker ends when that socket does: without a parent it would keep
+the port.
+"""
+
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+import trio
+
+from trio_swarm.events import Event, TrackerChange, TrackerSummary
+from trio_swarm.logs import ROOT
+from trio_swarm.tracker.binding import BoundSockets
+from trio_swarm.tracker.journal import TrackerJournal
+from trio_swarm.tracker.process import TrackerProcess, open_store
+from trio_swarm.tracker.workers.links import Link
+from trio_swarm.tracker.workers.messages import (
+    Figures,
+    Happened,
+    Message,
+    Ready,
+    ReloadLists,
+    Setup,
+    Word,
+)
+from trio_swarm.tracker.workers.siblings import SiblingStore, SteeredStore
+
+FIGURES_SECONDS: Final = 1.0
+"""How often a worker tells how much it did; not if it did nothing."""
+
+SETUP_SECONDS: Final = 10.0
+"""For the parent's first words: a process that somebody else started ends."""
+
+
+async def run_worker(to_parent: socket.socket) -> None:
+    """Serve as the parent says, until it ends."""
+    to_parent.settimeout(0)
+    send, receive = trio.open_memory_channel[Setup](1)
+
+    def hear(said: Word) -> None:
+        if isinstance(said, Setup):
+            send.send_nowait(said)
+
+    link = Link(to_parent, hear=hear)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_until_parent_ends, link, nursery.cancel_scope)
+        with trio.fail_after(SETUP_SECONDS):
+            setup = await receive.receive()
+        await _serve(setup, link)
+
+
+async def _until_parent_ends(link: Link, scope: trio.CancelScope) -> None:
+    await link.run()
+    scope.cancel()
+
+
+async def _serve(setup: Setup, link: Link) -> None:
+    links = {number: Link(_opened(end)) for number, end in setup.siblings.items()}
+    journal = TrackerJournal(_teller(link.tell)) if setup.tells else None
+    watch = None if journal is None else journal.note
+    own, lists = await open_store(setup.settings, watch=watch)
+    store = SiblingStore(own, links, number=setup.number)
+    process = TrackerProcess(
+        setup.settings,
+        store,
+        secret=setup.secret,
+        journal=journal,
+        lists=lists,
+        steered_store=SteeredStore(own, store),
+    )
+
+    def hear(said: Word) -> None:
+        if isinstance(said, ReloadLists):
+            process.reload_lists()
+
+    sockets = BoundSockets(
+        [_opened(each) for each in setup.datagram], [_opened(each) for each in setup.listeners]
+    )
+    # All that is needed is imported: those objects stay, and need not be looked through again.
+    gc.freeze()
+    async with trio.open_nursery() as nursery:
+        link.hear = hear
+        for each in (link, *links.values()):
+            each.answer = store.answer
+        for each in links.values():
+            nursery.start_soon(each.run)
+        await nursery.start(process.serve, sockets)
+        link.tell(Ready())
+        nursery.start_soon(_tell_figures, process, link)
+
+
+async def _tell_figures(process: TrackerProcess, link: Link) -> NoReturn:
+    told = Figures()
+    try:
+        while True:
+            await trio.sleep(FIGURES_SECONDS)
+            figures = _figures(process)
+            if figures != told:
+                link.tell(figures)
+                told = figures
+    finally:
+        link.tell(_figures(process))
+
+
+def _figures(process: TrackerProcess) -> Figures:
+    return Figures(process.announces, process.http_announces, process.counts())
+
+
+def _teller(tell: Callable[[Message], bool]) -> Callable[[Event], None]:
+    def emit(event: Event) -> None:
+        if isinstance(event, TrackerChange):
+            tell(Happened(change=event))
+        elif isinstance(event, TrackerSummary):
+            tell(Happened(summary=event))
+
+    return emit
+
+
+def _opened(number: int) -> socket.socket:
+    opened = socket.socket(fileno=number)
+    opened.settimeout(0)
+    return opened
+
+
+def _main() -> None:
+    lines = logging.StreamHandler()
+    lines.setFormatter(logging.Formatter("trio-swarm: %(message)s"))
+    logging.getLogger(ROOT).addHandler(lines)
+    trio.run(run_worker, socket.socket(fileno=int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    _main()
