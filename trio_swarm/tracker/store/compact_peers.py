@@ -6,7 +6,6 @@ object. Every change moves at most two peers (swap with the last), so all of the
 """
 
 from array import array
-from collections.abc import Callable
 from typing import NamedTuple
 
 INDEX_ABOVE = 64
@@ -172,27 +171,35 @@ class CompactPeers:
                 self.index = None
         return address
 
-    def choose(
-        self, count: int, random: Callable[[], float], asker: int = -1, first: int = 0
-    ) -> bytearray:
+    def choose(self, count: int, draw: int, asker: int = -1, first: int = 0) -> bytearray:
         """Return up to `count` peers, packed, from position `first` on, without the one at `asker`.
 
-        They are neighbours from a random start, wrapping around: everyone is as likely as anyone
-        else to be among them, and the cost does not depend on the size of the swarm.
+        They are neighbours in a ring, from a start that `draw` decides: any random number from 0
+        to 2**32. Everyone is as likely as anyone else to be among them, and the cost does not
+        depend on the size of the swarm.
         """
         stride, packed = self._stride, self.packed
         size = len(self.expires) - first
         is_among = asker >= first
-        others = size - is_among
-        if count >= others:
-            if not is_among:
-                return packed[first * stride :]
-            at = asker * stride
-            return packed[first * stride : at] + packed[at + stride :]
-        if count <= 0:
-            return bytearray()
+        if size <= 2 * count + 1:
+            # Of few, all but some are left when those are cut out: two thirds of the time that it
+            # takes to join the parts of a run that wraps around.
+            run = packed[first * stride :]
+            if is_among:
+                at = (asker - first) * stride
+                del run[at : at + stride]
+            length = len(run)
+            spare = length - count * stride
+            if spare > 0:
+                start = draw % (length // stride) * stride
+                stop = start + spare
+                del run[start:stop]
+                if stop > length:
+                    del run[: stop - length]
+            return run
         # The others are a ring that begins after the asker.
-        skipped = int(random() * others)
+        others = size - is_among
+        skipped = draw % others
         comes_past_asker = is_among and skipped + count > others
         start = skipped + (asker + 1 if is_among else first)
         last = first + size
