@@ -13,7 +13,7 @@ allowed is refused, and its peer with it.
 import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
 from trio_swarm.protocol.trackers.announces import (
@@ -48,27 +48,28 @@ from trio_swarm.tracker.store.names import (
 )
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
 
-_STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
-_STARTED = int(AnnounceEvent.STARTED)
+_STOPPED: Final = int(AnnounceEvent.STOPPED)
+_COMPLETED: Final = int(AnnounceEvent.COMPLETED)
+_STARTED: Final = int(AnnounceEvent.STARTED)
 
-HOSTS_PER_NETWORK = 4
+HOSTS_PER_NETWORK: Final = 4
 """Shares of a host that an IPv4 /24 or IPv6 /48 has: a rented /48 holds 65,536 /64s."""
 
-_NETWORK_COUNTS = 2**16
+_NETWORK_COUNTS: Final = 2**16
 """Counts of IPv4 /24s: two may have one, and which cannot be chosen. 256 KiB."""
 
-LEAST_SHARE = 64
+LEAST_SHARE: Final = 64
 """Peers a host may have as long as there is any room: a household's, behind one address."""
 
 _Place: TypeAlias = tuple[TrackedSwarm | None, CompactPeers | None, int]
 
-_NOBODY = bytearray()
+_NOBODY: Final = bytearray()
 
-_SWEPT_PER_SECOND = 65_536
+_SWEPT_PER_SECOND: Final = 65_536
 """Leases of one swarm looked at: a huge swarm that loses a peer every moment must not take all the
 time."""
 
-_LONGEST_PAUSE = 1.0
+_LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks at a huge swarm, at most: so late is a peer taken out."""
 
 
