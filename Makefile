@@ -34,7 +34,7 @@ REMOTES_NPM := @ctrl/transmission@7.4.0 bittorrent-tracker@10.0.12
 .PHONY: help venv demo test test-compiled check nightly kills build build-compiled compiled pure clean
 .PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-many bench-control profile
+.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-tracker-floods bench-many bench-control profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -84,7 +84,7 @@ COMPILED := build/compiled
 WHEEL := $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation .
 COMPILED_TESTS := $(wildcard $(addprefix tests/,building/test_compiled.py engine/test_*.py \
 	engine/*/test_*.py lab/simulator/test_[prst]*.py recording/test_recorder.py \
-	schedulers/test_ch*.py schedulers/test_spread.py))
+	schedulers/test_ch*.py schedulers/test_spread.py tracker/test_registry.py tracker/test_server.py))
 
 test-compiled: $(COMPILED)/.installed  ## run the tests of the compiled modules against a compiled wheel
 	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python $(PYTEST) $(ARGS) $(COMPILED_TESTS)
@@ -151,6 +151,9 @@ bench-start: $(INSTALLED)  ## time commands that only say something
 # Every kind of flood at either end, which takes five minutes: not part of `make bench`.
 bench-floods: $(INSTALLED)  ## measure what a transfer loses while strangers flood one of its ends
 	$(BENCH) floods $(ARGS)
+
+bench-tracker-floods: $(INSTALLED)  ## what a tracker keeps, and how soon it answers, under floods
+	$(BENCH) tracker-floods $(ARGS)
 
 # A minute and a half a round, and twice that against another checkout: not part of `make bench`.
 bench-many: $(INSTALLED)  ## measure what thousands of idle shares in one node cost

@@ -86,13 +86,12 @@ def make_parser() -> argparse.ArgumentParser:
     far.add_argument("--congestion", default="cubic", help="TCP's control (default: cubic)")
     add_results(far)
     add_bloat(parts.add_parser("bloat", help="delays behind a full uplink; needs root"))
-    floods = parts.add_parser("floods", help="what a transfer loses while strangers flood an end")
-    floods.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
-    floods.add_argument("--only", action="append", default=[], metavar="KIND", help="repeatable")
-    floods.add_argument("--floods", type=int, default=3, help="flooders at once (default: 3)")
-    floods.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
-    floods.add_argument("--patience", type=float, default=60, help="seconds (default: 60)")
-    floods.add_argument("--checkout", type=Path, help="measure another checkout of trio-swarm")
+    add_floods(
+        parts.add_parser("floods", help="what a transfer loses while strangers flood an end")
+    )
+    add_tracker_floods(
+        parts.add_parser("tracker-floods", help="a tracker's memory and answers under floods")
+    )
     add_control(parts.add_parser("control", help="what a transfer loses while its page is open"))
     add_many(parts.add_parser("many", help="what thousands of idle shares in one node cost"))
     parts.add_parser("start", help="how long commands take that only say something")
@@ -136,6 +135,22 @@ def add_control(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=parse_size, default=parse_size("1GiB"))
     parser.add_argument("--rate", type=parse_size, help="of the seeder, a second (default: none)")
     parser.add_argument("--browser", action="store_true", help="look with Chromium as well")
+
+
+def add_floods(parser: argparse.ArgumentParser) -> None:
+    """Add what `bench-floods` takes."""
+    parser.add_argument("--size", type=parse_size, default=parse_size("64MiB"))
+    parser.add_argument("--only", action="append", default=[], metavar="KIND", help="repeatable")
+    parser.add_argument("--floods", type=int, default=3, help="flooders at once (default: 3)")
+    parser.add_argument("--rounds", type=int, default=1, help="differs little (default: 1)")
+    parser.add_argument("--patience", type=float, default=60, help="seconds (default: 60)")
+    parser.add_argument("--checkout", type=Path, help="measure another checkout of trio-swarm")
+
+
+def add_tracker_floods(parser: argparse.ArgumentParser) -> None:
+    """Add what `bench-tracker-floods` takes."""
+    parser.add_argument("--only", action="append", default=[], metavar="KIND", help="repeatable")
+    parser.add_argument("--seconds", type=float, default=10, help="of each flood (default: 10)")
 
 
 def add_many(parser: argparse.ArgumentParser) -> None:
@@ -196,6 +211,7 @@ def main() -> None:
             "tracker": bench_tracker,
             "memory": bench_memory,
             "floods": bench_floods,
+            "tracker-floods": bench_tracker_floods,
             "many": bench_many,
             "control": bench_control,
             "profile": bench_profile,
@@ -272,6 +288,16 @@ def bench_floods(arguments: argparse.Namespace, scratch: Path) -> None:
         checkout=arguments.checkout,
     )
     print(part.report(results))
+
+
+def bench_tracker_floods(arguments: argparse.Namespace, _scratch: Path) -> None:
+    import bench_tracker_floods as part
+
+    kinds = arguments.only or list(part.RATES)
+    if unknown := set(kinds) - set(part.RATES):
+        sys.stderr.write(f"bench-tracker-floods: no kind {', '.join(sorted(unknown))}\n")
+        raise SystemExit(2)
+    print(part.report(part.run(arguments.seconds, kinds)))
 
 
 def bench_control(arguments: argparse.Namespace, scratch: Path) -> None:

@@ -17,7 +17,12 @@ from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.compact_peers import CompactPeers
 from trio_swarm.tracker.store.host_counts import HostCounts
-from trio_swarm.tracker.store.interface import AnnounceRefusedError, NoRoomError
+from trio_swarm.tracker.store.interface import (
+    Announce,
+    AnnounceRefusedError,
+    NoRoomError,
+    SwarmAnswer,
+)
 from trio_swarm.tracker.store.leases import MAX_LAPSED, Lapsed, LeaseRule
 from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
 from trio_swarm.tracker.store.registry import HOSTS_PER_NETWORK, TrackerRegistry
@@ -61,6 +66,37 @@ def test_a_leecher_gets_everyone_else_and_a_seeder_of_a_name_gets_leechers_only(
     named = registry.announce(A, v4(4), 0, left=0, share=UrlShare("a", 0))
     assert set(split(named[2])) == {v4(2), v4(3)}
     assert registry.announce(B, v4(4), 0, left=5)[2] == b""
+
+
+@given(
+    announces=st.lists(
+        st.tuples(
+            st.sampled_from([A, B]),
+            st.integers(1, 4).map(v4) | st.integers(1, 2).map(v6) | st.just(v4(1, port=0)),
+            st.sampled_from([0, 5]),
+            st.sampled_from([0, 0, *map(int, AnnounceEvent)]),
+            st.just(-1),
+            st.sampled_from([None, UrlShare("a", 1)]),
+            st.just(b"-XX0000-" + bytes(12)),
+            st.just(0),
+        ),
+        max_size=20,
+    )
+)
+def test_announces_of_one_batch_are_taken_in_their_order(announces: list[Announce]) -> None:
+    batched, singly = new_registry(max_peers_per_swarm=4), new_registry(max_peers_per_swarm=4)
+    once: list[SwarmAnswer | str] = []
+    for info_hash, address, *rest in announces:
+        try:
+            once.append(singly.announce(info_hash, address, 1.0, *rest))
+        except AnnounceRefusedError as refused:
+            once.append(str(refused))
+    for answer, expected in zip(batched.announce_all(announces, 1.0), once, strict=True):
+        if isinstance(answer, AnnounceRefusedError) or isinstance(expected, str):
+            assert str(answer) == expected
+        else:
+            # There are fewer peers than are asked for, so all are told, in the registry's order.
+            assert answer == expected
 
 
 def test_who_misses_nothing_and_gives_no_name_gets_everyone_as_it_may_not_know_its_size() -> None:
@@ -201,7 +237,7 @@ def test_a_choice_holds_distinct_others_of_the_right_kind(
         chosen = split(
             table.choose(
                 count,
-                random.Random(seed).random,
+                random.Random(seed).getrandbits(32),
                 asker=table.find(asker),
                 first=table.seeders if leechers_only else 0,
             )
@@ -228,7 +264,9 @@ def test_everybody_is_chosen_equally_often(
         address
         for _ in range(rounds)
         for address in split(
-            table.choose(count, rng.random, asker=-1 if asker is None else asker, first=first)
+            table.choose(
+                count, rng.getrandbits(32), asker=-1 if asker is None else asker, first=first
+            )
         )
     )
     fitting = {table.address(at) for at in range(first, 20) if at != asker}

@@ -1,12 +1,14 @@
 """How many peers each host has, packed: most hosts have one, and there may be as many as peers."""
 
-_PER_BUCKET = 32
+from typing import Final
+
+_PER_BUCKET: Final = 32
 """Hosts in a bucket when there are as many as there may be: finding one of them takes 0.1 µs."""
 
-_MOST_BUCKETS = 2**17
+_MOST_BUCKETS: Final = 2**17
 """Empty ones take 1 MiB, however high a limit is set."""
 
-_COUNT = 4
+_COUNT: Final = 4
 """Bytes of a count."""
 
 

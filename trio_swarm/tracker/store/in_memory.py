@@ -40,16 +40,7 @@ class InMemoryStore:
         self, announces: Sequence[Announce], now: float
     ) -> list[SwarmAnswer | AnnounceRefusedError]:
         """As TrackerStore."""
-        announce = self._registry.announce
-        answers: list[SwarmAnswer | AnnounceRefusedError] = []
-        for info_hash, address, left, event, num_want, share, peer_id, key in announces:
-            try:
-                answers.append(
-                    announce(info_hash, address, now, left, event, num_want, share, peer_id, key)
-                )
-            except AnnounceRefusedError as refused:
-                answers.append(refused)
-        return answers
+        return self._registry.announce_all(announces, now)
 
     async def scrape(self, info_hashes: Sequence[bytes]) -> list[ScrapeCounts]:
         """As TrackerStore."""

@@ -19,28 +19,29 @@ steps of STEP seconds, and a bit that says that the latest time was shorter.
 
 from collections import OrderedDict
 from math import ceil
+from typing import Final
 
-FOREIGN_GAP = 600.0
+FOREIGN_GAP: Final = 600.0
 """Seconds: the longest time that a client in use insists on between announces (rTorrent's). What
 comes back later is not listed in between; a peer that died is listed for a quarter longer."""
 
-SLACK = 1 / 4
+SLACK: Final = 1 / 4
 """Part of its habit that a peer may be late by; at least the lease, so that a heartbeat lost on the
 way can be repeated."""
 
-STEP = 5.0
+STEP: Final = 5.0
 """Seconds: how finely times between announces are told apart."""
 
-PROMPT = 0
+PROMPT: Final = 0
 """The habit of a peer that comes back when it is asked to."""
 
-MAX_LAPSED = 16_384
+MAX_LAPSED: Final = 16_384
 """Peers remembered after their lease, 250 bytes each; beyond it the oldest are forgotten."""
 
-_SHORTER = 0x80
+_SHORTER: Final = 0x80
 """A bit of a habit: the latest time was shorter than the habit says."""
 
-_LONGEST = 0x7F
+_LONGEST: Final = 0x7F
 
 
 class LeaseRule:

@@ -12,7 +12,8 @@ allowed is refused, and its peer with it.
 
 import random
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
 from trio_swarm.protocol.trackers.announces import (
@@ -29,6 +30,7 @@ from trio_swarm.tracker.store.compact_peers import CompactPeers, is_loopback
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.interface import (
+    Announce,
     AnnounceRefusedError,
     Change,
     MatchPage,
@@ -46,23 +48,28 @@ from trio_swarm.tracker.store.names import (
 )
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
 
-_STOPPED, _COMPLETED = int(AnnounceEvent.STOPPED), int(AnnounceEvent.COMPLETED)
-_STARTED = int(AnnounceEvent.STARTED)
+_STOPPED: Final = int(AnnounceEvent.STOPPED)
+_COMPLETED: Final = int(AnnounceEvent.COMPLETED)
+_STARTED: Final = int(AnnounceEvent.STARTED)
 
-HOSTS_PER_NETWORK = 4
+HOSTS_PER_NETWORK: Final = 4
 """Shares of a host that an IPv4 /24 or IPv6 /48 has: a rented /48 holds 65,536 /64s."""
 
-_NETWORK_COUNTS = 2**16
+_NETWORK_COUNTS: Final = 2**16
 """Counts of IPv4 /24s: two may have one, and which cannot be chosen. 256 KiB."""
 
-LEAST_SHARE = 64
+LEAST_SHARE: Final = 64
 """Peers a host may have as long as there is any room: a household's, behind one address."""
 
-_SWEPT_PER_SECOND = 65_536
+_Place: TypeAlias = tuple[TrackedSwarm | None, CompactPeers | None, int]
+
+_NOBODY: Final = bytearray()
+
+_SWEPT_PER_SECOND: Final = 65_536
 """Leases of one swarm looked at: a huge swarm that loses a peer every moment must not take all the
 time."""
 
-_LONGEST_PAUSE = 1.0
+_LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks at a huge swarm, at most: so late is a peer taken out."""
 
 
@@ -83,7 +90,7 @@ class TrackerRegistry:
         self._leases = LeaseRule(lease=settings.lease_seconds, interval=settings.interval)
         self._lengths, self._fresh = self._leases.lengths, self._leases.fresh
         self._lapsed = Lapsed(FOREIGN_GAP)
-        self._random = rng.random
+        self._random_bytes = rng.randbytes
         self._watch = watch
         self._swarms: dict[bytes, TrackedSwarm] = {}
         self._names = NameTable(settings, rng=rng, seeders_of=self._seeders_of)
@@ -96,7 +103,7 @@ class TrackerRegistry:
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
-    def announce(  # noqa: PLR0917  the hottest path: keywords take twice as long
+    def announce(  # noqa: PLR0917  as an Announce has them
         self,
         info_hash: bytes,
         address: bytes,
@@ -108,75 +115,101 @@ class TrackerRegistry:
         peer_id: bytes = PEER_ID_PREFIX,
         key: int = 0,
     ) -> SwarmAnswer:
-        """Take an announce from `address` (6 or 18 bytes, compact); AnnounceRefusedError if full.
+        """Take one announce, as `announce_all` does; AnnounceRefusedError if it is refused."""
+        announce = (info_hash, address, left, event, num_want, share, peer_id, key)
+        (answer,) = self.announce_all([announce], now)
+        if isinstance(answer, AnnounceRefusedError):
+            raise answer
+        return answer
+
+    def announce_all(
+        self, announces: Sequence[Announce], now: float
+    ) -> list[SwarmAnswer | AnnounceRefusedError]:
+        """Take announces in their order; answer each, or say why it is refused.
 
         `left` 0 makes a seeder; one that announces a name gets leechers only. `event` is
         AnnounceEvent's number (unknown ones are none). Port 0 cannot be reached: it gets an answer
         and is not listed. `peer_id` tells our own peers from others, whose leases differ; `key` is
         the peer's secret, 0 if it has none.
         """
-        # Nearly all announces are heartbeats that change nothing: they must be quick.
-        stride = len(address)
-        is_v4 = stride == 6
-        swarm = self._swarms.get(info_hash)
-        peers = None if swarm is None else swarm.peers4 if is_v4 else swarm.peers6
-        if peers is None:
-            position = -1
-        elif peers.index is None:
-            # The beginning of `find`, which is nearly always enough, without its call.
-            at = peers.packed.find(address)
-            position = peers.find(address) if at % stride else at // stride
-        else:
-            position = peers.index.get(address, -1)
-        habit = PROMPT
-        if position >= 0 and peers is not None and peers.habits is not None:
-            habit = peers.habits[position]
-        expires = now + self._lengths[habit]
-        if (
-            swarm is not None
-            and peers is not None
-            and position >= 0
-            and (position < peers.seeders) is (left == 0)
-            and not event
-            and peers.expires[position] - now > self._fresh[habit]
-            and (
-                (share is None and swarm.names is None)
-                or self._keeps_name(swarm, address, share, now, expires)
-            )
-        ):
-            peers.expires[position] = expires
-        else:
-            position = self._change(
-                info_hash,
-                address,
-                position,
-                now,
-                left=left,
-                event=event,
-                share=share,
-                peer_id=peer_id,
-                key=key,
-            )
-            # Swarm and peers may have come or gone with it.
-            swarm = self._swarms.get(info_hash)
-            if swarm is None:
-                return 0, 0, b""
-            peers = swarm.peers4 if is_v4 else swarm.peers6
-            if event == _STOPPED or peers is None:
-                return swarm.seeders, len(swarm) - swarm.seeders, b""
-        seeders = peers.seeders
-        leechers = len(peers.expires) - seeders
-        others = swarm.peers6 if is_v4 else swarm.peers4
-        if others is not None:
-            seeders += others.seeders
-            leechers += others.leechers
-        most = MAX_PEERS if is_v4 else MAX_PEERS6
-        if not 0 <= num_want <= most:
-            num_want = most if num_want > 0 else DEFAULT_NUM_WANT
-        # A client with a magnet link may say that nothing is left because it does not know the size
-        # yet (aria2 does), and then needs seeders. A client that gives a name knows the size.
-        first = peers.seeders if left == 0 and share is not None else 0
-        return seeders, leechers, peers.choose(num_want, self._random, position, first)
+        # Nearly all announces are heartbeats that change nothing. They must be quick, so this is
+        # one loop without calls.
+        lengths, fresh = self._lengths, self._fresh
+        draws = memoryview(self._random_bytes(4 * len(announces))).cast("I")
+        answers: list[SwarmAnswer | AnnounceRefusedError] = []
+        changed: set[bytes] = set()
+        for announce, draw, place in zip(announces, draws, self._places(announces), strict=True):
+            info_hash, address, left, event, num_want, share, _, _ = announce
+            stride = len(address)
+            swarm, peers, at = place
+            if info_hash in changed:
+                # An announce before this one may have moved its peers.
+                ((swarm, peers, at),) = self._places([announce])
+            habit, position = PROMPT, -1
+            if peers is not None:
+                if peers.index is not None:
+                    position = peers.index.get(address, -1)
+                else:
+                    position = peers.find(address) if at % stride else at // stride
+                if peers.habits is not None and position >= 0:
+                    habit = peers.habits[position]
+            expires = now + lengths[habit]
+            if (
+                swarm is not None
+                and peers is not None
+                and position >= 0
+                and (position < peers.seeders) is (left == 0)
+                and not event
+                and peers.expires[position] - now > fresh[habit]
+                and (
+                    (share is None and swarm.names is None)
+                    or self._keeps_name(swarm, address, share, now, expires)
+                )
+            ):
+                peers.expires[position] = expires
+            else:
+                changed.add(info_hash)
+                try:
+                    swarm, peers, position = self._change(announce, position, now)
+                except AnnounceRefusedError as refused:
+                    answers.append(refused)
+                    continue
+                if swarm is None or peers is None or event == _STOPPED:
+                    answers.append(_counts_alone(swarm))
+                    continue
+            seeders = peers.seeders
+            leechers = len(peers.expires) - seeders
+            others = swarm.peers6 if stride == 6 else swarm.peers4
+            if others is not None:
+                seeders += others.seeders
+                leechers += others.leechers
+            most = MAX_PEERS if stride == 6 else MAX_PEERS6
+            if not 0 <= num_want <= most:
+                num_want = most if num_want > 0 else DEFAULT_NUM_WANT
+            # A client with a magnet link may say that nothing is left because it does not know the
+            # size yet (aria2 does), and then needs seeders. Who gives a name knows the size.
+            first = peers.seeders if left == 0 and share is not None else 0
+            answers.append((seeders, leechers, peers.choose(num_want, draw, position, first)))
+        return answers
+
+    def _places(self, announces: Sequence[Announce]) -> Iterator[_Place]:
+        """Return the swarm of each announce, its peers, and at which byte of them its address is.
+
+        What is no multiple of the address's length is to be looked for with `find`. One step is
+        taken for all announces before the next one: with many swarms, each step waits for memory,
+        and so the processor waits for several of them at once.
+        """
+        swarms = list(map(self._swarms.get, [announce[0] for announce in announces]))
+        addresses = [announce[1] for announce in announces]
+        peers = [
+            None if swarm is None else swarm.peers4 if len(address) == 6 else swarm.peers6
+            for swarm, address in zip(swarms, addresses, strict=True)
+        ]
+        packed = [
+            each.packed if each is not None and each.index is None else _NOBODY for each in peers
+        ]
+        found = list(map(bytearray.find, packed, addresses))
+        return zip(swarms, peers, found, strict=True)
 
     def scrape(self, info_hash: bytes) -> ScrapeCounts:
         """Return a swarm's counts; all 0 for an unknown one."""
@@ -254,27 +287,20 @@ class TrackerRegistry:
         return swarm.seeders if swarm is not None else 0
 
     def _change(
-        self,
-        info_hash: bytes,
-        address: bytes,
-        position: int,
-        now: float,
-        *,
-        left: int,
-        event: int,
-        share: UrlShare | None,
-        peer_id: bytes,
-        key: int,
-    ) -> int:
+        self, announce: Announce, position: int, now: float
+    ) -> tuple[TrackedSwarm | None, CompactPeers | None, int]:
         """List a peer, renew its lease with all that is known of it, or take it out.
 
-        `position` is where it was, -1: nowhere; where it is then is returned.
+        `position` is where it was, -1: nowhere. Return the swarm and the peers of its family as
+        they are then, None where there are none, and where it is then.
         """
+        info_hash, address, left, event, _, share, peer_id, key = announce
         swarm = self._swarms.get(info_hash)
         peers = None if swarm is None else swarm.peers_like(address)
         if event == _STOPPED or address[-2:] == b"\0\0":
             self._stop(peers, info_hash, address, position)
-            return -1
+            swarm = self._swarms.get(info_hash)
+            return swarm, None if swarm is None else swarm.peers_like(address), -1
         if share is not None and (fault := self._names.fault(share.name)):
             raise AnnounceRefusedError(fault)
         is_new = swarm is None or peers is None or position < 0
@@ -310,7 +336,7 @@ class TrackerRegistry:
             self._renew_name(
                 swarm, info_hash, address, now, expires, share=share, is_new=is_new, key=key
             )
-        return position
+        return swarm, peers, position
 
     def _stop(
         self, peers: CompactPeers | None, info_hash: bytes, address: bytes, position: int
@@ -542,6 +568,13 @@ class TrackerRegistry:
 
 def _full(what: str, most: int, setting: str) -> str:
     return f"the tracker has no room for {what}: it has {most:,} ({setting})"
+
+
+def _counts_alone(swarm: TrackedSwarm | None) -> SwarmAnswer:
+    """Return the answer to who gets no peers."""
+    if swarm is None:
+        return 0, 0, b""
+    return swarm.seeders, len(swarm) - swarm.seeders, b""
 
 
 def _prefix(address: bytes) -> bytes:

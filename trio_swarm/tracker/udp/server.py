@@ -13,8 +13,8 @@ from trio_swarm.tracker.udp.batch import BATCH
 from trio_swarm.tracker.udp.requests import SearchRequest
 from trio_swarm.tracker.udp.sockets import open_batches, send_datagram
 
-_BATCHES = 4
-"""Answered before other tasks get their turn: 256 datagrams, about 2 ms."""
+_BATCHES = 8
+"""Answered before other tasks get their turn: 512 datagrams, about 3 ms."""
 
 ENDED_PER_WAKE_UP = 2 * _BATCHES * BATCH
 """Peers whose leases have ended that are taken out per wake-up, or swarms without such that are
