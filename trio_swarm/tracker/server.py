@@ -20,6 +20,7 @@ from trio_swarm.tracker.own_addresses import OwnAddresses
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.in_memory import InMemoryStore
 from trio_swarm.tracker.store.interface import (
+    Change,
     MatchPage,
     NameQuestion,
     StoreCounts,
@@ -31,6 +32,7 @@ from trio_swarm.tracker.udp.server import ENDED_PER_WAKE_UP, serve_socket
 
 if TYPE_CHECKING:
     from trio_swarm.tracker.admission.reloading import ListFiles
+    from trio_swarm.tracker.shared.store import SharedStore
 
 
 class TrackerHandle:
@@ -99,20 +101,30 @@ async def serve_tracker(
     ConfigError if a setting is impossible, a list file is wrong, or the port is taken. Nothing that
     comes by the network ends it. It keeps no files: peers fill a new tracker with their next
     heartbeats. `on_event` gets one TrackerListening per address, then changes and sums of them (see
-    `tracker.journal`).
+    `tracker.journal`). With `shared_url` it begins with what other trackers list.
     """
     settings.check()
     journal = TrackerJournal(on_event) if on_event is not None else None
     watch = journal.note if journal is not None else None
-    registry = TrackerRegistry(settings, rng=rng or random.Random(), watch=watch)
-    store: TrackerStore = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+    rng = rng or random.Random()
+    secret = secrets.token_bytes(32)
+    store: TrackerStore
+    shared = None
+    registry: TrackerRegistry
+    if settings.shared_url is None:
+        registry = TrackerRegistry(settings, rng=rng, watch=watch)
+        store = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+    else:
+        store = shared = _shared_store(settings, rng, watch, on_event)
+        registry = shared.shared_registry
+        secret = await shared.secret(secret)
     lists = await _read_lists(settings)
     if lists is not None:
         store = lists.guarded(store, registry, watch=watch)
     interval, own_address = round(settings.interval), OwnAddresses().facing
     udp = DatagramTracker(
         store,
-        secret=secrets.token_bytes(32),
+        secret=secret,
         interval=interval,
         own_address=own_address,
         watch=watch,
@@ -137,6 +149,8 @@ async def serve_tracker(
             nursery.start_soon(_end_leases, store, settings.lease_seconds)
             if lists is not None:
                 nursery.start_soon(lists.keep_read)
+            if shared is not None:
+                await nursery.start(shared.run)
             if journal is not None:
                 nursery.start_soon(_sum_up, journal, handle)
             for bound in sockets.datagram:
@@ -167,6 +181,25 @@ async def _read_lists(settings: TrackerSettings) -> "ListFiles | None":
     lists = ListFiles(settings)
     await lists.load()
     return lists
+
+
+def _shared_store(
+    settings: TrackerSettings,
+    rng: random.Random,
+    watch: Callable[[Change], None] | None,
+    on_event: Callable[[Event], None] | None,
+) -> "SharedStore":
+    from trio_swarm.tracker.shared.store import SharedStore  # noqa: PLC0415  few trackers share
+
+    assert settings.shared_url is not None
+    return SharedStore(
+        settings,
+        url=settings.shared_url,
+        prefix=settings.shared_prefix,
+        rng=rng,
+        watch=watch,
+        on_event=on_event,
+    )
 
 
 async def _sum_up(journal: TrackerJournal, handle: TrackerHandle) -> NoReturn:

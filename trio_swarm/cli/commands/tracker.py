@@ -8,7 +8,13 @@ import trio_swarm
 from trio_swarm.cli.options import OutputOptions, Words, flagged
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.config.values import ANYONE, parse_listen, parse_network, parse_networks
+from trio_swarm.config.values import (
+    ANYONE,
+    parse_engine,
+    parse_listen,
+    parse_network,
+    parse_networks,
+)
 from trio_swarm.errors import ConfigError
 from trio_swarm.tracker.settings import TrackerSettings
 
@@ -30,12 +36,14 @@ async def tracker(
     names_deny: Path | None = None,
     register: Words = (),
     register_tokens: Path | None = None,
+    shared: str | None = None,
+    shared_prefix: str = _DEFAULT.shared_prefix,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a tracker, where seeders register names and leechers find them.
 
-    It keeps everything in memory: after a restart the heartbeats of the peers fill it again. Any
-    BitTorrent client can use it, over UDP or HTTP.
+    It keeps everything in memory: after a restart the heartbeats of the peers fill it again, or
+    other trackers, if it shares with some. Any BitTorrent client can use it, over UDP or HTTP.
 
     Parameters
     ----------
@@ -65,6 +73,11 @@ async def tracker(
     register_tokens
         A file (mode 600) of tokens, one a line. Who has one registers names from anywhere, by the
         tracker's URL: udp://HOST:PORT/announce?token=TOKEN
+    shared
+        A Redis or Valkey server (redis://HOST:PORT) by which trackers share their peers and names.
+        Others on this machine see what is typed here: a password belongs into a file.
+    shared_prefix
+        What the keys there begin with; trackers with the same one share.
     output
         How it talks.
 
@@ -85,12 +98,15 @@ async def tracker(
         names_deny=names_deny,
         register=_registrars(register),
         register_tokens=register_tokens,
+        shared_url=None if shared is None else flagged("--shared", parse_engine, shared),
+        shared_prefix=shared_prefix,
     )
     running = _Running()
     try:
         settings.check()
     except ConfigError as error:
         text = str(error).replace("the interval (", "--interval (")
+        text = text.replace("shared.prefix", "shared-prefix")
         raise ConfigError(f"--{text}") from error  # its key is the flag's name
 
     async def serve() -> int:
@@ -99,7 +115,7 @@ async def tracker(
         except ConfigError as error:
             if error.key is None:
                 raise
-            flag = error.key.replace("_", "-")
+            flag = error.key.replace("_", "-").removesuffix(".url")
             raise ConfigError(f"--{flag}{str(error).removeprefix(error.key)}") from error
 
     return await run_until_interrupted(

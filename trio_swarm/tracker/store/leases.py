@@ -18,7 +18,7 @@ steps of STEP seconds, and a bit that says that the latest time was shorter.
 """
 
 from collections import OrderedDict
-from math import ceil
+from math import ceil, inf
 
 FOREIGN_GAP = 600.0
 """Seconds: the longest time that a client in use insists on between announces (rTorrent's). What
@@ -33,6 +33,10 @@ STEP = 5.0
 
 PROMPT = 0
 """The habit of a peer that comes back when it is asked to."""
+
+HELD = 0xFF
+"""The habit of a peer without a lease here, which is listed because other trackers list it. No time
+between announces has this code, and no announce of such a peer is a mere heartbeat."""
 
 MAX_LAPSED = 16_384
 """Peers remembered after their lease, 250 bytes each; beyond it the oldest are forgotten."""
@@ -57,6 +61,7 @@ class LeaseRule:
         self.fresh = [length - self._soon for length in self.lengths]
         """An announce that finds more than this many seconds of its lease left changes no habit."""
         self.fresh[PROMPT] = lease - self._prompt_until
+        self.fresh[HELD] = inf
         foreign = _code(FOREIGN_GAP)
         self.foreign = foreign if self.lengths[foreign] > lease else PROMPT
         """The habit to begin with."""
