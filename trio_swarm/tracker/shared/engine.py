@@ -5,6 +5,7 @@ loses a connection for good at some errors, so every loop has its own client and
 after any error; it repeats nothing by itself, for what was sent twice would be in twice.
 """
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from ssl import create_default_context
@@ -55,6 +56,8 @@ def require_library() -> None:
             f"needs {error.name}, which is not installed: pip install 'trio-swarm[shared]'",
             key="shared.url",
         ) from error
+    # It writes tracebacks of what is said in a line of ours.
+    logging.getLogger("coredis").setLevel(logging.CRITICAL + 1)
 
 
 def engine_errors() -> tuple[type[Exception], ...]:

@@ -64,7 +64,6 @@ class StreamWriter:
 
     async def run(self, client: "Redis[bytes]") -> NoReturn:
         """Write until the client fails."""
-        await self.offer_secret(client)
         beat = trio.current_time() - HEARTBEAT_SECONDS
         while True:
             with trio.move_on_at(beat + HEARTBEAT_SECONDS):
@@ -90,6 +89,7 @@ class StreamWriter:
     async def _show(self, client: "Redis[bytes]") -> None:
         """Tell that this tracker is there, and keep what it has written."""
         await client.hset(self._keys.trackers, {self._name: self._card})
+        await self.offer_secret(client)
         await client.expire(self._keys.changes(self._name), KEPT_SECONDS)
         await client.expire(self._keys.snapshot(self._name), KEPT_SECONDS)
 
@@ -118,9 +118,12 @@ class SnapshotWriter:
     def __init__(self, keys: EngineKeys, publisher: Publisher, *, name: str) -> None:
         self._key = keys.snapshot(name)
         self._publisher = publisher
+        self._is_whole = False
+        """The engine has a whole snapshot."""
 
     async def run(self, client: "Redis[bytes]") -> NoReturn:
         """Write until the client fails."""
+        self._is_whole = False
         pause = _FAST_PAUSE
         while True:
             pause = await self._round(client, pause)
@@ -137,8 +140,13 @@ class SnapshotWriter:
             elif step is not None:
                 group[MARK] = step
             if len(group) >= _GROUP_SHARDS or size > _GROUP_BYTES or MARK in group:
-                await client.hset(self._key, group)
+                added = await client.hset(self._key, group)
+                # Fields that are new again: the engine has forgotten the snapshot.
+                is_lost = self._is_whole and added > 0
+                self._is_whole = not is_lost and (self._is_whole or MARK in group)
                 group, size = {}, 0
+                if is_lost:
+                    return _FAST_PAUSE
                 await trio.sleep(pause)
                 if self._publisher.lacks_snapshot and pause == slow:
                     return _FAST_PAUSE
