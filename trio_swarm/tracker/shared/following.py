@@ -80,6 +80,8 @@ class Place:
         """What a snapshot must be as new as to be of use."""
         self.former: int | None = None
         """The bit before this one, whose claims stay until the end of the stream is reached."""
+        self.is_current = False
+        """The end of its stream was reached since its claims were begun anew."""
         self.heard = now
         self.ends: float | None = None
         """When its claims end; None: not yet."""
@@ -208,8 +210,10 @@ class Follower:
         return max(now, min([*times, latest]))
 
     def is_settled(self, now: float) -> bool:
-        """Whether everything that could be loaded was; what is missing is looked for later."""
-        return not self.due_loads(now)
+        """Whether all that is there was loaded and read; what is missing is looked for later."""
+        return not self.due_loads(now) and all(
+            place.is_current for place in self.places.values() if place.bit is not None
+        )
 
     def is_useful(self, place: Place, mark: SnapshotMark | None) -> bool:
         """Whether the snapshot with this mark gives what is missing."""
@@ -245,7 +249,7 @@ class Follower:
             self._retired[place.bit] = now + (CATCH_UP if same else self._lease)
             place.former = place.bit if same else None
         place.bit, place.position = bit, position
-        place.ends = None
+        place.ends, place.is_current = None, False
 
     def _take_swarms(self, place: Place, bit: int, swarms: Iterable[SwarmClaims]) -> Iterator[None]:
         registry = self._registry
@@ -315,7 +319,10 @@ class Follower:
     def at_the_end(self, name: str, now: float) -> None:
         """Note that the end of a tracker's stream was reached: former claims of it are over."""
         place = self.places.get(name)
-        if place is not None and place.former is not None:
+        if place is None:
+            return
+        place.is_current = True
+        if place.former is not None:
             if place.former in self._retired:
                 self._retired[place.former] = now
             place.former = None

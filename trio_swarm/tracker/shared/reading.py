@@ -123,13 +123,15 @@ class Reader:
             return
         keys = {self._keys.changes(name).encode(): name for name in places}
         most = min(64, max(8, _MOST_ENTRIES // len(places)))
+        # Who has just begun asks without waiting for news, and answers when it has seen all.
+        is_settled = follower.is_settled(trio.current_time())
         found = await client.xread(
             {key: places[name].text() for key, name in keys.items()},
             count=most,
-            block=max(1, int(seconds * 1000)),
+            block=max(1, int(seconds * 1000)) if is_settled else None,
         )
-        for key, entries in (found or {}).items():
-            name = keys[key]
+        for key, name in keys.items():
+            entries = (found or {}).get(key, ())
             for entry in entries:
                 position = _position(entry.identifier)
                 fields: Mapping[Any, Any] = entry.field_values or {}
