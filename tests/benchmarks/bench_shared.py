@@ -118,8 +118,9 @@ def other_tracker(url: str, pipe: Connection, rate: float, seconds: float, first
 
 
 def start_other(url: str, rate: float, seconds: float, first: int):  # noqa: ANN201  two of them
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(
         target=other_tracker, args=(url, theirs, rate, seconds, first), daemon=True
     )
     process.start()

@@ -145,7 +145,12 @@ class SharedRegistry(TrackerRegistry):
         )
         if position >= 0:
             swarm = self._swarms[info_hash]
-            after = self._claim_at(swarm, swarm.peers_like(address), address, position)
+            peers = swarm.peers_like(address)
+            assert peers is not None
+            if peers not in peers.bucket:
+                # Until now there were only peers without a lease here.
+                self._calendar.schedule(peers, peers.expires[position])
+            after = self._claim_at(swarm, peers, address, position)
             if after != before:
                 flags = COMPLETED if swarm.completed > completed else 0
                 if before is not None and before.name and after is not None and not after.name:
@@ -158,11 +163,8 @@ class SharedRegistry(TrackerRegistry):
     ) -> None:
         """Give a peer that only others claim a lease here."""
         habit = self._first_habit(peers.info_hash, address, now, peer_id)
-        expires = now + self._lengths[habit]
-        peers.renew(position, expires, habit)
+        peers.renew(position, now + self._lengths[habit], habit)
         self.held -= 1
-        if peers not in peers.bucket:
-            self._calendar.schedule(peers, expires)
 
     def _stop(
         self, peers: CompactPeers | None, info_hash: bytes, address: bytes, position: int
