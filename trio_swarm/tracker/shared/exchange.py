@@ -73,7 +73,6 @@ class Exchange:
         publisher: Publisher,
         follower: Follower,
         news: Callable[[], Awaitable[None]],
-        is_idle: Callable[[], bool],
         drop: Callable[[int], Awaitable[None]],
         on_event: Callable[[Event], None] | None,
     ) -> None:
@@ -82,9 +81,7 @@ class Exchange:
         self._publisher = publisher
         self._on_event = on_event
         card = f"1 {machine()}".encode()
-        self._stream = StreamWriter(
-            keys, publisher, name=name, card=card, news=news, is_idle=is_idle
-        )
+        self._stream = StreamWriter(keys, publisher, name=name, card=card, news=news)
         self._snapshots = SnapshotWriter(keys, publisher, name=name)
         self._reader = Reader(
             keys, follower, name=name, machine=machine(), drop=drop, on_read=self._has_read

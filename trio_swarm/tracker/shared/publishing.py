@@ -91,6 +91,11 @@ class Publisher:
         """Changes that the engine has not got."""
         return len(self._changed) + (self._pending is not None)
 
+    @property
+    def has_batch(self) -> bool:
+        """Whether there are as many changes as an entry takes."""
+        return len(self._changed) >= MAX_CHANGES
+
     def next_entry(self, *, is_heartbeat: bool = False) -> Entry | None:
         """Return the entry to write next; None: nothing changed. A heartbeat may be empty."""
         if self._pending is None:

@@ -65,7 +65,6 @@ class SharedStore(InMemoryStore):
                 owns=owns,
             ),
             news=self._wait_for_news,
-            is_idle=lambda: not len(self._changed),
             drop=self._drop,
             on_event=on_event,
         )

@@ -51,14 +51,12 @@ class StreamWriter:
         name: str,
         card: bytes,
         news: Callable[[], Awaitable[None]],
-        is_idle: Callable[[], bool],
     ) -> None:
         self._keys = keys
         self._publisher = publisher
         self._name = name
         self._card = card
         self._news = news
-        self._is_idle = is_idle
         self.secret = b""
         """Of connection ids; offered to an engine that has none."""
 
@@ -77,7 +75,8 @@ class StreamWriter:
             while entry is not None:
                 await self._write(client, entry)
                 self._publisher.written()
-                entry = None if self._is_idle() else self._publisher.next_entry()
+                # A few are collected again: there may be some at every moment.
+                entry = self._publisher.next_entry() if self._publisher.has_batch else None
 
     async def offer_secret(self, client: "Redis[bytes]") -> None:
         """Give the engine the secret, if there is one and the engine has none."""
