@@ -2,6 +2,7 @@
 
 import gc
 import random
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -67,6 +68,13 @@ async def stores(
             )
             yield made
             nursery.cancel_scope.cancel()
+
+
+def free_port() -> int:
+    """A port for a server that takes no 0."""
+    with socket.create_server((HOST, 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
 
 
 async def announce(store: SharedStore, number: int, *, left: int = 1, name: str = "") -> None:
@@ -243,6 +251,41 @@ async def test_trackers_of_one_engine_have_one_secret_also_after_it_was_emptied(
         await answer(partial(redis.integer, "EXISTS {test}:secret"))
         async with stores(redis, 1) as (new,):
             assert await new.secret(b"n".ljust(32)) == kept
+
+
+async def two_share(url: str) -> None:
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            made = [
+                SharedStore(TrackerSettings(), url=url, prefix="test", rng=random.Random(1))
+                for _ in range(2)
+            ]
+            for store in made:
+                await nursery.start(store.run)
+            await announce(made[0], 1)
+            await until(lambda: all_list(made, 1))
+            assert await made[0].secret(b"a".ljust(32)) == await made[1].secret(b"b".ljust(32))
+            nursery.cancel_scope.cancel()
+
+
+async def test_trackers_share_by_a_cluster(redis: RedisServer) -> None:
+    port = free_port()
+    await redis.start("--cluster-enabled", "yes", "--cluster-port", str(free_port()), port=port)
+    await redis.ask("CLUSTER ADDSLOTSRANGE 0 16383")
+    await redis.until("CLUSTER INFO", "cluster_state:ok")
+    await two_share(f"redis+cluster://{HOST}:{port}")
+
+
+async def test_trackers_share_by_the_server_that_sentinel_names(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    port, sentinel_port = free_port(), free_port()
+    await redis.start(port=port)
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"sentinel monitor main {HOST} {port} 1\n")
+    with redis_server(tmp_path) as sentinel:
+        await sentinel.start(str(config), "--sentinel", port=sentinel_port)
+        await two_share(f"redis+sentinel://{HOST}:{sentinel_port}/main")
 
 
 async def test_a_wrong_password_is_told_without_it(redis: RedisServer) -> None:

@@ -15,34 +15,42 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         # A Unix socket's path is short, and that of a test's folder may not be.
-        self.path = Path(f"/tmp/redis-{os.getpid()}-{abs(hash(folder)) % 10**8}.sock")
+        self.path = Path(f"/tmp/redis-{os.getpid()}-{id(self)}.sock")
         self.url = f"unix://{self.path}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self, *options: str) -> None:
-        """Start it, empty, and wait until it answers."""
+    async def start(self, *options: str, port: int = 0) -> None:
+        """Start it, empty, and wait until it answers; `port` is TCP's, for servers that need it."""
         self.path.unlink(missing_ok=True)
+        argv = ["redis-server", *options, "--port", str(port), "--unixsocket", str(self.path)]
+        argv += ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
         self._process = subprocess.Popen(  # noqa: ASYNC220 - killed by hand
-            ["redis-server", "--port", "0", "--unixsocket", str(self.path),
-             "--save", "", "--appendonly", "no", "--dir", str(self._folder), *options],
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            argv, stdout=subprocess.DEVNULL
+        )
         while not (await self.ask("PING")).startswith(("+PONG", "-NOAUTH")):
             assert self._process.poll() is None, "redis-server has ended"
             await trio.sleep(0.02)
 
-    async def ask(self, command: str) -> str:
-        """Say a command; return the first line of the answer, empty if there is none."""
+    async def ask(self, command: str, *, lines: int = 1) -> str:
+        """Say a command; return the first lines of the answer, empty if there is none."""
         with contextlib.suppress(OSError):
             async with await trio.open_unix_socket(self.path) as stream:
                 await stream.send_all(command.encode() + b"\r\n")
-                return (await stream.receive_some(4096)).decode().partition("\r\n")[0]
+                answer = (await stream.receive_some(65536)).decode()
+                return "\n".join(answer.split("\r\n")[:lines])
         return ""
 
     async def integer(self, command: str) -> int:
         """Say a command that is answered by a number."""
         return int((await self.ask(command)).removeprefix(":") or 0)
+
+    async def until(self, command: str, answer: str) -> None:
+        """Say a command until the answer has these words in it."""
+        while answer not in await self.ask(command, lines=99):
+            assert self._process is not None
+            assert self._process.poll() is None, "redis-server has ended"
+            await trio.sleep(0.05)
 
     def kill(self) -> None:
         """End it as a power failure does."""

@@ -76,6 +76,8 @@ def test_whatever_is_lost_all_trackers_agree_when_the_engine_is_there_again(
         assert not tracker.follower.skipped
     # A bit stands for one other tracker, and what it claims is a copy of what that one claims.
     for tracker in trackers:
+        others = [each for each in trackers if each is not tracker]
+        assert sum(tracker.registry.claimed) == sum(len(each.claims()) for each in others)
         for place in tracker.follower.places.values():
             (other,) = (each for each in trackers if each.name == place.name)
             assert place.bit is not None
@@ -215,6 +217,9 @@ def test_a_tracker_that_lost_changes_is_read_from_its_next_snapshot_on() -> None
     a.write_snapshot()
     b.read(8.0)
     assert b.listed() == a.listed()
+    # What was claimed before the gap is claimed no more when the end of the stream is reached.
+    b.read(8.1)
+    assert sum(b.registry.claimed) == 20
 
 
 def test_of_torrents_with_one_name_the_earliest_stands_first_at_all_trackers() -> None:

@@ -100,12 +100,11 @@ async def open_client(location: EngineLocation) -> AsyncIterator["Redis[bytes]"]
                         "stream_timeout": ANSWER_SECONDS,
                     },
                     db=location.database,
+                    retry_policy=retry,
                     **options,
                 )
             )
-            primary = sentinel.primary_for(
-                location.service, retry_policy=retry, timeout=ANSWER_SECONDS
-            )
+            primary = sentinel.primary_for(location.service, timeout=ANSWER_SECONDS)
             yield await stack.enter_async_context(primary)
         else:
             where: dict[str, Any] = (
