@@ -71,6 +71,7 @@ def engine_errors() -> tuple[type[Exception], ...]:
 async def open_client(location: EngineLocation) -> AsyncIterator["Redis[bytes]"]:
     """Open a client for one loop; it connects at the first command."""
     import coredis  # noqa: PLC0415  as above
+    from coredis.connection import TCPLocation  # noqa: PLC0415
     from coredis.retry import NoRetryPolicy  # noqa: PLC0415
 
     options: dict[str, Any] = {
@@ -85,7 +86,7 @@ async def open_client(location: EngineLocation) -> AsyncIterator["Redis[bytes]"]
     retry = NoRetryPolicy()
     async with AsyncExitStack() as stack:
         if location.kind == "cluster":
-            nodes = [coredis.connection.TCPLocation(*host) for host in location.hosts]
+            nodes = [TCPLocation(*host) for host in location.hosts]
             options["max_connections"] = 2 * 32  # of all nodes
             cluster = coredis.RedisCluster(
                 startup_nodes=nodes, retry_policy=retry, pool_timeout=ANSWER_SECONDS, **options
@@ -94,7 +95,7 @@ async def open_client(location: EngineLocation) -> AsyncIterator["Redis[bytes]"]
         elif location.kind == "sentinel":
             sentinel = await stack.enter_async_context(
                 coredis.Sentinel(
-                    location.hosts,
+                    [TCPLocation(*host) for host in location.hosts],
                     sentinel_kwargs={
                         "connect_timeout": CONNECT_SECONDS,
                         "stream_timeout": ANSWER_SECONDS,
