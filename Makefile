@@ -21,10 +21,10 @@ WORKERS ?= $(shell expr $$(nproc) + 2)
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-# Foreign clients that tests/foreign runs, and the browser of tests/control/page, by their commands and
-# Debian packages.
-FOREIGN_COMMANDS := aria2c transmission-cli qbittorrent-nox opentracker ip chromium transmission-remote-gtk Xvfb npm promtool
-FOREIGN_PACKAGES := aria2 transmission-cli qbittorrent-nox opentracker iproute2 chromium transmission-remote-gtk xvfb npm prometheus
+# Foreign clients and servers that tests/foreign runs, and the browser of tests/control/page, by their
+# commands and Debian packages.
+FOREIGN_COMMANDS := aria2c transmission-cli qbittorrent-nox opentracker ip chromium transmission-remote-gtk Xvfb npm promtool redis-server
+FOREIGN_PACKAGES := aria2 transmission-cli qbittorrent-nox opentracker iproute2 chromium transmission-remote-gtk xvfb npm prometheus redis-server
 # Remotes of PyPI and npm that tests/foreign runs, in an environment of their own.
 REMOTES := build/remotes
 REMOTES_PYPI := transmission-rpc==7.0.12 tewi-torrent==3.0.0 stig==0.15.0a0

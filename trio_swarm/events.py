@@ -412,6 +412,27 @@ class TrackerSummary(Event, frozen=True, kw_only=True):
     names: int
 
 
+class TrackerShared(Event, frozen=True, kw_only=True):
+    """A tracker lists the peers of others as well, by way of the `engine`; told at each beginning.
+
+    `trackers` and `peers` are what others had told when it began, and `complete` which part of that
+    is known here.
+    """
+
+    engine: str
+    trackers: int
+    peers: int
+    complete: float
+
+
+class TrackerSharedAlone(Event, frozen=True, kw_only=True):
+    """A tracker hears nothing of others, for the `reason`; it answers with what it knows."""
+
+    level: ClassVar[str] = "warning"
+    engine: str
+    reason: str
+
+
 class ControlListening(Event, frozen=True, kw_only=True):
     """The page, the API and Transmission's RPC of this node are at this address, by HTTP."""
 

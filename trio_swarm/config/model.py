@@ -18,6 +18,7 @@ from msgspec import Meta, Struct, field
 
 from trio_swarm.config.values import (
     parse_command,
+    parse_engine,
     parse_hash_or_prefix,
     parse_host,
     parse_label,
@@ -31,6 +32,7 @@ from trio_swarm.config.values import (
     parse_time,
     parse_tracker,
     shown_command,
+    shown_engine,
     write_listen,
     write_networks,
     write_rate,
@@ -120,6 +122,8 @@ Count = Annotated[int, Meta(ge=1, le=100_000)]
 Label = Annotated[str, Parsed(parse_label)]
 Network = Annotated[str, Parsed(parse_network)]
 Networks = Annotated[tuple[str, ...] | None, Parsed(parse_networks, write=write_networks)]
+EngineUrl = Annotated[str, Parsed(parse_engine, show=shown_engine)]
+Prefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 HostName = Annotated[str, Parsed(parse_host)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
 Patience = Annotated[float, Meta(gt=0, le=86_400)]
@@ -137,6 +141,23 @@ class StrategyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     name: Text
     options: Options = field(default_factory=dict)
+
+
+class SharedConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tracker.shared]`: a Redis or Valkey server by which trackers share peers and names."""
+
+    url: Annotated[
+        EngineUrl | None,
+        Key(
+            "Redis or Valkey. Keep this file to yourself if a password is in it.",
+            example="redis://localhost:6379",
+            sets="shared_url",
+        ),
+    ] = _TRACKER.shared_url
+    prefix: Annotated[
+        Prefix,
+        Key("What its keys begin with: trackers with the same one share.", sets="shared_prefix"),
+    ] = _TRACKER.shared_prefix
 
 
 class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -207,6 +228,9 @@ class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_
     workers: Annotated[
         int, Meta(ge=1, le=MAX_WORKERS), Key("Processes that answer, on as many cores (Linux).")
     ] = _TRACKER.workers
+    shared: Annotated[SharedConfig, Key("Sharing peers and names with other trackers.")] = (
+        SharedConfig()
+    )
 
 
 class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -69,13 +69,18 @@ def _tables(role: Role) -> Iterator[str]:
 
 def _table(heading: str, comment: str, struct: type[msgspec.Struct], *, is_example: bool) -> str:
     parts = [_text(heading, comment, is_example=is_example)]
+    inner = ""
     for info in sorted(msgspec.structs.fields(struct), key=_own_first(struct)):
         hint, key = keys_of(struct)[info.name]
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            below = f"{heading[:-1]}.{info.name}]"
+            inner += "\n" + _table(below, key.comment, hint, is_example=is_example)
+            continue
         value = _PLACEHOLDERS.get(info.name) if info.required else _written(info.default, hint)
         shown = value if key.example is None else key.example
         is_commented = is_example or key.example is not None
         parts.append(_text(_pair(info.name, shown), key.comment, is_example=is_commented))
-    return "".join(parts)
+    return "".join(parts) + inner
 
 
 def _own_first(struct: type[msgspec.Struct]) -> Callable[[FieldInfo], int]:

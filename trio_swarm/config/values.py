@@ -192,6 +192,26 @@ def parse_tracker(value: object) -> str:
     return url
 
 
+def parse_engine(value: object) -> str:
+    """Return the URL of a Redis or Valkey server, checked; an error never quotes it."""
+    from trio_swarm.tracker.shared.locations import (  # noqa: PLC0415  few trackers share
+        EXPECTED,
+        parse_location,
+    )
+
+    if not isinstance(value, str):
+        raise ConfigError(f"expected {EXPECTED}")
+    parse_location(value)
+    return value.strip()
+
+
+def shown_engine(url: str) -> str:
+    """Return the URL of a Redis or Valkey server without user and password."""
+    from trio_swarm.tracker.shared.locations import parse_location  # noqa: PLC0415  as above
+
+    return str(parse_location(url))
+
+
 def parse_tracker_list(text: str) -> tuple[str, ...]:
     """Return the URLs of a list separated by commas or blanks, as in `TRIO_SWARM_TRACKER`."""
     return tuple(parse_tracker(url) for url in re.split(r"[,\s]+", text) if url)

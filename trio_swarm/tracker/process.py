@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import trio
 
+from trio_swarm.events import Event
 from trio_swarm.tracker.binding import BoundSockets
 from trio_swarm.tracker.http.answering import HttpTracker
 from trio_swarm.tracker.http.forwarded import TrustedProxies
@@ -29,6 +30,7 @@ from trio_swarm.tracker.udp.server import ENDED_PER_WAKE_UP, serve_socket
 
 if TYPE_CHECKING:
     from trio_swarm.tracker.admission.reloading import ListFiles
+    from trio_swarm.tracker.shared.store import SharedStore
 
 
 class OpenedStore(NamedTuple):
@@ -37,6 +39,8 @@ class OpenedStore(NamedTuple):
     store: TrackerStore
     lists: "ListFiles | None"
     """The lists of what it takes, None if it takes everything."""
+    shared: "SharedStore | None"
+    """What shares it with other trackers, None if nothing does."""
 
 
 async def open_store(
@@ -44,17 +48,50 @@ async def open_store(
     *,
     rng: random.Random | None = None,
     watch: Callable[[Change], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    owns: Callable[[bytes], bool] | None = None,
 ) -> OpenedStore:
     """Return an empty store that takes what the settings allow; `watch` gets each change.
 
-    ConfigError if a list file is wrong.
+    `on_event` is told of how the exchange with other trackers goes, and `owns` chooses the swarms
+    that are taken over from them. ConfigError if a list file or the exchange's URL is wrong.
     """
-    registry = TrackerRegistry(settings, rng=rng or random.Random(), watch=watch)
-    store = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+    rng = rng or random.Random()
+    store: TrackerStore
+    if settings.shared_url is None:
+        shared, registry = None, TrackerRegistry(settings, rng=rng, watch=watch)
+        store = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+    else:
+        store = shared = _shared_store(
+            settings, settings.shared_url, rng, owns=owns, watch=watch, on_event=on_event
+        )
+        registry = shared.shared_registry
     lists = await read_lists(settings)
-    if lists is None:
-        return OpenedStore(store, None)
-    return OpenedStore(lists.guarded(store, registry, watch=watch), lists)
+    if lists is not None:
+        store = lists.guarded(store, registry, watch=watch)
+    return OpenedStore(store, lists, shared)
+
+
+def _shared_store(
+    settings: TrackerSettings,
+    url: str,
+    rng: random.Random,
+    *,
+    owns: Callable[[bytes], bool] | None,
+    watch: Callable[[Change], None] | None,
+    on_event: Callable[[Event], None] | None,
+) -> "SharedStore":
+    from trio_swarm.tracker.shared.store import SharedStore  # noqa: PLC0415 - few trackers share
+
+    return SharedStore(
+        settings,
+        url=url,
+        prefix=settings.shared_prefix,
+        rng=rng,
+        owns=owns,
+        watch=watch,
+        on_event=on_event,
+    )
 
 
 async def read_lists(settings: TrackerSettings) -> "ListFiles | None":
@@ -72,8 +109,9 @@ class TrackerProcess:
     """Answers over UDP and HTTP from `store`.
 
     `secret` makes connection ids. `journal` gets the announces that are refused, and is asked for
-    its sums. `lists` are read again when they change. `steered_store` is asked instead of `store`
-    over UDP, where the system has chosen this process for its datagrams.
+    its sums. `lists` are read again when they change, and `shared` exchanges with other trackers.
+    `steered_store` is asked instead of `store` over UDP, where the system has chosen this process
+    for its datagrams.
     """
 
     def __init__(
@@ -84,6 +122,7 @@ class TrackerProcess:
         secret: bytes,
         journal: TrackerJournal | None = None,
         lists: "ListFiles | None" = None,
+        shared: "SharedStore | None" = None,
         steered_store: TrackerStore | None = None,
     ) -> None:
         self._store = store
@@ -91,6 +130,7 @@ class TrackerProcess:
         self._lease = settings.lease_seconds
         self._journal = journal
         self._lists = lists
+        self._shared = shared
         interval, own_address = round(settings.interval), OwnAddresses().facing
         watch = journal.note if journal is not None else None
         self._udp = DatagramTracker(
@@ -139,11 +179,16 @@ class TrackerProcess:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> NoReturn:
-        """Answer at the sockets until cancelled. Nothing that comes by the network ends it."""
+        """Answer at the sockets until cancelled. Nothing that comes by the network ends it.
+
+        What other trackers list is loaded first, as far as that does not take long.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_leases, self._store, self._lease)
             if self._lists is not None:
                 nursery.start_soon(self._lists.keep_read)
+            if self._shared is not None:
+                await nursery.start(self._shared.run)
             if self._journal is not None:
                 nursery.start_soon(_sum_up, self._journal, self)
             for bound in sockets.datagram:

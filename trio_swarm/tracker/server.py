@@ -35,8 +35,9 @@ async def serve_tracker(
     ConfigError if a setting is impossible, a list file is wrong, or the port is taken. Nothing that
     comes by the network ends it. It keeps no peers on disk: they fill a new tracker with their next
     heartbeats. `on_event` gets one TrackerListening per address, then changes and sums of them (see
-    `tracker.journal`). With several `workers` it starts that many processes, which draw their own
-    random numbers; WorkersDieError if they cannot live.
+    `tracker.journal`). With `shared_url` it begins with what other trackers list. With several
+    `workers` it starts that many processes, which draw their own random numbers; WorkersDieError if
+    they cannot live.
     """
     settings.check()
     if settings.workers > 1 and (fault := steering_fault()) is not None:
@@ -53,9 +54,13 @@ async def serve_tracker(
         await serve_workers(settings, on_event=on_event, task_status=task_status)
     journal = TrackerJournal(on_event) if on_event is not None else None
     watch = None if journal is None else journal.note
-    store, lists = await open_store(settings, rng=rng, watch=watch)
+    store, lists, shared = await open_store(settings, rng=rng, watch=watch, on_event=on_event)
     secret = kept_secret(settings.state_folder)
-    process = TrackerProcess(settings, store, secret=secret, journal=journal, lists=lists)
+    if shared is not None:
+        secret = await shared.secret(secret)
+    process = TrackerProcess(
+        settings, store, secret=secret, journal=journal, lists=lists, shared=shared
+    )
     with ExitStack() as stack:
         sockets = await bind_sockets(settings.host, settings.port, http=settings.http)
         for bound in (*sockets.datagram, *sockets.listeners):

@@ -7,6 +7,7 @@ Its name, default, limits and description are read from there by the configurati
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
+from re import fullmatch
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
@@ -118,6 +119,10 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
     """Networks from which names are registered; None: all, or none where there are tokens."""
     register_tokens: Path | None = None
     """A file of tokens with which names are registered from anywhere, one a line."""
+    shared_url: str | None = None
+    """A Redis or Valkey server by which trackers share peers and names; None: this one is alone."""
+    shared_prefix: str = "trio-swarm"
+    """What the keys there begin with; trackers with the same one share."""
 
     @property
     def is_selective(self) -> bool:
@@ -146,6 +151,10 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
                     ip_network(network)
                 except ValueError as error:
                     raise ConfigError(f"not a network: {error}", key=key) from None
+        if not fullmatch(r"[A-Za-z0-9._-]{1,64}", self.shared_prefix):
+            raise ConfigError(
+                "must be 1 to 64 letters, digits, dots, dashes or underscores", key="shared.prefix"
+            )
         lease = self.lease_seconds
         if not LEAST_LEASE * self.interval <= lease <= 10 * MAX_INTERVAL:
             raise ConfigError(

@@ -10,7 +10,13 @@ import trio_swarm
 from trio_swarm.cli.options import OutputOptions, Words, flagged, state_folder
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.config.values import ANYONE, parse_listen, parse_network, parse_networks
+from trio_swarm.config.values import (
+    ANYONE,
+    parse_engine,
+    parse_listen,
+    parse_network,
+    parse_networks,
+)
 from trio_swarm.errors import ConfigError
 from trio_swarm.tracker.settings import TrackerSettings
 
@@ -38,12 +44,14 @@ async def tracker(
     register_tokens: Path | None = None,
     workers: int = _DEFAULT.workers,
     state_dir: Path | None = None,
+    shared: str | None = None,
+    shared_prefix: str = _DEFAULT.shared_prefix,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a tracker, where seeders register names and leechers find them.
 
-    It keeps peers and names in memory: after a restart the heartbeats of the peers fill it again.
-    Any BitTorrent client can use it, over UDP or HTTP.
+    It keeps peers and names in memory: after a restart the heartbeats of the peers fill it again,
+    or other trackers, if it shares with some. Any BitTorrent client can use it, over UDP or HTTP.
 
     Parameters
     ----------
@@ -78,6 +86,11 @@ async def tracker(
     state_dir
         Where its secret is kept, so that clients go on at once after a restart; by default
         ~/.local/state/trio-swarm.
+    shared
+        A Redis or Valkey server (redis://HOST:PORT) by which trackers share their peers and names.
+        Others on this machine see what is typed here: a password belongs into a file.
+    shared_prefix
+        What the keys there begin with; trackers with the same one share.
     output
         How it talks.
 
@@ -100,12 +113,15 @@ async def tracker(
         register_tokens=register_tokens,
         workers=workers,
         state_folder=state_folder(state_dir),
+        shared_url=None if shared is None else flagged("--shared", parse_engine, shared),
+        shared_prefix=shared_prefix,
     )
     running = _Running()
     try:
         settings.check()
     except ConfigError as error:
         text = str(error).replace("the interval (", "--interval (")
+        text = text.replace("shared.prefix", "shared-prefix")
         raise ConfigError(f"--{text}") from error  # its key is the flag's name
 
     gc.set_threshold(*gc.get_threshold()[:2], _YOUNG_COLLECTIONS)
@@ -116,7 +132,7 @@ async def tracker(
         except ConfigError as error:
             if error.key is None:
                 raise
-            flag = error.key.replace("_", "-")
+            flag = error.key.replace("_", "-").removesuffix(".url")
             raise ConfigError(f"--{flag}{str(error).removeprefix(error.key)}") from error
 
     return await run_until_interrupted(

@@ -162,6 +162,13 @@ def _describe_served(event: events.Event) -> str:
             return _describe_change(event)
         case events.TrackerSummary():
             return _describe_summary(event)
+        case events.TrackerShared():
+            others = f"{count_text(event.trackers, 'other tracker')} ({shown(event.engine)})"
+            theirs = f"{event.complete:.0%} of their {count_text(event.peers, 'peer')}"
+            return f"sharing with {others}, {theirs} listed"
+        case events.TrackerSharedAlone():
+            where = shown(event.engine)
+            return f"not sharing with other trackers now ({where}): {_reason(event.reason)}"
         case _:
             return _describe_entry(event)
 

@@ -7,19 +7,20 @@ There are two kinds. Events in a node are those of `trio_swarm.events`, by their
 `tracker_failed`, `name_refused`, `private_torrent`, `privacy_overruled`, `strategy_fault`,
 `files_changed`, `state_not_kept`, `recording_stopped`, `torrent_failed`, `entry_added`,
 `entry_changed`, `entry_completed`, `entry_removed`, `events_lost`, `control_listening`,
-`tracker_listening`, `tracker_change`, `tracker_summary`). What a command has to say comes as the
-events below: `progress` at most once a second and torrent, where something changed, and once more
-at the end (get, seed, run), `hashing` at most once a second and path (seed, create, run),
-`reached_here_only` (seed), `listed` (ls), `described` (show), `created` (create), `strategy` and
-`plugin_problem` (schedulers), `problem`, `config_change` and `config_checked` (check), `written`
-(init, plot, simulate --plot, plugin new), `demo_result` (demo), `simulated` once for each run
-(simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
-once for each run (replay), `promise_examined`, `strategy_compared` and `decision_timed` (plugin
-check); of a running node `node_status` and `torrent_status` (status, and what changes a torrent or
-limits), `torrent_removed` (remove, status --watch), `file_status`, `peer_status` and
-`tracker_status` (files, peers, trackers), `decision_told` (explain), `reload_change` (reload),
-`node_logged` (log), `node_stopped` (stop); in every command that waits for others `logged` (see
-`trio_swarm.logs`), and in every command `error`, whose message is also the line on stderr.
+`tracker_listening`, `tracker_shared`, `tracker_shared_alone`, `tracker_change`, `tracker_summary`).
+What a command has to say comes as the events below: `progress` at most once a second and torrent,
+where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
+and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `described` (show),
+`created` (create), `strategy` and `plugin_problem` (schedulers), `problem`, `config_change` and
+`config_checked` (check), `written` (init, plot, simulate --plot, plugin new), `demo_result` (demo),
+`simulated` once for each run (simulate), `recording_summary`, `explained_moment` and
+`explained_decision` (explain), `replayed` once for each run (replay), `promise_examined`,
+`strategy_compared` and `decision_timed` (plugin check); of a running node `node_status` and
+`torrent_status` (status, and what changes a torrent or limits), `torrent_removed` (remove, status
+--watch), `file_status`, `peer_status` and `tracker_status` (files, peers, trackers),
+`decision_told` (explain), `reload_change` (reload), `node_logged` (log), `node_stopped` (stop); in
+every command that waits for others `logged` (see `trio_swarm.logs`), and in every command `error`,
+whose message is also the line on stderr.
 
 Each line begins with `event` and `time`: when it was, in seconds since 1970 (UTC), to the
 millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes,

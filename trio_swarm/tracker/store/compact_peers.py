@@ -6,7 +6,10 @@ object. Every change moves at most two peers (swap with the last), so all of the
 """
 
 from array import array
+from collections.abc import Sequence
 from typing import Final, NamedTuple
+
+from trio_swarm.tracker.store.leases import HELD
 
 INDEX_ABOVE: Final = 64
 """Peers. Up to here `bytearray.find` takes at most 0.1 µs more than a dict, which takes 100 bytes a
@@ -19,6 +22,9 @@ SWEEP: Final = 256
 """Leases looked at in one step of a sweep: about 6 µs."""
 
 _NEVER: Final = float("inf")
+
+_CLAIM_CODES: Final = "BHIQ"
+"""Arrays with room for the bits of 8, 16, 32 and 64 trackers."""
 
 LOOPBACK6: Final = b"\0" * 15 + b"\1"
 """The packed IPv6 address ::1."""
@@ -35,6 +41,8 @@ class EndedLease(NamedTuple):
     address: bytes
     ended: float
     habit: int
+    is_held: bool = False
+    """It was not taken out, as other trackers claim it."""
 
 
 class Bucket(dict["CompactPeers", None]):
@@ -55,6 +63,7 @@ class CompactPeers:
         "_earliest",
         "_stride",
         "bucket",
+        "claims",
         "expires",
         "habits",
         "index",
@@ -73,6 +82,8 @@ class CompactPeers:
         """When the lease of each peer ends, by position."""
         self.habits: bytearray | None = None
         """Of each peer (see `leases`), by position; None: all are prompt."""
+        self.claims: array[int] | None = None
+        """Which other trackers claim each peer, one bit a tracker, by position; None: none does."""
         self.index: dict[bytes, int] | None = None
         """Positions by compact address; None in a small swarm, see `find`."""
         self.seeders = 0
@@ -116,6 +127,8 @@ class CompactPeers:
         self._earliest = min(self._earliest, expires)
         if self.habits is not None:
             self.habits.append(0)
+        if self.claims is not None:
+            self.claims.append(0)
         if self.index is not None:
             self.index[address] = position
         elif position >= INDEX_ABOVE:
@@ -136,6 +149,38 @@ class CompactPeers:
     def habit(self, position: int) -> int:
         """Return the habit of a listed peer."""
         return 0 if self.habits is None else self.habits[position]
+
+    def claim(self, position: int, bit: int) -> bool:
+        """Note that another tracker (its `bit`) claims a listed peer; return whether it is new."""
+        claims = self.claims
+        if claims is None or bit >> 8 * claims.itemsize:
+            code = next(code for code in _CLAIM_CODES if not bit >> 8 * array(code).itemsize)
+            kept = [0] * len(self.expires) if claims is None else claims
+            claims = self.claims = array(code, kept)
+        if claims[position] & bit:
+            return False
+        claims[position] |= bit
+        return True
+
+    def unclaim(self, position: int, bit: int) -> bool:
+        """Note that another tracker claims a listed peer no more; return whether it did."""
+        claims = self.claims
+        if claims is None or not claims[position] & bit:
+            return False
+        claims[position] &= ~bit
+        return True
+
+    def fill(self, addresses: Sequence[bytes], *, seeders: int, bit: int) -> None:
+        """Let an empty list have all these peers, claimed by another tracker; seeders first."""
+        count = len(addresses)
+        self.packed += b"".join(addresses)
+        self.expires = array("d", [_NEVER]) * count
+        self.habits = bytearray([HELD]) * count
+        self.seeders = seeders
+        code = next(code for code in _CLAIM_CODES if not bit >> 8 * array(code).itemsize)
+        self.claims = array(code, [bit]) * count
+        if count > INDEX_ABOVE:
+            self.index = {address: at for at, address in enumerate(addresses)}
 
     def set_seeder(self, position: int, *, is_seeder: bool) -> int:
         """Say whether a listed peer has everything; return its position after that."""
@@ -165,6 +210,8 @@ class CompactPeers:
         self.expires.pop()
         if self.habits is not None:
             self.habits.pop()
+        if self.claims is not None:
+            self.claims.pop()
         if self.index is not None:
             del self.index[address]
             if last < INDEX_BELOW:
@@ -239,7 +286,11 @@ class CompactPeers:
             ends = expires[at]
             if ends <= now:
                 habit = self.habit(at)
-                removed.append(EndedLease(self.remove(at), ends, habit))
+                if self.claims is not None and self.claims[at]:
+                    self.renew(at, _NEVER, HELD)
+                    removed.append(EndedLease(self.address(at), ends, habit, is_held=True))
+                else:
+                    removed.append(EndedLease(self.remove(at), ends, habit))
             elif ends < self._earliest:
                 self._earliest = ends
         self._cursor = at
@@ -257,6 +308,9 @@ class CompactPeers:
         habits = self.habits
         if habits is not None:
             habits[position], habits[other] = habits[other], habits[position]
+        claims = self.claims
+        if claims is not None:
+            claims[position], claims[other] = claims[other], claims[position]
         if self.index is not None:
             self.index[here] = other
             self.index[there] = position

@@ -18,7 +18,7 @@ steps of STEP seconds, and a bit that says that the latest time was shorter.
 """
 
 from collections import OrderedDict
-from math import ceil
+from math import ceil, inf
 from typing import Final
 
 FOREIGN_GAP: Final = 600.0
@@ -34,6 +34,10 @@ STEP: Final = 5.0
 
 PROMPT: Final = 0
 """The habit of a peer that comes back when it is asked to."""
+
+HELD: Final = 0xFF
+"""The habit of a peer without a lease here, which is listed because other trackers list it. No time
+between announces has this code, and no announce of such a peer is a mere heartbeat."""
 
 MAX_LAPSED: Final = 16_384
 """Peers remembered after their lease, 250 bytes each; beyond it the oldest are forgotten."""
@@ -58,6 +62,7 @@ class LeaseRule:
         self.fresh = [length - self._soon for length in self.lengths]
         """An announce that finds more than this many seconds of its lease left changes no habit."""
         self.fresh[PROMPT] = lease - self._prompt_until
+        self.fresh[HELD] = inf
         foreign = _code(FOREIGN_GAP)
         self.foreign = foreign if self.lengths[foreign] > lease else PROMPT
         """The habit to begin with."""

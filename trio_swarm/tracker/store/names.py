@@ -41,7 +41,7 @@ class SharedName:
         self.size = size
         """Bytes; 0: unknown."""
         self.age = age
-        """Counts up: less is older."""
+        """Less is older."""
         self.announcers = 0
         self.host = host
         """The host that announced it first: the name counts for its share of the table."""
@@ -70,7 +70,7 @@ class NameTable:
     A host is a packed IPv4 address or IPv6 /64. None has more than its share, and where there is no
     room, a newcomer takes the place of a name whose host has more than it: of the table, of the
     holders of the name, or of the names of the torrent. `seeders_of` tells how many seeders an
-    info-hash has now, `rng` chooses which names are compared.
+    info-hash has now, `rng` chooses which names are compared, `new_age` gives a new name its age.
     """
 
     def __init__(
@@ -79,8 +79,10 @@ class NameTable:
         *,
         rng: random.Random,
         seeders_of: Callable[[bytes], int],
+        new_age: Callable[[], int],
     ) -> None:
         self._seeders_of = seeders_of
+        self._new_age = new_age
         self._rng = rng
         self._settings = settings
         self._by_name: dict[str, dict[bytes, SharedName]] = {}
@@ -88,7 +90,6 @@ class NameTable:
         self._by_host: Counter[bytes] = Counter()
         self._sorted: list[str] = []
         self._count = 0
-        self._next_age = 0
         self.is_hidden: Callable[[str, bytes], bool] | None = None
         """Whether a name, held by an info-hash, is not to be found."""
 
@@ -157,15 +158,30 @@ class NameTable:
             insort(self._sorted, name)
         shared = holders.get(info_hash)
         if shared is None:
-            shared = holders[info_hash] = SharedName(name, info_hash, size, self._next_age, host)
+            shared = SharedName(name, info_hash, size, self._new_age(), host)
+            holders[info_hash] = shared
             self._by_hash.setdefault(info_hash, {})[name] = shared
             self._by_host[host] += 1
-            self._next_age += 1
             self._count += 1
         # Every info-hash has one size; the first to tell it is believed.
         shared.size = shared.size or size
         shared.announcers += 1
         return shared
+
+    def make_room(self, name: str, info_hash: bytes, age: int) -> None:
+        """Drop the youngest holder of a name, or name of a torrent, if there are too many.
+
+        Only one younger than `age` goes: so trackers that exchange names, and hear of too many of
+        them in different orders, keep the same ones.
+        """
+        for held, most in (
+            (self._by_name.get(name, {}).values(), MAX_HOLDERS_OF_NAME),
+            (self._by_hash.get(info_hash, {}).values(), MAX_NAMES_PER_SWARM),
+        ):
+            if len(held) >= most:
+                youngest = max(held, key=lambda each: (each.age, each.info_hash, each.name))
+                if youngest.age > age:
+                    self.drop(youngest)
 
     def release(self, shared: SharedName) -> None:
         """Count one peer less; the last one takes the name with it."""
@@ -213,7 +229,10 @@ class NameTable:
         if self.is_hidden is not None:
             is_hidden = self.is_hidden
             shown = [held for held in shown if not is_hidden(held.name, held.info_hash)]
-        ranked = sorted(shown, key=lambda held: (-self._seeders_of(held.info_hash), held.age))
+        ranked = sorted(
+            shown,
+            key=lambda held: (-self._seeders_of(held.info_hash), held.age, held.info_hash),
+        )
         found: dict[bytes, SharedName] = {}
         for held in ranked:
             if held.twins is None or found.keys().isdisjoint(held.twin_hashes()):

@@ -13,8 +13,10 @@ allowed is refused, and its peer with it.
 import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Final, TypeAlias
 
+from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
 from trio_swarm.protocol.trackers.announces import (
     DEFAULT_NUM_WANT,
@@ -26,7 +28,7 @@ from trio_swarm.protocol.trackers.udp import MAX_PEERS, MAX_PEERS6
 from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.networks import is_private
 from trio_swarm.tracker.settings import RegistrySettings
-from trio_swarm.tracker.store.compact_peers import CompactPeers, is_loopback
+from trio_swarm.tracker.store.compact_peers import CompactPeers, EndedLease, is_loopback
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.interface import (
@@ -73,10 +75,15 @@ _LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks at a huge swarm, at most: so late is a peer taken out."""
 
 
+_NEVER = float("inf")
+"""When leases end that are not in a list: those of peers that only other trackers claim."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TrackerRegistry:
     """All swarms, peers and names of a tracker.
 
-    `watch` gets each change.
+    `watch` gets each change. `new_age` gives names their age, by default a number that counts up.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class TrackerRegistry:
         *,
         rng: random.Random,
         watch: Callable[[Change], None] | None = None,
+        new_age: Callable[[], int] | None = None,
     ) -> None:
         self._settings = settings
         self._leases = LeaseRule(lease=settings.lease_seconds, interval=settings.interval)
@@ -93,7 +101,9 @@ class TrackerRegistry:
         self._random_bytes = rng.randbytes
         self._watch = watch
         self._swarms: dict[bytes, TrackedSwarm] = {}
-        self._names = NameTable(settings, rng=rng, seeders_of=self._seeders_of)
+        self._names = NameTable(
+            settings, rng=rng, seeders_of=self._seeders_of, new_age=new_age or count().__next__
+        )
         self._calendar = ExpiryCalendar()
         self._peer_count = 0
         self._hosts4 = HostCounts(4, settings.max_peers)
@@ -265,15 +275,13 @@ class TrackerRegistry:
                 break
             removed, ends = peers.sweep(now, limit)
             limit -= len(removed) or 1
-            for address, ended, habit in removed:
-                self._lapsed.add(peers.info_hash + address, ended - self._lengths[habit])
-                self._forget(peers.info_hash, address)
-                self._tell("expired", peers.info_hash, address)
+            for ended in removed:
+                self._lease_ended(peers.info_hash, ended)
             if not peers:
                 self._drop_if_empty(peers)
             elif ends is None:
                 calendar.put_back(peers)
-            else:
+            elif ends < _NEVER:
                 pause = min(len(peers) / _SWEPT_PER_SECOND, _LONGEST_PAUSE)
                 calendar.schedule(peers, max(ends, now + pause))
         return calendar.next_time()
@@ -285,6 +293,12 @@ class TrackerRegistry:
     def _seeders_of(self, info_hash: bytes) -> int:
         swarm = self._swarms.get(info_hash)
         return swarm.seeders if swarm is not None else 0
+
+    def _lease_ended(self, info_hash: bytes, ended: EndedLease) -> None:
+        """Forget a peer that was taken from its list as its lease ended."""
+        self._lapsed.add(info_hash + ended.address, ended.ended - self._lengths[ended.habit])
+        self._forget(info_hash, ended.address)
+        self._tell("expired", info_hash, ended.address)
 
     def _change(
         self, announce: Announce, position: int, now: float

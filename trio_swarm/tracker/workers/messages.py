@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from trio_swarm.events import TrackerChange, TrackerSummary
+from trio_swarm.events import TrackerChange, TrackerShared, TrackerSharedAlone, TrackerSummary
 from trio_swarm.protocol.trackers.announces import ScrapeCounts
 from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.settings import TrackerSettings
@@ -75,10 +75,12 @@ class Figures(Struct, frozen=True, array_like=True, tag="figures"):
 
 
 class Happened(Struct, frozen=True, array_like=True, tag="happened"):
-    """An event of a worker's journal."""
+    """An event of a worker: of its journal, or of the exchange with other trackers."""
 
     change: TrackerChange | None = None
     summary: TrackerSummary | None = None
+    shared: TrackerShared | None = None
+    alone: TrackerSharedAlone | None = None
 
 
 class AskAnnounces(Struct, frozen=True, array_like=True, tag="announces"):

@@ -85,8 +85,8 @@ class _Worker:
                 self.ready.set()
             case Figures():
                 self.figures = said
-            case Happened(change, summary) if self._tell is not None:
-                for event in (change, summary):
+            case Happened(change, summary, shared, alone) if self._tell is not None:
+                for event in (change, summary, shared, alone):
                     if event is not None:
                         self._tell(event)
 

@@ -14,11 +14,18 @@ from typing import Final, NoReturn
 
 import trio
 
-from trio_swarm.events import Event, TrackerChange, TrackerSummary
+from trio_swarm.events import (
+    Event,
+    TrackerChange,
+    TrackerShared,
+    TrackerSharedAlone,
+    TrackerSummary,
+)
 from trio_swarm.logs import ROOT
 from trio_swarm.tracker.binding import BoundSockets
 from trio_swarm.tracker.journal import TrackerJournal
 from trio_swarm.tracker.process import TrackerProcess, open_store
+from trio_swarm.tracker.udp.steering import owner_of
 from trio_swarm.tracker.workers.links import Link
 from trio_swarm.tracker.workers.messages import (
     Figures,
@@ -64,14 +71,23 @@ async def _serve(setup: Setup, link: Link) -> None:
     links = {number: Link(_opened(end)) for number, end in setup.siblings.items()}
     journal = TrackerJournal(_teller(link.tell)) if setup.tells else None
     watch = None if journal is None else journal.note
-    own, lists = await open_store(setup.settings, watch=watch)
+    # One worker tells of the exchange with other trackers for all.
+    tells_of_exchange = setup.tells and setup.number == 0
+    own, lists, shared = await open_store(
+        setup.settings,
+        watch=watch,
+        on_event=_teller(link.tell) if tells_of_exchange else None,
+        owns=lambda info_hash: owner_of(info_hash, setup.settings.workers) == setup.number,
+    )
+    secret = setup.secret if shared is None else await shared.secret(setup.secret)
     store = SiblingStore(own, links, number=setup.number)
     process = TrackerProcess(
         setup.settings,
         store,
-        secret=setup.secret,
+        secret=secret,
         journal=journal,
         lists=lists,
+        shared=shared,
         steered_store=SteeredStore(own, store),
     )
 
@@ -118,6 +134,10 @@ def _teller(tell: Callable[[Message], bool]) -> Callable[[Event], None]:
             tell(Happened(change=event))
         elif isinstance(event, TrackerSummary):
             tell(Happened(summary=event))
+        elif isinstance(event, TrackerShared):
+            tell(Happened(shared=event))
+        elif isinstance(event, TrackerSharedAlone):
+            tell(Happened(alone=event))
 
     return emit
 
