@@ -194,7 +194,7 @@ async def test_what_is_not_http_gets_no_answer(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (get("/"), b"404"),
+        (get("/nothing"), b"404"),
         (get("/announced?x", version="1.0").replace(b"GET", b"POST"), b"405"),
         (b"GET /announce HTTP/1.1\r\n\r\n", b"400"),
         (b"GET /" + b"x" * 70_000, b"414"),

@@ -103,7 +103,7 @@ def _make_group(name: str, group: Group, *, chosen: str, sort_key: int) -> App:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; print the error that ended it, if one did."""
-    tokens = _flags_after_command(list(arguments))
+    tokens = _as_one_word(_flags_after_command(list(arguments)))
     as_json = "--json" in (tokens[: tokens.index("--")] if "--" in tokens else tokens)
     try:
         _import_command(tokens)
@@ -189,6 +189,13 @@ def _help_console() -> "Console":
 
     width = shutil.get_terminal_size((80, 24)).columns
     return Console(width=min(_WIDEST_HELP, max(_NARROWEST_HELP, width)))
+
+
+def _as_one_word(tokens: list[str]) -> list[str]:
+    """Let `trio-swarm tracker status` mean `tracker-status`: a tracker takes no words."""
+    if tokens[:2] == ["tracker", "status"]:
+        return ["tracker-status", *tokens[2:]]
+    return tokens
 
 
 def _flags_after_command(tokens: list[str]) -> list[str]:

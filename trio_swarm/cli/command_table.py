@@ -37,6 +37,14 @@ COMMANDS = {
             "trio-swarm tracker --listen 192.168.1.5:6969 --interval 10 --lease 25",
         ),
     ),
+    "tracker-status": Command(
+        "commands.tracker_status:tracker_status",
+        "Tell what a running tracker does and holds: peers, swarms, announces, refusals, workers.",
+        (
+            "trio-swarm tracker-status",
+            "trio-swarm tracker-status --tracker udp://192.168.1.5:6969 --watch",
+        ),
+    ),
     "seed": Command(
         "commands.seed:seed",
         "Share files and folders until stopped.",
@@ -62,6 +70,7 @@ COMMANDS = {
         (
             "trio-swarm ls",
             "trio-swarm ls '*.iso' --tracker udp://192.168.1.5:6969",
+            "trio-swarm ls --watch --tracker udp://a.example:6969 --tracker udp://b.example:6969",
             "trio-swarm ls --json",
         ),
     ),

@@ -188,6 +188,13 @@ class TrackerConfig(RegistrySettings, frozen=True, kw_only=True, forbid_unknown_
             example=("127.0.0.1", "::1"),
         ),
     ] = _TRACKER.proxies
+    status_from: Annotated[
+        tuple[Network, ...],
+        Key(
+            "Networks whose users may look at /status and /metrics, besides this machine.",
+            example=("192.168.0.0/16",),
+        ),
+    ] = _TRACKER.status_from
     allow: Annotated[
         FilePath | None,
         Key("A file of the info-hashes that alone are tracked, one a line.", example="allow.txt"),

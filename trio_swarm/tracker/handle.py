@@ -7,6 +7,7 @@ import trio
 from trio_swarm.events import TrackerListening
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.tracker.binding import BoundSockets
+from trio_swarm.tracker.seen.figures import TrackerFigures
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.interface import MatchPage, NameQuestion, StoreCounts
 
@@ -24,6 +25,9 @@ class Answering(Protocol):
 
     def counts(self) -> StoreCounts:
         """Return how many swarms, peers and names are registered now."""
+
+    def figures(self) -> list[TrackerFigures]:
+        """Return what each process did, and what it holds."""
 
     def reload_lists(self) -> None:
         """Have the files of `allow`, `deny` and the like read again, in a moment."""
@@ -77,6 +81,10 @@ class TrackerHandle:
     def counts(self) -> StoreCounts:
         """Return how many swarms, peers and names are registered now."""
         return self._answering.counts()
+
+    def figures(self) -> list[TrackerFigures]:
+        """Return what each process did since it started, and what it holds."""
+        return self._answering.figures()
 
     def reload_lists(self) -> None:
         """Have the files of `allow`, `deny` and the like read again, in a moment.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from trio_swarm.events import Event, TrackerChange, TrackerSummary
 from trio_swarm.protocol.addresses import format_address, unpack_addresses
+from trio_swarm.tracker.seen.figures import refusal_kind
 from trio_swarm.tracker.store.interface import Change, StoreCounts
 
 SUMMARY_SECONDS = 10.0
@@ -19,10 +20,14 @@ disk space."""
 
 
 class TrackerJournal:
-    """Makes events of a registry's changes; `emit` gets them."""
+    """Counts a registry's changes, and makes events of them for `emit`, if somebody wants them."""
 
-    def __init__(self, emit: Callable[[Event], None]) -> None:
+    def __init__(self, emit: Callable[[Event], None] | None) -> None:
         self._emit = emit
+        self.changes: Counter[str] = Counter()
+        """All since the start, by kind."""
+        self.refusals: Counter[str] = Counter()
+        """Refused announces and names since the start, by the setting that says so."""
         self._counts: Counter[str] = Counter()
         self._untold = 0
         self._announces = 0
@@ -30,6 +35,11 @@ class TrackerJournal:
 
     def note(self, change: Change) -> None:
         """Take in a change: tell it if there is room, and count it."""
+        self.changes[change.kind] += 1
+        if change.reason:
+            self.refusals[refusal_kind(change.reason)] += 1
+        if self._emit is None:
+            return
         if self._counts.total() - self._untold < MOST_CHANGES:
             ((host, port),) = unpack_addresses(change.address, ipv6=len(change.address) != 6)
             self._emit(
@@ -51,7 +61,7 @@ class TrackerJournal:
         `announces`: how many there were since the tracker started; `counts`: what it holds now.
         """
         happened, seen = self._counts, announces - self._announces
-        if seen or happened:
+        if self._emit is not None and (seen or happened):
             changed = ("registered", "completed", "stopped", "refused")
             self._emit(
                 TrackerSummary(

@@ -2,10 +2,11 @@
 
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import trio
+from msgspec.structs import replace
 
 from trio_swarm.events import Event
 from trio_swarm.tracker.binding import BoundSockets
@@ -15,6 +16,8 @@ from trio_swarm.tracker.http.names import NamesPage
 from trio_swarm.tracker.http.server import HttpServer
 from trio_swarm.tracker.journal import SUMMARY_SECONDS, TrackerJournal
 from trio_swarm.tracker.own_addresses import OwnAddresses
+from trio_swarm.tracker.seen.figures import LISTED, Seen, TopSwarm, TrackerFigures
+from trio_swarm.tracker.seen.pages import SeenPages
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.in_memory import InMemoryStore
 from trio_swarm.tracker.store.interface import (
@@ -33,10 +36,16 @@ if TYPE_CHECKING:
     from trio_swarm.tracker.shared.store import SharedStore
 
 
+TOP_SECONDS: Final = 10.0
+"""For so long a list of the biggest swarms is good: to make one takes 50 ms of 100,000 swarms."""
+
+
 class OpenedStore(NamedTuple):
     """A store in the memory of this process."""
 
+    own: InMemoryStore
     store: TrackerStore
+    """The same, as far as everybody may ask it."""
     lists: "ListFiles | None"
     """The lists of what it takes, None if it takes everything."""
     shared: "SharedStore | None"
@@ -57,19 +66,19 @@ async def open_store(
     that are taken over from them. ConfigError if a list file or the exchange's URL is wrong.
     """
     rng = rng or random.Random()
-    store: TrackerStore
+    own: InMemoryStore
     if settings.shared_url is None:
         shared, registry = None, TrackerRegistry(settings, rng=rng, watch=watch)
-        store = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
+        own = InMemoryStore(registry, pause=trio.lowlevel.checkpoint)
     else:
-        store = shared = _shared_store(
+        own = shared = _shared_store(
             settings, settings.shared_url, rng, owns=owns, watch=watch, on_event=on_event
         )
         registry = shared.shared_registry
     lists = await read_lists(settings)
-    if lists is not None:
-        store = lists.guarded(store, registry, watch=watch)
-    return OpenedStore(store, lists, shared)
+    if lists is None:
+        return OpenedStore(own, own, None, shared)
+    return OpenedStore(own, lists.guarded(own, registry, watch=watch), lists, shared)
 
 
 def _shared_store(
@@ -106,12 +115,12 @@ async def read_lists(settings: TrackerSettings) -> "ListFiles | None":
 
 
 class TrackerProcess:
-    """Answers over UDP and HTTP from `store`.
+    """Answers over UDP and HTTP from `store`, which is of `own` or of several processes.
 
-    `secret` makes connection ids. `journal` gets the announces that are refused, and is asked for
-    its sums. `lists` are read again when they change, and `shared` exchanges with other trackers.
-    `steered_store` is asked instead of `store` over UDP, where the system has chosen this process
-    for its datagrams.
+    `secret` makes connection ids. `journal` counts what changes, and is asked for its sums. `lists`
+    are read again when they change, and `shared` exchanges with other trackers. `steered_store` is
+    asked instead of `store` over UDP, where the system has chosen this process for its datagrams.
+    `look` returns what is seen of all processes, by default of this one, which has a `number`.
     """
 
     def __init__(
@@ -119,12 +128,20 @@ class TrackerProcess:
         settings: TrackerSettings,
         store: TrackerStore,
         *,
+        own: InMemoryStore,
         secret: bytes,
-        journal: TrackerJournal | None = None,
+        journal: TrackerJournal,
         lists: "ListFiles | None" = None,
         shared: "SharedStore | None" = None,
         steered_store: TrackerStore | None = None,
+        look: Callable[[], Awaitable[Sequence[Seen]]] | None = None,
+        number: int = 0,
     ) -> None:
+        self._own = own
+        self._number = number
+        self._started_at = time.time()
+        self._top: list[TopSwarm] = []
+        self._top_at = float("-inf")
         self._store = store
         self._steered_store = steered_store or store
         self._lease = settings.lease_seconds
@@ -132,7 +149,9 @@ class TrackerProcess:
         self._lists = lists
         self._shared = shared
         interval, own_address = round(settings.interval), OwnAddresses().facing
-        watch = journal.note if journal is not None else None
+        watch = journal.note
+        self._names = NamesPage(store)
+        seen = SeenPages(settings, look or self._look)
         self._udp = DatagramTracker(
             self._steered_store,
             secret=secret,
@@ -145,7 +164,7 @@ class TrackerProcess:
             store,
             interval=interval,
             own_address=own_address,
-            pages={b"/names": NamesPage(store)},
+            pages={b"/names": self._names, **seen.pages()},
             watch=watch,
         )
         self._web = HttpServer(self._http, store, proxies=TrustedProxies(settings.proxies))
@@ -163,6 +182,57 @@ class TrackerProcess:
     def counts(self) -> StoreCounts:
         """Return how many swarms, peers and names are registered here now."""
         return self._store.counts()
+
+    def figures(self) -> list[TrackerFigures]:
+        """Return what this process did, and what it holds."""
+        counts = self._own.counts()
+        exchange = None if self._shared is None else self._shared.figures()
+        figures = TrackerFigures(
+            worker=self._number,
+            started_at=self._started_at,
+            announces_udp=self._udp.announces,
+            announces_http=self._http.announces,
+            scrapes_udp=self._udp.scrapes,
+            scrapes_http=self._http.scrapes,
+            questions=self._udp.questions + self._names.questions,
+            changes=dict(self._journal.changes),
+            refusals=dict(self._journal.refusals),
+            swarms=counts.swarms,
+            peers=counts.peers,
+            names=counts.names,
+        )
+        if exchange is not None:
+            figures = replace(
+                figures,
+                is_shared=True,
+                is_connected=exchange.is_connected,
+                trackers=exchange.trackers,
+                held=exchange.held,
+                waiting=exchange.waiting,
+                lag=exchange.lag,
+            )
+        return [figures]
+
+    async def seen(self) -> Seen:
+        """Return what is seen of this process."""
+        now = trio.current_time()
+        if now - self._top_at >= TOP_SECONDS:
+            self._top_at = now
+            self._top = [
+                TopSwarm(
+                    each.info_hash.hex(),
+                    each.name,
+                    each.counts.seeders,
+                    each.counts.leechers,
+                    each.counts.completed,
+                )
+                for each in await self._own.biggest(LISTED)
+            ]
+        (figures,) = self.figures()
+        return Seen(figures, self._top)
+
+    async def _look(self) -> list[Seen]:
+        return [await self.seen()]
 
     def reload_lists(self) -> None:
         """Have the files of `allow`, `deny` and the like read again, in a moment."""
@@ -189,8 +259,7 @@ class TrackerProcess:
                 nursery.start_soon(self._lists.keep_read)
             if self._shared is not None:
                 await nursery.start(self._shared.run)
-            if self._journal is not None:
-                nursery.start_soon(_sum_up, self._journal, self)
+            nursery.start_soon(_sum_up, self._journal, self)
             for bound in sockets.datagram:
                 nursery.start_soon(serve_socket, bound, self._udp, self._steered_store)
             for listener in sockets.listeners:

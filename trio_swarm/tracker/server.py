@@ -52,14 +52,15 @@ async def serve_tracker(
         from trio_swarm.tracker.workers.parent import serve_workers  # noqa: PLC0415 - few trackers
 
         await serve_workers(settings, on_event=on_event, task_status=task_status)
-    journal = TrackerJournal(on_event) if on_event is not None else None
-    watch = None if journal is None else journal.note
-    store, lists, shared = await open_store(settings, rng=rng, watch=watch, on_event=on_event)
+    journal = TrackerJournal(on_event)
+    own, store, lists, shared = await open_store(
+        settings, rng=rng, watch=journal.note, on_event=on_event
+    )
     secret = kept_secret(settings.state_folder)
     if shared is not None:
         secret = await shared.secret(secret)
     process = TrackerProcess(
-        settings, store, secret=secret, journal=journal, lists=lists, shared=shared
+        settings, store, own=own, secret=secret, journal=journal, lists=lists, shared=shared
     )
     with ExitStack() as stack:
         sockets = await bind_sockets(settings.host, settings.port, http=settings.http)

@@ -107,6 +107,8 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
     Over TLS, a reverse proxy does it."""
     proxies: tuple[str, ...] = ()
     """Networks (`10.0.0.0/8`, `::1`) of reverse proxies: their `X-Forwarded-For` says who asks."""
+    status_from: tuple[str, ...] = ()
+    """Networks whose users may look at `/status` and `/metrics`, besides those of this machine."""
     allow: Path | None = None
     """A file of the info-hashes that alone are tracked, one a line."""
     deny: Path | None = None
@@ -145,7 +147,11 @@ class TrackerSettings(RegistrySettings, frozen=True, kw_only=True):
                 f"must be {MIN_INTERVAL:g} to {MAX_INTERVAL:g} seconds, not {self.interval:g}",
                 key="interval",
             )
-        for key, networks in (("proxies", self.proxies), ("register", self.register or ())):
+        for key, networks in (
+            ("proxies", self.proxies),
+            ("status_from", self.status_from),
+            ("register", self.register or ()),
+        ):
             for network in networks:
                 try:
                     ip_network(network)

@@ -1,6 +1,6 @@
 """One module for each command.
 
-Reading order: `ls` (the shortest: asks trackers and prints), `tracker`, `seed` and `get` (run a
-node and tell of it), `run` (a whole peer from a file), `config` (the commands check and init),
-`create`, `show`, `demo` (all of it on this machine).
+Reading order: `ls` (the shortest: asks trackers and prints) with `ls_watching`, `tracker` with
+`tracker_status`, `seed` and `get` (run a node and tell of it), `run` (a whole peer from a file),
+`config` (the commands check and init), `create`, `show`, `demo` (all of it on this machine).
 """

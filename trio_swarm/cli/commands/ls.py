@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import trio_swarm
 from trio_swarm.cli.failures import FAILED
-from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given
+from trio_swarm.cli.options import Flag, OutputOptions, Trackers, trackers_given
 from trio_swarm.cli.output.default_tracker import DefaultTracker
 from trio_swarm.cli.output.json_lines import Listed
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
@@ -30,6 +30,7 @@ async def ls(
     /,
     *,
     tracker: Trackers = (),
+    watch: Flag = False,
     output: OutputOptions | None = None,
 ) -> int:
     """List the names that trackers know, with sizes, seeders, leechers and info-hashes.
@@ -41,6 +42,8 @@ async def ls(
     tracker
         URL of a tracker; may be given several times. By default $TRIO_SWARM_TRACKER, or
         udp://127.0.0.1:6969.
+    watch
+        Go on, live, until Ctrl-C.
     output
         How it talks.
 
@@ -51,6 +54,11 @@ async def ls(
     default = DefaultTracker(is_used=not given)
 
     async def body() -> int:
+        if watch:
+            from trio_swarm.cli.commands.ls_watching import watch_names  # noqa: PLC0415 - seldom
+
+            watching = watch_names(trackers, pattern, reporter, listed=listed, lines=_table)
+            await default.asked(watching)
         asked = trio_swarm.search_names(trackers, pattern, on_event=reporter.event)
         matches = await default.asked(asked)
         _print(matches, reporter)
@@ -58,7 +66,7 @@ async def ls(
             reporter.say(await _nothing(pattern, trackers))
         return 0
 
-    return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)
+    return await run_until_interrupted(body, reporter, interrupted=lambda: 0 if watch else FAILED)
 
 
 async def _nothing(pattern: str, trackers: Sequence[str]) -> str:
@@ -71,25 +79,32 @@ async def _nothing(pattern: str, trackers: Sequence[str]) -> str:
 
 
 def _print(matches: Sequence[trio_swarm.NameMatch], reporter: Reporter) -> None:
+    lines = _table(matches, width_of_terminal())
+    if matches:
+        reporter.heading(lines[0])
+    for match, line in zip(matches, lines[1:], strict=True):
+        reporter.answer(listed(match), line)
+
+
+def listed(match: trio_swarm.NameMatch) -> Listed:
+    """Return the event of a name."""
+    return Listed(
+        share_name=match.name,
+        info_hash=match.info_hash.hex(),
+        size=match.size,
+        seeders=match.seeders,
+        leechers=match.leechers,
+    )
+
+
+def _table(matches: Sequence[trio_swarm.NameMatch], width: int | None) -> list[str]:
+    """Return the names as a table with its heading."""
     rows = []
-    listed = []
     for match in matches:
-        event = Listed(
-            share_name=match.name,
-            info_hash=match.info_hash.hex(),
-            size=match.size,
-            seeders=match.seeders,
-            leechers=match.leechers,
-        )
-        listed.append(event)
         size = size_text(match.size) if match.size else "?"
         counts = (str(match.seeders), str(match.leechers))
-        rows.append((cells_text(match.name, _NAME_CELLS), size, *counts, event.info_hash))
-    lines = _lines(rows, width_of_terminal())
-    if listed:
-        reporter.heading(lines[0])
-    for event, line in zip(listed, lines[1:], strict=True):
-        reporter.answer(event, line)
+        rows.append((cells_text(match.name, _NAME_CELLS), size, *counts, match.info_hash.hex()))
+    return _lines(rows, width)
 
 
 def _lines(rows: Sequence[tuple[str, ...]], width: int | None) -> list[str]:

@@ -36,6 +36,7 @@ async def tracker(
     lease: float | None = None,
     http: bool = _DEFAULT.http,
     proxy: Words = (),
+    status_from: Words = (),
     allow: Path | None = None,
     deny: Path | None = None,
     names_allow: Path | None = None,
@@ -66,6 +67,8 @@ async def tracker(
         Answer over HTTP as well, at the same address and port.
     proxy
         A network (10.0.0.0/8, ::1) of reverse proxies, whose X-Forwarded-For says who asks.
+    status_from
+        A network whose users may look at /status and /metrics over HTTP, besides this machine.
     allow
         A file of the info-hashes that alone are tracked, one a line. This and the other files are
         read again when they change, and at SIGHUP.
@@ -98,6 +101,7 @@ async def tracker(
     reporter = make_reporter(output or OutputOptions())
     host, port = flagged("--listen", parse_listen, listen)
     proxies = tuple(flagged("--proxy", parse_network, network) for network in proxy)
+    lookers = tuple(flagged("--status-from", parse_network, network) for network in status_from)
     settings = TrackerSettings(
         host=host,
         port=port,
@@ -105,6 +109,7 @@ async def tracker(
         lease=lease,
         http=http,
         proxies=proxies,
+        status_from=lookers,
         allow=allow,
         deny=deny,
         names_allow=names_allow,

@@ -10,17 +10,17 @@ There are two kinds. Events in a node are those of `trio_swarm.events`, by their
 `tracker_listening`, `tracker_shared`, `tracker_shared_alone`, `tracker_change`, `tracker_summary`).
 What a command has to say comes as the events below: `progress` at most once a second and torrent,
 where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
-and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `described` (show),
-`created` (create), `strategy` and `plugin_problem` (schedulers), `problem`, `config_change` and
-`config_checked` (check), `written` (init, plot, simulate --plot, plugin new), `demo_result` (demo),
-`simulated` once for each run (simulate), `recording_summary`, `explained_moment` and
-`explained_decision` (explain), `replayed` once for each run (replay), `promise_examined`,
-`strategy_compared` and `decision_timed` (plugin check); of a running node `node_status` and
-`torrent_status` (status, and what changes a torrent or limits), `torrent_removed` (remove, status
---watch), `file_status`, `peer_status` and `tracker_status` (files, peers, trackers),
-`decision_told` (explain), `reload_change` (reload), `node_logged` (log), `node_stopped` (stop); in
-every command that waits for others `logged` (see `trio_swarm.logs`), and in every command `error`,
-whose message is also the line on stderr.
+and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `unlisted` (ls --watch),
+`running_tracker` (tracker status), `described` (show), `created` (create), `strategy` and
+`plugin_problem` (schedulers), `problem`, `config_change` and `config_checked` (check), `written`
+(init, plot, simulate --plot, plugin new), `demo_result` (demo), `simulated` once for each run
+(simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
+once for each run (replay), `promise_examined`, `strategy_compared` and `decision_timed` (plugin
+check); of a running node `node_status` and `torrent_status` (status, and what changes a torrent or
+limits), `torrent_removed` (remove, status --watch), `file_status`, `peer_status` and
+`tracker_status` (files, peers, trackers), `decision_told` (explain), `reload_change` (reload),
+`node_logged` (log), `node_stopped` (stop); in every command that waits for others `logged` (see
+`trio_swarm.logs`), and in every command `error`, whose message is also the line on stderr.
 
 Each line begins with `event` and `time`: when it was, in seconds since 1970 (UTC), to the
 millisecond. Fields may be added and are never renamed. Info-hashes are 40 hex digits, sizes bytes,
@@ -262,6 +262,23 @@ class DecisionTimed(Event, frozen=True, kw_only=True):
     strategy: str
     decision_seconds: float | None
     """None: it fails there."""
+
+
+class RunningTracker(Event, frozen=True, kw_only=True):
+    """A running tracker (tracker status); see `trio_swarm.tracker.seen.figures`."""
+
+    tracker: str
+    version: str
+    interval: float
+    lease: float
+    total: dict[str, object]
+    """Sums since the start, and what it holds, of all its workers."""
+    workers: list[dict[str, object]]
+    """The same of each."""
+    limits: dict[str, int]
+    """Of each."""
+    top: list[dict[str, object]]
+    """The biggest swarms."""
 
 
 class NodeStatus(Event, frozen=True, kw_only=True):

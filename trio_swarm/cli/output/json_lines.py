@@ -65,6 +65,13 @@ class Listed(Event, frozen=True, kw_only=True):
     leechers: int
 
 
+class Unlisted(Event, frozen=True, kw_only=True):
+    """A name that no tracker knows any more (ls --watch)."""
+
+    share_name: str
+    info_hash: str
+
+
 class Created(Event, frozen=True, kw_only=True):
     """A .torrent file was written."""
 

@@ -28,7 +28,7 @@ from trio_swarm.peer.tally import NodeTally
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.service.entries.entry import EntryState
 from trio_swarm.service.service import Service
-from trio_swarm.tracker.server import TrackerHandle
+from trio_swarm.tracker.seen.metrics import tracker_families
 
 HOLDERS = ((0, "0"), (1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5-9"), (10, "10-49"), (50, "50+"))
 """Classes of pieces by the number of connected peers that have them: the least number of each, and
@@ -127,7 +127,7 @@ class NodeCollector(Collector):
             yield _torrents(sums.states)
             yield from _node(service.node, sums)
         if context.peer.tracker is not None:
-            yield from _tracker(context.peer.tracker)
+            yield from tracker_families(context.peer.tracker.figures())
         yield _histogram(
             "event_loop_pass_seconds",
             "What becomes ready waits for the event loop as long as this, since the first scrape",
@@ -275,16 +275,6 @@ def _strategies(tally: NodeTally) -> Iterator[Metric]:
     yield _results("strategy_faults", "Answers that broke their contract", "kind", **faults)
     yield _results(
         "strategies_replaced", "Strategies with too many of these faults", "kind", **replaced
-    )
-
-
-def _tracker(tracker: TrackerHandle) -> Iterator[Metric]:
-    counts = tracker.counts()
-    yield _gauge("tracker_swarms", "Swarms that the tracker here lists", counts.swarms)
-    yield _gauge("tracker_peers", "Peers that the tracker here lists", counts.peers)
-    yield _gauge("tracker_names", "Names that the tracker here lists", counts.names)
-    yield _counter(
-        "tracker_announces", "Announces that the tracker here answered", tracker.announces
     )
 
 

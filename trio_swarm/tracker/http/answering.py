@@ -14,7 +14,13 @@ from trio_swarm.tracker.http.answers import (
     status_answer,
 )
 from trio_swarm.tracker.http.heads import RequestHead
-from trio_swarm.tracker.http.pages import NotNowError, PageRequest, Pages, page_at
+from trio_swarm.tracker.http.pages import (
+    ForbiddenError,
+    NotNowError,
+    PageRequest,
+    Pages,
+    page_at,
+)
 from trio_swarm.tracker.http.requests import NameFaultError, read_announce, read_scrape
 from trio_swarm.tracker.own_addresses import SocketAddress, has_loopback, replace_loopback
 from trio_swarm.tracker.store.compact_peers import is_loopback
@@ -67,6 +73,8 @@ class HttpTracker:
         self._watch = watch
         self.announces = 0
         """Answered since the start, refused ones among them."""
+        self.scrapes = 0
+        """Requests answered since the start."""
 
     async def answers(self, asked: Sequence[Asked], now: float) -> list[bytes]:
         """Return the answer to each request, b"" for one that `page` answers; never raises."""
@@ -91,6 +99,7 @@ class HttpTracker:
             for (index, is_packed), announce, answer in zip(told, announces, taken, strict=True):
                 answers[index] = self._announced(asked[index], announce, answer, packed=is_packed)
         if scrapes:
+            self.scrapes += len(scrapes)
             await self._scrape(asked, scrapes, answers)
         return answers
 
@@ -104,6 +113,8 @@ class HttpTracker:
             found = await page(PageRequest(head.path, head.query, asked.host, now))
         except NotNowError as error:
             return not_now_answer(head, str(error), retry_after=RETRY_SEARCH, keeps=asked.keeps)
+        except ForbiddenError as error:
+            return status_answer(head, 403, str(error), keeps=asked.keeps)
         except RemoteProtocolError as error:
             return ok_answer(head, failure_body(str(error)), keeps=asked.keeps)
         return ok_answer(head, found.body, keeps=asked.keeps, kind=found.kind)

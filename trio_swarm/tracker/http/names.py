@@ -29,10 +29,13 @@ class NamesPage:
 
     def __init__(self, store: TrackerStore) -> None:
         self._store = store
+        self.questions = 0
+        """Asked since the start."""
         self._searching = HostPlaces(MAX_SEARCHES, per_host=MAX_SEARCHES_PER_HOST)
 
     async def __call__(self, request: PageRequest) -> Page:
         """Return the answer; RemoteProtocolError for a bad question, NotNowError for too many."""
+        self.questions += 1
         query = request.query
         offset = _number(_item(query, b"offset"))
         pattern = _item(query, b"pattern")

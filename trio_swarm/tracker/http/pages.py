@@ -11,6 +11,10 @@ class NotNowError(TrioSwarmError):
     """A page that is refused for the moment: HTTP 503."""
 
 
+class ForbiddenError(TrioSwarmError):
+    """A page that is not for who asks: HTTP 403."""
+
+
 class PageRequest(NamedTuple):
     """What is asked of a page."""
 
@@ -30,8 +34,8 @@ class Page(NamedTuple):
 
 
 AnswerPage: TypeAlias = Callable[[PageRequest], Awaitable[Page]]
-"""Answers a request; raises RemoteProtocolError (which becomes a `failure reason`) or NotNowError.
-It may wait: a task of its own asks it, of which a host has only a few."""
+"""Answers a request; raises RemoteProtocolError (which becomes a `failure reason`), NotNowError or
+ForbiddenError. It may wait: a task of its own asks it, of which a host has only a few."""
 
 Pages: TypeAlias = Mapping[bytes, AnswerPage]
 """Pages by path. What lies below the path of one is its as well, but "/" is itself only."""

@@ -105,10 +105,6 @@ class SharedRegistry(TrackerRegistry):
         """Peers with a lease here."""
         return self._peer_count - self.held
 
-    def swarm_hashes(self) -> list[bytes]:
-        """Return the info-hashes of all swarms as of now."""
-        return list(self._swarms)
-
     # What happens here is noted.
 
     def _change(

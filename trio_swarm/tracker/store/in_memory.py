@@ -1,11 +1,14 @@
 """A store in the memory of this process."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from heapq import nlargest
+from typing import Final
 
 from trio_swarm.protocol.trackers.announces import ScrapeCounts
 from trio_swarm.tracker.store.interface import (
     Announce,
     AnnounceRefusedError,
+    BigSwarm,
     Claim,
     ClaimAnswer,
     MatchPage,
@@ -16,6 +19,9 @@ from trio_swarm.tracker.store.interface import (
 from trio_swarm.tracker.store.registry import TrackerRegistry
 from trio_swarm.tracker.store.searches import NameSearches
 
+_SIZES_AT_ONCE: Final = 1_000
+"""Swarms that are looked at between two turns of others: about 0.5 ms."""
+
 
 class InMemoryStore:
     """A TrackerStore that answers from a registry. Only a search waits, between its slices.
@@ -25,6 +31,7 @@ class InMemoryStore:
 
     def __init__(self, registry: TrackerRegistry, *, pause: Callable[[], Awaitable[None]]) -> None:
         self._registry = registry
+        self._pause = pause
         self._searches = NameSearches(registry, pause)
 
     @property
@@ -45,6 +52,21 @@ class InMemoryStore:
     async def scrape(self, info_hashes: Sequence[bytes]) -> list[ScrapeCounts]:
         """As TrackerStore."""
         return [self._registry.scrape(info_hash) for info_hash in info_hashes]
+
+    async def biggest(self, most: int) -> list[BigSwarm]:
+        """Return the swarms with most peers, in slices between which others get their turn."""
+        registry = self._registry
+        sizes: list[tuple[int, bytes]] = []
+        hashes = registry.swarm_hashes()
+        for first in range(0, len(hashes), _SIZES_AT_ONCE):
+            here = hashes[first : first + _SIZES_AT_ONCE]
+            sizes = nlargest(most, [*sizes, *((registry.size(each), each) for each in here)])
+            await self._pause()
+        return [
+            BigSwarm(each, registry.a_name(each), registry.scrape(each))
+            for size, each in sizes
+            if size
+        ]
 
     async def resolve(self, questions: Sequence[NameQuestion]) -> list[MatchPage]:
         """As TrackerStore."""

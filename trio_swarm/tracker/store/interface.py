@@ -69,6 +69,14 @@ class StoreCounts(NamedTuple):
     names: int
 
 
+class BigSwarm(NamedTuple):
+    """A swarm with many peers, and one of its names; empty: it has none."""
+
+    info_hash: bytes
+    name: str
+    counts: ScrapeCounts
+
+
 class Change(NamedTuple):
     """Something that changed, or was refused; see `events.TrackerChange`."""
 

@@ -231,6 +231,22 @@ class TrackerRegistry:
             seeders=seeders, completed=swarm.completed, leechers=len(swarm) - seeders
         )
 
+    def swarm_hashes(self) -> list[bytes]:
+        """Return the info-hashes of all swarms as of now."""
+        return list(self._swarms)
+
+    def size(self, info_hash: bytes) -> int:
+        """Return how many peers a swarm has; 0 for an unknown one."""
+        swarm = self._swarms.get(info_hash)
+        return 0 if swarm is None else len(swarm)
+
+    def a_name(self, info_hash: bytes) -> str:
+        """Return one of the names that peers of a swarm announce; empty: none."""
+        swarm = self._swarms.get(info_hash)
+        if swarm is None or swarm.names is None:
+            return ""
+        return next((each.shared.name for each in swarm.names.values() if each.shared.name), "")
+
     def resolve(self, name: str, offset: int = 0, most: int = MAX_HOLDERS_OF_NAME) -> MatchPage:
         """Return holders of exactly `name`, after `offset`: most seeders first, then oldest."""
         holders = self._names.holders(name)

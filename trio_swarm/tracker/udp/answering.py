@@ -61,6 +61,10 @@ class DatagramTracker:
         self._watch = watch
         self.announces = 0
         """Answered since the start, refused ones among them."""
+        self.scrapes = 0
+        """Requests answered since the start."""
+        self.questions = 0
+        """Questions for names, searches and claims among them, answered since the start."""
 
     async def answers(
         self, batch: DatagramBatch, now: float
@@ -89,6 +93,7 @@ class DatagramTracker:
 
     async def search(self, search: SearchRequest, now: float) -> bytes:
         """Return the answer to a search; this may take long."""
+        self.questions += 1
         page = await self._store.search(_question(search.query), now)
         return name_answer(search.query.transaction_id, page.total, page.matches)
 
@@ -96,10 +101,13 @@ class DatagramTracker:
         """Answer all but announces and searches."""
         questions = requests.questions.items()
         if scrapes := {at: asked for at, asked in questions if isinstance(asked, ScrapeRequest)}:
+            self.scrapes += len(scrapes)
             requests.answered |= await self._scrape(scrapes)
         if names := {at: asked for at, asked in questions if isinstance(asked, NameQuery)}:
+            self.questions += len(names)
             requests.answered |= await self._resolve(names)
         if claims := {at: asked for at, asked in questions if isinstance(asked, ClaimRequest)}:
+            self.questions += len(claims)
             requests.answered |= await self._judge(claims)
 
     async def _scrape(self, scrapes: dict[int, ScrapeRequest]) -> dict[int, bytes]:

@@ -23,6 +23,7 @@ from trio_swarm.tracker.workers.messages import (
     AskNames,
     AskScrapes,
     AskSearch,
+    AskSeen,
     Message,
     Question,
     Word,
@@ -42,7 +43,7 @@ AWAY_SECONDS: Final = 1.0
 _READ_AT_ONCE: Final = 32
 """Messages taken before others have their turn."""
 
-_QUESTIONS: Final = (AskAnnounces, AskScrapes, AskNames, AskClaims, AskSearch)
+_QUESTIONS: Final = (AskAnnounces, AskScrapes, AskNames, AskClaims, AskSearch, AskSeen)
 _logger = logger_of(__name__)
 
 
@@ -144,7 +145,7 @@ class Link:
             _logger.warning("a message of another worker makes no sense: %s", error)
             return
         self._away_until = 0.0
-        if isinstance(message, AskSearch):
+        if isinstance(message, AskSearch | AskSeen):  # these take long
             if self._searches < MOST_SEARCHES:
                 self._searches += 1
                 nursery.start_soon(self._search, message)
@@ -158,7 +159,7 @@ class Link:
             awaited.answer = message
             awaited.came.set()
 
-    async def _search(self, question: AskSearch) -> None:
+    async def _search(self, question: AskSearch | AskSeen) -> None:
         try:
             if self.answer is not None:
                 self.tell(await self.answer(question))

@@ -13,6 +13,7 @@ from msgspec import Struct
 from trio_swarm.events import TrackerChange, TrackerShared, TrackerSharedAlone, TrackerSummary
 from trio_swarm.protocol.trackers.announces import ScrapeCounts
 from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.seen.figures import Seen, TrackerFigures
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.interface import (
     AnnounceRefusedError,
@@ -21,7 +22,6 @@ from trio_swarm.tracker.store.interface import (
     MatchPage,
     NameQuestion,
     NoRoomError,
-    StoreCounts,
     SwarmAnswer,
 )
 
@@ -69,9 +69,20 @@ class ReloadLists(Struct, frozen=True, array_like=True, tag="reload"):
 class Figures(Struct, frozen=True, array_like=True, tag="figures"):
     """How much a worker answered since it started, and what it holds."""
 
-    announces: int = 0
-    http_announces: int = 0
-    counts: StoreCounts = StoreCounts(0, 0, 0)
+    figures: TrackerFigures
+
+
+class AskSeen(Struct, frozen=True, array_like=True, tag="seen?"):
+    """What is to be seen of the other."""
+
+    number: int
+
+
+class ToldSeen(Struct, frozen=True, array_like=True, tag="seen"):
+    """It is this."""
+
+    number: int
+    seen: Seen
 
 
 class Happened(Struct, frozen=True, array_like=True, tag="happened"):
@@ -163,8 +174,8 @@ class ToldSearch(Struct, frozen=True, array_like=True, tag="searched"):
 
 
 Word: TypeAlias = Setup | Ready | ReloadLists | Figures | Happened
-Question: TypeAlias = AskAnnounces | AskScrapes | AskNames | AskClaims | AskSearch
-Answer: TypeAlias = ToldAnnounces | ToldScrapes | ToldNames | ToldClaims | ToldSearch
+Question: TypeAlias = AskAnnounces | AskScrapes | AskNames | AskClaims | AskSearch | AskSeen
+Answer: TypeAlias = ToldAnnounces | ToldScrapes | ToldNames | ToldClaims | ToldSearch | ToldSeen
 Message: TypeAlias = Question | Answer | Word
 
 

@@ -26,6 +26,7 @@ from trio_swarm.tracker.handle import TrackerHandle
 from trio_swarm.tracker.journal import SUMMARY_SECONDS
 from trio_swarm.tracker.process import read_lists
 from trio_swarm.tracker.secret import kept_secret
+from trio_swarm.tracker.seen.figures import TrackerFigures, summed, without_gauges
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.interface import MatchPage, NameQuestion, StoreCounts
 from trio_swarm.tracker.workers.deaths import MOST_QUICK_DEATHS, QuickDeaths
@@ -71,10 +72,8 @@ class _Worker:
         """Whether one has ever served."""
         self.began = 0.0
         """When the present one began to serve, or to start."""
-        self.figures = Figures()
-        """Of the present one."""
-        self.announces = self.http_announces = 0
-        """Of those before it."""
+        self.figures = self.before = TrackerFigures(worker=number)
+        """Of the present one, and the sums of those before it."""
         self.link: Link | None = None
 
     def hear(self, said: Word) -> None:
@@ -84,17 +83,21 @@ class _Worker:
                 self.began = trio.current_time()
                 self.ready.set()
             case Figures():
-                self.figures = said
+                self.figures = said.figures
             case Happened(change, summary, shared, alone) if self._tell is not None:
                 for event in (change, summary, shared, alone):
                     if event is not None:
                         self._tell(event)
 
+    @property
+    def total(self) -> TrackerFigures:
+        """Of all of them."""
+        return summed((self.figures, self.before))
+
     def bury(self) -> None:
         """Keep what the present one did, and forget what it held."""
-        self.announces += self.figures.announces
-        self.http_announces += self.figures.http_announces
-        self.figures = Figures()
+        self.before = without_gauges(self.total)
+        self.figures = TrackerFigures(worker=self.number)
         self.link = None
 
 
@@ -123,21 +126,25 @@ class WorkerGroup:
     @property
     def announces(self) -> int:
         """As Answering; known a second late."""
-        return sum(each.announces + each.figures.announces for each in self._workers)
+        return sum(each.total.announces for each in self._workers)
 
     @property
     def http_announces(self) -> int:
         """As Answering; known a second late."""
-        return sum(each.http_announces + each.figures.http_announces for each in self._workers)
+        return sum(each.total.announces_http for each in self._workers)
 
     def counts(self) -> StoreCounts:
         """As Answering; known a second late."""
-        held = [each.figures.counts for each in self._workers]
+        held = [each.figures for each in self._workers]
         return StoreCounts(
             swarms=sum(each.swarms for each in held),
             peers=sum(each.peers for each in held),
             names=sum(each.names for each in held),
         )
+
+    def figures(self) -> list[TrackerFigures]:
+        """As Answering; known a second late."""
+        return [each.total for each in self._workers]
 
     def reload_lists(self) -> None:
         """As Answering: each worker has lists of its own."""

@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeVar
 import trio
 
 from trio_swarm.protocol.trackers.announces import ScrapeCounts
+from trio_swarm.tracker.seen.figures import Seen, TrackerFigures
 from trio_swarm.tracker.store.interface import (
     Announce,
     AnnounceRefusedError,
@@ -35,12 +36,14 @@ from trio_swarm.tracker.workers.messages import (
     AskNames,
     AskScrapes,
     AskSearch,
+    AskSeen,
     Question,
     ToldAnnounces,
     ToldClaims,
     ToldNames,
     ToldScrapes,
     ToldSearch,
+    ToldSeen,
     packed_answer,
     unpacked_answer,
 )
@@ -84,6 +87,8 @@ class SiblingStore:
         self._workers = len(siblings) + 1
         self._results: OrderedDict[str, tuple[float, MergedSearch]] = OrderedDict()
         """By pattern, oldest first: when it was asked for, and what was found."""
+        self.see: Callable[[], Awaitable[Seen]] | None = None
+        """Returns what is seen of this worker; there once it serves."""
 
     @property
     def loopback_peers(self) -> int:
@@ -227,11 +232,27 @@ class SiblingStore:
         )
         return told.page if isinstance(told, ToldSearch) else None
 
+    async def see_all(self) -> list[Seen]:
+        """Return what is seen of all workers that answer in time, by their numbers."""
+        found: dict[int, Seen] = {}
+
+        async def ask(number: int, sibling: Sibling) -> None:
+            told = await sibling.ask(AskSeen, FORWARD_SECONDS)
+            if isinstance(told, ToldSeen):
+                found[number] = told.seen
+
+        async with trio.open_nursery() as nursery:
+            for number, sibling in self._siblings.items():
+                nursery.start_soon(ask, number, sibling)
+            if self.see is not None:
+                found[self._number] = await self.see()
+        return [found[number] for number in sorted(found)]
+
     async def end_leases(self, now: float, limit: int) -> float | None:
         """As TrackerStore: of this worker's peers."""
         return await self._own.end_leases(now, limit)
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question) -> Answer:  # noqa: PLR0911 - one per question
         """Return the answer to a sibling's question, or to the parent's."""
         now, own = trio.current_time(), self._own
         match question:
@@ -248,6 +269,9 @@ class SiblingStore:
                 return ToldSearch(number, await self.search_everywhere(asked, now))
             case AskSearch(number, asked):
                 return ToldSearch(number, await own.search(asked, now))
+            case AskSeen(number):
+                seen = Seen(TrackerFigures(), []) if self.see is None else await self.see()
+                return ToldSeen(number, seen)
 
     async def _of_owners(
         self,

@@ -69,13 +69,12 @@ async def _until_parent_ends(link: Link, scope: trio.CancelScope) -> None:
 
 async def _serve(setup: Setup, link: Link) -> None:
     links = {number: Link(_opened(end)) for number, end in setup.siblings.items()}
-    journal = TrackerJournal(_teller(link.tell)) if setup.tells else None
-    watch = None if journal is None else journal.note
+    journal = TrackerJournal(_teller(link.tell) if setup.tells else None)
     # One worker tells of the exchange with other trackers for all.
     tells_of_exchange = setup.tells and setup.number == 0
-    own, lists, shared = await open_store(
+    in_memory, own, lists, shared = await open_store(
         setup.settings,
-        watch=watch,
+        watch=journal.note,
         on_event=_teller(link.tell) if tells_of_exchange else None,
         owns=lambda info_hash: owner_of(info_hash, setup.settings.workers) == setup.number,
     )
@@ -84,12 +83,16 @@ async def _serve(setup: Setup, link: Link) -> None:
     process = TrackerProcess(
         setup.settings,
         store,
+        own=in_memory,
         secret=secret,
         journal=journal,
         lists=lists,
         shared=shared,
         steered_store=SteeredStore(own, store),
+        look=store.see_all,
+        number=setup.number,
     )
+    store.see = process.seen
 
     def hear(said: Word) -> None:
         if isinstance(said, ReloadLists):
@@ -112,7 +115,7 @@ async def _serve(setup: Setup, link: Link) -> None:
 
 
 async def _tell_figures(process: TrackerProcess, link: Link) -> NoReturn:
-    told = Figures()
+    told: Figures | None = None
     try:
         while True:
             await trio.sleep(FIGURES_SECONDS)
@@ -125,7 +128,8 @@ async def _tell_figures(process: TrackerProcess, link: Link) -> NoReturn:
 
 
 def _figures(process: TrackerProcess) -> Figures:
-    return Figures(process.announces, process.http_announces, process.counts())
+    (figures,) = process.figures()
+    return Figures(figures)
 
 
 def _teller(tell: Callable[[Message], bool]) -> Callable[[Event], None]:
