@@ -158,7 +158,20 @@ def goes_on(place: Place, node: Node) -> None:
             node.ask("PATCH", f"/torrents/{each['id']}", {"limits": {"download_rate": None}})
             if each["state"] == "paused":
                 node.ask("POST", f"/torrents/{each['id']}/resume")
-            is_in("seeding", name=each["name"])(place, node)
+            comes_or_goes(each["id"])(place, node)
+
+
+def comes_or_goes(number: int) -> Do:
+    """Wait until a torrent is seeded, by whatever name, or is in the list no more.
+
+    What a killed node had begun, to rename or remove it say, may be done after the first look.
+    """
+
+    def reached(_place: Place, node: Node) -> bool:
+        listed = node.ask("GET", "/torrents")["torrents"]
+        return all(each["state"] == "seeding" for each in listed if each["id"] == number)
+
+    return waits(reached, f"torrent {number} is never seeded")
 
 
 def is_fetched(name: str) -> Do:
