@@ -99,7 +99,7 @@ def test_a_person_adds_looks_at_changes_and_removes_torrents_of_a_real_node(
         page.get_by_role("button", name="Resume").click()
         expect(page.get_by_role("button", name="Pause")).to_be_visible()
         page.get_by_role("link", name="Log").click()
-        page.get_by_role("link", name="Tracker").click()
+        page.get_by_role("link", name="Tracker", exact=True).click()
         expect(page.get_by_label("Names and swarms").first).to_contain_text("notes.txt")
         page.get_by_role("link", name="Node").click()
         limits = page.get_by_label("Limits")

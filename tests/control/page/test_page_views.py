@@ -516,7 +516,7 @@ def test_without_a_tracker_there_is_no_view_of_it(serve: Serve, open_page: Open)
     place.node.has_tracker = False
     page = open_page(place)
     expect(page.get_by_role("link", name="Node")).to_be_visible()
-    expect(page.get_by_role("link", name="Tracker")).to_have_count(0)
+    expect(page.get_by_role("link", name="Tracker", exact=True)).to_have_count(0)
 
 
 KEPT = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
