@@ -1,7 +1,9 @@
 """Trackers that share by a real redis-server (Debian 12: 7.0.15), which fails in all its ways."""
 
 import gc
+import os
 import random
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -27,6 +29,8 @@ from trio_swarm.tracker.server import TrackerHandle, serve_tracker
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.shared.store import SharedStore
 from trio_swarm.tracker.store.interface import NameQuestion
+from trio_swarm.tracker.udp.steering import steering_fault
+from worker_processes import workers_of
 
 pytestmark = [
     pytest.mark.foreign("redis-server"),
@@ -123,6 +127,36 @@ async def test_what_is_registered_at_one_tracker_is_found_at_the_others(
                     info_hash=HASHES[0], peer_id=PEER_ID, port=7001, left=9, key=2
                 )
                 assert (HOST, 7000) in (await clients.announce(url, asker)).peers
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.skipif(steering_fault() is not None, reason="needs Linux' steering")
+async def test_workers_that_are_killed_have_what_they_shared_again_at_once(
+    redis: RedisServer,
+) -> None:
+    await redis.start()
+    settings = TrackerSettings(
+        host=HOST, port=0, workers=2, shared_url=redis.url, shared_prefix="test"
+    )
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery, open_tracker_clients() as clients:
+            handle = await nursery.start(serve_tracker, settings)
+            url = f"udp://{format_address(handle.addresses[0])}"
+            async with stores(redis, 1) as (other,):
+                for info_hash in HASHES:
+                    peer = AnnounceRequest(
+                        info_hash=info_hash, peer_id=PEER_ID, port=7000, left=0, key=1,
+                        share_name=f"film {info_hash[0]}", size=5,
+                    )  # fmt: skip
+                    await clients.announce(url, peer)
+                await until(lambda: (other.counts().peers, handle.counts().peers) == (4, 4))
+                former = workers_of(os.getpid()).keys()
+                for process in former:
+                    os.kill(process, signal.SIGKILL)
+                await until(lambda: len(workers_of(os.getpid()).keys() - former) == 2)
+                await until(lambda: handle.counts().peers == 4)  # each has its own, and no others
+                found = await trio_swarm.search_names([url], "film *")
+                assert {each.info_hash for each in found} == set(HASHES)
             nursery.cancel_scope.cancel()
 
 

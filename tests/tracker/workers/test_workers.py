@@ -24,23 +24,11 @@ from trio_swarm.tracker.server import serve_tracker
 from trio_swarm.tracker.settings import TrackerSettings
 from trio_swarm.tracker.store.interface import NameQuestion
 from trio_swarm.tracker.udp.steering import owner_of, steering_fault
+from worker_processes import workers_of
 
 pytestmark = pytest.mark.skipif(steering_fault() is not None, reason="needs Linux' steering")
 
 NUMBER = random.Random(17)
-
-
-def workers_of(parent: int) -> dict[int, int]:
-    """Return the processes of workers by their descriptor to the parent, as /proc has them."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            number = int(folder.name)
-            status = (folder / "status").read_text()
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if f"PPid:\t{parent}\n" in status and b"trio_swarm.tracker.workers.worker" in words:
-                found[number] = int(words[-2])
-    return found
 
 
 async def gone(process: int) -> None:
