@@ -84,7 +84,7 @@ COMPILED := build/compiled
 WHEEL := $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation .
 COMPILED_TESTS := $(wildcard $(addprefix tests/,building/test_compiled.py engine/test_*.py \
 	engine/*/test_*.py lab/simulator/test_[prst]*.py recording/test_recorder.py \
-	schedulers/test_ch*.py schedulers/test_spread.py tracker/test_registry.py tracker/test_server.py))
+	schedulers/test_ch*.py schedulers/test_spread.py tracker/test_[cprs]*.py))
 
 test-compiled: $(COMPILED)/.installed  ## run the tests of the compiled modules against a compiled wheel
 	PYTHONSAFEPATH=1 $(COMPILED)/env/bin/python $(PYTEST) $(ARGS) $(COMPILED_TESTS)

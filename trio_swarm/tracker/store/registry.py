@@ -12,9 +12,9 @@ allowed is refused, and its peer with it.
 
 import random
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final
 
 from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.protocol.peer_ids import PEER_ID_PREFIX, is_foreign_client, is_our_client
@@ -62,8 +62,6 @@ _NETWORK_COUNTS: Final = 2**16
 
 LEAST_SHARE: Final = 64
 """Peers a host may have as long as there is any room: a household's, behind one address."""
-
-_Place: TypeAlias = tuple[TrackedSwarm | None, CompactPeers | None, int]
 
 _NOBODY: Final = bytearray()
 
@@ -145,16 +143,21 @@ class TrackerRegistry:
         # Nearly all announces are heartbeats that change nothing. They must be quick, so this is
         # one loop without calls.
         lengths, fresh = self._lengths, self._fresh
-        draws = memoryview(self._random_bytes(4 * len(announces))).cast("I")
+        batch = list(announces)
+        draws: list[int] = memoryview(self._random_bytes(4 * len(batch))).cast("I").tolist()
         answers: list[SwarmAnswer | AnnounceRefusedError] = []
         changed: set[bytes] = set()
-        for announce, draw, place in zip(announces, draws, self._places(announces), strict=True):
+        swarms, peers_of, found = self._places(batch)
+        most4, most6, usual = MAX_PEERS, MAX_PEERS6, DEFAULT_NUM_WANT
+        # The compiler makes a plain loop of a `zip` without keywords only.
+        for announce, draw, swarm_then, peers_then, at_then in zip(  # noqa: B905
+            batch, draws, swarms, peers_of, found
+        ):
             info_hash, address, left, event, num_want, share, _, _ = announce
-            stride = len(address)
-            swarm, peers, at = place
+            stride, swarm, peers, at = len(address), swarm_then, peers_then, at_then
             if info_hash in changed:
                 # An announce before this one may have moved its peers.
-                ((swarm, peers, at),) = self._places([announce])
+                (swarm,), (peers,), (at,) = self._places([announce])
             habit, position = PROMPT, -1
             if peers is not None:
                 if peers.index is not None:
@@ -193,33 +196,37 @@ class TrackerRegistry:
             if others is not None:
                 seeders += others.seeders
                 leechers += others.leechers
-            most = MAX_PEERS if stride == 6 else MAX_PEERS6
+            most = most4 if stride == 6 else most6
             if not 0 <= num_want <= most:
-                num_want = most if num_want > 0 else DEFAULT_NUM_WANT
+                num_want = most if num_want > 0 else usual
             # A client with a magnet link may say that nothing is left because it does not know the
             # size yet (aria2 does), and then needs seeders. Who gives a name knows the size.
             first = peers.seeders if left == 0 and share is not None else 0
             answers.append((seeders, leechers, peers.choose(num_want, draw, position, first)))
         return answers
 
-    def _places(self, announces: Sequence[Announce]) -> Iterator[_Place]:
+    def _places(
+        self, announces: list[Announce]
+    ) -> tuple[list[TrackedSwarm | None], list[CompactPeers | None], list[int]]:
         """Return the swarm of each announce, its peers, and at which byte of them its address is.
 
         What is no multiple of the address's length is to be looked for with `find`. One step is
         taken for all announces before the next one: with many swarms, each step waits for memory,
         and so the processor waits for several of them at once.
         """
-        swarms = list(map(self._swarms.get, [announce[0] for announce in announces]))
+        # As above of `zip`.
+        swarm_of = self._swarms.get
+        swarms = [swarm_of(announce[0]) for announce in announces]
         addresses = [announce[1] for announce in announces]
         peers = [
             None if swarm is None else swarm.peers4 if len(address) == 6 else swarm.peers6
-            for swarm, address in zip(swarms, addresses, strict=True)
+            for swarm, address in zip(swarms, addresses)  # noqa: B905
         ]
         packed = [
             each.packed if each is not None and each.index is None else _NOBODY for each in peers
         ]
-        found = list(map(bytearray.find, packed, addresses))
-        return zip(swarms, peers, found, strict=True)
+        found = [each.find(address) for each, address in zip(packed, addresses)]  # noqa: B905
+        return swarms, peers, found
 
     def scrape(self, info_hash: bytes) -> ScrapeCounts:
         """Return a swarm's counts; all 0 for an unknown one."""

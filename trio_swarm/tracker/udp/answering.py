@@ -143,8 +143,9 @@ class DatagramTracker:
         has_far = requests.has_far and self._store.loopback_peers
         near = b"\x7f" if batch.is_v4 else LOOPBACK6
         answers: list[bytes] = []
-        for transaction_id, announce, answer in zip(
-            requests.transaction_ids, requests.announces, taken, strict=True
+        # The compiler makes a plain loop of a `zip` without keywords only.
+        for transaction_id, announce, answer in zip(  # noqa: B905
+            requests.transaction_ids, requests.announces, taken
         ):
             if isinstance(answer, AnnounceRefusedError):
                 answers.append(error_answer(transaction_id, str(answer)))

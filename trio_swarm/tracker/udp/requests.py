@@ -137,11 +137,12 @@ class RequestReader:
         answered, find_proof, has_far = requests.answered, self._proofs.get, False
         slots = _ANNOUNCE_SLOT4 if batch.is_v4 else _ANNOUNCE_SLOT6
         # Nearly all datagrams are announces, so all are read as such before it is known; what a
-        # shorter one seems to hold is left from others.
+        # shorter one seems to hold is left from others. (A `zip` without keywords is compiled to a
+        # plain loop.)
         for index, (
             length,
             (proof, transaction_id, info_hash, peer_id, left, event, key, num_want, port),
-        ) in enumerate(zip(batch.lengths, slots.iter_unpack(batch.memory), strict=False)):
+        ) in enumerate(zip(batch.lengths, slots.iter_unpack(batch.memory))):  # noqa: B905
             proved = find_proof(proof)
             if proved is None or length < ANNOUNCE_SIZE:
                 proved = self._prove(batch, index, proof)
