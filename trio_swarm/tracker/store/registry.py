@@ -65,6 +65,9 @@ LEAST_SHARE: Final = 64
 
 _NOBODY: Final = bytearray()
 
+_FEW_SWARMS: Final = 10_000
+"""Swarms whose memory is at hand all the time: 7 MiB or so."""
+
 _SWEPT_PER_SECOND: Final = 65_536
 """Leases of one swarm looked at: a huge swarm that loses a peer every moment must not take all the
 time."""
@@ -225,6 +228,8 @@ class TrackerRegistry:
         packed = [
             each.packed if each is not None and each.index is None else _NOBODY for each in peers
         ]
+        if len(self._swarms) > _FEW_SWARMS:
+            _await_memory(packed)
         found = [each.find(address) for each, address in zip(packed, addresses)]  # noqa: B905
         return swarms, peers, found
 
@@ -617,3 +622,17 @@ def _counts_alone(swarm: TrackedSwarm | None) -> SwarmAnswer:
 def _prefix(address: bytes) -> bytes:
     """Return the host that a name counts for: an IPv4 address, or an IPv6 /64."""
     return address[:4] if len(address) in {4, 6} else address[:8]
+
+
+def _await_memory(packed: list[bytearray]) -> int:
+    """Look at all these, so that their memory is at hand for the steps that need it.
+
+    In loops as short as possible, for then the processor waits for many of them at once.
+    """
+    seen = 0
+    for each in packed:
+        seen += len(each)
+    for each in packed:
+        if each:
+            seen += each[0]
+    return seen
