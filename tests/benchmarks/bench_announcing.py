@@ -1,7 +1,7 @@
 """Many announces a second to a UDP tracker (BEP 15), from one process.
 
     bench_announcing.py ADDRESS SWARMS PEERS_PER_SWARM fill
-    bench_announcing.py ADDRESS SWARMS PEERS_PER_SWARM load SECONDS PEERS_WANTED
+    bench_announcing.py ADDRESS SWARMS PEERS_PER_SWARM load SECONDS PEERS_WANTED [WINDOW]
 
 `fill` announces every peer of all swarms once; `load` lets random ones of them announce again until
 the time is over. Prints one JSON object: answers, lost, seconds, cpu (seconds of this process), and
@@ -167,8 +167,8 @@ class Run(NamedTuple):
     count: int
 
 
-def announce(runs: Iterator[Run], askers: list[Asker]) -> float:
-    """Send all runs, with WINDOW announces under way at most; return when the last answer came."""
+def announce(runs: Iterator[Run], askers: list[Asker], window: int = WINDOW) -> float:
+    """Send all runs, at most `window` announces under way; return when the last answer came."""
     following = next(runs, None)
     answered = heard = time.monotonic()
     got = 0
@@ -185,7 +185,7 @@ def announce(runs: Iterator[Run], askers: list[Asker]) -> float:
         under_way = sum(asker.under_way for asker in askers)
         while following is not None:
             under_way += following.count - following.asker.under_way
-            if under_way > WINDOW:
+            if under_way > window:
                 break
             following.asker.send(following.first, following.count)
             following = next(runs, None)
@@ -245,15 +245,17 @@ def load_runs(askers: list[Asker], seconds: float) -> Iterator[Run]:
 def main() -> None:
     tracker, swarms, peers, what, *rest = sys.argv[1:]
     askers = [Asker(f"127.100.0.{number + 1}", tracker) for number in range(SOCKETS)]
+    window = WINDOW
     if what == "fill":
         runs = fill_runs(askers, int(swarms), int(peers))
     else:
-        seconds, wanted = rest
+        seconds, wanted, *windows = rest
+        window = int(windows[0]) if windows else WINDOW
         askers = askers[: int(peers)]
         make_load(askers, int(swarms), int(peers), int(wanted))
         runs = load_runs(askers, float(seconds))
     started, cpu = time.monotonic(), time.process_time()
-    took = announce(runs, askers) - started
+    took = announce(runs, askers, window) - started
     samples = [asker.sample() for asker in askers if asker.got]
     answers = sum(asker.got for asker in askers)
     json.dump(

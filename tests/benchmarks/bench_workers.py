@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from bench_announcing import WINDOW
 from bench_measuring import in_alternation, ratios, spread, table
 from bench_metered import cpu_seconds
 from bench_tracker import GENERATOR_SCRIPT, SERVER_SCRIPT, WANTED, Registry
@@ -49,11 +50,13 @@ class Server:
         self._parent = process
         self._workers = _children(process) if workers > 1 else [process]
         assert len(self._workers) == workers
+        self._cores: list[int] = []
 
     def place(self, where: str) -> None:
         """Put the workers on their cores."""
         first, *others = sorted(os.sched_getaffinity(0))
         cores = [first] if where == PLACES[0] else [first, *others]
+        self._cores = cores[: len(self._workers)]
         for number, process in enumerate(self._workers):
             os.sched_setaffinity(process, [cores[number % len(cores)]])
 
@@ -70,7 +73,9 @@ class Server:
         """Let peers announce for some time."""
         everybody = {self._parent, *self._workers}
         before = {process: cpu_seconds(process) for process in everybody}
-        result = self.generate(registry, "load", str(seconds), str(WANTED))
+        # On cores of their own, each one's socket has as much to do as that of a single worker.
+        window = str(len(self._cores) * WINDOW)
+        result = self.generate(registry, "load", str(seconds), str(WANTED), window)
         used = {process: cpu_seconds(process) - before[process] for process in everybody}
         answers = result["answers"]
         return Load(
