@@ -1,5 +1,6 @@
 """The tracker's registry: swarms, leases, names, limits; time is a number."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from trio_swarm.protocol.trackers.announces import AnnounceEvent, NameMatch, Scr
 from trio_swarm.protocol.trackers.share_names import check_glob
 from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.settings import RegistrySettings
-from trio_swarm.tracker.store.compact_peers import CompactPeers
+from trio_swarm.tracker.store.compact_peers import TICKS, CompactPeers
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.interface import (
     Announce,
@@ -274,6 +275,29 @@ def test_everybody_is_chosen_equally_often(
     expected = rounds * count / len(fitting)
     # Four times the spread that chance alone gives.
     assert all(abs(each - expected) < 4 * expected**0.5 for each in times.values())
+
+
+@given(when=st.floats(0, 2**27))
+def test_a_lease_ends_when_it_says_or_up_to_a_tick_later(when: float) -> None:
+    table = CompactPeers(6)
+    table.renew(table.add(v4(1), 0.0), when, 0)
+    assert when <= table.end(0) <= when + 1 / TICKS
+    assert table.sweep(table.end(0) - 1 / TICKS / 2, 9)[0] == []
+    assert [ended.address for ended in table.sweep(table.end(0), 9)[0]] == [v4(1)]
+
+
+@given(when=st.floats(2**28, allow_nan=False, allow_infinity=False))
+def test_a_clock_that_has_run_for_ages_breaks_no_list(when: float) -> None:
+    table = CompactPeers(6)
+    table.renew(table.add(v4(1), 0.0), when, 0)
+    assert [ended.address for ended in table.sweep(when, 9)[0]] == [v4(1)]
+
+
+def test_a_peer_without_a_lease_is_never_swept() -> None:
+    table = CompactPeers(6)
+    table.renew(table.add(v4(1), 0.0), math.inf, 0)
+    assert table.end(0) == math.inf
+    assert table.sweep(1e12, 9) == ([], math.inf)
 
 
 @given(

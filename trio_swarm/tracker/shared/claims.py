@@ -123,7 +123,7 @@ class SharedRegistry(TrackerRegistry):
         if swarm is not None and peers is not None and position >= 0:
             if peers not in peers.bucket:
                 # Until now there were only peers without a lease here.
-                self._calendar.schedule(peers, peers.expires[position])
+                self._calendar.schedule(peers, peers.end(position))
             after = self._claim_at(swarm, peers, address, position)
             if after != before:
                 flags = COMPLETED if swarm.completed > completed else 0
@@ -357,7 +357,7 @@ class SharedRegistry(TrackerRegistry):
             return
         # Whoever told of the stop has forgotten our claim: one that stays is told again.
         self._note(info_hash, address, 0)
-        if now - (peers.expires[position] - self._lengths[habit]) < NEWER_THAN_A_STOP:
+        if now - (peers.end(position) - self._lengths[habit]) < NEWER_THAN_A_STOP:
             return
         if peers.claims is not None and peers.claims[position]:
             peers.renew(position, _NEVER, HELD)

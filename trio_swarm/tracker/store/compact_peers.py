@@ -7,6 +7,7 @@ object. Every change moves at most two peers (swap with the last), so all of the
 
 from array import array
 from collections.abc import Sequence
+from math import ceil, inf
 from typing import Final, NamedTuple
 
 from trio_swarm.tracker.store.leases import HELD
@@ -21,7 +22,14 @@ INDEX_BELOW: Final = 32
 SWEEP: Final = 256
 """Leases looked at in one step of a sweep: about 6 µs."""
 
-_NEVER: Final = float("inf")
+TICKS: Final = 16
+"""Per second: times of leases are rounded up to that, so that 4 bytes hold one of 8 years."""
+
+_NEVER: Final = 2**32 - 1
+"""In ticks: the lease does not end here."""
+
+_LAST: Final = _NEVER - 1
+"""What all times from here on are."""
 
 _CLAIM_CODES: Final = "BHIQ"
 """Arrays with room for the bits of 8, 16, 32 and 64 trackers."""
@@ -33,6 +41,13 @@ LOOPBACK6: Final = b"\0" * 15 + b"\1"
 def is_loopback(host: bytes | bytearray) -> bool:
     """Whether a packed IP address is of this machine only (127.0.0.0/8, ::1)."""
     return host[0] == 0x7F if len(host) == 4 else host == LOOPBACK6
+
+
+def ticks(when: float) -> int:
+    """Return the number of the tick in which `when` (seconds from 0 on, or infinity) is over."""
+    if when < _LAST / TICKS:
+        return ceil(when * TICKS)
+    return _NEVER if when == inf else _LAST
 
 
 class EndedLease(NamedTuple):
@@ -64,7 +79,7 @@ class CompactPeers:
         "_stride",
         "bucket",
         "claims",
-        "expires",
+        "ends",
         "habits",
         "index",
         "info_hash",
@@ -78,8 +93,8 @@ class CompactPeers:
         """Of the swarm."""
         self.packed = bytearray()
         """Compact addresses, by position; changed here only."""
-        self.expires = array("d")
-        """When the lease of each peer ends, by position."""
+        self.ends = array("I")
+        """The tick in which the lease of each peer ends, by position (`ticks`)."""
         self.habits: bytearray | None = None
         """Of each peer (see `leases`), by position; None: all are prompt."""
         self.claims: array[int] | None = None
@@ -93,15 +108,15 @@ class CompactPeers:
         self._cursor = 0
         """A sweep is under way and has seen the positions from here on; 0: none is."""
         self._earliest = _NEVER
-        """The earliest end of a lease that it has seen."""
+        """The earliest end of a lease that it has seen, in ticks."""
 
     def __len__(self) -> int:
-        return len(self.expires)
+        return len(self.ends)
 
     @property
     def leechers(self) -> int:
         """Peers that miss something."""
-        return len(self.expires) - self.seeders
+        return len(self.ends) - self.seeders
 
     def find(self, address: bytes) -> int:
         """Return the position of a compact address, -1 if it is not listed."""
@@ -121,10 +136,11 @@ class CompactPeers:
 
     def add(self, address: bytes, expires: float) -> int:
         """List a peer that misses something and is not listed yet; return its position."""
-        position = len(self.expires)
+        position = len(self.ends)
         self.packed += address
-        self.expires.append(expires)
-        self._earliest = min(self._earliest, expires)
+        ends = ticks(expires)
+        self.ends.append(ends)
+        self._earliest = min(self._earliest, ends)
         if self.habits is not None:
             self.habits.append(0)
         if self.claims is not None:
@@ -137,14 +153,19 @@ class CompactPeers:
 
     def renew(self, position: int, expires: float, habit: int) -> None:
         """Give a listed peer a lease that may end sooner than the one before, and a habit."""
-        self.expires[position] = expires
+        ends = self.ends[position] = ticks(expires)
         # A sweep under way may have seen it already.
-        self._earliest = min(self._earliest, expires)
+        self._earliest = min(self._earliest, ends)
         if self.habits is None:
             if not habit:
                 return
-            self.habits = bytearray(len(self.expires))
+            self.habits = bytearray(len(self.ends))
         self.habits[position] = habit
+
+    def end(self, position: int) -> float:
+        """Return when the lease of a listed peer ends, in seconds."""
+        ends = self.ends[position]
+        return inf if ends == _NEVER else ends / TICKS
 
     def habit(self, position: int) -> int:
         """Return the habit of a listed peer."""
@@ -155,7 +176,7 @@ class CompactPeers:
         claims = self.claims
         if claims is None or bit >> 8 * claims.itemsize:
             code = next(code for code in _CLAIM_CODES if not bit >> 8 * array(code).itemsize)
-            kept = [0] * len(self.expires) if claims is None else claims
+            kept = [0] * len(self.ends) if claims is None else claims
             claims = self.claims = array(code, kept)
         if claims[position] & bit:
             return False
@@ -174,7 +195,7 @@ class CompactPeers:
         """Let an empty list have all these peers, claimed by another tracker; seeders first."""
         count = len(addresses)
         self.packed += b"".join(addresses)
-        self.expires = array("d", [_NEVER]) * count
+        self.ends = array("I", [_NEVER]) * count
         self.habits = bytearray([HELD]) * count
         self.seeders = seeders
         code = next(code for code in _CLAIM_CODES if not bit >> 8 * array(code).itemsize)
@@ -193,7 +214,7 @@ class CompactPeers:
             self.seeders -= 1
             other = self.seeders
         # One of them moves up, perhaps past the cursor of a sweep that has not seen it.
-        self._earliest = min(self._earliest, self.expires[position], self.expires[other])
+        self._earliest = min(self._earliest, self.ends[position], self.ends[other])
         self._swap(position, other)
         return other
 
@@ -203,11 +224,11 @@ class CompactPeers:
             self.seeders -= 1
             self._swap(position, self.seeders)
             position = self.seeders
-        last = len(self.expires) - 1
+        last = len(self.ends) - 1
         self._swap(position, last)
         address = self.address(last)
         del self.packed[-self._stride :]
-        self.expires.pop()
+        self.ends.pop()
         if self.habits is not None:
             self.habits.pop()
         if self.claims is not None:
@@ -226,7 +247,7 @@ class CompactPeers:
         depend on the size of the swarm.
         """
         stride, packed = self._stride, self.packed
-        size = len(self.expires) - first
+        size = len(self.ends) - first
         is_among = asker >= first
         if size <= 2 * count + 1:
             # Of few, all but some are left when those are cut out: two thirds of the time that it
@@ -269,42 +290,44 @@ class CompactPeers:
         The next end of a lease is None while there is more to look at: call it again then, whatever
         else has happened in between.
         """
-        expires = self.expires
+        ends, over = self.ends, min(now * TICKS, _LAST)
         if self._cursor == 0:
-            self._cursor = len(expires)
+            self._cursor = len(ends)
             self._earliest = _NEVER
         # From the end on, because it is the last peer that fills a gap.
-        at = min(self._cursor, len(expires))
+        at = min(self._cursor, len(ends))
         stop = max(0, at - SWEEP)
         removed: list[EndedLease] = []
-        least = min(expires[stop:at], default=_NEVER)
-        if least > now:
+        least = min(ends[stop:at], default=_NEVER)
+        if least > over:
             at = stop
             self._earliest = min(self._earliest, least)
         while at > stop and len(removed) < limit:
             at -= 1
-            ends = expires[at]
-            if ends <= now:
+            end = ends[at]
+            if end <= over:
                 habit = self.habit(at)
                 if self.claims is not None and self.claims[at]:
-                    self.renew(at, _NEVER, HELD)
-                    removed.append(EndedLease(self.address(at), ends, habit, is_held=True))
+                    self.renew(at, inf, HELD)
+                    removed.append(EndedLease(self.address(at), end / TICKS, habit, is_held=True))
                 else:
-                    removed.append(EndedLease(self.remove(at), ends, habit))
-            elif ends < self._earliest:
-                self._earliest = ends
+                    removed.append(EndedLease(self.remove(at), end / TICKS, habit))
+            elif end < self._earliest:
+                self._earliest = end
         self._cursor = at
-        return removed, None if at else self._earliest
+        if at:
+            return removed, None
+        return removed, inf if self._earliest == _NEVER else self._earliest / TICKS
 
     def _swap(self, position: int, other: int) -> None:
         """Exchange two peers."""
         if position == other:
             return
-        stride, packed, expires = self._stride, self.packed, self.expires
+        stride, packed, ends = self._stride, self.packed, self.ends
         here, there = self.address(position), self.address(other)
         packed[position * stride : (position + 1) * stride] = there
         packed[other * stride : (other + 1) * stride] = here
-        expires[position], expires[other] = expires[other], expires[position]
+        ends[position], ends[other] = ends[other], ends[position]
         habits = self.habits
         if habits is not None:
             habits[position], habits[other] = habits[other], habits[position]

@@ -7,12 +7,8 @@ gets a lease that ends sooner than all others, since leases differ, says so with
 
 import heapq
 from math import ceil
-from typing import Final
 
-from trio_swarm.tracker.store.compact_peers import Bucket, CompactPeers
-
-TICKS: Final = 16
-"""Per second: a peer is listed for up to 1/16 s after its lease has ended."""
+from trio_swarm.tracker.store.compact_peers import TICKS, Bucket, CompactPeers
 
 
 class ExpiryCalendar:

@@ -28,7 +28,13 @@ from trio_swarm.protocol.trackers.udp import MAX_PEERS, MAX_PEERS6
 from trio_swarm.protocol.trackers.urls import UrlShare
 from trio_swarm.tracker.networks import is_private
 from trio_swarm.tracker.settings import RegistrySettings
-from trio_swarm.tracker.store.compact_peers import CompactPeers, EndedLease, is_loopback
+from trio_swarm.tracker.store.compact_peers import (
+    TICKS,
+    CompactPeers,
+    EndedLease,
+    is_loopback,
+    ticks,
+)
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.interface import (
@@ -150,6 +156,7 @@ class TrackerRegistry:
         draws: list[int] = memoryview(self._random_bytes(4 * len(batch))).cast("I").tolist()
         answers: list[SwarmAnswer | AnnounceRefusedError] = []
         changed: set[bytes] = set()
+        renewed: dict[int, int] = {}
         swarms, peers_of, found = self._places(batch)
         most4, most6, usual = MAX_PEERS, MAX_PEERS6, DEFAULT_NUM_WANT
         # The compiler makes a plain loop of a `zip` without keywords only.
@@ -176,13 +183,14 @@ class TrackerRegistry:
                 and position >= 0
                 and (position < peers.seeders) is (left == 0)
                 and not event
-                and peers.expires[position] - now > fresh[habit]
+                and peers.ends[position] > (now + fresh[habit]) * TICKS
                 and (
                     (share is None and swarm.names is None)
                     or self._keeps_name(swarm, address, share, now, expires)
                 )
             ):
-                peers.expires[position] = expires
+                ends = renewed.get(habit) or renewed.setdefault(habit, ticks(expires))
+                peers.ends[position] = ends
             else:
                 changed.add(info_hash)
                 try:
@@ -194,7 +202,7 @@ class TrackerRegistry:
                     answers.append(_counts_alone(swarm))
                     continue
             seeders = peers.seeders
-            leechers = len(peers.expires) - seeders
+            leechers = len(peers.ends) - seeders
             others = swarm.peers6 if stride == 6 else swarm.peers4
             if others is not None:
                 seeders += others.seeders
@@ -353,7 +361,7 @@ class TrackerRegistry:
         else:
             habit = peers.habit(position)
             if not event:
-                habit = self._leases.after(habit, peers.expires[position] - now)
+                habit = self._leases.after(habit, peers.end(position) - now)
         expires = now + self._lengths[habit]
         if is_new:
             self._admit(swarm, address)
