@@ -34,7 +34,8 @@ REMOTES_NPM := @ctrl/transmission@7.4.0 bittorrent-tracker@10.0.12
 .PHONY: help venv demo test test-compiled check nightly kills build build-compiled compiled pure clean
 .PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
-.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-tracker-floods bench-many bench-control profile
+.PHONY: bench-swarm bench-long bench-bloat bench-floods bench-tracker-floods
+.PHONY: bench-three-trackers bench-many bench-control profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -154,6 +155,10 @@ bench-floods: $(INSTALLED)  ## measure what a transfer loses while strangers flo
 
 bench-tracker-floods: $(INSTALLED)  ## what a tracker keeps, and how soon it answers, under floods
 	$(BENCH) tracker-floods $(ARGS)
+
+# Half a minute a round: not part of `make bench`.
+bench-three-trackers: $(INSTALLED)  ## what clients see while one of three trackers, then their engine, dies
+	$(BIN)/python tests/benchmarks/bench_three_trackers.py $(ARGS)
 
 # A minute and a half a round, and twice that against another checkout: not part of `make bench`.
 bench-many: $(INSTALLED)  ## measure what thousands of idle shares in one node cost
