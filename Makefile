@@ -35,7 +35,7 @@ REMOTES_NPM := @ctrl/transmission@7.4.0 bittorrent-tracker@10.0.12
 .PHONY: foreign-clients remotes compiler
 .PHONY: bench bench-peer bench-memory bench-tracker bench-hash bench-start bench-scheduler
 .PHONY: bench-swarm bench-long bench-bloat bench-floods bench-tracker-floods
-.PHONY: bench-three-trackers bench-many bench-control profile
+.PHONY: three-trackers bench-many bench-control profile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) \
@@ -157,7 +157,7 @@ bench-tracker-floods: $(INSTALLED)  ## what a tracker keeps, and how soon it ans
 	$(BENCH) tracker-floods $(ARGS)
 
 # Half a minute a round: not part of `make bench`.
-bench-three-trackers: $(INSTALLED)  ## what clients see while one of three trackers, then their engine, dies
+three-trackers: $(INSTALLED)  ## what clients see while one of three trackers, then their engine, dies
 	$(BIN)/python tests/benchmarks/bench_three_trackers.py $(ARGS)
 
 # A minute and a half a round, and twice that against another checkout: not part of `make bench`.
