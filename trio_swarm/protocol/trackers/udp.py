@@ -159,16 +159,17 @@ class NamePage(NamedTuple):
     listed: int
 
 
-_CONNECT_REQUEST = struct.Struct(">QII")
-_CONNECT_ANSWER = struct.Struct(">II8s")
-_REQUEST_HEADER = struct.Struct(">8sII")
-_ANSWER_HEADER = struct.Struct(">II")
-_ANNOUNCE_REQUEST = struct.Struct(">8sII20s20sQQQIIIiH")
-_ANNOUNCE_ANSWER = struct.Struct(">IIIII")
-_SCRAPE_COUNTS = struct.Struct(">III")
-_NAME_REQUEST = struct.Struct(">8sIIHHH")
-_NAME_ANSWER = struct.Struct(">IIHH")
-_NAME_MATCH = struct.Struct(">20sQIIH")
+_CONNECT_REQUEST: Final = struct.Struct(">QII")
+_CONNECT_ANSWER: Final = struct.Struct(">II8s")
+_REQUEST_HEADER: Final = struct.Struct(">8sII")
+_ANSWER_HEADER: Final = struct.Struct(">II")
+_ANNOUNCE_REQUEST: Final = struct.Struct(">8sII20s20sQQQIIIiH")
+_ANNOUNCE_ANSWER: Final = struct.Struct(">IIIII")
+_pack_answer: Final = _ANNOUNCE_ANSWER.pack
+_SCRAPE_COUNTS: Final = struct.Struct(">III")
+_NAME_REQUEST: Final = struct.Struct(">8sIIHHH")
+_NAME_ANSWER: Final = struct.Struct(">IIHH")
+_NAME_MATCH: Final = struct.Struct(">20sQIIH")
 
 ANNOUNCE_SIZE: Final = _ANNOUNCE_REQUEST.size
 """Bytes of an announce request without options; `trio_swarm.tracker.udp.requests` reads them."""
@@ -179,7 +180,7 @@ MAX_PEERS6: Final = (MAX_ANSWER - _ANNOUNCE_ANSWER.size) // 18
 
 _GLOB_FLAG = 1
 _CLAIM_FLAG = 2
-_REASON_LENGTH = struct.Struct(">H")
+_REASON_LENGTH: Final = struct.Struct(">H")
 _U32 = 2**32 - 1
 _U16 = 2**16 - 1
 _U64 = 2**64 - 1
@@ -338,7 +339,8 @@ def announce_answer(
     transaction_id: int, interval: int, seeders: int, leechers: int, peers: bytes | bytearray
 ) -> bytes:
     """Return an announce answer; `peers` is compact already, `interval` whole seconds."""
-    return _ANNOUNCE_ANSWER.pack(1, transaction_id, interval, leechers, seeders) + peers
+    head: bytes = _pack_answer(1, transaction_id, interval, leechers, seeders)
+    return head + peers
 
 
 def scrape_answer(transaction_id: int, counts: Iterable[ScrapeCounts]) -> bytes:

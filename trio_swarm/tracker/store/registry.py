@@ -226,8 +226,8 @@ class TrackerRegistry:
         and so the processor waits for several of them at once.
         """
         # As above of `zip`.
-        swarm_of = self._swarms.get
-        swarms = [swarm_of(announce[0]) for announce in announces]
+        known = self._swarms
+        swarms = [known.get(announce[0]) for announce in announces]
         addresses = [announce[1] for announce in announces]
         peers = [
             None if swarm is None else swarm.peers4 if len(address) == 6 else swarm.peers6

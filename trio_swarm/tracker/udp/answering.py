@@ -147,7 +147,7 @@ class DatagramTracker:
         for transaction_id, announce, answer in zip(  # noqa: B905
             requests.transaction_ids, requests.announces, taken
         ):
-            if isinstance(answer, AnnounceRefusedError):
+            if not isinstance(answer, tuple):
                 answers.append(error_answer(transaction_id, str(answer)))
                 if self._watch is not None:
                     self._watch(Change("refused", announce[0], announce[1], reason=str(answer)))

@@ -10,7 +10,6 @@ addresses must answer from the same one: a client hears no other.
 
 import socket
 import struct
-from collections.abc import Sequence
 
 from trio_swarm.tracker.own_addresses import SocketAddress
 
@@ -86,7 +85,7 @@ class DatagramBatch:
         """Bytes from one datagram's address to the next one's; data follows the address."""
         self.memory = bytearray(capacity * self.slot_size)
         """Slots one after another. Beyond its data, a slot holds rests of earlier datagrams."""
-        self.lengths: Sequence[int] = ()
+        self.lengths: list[int] = []
         """Bytes of each datagram there is."""
         self.packet_info = PacketInfo(family)
         self.control = bytearray(capacity * self.packet_info.space)

@@ -6,7 +6,7 @@ what is sent to its address. Without that it gets no more bytes than it sent.
 
 import struct
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from trio_swarm.errors import RemoteProtocolError
 from trio_swarm.protocol.trackers.udp import (
@@ -29,27 +29,27 @@ from trio_swarm.tracker.store.interface import Announce, Change, Claim
 from trio_swarm.tracker.udp.batch import MAX_DATAGRAM, DatagramBatch
 from trio_swarm.tracker.udp.connection_ids import SLOT, ConnectionIds, IdClock
 
-MIN_DATAGRAM = 16
+MIN_DATAGRAM: Final = 16
 """Bytes; a connect request, the shortest there is."""
 
-_OPTIONS_REMEMBERED = 4096
+_OPTIONS_REMEMBERED: Final = 4096
 """Heartbeats repeat their options word for word, so parsing them anew is a waste."""
 
-_PROOFS_REMEMBERED = 32_768
+_PROOFS_REMEMBERED: Final = 32_768
 """Askers with their connection ids, 200 bytes each. More of them only make each id be computed
 again, which takes 1 µs."""
 
-_ANNOUNCE_BYTES = Action.ANNOUNCE.to_bytes(4, "big")
-_CONNECT_HEAD = PROTOCOL_ID.to_bytes(8, "big") + bytes(4)
-_BAD_CONNECTION = "connection id expired"
+_ANNOUNCE_BYTES: Final = Action.ANNOUNCE.to_bytes(4, "big")
+_CONNECT_HEAD: Final = PROTOCOL_ID.to_bytes(8, "big") + bytes(4)
+_BAD_CONNECTION: Final = "connection id expired"
 
 # An announce (BEP 15) in a slot of a DatagramBatch. First the proof of who sends it: the IP address
 # (with the zeros or the scope after it), connection id and action, which are neighbours there. Then
 # transaction id, info-hash, peer id, left, event, key, peers wanted, port. The IP address that an
 # announce may name is not read: strangers would aim peers at a victim by it (BEP 7).
 _REST = f"I20s20s8xQ8xI4xIi2s{MAX_DATAGRAM - ANNOUNCE_SIZE}x"
-_ANNOUNCE_SLOT4 = struct.Struct(f">4x24s{_REST}")
-_ANNOUNCE_SLOT6 = struct.Struct(f">8x32s{_REST}")
+_ANNOUNCE_SLOT4: Final = struct.Struct(f">4x24s{_REST}")
+_ANNOUNCE_SLOT6: Final = struct.Struct(f">8x32s{_REST}")
 
 
 class ScrapeRequest(NamedTuple):
@@ -134,7 +134,7 @@ class RequestReader:
             self._proofs_end = now + SLOT - wall % SLOT
         requests = Requests()
         announces, transaction_ids = requests.announces, requests.transaction_ids
-        answered, find_proof, has_far = requests.answered, self._proofs.get, False
+        answered, proofs, has_far = requests.answered, self._proofs, False
         slots = _ANNOUNCE_SLOT4 if batch.is_v4 else _ANNOUNCE_SLOT6
         # Nearly all datagrams are announces, so all are read as such before it is known; what a
         # shorter one seems to hold is left from others. (A `zip` without keywords is compiled to a
@@ -143,7 +143,7 @@ class RequestReader:
             length,
             (proof, transaction_id, info_hash, peer_id, left, event, key, num_want, port),
         ) in enumerate(zip(batch.lengths, slots.iter_unpack(batch.memory))):  # noqa: B905
-            proved = find_proof(proof)
+            proved = proofs.get(proof)
             if proved is None or length < ANNOUNCE_SIZE:
                 proved = self._prove(batch, index, proof)
                 if proved is None:
