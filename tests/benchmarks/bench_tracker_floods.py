@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -150,6 +151,9 @@ def _running(argv: list[str], cores: set[int]) -> Iterator[tuple["subprocess.Pop
         try:
             assert process.stdout is not None
             os.sched_setaffinity(process.pid, cores)
-            yield process, process.stdout.readline()
+            first = process.stdout.readline()
+            # A program whose output nobody reads waits for its reader, some 15 s after it began.
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            yield process, first
         finally:
             process.kill()
