@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,26 @@ def test_values_are_shown_as_a_person_writes_them_with_how_they_change() -> None
         ("scheduler", "rarest-first", "rarest-first random_first_pieces=9", "live"),
         ("labels", None, '{"10.":{"rack":"a"}}', "live"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "rest", "key", "value"),
+    [
+        ("[control]", 'listen = "127.0.0.1:9091"', "control.listen", "127.0.0.1:9091"),
+        ("[tracker]", 'shared.url = "redis://host"', "tracker.shared.url", "redis://host:6379"),
+        ("[tracker]", 'register = ["10.0.0.0/8"]', "tracker.register", "10.0.0.0/8"),
+        ("[tracker]", "lease = 100", "tracker.lease", "100.0"),
+        ("[node]", 'state_folder = "/s"', "node.state_folder", "/s"),
+        ("[log]", 'level = "debug"', "log.level", "debug"),
+    ],
+)
+def test_a_key_may_be_put_into_the_file_and_taken_out(
+    table: str, rest: str, key: str, value: str
+) -> None:
+    without, full = f"{table}\n", f"{table}\n{rest}\n"
+    added = {each.key: each.will_be for each in changes_between(parse(without), parse(full))}
+    removed = {each.key: each.was for each in changes_between(parse(full), parse(without))}
+    assert added[key] == removed[key] == value
 
 
 def test_shares_are_known_by_their_path_and_name() -> None:

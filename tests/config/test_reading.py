@@ -617,3 +617,9 @@ def test_names_are_registered_from_everywhere_or_from_networks() -> None:
     assert registrars('register = "anyone"') == ("0.0.0.0/0", "::/0")
     assert registrars('register = ["10.0.0.0/8", "::1/128"]') == ("10.0.0.0/8", "::1")
     assert registrars("register = []") == ()
+
+
+def test_a_word_that_is_none_of_a_few_is_told_with_those() -> None:
+    with pytest.raises(ConfigProblems) as caught:
+        parse_config(b'[log]\nlevel = "loud"', file=FILE)
+    assert "log.level: expected debug, info or warning, got 'loud'" in str(caught.value)

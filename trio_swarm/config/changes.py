@@ -203,6 +203,8 @@ def _as_strategy(value: StrategyConfig | str | None) -> StrategyConfig | None:
 
 def _text(value: Any, hint: Any) -> str | None:
     """Return a value for people, without secrets; None: there is none."""
+    if value is None and types.NoneType in _members(hint):
+        return None  # the key may be left out: what writes its values was never given none
     match value:
         case StrategyConfig():
             options = [f"{name}={shown(str(option))}" for name, option in value.options.items()]
@@ -220,7 +222,8 @@ def _text(value: Any, hint: Any) -> str | None:
         way = mark.show or mark.write
         if way is not None:
             written = way(value)
-            return None if written is None else shown(str(written), VALUE_LENGTH)
+            text = ", ".join(map(str, written)) if isinstance(written, list) else str(written)
+            return None if written is None else shown(text, VALUE_LENGTH)
     if value in (None, (), {}):
         return None
     match value:

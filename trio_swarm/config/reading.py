@@ -366,6 +366,8 @@ class _Reader:
             return msgspec.convert(raw, hint)
         except msgspec.ValidationError as error:
             where, message = _explain(str(error), key)
+            if origin is typing.Literal:
+                message = f"expected {_one_of(typing.get_args(hint))}"
             if "got" not in message:
                 message += f", got {_describe(raw)}"
             return self.fail(where, message)
@@ -521,6 +523,10 @@ def _describe(raw: object) -> str:
         case _:
             text = repr(raw) if isinstance(raw, str) else str(raw)
             return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _explain(message: str, key: str) -> tuple[str, str]:
