@@ -79,7 +79,7 @@ class FileChangedError(StorageError):
 
 
 class NotHereError(TrioSwarmError):
-    """Bytes of a torrent that does not run are not here, or were not verified."""
+    """Bytes of a torrent, or what its files are, are not here (yet), or were not verified."""
 
 
 class StateFolderError(StorageError):

@@ -14,6 +14,7 @@ from local_swarm import make_file, make_folder, until
 from trio_swarm import events
 from trio_swarm.control import answers, shapes
 from trio_swarm.metainfo_files import create_torrent
+from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
 from trio_swarm.service.entries.records import Record
 from trio_swarm.service.entries.store import EntryStore
 
@@ -243,6 +244,43 @@ async def test_what_cannot_be_added_is_told(
         assert (await client.get(f"{API}/torrents")).json() == {"torrents": []}
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("GET", "/torrents?state=lost", None, "state: expected hashing, waiting, queued, "),
+        ("GET", "/torrents/1/decisions?limit=x", None, "limit: expected a whole number"),
+        (
+            "POST",
+            "/torrents",
+            {"what": "a", "labels": [""]},
+            "labels[0]: expected text that is not",
+        ),
+        ("POST", "/torrents/1/rename", {"name": ""}, "name: expected text that is not empty"),
+        (
+            "PATCH",
+            "/torrents/1",
+            {"limits": {"upload_slots": 10**9}},
+            "limits.upload_slots: expected",
+        ),
+        (
+            "PATCH",
+            "/session",
+            {"max_active_seeds": "x"},
+            "max_active_seeds: expected a whole number",
+        ),
+    ],
+)
+async def test_a_wrong_value_is_told_by_its_key_and_in_words(
+    tmp_path: Path, method: str, path: str, body: dict[str, Any] | None, said: str
+) -> None:
+    async with controlled(tmp_path) as node, node.client() as client:
+        answer = await client.request(method, f"{API}{path}", json=body)
+        assert answer.status_code == 400
+        message = answer.json()["error"]["message"]
+        assert message.startswith(said)
+        assert "`" not in message
+
+
 async def test_a_torrent_file_of_the_node_is_not_read_for_a_client(tmp_path: Path) -> None:
     make_file(tmp_path / "film.bin", 50_000)
     file = tmp_path / "secret.torrent"
@@ -414,3 +452,26 @@ async def test_a_torrent_that_never_ran_tells_its_size_and_files(tmp_path: Path)
             assert (one["state"], one["size"], one["have"]) == ("paused", 100_000, 0)
             (file,) = (await client.get(f"{API}/torrents/1/files")).json()["files"]
             assert (file["path"], file["length"], file["have"]) == ("film.bin", 100_000, 0)
+
+
+async def test_the_link_of_a_torrent_that_does_not_run_leads_to_its_trackers(
+    tmp_path: Path,
+) -> None:
+    """BEP 27: what is private is told to its own trackers, and its link leads to no others."""
+    async with controlled(tmp_path) as node, node.client() as client:
+        (tracker,) = (await node.context.open()).node.settings.trackers
+
+        async def link(**body: object) -> Magnet:
+            answer = await client.post(f"{API}/torrents", json={**body, "paused": True})
+            assert answer.status_code == 201, answer.text
+            return parse_magnet(answer.json()["magnet"])
+
+        own = "udp://10.0.0.1:1/announce"
+        found = await link(what=f"{NOWHERE}&tr={own}")
+        assert (found.name, found.trackers) == ("far", (own, tracker))
+        for is_private, trackers in ((False, (tracker,)), (True, ())):
+            data = make_file(tmp_path / f"film-{is_private}", 100_000)
+            file = create_torrent(data, state_folder=tmp_path, private=is_private).to_bytes()
+            found = await link(metainfo=base64.b64encode(file).decode())
+            assert (found.name, found.length) == (data.name, 100_000)
+            assert found.trackers == trackers

@@ -62,6 +62,8 @@ class FakeNode:
         }
         self.torrents: list[dict[str, Any]] = []
         self.parts: dict[str, list[dict[str, Any]]] = {}
+        self.empty_looks = 0
+        """Looks at decisions that find none yet: a node keeps them from the first look on."""
         """`files`, `peers`, `trackers`, `decisions` of each torrent."""
         self.changes: dict[str, Any] = {"changes": [], "errors": []}
         self.log: list[dict[str, Any]] = []
@@ -183,6 +185,9 @@ class FakeNode:
             return 200, one
         since = float(asked.query.get("since", "0"))
         parts = [each for each in self.parts.get(rest[0], []) if each.get("number", 1) > since]
+        if rest[0] == "decisions" and self.empty_looks > 0:
+            self.empty_looks -= 1
+            parts = []
         return 200, {rest[0]: parts}
 
     def begin(self) -> None:

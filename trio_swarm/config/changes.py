@@ -203,8 +203,6 @@ def _as_strategy(value: StrategyConfig | str | None) -> StrategyConfig | None:
 
 def _text(value: Any, hint: Any) -> str | None:
     """Return a value for people, without secrets; None: there is none."""
-    if value is None and types.NoneType in _members(hint):
-        return None  # the key may be left out: what writes its values was never given none
     match value:
         case StrategyConfig():
             options = [f"{name}={shown(str(option))}" for name, option in value.options.items()]
@@ -218,7 +216,9 @@ def _text(value: Any, hint: Any) -> str | None:
             return shown(", ".join(said) or "as by default", VALUE_LENGTH)
         case bool():
             return str(value).lower()
-    for mark in _marks(hint):
+    # Where a key may be left out, what writes its values was not made for none.
+    is_left_out = value is None and types.NoneType in _members(hint)
+    for mark in [] if is_left_out else _marks(hint):
         way = mark.show or mark.write
         if way is not None:
             written = way(value)

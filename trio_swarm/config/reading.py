@@ -36,6 +36,7 @@ from trio_swarm.config.model import (
     settings_in,
 )
 from trio_swarm.config.problems import ConfigProblems
+from trio_swarm.config.validation_words import explained, one_of
 from trio_swarm.config.values import found_command
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.foreign_text import error_words, quoted
@@ -46,15 +47,6 @@ from trio_swarm.tracker.settings import LEASE_INTERVALS, LEAST_LEASE, TrackerSet
 
 MAX_FILE_SIZE = 1024 * 1024
 """Bytes: far above any peer's file, far below a size that is slow to parse."""
-_NAMES = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a table",
-    "null": "nothing",
-}
 _MISSING: Any = object()
 _Table = typing.TypeVar("_Table", bound=msgspec.Struct)
 _Choice = tuple[Axis, StrategyConfig | str, str]
@@ -365,9 +357,9 @@ class _Reader:
         try:
             return msgspec.convert(raw, hint)
         except msgspec.ValidationError as error:
-            where, message = _explain(str(error), key)
+            where, message = explained(error, key)
             if origin is typing.Literal:
-                message = f"expected {_one_of(typing.get_args(hint))}"
+                message = f"expected {one_of(hint)}"
             if "got" not in message:
                 message += f", got {_describe(raw)}"
             return self.fail(where, message)
@@ -523,15 +515,3 @@ def _describe(raw: object) -> str:
         case _:
             text = repr(raw) if isinstance(raw, str) else str(raw)
             return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _one_of(words: Sequence[str]) -> str:
-    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def _explain(message: str, key: str) -> tuple[str, str]:
-    """Turn a message of msgspec into (key, message): its own path is relative to the value."""
-    text, _, path = message.partition(" - at `")
-    inner = path.removesuffix("`").removeprefix("$").replace("[...]", "")
-    text = re.sub(r"`(\w+)(?: \| null)?`", lambda name: _NAMES.get(name[1], name[1]), text)
-    return f"{key}{inner}", text[:1].lower() + text[1:]

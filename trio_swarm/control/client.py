@@ -62,6 +62,14 @@ class ControlRefusedError(ControlError):
         self.torrent = torrent
 
 
+class ControlWrongError(ControlRefusedError, ConfigError):
+    """The node answered that something that was asked for is no value that there is."""
+
+
+_WRONG: Final = frozenset({"unknown-parameter", "wrong-body", "wrong-parameter", "wrong-value"})
+"""Codes of answers to what was wrong in itself, whatever the node does."""
+
+
 class Door:
     """Where a node is asked: `socket` in its state folder, or `url` with a `token`."""
 
@@ -365,7 +373,8 @@ class Client:
                 return ControlError(f"{self._door}: the token {need}")
             case 404 | 405 if code in {"unknown-path", "unknown-method"}:
                 return ControlError(f"{self._door}: the node is older than this command")
-        return ControlRefusedError(message, code=code, torrent=refusal.torrent)
+        kind = ControlWrongError if code in _WRONG else ControlRefusedError
+        return kind(message, code=code, torrent=refusal.torrent)
 
 
 def _of(name: str) -> str:

@@ -352,11 +352,45 @@ def test_the_latest_decisions_of_a_download_are_told(line: CommandLine, node: Fa
     assert [each.split("  ")[1] for each in told[::2]] == asked
     assert told[1] == " " * 14 + "it was rare\\x1b"
     assert len(line.run("explain", "film", "--piece", "7").stdout.splitlines()) == 2
-    assert line.run("explain", "film", "--peer", "10.0.0.9:1").stdout == (
-        "film.mkv: nothing was decided lately; --follow waits for it\n"
-    )
+    told = line.run("explain", "film", "--peer", "10.0.0.9:1").stdout
+    assert "; nothing was decided with 10.0.0.9:1 lately; --follow waits for it\n" in told
     event = line.events("explain", "film", "--piece", "7")[0]
     assert (event["event"], event["at"], event["text"]) == ("decision_told", 1e9 + 7, "asked for 7")
+
+
+def test_the_first_look_waits_for_what_is_decided_next(line: CommandLine, node: FakeNode) -> None:
+    node.parts["decisions"] = decisions(1)
+    node.empty_looks = 2
+    assert "asked for 1" in line.run("explain", "film").stdout
+
+
+def test_no_decisions_of_a_torrent_that_does_not_download_are_waited_for(
+    line: CommandLine, node: FakeNode
+) -> None:
+    node.torrents[0]["state"] = "paused"
+    said = line.run("explain", "film").stdout
+    assert said.startswith("film.mkv: paused, 33.3 % of 3 MiB")
+    assert said.endswith("; decisions come while it downloads\n")
+    looks = [each for each in node.asked if each.path.endswith("/decisions")]
+    assert len(looks) == 1
+
+
+def test_a_piece_that_the_torrent_does_not_have_is_wrong(line: CommandLine, node: FakeNode) -> None:
+    node.torrents[0]["pieces"] = 12
+    for piece in ("12", "-1"):
+        done = line.run("explain", "film", "--piece", piece)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"--piece: {piece} is none of 12 pieces, counted from 0" in done.stderr
+
+
+@pytest.mark.parametrize("code", ["wrong-body", "wrong-value", "wrong-parameter"])
+def test_a_value_that_the_node_does_not_know_is_wrong_usage(
+    line: CommandLine, node: FakeNode, code: str
+) -> None:
+    node.answers["GET", "/torrents"] = refusal(400, code, "state: expected paused or done, got 'x'")
+    done = line.run("status", "--state", "x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "trio-swarm: state: expected paused or done, got 'x'\n"
 
 
 def test_decisions_are_followed_each_told_once(line: CommandLine, node: FakeNode) -> None:

@@ -119,7 +119,10 @@ def test_random_arrivals_follow_the_seed_and_keep_their_mean(tmp_path: Path) -> 
         (('size = "2MiB"', ""), "size: is missing"),
         (('"20Mbit"\n[[', '"fast"\n[['), "peers[0].up: expected a rate"),
         (('["10Mbit", "20Mbit"]', '["10Mbit", "x"]'), "peers[1].up[1]: expected a rate"),
-        (('role = "seeder"', 'role = "sower"'), "peers[0].role: expected seeder, leecher or free-rider"),
+        (
+            ('role = "seeder"', 'role = "sower"'),
+            "peers[0].role: expected seeder, leecher or free-rider",
+        ),
         (("count = 3", "count = 0"), "peers[1].count: expected a whole number >= 1"),
         (('down = "50Mbit"', "leaves_at = -1"), "peers[1].leaves_at: expected a number >= 0"),
         (('down = "50Mbit"', "stays_for = 'x'"), "peers[1].stays_for: expected a number"),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from kept_lists import kept_list, killed_at_step, state_of, torrent_of, wanted
 from local_swarm import Recorder, contents, make_folder, tracker, until
 from trio_swarm import ShareSettings, events
-from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.errors import ConfigError, NotHereError, StorageError
 from trio_swarm.service.entries.entries import Entries
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.renaming import RenamingFiles
@@ -127,7 +127,7 @@ async def test_what_cannot_be_renamed_stays_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="is a share"):
             await entries.rename(share, "mine", "yours")
         magnet = await entries.add(wanted(tmp_path, f"magnet:?xt=urn:btih:{'ab' * 20}"))
-        with pytest.raises(ConfigError, match="not known yet"):
+        with pytest.raises(NotHereError, match="not known yet"):
             await entries.rename(magnet, "x", "y")
     assert before.items() <= contents(tmp_path / "home").items()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import trio
 
+from trio_swarm.amounts import count_text
 from trio_swarm.cli.control.asking import ask_node
 from trio_swarm.cli.control.choosing import TorrentUnknownError, find_torrent, reference
 from trio_swarm.cli.control.node_choice import NodeChoice
@@ -14,11 +15,16 @@ from trio_swarm.cli.output.reporting import Reporter
 from trio_swarm.cli.output.tables import width_of_terminal, wrapped
 from trio_swarm.control.answers import Decision, Torrent
 from trio_swarm.control.client import Client, ControlError
+from trio_swarm.errors import ConfigError
 from trio_swarm.foreign_text import shown
 from trio_swarm.named_paths import is_file
 
 FOLLOW_SECONDS = 1.0
 """Between two looks at a node: it keeps what happened in between."""
+FIRST_SECONDS = 3.0
+"""How long the first decision is waited for: a node keeps them from the first look on."""
+_LOOK_SECONDS = 0.2
+"""Between two looks for it."""
 _MOST = 1_000
 """Decisions of one look: a fast download makes hundreds a second, and a person reads few."""
 _COMPLETE = frozenset({"seeding", "done"})
@@ -71,14 +77,19 @@ async def _tell(
         )
 
     name = reference(torrent)
+    if piece is not None and torrent.pieces and not 0 <= piece < torrent.pieces:
+        pieces = count_text(torrent.pieces, "piece")
+        raise ConfigError(f"--piece: {piece} is none of {pieces}, counted from 0")
     found = await client.decisions(name, limit=_MOST)
+    if not (found or follow) and torrent.state == "downloading":
+        found = await _first_decisions(client, name)
     wanted = [each for each in found if is_wanted(each)]
     chosen = wanted if piece is not None or peer is not None else wanted[-_LAST:]
     for decision in chosen:
         _tell_one(torrent, decision, reporter)
     if not follow:
         if not chosen:
-            reporter.say(_nothing_told(torrent))
+            reporter.say(_nothing_told(torrent, piece, peer))
         return
     since = max((each.number for each in found), default=0)
     told_state = "downloading"
@@ -97,10 +108,21 @@ async def _tell(
         since = max((each.number for each in found), default=since)
 
 
-def _nothing_told(torrent: Torrent) -> str:
-    if torrent.state in _COMPLETE:
+async def _first_decisions(client: Client, name: str) -> list[Decision]:
+    found: list[Decision] = []
+    with trio.move_on_after(FIRST_SECONDS):
+        while not found:
+            await trio.sleep(_LOOK_SECONDS)
+            found = await client.decisions(name, limit=_MOST)
+    return found
+
+
+def _nothing_told(torrent: Torrent, piece: int | None, peer: str | None) -> str:
+    if torrent.state != "downloading":
         return _why_nothing_comes(torrent)
-    return f"{torrent_name(torrent)}: nothing was decided lately; --follow waits for it"
+    about = "" if piece is None else f" about piece {piece}"
+    about += "" if peer is None else f" with {shown(peer)}"
+    return f"{short_line(torrent)}; nothing was decided{about} lately; --follow waits for it"
 
 
 def _why_nothing_comes(torrent: Torrent) -> str:

@@ -116,10 +116,14 @@ def node_limits_text(session: Session) -> str:
     named = {
         "down": None if rates.download_rate is None else rate_text(rates.download_rate),
         "up": None if rates.upload_rate is None else rate_text(rates.upload_rate),
-        "active downloads": limits.max_active_downloads,
-        "active seeds": limits.max_active_seeds,
     }
-    return ", ".join(f"{value} {name}" for name, value in named.items() if value is not None)
+    counts = {
+        "active download": limits.max_active_downloads,
+        "active seed": limits.max_active_seeds,
+    }
+    words = [f"{value} {name}" for name, value in named.items() if value is not None]
+    words += [count_text(value, name) for name, value in counts.items() if value is not None]
+    return ", ".join(words)
 
 
 def limits_text(limits: Limits) -> str:
@@ -127,9 +131,10 @@ def limits_text(limits: Limits) -> str:
     named = {
         "down": None if limits.download_rate is None else rate_text(limits.download_rate),
         "up": None if limits.upload_rate is None else rate_text(limits.upload_rate),
-        "upload slots": limits.upload_slots,
     }
     parts = [f"{value} {name}" for name, value in named.items() if value is not None]
+    if limits.upload_slots is not None:
+        parts.append(count_text(limits.upload_slots, "upload slot"))
     if limits.seed_ratio is not None:
         parts.append(f"until ratio {limits.seed_ratio:g}")
     if limits.seed_for is not None:

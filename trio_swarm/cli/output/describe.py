@@ -72,7 +72,7 @@ def describe(event: events.Event) -> str:  # noqa: PLR0911 - one sentence per ev
                 return ""
             return (
                 f"{_name(event)}: {percent_text(event.have, event.size)} was here already "
-                f"({size_text(event.have)}, of which {size_text(event.hashed)} had to be hashed)"
+                f"({size_text(event.have)}, {size_text(event.hashed)} had to be hashed)"
             )
         case events.Completed():
             if not event.downloaded:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import msgspec
 import trio
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from trio_swarm.config.validation_words import in_one_line, one_of
 from trio_swarm.control.api import (
     actions,
     adding,
@@ -126,7 +127,10 @@ def _query(operation: Operation, request: Request) -> Iterator[tuple[str, Any]]:
         try:
             yield parameter.name, msgspec.convert(text, parameter.kind, strict=False)
         except msgspec.ValidationError as error:
-            raise RequestError(400, "wrong-parameter", f"{parameter.name}: {error}") from error
+            reason = in_one_line(error, parameter.name)
+            if get_origin(parameter.kind) is Literal:
+                reason = f"{parameter.name}: expected {one_of(parameter.kind)}, got {text!r:.100}"
+            raise RequestError(400, "wrong-parameter", reason) from error
 
 
 async def _body(operation: Operation, request: Request) -> Any:
@@ -143,5 +147,7 @@ async def _body(operation: Operation, request: Request) -> Any:
                 raise RequestError(413, "too-large", f"more than {operation.most:,} bytes")
     try:
         return msgspec.json.decode(data, type=operation.takes)
+    except msgspec.ValidationError as error:
+        raise RequestError(400, "wrong-body", in_one_line(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(400, "wrong-body", str(error)) from error

@@ -15,6 +15,7 @@ from trio_swarm.progress import FileState, Progress
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.recording.story.live import ToldDecision
 from trio_swarm.service.entries.entry import Entry
+from trio_swarm.service.entries.links import link_of
 from trio_swarm.settings import FetchSettings, NodeSettings
 
 MAX_PEERS_MAPPED = 200
@@ -33,7 +34,7 @@ def torrent_of(entry: Entry, settings: NodeSettings) -> Torrent:
         id=entry.id,
         name=entry.name,
         info_hash=None if digest is None else digest.hex(),
-        magnet=_magnet(running, digest),
+        magnet=link_of(entry, settings),
         kind=entry.kind,
         origin=entry.origin,
         state=entry.state,
@@ -133,12 +134,6 @@ def _pieces_have(entry: Entry, progress: Progress | None) -> int:
     if progress is not None and progress.size:
         return progress.pieces_have
     return entry.have_pieces.bit_count()
-
-
-def _magnet(running: RunningTorrent | None, digest: bytes | None) -> str | None:
-    if running is not None:
-        return running.magnet()
-    return None if digest is None else f"magnet:?xt=urn:btih:{digest.hex()}"
 
 
 def _scheduler(

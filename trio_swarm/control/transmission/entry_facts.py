@@ -13,16 +13,18 @@ from trio_swarm.protocol.addresses import Address, parse_host_port
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.entry import Entry
 from trio_swarm.service.entries.limits import EntryLimits
-from trio_swarm.settings import FetchSettings
+from trio_swarm.service.entries.links import link_of
+from trio_swarm.settings import FetchSettings, NodeSettings
 
 
 class EntryFacts:
     """An entry at this moment, made anew for each call; what costs more is looked up once."""
 
-    def __init__(self, entry: Entry, *, max_peers: int) -> None:
+    def __init__(self, entry: Entry, node: NodeSettings) -> None:
         # Each call makes thousands of these, and of most it asks little.
         self.entry = entry
-        self.max_peers = max_peers
+        self.max_peers = node.max_connections
+        self._node = node
         self.id = entry.id
 
     @cached_property
@@ -184,9 +186,7 @@ class EntryFacts:
     @property
     def magnet(self) -> str:
         """The link."""
-        if self._torrent is not None:
-            return self._torrent.magnet()
-        return f"magnet:?xt=urn:btih:{self.info_hash}" if self.info_hash else ""
+        return link_of(self.entry, self._node) or ""
 
     @property
     def download_rate(self) -> float:

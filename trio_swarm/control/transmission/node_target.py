@@ -37,7 +37,7 @@ from trio_swarm.service.entries.records import NodeValues
 from trio_swarm.service.rates import RateLimits
 from trio_swarm.service.run_time import kept_folder
 from trio_swarm.service.service import Service
-from trio_swarm.settings import DAYS, FetchSettings, ScheduleSettings
+from trio_swarm.settings import DAYS, FetchSettings, NodeSettings, ScheduleSettings
 from trio_swarm.wanted import WantedTorrent, parse_wanted
 
 _T = TypeVar("_T")
@@ -61,9 +61,9 @@ class _Listed(Sequence[TorrentFacts]):
     everything then holds the loop for a tenth of a second.
     """
 
-    def __init__(self, entries: Sequence[Entry], max_peers: int) -> None:
+    def __init__(self, entries: Sequence[Entry], node: NodeSettings) -> None:
         self._entries = entries
-        self._max_peers = max_peers
+        self._node = node
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -74,8 +74,8 @@ class _Listed(Sequence[TorrentFacts]):
     def __getitem__(self, index: slice) -> Sequence[TorrentFacts]: ...
     def __getitem__(self, index: int | slice) -> TorrentFacts | Sequence[TorrentFacts]:
         if isinstance(index, slice):
-            return _Listed(self._entries[index], self._max_peers)
-        return EntryFacts(self._entries[index], max_peers=self._max_peers)
+            return _Listed(self._entries[index], self._node)
+        return EntryFacts(self._entries[index], self._node)
 
 
 class NodeTarget:
@@ -89,8 +89,7 @@ class NodeTarget:
         service = self._context.service
         if service is None:
             return []
-        most = service.settings.max_connections
-        return _Listed(list(service.entries), most)
+        return _Listed(list(service.entries), service.node.settings)
 
     def session(self) -> SessionFacts:
         """Return what is told of the node."""

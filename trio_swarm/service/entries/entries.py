@@ -13,10 +13,12 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from trio_swarm import events
+from trio_swarm.config.validation_words import in_one_line
 from trio_swarm.errors import (
     ConfigError,
     EntryPresentError,
     EntryUnknownError,
+    NotHereError,
     StorageError,
     TrioSwarmError,
 )
@@ -742,9 +744,9 @@ def _revised(entry: Entry, settings: Settings) -> Record:
 
 
 def _known_info(entry: Entry) -> Info:
-    """Return what the files of an entry are; raises ConfigError while nobody knows."""
+    """Return what the files of an entry are; raises NotHereError while nobody knows."""
     if entry.info is None:
-        raise ConfigError(f"{entry.name}: its files are not known yet")
+        raise NotHereError(f"{entry.name}: its files are not known yet")
     return entry.info
 
 
@@ -779,4 +781,4 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     try:
         return msgspec.convert(msgspec.to_builtins(value), kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {error}") from None
+        raise ConfigError(in_one_line(error, name)) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from trio_swarm.errors import ConfigError, StorageError
+from trio_swarm.errors import ConfigError, NotHereError, StorageError
 from trio_swarm.logs import logger_of
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.adding import with_changes
@@ -39,7 +39,7 @@ class RenamingFiles:
         async with self._running.turn(entry):
             info = entry.info
             if info is None:
-                raise ConfigError(f"{entry.name}: its files are not known yet")
+                raise NotHereError(f"{entry.name}: its files are not known yet")
             renaming = checked_renaming(info, entry.renamings, path, name)
             if renaming is None:
                 return
