@@ -195,3 +195,16 @@ async def test_the_node_of_another_user_says_so(tmp_path: Path) -> None:
         (tmp_path / "control.sock").chmod(0)
         with pytest.raises(ControlError, match="permission denied: the node is another user's"):
             await asked(Door(state_folder=tmp_path))
+
+
+async def test_a_node_that_was_asked_too_much_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command about a thousand torrents is not to end in the middle (200 requests a second)."""
+    monkeypatch.setattr(clients, "PAUSES", (0.001,) * 3)
+    with fake_node(tmp_path) as node:
+        node.busy = 3
+        assert await asked(Door(state_folder=tmp_path)) == "1.2.3"
+        node.busy = 4
+        with pytest.raises(ControlRefusedError, match="too many requests"):
+            await asked(Door(state_folder=tmp_path))

@@ -3,11 +3,13 @@
 import os
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from local_swarm import HOST
+from trio_swarm.control.connections import MAX_CONNECTIONS
 from trio_swarm.control.listening import SOCKET_NAME, local_door, open_tcp_doors
 from trio_swarm.errors import ConfigError, StorageError
 
@@ -29,6 +31,15 @@ def test_a_socket_that_a_killed_node_left_is_replaced(tmp_path: Path) -> None:
         left.bind(str(tmp_path / SOCKET_NAME))
     with local_door(tmp_path), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / SOCKET_NAME))
+
+
+def test_as_many_commands_may_wait_as_a_node_lets_in(tmp_path: Path) -> None:
+    """unix(7): with a full backlog connect() fails at once (EAGAIN) instead of waiting."""
+    with local_door(tmp_path), ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(0)
+            client.connect(str(tmp_path / SOCKET_NAME))
 
 
 def test_a_second_node_is_told_which_process_is_the_first(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ class FakeNode:
         }
         self.torrents: list[dict[str, Any]] = []
         self.parts: dict[str, list[dict[str, Any]]] = {}
+        self.busy = 0
+        """Requests that it refuses first: it was asked too much in a second."""
         self.empty_looks = 0
         """Looks at decisions that find none yet: a node keeps them from the first look on."""
         """`files`, `peers`, `trackers`, `decisions` of each torrent."""
@@ -112,6 +114,9 @@ class FakeNode:
         """Return status and JSON."""
         if self.token and asked.headers.get("authorization") != f"Bearer {self.token}":
             return refusal(401, "unauthorized", "a token is needed")
+        if self.busy > 0:
+            self.busy -= 1
+            return refusal(429, "too-many", "too many requests")
         given = self.answers.get((asked.method, asked.path))
         if given is not None:
             return given

@@ -70,6 +70,14 @@ _WRONG: Final = frozenset({"unknown-parameter", "wrong-body", "wrong-parameter",
 """Codes of answers to what was wrong in itself, whatever the node does."""
 
 
+CONNECTIONS: Final = 32
+"""Connections of a client, which it keeps: half of what a node lets in at one door. A Unix socket
+with too many that wait refuses further ones in a way that only shows when they are used."""
+PAUSES: Final = (1.0, 2.0, 4.0)
+"""Seconds to wait when a node says that it was asked too much in a second; it did nothing then."""
+_TOO_MANY: Final = 429
+
+
 class Door:
     """Where a node is asked: `socket` in its state folder, or `url` with a `token`."""
 
@@ -228,10 +236,16 @@ class Client:
     ) -> bytes:
         content = b"" if json is None else msgspec.json.encode(json)
         headers = {} if json is None else {"Content-Type": "application/json"}
-        async with self._asked(
-            method, path, parameters, content=content, headers=headers, patience=patience
-        ) as response:
-            body = await self._body(response)
+        import trio  # noqa: PLC0415 - `explain` of a recording needs none
+
+        for seconds in (*PAUSES, 0):
+            async with self._asked(
+                method, path, parameters, content=content, headers=headers, patience=patience
+            ) as response:
+                body = await self._body(response)
+            if response.status_code != _TOO_MANY or not seconds:
+                break
+            await trio.sleep(seconds)
         if response.is_error:
             raise self._refusal(response.status_code, body)
         return body
@@ -391,13 +405,15 @@ async def open_client(door: Door) -> AsyncIterator[Client]:
 
     with ExitStack() as stack:
         headers = {"Authorization": f"Bearer {door.token}"} if door.token else {}
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         if door.state_folder is None:
             # No proxy is asked, whatever the environment says: it would read the token.
             verify = _certificates() if door.url.startswith("https:") else False
-            transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
+            transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
             base = door.url
         else:
-            transport = httpx.AsyncHTTPTransport(uds=_reachable(door, stack), verify=False)
+            socket_path = _reachable(door, stack)
+            transport = httpx.AsyncHTTPTransport(uds=socket_path, verify=False, limits=limits)
             base = "http://localhost"
         async with httpx.AsyncClient(
             transport=transport, base_url=base, headers=headers, trust_env=False

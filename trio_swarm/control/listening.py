@@ -18,8 +18,9 @@ from trio_swarm.protocol.addresses import Address, format_address, is_loopback
 SOCKET_NAME = "control.sock"
 """Of the Unix socket, in the state folder."""
 
-BACKLOG = 16
-"""Connections that the kernel holds while the node is busy."""
+BACKLOG = 128
+"""Connections that the kernel holds while the node is busy: more than are let in at one door. A
+Unix socket refuses others at once, and clients that do not know it take them for connected."""
 
 _LONGEST_PATH = 100
 """Bytes of a path that every system takes for a Unix socket; Linux takes 107."""

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from transmission_calls import Remote, words
-from transmission_target import PlainTorrent, a_peer
+from transmission_target import PlainTarget, PlainTorrent, a_peer
 from trio_swarm.control.transmission.choosing import moved_in_queue
+from trio_swarm.control.transmission.facts import TorrentFacts
 from trio_swarm.control.transmission.target import Addition, SessionChanges
+from trio_swarm.errors import EntryUnknownError
 
 MAGNET = "magnet:?xt=urn:btih:" + "a" * 40
 
@@ -23,6 +26,36 @@ def added(remote: Remote) -> Addition:
     assert what == "add"
     assert isinstance(addition, Addition)
     return addition
+
+
+class SlowTarget(PlainTarget):
+    """A node whose torrents take two seconds to stop: their tracker is silent."""
+
+    gone = 3
+    """The number of one that somebody else removes meanwhile."""
+
+    async def pause(self, torrent: TorrentFacts) -> None:
+        await trio.sleep(2)
+        if torrent.id == self.gone:
+            raise EntryUnknownError("film")
+
+    async def remove(self, torrent: TorrentFacts, *, delete_data: bool) -> None:
+        await self.pause(torrent)
+
+    async def verify(self, torrent: TorrentFacts) -> None:
+        await self.pause(torrent)
+
+
+@pytest.mark.parametrize("method", ["torrent-stop", "torrent-remove", "torrent-verify"])
+async def test_torrents_wait_for_their_trackers_side_by_side_not_in_turn(
+    autojump_clock: object, method: str
+) -> None:
+    """transmission-remote gives up after three minutes, libraries after 10 to 30 s."""
+    remote = Remote()
+    remote.session.target = SlowTarget([PlainTorrent(each) for each in range(1, 101)])
+    begun = trio.current_time()
+    assert await remote.old_arguments(method) == {}
+    assert trio.current_time() - begun == 2
 
 
 # --- adding -------------------------------------------------------------------------------------

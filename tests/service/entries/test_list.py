@@ -211,6 +211,19 @@ async def test_files_that_another_entry_has_too_are_not_deleted(tmp_path: Path) 
         assert share.state == "seeding"
 
 
+async def test_what_is_removed_with_its_data_at_the_same_time_keeps_no_files(
+    tmp_path: Path,
+) -> None:
+    data = make_folder(tmp_path / "in" / "album")
+    async with kept_list(tmp_path) as entries:
+        entry = await fetched(tmp_path, data, entries)
+        share = await entries.add(ShareSettings(path=data / "deep"))
+        await state_of(share, "seeding")
+        share.record = share.change(deletes_data=True)  # its data is to be deleted next
+        await entries.remove(entry, delete_data=True)
+        assert not data.exists()
+
+
 async def test_goals_count_over_restarts_and_may_be_changed_at_run_time(tmp_path: Path) -> None:
     data = make_file(tmp_path / "film", 100_000)
     async with kept_list(tmp_path) as entries:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from trio_swarm.cli.control.asking import ask_node
 from trio_swarm.cli.control.choosing import find_torrents, reference
 from trio_swarm.cli.control.node_choice import NodeChoice
+from trio_swarm.cli.control.side_by_side import for_each
 from trio_swarm.cli.control.torrent_lines import removed_event, torrent_name
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.options import Flag, OutputOptions
@@ -59,11 +60,16 @@ async def remove(
         if asks and not await _is_wanted(found):
             reporter.say("nothing was removed")
             return FAILED
-        for each in found:
+
+        async def take_off(each: Torrent) -> None:
             await client.remove(reference(each), delete_data=delete_data)
+
+        def tell(each: Torrent, _: None) -> None:
             what = "removed, and its data deleted" if delete_data else "removed; its data stays"
             event = removed_event(each, data_deleted=delete_data)
             reporter.answer(event, f"{torrent_name(each)}: {what}")
+
+        await for_each(found, take_off, tell)
         return 0
 
     return await ask_node(node or NodeChoice(), reporter, body)

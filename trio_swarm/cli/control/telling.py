@@ -9,9 +9,11 @@ from cyclopts import Parameter
 from trio_swarm.cli.control.asking import ask_node
 from trio_swarm.cli.control.choosing import find_torrents, reference
 from trio_swarm.cli.control.node_choice import NodeChoice
+from trio_swarm.cli.control.side_by_side import for_each
 from trio_swarm.cli.control.torrent_lines import short_line, torrent_event
 from trio_swarm.cli.options import Flag, OutputOptions, expanded
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
+from trio_swarm.control.answers import Torrent
 from trio_swarm.control.client import Client
 from trio_swarm.errors import ConfigError
 
@@ -186,9 +188,12 @@ async def _tell(
 
     async def body(client: Client) -> int:
         found = await client.torrents() if is_all else await find_torrents(client, names)
-        for torrent in found:
+
+        async def tell(torrent: Torrent) -> Torrent:
             await client.tell(reference(torrent), what, details)
-            await _answer(client, reference(torrent), reporter)
+            return await client.torrent(reference(torrent))
+
+        await for_each(found, tell, lambda _, told: _answer(told, reporter))
         if not found:
             reporter.say("the node has no torrent")
         return 0
@@ -200,6 +205,5 @@ def _or_all(what: str) -> str:
     return ", or --all" if what in {"pause", "resume"} else ""
 
 
-async def _answer(client: Client, name: str, reporter: Reporter) -> None:
-    torrent = await client.torrent(name)
+def _answer(torrent: Torrent, reporter: Reporter) -> None:
     reporter.answer(torrent_event(torrent), short_line(torrent))

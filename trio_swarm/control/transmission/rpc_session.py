@@ -1,8 +1,9 @@
 """What is kept between calls, and what each method gets."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+import trio
 from msgspec import Struct
 
 from trio_swarm.control.transmission.activity import Activity
@@ -11,7 +12,7 @@ from trio_swarm.control.transmission.choosing import chosen
 from trio_swarm.control.transmission.facts import SessionFacts, TorrentFacts
 from trio_swarm.control.transmission.remembered_limits import RememberedLimits
 from trio_swarm.control.transmission.target import Target
-from trio_swarm.errors import TrioSwarmError, is_explained
+from trio_swarm.errors import EntryUnknownError, TrioSwarmError, is_explained
 from trio_swarm.loop_turn import LoopTurn
 
 NODE_LIMITS = "node"
@@ -89,21 +90,42 @@ class Method(Struct, frozen=True):
     changes: bool = True
 
 
+AT_ONCE: Final = 100
+"""Torrents of one call that are stopped at once: each waits for its trackers, and a silent one
+takes two seconds."""
+
+
 async def for_each(
-    torrents: Sequence[TorrentFacts], act: Callable[[TorrentFacts], Awaitable[None]]
+    torrents: Sequence[TorrentFacts],
+    act: Callable[[TorrentFacts], Awaitable[None]],
+    *,
+    at_once: int = 1,
 ) -> Result:
-    """Do something to each torrent; raises the first failure after all were tried."""
-    failures: list[Exception] = []
-    for torrent in torrents:
-        try:
-            await act(torrent)
-        except TrioSwarmError as error:
-            if not is_explained(error):
-                raise
-            failures.append(error)
+    """Do something to each torrent; raises the first failure after all were tried.
+
+    They are begun in the order of the list, `at_once` of them side by side. One that somebody
+    removes meanwhile is left out, as if it had never been there.
+    """
+    failures: dict[int, Exception] = {}
+    left = iter(enumerate(torrents))
+
+    async def act_on_some() -> None:
+        for index, torrent in left:
+            try:
+                await act(torrent)
+            except EntryUnknownError:
+                pass
+            except TrioSwarmError as error:
+                if not is_explained(error):
+                    raise
+                failures[index] = error
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(at_once, len(torrents))):
+            nursery.start_soon(act_on_some)
     if failures:
         further = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise CallError(one_line(failures[0]) + further, Code.SYSTEM_ERROR)
+        raise CallError(one_line(failures[min(failures)]) + further, Code.SYSTEM_ERROR)
     return {}
 
 

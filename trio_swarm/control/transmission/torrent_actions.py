@@ -1,5 +1,7 @@
 """The methods about torrents that change none of their settings."""
 
+from functools import partial
+
 import msgspec
 import trio
 
@@ -11,8 +13,9 @@ from trio_swarm.control.transmission.adding import (
 )
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code, Dialect
 from trio_swarm.control.transmission.choosing import means_recent, moved_in_queue
+from trio_swarm.control.transmission.facts import TorrentFacts
 from trio_swarm.control.transmission.naming import camel
-from trio_swarm.control.transmission.rpc_session import MethodCall, Result, Run, for_each
+from trio_swarm.control.transmission.rpc_session import AT_ONCE, MethodCall, Result, Run, for_each
 from trio_swarm.control.transmission.target import Addition
 from trio_swarm.control.transmission.torrent_fields import fields_asked
 from trio_swarm.control.transmission.torrent_settings import refuse_what_is_fixed
@@ -87,12 +90,14 @@ def starting(*, at_once: bool) -> Run:
 
 async def torrent_stop(call: MethodCall) -> Result:
     """Pause torrents."""
-    return await for_each(await call.session.chosen(call.arguments), call.session.target.pause)
+    torrents = await call.session.chosen(call.arguments)
+    return await for_each(torrents, call.session.target.pause, at_once=AT_ONCE)
 
 
 async def torrent_verify(call: MethodCall) -> Result:
     """Hash the files of torrents again."""
-    return await for_each(await call.session.chosen(call.arguments), call.session.target.verify)
+    torrents = await call.session.chosen(call.arguments)
+    return await for_each(torrents, call.session.target.verify, at_once=AT_ONCE)
 
 
 async def torrent_reannounce(call: MethodCall) -> Result:
@@ -105,7 +110,8 @@ async def torrent_remove(call: MethodCall) -> Result:
     target = call.session.target
     delete = call.arguments.flag("delete_local_data") or False
     torrents = await call.session.chosen(call.arguments)
-    return await for_each(torrents, lambda each: target.remove(each, delete_data=delete))
+    remove = partial(target.remove, delete_data=delete)
+    return await for_each(torrents, remove, at_once=AT_ONCE)
 
 
 async def torrent_set_location(call: MethodCall) -> Result:
@@ -115,7 +121,11 @@ async def torrent_set_location(call: MethodCall) -> Result:
     target = call.session.target
     folder = await target.allowed_folder(location)
     torrents = await call.session.chosen(call.arguments)
-    return await for_each(torrents, lambda each: target.move(each, folder, move_data=move_data))
+
+    async def move(torrent: TorrentFacts) -> None:
+        await target.move(torrent, folder, move_data=move_data)
+
+    return await for_each(torrents, move, at_once=AT_ONCE)
 
 
 async def torrent_rename_path(call: MethodCall) -> Result:

@@ -64,6 +64,8 @@ class Whereabouts:
     async def delete(self, entry: Entry, entries: Iterable[Entry]) -> int:
         """Delete the files of an entry, but those that others of `entries` have, too.
 
+        Others that are removed with their data at the same time keep nothing for themselves.
+
         Returns how many there were. Raises StorageError for one that cannot be deleted, after the
         others were.
         """
@@ -76,7 +78,7 @@ class Whereabouts:
                 partial(self._keeping.metainfo_of, each),
             )
             for each in entries
-            if each is not entry
+            if each is not entry and not each.record.deletes_data
         ]
 
         def delete() -> int:
