@@ -291,7 +291,8 @@ async def test_a_limit_that_is_no_kilobyte_is_not_shown_as_none() -> None:
     assert (await limits(Remote(PlainTorrent(1, download_limit=1))))["downloadLimit"] == 1
 
 
-async def test_the_seeding_ratio_has_three_modes() -> None:
+async def test_the_seeding_ratio_has_three_modes_and_a_number_that_is_kept() -> None:
+    """Transmission keeps `seedRatioLimit` whatever the mode, and shows it again (3.00, 4.0)."""
     remote = Remote(PlainTorrent(1))
     for arguments, kept, told in [
         ({"seedRatioLimit": 1.5, "seedRatioMode": 1}, 1.5, (1.5, 1)),
@@ -299,7 +300,10 @@ async def test_the_seeding_ratio_has_three_modes() -> None:
         ({"seedRatioMode": 2}, 1e9, (2.0, 2)),
         ({"seedRatioMode": 1}, 2.0, (2.0, 1)),
         ({"seedRatioMode": 0}, None, (2.0, 0)),
-        ({"seedRatioLimit": 3}, None, (2.0, 0)),
+        ({"seedRatioLimit": 3}, None, (3.0, 0)),
+        ({"seedRatioMode": 1}, 3.0, (3.0, 1)),
+        ({"seedRatioMode": 0, "seedRatioLimit": 4}, None, (4.0, 0)),
+        ({"seedRatioMode": 2}, 1e9, (4.0, 2)),
     ]:
         await remote.old_arguments("torrent-set", ids=1, **arguments)
         assert remote.target.listed[0].seed_ratio == kept

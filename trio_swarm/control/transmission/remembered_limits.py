@@ -29,6 +29,12 @@ COUNT: Final = Unit(1, 5, 100_000)
 RATIO: Final = Unit(1, 2.0, 1_000_000_000)
 """Of seeding. A ratio of `most` is none: it is what "whatever the ratio" is kept as."""
 
+
+def own_ratio(ratio: float | None) -> float | None:
+    """Return the ratio that ends the seeding of a torrent; None: the node's does, or none."""
+    return None if ratio is None or ratio >= RATIO.most else ratio
+
+
 Key = tuple[int | str, str]
 """Whose limit (the id of a torrent, or a word), and which of its limits."""
 

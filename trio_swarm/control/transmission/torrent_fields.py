@@ -37,7 +37,12 @@ from trio_swarm.control.transmission.facts import (
     TrackerFacts,
 )
 from trio_swarm.control.transmission.naming import camel, snake
-from trio_swarm.control.transmission.remembered_limits import RATE, RATIO, RememberedLimits
+from trio_swarm.control.transmission.remembered_limits import (
+    RATE,
+    RATIO,
+    RememberedLimits,
+    own_ratio,
+)
 
 STOPPED: Final = 0
 CHECKING: Final = 2
@@ -109,6 +114,9 @@ def fields_asked(
             lambda t: remembered.shown((t.id, "download"), t.download_limit, RATE)
         ),
         "upload_limit": _same(lambda t: remembered.shown((t.id, "upload"), t.upload_limit, RATE)),
+        "seed_ratio_limit": _same(
+            lambda t: remembered.shown((t.id, "ratio"), own_ratio(t.seed_ratio), RATIO)
+        ),
     }
     asked: dict[str, Reader] = {}
     for name in names[:MAX_FIELDS]:
@@ -152,11 +160,6 @@ def _ratio_mode(torrent: TorrentFacts) -> int:
     if torrent.seed_ratio is None:
         return 0
     return 2 if torrent.seed_ratio >= RATIO.most else 1
-
-
-def _ratio_limit(torrent: TorrentFacts) -> float:
-    ratio = torrent.seed_ratio
-    return RATIO.usual if ratio is None or ratio >= RATIO.most else ratio
 
 
 def _start_date(torrent: TorrentFacts) -> int:
@@ -506,7 +509,6 @@ FIELDS: Final[dict[str, Field]] = {
     "seconds_seeding": _same(lambda t: whole(t.seconds_seeding)),
     "seed_idle_limit": _always(0),
     "seed_idle_mode": _always(0),
-    "seed_ratio_limit": _same(_ratio_limit),
     "seed_ratio_mode": _same(_ratio_mode),
     "sequential_download": _always(False),  # noqa: FBT003 - the same
     "sequential_download_from_piece": _always(0),

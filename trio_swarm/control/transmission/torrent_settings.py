@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from trio_swarm.control.transmission.adding import labels_of, refuse_choice_of_files
 from trio_swarm.control.transmission.calling import Arguments, CallError, Code
 from trio_swarm.control.transmission.facts import TorrentFacts
-from trio_swarm.control.transmission.remembered_limits import RATE, RATIO, Key
+from trio_swarm.control.transmission.remembered_limits import RATE, RATIO, Key, own_ratio
 from trio_swarm.control.transmission.rpc_session import MethodCall, Result, RpcSession, for_each
 from trio_swarm.control.transmission.target import TorrentChanges
 
@@ -94,21 +94,26 @@ def _changes(
     return TorrentChanges(
         upload_limit=limit("upload", torrent.upload_limit),
         download_limit=limit("download", torrent.download_limit),
-        seed_ratio=_ratio(arguments, torrent),
+        seed_ratio=_ratio(arguments, torrent, session, numbers),
         labels=UNSET if labels is None else labels,
         queue_position=UNSET if position is None else position,
     )
 
 
-def _ratio(arguments: Arguments, torrent: TorrentFacts) -> float | UnsetType | None:
+def _ratio(
+    arguments: Arguments, torrent: TorrentFacts, session: RpcSession, numbers: dict[Key, float]
+) -> float | UnsetType | None:
     limit = arguments.number("seed_ratio_limit", most=RATIO.most)
     mode = arguments.whole("seed_ratio_mode", most=RATIO_UNLIMITED)
+    key, own = (torrent.id, "ratio"), own_ratio(torrent.seed_ratio)
+    has_own = own is not None
+    wanted = session.limits.shown(key, own, RATIO) if limit is None else limit
+    if limit is not None or mode is not None:
+        numbers[key] = wanted
     if mode == RATIO_OF_NODE:
         return None
     if mode == RATIO_UNLIMITED:
         return RATIO.most
-    has_own = torrent.seed_ratio is not None and torrent.seed_ratio < RATIO.most
     if mode == RATIO_OF_TORRENT:
-        own = torrent.seed_ratio if has_own else RATIO.usual
-        return own if limit is None else limit
+        return wanted
     return limit if limit is not None and has_own else UNSET
