@@ -231,6 +231,8 @@ async def test_what_was_added_comes_back_and_a_torrent_file_is_kept(tmp_path: Pa
         ({"path": "film.bin"}, 400, "wrong-path"),
         ({"path": "/no/such/file"}, 400, "wrong-path"),
         ({"path": "/etc", "folder": "/tmp"}, 400, "wrong-body"),
+        ({"what": "a" * 256}, 400, "wrong-value"),
+        ({"what": "gpj\u202eexe"}, 400, "wrong-value"),
         ({"what": "a", "peers": ["nonsense"]}, 400, "wrong-value"),
         ({"what": "a", "trackers": ["nonsense:"]}, 400, "wrong-value"),
         ({"what": "a", "limits": {"upload_rate": -1}}, 400, "wrong-body"),

@@ -198,7 +198,7 @@ COMMANDS = {
     "log": Command(
         "control.log:log",
         "Print the latest log lines of a running node.",
-        ("trio-swarm log", "trio-swarm log --follow"),
+        ("trio-swarm log", "trio-swarm log --follow", "trio-swarm log --level warning"),
     ),
     "reload": Command(
         "control.node:reload",

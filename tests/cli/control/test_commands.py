@@ -60,6 +60,14 @@ def test_links_hashes_and_names_are_sent_as_they_are(
     assert added(node)["what"] == what
 
 
+def test_who_mistypes_a_torrent_file_hears_that_it_is_taken_for_a_name(
+    line: CommandLine, node: FakeNode
+) -> None:
+    said = line.run("add", "big.torrent").stdout
+    assert said.startswith("added: big.torrent: waiting\n")
+    assert "there is no file big.torrent here: it is taken for a name" in said
+
+
 def test_the_bytes_of_a_torrent_file_are_sent(line: CommandLine, node: FakeNode) -> None:
     (line.folder / "big.torrent").write_bytes(b"d4:info0:e\xff")
     assert line.run("add", "big.torrent").returncode == 0
@@ -454,6 +462,9 @@ def test_log_lines_are_printed_and_followed(line: CommandLine, node: FakeNode) -
     one, two = line.run("log").stdout.splitlines()
     assert one.endswith("  one\\x1b")
     assert two.endswith("  warning: two")
+    assert line.run("log", "--level", "warning").stdout == f"{two}\n"
+    assert line.run("log", "--level", "error").stdout == "nothing such was logged\n"
+    assert line.run("log", "--level", "loud").returncode == 2
     with line.start("log", "--follow") as program:
         program.wait_for("node_logged", message="two", at=1e9)
         node.push("logged", {"time": 2e9, "severity": "info", "logger": "b", "message": "three"})

@@ -18,6 +18,7 @@ from trio_swarm.cli.output.reporting import Reporter, make_reporter
 from trio_swarm.config.values import parse_peer, parse_tracker
 from trio_swarm.control.client import Client, ControlRefusedError
 from trio_swarm.errors import ConfigError, MetainfoError
+from trio_swarm.foreign_text import shown
 from trio_swarm.named_paths import is_file, is_there, read_whole
 
 
@@ -179,3 +180,8 @@ async def _add(client: Client, body: dict[str, object], reporter: Reporter) -> N
         reporter.answer(torrent_event(error.torrent), f"there already: {short_line(error.torrent)}")
     else:
         reporter.answer(torrent_event(torrent), f"added: {short_line(torrent)}")
+        what = str(body.get("what", ""))
+        if what.lower().endswith(".torrent"):
+            reporter.say(
+                f"there is no file {shown(what)} here: it is taken for a name on a tracker"
+            )

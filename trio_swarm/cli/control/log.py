@@ -1,7 +1,7 @@
 """`trio-swarm log`: what a running node tells its operator."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
@@ -15,10 +15,21 @@ from trio_swarm.control.answers import LogLine
 from trio_swarm.control.client import Client, ControlError
 from trio_swarm.foreign_text import shown
 
+Level = Literal["debug", "info", "warning", "error"]
+
+_MINOR: Final[dict[str, tuple[str, ...]]] = {
+    "debug": (),
+    "info": ("debug",),
+    "warning": ("debug", "info"),
+    "error": ("debug", "info", "warning"),
+}
+"""What each level leaves out; severities with other names are told in any case."""
+
 
 async def log(
     *,
     follow: Annotated[Flag, Parameter(name=("--follow", "-f"))] = False,
+    level: Level = "debug",
     node: NodeChoice | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -28,6 +39,9 @@ async def log(
     ----------
     follow
         Go on with each line that comes, until Ctrl-C.
+    level
+        Only lines that are at least so grave. By default all that the node logs, which `log.level`
+        of its configuration file decides.
     node
         Which node is asked.
     output
@@ -40,13 +54,16 @@ async def log(
         count = 0
         async with client.log(follow=follow) as events:
             async for event in events:
-                if event.name == "logged":
-                    _tell(client.decoded(event, LogLine), reporter)
+                if event.name != "logged":
+                    continue
+                line = client.decoded(event, LogLine)
+                if line.severity not in _MINOR[level]:
+                    _tell(line, reporter)
                     count += 1
         if follow:
             raise ControlError("the node has ended")
         if not count:
-            reporter.say("nothing was logged yet")
+            reporter.say("nothing such was logged" if _MINOR[level] else "nothing was logged yet")
         return 0
 
     return await ask_node(node or NodeChoice(), reporter, body, interrupted=0 if follow else 1)

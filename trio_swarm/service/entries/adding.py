@@ -9,12 +9,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trio_swarm.amounts import size_text
-from trio_swarm.errors import MetainfoError
+from trio_swarm.errors import ConfigError, MetainfoError
+from trio_swarm.foreign_text import shown
 from trio_swarm.identities import InfoHash
 from trio_swarm.metainfo_files import MAX_TORRENT_FILE, read_torrent
 from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
 from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
+from trio_swarm.protocol.trackers.share_names import name_fault
 from trio_swarm.service.entries.records import (
     KeptFetch,
     Record,
@@ -68,7 +70,8 @@ class Wished(Struct, frozen=True):
 def wished(settings: Settings, metainfo: bytes | None) -> Wished:
     """Return what to add; `metainfo` is a .torrent file to fetch by, whatever `what` says.
 
-    Raises MetainfoError for a file or link that is not valid.
+    Raises MetainfoError for a file or link that is not valid, ConfigError for a name that no
+    tracker takes.
     """
     settings = absolute(settings)
     if isinstance(settings, ShareSettings):
@@ -85,6 +88,9 @@ def wished(settings: Settings, metainfo: bytes | None) -> Wished:
         case WantedHash(info_hash):
             return Wished(settings, info_hash.hex(), info_hash)
         case WantedName(name):
+            fault = name_fault(name)
+            if fault is not None:  # no tracker would register it, so it would wait for ever
+                raise ConfigError(f"no torrent is called {shown(name)!r}: {fault}")
             chosen = settings.info_hash
             known = InfoHash(chosen) if isinstance(chosen, bytes) else None
             return Wished(settings, name[:MAX_NAME], known)
@@ -114,7 +120,7 @@ def first_totals(record: Record, torrent: Metainfo | None) -> Totals:
     if isinstance(kept, KeptFetch) and torrent is not None:
         totals.name, totals.info_hash = torrent.info.name, torrent.info.info_hash.hex()
     elif kept is not None and not record.by_torrent:
-        with suppress(MetainfoError):
+        with suppress(ConfigError, MetainfoError):
             wish = wished(kept_settings(kept), None)
             totals.name, totals.info_hash = wish.name, (wish.info_hash or b"").hex()
     return totals

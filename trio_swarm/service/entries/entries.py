@@ -190,7 +190,8 @@ class Entries:
         `metainfo` is a .torrent file to fetch by; `settings.what` is only what somebody called it
         then. So is the path of a .torrent file: it is read now, and kept. Raises EntryPresentError
         for one that is in the list, MetainfoError for a .torrent file or link that is not valid,
-        ConfigError for labels or limits out of bounds, StorageError if it cannot be kept.
+        ConfigError for labels or limits out of bounds or a name that no tracker takes, StorageError
+        if it cannot be kept.
         """
         checked, own = _labels(labels), _limits(limits or EntryLimits())
         wish = await trio.to_thread.run_sync(wished, settings, metainfo)
