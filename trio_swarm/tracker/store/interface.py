@@ -88,6 +88,19 @@ class Change(NamedTuple):
     reason: str = ""
 
 
+class Admission(Protocol):
+    """Says what a tracker does not take, and why; None: it takes it. No method raises."""
+
+    def hash_refusal(self, info_hash: bytes) -> str | None:
+        """Return why a torrent is not tracked."""
+
+    def name_refusal(self, name: str) -> str | None:
+        """Return why nobody may register a name."""
+
+    def share_refusal(self, share: UrlShare, host: bytes) -> str | None:
+        """Return why a peer at a packed IP address may not register a name."""
+
+
 class TrackerStore(Protocol):
     """The swarms, peers and names of a tracker: of this process, or of several.
 

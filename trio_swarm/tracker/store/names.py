@@ -90,8 +90,6 @@ class NameTable:
         self._by_host: Counter[bytes] = Counter()
         self._sorted: list[str] = []
         self._count = 0
-        self.is_hidden: Callable[[str, bytes], bool] | None = None
-        """Whether a name, held by an info-hash, is not to be found."""
 
     def __len__(self) -> int:
         return self._count
@@ -225,12 +223,8 @@ class NameTable:
         holders = self._by_name.get(name)
         if holders is None:
             return []
-        shown: Iterable[SharedName] = holders.values()
-        if self.is_hidden is not None:
-            is_hidden = self.is_hidden
-            shown = [held for held in shown if not is_hidden(held.name, held.info_hash)]
         ranked = sorted(
-            shown,
+            holders.values(),
             key=lambda held: (-self._seeders_of(held.info_hash), held.age, held.info_hash),
         )
         found: dict[bytes, SharedName] = {}

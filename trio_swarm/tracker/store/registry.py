@@ -12,7 +12,7 @@ allowed is refused, and its peer with it.
 
 import random
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Final
 
@@ -38,6 +38,7 @@ from trio_swarm.tracker.store.compact_peers import (
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.interface import (
+    Admission,
     Announce,
     AnnounceRefusedError,
     Change,
@@ -85,6 +86,10 @@ _LONGEST_PAUSE: Final = 1.0
 _NEVER = float("inf")
 """When leases end that are not in a list: those of peers that only other trackers claim."""
 
+_STEP: Final = 256
+"""Swarms, peers and names looked at between two turns of others, when a list was read again: about
+0.5 ms."""
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TrackerRegistry:
@@ -117,6 +122,9 @@ class TrackerRegistry:
         self._hosts6 = HostCounts(8, settings.max_peers)
         self._networks4 = array("I", bytes(4 * _NETWORK_COUNTS))
         self._networks6 = HostCounts(6, settings.max_peers)
+        self.admission: Admission | None = None
+        """Says which new torrents and names are refused; None: none is. It is asked about what is
+        listed in `drop_refused` only."""
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
@@ -272,13 +280,6 @@ class TrackerRegistry:
         holders = self._names.holders(name)
         return MatchPage(len(holders), self.matches(holders[offset : offset + most]))
 
-    def hide_names(self, is_hidden: Callable[[str, bytes], bool] | None) -> None:
-        """Find no names, from now on, of which `is_hidden` says so: by name and info-hash.
-
-        What holds them holds them still, and counts.
-        """
-        self._names.is_hidden = is_hidden
-
     def search(self, pattern: str) -> NameSearch:
         """Begin a glob search; show what it found with `matches`."""
         return self._names.search(pattern)
@@ -322,6 +323,57 @@ class TrackerRegistry:
                 calendar.schedule(peers, max(ends, now + pause))
         return calendar.next_time()
 
+    def drop_refused(self) -> Iterator[None]:
+        """Take out what `admission` refuses now, in steps; others may have turns between them."""
+        admission = self.admission
+        looked_at = 0
+        for info_hash in self.swarm_hashes():
+            swarm = self._swarms.get(info_hash)
+            if swarm is None or admission is None:
+                continue
+            looked_at += 1
+            if looked_at % _STEP == 0:
+                yield
+            if admission.hash_refusal(info_hash) is not None:
+                for peers in (swarm.peers4, swarm.peers6):
+                    while peers:
+                        self._drop_peer(peers, len(peers) - 1)
+                        looked_at += 1
+                        if looked_at % _STEP == 0:
+                            yield
+                continue
+            for address, sharing in list((swarm.names or {}).items()):
+                if swarm.sharing(address) is sharing and self._is_name_refused(address, sharing):
+                    self._drop_name(swarm, info_hash, address)
+                looked_at += 1
+                if looked_at % _STEP == 0:
+                    yield
+
+    def _drop_peer(self, peers: CompactPeers, position: int) -> None:
+        """Take out a peer of a swarm that is refused."""
+        address = peers.remove(position)
+        self._forget(peers.info_hash, address)
+        self._drop_if_empty(peers)
+        self._tell("expired", peers.info_hash, address)
+
+    def _drop_name(self, swarm: TrackedSwarm, info_hash: bytes, address: bytes) -> None:
+        """Take its name, which is refused, from a peer."""
+        sharing = swarm.unshare(address)
+        if sharing is not None:
+            self._tell("name_dropped", info_hash, address, sharing.shared.name)
+            self._release_name(sharing, address)
+
+    def _is_name_refused(self, address: bytes, sharing: Sharing) -> bool:
+        """Whether a peer may not have the name it has any more."""
+        admission, name = self.admission, sharing.shared.name
+        if admission is None or not name:
+            return False
+        if sharing.expires == _NEVER:
+            # Another tracker has judged who may register it.
+            return admission.name_refusal(name) is not None
+        share = UrlShare(name, 0, sharing.token)
+        return admission.share_refusal(share, address[:-2]) is not None
+
     def counts(self) -> StoreCounts:
         """Return how much the registry holds."""
         return StoreCounts(len(self._swarms), self._peer_count, len(self._names))
@@ -347,6 +399,7 @@ class TrackerRegistry:
         info_hash, address, left, event, _, share, peer_id, key = announce
         swarm = self._swarms.get(info_hash)
         peers = None if swarm is None else swarm.peers_like(address)
+        self._check_new(swarm, info_hash, event)
         if event == _STOPPED or address[-2:] == b"\0\0":
             self._stop(peers, info_hash, address, position)
             swarm = self._swarms.get(info_hash)
@@ -387,6 +440,13 @@ class TrackerRegistry:
                 swarm, info_hash, address, now, expires, share=share, is_new=is_new, key=key
             )
         return swarm, peers, position
+
+    def _check_new(self, swarm: TrackedSwarm | None, info_hash: bytes, event: int) -> None:
+        """Raise AnnounceRefusedError if a torrent that is not listed is refused."""
+        if swarm is None and self.admission is not None and event != _STOPPED:
+            refusal = self.admission.hash_refusal(info_hash)
+            if refusal is not None:
+                raise AnnounceRefusedError(refusal)
 
     def _stop(
         self, peers: CompactPeers | None, info_hash: bytes, address: bytes, position: int
@@ -549,7 +609,7 @@ class TrackerRegistry:
             self._tell("name_dropped", loser.info_hash, address, loser.name)
             self._names.drop(loser)
         shared = self._names.hold(share.name, info_hash, share.size, host)
-        sharing = Sharing(shared, expires, key)
+        sharing = Sharing(shared, expires, key, share.token)
         swarm.share(address, sharing)
         self._pair(sharing, address, 1)
         return None
@@ -585,11 +645,29 @@ class TrackerRegistry:
         """Give a peer the name it announces; a name it announces no more ends with its lease."""
         if self._keeps_name(swarm, address, share, now, expires):
             return
+        refusal: str | None = None
+        if share is not None and self.admission is not None:
+            refusal = self.admission.share_refusal(share, address[:-2])
+        if refusal is not None and self._keeps_name(swarm, address, None, now, expires):
+            # As if it announced none.
+            if is_new and share is not None:
+                self._tell("name_refused", info_hash, address, share.name, refusal)
+            return
+        if share is not None and refusal is None:
+            held = swarm.sharing(address)
+            if held is not None and held.shared.name == share.name:
+                # With another token, which is as good.
+                held.token, held.expires = share.token, expires
+                held.shared.size = held.shared.size or share.size
+                return
         before = swarm.unshare(address)
         if before is not None:
             self._release_name(before, address)
         if share is not None:
-            refusal = self._take_name(swarm, info_hash, address, share, expires=expires, key=key)
+            if refusal is None:
+                refusal = self._take_name(
+                    swarm, info_hash, address, share, expires=expires, key=key
+                )
             # A heartbeat tries again each time; it is told once.
             if refusal is None or is_new or before is not None:
                 kind = "name_taken" if refusal is None else "name_refused"
@@ -607,7 +685,12 @@ class TrackerRegistry:
         sharing = None if swarm.names is None else swarm.names.get(address)
         if share is None:
             return sharing is None or sharing.expires > now
-        if sharing is None or sharing.shared.name != share.name:
+        if (
+            sharing is None
+            or sharing.shared.name != share.name
+            or sharing.token != share.token
+            or sharing.expires == _NEVER
+        ):
             return False
         shared = sharing.shared
         # Every info-hash has one size; the first to tell it is believed.

@@ -8,13 +8,17 @@ from trio_swarm.tracker.store.names import SharedName
 class Sharing:
     """The name that a peer announces, and until when that counts."""
 
-    __slots__ = ("expires", "key", "shared")
+    __slots__ = ("expires", "key", "shared", "token")
 
-    def __init__(self, shared: SharedName, expires: float, key: int = 0) -> None:
+    def __init__(
+        self, shared: SharedName, expires: float, key: int = 0, token: bytes = b""
+    ) -> None:
         self.shared = shared
         self.expires = expires
         self.key = key
         """The peer's secret (BEP 15, "key"), by which it is known in another swarm; 0: none."""
+        self.token = token
+        """With which the peer announces it; b"": none."""
 
 
 class TrackedSwarm:
