@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from local_swarm import until
 from trio_swarm.announcing.clients import open_tracker_clients
@@ -176,6 +177,20 @@ async def test_lists_hold_at_each_worker_and_are_read_again_by_all(tmp_path: Pat
             while counts is None:
                 with suppress(TrackerRefusedError):
                     counts = await clients.announce(urls[0], peer(info_hash, 1))
+        # What is listed, and found at either worker, is so no more once it is denied.
+        names = [f"name {at}" for at in range(2)]
+        for info_hash, name in zip(hashes, names, strict=True):
+            await clients.announce(urls[1], replace(peer(info_hash, 1), share_name=name, size=5))
+        denied.write_text("".join(f"{each.hex()}\n" for each in hashes))
+        tracker.reload_lists()
+        for url in urls:
+            for info_hash, name in zip(hashes, names, strict=True):
+                with suppress(TrackerRefusedError):
+                    while True:
+                        await clients.announce(url, peer(info_hash, 1))
+                assert (await clients.scrape(url, [info_hash]))[info_hash].seeders == 0
+                assert await clients.resolve(url, name) == []
+        await until(lambda: tracker.counts().peers == 0)
     denied.write_text("nonsense")
     with pytest.raises(ConfigError, match="deny"):
         await serve_tracker(TrackerSettings(host="127.0.0.1", port=0, workers=2, deny=denied))

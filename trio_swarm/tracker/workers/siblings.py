@@ -313,9 +313,12 @@ class SiblingStore:
 
 
 class SteeredStore:
-    """A SiblingStore for datagrams: the system brings announces of this worker's swarms only."""
+    """A store of all for datagrams: the system brings announces of this worker's swarms only.
 
-    def __init__(self, own: TrackerStore, around: SiblingStore) -> None:
+    `around` is a SiblingStore, or what checks its answers.
+    """
+
+    def __init__(self, own: TrackerStore, around: TrackerStore) -> None:
         self._own = own
         self.announce = own.announce
         """As TrackerStore."""

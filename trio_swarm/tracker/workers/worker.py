@@ -79,7 +79,9 @@ async def _serve(setup: Setup, link: Link) -> None:
         owns=lambda info_hash: owner_of(info_hash, setup.settings.workers) == setup.number,
     )
     secret = setup.secret if shared is None else await shared.secret(setup.secret)
-    store = SiblingStore(own, links, number=setup.number)
+    of_all = SiblingStore(own, links, number=setup.number)
+    # A sibling may read a changed list a moment later.
+    store = of_all if lists is None else lists.checked(of_all)
     process = TrackerProcess(
         setup.settings,
         store,
@@ -89,10 +91,10 @@ async def _serve(setup: Setup, link: Link) -> None:
         lists=lists,
         shared=shared,
         steered_store=SteeredStore(own, store),
-        look=store.see_all,
+        look=of_all.see_all,
         number=setup.number,
     )
-    store.see = process.seen
+    of_all.see = process.seen
 
     def hear(said: Word) -> None:
         if isinstance(said, ReloadLists):
@@ -106,7 +108,7 @@ async def _serve(setup: Setup, link: Link) -> None:
     async with trio.open_nursery() as nursery:
         link.hear = hear
         for each in (link, *links.values()):
-            each.answer = store.answer
+            each.answer = of_all.answer
         for each in links.values():
             nursery.start_soon(each.run)
         await nursery.start(process.serve, sockets)
