@@ -336,7 +336,7 @@ class TrackerRegistry:
                 yield
             if admission.hash_refusal(info_hash) is not None:
                 for peers in (swarm.peers4, swarm.peers6):
-                    while peers:
+                    while peers is not None and len(peers) > 0:
                         self._drop_peer(peers, len(peers) - 1)
                         looked_at += 1
                         if looked_at % _STEP == 0:
