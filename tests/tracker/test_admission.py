@@ -483,9 +483,8 @@ async def test_a_seeder_registers_its_name_by_the_token_in_its_trackers_url(
                 assert await clients.name_refusal(url, "new.bin", A) is None
                 assert await clients.name_refusal(plain, "new.bin", A) == REGISTRARS_ONLY
                 assert known.of(Sharing) != []
-                if path.startswith("/announce?"):
-                    # Whoever is given the link is not given the token.
-                    assert TOKEN not in known.of(Sharing)[0].magnet
+                # Whoever is given the link is not given the token.
+                assert TOKEN not in known.of(Sharing)[0].magnet
             nursery.cancel_scope.cancel()
 
 
