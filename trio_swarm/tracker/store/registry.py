@@ -12,6 +12,7 @@ allowed is refused, and its peer with it.
 
 import random
 from array import array
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Final
@@ -83,6 +84,10 @@ _LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks at a huge swarm, at most: so late is a peer taken out."""
 
 
+MAX_BEGUN: Final = 4_096
+"""Peers remembered that have begun, 250 bytes each. A client announces over both families within a
+second or so; while more begin meanwhile, some of two families count twice."""
+
 _NEVER = float("inf")
 """When leases end that are not in a list: those of peers that only other trackers claim."""
 
@@ -110,6 +115,8 @@ class TrackerRegistry:
         self._leases = LeaseRule(lease=settings.lease_seconds, interval=settings.interval)
         self._lengths, self._fresh = self._leases.lengths, self._leases.fresh
         self._lapsed = Lapsed(FOREIGN_GAP)
+        self._begun: OrderedDict[int, bytes] = OrderedDict()
+        """Addresses of peers that began last, by a hash of info-hash, peer id, key and family."""
         self._random_bytes = rng.randbytes
         self._watch = watch
         self._swarms: dict[bytes, TrackedSwarm] = {}
@@ -147,7 +154,7 @@ class TrackerRegistry:
             raise answer
         return answer
 
-    def announce_all(
+    def announce_all(  # noqa: PLR0912 - one loop without calls, see there
         self, announces: Sequence[Announce], now: float
     ) -> list[SwarmAnswer | AnnounceRefusedError]:
         """Take announces in their order; answer each, or say why it is refused.
@@ -215,6 +222,10 @@ class TrackerRegistry:
             if others is not None:
                 seeders += others.seeders
                 leechers += others.leechers
+                pairs = peers.pairs
+                if pairs is not None:
+                    seeders -= pairs.both.seeders
+                    leechers -= pairs.both.leechers
             most = most4 if stride == 6 else most6
             if not 0 <= num_want <= most:
                 num_want = most if num_want > 0 else usual
@@ -254,9 +265,8 @@ class TrackerRegistry:
         swarm = self._swarms.get(info_hash)
         if swarm is None:
             return ScrapeCounts(seeders=0, completed=0, leechers=0)
-        seeders = swarm.seeders
         return ScrapeCounts(
-            seeders=seeders, completed=swarm.completed, leechers=len(swarm) - seeders
+            seeders=swarm.seeders, completed=swarm.completed, leechers=swarm.leechers
         )
 
     def swarm_hashes(self) -> list[bytes]:
@@ -431,6 +441,7 @@ class TrackerRegistry:
         position = peers.set_seeder(position, is_seeder=left == 0)
         peers.renew(position, expires, habit)
         self._calendar.hasten(peers, expires)
+        self._note_begin(swarm, announce, is_new=is_new)
         if event == _COMPLETED and not was_seeder:
             swarm.completed += 1
             if not is_new:
@@ -440,6 +451,25 @@ class TrackerRegistry:
                 swarm, info_hash, address, now, expires, share=share, is_new=is_new, key=key
             )
         return swarm, peers, position
+
+    def _note_begin(self, swarm: TrackedSwarm, announce: Announce, *, is_new: bool) -> None:
+        """Count a peer that begins once, if it began under an address of the other family as well.
+
+        It is known by what is its secret (BEP 7: "key"), so nobody else can be counted with it.
+        """
+        info_hash, address, _, event, _, _, peer_id, key = announce
+        if not key or not (is_new or event == _STARTED):
+            return
+        begun, stride = self._begun, len(address)
+        # Keyed, as Python hashes bytes: nobody can look for a peer with the same.
+        other = begun.get(hash((info_hash, peer_id, key, 24 - stride)))
+        if other is not None:
+            swarm.pair(address, other)
+        identity = hash((info_hash, peer_id, key, stride))
+        begun.pop(identity, None)
+        begun[identity] = address
+        if len(begun) > MAX_BEGUN:
+            begun.popitem(last=False)
 
     def _check_new(self, swarm: TrackedSwarm | None, info_hash: bytes, event: int) -> None:
         """Raise AnnounceRefusedError if a torrent that is not listed is refused."""
@@ -707,7 +737,7 @@ def _counts_alone(swarm: TrackedSwarm | None) -> SwarmAnswer:
     """Return the answer to who gets no peers."""
     if swarm is None:
         return 0, 0, b""
-    return swarm.seeders, len(swarm) - swarm.seeders, b""
+    return swarm.seeders, swarm.leechers, b""
 
 
 def _prefix(address: bytes) -> bytes:
