@@ -445,9 +445,11 @@ async def test_a_running_tracker_refuses_what_a_list_denies_since_then(
             assert (await clients.announce(url, request)).seeders == 1
             write(file, A)
             handle.reload_lists()
-            with pytest.raises(TrackerRefusedError, match="this tracker does not take"):  # noqa: PT012
+            with pytest.raises(TrackerRefusedError, match="this tracker does not take") as refused:  # noqa: PT012
                 while True:
                     await clients.announce(url, request)
+            # BEP 31; an error over UDP has no place for it.
+            assert refused.value.retry_in == (300 if scheme == "http" else None)
             assert (await clients.scrape(url, [A]))[A].seeders == 0
             parting = replace(request, event=AnnounceEvent.STOPPED)
             await clients.announce(url, parting)

@@ -27,7 +27,7 @@ from trio_swarm.tracker.store.interface import (
 )
 from trio_swarm.tracker.store.leases import MAX_LAPSED, Lapsed, LeaseRule
 from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
-from trio_swarm.tracker.store.registry import HOSTS_PER_NETWORK, TrackerRegistry
+from trio_swarm.tracker.store.registry import HOSTS_PER_NETWORK, MAX_BEGUN, TrackerRegistry
 
 A, B = b"a" * 20, b"b" * 20
 SWARMS = [A, B, b"c" * 20]
@@ -1121,9 +1121,11 @@ def test_counts_of_both_families_never_leave_out_a_peer(script: list[tuple]) -> 
                 assert counted == (seeders, len(marked) - seeders)
 
 
-def test_peers_that_begin_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trio_swarm.tracker.store.registry.MAX_BEGUN", 10)
-    registry = new_registry(max_peers_per_host=1000)
-    for number in range(100):
-        registry.announce(A, bytes((10, 0, 0, number)) + b"\1\1", 0.0, 5, key=number + 1)
-    assert len(registry._begun) == 10
+def test_peers_that_begin_are_remembered_up_to_a_bound() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(7), 0.0, 5, STARTED, key=7)
+    for number in range(MAX_BEGUN):
+        registry.announce(A, v4(number), 0.0, 5, STARTED, key=number + 8)
+    assert len(registry._begun) == MAX_BEGUN
+    registry.announce(A, v6(7), 0.0, 5, STARTED, key=7)  # it is forgotten, and counts twice
+    assert registry.scrape(A).leechers == MAX_BEGUN + 1
