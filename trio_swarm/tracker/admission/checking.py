@@ -1,6 +1,7 @@
 """A TrackerStore that takes only what is not refused, and looks at each question and answer."""
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Final
 
 from trio_swarm.protocol.trackers.announces import AnnounceEvent, ScrapeCounts
@@ -82,8 +83,8 @@ class CheckingStore:
         pages = []
         for question, page in zip(questions, await self._store.resolve(whole), strict=True):
             shown = self._shown(page)
-            last = question.offset + question.most
-            pages.append(shown._replace(matches=shown.matches[question.offset : last]))
+            part = slice(question.offset, question.offset + question.most)
+            pages.append(MatchPage(shown.total, shown.matches[part], shown.marks[part]))
         return pages
 
     async def claim(self, claims: Sequence[Claim]) -> Sequence[ClaimAnswer]:
@@ -111,5 +112,9 @@ class CheckingStore:
     def _shown(self, page: MatchPage) -> MatchPage:
         """Return a page without what nobody may find."""
         hides = self._refusals.hides
-        shown = [match for match in page.matches if not hides(match.name, match.info_hash)]
-        return MatchPage(page.total - len(page.matches) + len(shown), shown)
+        is_shown = [not hides(match.name, match.info_hash) for match in page.matches]
+        return MatchPage(
+            page.total - is_shown.count(False),
+            list(compress(page.matches, is_shown)),
+            list(compress(page.marks, is_shown)),
+        )

@@ -59,6 +59,9 @@ class MatchPage(NamedTuple):
 
     total: int
     matches: Sequence[NameMatch]
+    marks: Sequence[int] = ()
+    """Of each match, for workers alone: two of one name have the same mark if the same peers
+    announce it for both, as libtorrent does for the info-hashes of a hybrid torrent."""
 
 
 class StoreCounts(NamedTuple):

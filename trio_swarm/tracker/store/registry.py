@@ -50,11 +50,13 @@ from trio_swarm.tracker.store.interface import (
 )
 from trio_swarm.tracker.store.leases import FOREIGN_GAP, PROMPT, Lapsed, LeaseRule
 from trio_swarm.tracker.store.names import (
+    MARKS,
     MAX_HOLDERS_OF_NAME,
     SHARES_OF_PRIVATE,
     NameSearch,
     NameTable,
     SharedName,
+    announcer_mark,
 )
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
 
@@ -288,11 +290,16 @@ class TrackerRegistry:
     def resolve(self, name: str, offset: int = 0, most: int = MAX_HOLDERS_OF_NAME) -> MatchPage:
         """Return holders of exactly `name`, after `offset`: most seeders first, then oldest."""
         holders = self._names.holders(name)
-        return MatchPage(len(holders), self.matches(holders[offset : offset + most]))
+        return self.page_of(len(holders), holders[offset : offset + most])
 
     def search(self, pattern: str) -> NameSearch:
         """Begin a glob search; show what it found with `matches`."""
         return self._names.search(pattern)
+
+    def page_of(self, total: int, found: Sequence[SharedName]) -> MatchPage:
+        """Return some of so many matches, with the counts of the swarms as of now."""
+        marks = [shared.mark for shared in found if shared.name]
+        return MatchPage(total, self.matches(found), marks)
 
     def matches(self, found: Sequence[SharedName]) -> list[NameMatch]:
         """Return the matches of a search, with the counts of the swarms as of now."""
@@ -647,7 +654,11 @@ class TrackerRegistry:
     def _pair(self, sharing: Sharing, address: bytes, change: int) -> None:
         """Pair a peer's name here with the same name that the peer announces in other swarms."""
         shared = sharing.shared
-        if not sharing.key or not shared.name:
+        if not shared.name:
+            return
+        mark = announcer_mark(address, sharing.key, shared.info_hash)
+        shared.mark = (shared.mark + change * mark) % MARKS
+        if not sharing.key:
             return
         for other in self._names.others(shared):
             twin = self._swarms[other.info_hash].sharing(address)
