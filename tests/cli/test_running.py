@@ -8,11 +8,13 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from command_line import PATIENCE, CommandLine, read_event
 from commands_at_work import LOCAL, make_file, seeding, url_of
+from trio_swarm import read_torrent
 
 
 def test_a_file_is_fetched_by_name_and_then_seeded_until_stopped(
@@ -358,6 +360,27 @@ def test_a_private_torrent_says_whose_tracker_it_names(
     created = line.run("create", "film.mkv", "--private", *flags, environment=environment)
     assert created.returncode == 0
     assert created.stdout.count("by TRIO_SWARM_TRACKER only: udp://192.0.2.9:1") == told
+
+
+@pytest.mark.parametrize("flags", [(), ("--private",)])
+@pytest.mark.parametrize("path", ["/announce?token={}", "/announce/{}", "/{}/announce"])
+def test_the_key_of_a_trackers_user_is_in_the_file_and_in_nothing_that_is_shown(
+    line: CommandLine, path: str, flags: tuple[str, ...]
+) -> None:
+    """qBittorrent's and Transmission's .torrent files of private trackers have it as well."""
+    make_file(line.folder / "film.mkv")
+    key = "0123456789abcdef0123456789abcdef"
+    url = f"udp://192.0.2.9:6969{path.format(key)}"
+    created = line.run("create", "film.mkv", "--tracker", url, *flags)
+    assert created.returncode == 0
+    assert ("do not give it away" in created.stdout) is (not flags)
+    assert read_torrent(line.folder / "film.mkv.torrent").announce_tiers == ((url,),)
+    shown = line.run("show", "film.mkv.torrent")
+    for said in (created, shown):
+        assert quote("udp://192.0.2.9:6969/announce", safe="") in said.stdout
+        assert key not in said.stdout + said.stderr
+    assert "***" in shown.stdout
+    assert key not in str(line.events("show", "film.mkv.torrent"))
 
 
 def test_create_and_show_tell_the_same(line: CommandLine) -> None:

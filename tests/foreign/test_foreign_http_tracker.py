@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,7 +30,12 @@ from foreign_content import KIB, Torrent, make_content, make_torrent
 from foreign_network import Network
 from foreign_programs import Program, last_output, make_folder, running
 from foreign_remotes import INSTALLED, SCRIPTS
+from local_swarm import until
+from trio_swarm.events import Event, TrackerChange
 from trio_swarm.protocol.bencode import Value, decode
+from trio_swarm.tracker.http import answering
+from trio_swarm.tracker.server import serve_tracker
+from trio_swarm.tracker.settings import TrackerSettings
 
 pytestmark = pytest.mark.foreign
 
@@ -292,3 +298,42 @@ async def test_answers_are_those_of_opentracker(network: Network, tmp_path: Path
     except BaseException as error:
         error.add_note(last_output(tmp_path))
         raise
+
+
+async def test_libtorrent_comes_back_when_a_refused_torrent_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libtorrent 2.1.1 takes the interval of a refusal; without one it is away for half an hour."""
+    import libtorrent as lt
+
+    monkeypatch.setattr(answering, "REFUSED_SECONDS", 1)
+    allowed = tmp_path / "allow"
+    allowed.touch()
+    settings = TrackerSettings(host="127.0.0.1", port=0, allow=allowed)
+    kinds: list[str] = []
+    content = make_content(tmp_path / "share", "film.bin", SIZE, multi_file=False)
+
+    def note(event: Event) -> None:
+        if isinstance(event, TrackerChange):
+            kinds.append(event.change)
+
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery:
+            handle = await nursery.start(partial(serve_tracker, settings, on_event=note))
+            url = f"http://127.0.0.1:{handle.port}/announce"
+            torrent = make_torrent(content, tmp_path / "film.torrent", url)
+            session = lt.session({
+                "listen_interfaces": "127.0.0.1:0",
+                "min_announce_interval": 1, "tracker_backoff": 0, "enable_dht": False,
+                "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+            })  # fmt: skip
+            wanted = lt.add_torrent_params()
+            wanted.ti, wanted.save_path = lt.torrent_info(str(torrent.path)), str(tmp_path / "lt")
+            wanted.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+            session.add_torrent(wanted)
+            await until(lambda: "refused" in kinds)
+            allowed.write_text(f"{torrent.info_hash.hex()}\n")
+            handle.reload_lists()
+            await until(lambda: "registered" in kinds)
+            del session
+            nursery.cancel_scope.cancel()

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 import trio_swarm
 from local_swarm import HOST, LIMIT, Recorder, until
@@ -127,6 +128,44 @@ async def test_what_is_registered_at_one_tracker_is_found_at_the_others(
                     info_hash=HASHES[0], peer_id=PEER_ID, port=7001, left=9, key=2
                 )
                 assert (HOST, 7000) in (await clients.announce(url, asker)).peers
+            nursery.cancel_scope.cancel()
+
+
+async def test_what_the_lists_of_a_tracker_deny_it_does_not_take_over_from_others(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    await redis.start()
+    denied, names_denied = tmp_path / "deny", tmp_path / "names"
+    denied.write_text(f"{HASHES[0].hex()}\n")
+    names_denied.write_text("*.exe\n")
+    settings = TrackerSettings(host=HOST, port=0, shared_url=redis.url, shared_prefix="test")
+    strict = replace(settings, deny=denied, names_deny=names_denied)
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery, open_tracker_clients() as clients:
+            handle = await nursery.start(serve_tracker, strict)
+            url = f"udp://{format_address(handle.addresses[0])}"
+
+            async def names() -> dict[str, int]:
+                found = await trio_swarm.search_names([url], "*")
+                return {each.name: each.seeders for each in found}
+
+            async def until_names(expected: dict[str, int]) -> None:
+                while await names() != expected:  # noqa: ASYNC110 - another process tells
+                    await trio.sleep(0.02)
+
+            async with stores(redis, 1) as (other,):
+                for number, name in ((0, "film"), (1, "setup.exe"), (2, "song")):
+                    await announce(other, number, left=0, name=name)
+                await until_names({"song": 1})
+                assert handle.counts().peers == 2
+                assert (await clients.scrape(url, [HASHES[0]]))[HASHES[0]].seeders == 0
+                # Denied later, and allowed again: what others list comes back by itself.
+                denied.write_text(f"{HASHES[2].hex()}\n")
+                names_denied.write_text("")
+                handle.reload_lists()
+                await until_names({"film": 1, "setup.exe": 1})
+                # The other one has lists of its own.
+                assert other.counts().peers == 3
             nursery.cancel_scope.cancel()
 
 

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
-from trio_swarm.protocol.trackers.url_secrets import hidden, without_echo, without_secrets
+from trio_swarm.protocol.trackers.url_secrets import (
+    hidden,
+    to_give_away,
+    without_echo,
+    without_secrets,
+    without_tokens,
+)
 
 KEY = "0123456789abcdef"
 
@@ -97,3 +103,68 @@ def test_no_eight_characters_of_a_key_are_told(around: str, key: str) -> None:
     for said in (around + key[3:], key[:-2] + around, f"{around}{key.upper()}{around}"):
         told = without_echo(said, f"http://t/{key}/announce").lower()
         assert not any(key.lower()[at : at + 8] in told for at in range(len(key) - 7))
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "printed"),
+    [
+        # Our trackers' tokens (docs/tracker-protocol.md).
+        ("udp://t:1/announce?token={}", "udp://t:1/announce", "udp://t:1/announce?token=***"),
+        ("udp://t:1/announce/{}", "udp://t:1/announce", "udp://t:1/announce/***"),
+        ("udp://t:1/announce/{}-some.thing~x", "udp://t:1/announce", "udp://t:1/announce/***"),
+        (
+            "http://t/announce/{}?name=a%20film&size=5",
+            "http://t/announce?name=a%20film&size=5",
+            "http://t/announce/***?name=a%20film&size=5",
+        ),
+        (
+            "udp://t:1/announce?name={}{}.iso&token=x&size=5",
+            "udp://t:1/announce?name={}{}.iso&size=5",
+            "udp://t:1/announce?name={}{}.iso&token=***&size=5",
+        ),
+        # Keys as private trackers have them in their URLs.
+        ("https://t/{}/announce", "https://t/announce", "https://t/***/announce"),
+        ("https://t/announce.php?passkey={}", "https://t/announce.php",
+         "https://t/announce.php?passkey=***"),
+        ("https://t/a?x=1&torrent_pass=s3", "https://t/a?x=1", "https://t/a?x=1&torrent_pass=***"),
+        ("https://t/a?uid=7&pid=b", "https://t/a?uid=7", "https://t/a?uid=7&pid=***"),
+        ("https://t/a?{}", "https://t/a", "https://t/a?***"),
+        ("https://me:{}@t/announce", "https://t/announce", "https://***@t/announce"),
+        # What is no key.
+        ("udp://t:6969", "udp://t:6969", "udp://t:6969"),
+        ("https://t/announce/de", "https://t/announce/de", "https://t/announce/de"),
+        ("https://t/internationalised/announce", "https://t/internationalised/announce",
+         "https://t/internationalised/announce"),
+        ("http://{}.onion/announce", "http://{}.onion/announce", "http://{}.onion/announce"),
+    ],
+)  # fmt: skip
+def test_keys_are_neither_given_away_nor_printed(url: str, given: str, printed: str) -> None:
+    url, given, printed = (each.replace("{}", KEY) for each in (url, given, printed))
+    assert to_give_away(url) == given
+    assert to_give_away(given) == given
+    for before, after in (
+        ("", ""),
+        ("no answer of ", ", refused"),
+        ("('", "')"),
+        ('{"url":"', '"}'),
+    ):
+        assert without_tokens(f"{before}{url}{after}") == f"{before}{printed}{after}"
+    link = f"magnet:?xt=urn:btih:{KEY}&tr="
+    assert without_tokens(f"{link}{quote(url, safe='')}&xl=5") == (
+        f"{link}{quote(printed, safe='*') if printed != url else quote(url, safe='')}&xl=5"
+    )
+
+
+@given(
+    before=st.text(alphabet="ab &?=tr.:/%'\"", max_size=20),
+    after=st.text(alphabet="&?=tr.:/%@,;)' \"", max_size=20),
+    is_quoted=st.booleans(),
+    place=st.sampled_from(
+        ["http://t/{}/announce", "udp://t:1/announce/{}", "https://u:{}@t/", "udp://t?token={}"]
+    ),
+)
+def test_no_key_of_a_url_is_printed(before: str, after: str, is_quoted: bool, place: str) -> None:  # noqa: FBT001 - drawn
+    url = place.format(KEY)
+    text = f"{before} {quote(url, safe='') if is_quoted else url}{after}"
+    assert KEY not in without_tokens(text)
+    assert KEY not in to_give_away(url)

@@ -12,6 +12,7 @@ from trio_swarm.tracker.shared.claims import SharedRegistry
 from trio_swarm.tracker.shared.following import Follower, Place
 from trio_swarm.tracker.shared.publishing import Publisher, RecentCompletions
 from trio_swarm.tracker.shared.snapshot import SHARDS, Position, unpack_mark
+from trio_swarm.tracker.store.interface import Admission
 
 HASHES = [bytes([number]) * 20 for number in range(3)]
 
@@ -57,6 +58,14 @@ class SimulatedTracker:
         completions = RecentCompletions()
         self.publisher = Publisher(self.registry, self.changed, completions, incarnation=7)
         self.follower = Follower(self.registry, completions, lease=limits.lease_seconds, now=now)
+        self.now = now
+        self.registry.load_again = lambda: self.follower.load_again(self.now)
+
+    def refuse(self, admission: Admission | None, now: float) -> None:
+        """Take nothing that `admission` refuses, as if lists had been read again."""
+        self.now = now
+        self.registry.admission = admission
+        _run(self.registry.drop_refused())
 
     def announce(
         self,

@@ -1,5 +1,6 @@
 """What a tracker with lists takes, and what it tells whom it refuses."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from trio_swarm.tracker.admission import reloading
 from trio_swarm.tracker.admission.hash_lists import HashList
 from trio_swarm.tracker.admission.list_files import Stamp
 from trio_swarm.tracker.admission.patterns import NamePatterns
+from trio_swarm.tracker.admission.refusals import Refusals
 from trio_swarm.tracker.admission.reloading import ListFiles, check_lists
 from trio_swarm.tracker.admission.rules import (
     DENIED,
@@ -39,6 +41,7 @@ from trio_swarm.tracker.store.interface import (
     Change,
     Claim,
     NameQuestion,
+    StoreCounts,
     SwarmAnswer,
 )
 
@@ -62,11 +65,17 @@ def told(info_hash: bytes, name: str = "", *, host: bytes = HOST, **more: Any) -
 class Guarded:
     """A store with rules around a registry, and what it told of changes."""
 
-    def __init__(self, rules: AdmissionRules) -> None:
-        inner, self.registry = new_store()
+    def __init__(self, rules: AdmissionRules, **settings: int) -> None:
         self.changes: list[Change] = []
-        self.store = AdmittingStore(inner, rules, watch=self.changes.append)
-        self.registry.hide_names(self.store.is_hidden)
+        inner, self.registry = new_store(watch=self.changes.append, **settings)
+        self.refusals = Refusals(rules)
+        self.store = AdmittingStore(inner, self.refusals, registry=self.registry)
+
+    def change(self, rules: AdmissionRules, *, settles: bool = True) -> None:
+        self.refusals.rules = rules
+        self.store.distrust()
+        if settles:
+            at_once(self.store.settle(no_pause))
 
     def announce(self, *announces: Announce) -> Sequence[SwarmAnswer | AnnounceRefusedError]:
         return at_once(self.store.announce(announces, 0.0))
@@ -104,11 +113,18 @@ def test_lists_of_hashes_say_which_torrents_are_tracked(
     assert guarded.registry.counts().swarms == 3 - len(refused)
 
 
-def test_a_swarm_that_is_denied_later_is_neither_given_out_nor_found_and_may_part() -> None:
+async def no_pause() -> None:
+    """Give nobody a turn."""
+
+
+@pytest.mark.parametrize("settles", [False, True])
+def test_a_swarm_that_is_denied_later_is_neither_given_out_nor_found_and_may_part(
+    *, settles: bool
+) -> None:
     guarded = Guarded(AdmissionRules(deny=hashes(C)))
     guarded.announce(told(A, "film"), told(A, host=OTHER), told(B, "film", host=OTHER))
     assert guarded.names("film") == [2]
-    guarded.store.rules = AdmissionRules(deny=hashes(A))
+    guarded.change(AdmissionRules(deny=hashes(A)), settles=settles)
     (refusal,) = guarded.announce(told(A, "film"))
     assert isinstance(refusal, AnnounceRefusedError)
     assert str(refusal) == DENIED
@@ -118,8 +134,8 @@ def test_a_swarm_that_is_denied_later_is_neither_given_out_nor_found_and_may_par
     assert (found.total, found.matches[0].info_hash) == (1, B)
     assert guarded.refusal(Claim("film", A, HOST)) == DENIED
     assert guarded.announce(told(A, event=STOPPED)) == [(0, 0, b"")]
-    assert guarded.registry.scrape(A).seeders == 1
-    guarded.store.rules = AdmissionRules()
+    assert guarded.registry.scrape(A).seeders == (0 if settles else 1)
+    guarded.change(AdmissionRules())
     assert guarded.announce(told(A, host=OTHER)) == [(1, 0, b"")]
 
 
@@ -133,11 +149,64 @@ def test_names_on_a_list_are_not_registered_and_their_peers_are_listed_without()
     assert refused == [Change("name_refused", A, HOST + b"\x1a\xe1", "Setup.EXE", NAME_DENIED)]
     assert guarded.refusal(Claim("Setup.EXE", A, HOST)) == NAME_DENIED
     assert guarded.refusal(Claim("film", B, HOST)) is None
-    guarded.store.rules = AdmissionRules(names_allow=NamePatterns(["linux*"]))
+    guarded.change(AdmissionRules(names_allow=NamePatterns(["linux*"])))
     assert guarded.names("film") == [0]
     assert guarded.refusal(Claim("film", B, HOST)) == NAME_NOT_ALLOWED
     guarded.announce(told(C, "Linux 7.iso"))
     assert guarded.names("Linux 7.iso") == [1]
+
+
+def test_while_what_is_refused_is_taken_out_nothing_of_it_is_answered() -> None:
+    guarded = Guarded(AdmissionRules(), max_peers_per_host=10_000)
+    swarms = [bytes([number]) * 20 for number in range(40)]
+    for number in range(2000):
+        guarded.announce(told(swarms[number % 40], f"n{number % 40}", host=number.to_bytes(4)))
+    denied = swarms[::2]
+    pauses = 0
+
+    async def look() -> None:
+        nonlocal pauses
+        pauses += 1
+        answers = guarded.announce(*[told(each, "again") for each in denied])
+        assert all(isinstance(answer, AnnounceRefusedError) for answer in answers)
+        counts = at_once(guarded.store.scrape(swarms))
+        assert [each.seeders for each in counts] == [0, 50] * 20
+        found = at_once(guarded.store.search(NameQuestion("*", 0, 99), 0.0)).matches
+        assert {match.info_hash for match in found} == set(swarms[1::2])
+        assert guarded.names("n0", "n1", "again") == [0, 1, 0]
+
+    guarded.change(AdmissionRules(deny=hashes(*denied)), settles=False)
+    at_once(look())
+    at_once(guarded.store.settle(look))
+    assert pauses > 3
+    assert guarded.registry.counts() == StoreCounts(swarms=20, peers=1000, names=20)
+    at_once(look())
+    # A later page of a search that was begun before is none of a former list either.
+    at_once(guarded.store.search(NameQuestion("n*", 0, 1), 0.0))
+    guarded.change(AdmissionRules(deny=hashes(*swarms)))
+    assert at_once(guarded.store.search(NameQuestion("n*", 1, 99), 0.0)).matches == []
+    assert guarded.registry.counts() == StoreCounts(swarms=0, peers=0, names=0)
+    kinds = Counter(change.kind for change in guarded.changes)
+    assert (kinds["registered"], kinds["expired"]) == (2000, 2000)
+
+
+def test_an_announce_without_a_port_is_refused_like_any_other() -> None:
+    guarded = Guarded(AdmissionRules(deny=hashes(A)))
+    (refusal,) = guarded.announce((A, HOST + b"\0\0", 0, 0, 50, None, b"p" * 20, 1))
+    assert isinstance(refusal, AnnounceRefusedError)
+
+
+def test_heartbeats_ask_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = Guarded(AdmissionRules())
+    announces = [told(A, "film"), told(B), told(A, host=OTHER)]
+    first = guarded.announce(*announces)
+    guarded.change(AdmissionRules(deny=hashes(C), names_deny=NamePatterns(["*.exe"])))
+    asked: list[object] = []
+    monkeypatch.setattr(AdmissionRules, "hash_refusal", lambda _, each: asked.append(each))
+    monkeypatch.setattr(Refusals, "share_refusal", lambda _, *each: asked.append(each))
+    assert [answer[:2] for answer in guarded.announce(*announces)] == [(2, 0), (1, 0), (2, 0)]
+    assert asked == []
+    assert len(first) == 3
 
 
 def tokens(tmp_path: Path, *listed: str) -> Path:
@@ -204,13 +273,39 @@ async def test_one_who_may_not_register_is_told_what_to_do_unless_somebody_else_
         assert len(text) <= 200  # an error message of BEP 15, "Errors"
 
 
+async def test_a_name_ends_when_its_token_is_one_no_more(tmp_path: Path) -> None:
+    rules = await rules_of(
+        register=("192.0.2.2",), register_tokens=tokens(tmp_path, TOKEN, "other-" + TOKEN)
+    )
+    guarded = Guarded(rules)
+    by_token = told(A, "film", token=TOKEN.encode())
+    by_other = told(B, "other", token=b"other-" + TOKEN.encode())
+    guarded.announce(by_token, by_other, told(C, "near", host=OTHER))
+    assert guarded.names("film", "other", "near") == [1, 1, 1]
+    guarded.announce(told(A, "film", token=b"other-" + TOKEN.encode()), by_other)
+    guarded.announce(by_token)
+    fewer = await rules_of(register=("192.0.2.2",), register_tokens=tokens(tmp_path, TOKEN))
+    guarded.change(fewer)
+    assert guarded.names("film", "other", "near") == [1, 0, 1]
+    assert guarded.registry.scrape(B).seeders == 1
+    guarded.announce(by_other, by_other)
+    assert guarded.names("other") == [0]
+    # Without its token it is as if it announced no name: the name ends with its lease.
+    guarded.announce(told(A, "film"))
+    assert guarded.names("film") == [1]
+    at_once(guarded.store.announce([told(A, "film")], 80.0))
+    at_once(guarded.store.announce([told(A, "film")], 160.0))
+    assert guarded.names("film") == [0]
+    refused = [change.info_hash for change in guarded.changes if change.kind == "name_refused"]
+    assert refused == [A]
+
+
 async def test_what_was_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trio_swarm.tracker.admission.store.MAX_REMEMBERED", 10)
+    monkeypatch.setattr("trio_swarm.tracker.admission.refusals.MAX_REMEMBERED", 10)
     guarded = Guarded(AdmissionRules(deny=hashes(A), names_deny=NamePatterns(["*.exe"])))
     for number in range(100):
         guarded.announce(told(b"%020d" % number, f"n{number}"))
-    store = guarded.store
-    assert max(map(len, (store._right_hashes, store._right_shares, store._names))) <= 11
+    assert len(guarded.refusals._names) <= 10
     assert guarded.names("n1", "n99") == [1, 1]
 
 
@@ -350,9 +445,11 @@ async def test_a_running_tracker_refuses_what_a_list_denies_since_then(
             assert (await clients.announce(url, request)).seeders == 1
             write(file, A)
             handle.reload_lists()
-            with pytest.raises(TrackerRefusedError, match="this tracker does not take"):  # noqa: PT012
+            with pytest.raises(TrackerRefusedError, match="this tracker does not take") as refused:  # noqa: PT012
                 while True:
                     await clients.announce(url, request)
+            # BEP 31; an error over UDP has no place for it.
+            assert refused.value.retry_in == (300 if scheme == "http" else None)
             assert (await clients.scrape(url, [A]))[A].seeders == 0
             parting = replace(request, event=AnnounceEvent.STOPPED)
             await clients.announce(url, parting)
@@ -388,9 +485,8 @@ async def test_a_seeder_registers_its_name_by_the_token_in_its_trackers_url(
                 assert await clients.name_refusal(url, "new.bin", A) is None
                 assert await clients.name_refusal(plain, "new.bin", A) == REGISTRARS_ONLY
                 assert known.of(Sharing) != []
-                if path.startswith("/announce?"):
-                    # Whoever is given the link is not given the token.
-                    assert TOKEN not in known.of(Sharing)[0].magnet
+                # Whoever is given the link is not given the token.
+                assert TOKEN not in known.of(Sharing)[0].magnet
             nursery.cancel_scope.cancel()
 
 

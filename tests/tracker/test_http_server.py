@@ -91,7 +91,7 @@ async def test_http_and_udp_are_one_tracker_at_one_port() -> None:
             [("http", "127.0.0.1"), ("udp", "127.0.0.1"), ("http", "[::1]"), ("udp", "[::1]")]
         ):
             request = AnnounceRequest(
-                info_hash=HASH, peer_id=b"p" * 20, port=7000 + number, left=5, key=1
+                info_hash=HASH, peer_id=b"p" * 20, port=7000 + number, left=5, key=number
             )
             answer = await clients.announce(f"{scheme}://{host}:{tracker.port}/announce", request)
             assert answer.interval == 30

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ from trio_swarm.tracker.store.interface import (
 )
 from trio_swarm.tracker.store.leases import MAX_LAPSED, Lapsed, LeaseRule
 from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME, MAX_NAMES_PER_SWARM
-from trio_swarm.tracker.store.registry import HOSTS_PER_NETWORK, TrackerRegistry
+from trio_swarm.tracker.store.registry import HOSTS_PER_NETWORK, MAX_BEGUN, TrackerRegistry
 
 A, B = b"a" * 20, b"b" * 20
 SWARMS = [A, B, b"c" * 20]
@@ -1020,3 +1021,111 @@ def test_what_is_known_of_twins_agrees_with_who_announces_what(
             }
             assert (shared.twins or {}) == expected
             assert shared.announcers == len(mine)
+
+
+# --- Peers of two families (BEP 7) ---
+
+V4, V6 = [v4(number) for number in range(8)], [v6(number) for number in range(8)]
+STARTED, STOPPED = int(AnnounceEvent.STARTED), int(AnnounceEvent.STOPPED)
+EVENTS = [0, int(AnnounceEvent.STARTED), int(AnnounceEvent.COMPLETED), int(AnnounceEvent.STOPPED)]
+
+
+def test_a_peer_that_announces_over_both_families_counts_once() -> None:
+    """BEP 7; libtorrent 2.1.1 has one peer id and key for both, and shows what a tracker says."""
+    registry = new_registry()
+    client: dict[str, Any] = {"peer_id": b"-LT2110-" + b"x" * 12, "key": 7}
+    registry.announce(A, V4[0], 0.0, 0, STARTED, **client)
+    assert registry.announce(A, V6[0], 0.1, 0, STARTED, **client)[:2] == (1, 0)
+    assert registry.announce(A, V4[0], 30.0, 0, **client)[:2] == (1, 0)
+    assert registry.scrape(A) == ScrapeCounts(seeders=1, completed=0, leechers=0)
+    # It is given out under both addresses, of each asker's family one.
+    assert registry.announce(A, V4[1], 30.0, 5, key=8) == (1, 1, V4[0])
+    assert registry.announce(A, V6[2], 30.0, 5, key=9) == (1, 2, V6[0])
+    assert registry.counts().peers == 4
+    registry.announce(A, V4[0], 40.0, 0, STOPPED, **client)
+    assert registry.scrape(A).seeders == 1
+    registry.announce(A, V6[0], 40.0, 0, STOPPED, **client)
+    assert registry.scrape(A) == ScrapeCounts(seeders=0, completed=0, leechers=2)
+
+
+def test_a_peer_of_both_families_counts_once_as_what_it_is_now() -> None:
+    registry = new_registry()
+    for number, left in ((0, 5), (1, 0), (2, 5)):
+        registry.announce(A, v4(number), 0.0, left, STARTED, key=number + 1)
+        registry.announce(A, v6(number), 0.1, left, STARTED, key=number + 1)
+    assert registry.scrape(A) == ScrapeCounts(seeders=1, completed=0, leechers=2)
+    registry.announce(A, v4(0), 5.0, 0, int(AnnounceEvent.COMPLETED), key=1)
+    registry.announce(A, v6(0), 5.0, 0, key=1)
+    assert registry.announce(A, v4(2), 6.0, 5, key=3)[:2] == (2, 1)
+    registry.announce(A, v6(1), 7.0, 5, key=2)
+    registry.announce(A, v4(1), 7.0, 5, key=2)
+    assert registry.announce(A, v4(2), 8.0, 5, key=3)[:2] == (1, 2)
+    # One family is gone, and comes back.
+    for number in range(3):
+        registry.announce(A, v6(number), 9.0, 5, STOPPED)
+    assert registry.announce(A, v4(2), 10.0, 5, key=3)[:2] == (1, 2)
+    registry.announce(A, v6(5), 11.0, 5, STARTED, key=9)
+    assert registry.announce(A, v4(2), 12.0, 5, key=3)[:2] == (1, 3)
+    registry.announce(A, v6(2), 13.0, 5, STARTED, key=3)
+    assert registry.announce(A, v4(2), 14.0, 5, key=3)[:2] == (1, 3)
+
+
+@pytest.mark.parametrize("other", [{"key": 0}, {"key": 8}, {"peer_id": b"-LT2110-" + b"y" * 12}])
+def test_whoever_does_not_know_a_peers_key_is_not_counted_as_that_peer(
+    other: dict[str, Any],
+) -> None:
+    registry = new_registry()
+    client: dict[str, Any] = {"peer_id": b"-LT2110-" + b"x" * 12, "key": 7}
+    registry.announce(A, V4[0], 0.0, 5, STARTED, **(client | other))
+    registry.announce(A, V6[0], 0.1, 5, STARTED, **client)
+    assert registry.scrape(A).leechers == 2
+
+
+both_families = st.lists(
+    st.tuples(
+        st.integers(0, 7),
+        st.sampled_from("46"),
+        st.sampled_from([0, 5]),
+        st.sampled_from(EVENTS),
+        st.sampled_from([0.0, 10.0, 80.0]),
+    ),
+    max_size=60,
+)
+
+
+@given(both_families)
+def test_counts_of_both_families_never_leave_out_a_peer(script: list[tuple]) -> None:
+    registry, now = new_registry(), 0.0
+    for number, family, left, event, later in script:
+        now += later
+        while (due := registry.expire(now, 5)) is not None and due <= now:
+            pass
+        address = (V4 if family == "4" else V6)[number]
+        answer = registry.announce(A, address, now, left, event, key=number + 1)
+        swarm = registry._swarms.get(A)
+        counts = registry.scrape(A)
+        assert (counts.seeders, counts.leechers) == answer[:2]
+        lists = [] if swarm is None else [each for each in (swarm.peers4, swarm.peers6) if each]
+        for each in lists:
+            assert each.pairs is None or len(each.pairs.marks) == len(each)
+        for kind in ("seeders", "leechers"):
+            sizes = [getattr(each, kind) for each in lists]
+            count = getattr(counts, kind)
+            assert max(sizes, default=0) <= count <= sum(sizes)
+        if len(lists) == 2 and lists[0].pairs is not None:
+            for each in lists:
+                assert each.pairs is not None
+                marked = [at for at, mark in enumerate(each.pairs.marks) if mark]
+                seeders = sum(at < each.seeders for at in marked)
+                counted = (each.pairs.seeders, each.pairs.leechers)
+                assert counted == (seeders, len(marked) - seeders)
+
+
+def test_peers_that_begin_are_remembered_up_to_a_bound() -> None:
+    registry = new_registry()
+    registry.announce(A, v4(7), 0.0, 5, STARTED, key=7)
+    for number in range(MAX_BEGUN):
+        registry.announce(A, v4(number), 0.0, 5, STARTED, key=number + 8)
+    assert len(registry._begun) == MAX_BEGUN
+    registry.announce(A, v6(7), 0.0, 5, STARTED, key=7)  # it is forgotten, and counts twice
+    assert registry.scrape(A).leechers == MAX_BEGUN + 1

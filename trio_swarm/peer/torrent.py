@@ -275,7 +275,7 @@ class Torrent:
         self._on_over = call
 
     def magnet(self) -> str:
-        """Return the magnet link, with our trackers (BEP 9)."""
+        """Return the magnet link, with our trackers (BEP 9), but without our keys for them."""
         return Magnet(
             info_hash=self.info_hash,
             name=self.info.name if self.info is not None else self.name or None,

@@ -23,6 +23,7 @@ from trio_swarm.service.reload import Described
 from trio_swarm.service.run_time import RunTimeSettings
 from trio_swarm.service.service import Service, open_service
 from trio_swarm.settings import default_state_folder
+from trio_swarm.tracker.collecting import collect_seldom
 from trio_swarm.tracker.server import TrackerHandle, serve_tracker
 from trio_swarm.tracker.settings import TrackerSettings
 
@@ -187,6 +188,7 @@ class ConfiguredPeer:
             **settings_in(self._config.tracker),
             state_folder=self._config.node.state_folder or default_state_folder(),
         )
+        collect_seldom()
         try:
             await serve_tracker(settings, on_event=self._on_event, task_status=task_status)
         except ConfigError as error:

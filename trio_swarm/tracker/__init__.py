@@ -7,8 +7,8 @@ an operator sees of it), `shared` (the same peers as other trackers, by way of a
 `process` (what one process does with sockets and a store), `workers` (several of them), `server`
 (puts all together), `handle` (what others see of it), `journal` (what it tells of what happens).
 They need `own_addresses` (peers on the tracker's own machine), `host_places` (of which no one host
-has all), `networks` (which hosts belong together), `binding` (the sockets) and `secret` (of
-connection ids).
+has all), `networks` (which hosts belong together), `binding` (the sockets), `secret` (of
+connection ids) and `collecting` (of garbage).
 
 An announce goes from `udp.server` to `udp.requests` (bytes to values, checked), `store.in_memory`,
 `store.registry` and `store.compact_peers` (who else is there), then to `udp.answering` (values to

@@ -78,7 +78,7 @@ async def open_store(
     lists = await read_lists(settings)
     if lists is None:
         return OpenedStore(own, own, None, shared)
-    return OpenedStore(own, lists.guarded(own, registry, watch=watch), lists, shared)
+    return OpenedStore(own, lists.guarded(own, registry), lists, shared)
 
 
 def _shared_store(

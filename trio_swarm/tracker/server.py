@@ -37,7 +37,8 @@ async def serve_tracker(
     heartbeats. `on_event` gets one TrackerListening per address, then changes and sums of them (see
     `tracker.journal`). With `shared_url` it begins with what other trackers list. With several
     `workers` it starts that many processes, which draw their own random numbers; WorkersDieError if
-    they cannot live.
+    they cannot live. A program whose tracker has many swarms does well to have Python collect all
+    garbage less often, as our commands do (`tracker.collecting.collect_seldom`).
     """
     settings.check()
     if settings.workers > 1 and (fault := steering_fault()) is not None:

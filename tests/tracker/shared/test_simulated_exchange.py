@@ -6,6 +6,12 @@ from hypothesis import strategies as st
 
 from simulated_exchange import HASHES, Engine, SimulatedTracker, address, settle
 from trio_swarm.protocol.trackers.announces import AnnounceEvent
+from trio_swarm.tracker.admission.hash_lists import HashList
+from trio_swarm.tracker.admission.patterns import NamePatterns
+from trio_swarm.tracker.admission.refusals import Refusals
+from trio_swarm.tracker.admission.rules import AdmissionRules
+from trio_swarm.tracker.networks import Networks
+from trio_swarm.tracker.shared import claims
 
 NAMES = ["", "one", "two"]
 
@@ -104,6 +110,103 @@ def test_a_peer_of_two_trackers_is_listed_once_and_as_long_as_either_claims_it()
     b.registry.expire(130.0, 100)
     settle(trackers, now, rounds=1)
     assert [each.registry.counts().peers for each in trackers] == [0, 0, 0]
+
+
+def denying(*hashes: bytes, names: tuple[str, ...] = ()) -> Refusals:
+    listed = HashList()
+    listed.add_packed(b"".join(hashes))
+    return Refusals(AdmissionRules(deny=listed, names_deny=NamePatterns(names)))
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_one_tracker_denies_it_lists_for_no_other_and_the_others_keep(*, is_new: bool) -> None:
+    a, b, c = trackers = three()
+    b.registry.admission = denying(HASHES[0], names=("bad*",))
+    a.announce(HASHES[0], address(1), 0.0, left=0, name="one")
+    a.announce(HASHES[1], address(2), 0.0, left=0, name="bad one")
+    a.announce(HASHES[1], address(4), 0.0, left=0, name="good one")
+    now = settle(trackers, 0.0)
+    if is_new:
+        b = SimulatedTracker("d", a.engine, now=now)
+        b.registry.admission = denying(HASHES[0], names=("bad*",))
+        now = settle([a, b, c], now)
+    assert b.listed() == {HASHES[1]: ({address(2), address(4)}, set())}
+    assert b.names() == {"good one": [HASHES[1]]}
+    assert c.listed() == a.listed()
+    assert c.names() == {"one": [HASHES[0]], "bad one": [HASHES[1]], "good one": [HASHES[1]]}
+    # Its lists let more pass, or less, and are read again.
+    b.refuse(denying(HASHES[1]), now)
+    settle([a, b, c], now)
+    assert b.listed() == {HASHES[0]: ({address(1)}, set())}
+    assert b.names() == {"one": [HASHES[0]]}
+    b.refuse(None, now + 50)
+    settle([a, b, c], now + 50)
+    assert b.listed() == c.listed() == a.listed()
+    assert b.names() == c.names() == a.names()
+
+
+@pytest.mark.parametrize("denied", [denying(HASHES[0]), denying(names=("one",))])
+def test_what_was_taken_out_and_is_allowed_again_is_loaded_again(denied: Refusals) -> None:
+    a, b, _ = trackers = three()
+    a.announce(HASHES[0], address(1), 0.0, name="one")
+    now = settle(trackers, 0.0)
+    b.refuse(denied, now)
+    assert b.names() == {}
+    b.refuse(None, now)
+    settle(trackers, now)
+    assert b.names() == {"one": [HASHES[0]]}
+
+
+def test_who_may_register_a_name_is_judged_by_the_tracker_that_is_told_of_it() -> None:
+    a, b, _ = trackers = three()
+    strict = Refusals(AdmissionRules(register=Networks(["192.0.2.1"])))
+    b.registry.admission = strict
+    a.announce(HASHES[0], address(1), 0.0, name="one")
+    now = settle(trackers, 0.0)
+    # The peer announces to both, and only one of them lets it register names.
+    b.announce(HASHES[0], address(1), now, name="one")
+    b.announce(HASHES[0], address(2), now, name="two")
+    b.refuse(strict, now)
+    assert b.names() == {"one": [HASHES[0]]}
+    now = settle(trackers, now)
+    assert a.names() == b.names() == {"one": [HASHES[0]]}
+
+
+def test_a_tracker_that_denies_what_was_announced_to_it_claims_it_no_more() -> None:
+    a, b, c = trackers = three()
+    for tracker, number in ((a, 1), (b, 2), (a, 3), (b, 3)):
+        tracker.announce(HASHES[0], address(number), 0.0, name=f"name {number}")
+        tracker.announce(HASHES[1], address(number), 0.0, name=f"name {number}")
+    now = settle(trackers, 0.0)
+    assert c.registry.counts().peers == 6
+    b.refuse(denying(HASHES[0], names=("name 2",)), now)
+    assert b.registry.counts().peers == 3
+    settle(trackers, now)
+    assert c.listed() == {
+        HASHES[0]: (set(), {address(1), address(3)}),
+        HASHES[1]: (set(), {address(1), address(2), address(3)}),
+    }
+    assert a.listed() == c.listed()
+    assert c.names() == {"name 1": HASHES[:2], "name 3": HASHES[:2]}
+    assert b.names() == {"name 1": [HASHES[1]], "name 3": [HASHES[1]]}
+    assert b.registry.held == 1
+    assert sum(b.registry.claimed) == 2
+
+
+def test_what_was_refused_of_others_is_remembered_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(claims, "MAX_UNWANTED", 2)
+    a, b, _ = trackers = three()
+    b.registry.admission = denying(*HASHES, names=("n*",))
+    for number in range(20):
+        a.announce(HASHES[number % 3], address(number), 0.0, name=f"n{number}")
+    now = settle(trackers, 0.0)
+    assert len(b.registry._unwanted) == 3
+    # More than is remembered: what others list is loaded again, whatever it was.
+    b.refuse(denying(HASHES[0], HASHES[1], names=("n*",)), now)
+    settle(trackers, now)
+    assert b.listed() == {HASHES[2]: a.listed()[HASHES[2]]}
 
 
 def test_a_heartbeat_at_another_tracker_begins_a_claim_there() -> None:

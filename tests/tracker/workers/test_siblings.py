@@ -9,7 +9,13 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_swarm.protocol.trackers.announces import AnnounceEvent
 from trio_swarm.protocol.trackers.urls import UrlShare
+from trio_swarm.tracker.admission.checking import CheckingStore
+from trio_swarm.tracker.admission.hash_lists import HashList
+from trio_swarm.tracker.admission.patterns import NamePatterns
+from trio_swarm.tracker.admission.refusals import Refusals
+from trio_swarm.tracker.admission.rules import DENIED, AdmissionRules
 from trio_swarm.tracker.settings import RegistrySettings
 from trio_swarm.tracker.store.in_memory import InMemoryStore
 from trio_swarm.tracker.store.interface import (
@@ -188,6 +194,77 @@ async def test_pages_of_a_search_are_of_one_result_whoever_is_asked() -> None:
         extra = announce(b"e" * 20, 1, 0, "name 00000 too")
         await workers[1].announce([extra], trio.current_time())
     assert found == [f"name {number:05}" for number in range(1500)]
+
+
+async def test_a_hybrid_torrent_whose_hashes_two_workers_own_is_found_once() -> None:
+    """libtorrent 2.1.1 announces a name for both info-hashes, with one key (BEP 52)."""
+    workers = new_workers(2)
+    first, second, other = (number.to_bytes(4, "big") * 5 for number in (1, 2, 3))
+    assert (owner_of(first, 2), owner_of(second, 2)) == (1, 0)
+
+    async def tell(info_hash: bytes, host: int, key: int, event: int = 0) -> None:
+        share, address = UrlShare("film", 9), bytes((10, 0, 0, host)) + b"\1\1"
+        told = (info_hash, address, 0, event, 50, share, b"-LT2110-" + bytes(12), key)
+        await workers[0].announce([told], trio.current_time())
+
+    async def found() -> set[tuple[int, tuple[bytes, ...]]]:
+        """What each worker says, to either question."""
+        pages = []
+        for each in workers:
+            pages += await each.resolve([NameQuestion("film", 0, 9)])
+            pages.append(await each.search(NameQuestion("f*", 0, 9), trio.current_time()))
+        return {(page.total, tuple(match.info_hash for match in page.matches)) for page in pages}
+
+    for host in range(250):  # of so many, the sum is still one number of a message
+        await tell(first, host, 5 + host)
+        await tell(second, host, 5 + host)
+    ((total, (shown,)),) = await found()
+    assert total == 1
+    # Another peer announces it for the one that is not shown: so that may be another torrent.
+    hidden = second if shown == first else first
+    await tell(hidden, 251, 7)
+    assert {total for total, _ in await found()} == {2}
+    await tell(hidden, 251, 7, int(AnnounceEvent.STOPPED))
+    assert {total for total, _ in await found()} == {1}
+    # Without a key nobody knows whether it is one peer.
+    await tell(first, 252, 0)
+    await tell(second, 252, 0)
+    assert {total for total, _ in await found()} == {2}
+    await tell(other, 9, 999)
+    assert {total for total, _ in await found()} == {3}
+
+
+async def test_what_siblings_answer_is_judged_by_the_lists_of_the_worker_that_is_asked() -> None:
+    """A sibling may not have read a changed list yet."""
+    workers = new_workers(2)
+    owned = [number.to_bytes(4, "big") * 5 for number in range(4)]
+    now = trio.current_time()
+    names = ["n", "n", "n", "n.exe"]
+    for number, info_hash in enumerate(owned):
+        await workers[0].announce([announce(info_hash, 1, 0, names[number])], now)
+    denied = HashList()
+    denied.add_packed(owned[0] + owned[1])
+    rules = AdmissionRules(deny=denied, names_deny=NamePatterns(["*.exe"]))
+    for each in workers:
+        checked = CheckingStore(each, Refusals(rules))
+        question = NameQuestion("n", 0, 9)
+        (page,) = await checked.resolve([question])
+        assert (page.total, [match.info_hash for match in page.matches]) == (1, [owned[2]])
+        assert (await checked.resolve([question._replace(offset=1)]))[0].matches == []
+        found = await checked.search(NameQuestion("*", 0, 9), now)
+        assert (found.total, [match.info_hash for match in found.matches]) == (1, [owned[2]])
+        assert [counts.seeders for counts in await checked.scrape(owned)] == [0, 0, 1, 1]
+        answers = await checked.announce([announce(one, 2, 0, None) for one in owned], now)
+        assert [isinstance(one, AnnounceRefusedError) for one in answers] == [
+            True,
+            True,
+            False,
+            False,
+        ]
+        said = await checked.claim([Claim("n", one, bytes(4)) for one in owned])
+        assert [one.refusal for one in said] == [DENIED, DENIED, None, None]
+        parting = await checked.announce([announce(one, 2, 0, None, 3) for one in owned], now)
+        assert [type(one) for one in parting] == [tuple] * 4
 
 
 async def test_without_a_sibling_the_rest_is_answered_and_its_announces_come_again() -> None:

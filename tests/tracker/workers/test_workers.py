@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from local_swarm import until
 from trio_swarm.announcing.clients import open_tracker_clients
 from trio_swarm.errors import ConfigError, TrackerRefusedError
 from trio_swarm.events import Event, TrackerChange, TrackerSummary
+from trio_swarm.logs import ROOT
 from trio_swarm.protocol.trackers import udp as udp_tracker
 from trio_swarm.protocol.trackers.announces import AnnounceRequest
 from trio_swarm.tracker.handle import TrackerHandle
@@ -176,9 +178,77 @@ async def test_lists_hold_at_each_worker_and_are_read_again_by_all(tmp_path: Pat
             while counts is None:
                 with suppress(TrackerRefusedError):
                     counts = await clients.announce(urls[0], peer(info_hash, 1))
+        # What is listed, and found at either worker, is so no more once it is denied.
+        names = [f"name {at}" for at in range(2)]
+        for info_hash, name in zip(hashes, names, strict=True):
+            await clients.announce(urls[1], replace(peer(info_hash, 1), share_name=name, size=5))
+        denied.write_text("".join(f"{each.hex()}\n" for each in hashes))
+        tracker.reload_lists()
+        for url in urls:
+            for info_hash, name in zip(hashes, names, strict=True):
+                with suppress(TrackerRefusedError):
+                    while True:
+                        await clients.announce(url, peer(info_hash, 1))
+                assert (await clients.scrape(url, [info_hash]))[info_hash].seeders == 0
+                assert await clients.resolve(url, name) == []
+        await until(lambda: tracker.counts().peers == 0)
     denied.write_text("nonsense")
     with pytest.raises(ConfigError, match="deny"):
         await serve_tracker(TrackerSettings(host="127.0.0.1", port=0, workers=2, deny=denied))
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+async def test_what_workers_log_is_logged_by_the_tracker_from_the_same_level_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, level: str
+) -> None:
+    caplog.set_level(level, ROOT)
+    denied = tmp_path / "deny"
+    denied.write_text(f"{hash_of(0).hex()}\n")
+    async with two_workers(deny=denied) as tracker:
+        denied.write_text("nonsense\n")
+        tracker.reload_lists()
+        await until(lambda: caplog.text.count("nothing was changed") == 2)
+    said = [(line.name, line.levelname, line.getMessage()) for line in caplog.records]
+    for number in range(2):
+        logger = "trio_swarm.tracker.admission.reloading"
+        read = (logger, "INFO", f"worker {number}: {denied}: 1 entry (tracker.deny)")
+        assert (read in said) is (level == "INFO")
+        assert any(
+            each[1] == "WARNING" and each[2].startswith(f"worker {number}: ") for each in said
+        )
+
+
+async def test_a_worker_that_is_replaced_while_a_list_is_wrong_waits_until_it_is_right(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", ROOT)
+    denied, allowed = hash_of(0), hash_of(0)
+    file = tmp_path / "deny"
+    file.write_text(f"{denied.hex()}\n")
+    async with two_workers(deny=file) as tracker, open_tracker_clients() as clients:
+        url = f"udp://127.0.0.1:{tracker.port}/announce"
+        file.write_text("half a li")
+        former = workers_of(os.getpid()).keys()
+        for process in former:
+            os.kill(process, signal.SIGKILL)
+        await until(lambda: caplog.text.count("is not tracked until that is right") == 2)
+        successors = workers_of(os.getpid()).keys()
+        assert len(successors) == 2
+        assert not successors & former
+        file.write_text(f"{denied.hex()}\n")
+        assert (await clients.announce(url, peer(allowed, 1))).seeders == 1
+        with pytest.raises(TrackerRefusedError):
+            await clients.announce(url, peer(denied, 1))
+        assert workers_of(os.getpid()).keys() == successors
+
+
+def test_a_process_that_serves_a_tracker_collects_all_garbage_seldom() -> None:
+    code = (
+        "import gc; from trio_swarm.tracker.collecting import collect_seldom; "
+        "young = gc.get_threshold()[:2]; collect_seldom(); "
+        "assert gc.get_threshold() == (*young, 100), gc.get_threshold()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 async def test_where_nothing_is_steered_one_process_serves_and_says_so(

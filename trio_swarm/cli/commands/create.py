@@ -29,9 +29,15 @@ from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
 from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.share_plans import files_left_out
 from trio_swarm.storage.disk_errors import require_there
 from trio_swarm.storage.shares import LeftOut
+
+_HAS_KEY = (
+    "a tracker's URL holds a key of yours, and so does the .torrent file: do not give it away, or "
+    "name the tracker without the key. The magnet link leaves it out"
+)
 
 
 async def create(
@@ -137,6 +143,8 @@ async def create(
         address = address_elsewhere()
         told = warning(trackers, address, has_file=True)
         more = f"\nwarning    {told}" if told is not None else ""
+        if not info.private and any(url != to_give_away(url) for url in trackers):
+            more += f"\nwarning    {_HAS_KEY}"
         reporter.answer(
             created_event(metainfo, file, magnet),
             f"wrote      {safe_text(str(file))}\n"

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from trio_swarm import Magnet, Metainfo, parse_magnet, read_torrent
 from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given, trackers_or_default
 from trio_swarm.cli.output.default_tracker import DefaultTracker
@@ -18,6 +20,7 @@ from trio_swarm.foreign_text import shown
 from trio_swarm.identities import InfoHash
 from trio_swarm.named_paths import is_there
 from trio_swarm.protocol.addresses import format_address
+from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.service.naming import hash_beginning
 
 COMMENT_LENGTH = 1_000
@@ -86,7 +89,9 @@ def describe_magnet(magnet: Magnet) -> Described:
         comment="",
         created_by="",
         creation_date=None,
-        magnet=magnet.to_uri(),
+        magnet=replace(
+            magnet, trackers=tuple(to_give_away(url) for url in magnet.trackers)
+        ).to_uri(),
     )
 
 
@@ -115,11 +120,11 @@ def describe_torrent(metainfo: Metainfo) -> Described:
 
 
 def torrent_magnet(metainfo: Metainfo) -> str:
-    """Return the magnet link of a .torrent file, with its trackers."""
+    """Return the magnet link of a .torrent file, with its trackers, but without keys for them."""
     return Magnet(
         info_hash=metainfo.info.info_hash,
         name=metainfo.info.name,
-        trackers=tuple(url for tier in metainfo.announce_tiers for url in tier),
+        trackers=tuple(to_give_away(url) for tier in metainfo.announce_tiers for url in tier),
         length=metainfo.info.length,
     ).to_uri()
 

@@ -1,8 +1,6 @@
 """`trio-swarm tracker`: the meeting point of seeders and leechers."""
 
-import gc
 from pathlib import Path
-from typing import Final
 
 import trio
 
@@ -18,15 +16,12 @@ from trio_swarm.config.values import (
     parse_networks,
 )
 from trio_swarm.errors import ConfigError
+from trio_swarm.tracker.collecting import collect_seldom
 from trio_swarm.tracker.settings import TrackerSettings
 
 INTERRUPTED = 0
 """Exit code of a tracker that was told to stop, which is its normal end."""
 _DEFAULT = TrackerSettings()
-
-_YOUNG_COLLECTIONS: Final = 100
-"""Collections of what is young for one of everything, not 10: that takes 50 ms where there are
-100,000 swarms, in which nobody is answered, and was due with each quarter more of them."""
 
 
 async def tracker(
@@ -129,7 +124,7 @@ async def tracker(
         text = text.replace("shared.prefix", "shared-prefix")
         raise ConfigError(f"--{text}") from error  # its key is the flag's name
 
-    gc.set_threshold(*gc.get_threshold()[:2], _YOUNG_COLLECTIONS)
+    collect_seldom()
 
     async def serve() -> int:
         try:

@@ -26,8 +26,20 @@ _AFTER = ".,;:!?)]}'"
 
 _MAY_HOLD_URLS = re.compile(rb"://|%3a|:%2f|:/%2f", re.IGNORECASE)
 
-_TOKEN = re.compile(r"((?:udp|https?)://[^\s\"'<>]*?[?&]token=)[^&\s\"'<>]+", re.IGNORECASE)
-_TOKEN_ITEM = re.compile(r"&token=[^&#]*|\?token=[^&#]*(?=#|\Z)|(?<=\?)token=[^&#]*&")
+_TRACKER_URL = re.compile(r"(?P<before>(?:udp|https?)://)(?P<rest>[^\s\"<>\\]*)", re.IGNORECASE)
+_QUOTED_TRACKER_URL = re.compile(r"(?:udp|https?)%3a(?:/|%2f){2}[^\s\"'<>\\&]*", re.IGNORECASE)
+_MASK: Final = "***"
+
+_SECRET = re.compile(
+    r"(?P<kept>[?&](?:name|size)=[^&\s]*)"  # what is shared
+    # Our trackers' tokens stand there, and keys of others.
+    r"|(?P<path>/(?:announce|names|scrape)/)[0-9A-Za-z._~%-]{16,}"
+    r"|(?P<item>[?&](?:[^?&=\s]*(?:pass|auth|token|secret|key)|[ap]id)=)[^&#\s,;')]+"
+    # What private trackers give their users elsewhere: 32 hex digits, mostly. Words have no digit.
+    r"|(?<![0-9A-Za-z])(?=[A-Za-z]*[0-9])[0-9A-Za-z]{16,}(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+"""In what follows the host of a tracker's URL: the keys of its user."""
 
 _NAMING: Final = frozenset({"name", "size"})
 """What a URL tells a tracker of what is shared (BEP 41)."""
@@ -60,13 +72,57 @@ def hidden(text: str) -> str:
 
 
 def without_tokens(text: str) -> str:
-    """Return a text for a log: of URLs in it, what lets one register names is not told."""
-    return _TOKEN.sub(r"\1***", text) if "token=" in text else text
+    """Return a text to print: of trackers' URLs in it, also in links, the keys are not told.
+
+    Other than in `without_secrets`, all that is no key by its looks is told.
+    """
+    if not may_hold_urls(text.encode("utf-8", "replace")):
+        return text
+    masked = _TRACKER_URL.sub(_masked, text)
+    return _QUOTED_TRACKER_URL.sub(_masked_in_link, masked)
 
 
 def to_give_away(url: str) -> str:
-    """Return a tracker's URL for others, who find names with it and register none."""
-    return _TOKEN_ITEM.sub("", url) if "token=" in url else url
+    """Return a tracker's URL for others: without the keys of its user.
+
+    They find names with it, and register none. A private tracker knows them by keys of their own.
+    """
+    scheme, separator, rest = url.partition("://")
+    host, path = _split(rest)
+    path, mark, query = path.partition("?")
+    parts = [part for part in _SECRET.sub(_left_out, path).split("/") if part != _MASK]
+    items = [
+        item
+        for item in query.split("&")
+        if item and _MASK not in _SECRET.sub(_left_out, f"&{item}")
+    ]
+    told = f"{mark}{'&'.join(items)}" if items else ""
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{'/'.join(parts)}{told}"
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """Return the host of a URL without its scheme, with user and password, and what follows."""
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return host, rest[len(host) :]
+
+
+def _masked(found: re.Match[str]) -> str:
+    host, path = _split(found["rest"])
+    if "@" in host:
+        host = f"{_MASK}@{host.rpartition('@')[2]}"
+    return f"{found['before']}{host}{_SECRET.sub(_left_out, path)}"
+
+
+def _masked_in_link(found: re.Match[str]) -> str:
+    url = unquote(found[0])
+    masked = _TRACKER_URL.sub(_masked, url)
+    return found[0] if masked == url else quote(masked, safe="*")
+
+
+def _left_out(found: re.Match[str]) -> str:
+    if found["kept"] is not None:
+        return found["kept"]
+    return f"{found['path'] or found['item'] or ''}{_MASK}"
 
 
 def may_hold_urls(data: bytes) -> bool:

@@ -10,6 +10,7 @@ import trio
 from trio_swarm.amounts import count_text
 from trio_swarm.errors import ConfigError
 from trio_swarm.logs import logger_of
+from trio_swarm.tracker.admission.checking import CheckingStore
 from trio_swarm.tracker.admission.list_files import (
     Stamp,
     read_hashes,
@@ -17,11 +18,12 @@ from trio_swarm.tracker.admission.list_files import (
     read_tokens,
     stamp_of,
 )
+from trio_swarm.tracker.admission.refusals import Refusals
 from trio_swarm.tracker.admission.rules import AdmissionRules
 from trio_swarm.tracker.admission.store import AdmittingStore
 from trio_swarm.tracker.networks import Networks
 from trio_swarm.tracker.settings import LIST_FILES, TrackerSettings
-from trio_swarm.tracker.store.interface import Change, TrackerStore
+from trio_swarm.tracker.store.interface import TrackerStore
 from trio_swarm.tracker.store.registry import TrackerRegistry
 
 LOOK_SECONDS: Final = 5.0
@@ -60,12 +62,17 @@ class ListFiles:
     def __init__(self, settings: TrackerSettings) -> None:
         self._files = _files(settings)
         register = settings.register
-        self.rules = AdmissionRules(register=None if register is None else Networks(register))
-        """What the files said when they were read last."""
+        rules = AdmissionRules(register=None if register is None else Networks(register))
+        self._refusals = Refusals(rules)
         self._stamps: dict[str, Stamp | None] = {}
         """Of the files as they were read, or found wrong."""
         self._wanted = trio.Event()
         self._guarded: list[AdmittingStore] = []
+
+    @property
+    def rules(self) -> AdmissionRules:
+        """What the files said when they were read last."""
+        return self._refusals.rules
 
     async def load(self) -> None:
         """Read all files for the first time; ConfigError, with the setting's name as its key."""
@@ -79,22 +86,18 @@ class ListFiles:
         """Have all files read again at once, whether or not they have changed."""
         self._wanted.set()
 
-    def guarded(
-        self,
-        store: TrackerStore,
-        registry: TrackerRegistry,
-        *,
-        watch: Callable[[Change], None] | None = None,
-    ) -> TrackerStore:
+    def guarded(self, store: TrackerStore, registry: TrackerRegistry) -> TrackerStore:
         """Return a store that takes what the lists allow, now and after each reading of them.
 
-        `store` answers from `registry`, in which names are hidden that are not allowed any more.
-        `watch` as AdmittingStore.
+        `store` answers from `registry`, from which is taken what is not allowed any more.
         """
-        guarded = AdmittingStore(store, self.rules, watch=watch)
-        registry.hide_names(guarded.is_hidden)
+        guarded = AdmittingStore(store, self._refusals, registry=registry)
         self._guarded.append(guarded)
         return guarded
+
+    def checked(self, store: TrackerStore) -> TrackerStore:
+        """Return a store that shows only what the lists allow of what others answer `store`."""
+        return CheckingStore(store, self._refusals)
 
     async def keep_read(self) -> NoReturn:
         """Read files again when they change; a wrong one is a warning, and changes nothing."""
@@ -116,7 +119,7 @@ class ListFiles:
             seen = now
             if [name for name in changed if await self._read_again(name, now[name])]:
                 for store in self._guarded:
-                    store.rules = self.rules
+                    await store.settle(trio.lowlevel.checkpoint)
 
     async def _read_again(self, name: str, stamp: Stamp | None) -> bool:
         """Read a file; return whether it was right."""
@@ -131,7 +134,9 @@ class ListFiles:
     async def _read(self, name: str) -> None:
         path = self._files[name]
         found, self._stamps[name] = await trio.to_thread.run_sync(partial(_READERS[name], path))
-        self.rules = self.rules._replace(**{_FIELDS.get(name, name): found})
+        self._refusals.rules = self.rules._replace(**{_FIELDS.get(name, name): found})
+        for store in self._guarded:
+            store.distrust()
         _logger.info("%s: %s (tracker.%s)", path, count_text(len(found), "entry"), name)
 
     def _look(self) -> dict[str, Stamp | None]:

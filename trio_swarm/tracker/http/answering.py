@@ -33,6 +33,10 @@ from trio_swarm.tracker.store.interface import (
     TrackerStore,
 )
 
+REFUSED_SECONDS: Final = 300
+"""Until who is refused comes again: a torrent may be put on a list of allowed ones, or off one of
+denied ones, a moment later, and clients would stay away for half an hour."""
+
 RETRY_SEARCH: Final = 5
 """Seconds after which a search that found no place may come again."""
 
@@ -145,9 +149,10 @@ class HttpTracker:
         if self._watch is not None:
             self._watch(Change("refused", announce[0], announce[1], reason=reason))
         if isinstance(refusal, NoRoomError):
-            # libtorrent stays away for half an hour after a failure reason.
+            # libtorrent comes back sooner than after a failure reason.
             return not_now_answer(asked.head, reason, retry_after=self._interval, keeps=asked.keeps)
-        return ok_answer(asked.head, failure_body(reason), keeps=asked.keeps)
+        body = failure_body(reason, retry_in=REFUSED_SECONDS)
+        return ok_answer(asked.head, body, keeps=asked.keeps)
 
     def _fault(self, asked: Asked, fault: RemoteProtocolError) -> bytes:
         """Return the answer to a question that makes no sense."""

@@ -82,9 +82,16 @@ def scrape_body(info_hashes: Sequence[bytes], counts: Iterable[ScrapeCounts]) ->
     )
 
 
-def failure_body(reason: str) -> bytes:
-    """Return a refusal for good: clients stay away for half an hour or so (BEP 3)."""
-    return encode({"failure reason": _reason(reason)})
+def failure_body(reason: str, *, retry_in: int | None = None) -> bytes:
+    """Return a refusal (BEP 3); `retry_in` (seconds): the operator may change his mind.
+
+    libtorrent comes back after the `interval` of a refusal, half an hour if there is none; others
+    know `retry in`, whole minutes (BEP 31).
+    """
+    if retry_in is None:
+        return encode({"failure reason": _reason(reason)})
+    minutes = -(-retry_in // 60)
+    return encode({"failure reason": _reason(reason), "interval": retry_in, "retry in": minutes})
 
 
 def ok_answer(head: RequestHead, body: bytes, *, keeps: bool, kind: bytes = TEXT) -> bytes:

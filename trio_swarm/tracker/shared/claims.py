@@ -35,6 +35,10 @@ NEWER_THAN_A_STOP: Final = 1.0
 """Seconds: a peer that announced here so short a time before another tracker tells that it stopped
 has begun again, and stays."""
 
+MAX_UNWANTED: Final = 10_000
+"""Torrents and names of others, refused here, that are remembered: some 1 MiB. When a list is read
+again that refused more than that, what others list is loaded again in any case."""
+
 _NEVER = float("inf")
 _STOPPED = int(AnnounceEvent.STOPPED)
 _STEP = 512
@@ -93,6 +97,10 @@ class SharedRegistry(TrackerRegistry):
             settings, rng=rng, watch=watch, new_age=lambda: int(wall_clock() * 1_000_000)
         )
         self._note = note
+        self.load_again: Callable[[], None] | None = None
+        """Is called when something is taken now that others told of and that was refused."""
+        self._unwanted: set[bytes | str] = set()
+        """Info-hashes, and names, of others that were refused."""
         self.held = 0
         """Peers listed that have no lease here."""
         self.claimed = [0] * BITS
@@ -210,6 +218,8 @@ class SharedRegistry(TrackerRegistry):
         peers = None if swarm is None else swarm.peers_like(address)
         position = -1 if peers is None else peers.find(address)
         if peers is None or position < 0:
+            if self._is_unwanted(info_hash):
+                return False
             if address[-2:] == b"\0\0" or not self._has_room(swarm, 1):
                 self.refused += 1
                 return False
@@ -228,7 +238,7 @@ class SharedRegistry(TrackerRegistry):
         self, bit: int, info_hash: bytes, seeders: Sequence[bytes], leechers: Sequence[bytes]
     ) -> None:
         """List peers of one address family as another tracker claims them."""
-        if not seeders and not leechers:
+        if self._is_unwanted(info_hash) or not (seeders or leechers):
             return
         addresses = [*seeders, *leechers]
         swarm = self._swarms.get(info_hash)
@@ -291,6 +301,8 @@ class SharedRegistry(TrackerRegistry):
             return
         if before is not None and before.shared.name and peers.habit(position) != HELD:
             return
+        if self._is_unwanted(told.name):
+            return
         if self._names.fault(told.name) is not None:
             self.refused += 1
             return
@@ -306,6 +318,54 @@ class SharedRegistry(TrackerRegistry):
         if shared is not None:
             is_first = shared.announcers == 1
             shared.age = told.age if is_first else min(shared.age, told.age)
+
+    def _is_unwanted(self, told: bytes | str) -> bool:
+        """Whether an info-hash, or a name, that another tracker told of is refused here."""
+        if not self._is_refused(told):
+            return False
+        self._remember(told)
+        return True
+
+    def _is_refused(self, told: bytes | str) -> bool:
+        admission = self.admission
+        if admission is None:
+            return False
+        if isinstance(told, bytes):
+            return admission.hash_refusal(told) is not None
+        return admission.name_refusal(told) is not None
+
+    def _remember(self, told: bytes | str) -> None:
+        if len(self._unwanted) <= MAX_UNWANTED:
+            self._unwanted.add(told)
+
+    # What lists of this tracker refuse since they were read again.
+
+    def drop_refused(self) -> Iterator[None]:
+        """As TrackerRegistry; what others told of, and is taken now, is asked for."""
+        yield from super().drop_refused()
+        unwanted = self._unwanted
+        if len(unwanted) <= MAX_UNWANTED and all(map(self._is_refused, unwanted)):
+            return
+        unwanted.clear()
+        if self.load_again is not None:
+            self.load_again()
+
+    def _drop_peer(self, peers: CompactPeers, position: int) -> None:
+        self._remember(peers.info_hash)
+        self._uncount(peers, position)
+        is_own = peers.habit(position) != HELD
+        address = peers.address(position)
+        super()._drop_peer(peers, position)
+        if is_own:
+            self._note(peers.info_hash, address, 0)
+
+    def _drop_name(self, swarm: TrackedSwarm, info_hash: bytes, address: bytes) -> None:
+        sharing = swarm.sharing(address)
+        if sharing is not None:
+            self._remember(sharing.shared.name)
+        super()._drop_name(swarm, info_hash, address)
+        if self.own_claim(info_hash, address) is not None:
+            self._note(info_hash, address, UNNAMED)
 
     def drop_name(self, info_hash: bytes, address: bytes) -> None:
         """Take its name from a peer without a lease here: it announces it no more."""

@@ -126,6 +126,10 @@ class Exchange:
             pass
         return self._stream.secret
 
+    def load_again(self) -> None:
+        """Load once more what others list: more of it is taken now."""
+        self._follower.load_again(trio.current_time())
+
     def figures(self, now: float, *, held: int, refused: int) -> ExchangeFigures:
         """Return how the exchange is getting on."""
         places = self._follower.places.values()

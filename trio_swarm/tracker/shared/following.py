@@ -204,6 +204,12 @@ class Follower:
             if place.load_at is not None and place.load_at <= now
         ]
 
+    def load_again(self, now: float) -> None:
+        """Let the snapshots of all trackers be loaded once more: more of them is taken now."""
+        for place in self.places.values():
+            if place.bit is not None and place.load_at is None:
+                place.load_at = now
+
     def next_load(self, now: float, latest: float) -> float:
         """Return when a snapshot is to be loaded next, `latest` if none is before."""
         times = [place.load_at for place in self.places.values() if place.load_at is not None]

@@ -68,6 +68,7 @@ class SharedStore(InMemoryStore):
             drop=self._drop,
             on_event=on_event,
         )
+        registry.load_again = self._exchange.load_again
 
     async def run(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -70,6 +70,46 @@ class Bucket(dict["CompactPeers", None]):
         self.tick = tick
 
 
+class PairCounts:
+    """How many peers of a swarm are listed under an address of each family (BEP 7)."""
+
+    __slots__ = ("leechers", "seeders")
+
+    def __init__(self) -> None:
+        self.seeders = 0
+        self.leechers = 0
+
+
+class PairMarks:
+    """Which peers of a list are in the list of the other family as well, under another address.
+
+    Of a pair that is taken out of one list, a mark in the other one stays. So there are as many
+    pairs as there are marks in the list that has fewer of them.
+    """
+
+    __slots__ = ("both", "leechers", "marks", "other", "seeders")
+
+    def __init__(self, size: int, both: PairCounts) -> None:
+        self.marks = bytearray(size)
+        """By position."""
+        self.seeders = 0
+        self.leechers = 0
+        self.both = both
+        self.other: PairMarks | None = None
+        """Those of the other list."""
+
+    def count(self, change: int, *, is_seeder: bool) -> None:
+        """Count a marked peer more or less."""
+        if is_seeder:
+            self.seeders += change
+        else:
+            self.leechers += change
+        other = self.other
+        if other is not None:
+            self.both.seeders = min(self.seeders, other.seeders)
+            self.both.leechers = min(self.leechers, other.leechers)
+
+
 class CompactPeers:
     """All peers of a swarm in one family; `stride` is 6 (IPv4) or 18 (IPv6) bytes."""
 
@@ -84,6 +124,7 @@ class CompactPeers:
         "index",
         "info_hash",
         "packed",
+        "pairs",
         "seeders",
     )
 
@@ -103,6 +144,8 @@ class CompactPeers:
         """Positions by compact address; None in a small swarm, see `find`."""
         self.seeders = 0
         """Peers at positions below this one have everything."""
+        self.pairs: PairMarks | None = None
+        """Which peers the other family's list of the swarm has, too; None: none that is known."""
         self.bucket = Bucket()
         """Where an ExpiryCalendar has put these peers."""
         self._cursor = 0
@@ -145,6 +188,8 @@ class CompactPeers:
             self.habits.append(0)
         if self.claims is not None:
             self.claims.append(0)
+        if self.pairs is not None:
+            self.pairs.marks.append(0)
         if self.index is not None:
             self.index[address] = position
         elif position >= INDEX_ABOVE:
@@ -207,6 +252,10 @@ class CompactPeers:
         """Say whether a listed peer has everything; return its position after that."""
         if is_seeder == (position < self.seeders):
             return position
+        pairs = self.pairs
+        if pairs is not None and pairs.marks[position]:
+            pairs.count(-1, is_seeder=not is_seeder)
+            pairs.count(1, is_seeder=is_seeder)
         if is_seeder:
             other = self.seeders
             self.seeders += 1
@@ -220,6 +269,7 @@ class CompactPeers:
 
     def remove(self, position: int) -> bytes:
         """Take a listed peer out; return its address."""
+        self.unpair(position)
         if position < self.seeders:
             self.seeders -= 1
             self._swap(position, self.seeders)
@@ -233,11 +283,27 @@ class CompactPeers:
             self.habits.pop()
         if self.claims is not None:
             self.claims.pop()
+        if self.pairs is not None:
+            self.pairs.marks.pop()
         if self.index is not None:
             del self.index[address]
             if last < INDEX_BELOW:
                 self.index = None
         return address
+
+    def pair(self, position: int) -> None:
+        """Mark a peer that the other family's list has, too; `pairs` must be there."""
+        pairs = self.pairs
+        if pairs is not None and not pairs.marks[position]:
+            pairs.marks[position] = 1
+            pairs.count(1, is_seeder=position < self.seeders)
+
+    def unpair(self, position: int) -> None:
+        """Take the mark from a peer, if it has one."""
+        pairs = self.pairs
+        if pairs is not None and pairs.marks[position]:
+            pairs.marks[position] = 0
+            pairs.count(-1, is_seeder=position < self.seeders)
 
     def choose(self, count: int, draw: int, asker: int = -1, first: int = 0) -> bytearray:
         """Return up to `count` peers, packed, from position `first` on, without the one at `asker`.
@@ -334,6 +400,9 @@ class CompactPeers:
         claims = self.claims
         if claims is not None:
             claims[position], claims[other] = claims[other], claims[position]
+        if self.pairs is not None:
+            marks = self.pairs.marks
+            marks[position], marks[other] = marks[other], marks[position]
         if self.index is not None:
             self.index[here] = other
             self.index[there] = position

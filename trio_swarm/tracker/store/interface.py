@@ -59,6 +59,9 @@ class MatchPage(NamedTuple):
 
     total: int
     matches: Sequence[NameMatch]
+    marks: Sequence[int] = ()
+    """Of each match, for workers alone: two of one name have the same mark if the same peers
+    announce it for both, as libtorrent does for the info-hashes of a hybrid torrent."""
 
 
 class StoreCounts(NamedTuple):
@@ -86,6 +89,19 @@ class Change(NamedTuple):
     """Compact, of the peer."""
     name: str = ""
     reason: str = ""
+
+
+class Admission(Protocol):
+    """Says what a tracker does not take, and why; None: it takes it. No method raises."""
+
+    def hash_refusal(self, info_hash: bytes) -> str | None:
+        """Return why a torrent is not tracked."""
+
+    def name_refusal(self, name: str) -> str | None:
+        """Return why nobody may register a name."""
+
+    def share_refusal(self, share: UrlShare, host: bytes) -> str | None:
+        """Return why a peer at a packed IP address may not register a name."""
 
 
 class TrackerStore(Protocol):

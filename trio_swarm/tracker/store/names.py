@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fnmatch import translate
+from hashlib import blake2b
 
 from trio_swarm.protocol.trackers.share_names import name_fault, simple_glob
 from trio_swarm.tracker.networks import is_private
@@ -25,6 +26,9 @@ SHARES_OF_PRIVATE = 10
 """Shares of a host that one with a private address has: many peers are behind it (a proxy, a bridge
 of containers), and no stranger has such an address."""
 
+MARKS = 2**63
+"""Sums of announcers' numbers there are."""
+
 _SAMPLE = 32
 """Names compared when one must make room: a host that holds a tenth of all is missed once in thirty
 times."""
@@ -33,7 +37,7 @@ times."""
 class SharedName:
     """One info-hash holds one name, for as long as `announcers` live peers say so."""
 
-    __slots__ = ("age", "announcers", "host", "info_hash", "name", "size", "twins")
+    __slots__ = ("age", "announcers", "host", "info_hash", "mark", "name", "size", "twins")
 
     def __init__(self, name: str, info_hash: bytes, size: int, age: int, host: bytes) -> None:
         self.name = name
@@ -43,6 +47,8 @@ class SharedName:
         self.age = age
         """Less is older."""
         self.announcers = 0
+        self.mark = 0
+        """Sum of a number for each announcer: the same announcers make the same sum."""
         self.host = host
         """The host that announced it first: the name counts for its share of the table."""
         self.twins: dict[bytes, int] | None = None
@@ -62,6 +68,16 @@ class SharedName:
         """Return the info-hashes for which all its announcers announce the same name, too."""
         counts = self.twins or {}
         return [info_hash for info_hash, count in counts.items() if count == self.announcers]
+
+
+def announcer_mark(address: bytes, key: int, info_hash: bytes) -> int:
+    """Return the number of a peer that announces a name, in each process the same.
+
+    Its key is secret, so nobody can choose an address with another one's. Without a key it has
+    another number for each info-hash, and so is nobody else's twin.
+    """
+    known_by = key.to_bytes(4, "big") if key else info_hash
+    return int.from_bytes(blake2b(address + known_by, digest_size=8).digest(), "big")
 
 
 class NameTable:
@@ -90,8 +106,6 @@ class NameTable:
         self._by_host: Counter[bytes] = Counter()
         self._sorted: list[str] = []
         self._count = 0
-        self.is_hidden: Callable[[str, bytes], bool] | None = None
-        """Whether a name, held by an info-hash, is not to be found."""
 
     def __len__(self) -> int:
         return self._count
@@ -225,12 +239,8 @@ class NameTable:
         holders = self._by_name.get(name)
         if holders is None:
             return []
-        shown: Iterable[SharedName] = holders.values()
-        if self.is_hidden is not None:
-            is_hidden = self.is_hidden
-            shown = [held for held in shown if not is_hidden(held.name, held.info_hash)]
         ranked = sorted(
-            shown,
+            holders.values(),
             key=lambda held: (-self._seeders_of(held.info_hash), held.age, held.info_hash),
         )
         found: dict[bytes, SharedName] = {}

@@ -12,7 +12,8 @@ allowed is refused, and its peer with it.
 
 import random
 from array import array
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Final
 
@@ -38,6 +39,7 @@ from trio_swarm.tracker.store.compact_peers import (
 from trio_swarm.tracker.store.expiry_calendar import ExpiryCalendar
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.interface import (
+    Admission,
     Announce,
     AnnounceRefusedError,
     Change,
@@ -48,11 +50,13 @@ from trio_swarm.tracker.store.interface import (
 )
 from trio_swarm.tracker.store.leases import FOREIGN_GAP, PROMPT, Lapsed, LeaseRule
 from trio_swarm.tracker.store.names import (
+    MARKS,
     MAX_HOLDERS_OF_NAME,
     SHARES_OF_PRIVATE,
     NameSearch,
     NameTable,
     SharedName,
+    announcer_mark,
 )
 from trio_swarm.tracker.store.tracked_swarm import Sharing, TrackedSwarm
 
@@ -82,8 +86,16 @@ _LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks at a huge swarm, at most: so late is a peer taken out."""
 
 
+MAX_BEGUN: Final = 4_096
+"""Peers remembered that have begun, 250 bytes each. A client announces over both families within a
+second or so; while more begin meanwhile, some of two families count twice."""
+
 _NEVER = float("inf")
 """When leases end that are not in a list: those of peers that only other trackers claim."""
+
+_STEP: Final = 256
+"""Swarms, peers and names looked at between two turns of others, when a list was read again: about
+0.5 ms."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -105,6 +117,8 @@ class TrackerRegistry:
         self._leases = LeaseRule(lease=settings.lease_seconds, interval=settings.interval)
         self._lengths, self._fresh = self._leases.lengths, self._leases.fresh
         self._lapsed = Lapsed(FOREIGN_GAP)
+        self._begun: OrderedDict[int, bytes] = OrderedDict()
+        """Addresses of peers that began last, by a hash of info-hash, peer id, key and family."""
         self._random_bytes = rng.randbytes
         self._watch = watch
         self._swarms: dict[bytes, TrackedSwarm] = {}
@@ -117,6 +131,9 @@ class TrackerRegistry:
         self._hosts6 = HostCounts(8, settings.max_peers)
         self._networks4 = array("I", bytes(4 * _NETWORK_COUNTS))
         self._networks6 = HostCounts(6, settings.max_peers)
+        self.admission: Admission | None = None
+        """Says which new torrents and names are refused; None: none is. It is asked about what is
+        listed in `drop_refused` only."""
         self.loopback_peers = 0
         """Peers listed under an address of this machine only (127.0.0.0/8, ::1)."""
 
@@ -139,7 +156,7 @@ class TrackerRegistry:
             raise answer
         return answer
 
-    def announce_all(
+    def announce_all(  # noqa: PLR0912 - one loop without calls, see there
         self, announces: Sequence[Announce], now: float
     ) -> list[SwarmAnswer | AnnounceRefusedError]:
         """Take announces in their order; answer each, or say why it is refused.
@@ -207,6 +224,10 @@ class TrackerRegistry:
             if others is not None:
                 seeders += others.seeders
                 leechers += others.leechers
+                pairs = peers.pairs
+                if pairs is not None:
+                    seeders -= pairs.both.seeders
+                    leechers -= pairs.both.leechers
             most = most4 if stride == 6 else most6
             if not 0 <= num_want <= most:
                 num_want = most if num_want > 0 else usual
@@ -246,9 +267,8 @@ class TrackerRegistry:
         swarm = self._swarms.get(info_hash)
         if swarm is None:
             return ScrapeCounts(seeders=0, completed=0, leechers=0)
-        seeders = swarm.seeders
         return ScrapeCounts(
-            seeders=seeders, completed=swarm.completed, leechers=len(swarm) - seeders
+            seeders=swarm.seeders, completed=swarm.completed, leechers=swarm.leechers
         )
 
     def swarm_hashes(self) -> list[bytes]:
@@ -270,18 +290,16 @@ class TrackerRegistry:
     def resolve(self, name: str, offset: int = 0, most: int = MAX_HOLDERS_OF_NAME) -> MatchPage:
         """Return holders of exactly `name`, after `offset`: most seeders first, then oldest."""
         holders = self._names.holders(name)
-        return MatchPage(len(holders), self.matches(holders[offset : offset + most]))
-
-    def hide_names(self, is_hidden: Callable[[str, bytes], bool] | None) -> None:
-        """Find no names, from now on, of which `is_hidden` says so: by name and info-hash.
-
-        What holds them holds them still, and counts.
-        """
-        self._names.is_hidden = is_hidden
+        return self.page_of(len(holders), holders[offset : offset + most])
 
     def search(self, pattern: str) -> NameSearch:
         """Begin a glob search; show what it found with `matches`."""
         return self._names.search(pattern)
+
+    def page_of(self, total: int, found: Sequence[SharedName]) -> MatchPage:
+        """Return some of so many matches, with the counts of the swarms as of now."""
+        marks = [shared.mark for shared in found if shared.name]
+        return MatchPage(total, self.matches(found), marks)
 
     def matches(self, found: Sequence[SharedName]) -> list[NameMatch]:
         """Return the matches of a search, with the counts of the swarms as of now."""
@@ -322,6 +340,57 @@ class TrackerRegistry:
                 calendar.schedule(peers, max(ends, now + pause))
         return calendar.next_time()
 
+    def drop_refused(self) -> Iterator[None]:
+        """Take out what `admission` refuses now, in steps; others may have turns between them."""
+        admission = self.admission
+        looked_at = 0
+        for info_hash in self.swarm_hashes():
+            swarm = self._swarms.get(info_hash)
+            if swarm is None or admission is None:
+                continue
+            looked_at += 1
+            if looked_at % _STEP == 0:
+                yield
+            if admission.hash_refusal(info_hash) is not None:
+                for peers in (swarm.peers4, swarm.peers6):
+                    while peers is not None and len(peers) > 0:
+                        self._drop_peer(peers, len(peers) - 1)
+                        looked_at += 1
+                        if looked_at % _STEP == 0:
+                            yield
+                continue
+            for address, sharing in list((swarm.names or {}).items()):
+                if swarm.sharing(address) is sharing and self._is_name_refused(address, sharing):
+                    self._drop_name(swarm, info_hash, address)
+                looked_at += 1
+                if looked_at % _STEP == 0:
+                    yield
+
+    def _drop_peer(self, peers: CompactPeers, position: int) -> None:
+        """Take out a peer of a swarm that is refused."""
+        address = peers.remove(position)
+        self._forget(peers.info_hash, address)
+        self._drop_if_empty(peers)
+        self._tell("expired", peers.info_hash, address)
+
+    def _drop_name(self, swarm: TrackedSwarm, info_hash: bytes, address: bytes) -> None:
+        """Take its name, which is refused, from a peer."""
+        sharing = swarm.unshare(address)
+        if sharing is not None:
+            self._tell("name_dropped", info_hash, address, sharing.shared.name)
+            self._release_name(sharing, address)
+
+    def _is_name_refused(self, address: bytes, sharing: Sharing) -> bool:
+        """Whether a peer may not have the name it has any more."""
+        admission, name = self.admission, sharing.shared.name
+        if admission is None or not name:
+            return False
+        if sharing.expires == _NEVER:
+            # Another tracker has judged who may register it.
+            return admission.name_refusal(name) is not None
+        share = UrlShare(name, 0, sharing.token)
+        return admission.share_refusal(share, address[:-2]) is not None
+
     def counts(self) -> StoreCounts:
         """Return how much the registry holds."""
         return StoreCounts(len(self._swarms), self._peer_count, len(self._names))
@@ -347,6 +416,7 @@ class TrackerRegistry:
         info_hash, address, left, event, _, share, peer_id, key = announce
         swarm = self._swarms.get(info_hash)
         peers = None if swarm is None else swarm.peers_like(address)
+        self._check_new(swarm, info_hash, event)
         if event == _STOPPED or address[-2:] == b"\0\0":
             self._stop(peers, info_hash, address, position)
             swarm = self._swarms.get(info_hash)
@@ -378,6 +448,7 @@ class TrackerRegistry:
         position = peers.set_seeder(position, is_seeder=left == 0)
         peers.renew(position, expires, habit)
         self._calendar.hasten(peers, expires)
+        self._note_begin(swarm, announce, is_new=is_new)
         if event == _COMPLETED and not was_seeder:
             swarm.completed += 1
             if not is_new:
@@ -387,6 +458,32 @@ class TrackerRegistry:
                 swarm, info_hash, address, now, expires, share=share, is_new=is_new, key=key
             )
         return swarm, peers, position
+
+    def _note_begin(self, swarm: TrackedSwarm, announce: Announce, *, is_new: bool) -> None:
+        """Count a peer that begins once, if it began under an address of the other family as well.
+
+        It is known by what is its secret (BEP 7: "key"), so nobody else can be counted with it.
+        """
+        info_hash, address, _, event, _, _, peer_id, key = announce
+        if not key or not (is_new or event == _STARTED):
+            return
+        begun, stride = self._begun, len(address)
+        # Keyed, as Python hashes bytes: nobody can look for a peer with the same.
+        other = begun.get(hash((info_hash, peer_id, key, 24 - stride)))
+        if other is not None:
+            swarm.pair(address, other)
+        identity = hash((info_hash, peer_id, key, stride))
+        begun.pop(identity, None)
+        begun[identity] = address
+        if len(begun) > MAX_BEGUN:
+            begun.popitem(last=False)
+
+    def _check_new(self, swarm: TrackedSwarm | None, info_hash: bytes, event: int) -> None:
+        """Raise AnnounceRefusedError if a torrent that is not listed is refused."""
+        if swarm is None and self.admission is not None and event != _STOPPED:
+            refusal = self.admission.hash_refusal(info_hash)
+            if refusal is not None:
+                raise AnnounceRefusedError(refusal)
 
     def _stop(
         self, peers: CompactPeers | None, info_hash: bytes, address: bytes, position: int
@@ -549,7 +646,7 @@ class TrackerRegistry:
             self._tell("name_dropped", loser.info_hash, address, loser.name)
             self._names.drop(loser)
         shared = self._names.hold(share.name, info_hash, share.size, host)
-        sharing = Sharing(shared, expires, key)
+        sharing = Sharing(shared, expires, key, share.token)
         swarm.share(address, sharing)
         self._pair(sharing, address, 1)
         return None
@@ -557,7 +654,11 @@ class TrackerRegistry:
     def _pair(self, sharing: Sharing, address: bytes, change: int) -> None:
         """Pair a peer's name here with the same name that the peer announces in other swarms."""
         shared = sharing.shared
-        if not sharing.key or not shared.name:
+        if not shared.name:
+            return
+        mark = announcer_mark(address, sharing.key, shared.info_hash)
+        shared.mark = (shared.mark + change * mark) % MARKS
+        if not sharing.key:
             return
         for other in self._names.others(shared):
             twin = self._swarms[other.info_hash].sharing(address)
@@ -585,11 +686,29 @@ class TrackerRegistry:
         """Give a peer the name it announces; a name it announces no more ends with its lease."""
         if self._keeps_name(swarm, address, share, now, expires):
             return
+        refusal: str | None = None
+        if share is not None and self.admission is not None:
+            refusal = self.admission.share_refusal(share, address[:-2])
+        if refusal is not None and self._keeps_name(swarm, address, None, now, expires):
+            # As if it announced none.
+            if is_new and share is not None:
+                self._tell("name_refused", info_hash, address, share.name, refusal)
+            return
+        if share is not None and refusal is None:
+            held = swarm.sharing(address)
+            if held is not None and held.shared.name == share.name:
+                # With another token, which is as good.
+                held.token, held.expires = share.token, expires
+                held.shared.size = held.shared.size or share.size
+                return
         before = swarm.unshare(address)
         if before is not None:
             self._release_name(before, address)
         if share is not None:
-            refusal = self._take_name(swarm, info_hash, address, share, expires=expires, key=key)
+            if refusal is None:
+                refusal = self._take_name(
+                    swarm, info_hash, address, share, expires=expires, key=key
+                )
             # A heartbeat tries again each time; it is told once.
             if refusal is None or is_new or before is not None:
                 kind = "name_taken" if refusal is None else "name_refused"
@@ -607,7 +726,12 @@ class TrackerRegistry:
         sharing = None if swarm.names is None else swarm.names.get(address)
         if share is None:
             return sharing is None or sharing.expires > now
-        if sharing is None or sharing.shared.name != share.name:
+        if (
+            sharing is None
+            or sharing.shared.name != share.name
+            or sharing.token != share.token
+            or sharing.expires == _NEVER
+        ):
             return False
         shared = sharing.shared
         # Every info-hash has one size; the first to tell it is believed.
@@ -624,7 +748,7 @@ def _counts_alone(swarm: TrackedSwarm | None) -> SwarmAnswer:
     """Return the answer to who gets no peers."""
     if swarm is None:
         return 0, 0, b""
-    return swarm.seeders, len(swarm) - swarm.seeders, b""
+    return swarm.seeders, swarm.leechers, b""
 
 
 def _prefix(address: bytes) -> bytes:

@@ -42,7 +42,7 @@ class NameSearches:
             self._results[pattern] = (now, found)
         else:
             found = self._results[pattern][1]
-        return MatchPage(len(found), self._registry.matches(found[offset : offset + most]))
+        return self._registry.page_of(len(found), found[offset : offset + most])
 
     async def _search(self, pattern: str) -> list[SharedName]:
         search = self._registry.search(pattern)

@@ -1,6 +1,6 @@
 """One swarm as the tracker keeps it: its peers of both address families, and its names."""
 
-from trio_swarm.tracker.store.compact_peers import CompactPeers
+from trio_swarm.tracker.store.compact_peers import CompactPeers, PairCounts, PairMarks
 from trio_swarm.tracker.store.host_counts import HostCounts
 from trio_swarm.tracker.store.names import SharedName
 
@@ -8,13 +8,17 @@ from trio_swarm.tracker.store.names import SharedName
 class Sharing:
     """The name that a peer announces, and until when that counts."""
 
-    __slots__ = ("expires", "key", "shared")
+    __slots__ = ("expires", "key", "shared", "token")
 
-    def __init__(self, shared: SharedName, expires: float, key: int = 0) -> None:
+    def __init__(
+        self, shared: SharedName, expires: float, key: int = 0, token: bytes = b""
+    ) -> None:
         self.shared = shared
         self.expires = expires
         self.key = key
         """The peer's secret (BEP 15, "key"), by which it is known in another swarm; 0: none."""
+        self.token = token
+        """With which the peer announces it; b"": none."""
 
 
 class TrackedSwarm:
@@ -37,11 +41,25 @@ class TrackedSwarm:
 
     @property
     def seeders(self) -> int:
-        """Peers of both families that have everything."""
+        """Peers that have everything; one of both families counts once."""
         peers4, peers6 = self.peers4, self.peers6
-        return (peers4.seeders if peers4 is not None else 0) + (
-            peers6.seeders if peers6 is not None else 0
-        )
+        if peers4 is None:
+            return 0 if peers6 is None else peers6.seeders
+        if peers6 is None:
+            return peers4.seeders
+        pairs = 0 if peers4.pairs is None else peers4.pairs.both.seeders
+        return peers4.seeders + peers6.seeders - pairs
+
+    @property
+    def leechers(self) -> int:
+        """Peers that miss something; one of both families counts once."""
+        peers4, peers6 = self.peers4, self.peers6
+        if peers4 is None:
+            return 0 if peers6 is None else peers6.leechers
+        if peers6 is None:
+            return peers4.leechers
+        pairs = 0 if peers4.pairs is None else peers4.pairs.both.leechers
+        return peers4.leechers + peers6.leechers - pairs
 
     def peers_like(self, address: bytes) -> CompactPeers | None:
         """Return the peers of the family of a compact address."""
@@ -72,6 +90,23 @@ class TrackedSwarm:
         else:
             self.peers6 = peers
         return peers
+
+    def pair(self, address: bytes, other: bytes) -> None:
+        """Count two listed addresses, of each family one, as one peer's."""
+        peers4, peers6 = self.peers4, self.peers6
+        if peers4 is None or peers6 is None:
+            return
+        first, second = (address, other) if len(address) == 6 else (other, address)
+        at4, at6 = peers4.find(first), peers6.find(second)
+        if at4 < 0 or at6 < 0:
+            return
+        if peers4.pairs is None or peers6.pairs is None:
+            both = PairCounts()
+            marks4, marks6 = PairMarks(len(peers4), both), PairMarks(len(peers6), both)
+            marks4.other, marks6.other = marks6, marks4
+            peers4.pairs, peers6.pairs = marks4, marks6
+        peers4.pair(at4)
+        peers6.pair(at6)
 
     def sharing(self, address: bytes) -> Sharing | None:
         """Return the name that a peer announces, None if it announces none."""

@@ -1,18 +1,42 @@
 """One list of names from the lists of several workers, each of which holds those of its swarms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import trio
 
 from trio_swarm.protocol.trackers.announces import NameMatch
 from trio_swarm.tracker.store.interface import MatchPage
 
+_Found: TypeAlias = tuple[NameMatch, int]
+"""A match and its mark (`MatchPage.marks`); 0: it has none."""
+
 
 def merged_holders(pages: Sequence[MatchPage], offset: int, most: int) -> MatchPage:
     """Return some of the holders of one name, of whole lists: most seeders first."""
-    matches = [match for page in pages for match in page.matches]
-    matches.sort(key=lambda match: -match.seeders)
-    return MatchPage(sum(page.total for page in pages), matches[offset : offset + most])
+    found = [each for page in pages for each in _marked(page)]
+    found.sort(key=lambda each: -each[0].seeders)
+    shown = _without_twins(found)
+    total = sum(page.total for page in pages) - len(found) + len(shown)
+    return MatchPage(total, shown[offset : offset + most])
+
+
+def _marked(page: MatchPage) -> Iterable[_Found]:
+    return zip(page.matches, page.marks or [0] * len(page.matches), strict=True)
+
+
+def _without_twins(found: Iterable[_Found]) -> list[NameMatch]:
+    """Return matches without those that the same peers announce for another, earlier one.
+
+    Each worker has left out its own, which are the info-hashes of one hybrid torrent.
+    """
+    shown: list[NameMatch] = []
+    seen: set[tuple[str, int]] = set()
+    for match, mark in found:
+        if not mark or (match.name, mark) not in seen:
+            seen.add((match.name, mark))
+            shown.append(match)
+    return shown
 
 
 class MergedSearch:
@@ -23,7 +47,7 @@ class MergedSearch:
     """
 
     def __init__(self, workers: int) -> None:
-        self._found: list[list[NameMatch]] = [[] for _ in range(workers)]
+        self._found: list[list[_Found]] = [[] for _ in range(workers)]
         self._totals: list[int | None] = [None] * workers
         self.turns = [trio.Lock() for _ in range(workers)]
         """Who asks a worker for its next matches."""
@@ -38,7 +62,7 @@ class MergedSearch:
 
     def add(self, worker: int, page: MatchPage) -> None:
         """Take in the next matches of a worker; none although there should be some: the last."""
-        self._found[worker] += page.matches
+        self._found[worker] += _marked(page)
         found = len(self._found[worker])
         self._totals[worker] = page.total if page.matches else found
 
@@ -49,6 +73,7 @@ class MergedSearch:
     def page(self, offset: int, most: int) -> MatchPage:
         """Return some of the matches: by name, then most seeders first."""
         everything = [match for found in self._found for match in found]
-        everything.sort(key=lambda match: (match.name, -match.seeders))
-        total = sum(total or 0 for total in self._totals)
-        return MatchPage(total, everything[offset : offset + most])
+        everything.sort(key=lambda each: (each[0].name, -each[0].seeders))
+        shown = _without_twins(everything)
+        total = sum(total or 0 for total in self._totals) - len(everything) + len(shown)
+        return MatchPage(total, shown[offset : offset + most])

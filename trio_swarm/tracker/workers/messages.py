@@ -56,6 +56,8 @@ class Setup(Struct, frozen=True, array_like=True, tag="setup"):
     """By the number of another worker: the descriptor of a socket to it."""
     tells: bool
     """Whether it tells what changes."""
+    level: int
+    """From which on its log lines are shown, as of `logging`."""
 
 
 class Ready(Struct, frozen=True, array_like=True, tag="ready"):
@@ -92,6 +94,14 @@ class Happened(Struct, frozen=True, array_like=True, tag="happened"):
     summary: TrackerSummary | None = None
     shared: TrackerShared | None = None
     alone: TrackerSharedAlone | None = None
+
+
+class Logged(Struct, frozen=True, array_like=True, tag="logged"):
+    """A log line of a worker."""
+
+    level: int
+    logger: str
+    text: str
 
 
 class AskAnnounces(Struct, frozen=True, array_like=True, tag="announces"):
@@ -173,7 +183,7 @@ class ToldSearch(Struct, frozen=True, array_like=True, tag="searched"):
     page: MatchPage
 
 
-Word: TypeAlias = Setup | Ready | ReloadLists | Figures | Happened
+Word: TypeAlias = Setup | Ready | ReloadLists | Figures | Happened | Logged
 Question: TypeAlias = AskAnnounces | AskScrapes | AskNames | AskClaims | AskSearch | AskSeen
 Answer: TypeAlias = ToldAnnounces | ToldScrapes | ToldNames | ToldClaims | ToldSearch | ToldSeen
 Message: TypeAlias = Question | Answer | Word

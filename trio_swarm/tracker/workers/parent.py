@@ -32,10 +32,12 @@ from trio_swarm.tracker.store.interface import MatchPage, NameQuestion, StoreCou
 from trio_swarm.tracker.workers.deaths import MOST_QUICK_DEATHS, QuickDeaths
 from trio_swarm.tracker.workers.division import settings_of_worker
 from trio_swarm.tracker.workers.links import Link, open_pair
+from trio_swarm.tracker.workers.log_lines import repeat, wanted_level
 from trio_swarm.tracker.workers.messages import (
     AskSearch,
     Figures,
     Happened,
+    Logged,
     Ready,
     ReloadLists,
     Setup,
@@ -84,6 +86,8 @@ class _Worker:
                 self.ready.set()
             case Figures():
                 self.figures = said.figures
+            case Logged():
+                repeat(said, self.number)
             case Happened(change, summary, shared, alone) if self._tell is not None:
                 for event in (change, summary, shared, alone):
                     if event is not None:
@@ -234,6 +238,7 @@ class WorkerGroup:
             [each.fileno() for each in self._sockets.listeners],
             {other: end.fileno() for other, end in self._ends[number].items()},
             self._on_event is not None,
+            wanted_level(),
         )
 
     def _take_event(self, event: Event) -> None:

@@ -159,23 +159,24 @@ class SiblingStore:
     async def resolve(self, questions: Sequence[NameQuestion]) -> Sequence[MatchPage]:
         """As TrackerStore."""
         whole = [question._replace(offset=0, most=MAX_HOLDERS_OF_NAME) for question in questions]
-        pages = [list[MatchPage]() for _ in questions]
+        pages = [dict[int, MatchPage]() for _ in questions]
         for found, page in zip(pages, await self._own.resolve(whole), strict=True):
-            found.append(page)
+            found[self._number] = page
 
-        async def add(sibling: Sibling, first: int) -> None:
+        async def add(worker: int, sibling: Sibling, first: int) -> None:
             asked = whole[first : first + NAMES_AT_ONCE]
             told = await sibling.ask(lambda number: AskNames(number, asked), FORWARD_SECONDS)
             if isinstance(told, ToldNames):
                 for found, page in zip(pages[first:], told.pages, strict=False):
-                    found.append(page)
+                    found[worker] = page
 
         async with trio.open_nursery() as nursery:
-            for sibling in self._siblings.values():
+            for worker, sibling in self._siblings.items():
                 for first in range(0, len(whole), NAMES_AT_ONCE):
-                    nursery.start_soon(add, sibling, first)
+                    nursery.start_soon(add, worker, sibling, first)
+        # In the same order whoever is asked, and whoever answers first.
         return [
-            merged_holders(found, question.offset, question.most)
+            merged_holders([found[at] for at in sorted(found)], question.offset, question.most)
             for found, question in zip(pages, questions, strict=True)
         ]
 
@@ -313,9 +314,12 @@ class SiblingStore:
 
 
 class SteeredStore:
-    """A SiblingStore for datagrams: the system brings announces of this worker's swarms only."""
+    """A store of all for datagrams: the system brings announces of this worker's swarms only.
 
-    def __init__(self, own: TrackerStore, around: SiblingStore) -> None:
+    `around` is a SiblingStore, or what checks its answers.
+    """
+
+    def __init__(self, own: TrackerStore, around: TrackerStore) -> None:
         self._own = own
         self.announce = own.announce
         """As TrackerStore."""

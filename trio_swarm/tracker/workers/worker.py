@@ -6,14 +6,15 @@ the port.
 """
 
 import gc
-import logging
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, NoReturn
 
 import trio
 
+from trio_swarm.errors import ConfigError
 from trio_swarm.events import (
     Event,
     TrackerChange,
@@ -21,12 +22,14 @@ from trio_swarm.events import (
     TrackerSharedAlone,
     TrackerSummary,
 )
-from trio_swarm.logs import ROOT
+from trio_swarm.logs import logger_of
 from trio_swarm.tracker.binding import BoundSockets
+from trio_swarm.tracker.collecting import collect_seldom
 from trio_swarm.tracker.journal import TrackerJournal
-from trio_swarm.tracker.process import TrackerProcess, open_store
+from trio_swarm.tracker.process import OpenedStore, TrackerProcess, open_store
 from trio_swarm.tracker.udp.steering import owner_of
 from trio_swarm.tracker.workers.links import Link
+from trio_swarm.tracker.workers.log_lines import send_lines
 from trio_swarm.tracker.workers.messages import (
     Figures,
     Happened,
@@ -41,8 +44,14 @@ from trio_swarm.tracker.workers.siblings import SiblingStore, SteeredStore
 FIGURES_SECONDS: Final = 1.0
 """How often a worker tells how much it did; not if it did nothing."""
 
+LIST_SECONDS: Final = 1.0
+"""Between two tries to read a list file that is wrong."""
+
 SETUP_SECONDS: Final = 10.0
 """For the parent's first words: a process that somebody else started ends."""
+
+
+_logger = logger_of(__name__)
 
 
 async def run_worker(to_parent: socket.socket) -> None:
@@ -59,6 +68,7 @@ async def run_worker(to_parent: socket.socket) -> None:
         nursery.start_soon(_until_parent_ends, link, nursery.cancel_scope)
         with trio.fail_after(SETUP_SECONDS):
             setup = await receive.receive()
+        send_lines(link.tell, setup.level)
         await _serve(setup, link)
 
 
@@ -72,14 +82,19 @@ async def _serve(setup: Setup, link: Link) -> None:
     journal = TrackerJournal(_teller(link.tell) if setup.tells else None)
     # One worker tells of the exchange with other trackers for all.
     tells_of_exchange = setup.tells and setup.number == 0
-    in_memory, own, lists, shared = await open_store(
-        setup.settings,
-        watch=journal.note,
-        on_event=_teller(link.tell) if tells_of_exchange else None,
-        owns=lambda info_hash: owner_of(info_hash, setup.settings.workers) == setup.number,
+    in_memory, own, lists, shared = await _store_when_lists_are_right(
+        partial(
+            open_store,
+            setup.settings,
+            watch=journal.note,
+            on_event=_teller(link.tell) if tells_of_exchange else None,
+            owns=lambda info_hash: owner_of(info_hash, setup.settings.workers) == setup.number,
+        )
     )
     secret = setup.secret if shared is None else await shared.secret(setup.secret)
-    store = SiblingStore(own, links, number=setup.number)
+    of_all = SiblingStore(own, links, number=setup.number)
+    # A sibling may read a changed list a moment later.
+    store = of_all if lists is None else lists.checked(of_all)
     process = TrackerProcess(
         setup.settings,
         store,
@@ -89,10 +104,10 @@ async def _serve(setup: Setup, link: Link) -> None:
         lists=lists,
         shared=shared,
         steered_store=SteeredStore(own, store),
-        look=store.see_all,
+        look=of_all.see_all,
         number=setup.number,
     )
-    store.see = process.seen
+    of_all.see = process.seen
 
     def hear(said: Word) -> None:
         if isinstance(said, ReloadLists):
@@ -106,12 +121,30 @@ async def _serve(setup: Setup, link: Link) -> None:
     async with trio.open_nursery() as nursery:
         link.hear = hear
         for each in (link, *links.values()):
-            each.answer = store.answer
+            each.answer = of_all.answer
         for each in links.values():
             nursery.start_soon(each.run)
         await nursery.start(process.serve, sockets)
         link.tell(Ready())
         nursery.start_soon(_tell_figures, process, link)
+
+
+async def _store_when_lists_are_right(open_it: Callable[[], Awaitable[OpenedStore]]) -> OpenedStore:
+    """Open a store; wait while a list file is wrong, which was right when the tracker started.
+
+    Its siblings go on with what they have read before. This worker has nothing to go on with, and
+    must not take what the file would deny.
+    """
+    told = ""
+    while True:
+        try:
+            return await open_it()
+        except ConfigError as error:
+            if told != (told := str(error)):
+                _logger.warning(
+                    "%s; its share of the torrents is not tracked until that is right", error
+                )
+            await trio.sleep(LIST_SECONDS)
 
 
 async def _tell_figures(process: TrackerProcess, link: Link) -> NoReturn:
@@ -153,9 +186,7 @@ def _opened(number: int) -> socket.socket:
 
 
 def _main() -> None:
-    lines = logging.StreamHandler()
-    lines.setFormatter(logging.Formatter("trio-swarm: %(message)s"))
-    logging.getLogger(ROOT).addHandler(lines)
+    collect_seldom()
     trio.run(run_worker, socket.socket(fileno=int(sys.argv[1])))
 
 
