@@ -221,6 +221,21 @@ def test_names_that_only_look_odd_are_shared_as_they_are(tmp_path: Path) -> None
     )
 
 
+def test_files_are_in_the_order_of_path_components(tmp_path: Path) -> None:
+    """As in a file tree of BEP 52, whose dictionaries are sorted by the bytes of each name.
+
+    libtorrent 2.1.1 refuses a hybrid torrent whose version 1 files are in another order.
+    """
+    for name in ("a-b", "a/z", "a.c", "B", "a/é", "a/z-1"):
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    info = hash_share(tmp_path / "folder", state_folder=tmp_path / "state")
+    names = ["/".join(file.path) for file in info.files]
+    assert names == ["B", "a/z", "a/z-1", "a/é", "a-b", "a.c"]
+    assert info.piece_hash(0) == hashlib.sha1("".join(names).encode()).digest()
+
+
 def test_an_empty_file_may_be_shared(tmp_path: Path) -> None:
     (tmp_path / "nothing").touch()
     info = hash_share(tmp_path / "nothing", state_folder=tmp_path / "state")

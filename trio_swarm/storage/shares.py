@@ -1,10 +1,11 @@
 """Making torrents of files on this machine: hashed once, and the hashes kept until a file changes.
 
-Every regular file below a folder is shared, including hidden ones, sorted by the bytes of their
-paths, so that the same folder makes the same torrent everywhere. Symbolic links inside it are left
-out: a link that points outside must never be served, and one that stays inside would only serve a
-file twice. Sockets, devices and pipes are left out, too, and files that other clients take for
-padding because of their names. `LeftOut` counts them. The path to share may itself be a link.
+Every regular file below a folder is shared, including hidden ones, sorted by the bytes of
+each path component (`a/z` before `a-b`, as in the file tree of BEP 52), so that the same folder
+makes the same torrent everywhere. Symbolic links inside it are left out: a link that points outside
+must never be served, and one that stays inside would only serve a file twice. Sockets, devices and
+pipes are left out, too, and files that other clients take for padding because of their names.
+`LeftOut` counts them. The path to share may itself be a link.
 """
 
 import hashlib
@@ -411,7 +412,7 @@ def examine(path: Path) -> ShareFiles:
     if not files:
         only = f", only {left_out}" if left_out else ""
         raise StorageError(f"holds no files to share{only}", path=path)
-    files.sort(key=lambda file: os.fsencode("/".join(file.path)))
+    files.sort(key=lambda file: [os.fsencode(component) for component in file.path])
     return ShareFiles(root, files, is_single_file=False, left_out=left_out)
 
 
