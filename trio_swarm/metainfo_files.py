@@ -41,6 +41,7 @@ def create_torrent(
     *,
     name: str | None = None,
     trackers: Sequence[str] = (),
+    web_seeds: Sequence[str] = (),
     piece_length: int | None = None,
     private: bool = False,
     comment: str = "",
@@ -54,8 +55,9 @@ def create_torrent(
 ) -> Metainfo:
     """Hash a file or folder and return its metainfo. Blocking.
 
-    To make a .torrent file, write the returned value's `to_bytes()`. Files that were hashed before
-    and have not changed are not hashed again.
+    To make a .torrent file, write the returned value's `to_bytes()`. Without a `creation_date`
+    (seconds since 1970) the same files and options always give the same bytes. Files that were
+    hashed before and have not changed are not hashed again.
 
     `on_progress(done, total)` is called from other threads, with bytes. If `should_stop` returns
     true, HashingStopped is raised. `on_left_out` is called from another thread with the number of
@@ -64,12 +66,13 @@ def create_torrent(
     `on_state_problem` this raises StorageError.
 
     Raises StorageError if a file is missing, unreadable or changing, or if there is no data. Raises
-    MetainfoError if a tracker URL is not valid.
+    MetainfoError if the URL of a tracker or web seed is not valid.
     """
     return create_metainfo(
         Path(path),
         name=name,
         trackers=trackers,
+        web_seeds=web_seeds,
         piece_length=piece_length,
         private=private,
         comment=comment,

@@ -408,6 +408,45 @@ def test_create_and_show_tell_the_same(line: CommandLine) -> None:
     assert "not overwritten" in again.stderr
 
 
+def test_the_same_files_make_the_same_torrent_unless_a_date_is_asked_for(
+    line: CommandLine,
+) -> None:
+    """The other folder has its files in another order, with other times, and no stored hashes."""
+    for copy, names in (("one", ("a-b", "a/z", "c")), ("two", ("c", "a/z", "a-b"))):
+        for number, name in enumerate(names):
+            file = make_file(line.folder / copy / "album" / name, 0)
+            file.write_bytes(name.encode() * 20_000)
+            os.utime(file, (number, number))
+        made = line.run(
+            "create", f"{copy}/album", "-o", f"{copy}.torrent", "--state-dir", copy + "-s"
+        )
+        assert made.returncode == 0, made.stderr
+    assert (line.folder / "one.torrent").read_bytes() == (line.folder / "two.torrent").read_bytes()
+    (told,) = line.events("show", "one.torrent")
+    assert told["creation_date"] is None
+    line.run("create", "one/album", "-o", "dated.torrent", "--date")
+    (dated,) = line.events("show", "dated.torrent")
+    assert isinstance(dated["creation_date"], int)
+    assert dated["info_hash"] == told["info_hash"]
+
+
+def test_a_torrent_names_its_web_seeds_and_show_tells_them(line: CommandLine) -> None:
+    """libtorrent 2.1.1 reads the same URLs from `url-list` (BEP 19)."""
+    make_file(line.folder / "film.mkv")
+    urls = ["https://a.example/film.mkv", "http://b.example/"]
+    flags = [part for url in urls for part in ("--web-seed", url)]
+    assert line.run("create", "film.mkv", *flags).returncode == 0
+    (told,) = line.events("show", "film.mkv.torrent")
+    assert told["web_seeds"] == urls
+    assert (
+        f"web seeds  {urls[0]}\n           {urls[1]}\n"
+        in line.run("show", "film.mkv.torrent").stdout
+    )
+    libtorrent = pytest.importorskip("libtorrent")
+    theirs = libtorrent.load_torrent_buffer((line.folder / "film.mkv.torrent").read_bytes())
+    assert theirs.url_seeds == urls
+
+
 def test_where_a_torrent_cannot_be_written_is_told_before_anything_is_hashed(
     line: CommandLine,
 ) -> None:

@@ -123,6 +123,7 @@ def test_completion_for_a_shell_that_nothing_tells_asks_for_its_name(line: Comma
         (["tracker", "--deny", "no-such.txt"], "--deny: no-such.txt cannot be read: No such file"),
         (["tracker", "--register", "10.0.0.1/8"], "--register: expected an IP address or network"),
         (["tracker", "--listen", ":70000"], "--listen: expected"),
+        (["create", ".", "--web-seed", "gopher://x"], "--web-seed: expected the http, https or"),
         (["create", "a", "--piece-length", "17"], "--piece-length: expected a power of two"),
         (["init", "boss"], "boss"),
         (["init"], "trio-swarm init tracker, seeder or leecher"),

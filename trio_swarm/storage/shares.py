@@ -356,6 +356,7 @@ def create_metainfo(
     path: Path,
     *,
     trackers: Sequence[str] = (),
+    web_seeds: Sequence[str] = (),
     comment: str = "",
     created_by: str = "",
     creation_date: int | None = None,
@@ -370,16 +371,17 @@ def create_metainfo(
 ) -> Metainfo:
     """Return the metainfo of `path`; arguments as for `hash_share`.
 
-    `trackers` are URLs, each a tier of its own. Raises MetainfoError for a URL that is not a
-    tracker's, and the errors of `hash_share`.
+    `trackers` are URLs, each a tier of its own; `web_seeds` are URLs, too (BEP 19). Raises
+    MetainfoError for a URL that is not a tracker's or a web seed's, and the errors of `hash_share`.
     """
-    # The trackers are checked first, with an empty torrent, because hashing can take hours.
+    # The URLs are checked first, with an empty torrent, because hashing can take hours.
     nothing = build_info(
         name="nothing", piece_length=MIN_PIECE_LENGTH, piece_hashes=b"", files=None, length=0
     )
     advice = Metainfo(
         info=nothing, comment=comment, created_by=created_by, creation_date=creation_date
-    ).with_trackers(trackers)
+    )
+    advice = advice.with_trackers(trackers).with_web_seeds(web_seeds)
     info = hash_share(
         path,
         name=name,

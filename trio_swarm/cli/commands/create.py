@@ -15,6 +15,7 @@ from trio_swarm.cli.options import (
     Flag,
     OutputOptions,
     Trackers,
+    Words,
     flagged,
     state_folder,
     trackers_given,
@@ -29,6 +30,7 @@ from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
 from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.protocol.metainfo.torrent import parse_web_seed_url
 from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.share_plans import files_left_out
 from trio_swarm.storage.disk_errors import require_there
@@ -47,7 +49,9 @@ async def create(
     out: Annotated[Path | None, Parameter(name=("--out", "-o"))] = None,
     tracker: Trackers = (),
     name: Annotated[str | None, Parameter(name=("--name", "-n"))] = None,
+    web_seed: Words = (),
     comment: str = "",
+    date: Flag = False,
     private: Flag = False,
     piece_length: str | None = None,
     state_dir: Path | None = None,
@@ -67,8 +71,14 @@ async def create(
     name
         The name of the torrent; by default that of the file or folder. With another name the
         info-hash is another.
+    web_seed
+        URL of a web server that has the files, for clients that can use it (BEP 19); may be given
+        several times. Of a folder: the URL of the folder that it lies in, with a slash at the end.
     comment
         A word to whoever reads it.
+    date
+        Write when it was made. Without it, the same files and options always make the same
+        .torrent file.
     private
         Ask clients to find peers through its trackers only (BEP 27).
     piece_length
@@ -91,6 +101,7 @@ async def create(
         if piece_length is None
         else flagged("--piece-length", parse_piece_length, piece_length)
     )
+    web_seeds = [flagged("--web-seed", parse_web_seed_url, url) for url in web_seed]
     try:
         comment.encode()
     except UnicodeEncodeError:
@@ -109,9 +120,10 @@ async def create(
                 lambda should_stop: trio_swarm.create_torrent(
                     path,
                     trackers=trackers,
+                    web_seeds=web_seeds,
                     comment=comment,
                     created_by=f"trio-swarm {trio_swarm.__version__}",
-                    creation_date=int(time.time()),
+                    creation_date=int(time.time()) if date else None,
                     name=name,
                     piece_length=length,
                     private=private,

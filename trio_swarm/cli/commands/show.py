@@ -85,6 +85,7 @@ def describe_magnet(magnet: Magnet) -> Described:
         private=None,
         files=[],
         trackers=[[url] for url in magnet.trackers],
+        web_seeds=[],
         peers=[format_address(peer) for peer in magnet.peers],
         comment="",
         created_by="",
@@ -111,6 +112,7 @@ def describe_torrent(metainfo: Metainfo) -> Described:
             if not file.padding
         ],
         trackers=[list(tier) for tier in metainfo.announce_tiers],
+        web_seeds=[safe_text(url) for url in metainfo.web_seeds],
         peers=[],
         comment=metainfo.comment[:LONGEST_TEXT],
         created_by=metainfo.created_by[:LONGEST_TEXT],
@@ -143,6 +145,8 @@ def _lines(event: Described) -> Iterator[str]:
     here = [url for tier in event.trackers for url in tier if is_here_only(url)]
     if here:
         yield f"warning    {' and '.join(here)}: on every machine that is the machine itself"
+    for number, url in enumerate(event.web_seeds, 1):
+        yield f"{'web seeds' if number == 1 else '':<10} {url}"
     for number, peer in enumerate(event.peers, 1):
         yield f"{'peers' if number == 1 else '':<10} {peer}"
     if event.comment:

@@ -50,6 +50,8 @@ class Described(Event, frozen=True, kw_only=True):
     """`path` and `size` of each, without padding."""
     trackers: list[list[str]]
     """Tiers of URLs."""
+    web_seeds: list[str]
+    """URLs (BEP 19)."""
     peers: list[str]
     comment: str
     created_by: str

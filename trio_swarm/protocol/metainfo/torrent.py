@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from trio_swarm.amounts import size_text
 from trio_swarm.errors import BencodeError, ConfigError, MetainfoError
+from trio_swarm.foreign_text import shown
 from trio_swarm.protocol import bencode
 from trio_swarm.protocol.metainfo.info import (
     MAX_INFO_SIZE,
@@ -36,6 +37,7 @@ __all__ = [
     "is_unicode",
     "parse_info",
     "parse_metainfo",
+    "parse_web_seed_url",
     "usable_tracker_urls",
 ]
 
@@ -108,6 +110,21 @@ class Metainfo(Struct, frozen=True):
                 raise MetainfoError(str(error)) from error
         return replace(self, announce_tiers=tuple((url,) for url in distinct))
 
+    def with_web_seeds(self, urls: Iterable[str]) -> "Metainfo":
+        """Return a copy whose web seeds are `urls` (BEP 19).
+
+        Raises MetainfoError for a URL that is not a web seed's, and for too many URLs.
+        """
+        distinct = list(dict.fromkeys(urls))
+        if len(distinct) > MAX_WEB_SEEDS:
+            raise MetainfoError(f"more than {MAX_WEB_SEEDS} web seeds")
+        for url in distinct:
+            try:
+                parse_web_seed_url(url)
+            except ConfigError as error:
+                raise MetainfoError(str(error)) from error
+        return replace(self, web_seeds=tuple(distinct))
+
 
 def parse_metainfo(data: bytes) -> Metainfo:
     """Return the Metainfo of the .torrent file `data`.
@@ -141,6 +158,14 @@ def parse_metainfo(data: bytes) -> Metainfo:
         creation_date=date if isinstance(date, int) and 0 <= date <= _LAST_DATE else None,
         web_seeds=_read_web_seeds(outer.get(b"url-list")),
     )
+
+
+def parse_web_seed_url(url: object) -> str:
+    """Return `url`, which can be that of a web seed (BEP 19); raises ConfigError if it cannot."""
+    if not (isinstance(url, str) and is_unicode(url) and _is_web_seed_url(url)):
+        found = shown(str(url))
+        raise ConfigError(f"expected the http, https or ftp URL of a web seed, not {found!r}")
+    return url
 
 
 def usable_tracker_urls(urls: Iterable[str]) -> list[str]:
