@@ -3,8 +3,9 @@
 Every `Info` is made by `parse_info`: of torrents that are read, received (BEP 9) or made here. The
 info-hash is always the hash of the exact bytes, never of a re-encoded dictionary.
 
-Hybrid torrents are read as version 1. Version 2 (BEP 52) would begin at `_check_version`: a reader
-of version 2 would branch off there and fill the same `Info`.
+Hybrid torrents are read as version 1, if `file_tree` finds the same files in their version 2 half.
+Version 2 (BEP 52) would begin at `_check_version`: a reader of version 2 would branch off there and
+fill the same `Info`.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from trio_swarm.errors import BencodeError, MetainfoError
 from trio_swarm.foreign_text import shown
 from trio_swarm.identities import InfoHash
 from trio_swarm.protocol import bencode
-from trio_swarm.protocol.metainfo import file_names
+from trio_swarm.protocol.metainfo import file_names, file_tree
 
 MAX_INFO_SIZE = 16 * 2**20
 """Most bytes of an info dictionary: the largest that peers still send each other (BEP 9)."""
@@ -46,6 +47,7 @@ _MAX_SHOWN = 80
 """Most characters of a stranger's value in a message."""
 
 _HASH_LENGTH = 20
+_V2 = 2
 _VERSION_2 = b"12:meta versioni2e"
 _SMALLEST_PIECE = 16 * 2**10
 _LARGEST_PIECE = 16 * 2**20
@@ -191,9 +193,13 @@ def read_info(
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
+    is_hybrid = info.get(b"meta version") == _V2 and b"file tree" in info
     for key in repeated:
-        if key in _MATTERS:
-            raise MetainfoError(f"says {key.decode()!r} twice, and not the same")
+        # In a file tree, every name is a key.
+        if key in _MATTERS or is_hybrid:
+            raise MetainfoError(
+                f"says {shown(key.decode(errors='replace'))!r} twice, and not the same"
+            )
     _check_version(info)
     info_hash = InfoHash(hashlib.sha1(raw).digest())
     piece_length = _read_number(info, b"piece length")
@@ -218,6 +224,8 @@ def read_info(
         )
     else:
         files = _read_files(info[b"files"], renamed, keep_names=keep_names)
+    if is_hybrid:
+        file_tree.check_halves(info[b"file tree"], _listed(info, files), piece_length)
     if keep_names and renamed:
         raise MetainfoError(f"unsafe file name {renamed[0][0][:_MAX_SHOWN]!r}")
     length = files[-1].offset + files[-1].length
@@ -233,6 +241,30 @@ def read_info(
         raw=raw,
         renamed=tuple(renamed),
     )
+
+
+def _listed(
+    info: dict[bytes, bencode.Value], files: Sequence[FileEntry]
+) -> list[tuple[tuple[bytes, ...], int, int]]:
+    """Return path (bytes as given), length and offset of the version 1 files of `info`.
+
+    `files` are the entries that were read of it; links and padding are left out.
+    """
+    listed = info.get(b"files")
+    if not isinstance(listed, list):
+        return [((_as_given(_read_text(info, b"name")),), files[0].length, 0)]
+    entries = (
+        entry for entry in listed if isinstance(entry, dict) and b"l" not in _read_attributes(entry)
+    )
+    return [
+        (tuple(map(_as_given, _read_path(entry))), file.length, file.offset)
+        for entry, file in zip(entries, files, strict=True)
+        if not file.padding
+    ]
+
+
+def _as_given(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 def _check_version(info: dict[bytes, bencode.Value]) -> None:

@@ -1,0 +1,104 @@
+"""The file tree of version 2, and whether a hybrid torrent has the same files in both versions.
+
+A hybrid (BEP 52, "Upgrade Path") lists its files twice. If the two lists differ, programs of
+version 1 and 2 would share different content under one torrent, so it is refused.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from trio_swarm.errors import MetainfoError
+from trio_swarm.foreign_text import shown
+from trio_swarm.protocol import bencode
+
+MIN_PIECE_LENGTH = 16 * 2**10
+"""Bytes of a leaf of the merkle trees; pieces of version 2 are this or a larger power of two."""
+
+_ROOT_LENGTH = 32
+"""Bytes of a SHA-256 digest."""
+
+
+class TreeFile(Struct, frozen=True):
+    """A file of a tree: its path (bytes as given), its length and the root of its merkle tree.
+
+    The root is empty for an empty file.
+    """
+
+    path: tuple[bytes, ...]
+    length: int
+    root: bytes
+
+
+def read_tree(tree: bencode.Value) -> Iterator[TreeFile]:
+    """Yield the files of `file tree` in its order, without symbolic links (BEP 47).
+
+    The depth is limited by `bencode`, the number of files by the size of the info dictionary.
+    Raises MetainfoError for a tree that is not one, or is not sorted.
+    """
+    if not isinstance(tree, dict) or b"" in tree:
+        raise MetainfoError("its file tree is not a folder of files")
+    return _read_folder((), tree)
+
+
+def check_piece_length(length: int) -> None:
+    """Raise MetainfoError unless `length` is a power of two from 16 KiB (BEP 52)."""
+    if length < MIN_PIECE_LENGTH or length & (length - 1):
+        raise MetainfoError(f"piece length {length}: version 2 needs a power of two from 16 KiB")
+
+
+def check_halves(
+    tree: bencode.Value, files: Sequence[tuple[tuple[bytes, ...], int, int]], piece_length: int
+) -> None:
+    """Raise MetainfoError if a hybrid's halves differ, or its files do not begin with a piece.
+
+    `files` are those of version 1, without padding and links: path, length and offset in bytes.
+    """
+    check_piece_length(piece_length)
+    ours = iter(files)
+    for theirs in read_tree(tree):
+        path, length, offset = next(ours, ((), 0, 0))
+        if (path, length) != (theirs.path, theirs.length):
+            raise MetainfoError(f"version 1 and version 2 differ at {_text(theirs.path)!r}")
+        if length and offset % piece_length:
+            raise MetainfoError(f"{_text(path)!r} does not begin with a piece, as version 2 needs")
+    left = next(ours, None)
+    if left is not None:
+        raise MetainfoError(f"{_text(left[0])!r} is missing in its version 2 half")
+
+
+def _read_folder(
+    folder: tuple[bytes, ...], entries: dict[bytes, bencode.Value]
+) -> Iterator[TreeFile]:
+    before = b""
+    for name, entry in entries.items():
+        path = (*folder, name)
+        if name <= before:
+            raise MetainfoError(f"its file tree is not sorted at {_text(path)!r}")
+        before = name
+        if not isinstance(entry, dict):
+            raise MetainfoError(f"{_text(path)!r} is neither a file nor a folder")
+        if b"" not in entry:
+            yield from _read_folder(path, entry)
+        elif (file := _read_file(path, entry)) is not None:
+            yield file
+
+
+def _read_file(path: tuple[bytes, ...], entry: dict[bytes, bencode.Value]) -> TreeFile | None:
+    """Return the file that `entry` tells of; None for a symbolic link."""
+    facts = entry[b""]
+    if len(entry) != 1 or not isinstance(facts, dict):
+        raise MetainfoError(f"{_text(path)!r} is a file and a folder")
+    attributes = facts.get(b"attr")
+    if isinstance(attributes, bytes) and b"l" in attributes:
+        return None
+    length, root = facts.get(b"length"), facts.get(b"pieces root", b"")
+    if not isinstance(length, int) or length < 0:
+        raise MetainfoError(f"{_text(path)!r} has no length in the file tree")
+    if not isinstance(root, bytes) or len(root) != (_ROOT_LENGTH if length else 0):
+        raise MetainfoError(f"{_text(path)!r} has no root of {_ROOT_LENGTH} bytes in the file tree")
+    return TreeFile(path, length, root)
+
+
+def _text(path: tuple[bytes, ...]) -> str:
+    return shown(b"/".join(path).decode(errors="replace"))
