@@ -112,7 +112,7 @@ def describe_torrent(metainfo: Metainfo) -> Described:
             if not file.padding
         ],
         trackers=[list(tier) for tier in metainfo.announce_tiers],
-        web_seeds=[safe_text(url) for url in metainfo.web_seeds],
+        web_seeds=list(metainfo.web_seeds),
         peers=[],
         comment=metainfo.comment[:LONGEST_TEXT],
         created_by=metainfo.created_by[:LONGEST_TEXT],
@@ -146,7 +146,7 @@ def _lines(event: Described) -> Iterator[str]:
     if here:
         yield f"warning    {' and '.join(here)}: on every machine that is the machine itself"
     for number, url in enumerate(event.web_seeds, 1):
-        yield f"{'web seeds' if number == 1 else '':<10} {url}"
+        yield f"{'web seeds' if number == 1 else '':<10} {safe_text(url)}"
     for number, peer in enumerate(event.peers, 1):
         yield f"{'peers' if number == 1 else '':<10} {peer}"
     if event.comment:
