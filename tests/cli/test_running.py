@@ -447,6 +447,22 @@ def test_a_torrent_names_its_web_seeds_and_show_tells_them(line: CommandLine) ->
     assert theirs.url_seeds == urls
 
 
+def test_of_a_hybrid_both_hashes_are_told_and_padding_apart_from_data(line: CommandLine) -> None:
+    lt = pytest.importorskip("libtorrent")
+    for name, size in (("a.bin", 20_000), ("b.bin", 5)):
+        make_file(line.folder / "album" / name, size)
+    maker = lt.create_torrent(lt.list_files(str(line.folder / "album")), 16384)
+    lt.set_piece_hashes(maker, str(line.folder))
+    (line.folder / "h.torrent").write_bytes(lt.bencode(maker.generate()))
+    hashes = lt.load_torrent_file(str(line.folder / "h.torrent")).info_hashes
+    (told,) = line.events("show", "h.torrent")
+    assert (told["info_hash"], told["info_hash_v2"]) == (str(hashes.v1), str(hashes.v2))
+    assert (told["size"], told["padding"]) == (20_005, 3 * 16384 - 20_005)
+    text = line.run("show", "h.torrent").stdout
+    assert f"version 2  {hashes.v2}\n" in text
+    assert "(20,005 bytes), and 28.5 KiB of padding\n" in text
+
+
 def test_where_a_torrent_cannot_be_written_is_told_before_anything_is_hashed(
     line: CommandLine,
 ) -> None:

@@ -122,6 +122,9 @@ def test_torrents_made_by_libtorrent_are_read(tmp_path: Path, mode: str) -> None
     assert_the_same(read.info, lt.torrent_info(lt.bdecode(data)))
     # Hybrids align their files with padding.
     assert any(entry.padding for entry in read.info.files) == (mode == "hybrid")
+    theirs = lt.torrent_info(lt.bdecode(data))
+    assert read.info.v2_hash == (theirs.info_hashes().v2.to_bytes() if mode == "hybrid" else None)
+    assert read.info.length - read.info.padding == sum(map(len, TREE.values()))
     assert read.announce_tiers == tuple((url,) for url in TRACKERS)
     assert read.web_seeds == ("http://seed.example/x/",)
     assert read.comment == "hello"

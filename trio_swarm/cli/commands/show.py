@@ -79,7 +79,9 @@ def describe_magnet(magnet: Magnet) -> Described:
     return Described(
         share_name=magnet.name,
         info_hash=magnet.info_hash.hex(),
+        info_hash_v2=None,
         size=magnet.length,
+        padding=None,
         piece_length=None,
         pieces=None,
         private=None,
@@ -102,7 +104,9 @@ def describe_torrent(metainfo: Metainfo) -> Described:
     return Described(
         share_name=info.name,
         info_hash=info.info_hash.hex(),
-        size=info.length,
+        info_hash_v2=None if info.v2_hash is None else info.v2_hash.hex(),
+        size=info.length - info.padding,
+        padding=info.padding,
         piece_length=info.piece_length,
         pieces=info.piece_count,
         private=info.private,
@@ -132,10 +136,7 @@ def torrent_magnet(metainfo: Metainfo) -> str:
 
 
 def _lines(event: Described) -> Iterator[str]:
-    yield f"name       {safe_text(event.share_name or '(not told)')}"
-    yield f"info-hash  {event.info_hash}"
-    if event.size is not None:
-        yield f"size       {size_text(event.size)} ({event.size:,} bytes)"
+    yield from _named(event)
     if event.pieces is not None and event.piece_length is not None:
         yield f"pieces     {event.pieces:,} of {size_text(event.piece_length)}"
     if event.private:
@@ -163,3 +164,14 @@ def _lines(event: Described) -> Iterator[str]:
             size = file["size"]
             assert isinstance(size, int)
             yield f"{size_text(size):>12}  {safe_text(str(file['path']))}"
+
+
+def _named(event: Described) -> Iterator[str]:
+    """Tell what it is called, and how big it is."""
+    yield f"name       {safe_text(event.share_name or '(not told)')}"
+    yield f"info-hash  {event.info_hash}"
+    if event.info_hash_v2 is not None:
+        yield f"version 2  {event.info_hash_v2}"
+    if event.size is not None:
+        padding = f", and {size_text(event.padding)} of padding" if event.padding else ""
+        yield f"size       {size_text(event.size)} ({event.size:,} bytes){padding}"

@@ -42,7 +42,12 @@ class Described(Event, frozen=True, kw_only=True):
 
     share_name: str | None
     info_hash: str
+    info_hash_v2: str | None
+    """Of a hybrid torrent (BEP 52), 64 hex digits."""
     size: int | None
+    """Bytes of the files."""
+    padding: int | None
+    """Bytes between them that no disk holds (BEP 47)."""
     piece_length: int | None
     pieces: int | None
     private: bool | None

@@ -89,6 +89,18 @@ class Info:
     length: int
     raw: bytes = field(repr=False)
     renamed: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    is_hybrid: bool = False
+    """It describes the same files for version 2 as well (BEP 52, "Upgrade Path")."""
+
+    @property
+    def v2_hash(self) -> bytes | None:
+        """The version 2 info-hash of a hybrid torrent (BEP 52), 32 bytes; None: it has none."""
+        return hashlib.sha256(self.raw).digest() if self.is_hybrid else None
+
+    @property
+    def padding(self) -> int:
+        """Bytes of padding between files, which `length` counts (BEP 47)."""
+        return sum(file.length for file in self.files if file.padding)
 
     @property
     def piece_count(self) -> int:
@@ -240,6 +252,7 @@ def read_info(
         length=length,
         raw=raw,
         renamed=tuple(renamed),
+        is_hybrid=is_hybrid,
     )
 
 
