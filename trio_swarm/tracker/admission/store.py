@@ -13,7 +13,6 @@ from trio_swarm.tracker.store.interface import (
     ClaimAnswer,
     MatchPage,
     NameQuestion,
-    StoreCounts,
     SwarmAnswer,
     TrackerStore,
 )
@@ -21,7 +20,7 @@ from trio_swarm.tracker.store.names import MAX_HOLDERS_OF_NAME
 from trio_swarm.tracker.store.registry import TrackerRegistry
 
 
-class AdmittingStore:
+class AdmittingStore(CheckingStore):
     """Answers from `store`, whose `registry` takes nothing that `refusals` refuse.
 
     The registry asks when a torrent or a name is new there, so an announce of what it knows costs
@@ -32,62 +31,55 @@ class AdmittingStore:
     def __init__(
         self, store: TrackerStore, refusals: Refusals, *, registry: TrackerRegistry
     ) -> None:
-        self._store = store
-        self._checking = CheckingStore(store, refusals)
-        self._refusals = refusals
+        super().__init__(store, refusals)
         self._registry = registry
-        self._asked: TrackerStore = store
-        """Which of them answers."""
+        self._is_settled: bool
+        """Nothing refused is listed, so `store` may be asked as it is."""
         registry.admission = refusals
         self.distrust()
 
     def distrust(self) -> None:
         """Note that the rules have changed."""
-        self._asked = self._checking if self._registry.counts().swarms else self._store
+        self._is_settled = not self._registry.counts().swarms
 
     async def settle(self, pause: Callable[[], Awaitable[None]]) -> None:
         """Take out what is refused since the rules changed; `pause` lets others have turns."""
         for _ in self._registry.drop_refused():
             await pause()
-        self._asked = self._store
-
-    @property
-    def loopback_peers(self) -> int:
-        """As TrackerStore."""
-        return self._store.loopback_peers
-
-    def counts(self) -> StoreCounts:
-        """As TrackerStore."""
-        return self._store.counts()
+        self._is_settled = True
 
     async def announce(
         self, announces: Sequence[Announce], now: float
     ) -> Sequence[SwarmAnswer | AnnounceRefusedError]:
         """As TrackerStore."""
-        return await self._asked.announce(announces, now)
+        if self._is_settled:
+            return await self._store.announce(announces, now)
+        return await super().announce(announces, now)
 
     async def scrape(self, info_hashes: Sequence[bytes]) -> Sequence[ScrapeCounts]:
         """As TrackerStore."""
-        return await self._asked.scrape(info_hashes)
+        if self._is_settled:
+            return await self._store.scrape(info_hashes)
+        return await super().scrape(info_hashes)
 
     async def resolve(self, questions: Sequence[NameQuestion]) -> Sequence[MatchPage]:
         """As TrackerStore."""
-        return await self._asked.resolve(questions)
+        if self._is_settled:
+            return await self._store.resolve(questions)
+        return await super().resolve(questions)
 
     async def claim(self, claims: Sequence[Claim]) -> Sequence[ClaimAnswer]:
         """As TrackerStore."""
-        answers = await self._checking.claim([claim._replace(token=b"") for claim in claims])
+        answers = await super().claim([claim._replace(token=b"") for claim in claims])
         return [
             await self._judged(claim, said) for claim, said in zip(claims, answers, strict=True)
         ]
 
     async def search(self, question: NameQuestion, now: float) -> MatchPage:
         """As TrackerStore."""
-        return await self._asked.search(question, now)
-
-    async def end_leases(self, now: float, limit: int) -> float | None:
-        """As TrackerStore."""
-        return await self._store.end_leases(now, limit)
+        if self._is_settled:
+            return await self._store.search(question, now)
+        return await super().search(question, now)
 
     async def _judged(self, claim: Claim, said: ClaimAnswer) -> ClaimAnswer:
         """Return an answer to a claim that says who may register names, too."""
