@@ -267,9 +267,8 @@ class TrackerRegistry:
         swarm = self._swarms.get(info_hash)
         if swarm is None:
             return ScrapeCounts(seeders=0, completed=0, leechers=0)
-        return ScrapeCounts(
-            seeders=swarm.seeders, completed=swarm.completed, leechers=swarm.leechers
-        )
+        seeders, leechers = swarm.counts()
+        return ScrapeCounts(seeders=seeders, completed=swarm.completed, leechers=leechers)
 
     def swarm_hashes(self) -> list[bytes]:
         """Return the info-hashes of all swarms as of now."""
@@ -342,29 +341,30 @@ class TrackerRegistry:
 
     def drop_refused(self) -> Iterator[None]:
         """Take out what `admission` refuses now, in steps; others may have turns between them."""
+        for number, _ in enumerate(self._look_again(), 1):
+            if number % _STEP == 0:
+                yield
+
+    def _look_again(self) -> Iterator[None]:
+        """Take out what is refused now: a swarm, a peer of it or a name at a time."""
         admission = self.admission
-        looked_at = 0
+        if admission is None:
+            return
         for info_hash in self.swarm_hashes():
             swarm = self._swarms.get(info_hash)
-            if swarm is None or admission is None:
+            if swarm is None:
                 continue
-            looked_at += 1
-            if looked_at % _STEP == 0:
-                yield
+            yield
             if admission.hash_refusal(info_hash) is not None:
                 for peers in (swarm.peers4, swarm.peers6):
                     while peers is not None and len(peers) > 0:
                         self._drop_peer(peers, len(peers) - 1)
-                        looked_at += 1
-                        if looked_at % _STEP == 0:
-                            yield
+                        yield
                 continue
             for address, sharing in list((swarm.names or {}).items()):
                 if swarm.sharing(address) is sharing and self._is_name_refused(address, sharing):
                     self._drop_name(swarm, info_hash, address)
-                looked_at += 1
-                if looked_at % _STEP == 0:
-                    yield
+                yield
 
     def _drop_peer(self, peers: CompactPeers, position: int) -> None:
         """Take out a peer of a swarm that is refused."""
@@ -397,7 +397,7 @@ class TrackerRegistry:
 
     def _seeders_of(self, info_hash: bytes) -> int:
         swarm = self._swarms.get(info_hash)
-        return swarm.seeders if swarm is not None else 0
+        return swarm.counts()[0] if swarm is not None else 0
 
     def _lease_ended(self, info_hash: bytes, ended: EndedLease) -> None:
         """Forget a peer that was taken from its list as its lease ended."""
@@ -748,7 +748,7 @@ def _counts_alone(swarm: TrackedSwarm | None) -> SwarmAnswer:
     """Return the answer to who gets no peers."""
     if swarm is None:
         return 0, 0, b""
-    return swarm.seeders, swarm.leechers, b""
+    return (*swarm.counts(), b"")
 
 
 def _prefix(address: bytes) -> bytes:

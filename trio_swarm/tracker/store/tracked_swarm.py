@@ -39,27 +39,19 @@ class TrackedSwarm:
     def __len__(self) -> int:
         return len(self.peers4 or ()) + len(self.peers6 or ())
 
-    @property
-    def seeders(self) -> int:
-        """Peers that have everything; one of both families counts once."""
+    def counts(self) -> tuple[int, int]:
+        """Return how many seeders and leechers there are; one of both families counts once."""
         peers4, peers6 = self.peers4, self.peers6
-        if peers4 is None:
-            return 0 if peers6 is None else peers6.seeders
-        if peers6 is None:
-            return peers4.seeders
-        pairs = 0 if peers4.pairs is None else peers4.pairs.both.seeders
-        return peers4.seeders + peers6.seeders - pairs
-
-    @property
-    def leechers(self) -> int:
-        """Peers that miss something; one of both families counts once."""
-        peers4, peers6 = self.peers4, self.peers6
-        if peers4 is None:
-            return 0 if peers6 is None else peers6.leechers
-        if peers6 is None:
-            return peers4.leechers
-        pairs = 0 if peers4.pairs is None else peers4.pairs.both.leechers
-        return peers4.leechers + peers6.leechers - pairs
+        seeders = leechers = 0
+        for peers in (peers4, peers6):
+            if peers is not None:
+                seeders += peers.seeders
+                leechers += peers.leechers
+        if peers4 is not None and peers6 is not None and peers4.pairs is not None:
+            both = peers4.pairs.both
+            seeders -= both.seeders
+            leechers -= both.leechers
+        return seeders, leechers
 
     def peers_like(self, address: bytes) -> CompactPeers | None:
         """Return the peers of the family of a compact address."""
