@@ -100,14 +100,7 @@ class Metainfo(Struct, frozen=True):
 
         Raises MetainfoError for a URL that is not a tracker's, and for too many URLs.
         """
-        distinct = list(dict.fromkeys(urls))
-        if len(distinct) > MAX_TRACKERS:
-            raise MetainfoError(f"more than {MAX_TRACKERS} trackers")
-        for url in distinct:
-            try:
-                parse_tracker_url(url)
-            except ConfigError as error:
-                raise MetainfoError(str(error)) from error
+        distinct = _checked_urls(urls, parse_tracker_url, MAX_TRACKERS, "trackers")
         return replace(self, announce_tiers=tuple((url,) for url in distinct))
 
     def with_web_seeds(self, urls: Iterable[str]) -> "Metainfo":
@@ -115,14 +108,7 @@ class Metainfo(Struct, frozen=True):
 
         Raises MetainfoError for a URL that is not a web seed's, and for too many URLs.
         """
-        distinct = list(dict.fromkeys(urls))
-        if len(distinct) > MAX_WEB_SEEDS:
-            raise MetainfoError(f"more than {MAX_WEB_SEEDS} web seeds")
-        for url in distinct:
-            try:
-                parse_web_seed_url(url)
-            except ConfigError as error:
-                raise MetainfoError(str(error)) from error
+        distinct = _checked_urls(urls, parse_web_seed_url, MAX_WEB_SEEDS, "web seeds")
         return replace(self, web_seeds=tuple(distinct))
 
 
@@ -180,6 +166,21 @@ def _usable_urls(urls: Iterable[str], is_usable: Callable[[str], bool], most: in
     # A list of a million wrong URLs is not read to its end.
     distinct = dict.fromkeys(islice(urls, most * 10))
     return list(islice(filter(is_usable, distinct), most))
+
+
+def _checked_urls(
+    urls: Iterable[str], parse: Callable[[str], object], most: int, kind: str
+) -> list[str]:
+    """Return the distinct ones; MetainfoError if `parse` does not take one, or if they are many."""
+    distinct = list(dict.fromkeys(urls))
+    if len(distinct) > most:
+        raise MetainfoError(f"more than {most} {kind}")
+    for url in distinct:
+        try:
+            parse(url)
+        except ConfigError as error:
+            raise MetainfoError(str(error)) from error
+    return distinct
 
 
 def is_unicode(text: str) -> bool:
