@@ -18,7 +18,6 @@ from trio_swarm.errors import (
     ConfigError,
     EntryPresentError,
     EntryUnknownError,
-    NotHereError,
     StorageError,
     TrioSwarmError,
 )
@@ -483,13 +482,14 @@ class Entries:
         name alone means the file or folder that all of it is in. The torrent stays the same for
         peers. Nothing is overwritten, and a node that is killed meanwhile goes on with it. Raises
         ConfigError for a share, a path that there is not, or a name that is no file's or is taken
-        in the torrent; StorageError if it is taken on the disk; then nothing was changed.
+        in the torrent; NotHereError while its files are not known; StorageError if the name is
+        taken on the disk. Then nothing was changed.
         """
-        await self._renaming.rename(entry, path_below(_known_info(entry), path), name)
+        await self._renaming.rename(entry, path_below(entry.known_info(), path), name)
 
     async def rename_listed(self, entry: Entry, path: str | None, name: str) -> None:
         """Do the same with a path as lists of files have it; None: the torrent's own name."""
-        below = () if path is None else listed_path(_known_info(entry), path)
+        below = () if path is None else listed_path(entry.known_info(), path)
         await self._renaming.rename(entry, below, name)
 
     async def verify(self, entry: Entry) -> None:
@@ -742,13 +742,6 @@ def _revised(entry: Entry, settings: Settings) -> Record:
         is_paused=record.is_paused if was.paused == settings.paused else None,
         limits=limits_after(record.limits, was, settings),
     )
-
-
-def _known_info(entry: Entry) -> Info:
-    """Return what the files of an entry are; raises NotHereError while nobody knows."""
-    if entry.info is None:
-        raise NotHereError(f"{entry.name}: its files are not known yet")
-    return entry.info
 
 
 def _order(entry: Entry) -> tuple[float, int]:

@@ -8,6 +8,7 @@ from typing import Literal
 import trio
 from msgspec.structs import replace
 
+from trio_swarm.errors import NotHereError
 from trio_swarm.peer.torrent import Torrent
 from trio_swarm.piece_sets import PieceSet, full_set
 from trio_swarm.protocol.metainfo.torrent import Info
@@ -267,6 +268,13 @@ class Entry:
         if self.metadata is not None:
             return self.named(self.metadata)
         return None if self.known is None else self.known[0]
+
+    def known_info(self) -> Info:
+        """Return its `info`; raises NotHereError while nobody knows it."""
+        info = self.info
+        if info is None:
+            raise NotHereError(f"{self.name}: its files are not known yet")
+        return info
 
     @property
     def listed_info(self) -> Info | None:

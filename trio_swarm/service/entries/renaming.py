@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from trio_swarm.errors import ConfigError, NotHereError, StorageError
+from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.logs import logger_of
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.service.entries.adding import with_changes
@@ -37,10 +37,7 @@ class RenamingFiles:
                 "it is another torrent"
             )
         async with self._running.turn(entry):
-            info = entry.info
-            if info is None:
-                raise NotHereError(f"{entry.name}: its files are not known yet")
-            renaming = checked_renaming(info, entry.renamings, path, name)
+            renaming = checked_renaming(entry.known_info(), entry.renamings, path, name)
             if renaming is None:
                 return
             await self._keeping.save(entry, entry.change(renaming=keep_texts(renaming)))
