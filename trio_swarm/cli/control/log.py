@@ -1,7 +1,7 @@
 """`trio-swarm log`: what a running node tells its operator."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from cyclopts import Parameter
 
@@ -17,13 +17,8 @@ from trio_swarm.foreign_text import shown
 
 Level = Literal["debug", "info", "warning", "error"]
 
-_MINOR: Final[dict[str, tuple[str, ...]]] = {
-    "debug": (),
-    "info": ("debug",),
-    "warning": ("debug", "info"),
-    "error": ("debug", "info", "warning"),
-}
-"""What each level leaves out; severities with other names are told in any case."""
+_LEVELS: Final = get_args(Level)
+"""The least grave first."""
 
 
 async def log(
@@ -52,18 +47,20 @@ async def log(
 
     async def body(client: Client) -> int:
         count = 0
+        # Severities with other names are told in any case.
+        left_out = _LEVELS[: _LEVELS.index(level)]
         async with client.log(follow=follow) as events:
             async for event in events:
                 if event.name != "logged":
                     continue
                 line = client.decoded(event, LogLine)
-                if line.severity not in _MINOR[level]:
+                if line.severity not in left_out:
                     _tell(line, reporter)
                     count += 1
         if follow:
             raise ControlError("the node has ended")
         if not count:
-            reporter.say("nothing such was logged" if _MINOR[level] else "nothing was logged yet")
+            reporter.say("nothing such was logged" if left_out else "nothing was logged yet")
         return 0
 
     return await ask_node(node or NodeChoice(), reporter, body, interrupted=0 if follow else 1)
