@@ -132,7 +132,7 @@ def _in_file(metainfo: Metainfo, named: Tiers) -> FetchTarget:
     return FetchTarget(
         info_hash=metainfo.info.info_hash,
         name=metainfo.info.name,
-        size=metainfo.info.length,
+        size=metainfo.info.size,
         metainfo=metainfo,
         tiers=merge_tiers(metainfo.announce_tiers, named),
         own_tiers=metainfo.announce_tiers,

@@ -256,7 +256,7 @@ class Node:
                 info_hash=info.info_hash.hex(),
                 share_name=torrent.name,
                 path=str(opening.path),
-                size=info.length,
+                size=info.size,
                 pieces=info.piece_count,
                 magnet=torrent.magnet(),
             )

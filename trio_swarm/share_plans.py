@@ -242,7 +242,7 @@ class Shares:
         return TorrentPlan(
             info_hash=info.info_hash,
             name=opening.name or info.name,
-            size=info.length,
+            size=info.size,
             metainfo=Metainfo(info=info, announce_tiers=tiers),
             open_files=partial(_open_again, opening.path, self._state_folder),
             files=opening.files,

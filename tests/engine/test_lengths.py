@@ -99,3 +99,31 @@ def test_impossible_lengths_are_refused() -> None:
         Lengths(length=1, piece_length=0)
     with pytest.raises(IndexError):
         Lengths(length=1, piece_length=1).piece_size(1)
+
+
+@given(st.data())
+def test_pieces_that_end_with_padding_count_without_it(data: st.DataObject) -> None:
+    piece_length = data.draw(st.integers(1, 3 * 16384))
+    count = data.draw(st.integers(1, 20))
+    short = data.draw(
+        st.dictionaries(st.integers(0, count - 1), st.integers(1, max(1, piece_length - 1)))
+        if piece_length > 1
+        else st.just({})
+    )
+    lengths = Lengths(length=count * piece_length, piece_length=piece_length, short_pieces=short)
+    sizes = [short.get(piece, piece_length) for piece in range(count)]
+    assert [lengths.piece_size(piece) for piece in range(count)] == sizes
+    assert lengths.length == sum(sizes)
+    some = data.draw(st.integers(0, (1 << count) - 1))
+    assert lengths.bytes_in(some) == sum(
+        sizes[piece] for piece in range(count) if some >> piece & 1
+    )
+    for piece in range(count):
+        runs = lengths.runs(piece, lengths.all_blocks(piece))
+        assert [(run.begin, run.length) for run in runs] == [(0, sizes[piece])]
+
+
+@pytest.mark.parametrize("short", [{2: 5}, {0: 0}, {0: 10}, {1: 8}, {-1: 5}])
+def test_impossible_ends_of_pieces_are_refused(short: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="impossible lengths"):
+        Lengths(length=18, piece_length=10, short_pieces=short)

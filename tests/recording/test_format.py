@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from recording_samples import BLOCK, file_of, header, read, some_events
 from trio_swarm.engine.download.ledger import Grant
@@ -241,3 +242,15 @@ def test_a_later_reader_may_find_more_in_an_event() -> None:
     body = msgspec.msgpack.encode([[0, 0, [], 8], [19, 5, 3, "new", {"more": 1}]])
     content = encode_header(HEADER) + seal(body)
     assert read(content).events[-1] == records.Verified(5, 3)
+
+
+def test_a_recording_knows_which_pieces_end_with_padding() -> None:
+    head = replace(header(), short_pieces={3: 100})
+    lengths = read(file_of(head, [])).lengths
+    assert lengths.piece_size(3) == 100
+    assert lengths.length == head.size - (head.piece_length - 100)
+
+
+def test_impossible_ends_of_pieces_in_a_header_are_damage() -> None:
+    with pytest.raises(RecordingError, match="damaged: its header tells of impossible lengths"):
+        read(file_of(replace(header(), short_pieces={99: 1}), []))

@@ -5,9 +5,11 @@ from the start of its piece, so the last block of a piece can be shorter (BEP 3,
 of blocks of one piece is an int: bit i is set for block i, as in a `PieceSet`.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from trio_swarm.compiler_hints import mypyc_attr
+from trio_swarm.piece_sets import PieceSet, from_pieces, iterate
 
 BLOCK_LENGTH: Final = 16384
 """Bytes of a block: the request length that every client accepts (BEP 3, "request")."""
@@ -32,19 +34,40 @@ class Lengths:
     """The sizes of one torrent: `length` bytes in pieces of `piece_length` bytes.
 
     The last piece holds the rest. It is never empty, and is a full piece if `length` is an exact
-    multiple of `piece_length`. A torrent of 0 bytes has no pieces.
+    multiple of `piece_length`. A torrent of 0 bytes has no pieces. `short_pieces` are the sizes of
+    pieces that end with padding, without it (BEP 47): nobody is asked for padding.
     """
 
-    __slots__ = ("_last_size", "blocks_per_piece", "length", "piece_count", "piece_length")
+    __slots__ = (
+        "_last_size",
+        "_short",
+        "blocks_per_piece",
+        "length",
+        "piece_count",
+        "piece_length",
+        "short_pieces",
+    )
 
-    def __init__(self, *, length: int, piece_length: int) -> None:
+    def __init__(
+        self, *, length: int, piece_length: int, short_pieces: Mapping[int, int] | None = None
+    ) -> None:
         if length < 0 or piece_length < 1:
             raise ValueError(f"impossible lengths: {length} bytes in pieces of {piece_length}")
-        self.length = length
         self.piece_length = piece_length
         self.piece_count = -(-length // piece_length)
         self.blocks_per_piece = -(-piece_length // BLOCK_LENGTH)
+        self.short_pieces = dict(short_pieces or {})
+        self._short: PieceSet = 0
         self._last_size = length - max(0, self.piece_count - 1) * piece_length
+        for piece, size in self.short_pieces.items():
+            whole = self._last_size if piece == self.piece_count - 1 else piece_length
+            if not (0 <= piece < self.piece_count and 0 < size < whole):
+                raise ValueError(f"impossible lengths: {size} bytes in piece {piece}")
+            length -= whole - size
+        self.length = length
+        """Bytes of all pieces together."""
+        if self.short_pieces:
+            self._short = from_pieces(self.short_pieces)
 
     def __repr__(self) -> str:
         return f"Lengths(length={self.length}, piece_length={self.piece_length})"
@@ -53,7 +76,22 @@ class Lengths:
         """Return the length of `piece` in bytes; raises IndexError if there is no such piece."""
         if not 0 <= piece < self.piece_count:
             raise IndexError(f"no piece {piece} among {self.piece_count}")
+        if self._short:
+            short = self.short_pieces.get(piece)
+            if short is not None:
+                return short
         return self._last_size if piece == self.piece_count - 1 else self.piece_length
+
+    def bytes_in(self, pieces: PieceSet) -> int:
+        """Return the length of some pieces together, in bytes."""
+        total = pieces.bit_count() * self.piece_length
+        last = self.piece_count - 1
+        if last >= 0 and pieces >> last & 1:
+            total -= self.piece_length - self._last_size
+        for piece in iterate(pieces & self._short):
+            whole = self._last_size if piece == last else self.piece_length
+            total -= whole - self.short_pieces[piece]
+        return total
 
     def block_count(self, piece: int) -> int:
         """Return the number of blocks of `piece`, at least 1."""

@@ -27,7 +27,9 @@ from trio_swarm.storage.unfinished import Changes
 
 def lengths_of(info: Info) -> Lengths:
     """Return what the ledger of a torrent counts by."""
-    return Lengths(length=info.length, piece_length=info.piece_length)
+    return Lengths(
+        length=info.length, piece_length=info.piece_length, short_pieces=info.short_pieces
+    )
 
 
 def open_pieces(info: Info, memory: int) -> int:
@@ -223,18 +225,11 @@ class Download:
 
     def have_bytes(self) -> int:
         """Return the bytes of verified pieces."""
-        return self.info.length - self.missing_bytes()
+        return self.ledger.lengths.length - self.missing_bytes()
 
     def missing_bytes(self) -> int:
         """Return the bytes of pieces not yet verified."""
-        missing = self.exchange.every & ~self.ledger.have
-        if not missing:
-            return 0
-        last = self.info.piece_count - 1
-        result = missing.bit_count() * self.info.piece_length
-        if (missing >> last) & 1:
-            result -= self.info.piece_length - self.info.piece_size(last)
-        return result
+        return self.ledger.lengths.bytes_in(self.exchange.every & ~self.ledger.have)
 
     async def drain(self) -> None:
         """Wait until the disk threads have finished this download's pieces, and record them."""

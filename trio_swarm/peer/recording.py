@@ -55,6 +55,7 @@ class TorrentRecording:
             info_hash=self._info_hash,
             size=info.length,
             piece_length=info.piece_length,
+            short_pieces=dict(info.short_pieces),
             scheduler=self._scheduler[0],
             scheduler_options=dict(self._scheduler[1]),
             uploader=settings.uploader,

@@ -53,7 +53,6 @@ from trio_swarm.progress import (
     Verified,
 )
 from trio_swarm.protocol.addresses import Address
-from trio_swarm.protocol.metainfo.info import version_2_hash
 from trio_swarm.protocol.metainfo.magnet import Magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.protocol.trackers.url_secrets import to_give_away
@@ -232,7 +231,8 @@ class Torrent:
         if info is None:
             return b""
         if self._twin_of is not info:
-            self._twin_of, self._twin_hash = info, version_2_hash(info.raw)
+            v2_hash = info.v2_hash if info.is_hybrid else None
+            self._twin_of, self._twin_hash = info, v2_hash and v2_hash[:20]
         return self._twin_hash
 
     @property
@@ -281,7 +281,7 @@ class Torrent:
             name=self.info.name if self.info is not None else self.name or None,
             trackers=tuple(to_give_away(url) for tier in self._trackers.tiers for url in tier),
             peers=(),
-            length=self.info.length if self.info is not None else self.expected_size,
+            length=self.info.size if self.info is not None else self.expected_size,
         ).to_uri()
 
     def progress(self) -> Progress:
@@ -837,7 +837,7 @@ class Torrent:
                 torrent_events.completed(
                     self,
                     files.root,
-                    info.length,
+                    info.size,
                     seconds=trio.current_time() - self._started_at,
                     sources=download.sources,
                 )

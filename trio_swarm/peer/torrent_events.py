@@ -41,7 +41,7 @@ def metadata_received(torrent: NamedTorrent, info: Info) -> events.MetadataRecei
     return events.MetadataReceived(
         info_hash=torrent.info_hash.hex(),
         share_name=torrent.name,
-        size=info.length,
+        size=info.size,
         pieces=info.piece_count,
         files=sum(not entry.padding for entry in info.files),
     )
@@ -66,8 +66,8 @@ def checked(torrent: NamedTorrent, info: Info, result: CheckResult, *, have: int
         info_hash=torrent.info_hash.hex(),
         share_name=torrent.name,
         have=have,
-        size=info.length,
-        hashed=min(info.length, result.hashed * info.piece_length),
+        size=info.size,
+        hashed=min(info.size, result.hashed * info.piece_length),
     )
 
 

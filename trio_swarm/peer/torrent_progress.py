@@ -64,7 +64,7 @@ def progress_of(
     """Return how far a torrent is."""
     info = torrent.info
     download = torrent.download
-    size = info.length if info is not None else (torrent.expected_size or 0)
+    size = info.size if info is not None else (torrent.expected_size or 0)
     have = torrent.bytes_checked if torrent.state == "checking" else 0
     if torrent.missing is not None:
         have = size - torrent.missing

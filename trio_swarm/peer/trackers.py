@@ -313,7 +313,7 @@ class Trackers:
 
     def _request(self, info_hash: InfoHash, event: AnnounceEvent) -> AnnounceRequest:
         torrent = self._torrent
-        size = torrent.info.length if torrent.info is not None else torrent.expected_size
+        size = torrent.info.size if torrent.info is not None else torrent.expected_size
         # Unknown is not zero: that would make us a seeder.
         left = torrent.missing if torrent.missing is not None else size or UNKNOWN_LEFT
         return AnnounceRequest(

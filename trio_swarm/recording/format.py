@@ -27,6 +27,7 @@ from struct import Struct as Layout
 
 import msgspec
 
+from trio_swarm.engine.lengths import Lengths
 from trio_swarm.protocol.metainfo.info import MAX_PIECE_LENGTH, MAX_PIECES
 from trio_swarm.recording.records import Count, Record
 
@@ -35,8 +36,8 @@ VERSION = 1
 MAGIC = b"trio-swarm recording "
 """The first bytes of every version; the version number follows."""
 
-MAX_HEADER = 1 << 16
-"""Most bytes of the header's line: names and options of strategies are far shorter."""
+MAX_HEADER = 1 << 24
+"""Most bytes of the header's line: room for a length of each of MAX_PIECES pieces."""
 
 MAX_DEPTH = 32
 """Most levels of nested lists in an option of a strategy. Printing or comparing a list recurses as
@@ -88,10 +89,19 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """Peer id of the recording peer: the same as in other recordings' `Named`, or in `Joined` if
     the swarm is simulated. Empty if unknown."""
 
+    short_pieces: dict[int, Count] = {}
+    """The lengths of pieces that end with padding, without it: what is asked for."""
+
     @property
     def piece_count(self) -> int:
         """Number of pieces of the torrent."""
         return -(-self.size // self.piece_length)
+
+    def lengths(self) -> Lengths:
+        """Return the sizes of the pieces and blocks of the torrent."""
+        return Lengths(
+            length=self.size, piece_length=self.piece_length, short_pieces=self.short_pieces
+        )
 
     def fault(self) -> str | None:
         """Return the reason why the sizes are impossible; None if they are possible."""
@@ -99,6 +109,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
             return f"pieces of {self.piece_length} bytes"
         if self.piece_count > MAX_PIECES:
             return f"{self.piece_count} pieces"
+        try:
+            self.lengths()
+        except ValueError as error:
+            return str(error)
         for options in (self.scheduler_options, self.uploader_options, self.choker_options):
             if _is_deeper(options, MAX_DEPTH):
                 return f"options nested more than {MAX_DEPTH} deep"

@@ -40,7 +40,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lengths(self) -> Lengths:
         """The sizes of the pieces and blocks of the torrent."""
-        return Lengths(length=self.header.size, piece_length=self.header.piece_length)
+        return self.header.lengths()
 
     @property
     def seconds(self) -> float:
@@ -55,7 +55,7 @@ def read_recording(file: BinaryIO, name: str) -> Recording:
     recording, has another version or an impossible event; OSError if it cannot be read.
     """
     header = _read_header(file, name)
-    checker = Checker(Lengths(length=header.size, piece_length=header.piece_length))
+    checker = Checker(header.lengths())
     events: list[Record] = []
     cut_off: str | None = None
     total = 0

@@ -1,4 +1,4 @@
-"""SHA-1 of many pieces at once: all cores hash, memory is bounded, files are read ahead."""
+"""Hashes of many pieces at once: all cores hash, memory is bounded, files are read ahead."""
 
 import hashlib
 import os
@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from mmap import mmap
 from typing import NamedTuple
 
-from trio_swarm.errors import TrioSwarmError
+from trio_swarm.errors import MetainfoError, TrioSwarmError
 from trio_swarm.piece_sets import PieceSet, iterate
+from trio_swarm.protocol.metainfo import merkle
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.descriptors import OpenFile, ReadDescriptors
 from trio_swarm.storage.layout import FileSpan, Layout
@@ -50,9 +51,40 @@ def never_stop() -> bool:
     return False
 
 
-def verify_piece(info: Info, piece: int, data: bytes | bytearray | memoryview) -> bool:
-    """Return whether `data` is exactly this piece (BEP 3, "pieces")."""
-    return hashlib.sha1(data).digest() == info.piece_hash(piece)
+Data = bytes | bytearray | memoryview
+
+
+def verify_piece(info: Info, piece: int, data: Data) -> bool:
+    """Return whether `data` is exactly this piece, without padding (BEP 3, "pieces"; BEP 52).
+
+    A piece of a hybrid is right by all hashes of it that are known. Raises MetainfoError if it is
+    right by one and wrong by the other.
+    """
+    v1 = not info.has_v1 or _sha1_of(info, piece, data) == info.piece_hash(piece)
+    if not info.v2_piece_hashes:
+        return v1 and info.has_v1
+    v2 = v2_digest(info, piece, data) == info.v2_piece_hash(piece)
+    if info.has_v1 and v1 != v2:
+        raise MetainfoError(f"its hashes of version 1 and version 2 differ in piece {piece}")
+    return v2
+
+
+def _sha1_of(info: Info, piece: int, data: Data) -> bytes:
+    digest = hashlib.sha1(data)
+    padding = info.padded_size(piece) - len(data)
+    if padding > 0:
+        digest.update(bytes(padding))
+    return digest.digest()
+
+
+def v2_digest(info: Info, piece: int, data: Data) -> bytes:
+    """Return the hash that `data` has as a piece of version 2, 32 bytes (BEP 52)."""
+    return _v2_digest_of(info, piece, merkle.leaf_hashes(data))
+
+
+def _v2_digest_of(info: Info, piece: int, leaves: bytes) -> bytes:
+    is_whole_file = piece in info.small_files
+    return merkle.piece_hash(leaves, info.piece_length, is_whole_file=is_whole_file)
 
 
 def block_digests(data: bytes | bytearray | memoryview) -> list[bytes]:
@@ -80,9 +112,10 @@ def hash_pieces(
     should_stop: ShouldStop = never_stop,
     threads: int | None = None,
 ) -> dict[int, bytes]:
-    """Return the SHA-1 digests of `pieces` as the files have them; blocks until all are done.
+    """Return the digests of `pieces` as the files have them; blocks until all are done.
 
-    A piece is left out if a file is too short for it. `open_file(i)` opens file i for reading; it
+    They are those of `Info.piece_hash`: of version 1, or of version 2 where there is no other. A
+    piece is left out if a file is too short for it. `open_file(i)` opens file i for reading; it
     is called from several threads and may raise. Raises HashingStopped, and any exception of
     `open_file`, `on_progress`, `should_stop` or of reading. All threads end before this returns.
     """
@@ -117,6 +150,20 @@ def hash_pieces(
         for worker in started:
             worker.join()
     return digests
+
+
+class _Leaves:
+    """The digest of a piece of version 2 that comes in parts: whole blocks, but for the last."""
+
+    def __init__(self, info: Info, piece: int) -> None:
+        self._info, self._piece = info, piece
+        self._leaves = bytearray()
+
+    def update(self, data: memoryview) -> None:
+        self._leaves += merkle.leaf_hashes(data)
+
+    def digest(self) -> bytes:
+        return _v2_digest_of(self._info, self._piece, bytes(self._leaves))
 
 
 class _Unit(NamedTuple):
@@ -201,20 +248,30 @@ class _Work:
     def _hash(
         self, unit: _Unit, buffer: memoryview, descriptors: ReadDescriptors
     ) -> list[tuple[int, bytes]]:
+        info = self._layout.info
         spans = self._layout.spans(unit.start, unit.length)
         if unit.length > len(buffer):
-            digest = hashlib.sha1()
+            piece = unit.pieces.start
+            digest = hashlib.sha1() if info.has_v1 else _Leaves(info, piece)
             for span in spans:
+                if not info.has_v1 and not self._layout.stored[span.file]:
+                    continue  # version 2 does not hash padding
                 if not self._feed(digest.update, span, buffer, descriptors):
                     return []
-            return [(unit.pieces.start, digest.digest())]
+            return [(piece, digest.digest())]
         lacking = self._fill(spans, buffer, descriptors)
-        size = self._layout.info.piece_length
+        size = info.piece_length
         return [
-            (piece, hashlib.sha1(buffer[start : min(start + size, unit.length)]).digest())
+            (piece, self._digest(piece, buffer[start : min(start + size, unit.length)]))
             for piece, start in zip(unit.pieces, range(0, unit.length, size), strict=True)
             if not lacking or all(start + size <= begin or end <= start for begin, end in lacking)
         ]
+
+    def _digest(self, piece: int, data: memoryview) -> bytes:
+        info = self._layout.info
+        if info.has_v1:
+            return hashlib.sha1(data).digest()
+        return v2_digest(info, piece, data[: info.piece_size(piece)])
 
     def _fill(
         self, spans: list[FileSpan], buffer: memoryview, descriptors: ReadDescriptors

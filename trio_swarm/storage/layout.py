@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from trio_swarm.identities import PieceIndex
-from trio_swarm.piece_sets import PieceSet
+from trio_swarm.piece_sets import PieceSet, from_pieces, iterate
 from trio_swarm.protocol.metainfo.torrent import Info
 
 
@@ -30,6 +30,7 @@ class Layout:
         "_length",
         "_piece_count",
         "_piece_length",
+        "_short",
         "_starts",
         "info",
         "lengths",
@@ -48,6 +49,7 @@ class Layout:
         self._starts = tuple([files[i].offset for i in self._indices])
         self._ends = tuple([files[i].offset + files[i].length for i in self._indices])
         self.lengths = tuple([entry.length for entry in files])
+        self._short: PieceSet | None = None
         self.stored = tuple([not entry.padding for entry in files])
 
     def spans(self, start: int, length: int) -> list[FileSpan]:
@@ -101,12 +103,7 @@ class Layout:
 
     def pieces_of(self, file: int) -> range:
         """Return the pieces that have a byte of the file; empty for a file of length 0."""
-        entry = self.info.files[file]
-        if not entry.length:
-            return range(0)
-        first = entry.offset // self.info.piece_length
-        last = (entry.offset + entry.length - 1) // self.info.piece_length
-        return range(first, last + 1)
+        return self.info.pieces_of(self.info.files[file])
 
     def count_bytes(self, pieces: PieceSet) -> int:
         """Return the length of the pieces together, in bytes."""
@@ -114,5 +111,9 @@ class Layout:
         total = pieces.bit_count() * info.piece_length
         last = info.piece_count - 1
         if last >= 0 and pieces >> last & 1:
-            total -= info.piece_length - info.piece_size(last)
+            total -= info.piece_length - info.padded_size(last)
+        if self._short is None:
+            self._short = from_pieces(info.short_pieces)
+        for piece in iterate(pieces & self._short):
+            total -= info.padded_size(piece) - info.piece_size(piece)
         return total

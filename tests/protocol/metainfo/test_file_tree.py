@@ -55,6 +55,17 @@ FILES = hybrid()["files"]
         ({"file_tree": TREE | {"a": {"y": leaf(5)}}}, "differ at 'a/y'"),
         ({"files": [FILES[2], FILES[1], FILES[0], FILES[3]]}, "differ at 'a/z'"),
         ({"files": [FILES[0], *FILES[2:]], "pieces": b"h" * 20}, "'a-b' does not begin with a pi"),
+        (
+            {"files": [FILES[0], FILES[1], *FILES[1:]], "pieces": b"h" * 60},
+            "'a-b' does not begin with a pi",
+        ),
+        (
+            {
+                "files": [FILES[0], FILES[1] | {"length": 16379 + 16384}, *FILES[2:]],
+                "pieces": b"h" * 60,
+            },
+            "'a-b' begins with another piece in version 2",
+        ),
         ({"piece_length": 20_000, "pieces": b"h" * 40}, "needs a power of two"),
         ({"piece_length": 8192, "pieces": b"h" * 60}, "needs a power of two from 16 KiB"),
         ({"file_tree": []}, "not a folder of files"),

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from trio_swarm.errors import MetainfoError
 from trio_swarm.protocol import bencode
 from trio_swarm.protocol.metainfo.magnet import Magnet, parse_magnet
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo, build_info, parse_metainfo
@@ -61,7 +60,7 @@ def assert_the_same(ours: Info, theirs: Any) -> None:
     assert ours.private == theirs.priv()
     for piece in range(ours.piece_count):
         assert ours.piece_hash(piece) == theirs.hash_for_piece(piece)
-        assert ours.piece_size(piece) == theirs.piece_size(piece)
+        assert ours.padded_size(piece) == theirs.piece_size(piece)
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -131,10 +130,37 @@ def test_torrents_made_by_libtorrent_are_read(tmp_path: Path, mode: str) -> None
     assert parse_metainfo(read.to_bytes()) == read
 
 
-def test_a_v2_only_torrent_made_by_libtorrent_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_version_2_torrent_made_by_libtorrent_is_read(tmp_path: Path) -> None:
     data = create(tmp_path, lt.create_torrent.v2_only)
-    with pytest.raises(MetainfoError, match="BEP 52"):
-        parse_metainfo(data)
+    read = parse_metainfo(data)
+    theirs = lt.torrent_info(lt.bdecode(data))
+    assert read.info.info_hash == theirs.info_hashes().v2.to_bytes()[:20]
+    assert read.info.v2_hash == theirs.info_hashes().v2.to_bytes()
+    assert our_files(read.info) == files_of(theirs)
+    assert read.info.piece_count == theirs.num_pieces()
+    assert read.info.size == sum(map(len, TREE.values()))
+    assert read.info.layers() == bencode.decode(data)[b"piece layers"]  # type: ignore[index, call-overload]
+    for entry in read.info.files:
+        content = b"" if entry.padding else TREE["/".join(entry.path)]
+        for piece in read.info.pieces_of(entry) if content else ():
+            begin = piece * 16384 - entry.offset
+            part = content[begin : begin + 16384]
+            assert len(part) == read.info.piece_size(piece)
+            assert read.info.piece_hash(piece) == hashlib.sha256(part).digest()
+    assert parse_metainfo(read.to_bytes()) == read
+
+
+def test_the_one_file_of_version_2_has_its_name_in_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 20_000)
+    maker = lt.create_torrent(
+        lt.list_files(str(tmp_path / "file")), 16384, lt.create_torrent.v2_only
+    )
+    lt.set_piece_hashes(maker, str(tmp_path))
+    made = maker.generate()
+    made[b"info"][b"name"] = b"another"
+    read = parse_metainfo(lt.bencode(made)).info
+    assert (read.name, read.is_single_file, read.files[0].path) == ("file", True, ())
+    assert lt.torrent_info(made).files().file_path(0) == "file"
 
 
 @pytest.mark.parametrize("mode", ["v1_only", "hybrid", "v2_only"])

@@ -396,13 +396,14 @@ def test_a_name_beyond_255_bytes_is_cut() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"meta_version": 2, "file_tree": {}, "pieces": None}, "BEP 52"),
-        ({"file_tree": {}, "pieces": None, "length": None}, "BEP 52"),
+        ({"meta_version": 2, "file_tree": {}, "pieces": None}, "holds no file"),
+        ({"meta_version": 2, "pieces": None, "length": None}, "no file tree"),
+        ({"file_tree": {}, "pieces": None}, "no piece hashes"),
         ({"meta_version": 3}, "version 3"),
         ({"meta_version": "2"}, "version"),
     ],
 )
-def test_other_versions_are_refused_by_name(
+def test_versions_without_what_they_need_are_refused(
     changes: dict[str, bencode.Encodable | None], reason: str
 ) -> None:
     with pytest.raises(MetainfoError, match=reason):
@@ -415,10 +416,23 @@ def test_a_hybrid_is_read_as_version_1() -> None:
 
 
 def test_a_hybrid_has_another_info_hash_and_others_have_none() -> None:
-    """BEP 52, "infohash": the SHA-256 of the same bytes, cut to 20 of them in a handshake."""
-    hybrid = b"d12:meta versioni2e4:name1:xe"
-    assert info_dictionary.version_2_hash(hybrid) == hashlib.sha256(hybrid).digest()[:20]
-    assert info_dictionary.version_2_hash(b"d4:name1:xe") is None
+    """BEP 52, "infohash": the SHA-256 digest of the same bytes."""
+    tree: Any = {"file.iso": {"": {"length": 16385, "pieces root": b"r" * 32}}}
+    hybrid = raw(SINGLE, meta_version=2, file_tree=tree)
+    assert parse_info(hybrid).v2_hash == hashlib.sha256(hybrid).digest()
+    assert parse_info(raw(SINGLE)).v2_hash is None
+
+
+def test_pieces_that_end_with_padding_are_fetched_without_it() -> None:
+    files: Any = [
+        {"length": 5, "path": ["a"]},
+        {"length": 16379, "path": ["pad"], "attr": "p"},
+        {"length": 16385, "path": ["b"]},
+    ]
+    info = parse_info(raw(MULTI, files=files, pieces=bytes(60)))
+    assert [info.piece_size(piece) for piece in range(3)] == [5, 16384, 1]
+    assert [info.padded_size(piece) for piece in range(3)] == [16384, 16384, 1]
+    assert (info.size, info.length, info.padding) == (16390, 32769, 16379)
 
 
 def test_the_hash_of_a_torrent_with_unsorted_keys_is_of_its_own_bytes() -> None:

@@ -150,7 +150,7 @@ async def create(
         content = metainfo.to_bytes()
         await trio.to_thread.run_sync(write_new_file, file, content)
         info = metainfo.info
-        size = f"{size_text(info.length)} in {count_text(info.piece_count, 'piece')}"
+        size = f"{size_text(info.size)} in {count_text(info.piece_count, 'piece')}"
         magnet = torrent_magnet(metainfo)
         address = address_elsewhere()
         told = warning(trackers, address, has_file=True)

@@ -53,7 +53,7 @@ def created_event(metainfo: "Metainfo", file: Path, magnet: str) -> Created:
         path=str(file),
         share_name=info.name,
         info_hash=info.info_hash.hex(),
-        size=info.length,
+        size=info.size,
         pieces=info.piece_count,
         piece_length=info.piece_length,
         magnet=magnet,

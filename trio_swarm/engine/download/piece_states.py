@@ -60,7 +60,7 @@ class PieceStates:
         """No further piece may be started. Once set, it stays set until several pieces may be
         started; otherwise the strategy would be asked after every verified piece for the sake of
         one piece."""
-        self.remaining = lengths.length - sum(lengths.piece_size(piece) for piece in iterate(have))
+        self.remaining = lengths.length - lengths.bytes_in(have)
         """Bytes not yet received."""
         self.failed_bytes = 0
         """Bytes that were received and dropped again."""
@@ -185,7 +185,7 @@ class PieceStates:
         self.have ^= lost
         self.wanted |= lost
         self.untouched |= lost
-        self._count_lost(sum(self.lengths.piece_size(piece) for piece in iterate(lost)))
+        self._count_lost(self.lengths.bytes_in(lost))
 
     def regain(self, pieces: PieceSet) -> None:
         """Note that untouched pieces are on disk and correct."""
@@ -193,7 +193,7 @@ class PieceStates:
         self.have |= gained
         self.wanted ^= gained
         self.untouched ^= gained
-        self.remaining -= sum(self.lengths.piece_size(piece) for piece in iterate(gained))
+        self.remaining -= self.lengths.bytes_in(gained)
 
     def _drop_received(self, state: OpenPiece) -> None:
         self._count_lost(self.lengths.size_of(state.index, state.received))

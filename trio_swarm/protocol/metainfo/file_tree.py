@@ -1,4 +1,4 @@
-"""The file tree of version 2, and whether a hybrid torrent has the same files in both versions.
+"""The file tree of version 2 (BEP 52), and whether a hybrid has the same files in both versions.
 
 A hybrid (BEP 52, "Upgrade Path") lists its files twice. If the two lists differ, programs of
 version 1 and 2 would share different content under one torrent, so it is refused.
@@ -11,12 +11,7 @@ from msgspec import Struct
 from trio_swarm.errors import MetainfoError
 from trio_swarm.foreign_text import shown
 from trio_swarm.protocol import bencode
-
-MIN_PIECE_LENGTH = 16 * 2**10
-"""Bytes of a leaf of the merkle trees; pieces of version 2 are this or a larger power of two."""
-
-_ROOT_LENGTH = 32
-"""Bytes of a SHA-256 digest."""
+from trio_swarm.protocol.metainfo.merkle import BLOCK_LENGTH, HASH_LENGTH
 
 
 class TreeFile(Struct, frozen=True):
@@ -41,30 +36,47 @@ def read_tree(tree: bencode.Value) -> Iterator[TreeFile]:
     return _read_folder((), tree)
 
 
+def is_one_file(tree: bencode.Value) -> bool:
+    """Return whether a file is all that the tree has, and in no folder."""
+    if not isinstance(tree, dict) or len(tree) != 1:
+        return False
+    (entry,) = tree.values()
+    return isinstance(entry, dict) and b"" in entry
+
+
 def check_piece_length(length: int) -> None:
     """Raise MetainfoError unless `length` is a power of two from 16 KiB (BEP 52)."""
-    if length < MIN_PIECE_LENGTH or length & (length - 1):
+    if length < BLOCK_LENGTH or length & (length - 1):
         raise MetainfoError(f"piece length {length}: version 2 needs a power of two from 16 KiB")
 
 
 def check_halves(
     tree: bencode.Value, files: Sequence[tuple[tuple[bytes, ...], int, int]], piece_length: int
-) -> None:
-    """Raise MetainfoError if a hybrid's halves differ, or its files do not begin with a piece.
+) -> list[bytes]:
+    """Return the roots of a hybrid's files; they are empty, or 32 bytes.
 
     `files` are those of version 1, without padding and links: path, length and offset in bytes.
+    Raises MetainfoError if the halves differ, or a file does not begin with a piece.
     """
     check_piece_length(piece_length)
     ours = iter(files)
+    roots: list[bytes] = []
+    end = 0
     for theirs in read_tree(tree):
         path, length, offset = next(ours, ((), 0, 0))
         if (path, length) != (theirs.path, theirs.length):
             raise MetainfoError(f"version 1 and version 2 differ at {_text(theirs.path)!r}")
         if length and offset % piece_length:
             raise MetainfoError(f"{_text(path)!r} does not begin with a piece, as version 2 needs")
+        if length and offset != end + -end % piece_length:
+            raise MetainfoError(f"{_text(path)!r} begins with another piece in version 2")
+        if length:
+            end = offset + length
+        roots.append(theirs.root)
     left = next(ours, None)
     if left is not None:
         raise MetainfoError(f"{_text(left[0])!r} is missing in its version 2 half")
+    return roots
 
 
 def _read_folder(
@@ -95,8 +107,8 @@ def _read_file(path: tuple[bytes, ...], entry: dict[bytes, bencode.Value]) -> Tr
     length, root = facts.get(b"length"), facts.get(b"pieces root", b"")
     if not isinstance(length, int) or length < 0:
         raise MetainfoError(f"{_text(path)!r} has no length in the file tree")
-    if not isinstance(root, bytes) or len(root) != (_ROOT_LENGTH if length else 0):
-        raise MetainfoError(f"{_text(path)!r} has no root of {_ROOT_LENGTH} bytes in the file tree")
+    if not isinstance(root, bytes) or len(root) != (HASH_LENGTH if length else 0):
+        raise MetainfoError(f"{_text(path)!r} has no root of {HASH_LENGTH} bytes in the file tree")
     return TreeFile(path, length, root)
 
 

@@ -1,16 +1,16 @@
-"""The info dictionary, version 1: the shared files, and the hashes of the pieces (BEP 3).
+"""The info dictionary: the shared files, and the hashes of the pieces (BEP 3, BEP 52).
 
 Every `Info` is made by `parse_info`: of torrents that are read, received (BEP 9) or made here. The
 info-hash is always the hash of the exact bytes, never of a re-encoded dictionary.
 
-Hybrid torrents are read as version 1, if `file_tree` finds the same files in their version 2 half.
-Version 2 (BEP 52) would begin at `_check_version`: a reader of version 2 would branch off there and
-fill the same `Info`.
+A torrent is of version 1, of version 2, or a hybrid of both. In version 2 each file begins with a
+piece: `Info.files` then has padding between files, as a hybrid's version 1 half has.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from trio_swarm.errors import BencodeError, MetainfoError
 from trio_swarm.foreign_text import shown
 from trio_swarm.identities import InfoHash
 from trio_swarm.protocol import bencode
-from trio_swarm.protocol.metainfo import file_names, file_tree
+from trio_swarm.protocol.metainfo import file_names, file_tree, merkle
 
 MAX_INFO_SIZE = 16 * 2**20
 """Most bytes of an info dictionary: the largest that peers still send each other (BEP 9)."""
@@ -48,7 +48,6 @@ _MAX_SHOWN = 80
 
 _HASH_LENGTH = 20
 _V2 = 2
-_VERSION_2 = b"12:meta versioni2e"
 _SMALLEST_PIECE = 16 * 2**10
 _LARGEST_PIECE = 16 * 2**20
 _LARGE_FILE = 64 * 2**20
@@ -61,22 +60,25 @@ class FileEntry(Struct, frozen=True):
 
     `path` is relative to the folder with the torrent's name, and () for a single file. `offset` is
     where the file begins in the content. `padding` bytes are zeros that are not on disk (BEP 47);
-    the path of padding is only for display, and not unique.
+    the path of padding is only for display, and not unique. `root` is that of its merkle tree (BEP
+    52), 32 bytes; empty for padding, for an empty file, and in version 1.
     """
 
     path: tuple[str, ...]
     length: int
     offset: int
     padding: bool
+    root: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
     """An info dictionary that passed every check; lengths in bytes.
 
-    `piece_hashes` holds 20 bytes for each piece; `raw` holds the exact bytes whose SHA-1 is
-    `info_hash`. `name` and the paths of `files` are safe to create on Linux (see `file_names`,
-    "kept"). `renamed` lists the changed ones: (name in the torrent, name here).
+    `info_hash` is the SHA-1 digest of the exact bytes `raw`; in version 2 it is the first 20 bytes
+    of their SHA-256 digest. `piece_hashes` holds 20 bytes for each piece, and none in version 2.
+    `name` and the paths of `files` are safe to create on Linux (see `file_names`, "kept").
+    `renamed` lists the changed ones: (name in the torrent, name here).
     """
 
     info_hash: InfoHash
@@ -87,15 +89,30 @@ class Info:
     is_single_file: bool
     private: bool
     length: int
+    """With all padding."""
     raw: bytes = field(repr=False)
     renamed: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    is_hybrid: bool = False
-    """It describes the same files for version 2 as well (BEP 52, "Upgrade Path")."""
+    has_v1: bool = True
+    """It is of version 1, or a hybrid."""
+    has_v2: bool = False
+    """It is of version 2, or a hybrid."""
+    v2_piece_hashes: bytes = field(default=b"", repr=False)
+    """32 bytes for each piece: see `merkle.piece_hash`; none in version 1, and while they are not
+    known (see `with_layers`)."""
+    short_pieces: Mapping[int, int] = field(default_factory=dict, repr=False)
+    """The lengths of pieces that end with padding, without it."""
+    small_files: frozenset[int] = field(default=frozenset(), repr=False)
+    """The pieces of version 2 that are a whole file, and short."""
+
+    @property
+    def is_hybrid(self) -> bool:
+        """It describes the same files for both versions (BEP 52, "Upgrade Path")."""
+        return self.has_v1 and self.has_v2
 
     @property
     def v2_hash(self) -> bytes | None:
-        """The version 2 info-hash of a hybrid torrent (BEP 52), 32 bytes; None: it has none."""
-        return hashlib.sha256(self.raw).digest() if self.is_hybrid else None
+        """The version 2 info-hash (BEP 52), 32 bytes; None: it has none."""
+        return hashlib.sha256(self.raw).digest() if self.has_v2 else None
 
     @property
     def padding(self) -> int:
@@ -103,26 +120,100 @@ class Info:
         return sum(file.length for file in self.files if file.padding)
 
     @property
+    def size(self) -> int:
+        """Bytes that are fetched and served: all but the padding at the ends of pieces."""
+        return self.length - sum(
+            self.padded_size(piece) - size for piece, size in self.short_pieces.items()
+        )
+
+    @property
     def piece_count(self) -> int:
         """The number of pieces; 0 for a torrent of empty files."""
-        return len(self.piece_hashes) // _HASH_LENGTH
+        return -(-self.length // self.piece_length)
 
-    def piece_size(self, piece: int) -> int:
-        """Return the length of `piece` in bytes; the last piece may be shorter than the others."""
+    def padded_size(self, piece: int) -> int:
+        """Return the length of `piece` with its padding, in bytes; the last may be shorter."""
         return min(self.piece_length, self.length - piece * self.piece_length)
 
+    def piece_size(self, piece: int) -> int:
+        """Return the length of `piece` in bytes, without the padding at its end."""
+        size = self.short_pieces.get(piece)
+        return self.padded_size(piece) if size is None else size
+
     def piece_hash(self, piece: int) -> bytes:
-        """Return the SHA-1 digest of `piece`, 20 bytes."""
-        return self.piece_hashes[piece * _HASH_LENGTH : (piece + 1) * _HASH_LENGTH]
+        """Return the digest of `piece`: SHA-1, 20 bytes, of it with its padding.
 
+        In version 2 it is that of `merkle.piece_hash`, 32 bytes; empty while it is not known.
+        """
+        if self.has_v1:
+            return self.piece_hashes[piece * _HASH_LENGTH : (piece + 1) * _HASH_LENGTH]
+        return self.v2_piece_hash(piece)
 
-def version_2_hash(raw: bytes) -> bytes | None:
-    """Return the first 20 bytes of the version 2 info-hash of `raw` (BEP 52); None if none.
+    def v2_piece_hash(self, piece: int) -> bytes:
+        """Return the digest of `piece` in version 2, 32 bytes; empty while it is not known."""
+        start = piece * merkle.HASH_LENGTH
+        return self.v2_piece_hashes[start : start + merkle.HASH_LENGTH]
 
-    libtorrent 2.1.1 may answer a version 1 handshake for a hybrid torrent with it: once an address
-    has used this hash, libtorrent keeps to it.
-    """
-    return hashlib.sha256(raw).digest()[:20] if _VERSION_2 in raw else None
+    @property
+    def can_verify(self) -> bool:
+        """Whether a hash of each piece is known."""
+        return self.has_v1 or bool(self.v2_piece_hashes) or not self.length
+
+    def pieces_of(self, file: FileEntry) -> range:
+        """Return the pieces that have a byte of `file`; none for an empty file."""
+        if not file.length:
+            return range(0)
+        first = file.offset // self.piece_length
+        return range(first, -(-(file.offset + file.length) // self.piece_length))
+
+    def layered_files(self) -> dict[bytes, FileEntry]:
+        """Return the files of version 2 that have a piece layer, by their root.
+
+        They are longer than a piece; of identical files one is returned.
+        """
+        return {
+            file.root: file for file in self.files if file.length > self.piece_length and file.root
+        }
+
+    def layers(self) -> dict[bytes, bytes]:
+        """Return the piece layer of each of `layered_files`, by root; empty while not known."""
+        if not self.v2_piece_hashes:
+            return {}
+        size = merkle.HASH_LENGTH
+        pieces = {root: self.pieces_of(file) for root, file in self.layered_files().items()}
+        return {
+            root: self.v2_piece_hashes[of.start * size : of.stop * size]
+            for root, of in pieces.items()
+        }
+
+    def with_layers(self, layers: Mapping[bytes, bytes]) -> "Info":
+        """Return a copy that knows the hash of each piece of version 2.
+
+        `layers` are the piece layers by root (BEP 52, "piece layers"). If some are missing, the
+        copy knows none. Raises MetainfoError for one that is not of this torrent, or is wrong.
+        """
+        files = self.layered_files()
+        height = merkle.height_of(self.piece_length)
+        for root, layer in layers.items():
+            file = files.get(root)
+            if file is None:
+                raise MetainfoError("has a piece layer of no file of it")
+            count = len(self.pieces_of(file))
+            if len(layer) != count * merkle.HASH_LENGTH:
+                path = self.shown_path(file)
+                raise MetainfoError(
+                    f"the piece layer of {path!r} has {len(layer)} bytes for {count} pieces"
+                )
+            if merkle.file_root(layer, height) != root:
+                raise MetainfoError(f"the piece layer of {self.shown_path(file)!r} is wrong")
+        if len(layers) < len(files):
+            return self
+        hashes = [layers.get(file.root, file.root) for file in self.files if file.root]
+        return replace(self, v2_piece_hashes=b"".join(hashes))
+
+    def shown_path(self, file: FileEntry) -> str:
+        """Return the path of `file` for messages."""
+        return shown("/".join(file.path) or self.name)
 
 
 def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
@@ -205,55 +296,165 @@ def read_info(
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
-    is_hybrid = info.get(b"meta version") == _V2 and b"file tree" in info
+    _check_version(info)
+    has_v2 = info.get(b"meta version") == _V2 and b"file tree" in info
+    has_v1 = not has_v2 or b"pieces" in info
     for key in repeated:
         # In a file tree, every name is a key.
-        if key in _MATTERS or is_hybrid:
+        if key in _MATTERS or has_v2:
             raise MetainfoError(
                 f"says {shown(key.decode(errors='replace'))!r} twice, and not the same"
             )
-    _check_version(info)
-    info_hash = InfoHash(hashlib.sha1(raw).digest())
+    digest = hashlib.sha1(raw).digest() if has_v1 else hashlib.sha256(raw).digest()[:20]
+    info_hash = InfoHash(digest)
     piece_length = _read_number(info, b"piece length")
     if not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH:
         raise MetainfoError(
             f"piece length {piece_length} is not within {MIN_PIECE_LENGTH} and {MAX_PIECE_LENGTH}"
         )
-    # If both are given, `files` counts, as in libtorrent 2.1.1; a `files` that is not a list counts
-    # as absent.
-    is_single_file = b"length" in info and not isinstance(info.get(b"files"), list)
-    if not is_single_file and b"files" not in info:
-        raise MetainfoError("needs a length or a list of files")
-    listed_name = _read_text(info, b"name")
+    renamed: list[tuple[str, str]] = []
+    read = _read_v1 if has_v1 else _read_v2
+    listed_name, is_single_file, files = read(info, piece_length, renamed, keep_names=keep_names)
     # The name is "purely advisory" (BEP 3), so it may be empty.
     name = file_names.kept_component(listed_name or info_hash.hex())
-    renamed = [(listed_name, name)] if listed_name not in {"", name} else []
-    if is_single_file:
-        if b"l" in _read_attributes(info):
-            raise MetainfoError("a symbolic link is all it holds")
-        files: tuple[FileEntry, ...] = (
-            FileEntry((), _read_number(info, b"length"), 0, padding=False),
-        )
-    else:
-        files = _read_files(info[b"files"], renamed, keep_names=keep_names)
-    if is_hybrid:
-        file_tree.check_halves(info[b"file tree"], _listed(info, files), piece_length)
+    if listed_name not in {"", name}:
+        renamed.insert(0, (listed_name, name))
+    if has_v1 and has_v2:
+        roots = file_tree.check_halves(info[b"file tree"], _listed(info, files), piece_length)
+        files = _with_roots(files, roots)
     if keep_names and renamed:
         raise MetainfoError(f"unsafe file name {renamed[0][0][:_MAX_SHOWN]!r}")
     length = files[-1].offset + files[-1].length
-    return Info(
+    count = -(-length // piece_length)
+    if count > MAX_PIECES:
+        raise MetainfoError(f"{count} pieces, more than {MAX_PIECES}: needs a larger piece length")
+    result = Info(
         info_hash=info_hash,
         name=name,
         piece_length=piece_length,
-        piece_hashes=_read_hashes(info, length, piece_length),
+        piece_hashes=_read_hashes(info, count) if has_v1 else b"",
         files=files,
         is_single_file=is_single_file,
         private=_is_private(info.get(b"private")),
         length=length,
         raw=raw,
         renamed=tuple(renamed),
-        is_hybrid=is_hybrid,
+        has_v1=has_v1,
+        has_v2=has_v2,
+        short_pieces=_short_pieces(files, piece_length, length),
+        small_files=frozenset(
+            file.offset // piece_length
+            for file in files
+            if file.root and file.length < piece_length
+        ),
     )
+    return result.with_layers({}) if has_v2 else result
+
+
+def _short_pieces(files: Iterable[FileEntry], piece_length: int, length: int) -> dict[int, int]:
+    """Return the pieces that end with padding: their lengths without it."""
+    short: dict[int, int] = {}
+    for file in files:
+        if file.padding:
+            piece, within = divmod(file.offset, piece_length)
+            end = min((piece + 1) * piece_length, length)
+            # A piece of nothing but padding has no end before it.
+            if within and file.length and file.offset + file.length >= end:
+                short[piece] = within
+    return short
+
+
+def _with_roots(files: tuple[FileEntry, ...], roots: Iterable[bytes]) -> tuple[FileEntry, ...]:
+    """Return the files with their roots, of which `roots` has one for each that is no padding."""
+    root = iter(roots)
+    return tuple(
+        file
+        if file.padding
+        else FileEntry(file.path, file.length, file.offset, padding=False, root=next(root))
+        for file in files
+    )
+
+
+def _read_v1(
+    info: dict[bytes, bencode.Value],
+    _piece_length: int,
+    renamed: list[tuple[str, str]],
+    *,
+    keep_names: bool,
+) -> tuple[str, bool, tuple[FileEntry, ...]]:
+    """Return the name, whether it is that of a single file, and the files of version 1.
+
+    Names that had to be changed are added to `renamed`.
+    """
+    name = _read_text(info, b"name")
+    # If both are given, `files` counts, as in libtorrent 2.1.1; a `files` that is not a list counts
+    # as absent.
+    if b"length" not in info or isinstance(info.get(b"files"), list):
+        if b"files" not in info:
+            raise MetainfoError("needs a length or a list of files")
+        return name, False, _read_files(info[b"files"], renamed, keep_names=keep_names)
+    if b"l" in _read_attributes(info):
+        raise MetainfoError("a symbolic link is all it holds")
+    return name, True, (FileEntry((), _read_number(info, b"length"), 0, padding=False),)
+
+
+def _read_v2(
+    info: dict[bytes, bencode.Value],
+    piece_length: int,
+    renamed: list[tuple[str, str]],
+    *,
+    keep_names: bool,
+) -> tuple[str, bool, tuple[FileEntry, ...]]:
+    """Return the same of version 2, with padding before a file that would not begin with a piece.
+
+    The name of a single file is that of the tree, whatever `name` says, as in libtorrent 2.1.1.
+    """
+    name = _read_text(info, b"name")
+    file_tree.check_piece_length(piece_length)
+    tree = info[b"file tree"]
+    listed = list(islice(file_tree.read_tree(tree), MAX_FILES + 1))
+    if len(listed) > MAX_FILES:
+        raise MetainfoError(f"holds more than {MAX_FILES} files")
+    if not listed:
+        raise MetainfoError("holds no file")
+    paths = [tuple([_decode_text(part) for part in file.path]) for file in listed]
+    is_single_file = file_tree.is_one_file(tree)
+    if is_single_file:
+        name, paths = paths[0][0], [()]
+    else:
+        paths = _kept_paths(paths, renamed, keep_names=keep_names)
+    result: list[FileEntry] = []
+    offset = 0
+    for file, path in zip(listed, paths, strict=True):
+        gap = -offset % piece_length
+        if gap and file.length:
+            result.append(FileEntry((".pad", str(gap)), gap, offset, padding=True))
+            offset += gap
+        result.append(FileEntry(path, file.length, offset, padding=False, root=file.root))
+        offset += file.length
+    if gap := -offset % piece_length:
+        # Behind the last file as well, as in libtorrent 2.1.1, which asks for whole blocks.
+        result.append(FileEntry((".pad", str(gap)), gap, offset, padding=True))
+    return name, is_single_file, tuple(result)
+
+
+def _kept_paths(
+    paths: list[tuple[str, ...]], renamed: list[tuple[str, str]], *, keep_names: bool
+) -> list[tuple[str, ...]]:
+    """Return safe paths; with `keep_names`, MetainfoError for two files of one name.
+
+    Names that had to be changed are added to `renamed`.
+    """
+    if keep_names:
+        file_names.check_distinct(paths)
+    kept = file_names.kept_paths(paths)
+    if kept != paths:
+        renamed += [
+            ("/".join(before), "/".join(after))
+            for before, after in zip(paths, kept, strict=True)
+            if before != after
+        ]
+    return kept
 
 
 def _listed(
@@ -281,19 +482,16 @@ def _as_given(text: str) -> bytes:
 
 
 def _check_version(info: dict[bytes, bencode.Value]) -> None:
-    """Raise MetainfoError unless this is (also) a version 1 torrent; the first check (BEP 52)."""
+    """Raise MetainfoError for a version that is not known; the first check (BEP 52)."""
     version = info.get(b"meta version", 1)
-    if not isinstance(version, int) or version > 2:
+    if not isinstance(version, int) or version > _V2:
         raise MetainfoError(f"metainfo version {bencode.shown_value(version)} is not known")
-    if b"pieces" not in info and (version == 2 or b"file tree" in info):
-        raise MetainfoError("a v2-only torrent (BEP 52); only v1 and hybrid torrents are supported")
+    if version == _V2 and b"pieces" not in info and b"file tree" not in info:
+        raise MetainfoError("it is of version 2, but has no file tree")
 
 
-def _read_hashes(info: dict[bytes, bencode.Value], length: int, piece_length: int) -> bytes:
-    """Return `pieces`, which must have exactly 20 bytes for each piece of `length` bytes."""
-    count = -(-length // piece_length)
-    if count > MAX_PIECES:
-        raise MetainfoError(f"{count} pieces, more than {MAX_PIECES}: needs a larger piece length")
+def _read_hashes(info: dict[bytes, bencode.Value], count: int) -> bytes:
+    """Return `pieces`, which must have exactly 20 bytes for each of `count` pieces."""
     hashes = info.get(b"pieces")
     if not isinstance(hashes, bytes):
         raise MetainfoError("has no piece hashes")
@@ -339,16 +537,7 @@ def _read_files(
         offset += size
     if not paths:
         raise MetainfoError("holds no file")
-    if keep_names:
-        file_names.check_distinct(paths)
-    kept = file_names.kept_paths(paths)
-    if kept != paths:
-        renamed += [
-            ("/".join(before), "/".join(after))
-            for before, after in zip(paths, kept, strict=True)
-            if before != after
-        ]
-    real = iter(kept)
+    real = iter(_kept_paths(paths, renamed, keep_names=keep_names))
     return tuple(
         # BEP 47 recommends this name for padding; the name in the torrent is not used.
         FileEntry((".pad", str(size)) if padding else next(real), size, start, padding)

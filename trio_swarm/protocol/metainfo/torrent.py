@@ -89,9 +89,11 @@ class Metainfo(Struct, frozen=True):
         if self.creation_date is not None:
             before["creation date"] = self.creation_date
         after: dict[str, bencode.Encodable] = {}
+        if layers := self.info.layers():
+            after["piece layers"] = dict(sorted(layers.items()))
         if self.web_seeds:
             after["url-list"] = self.web_seeds
-        # The keys are sorted: those in `before` sort before `info`, and `url-list` sorts after it.
+        # The keys are sorted: those in `before` sort before `info`, those in `after` sort after it.
         inner = (bencode.encode(before)[1:-1], b"4:info", self.info.raw, bencode.encode(after)[1:])
         return b"d" + b"".join(inner)
 
@@ -115,7 +117,7 @@ class Metainfo(Struct, frozen=True):
 def parse_metainfo(data: bytes) -> Metainfo:
     """Return the Metainfo of the .torrent file `data`.
 
-    Raises MetainfoError if it is malformed, unsafe, beyond a limit or version 2 only. Hints
+    Raises MetainfoError if it is malformed, unsafe or beyond a limit. Hints
     (trackers, comment, dates) that are not valid are ignored.
     """
     if len(data) > MAX_TORRENT_SIZE:
@@ -129,6 +131,7 @@ def parse_metainfo(data: bytes) -> Metainfo:
     if not isinstance(outer, dict):
         raise MetainfoError("not a .torrent: not a dictionary")
     info = outer.get(b"info")
+    layers = outer.get(b"piece layers")
     if not isinstance(info, dict):
         raise MetainfoError("not a .torrent: it has no info dictionary")
     if any(repeat.depth == 1 and repeat.key == b"info" for repeat in reading.repeats):
@@ -136,14 +139,29 @@ def parse_metainfo(data: bytes) -> Metainfo:
     place = reading.spans[b"info"]
     repeated = [each.key for each in reading.repeats if place.start <= each.offset < place.stop]
     date = outer.get(b"creation date")
+    read = read_info(info, data[place], keep_names=False, repeated=repeated)
+    if read.has_v2 and layers is not None:
+        read = read.with_layers(_read_layers(layers))
     return Metainfo(
-        info=read_info(info, data[place], keep_names=False, repeated=repeated),
+        info=read,
         announce_tiers=_read_tiers(outer),
         comment=_read_advice(outer, b"comment"),
         created_by=_read_advice(outer, b"created by"),
         creation_date=date if isinstance(date, int) and 0 <= date <= _LAST_DATE else None,
         web_seeds=_read_web_seeds(outer.get(b"url-list")),
     )
+
+
+def _read_layers(value: bencode.Value) -> dict[bytes, bytes]:
+    """Return `piece layers` (BEP 52); some may be missing, which peers then send."""
+    if not isinstance(value, dict):
+        raise MetainfoError("its piece layers are not a dictionary")
+    layers: dict[bytes, bytes] = {}
+    for root, layer in value.items():
+        if not isinstance(layer, bytes):
+            raise MetainfoError("a piece layer is not a text of hashes")
+        layers[root] = layer
+    return layers
 
 
 def parse_web_seed_url(url: object) -> str:

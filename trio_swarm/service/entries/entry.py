@@ -299,7 +299,7 @@ class Entry:
     def size(self) -> int:
         """Bytes of all its files; 0 while nobody knows."""
         info = self.info
-        return self.totals.size if info is None else info.length
+        return self.totals.size if info is None else info.size
 
     @property
     def have(self) -> int:
@@ -365,7 +365,7 @@ class Entry:
     def _note(self, torrent: Torrent) -> None:
         if torrent.info is not None:
             self.metadata = torrent.info
-            self.totals.size = torrent.info.length
+            self.totals.size = torrent.info.size
         if torrent.download is not None:
             self.totals.have = torrent.download.have_bytes()
             self.pieces = torrent.download.ledger.have

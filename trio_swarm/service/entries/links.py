@@ -28,7 +28,7 @@ def link_of(entry: Entry, node: NodeSettings) -> str | None:
         name=link.name or entry.name if info is None else info.name,
         trackers=tuple(map(to_give_away, dict.fromkeys((*link.trackers, *others)))),
         peers=(),
-        length=link.length if info is None else info.length,
+        length=link.length if info is None else info.size,
     ).to_uri()
 
 

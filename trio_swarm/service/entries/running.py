@@ -262,7 +262,7 @@ class Running:
 
     def enough(self, entry: Entry, torrent: Torrent) -> str:
         """Return in words why an entry was seeded long enough; empty if it was not."""
-        size = 0 if torrent.info is None else torrent.info.length
+        size = 0 if torrent.info is None else torrent.info.size
         return self._goal(entry).reached(ratio=entry.ratio(size), seconds=entry.seconds_seeding)
 
     def _goal(self, entry: Entry) -> Goal:
