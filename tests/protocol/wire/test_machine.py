@@ -325,7 +325,7 @@ def test_a_frame_that_announces_too_much_is_refused_before_its_body(header: byte
 
 def test_messages_of_unknown_kind_are_skipped() -> None:
     wire = open_wire()
-    assert wire.receive(frame(99, b"?" * 1000) + frame(21) + frame(1)) == [m.Unchoked()]
+    assert wire.receive(frame(99, b"?" * 1000) + frame(30) + frame(1)) == [m.Unchoked()]
 
 
 @pytest.mark.parametrize("message_id", [0x0D, 0x0E, 0x0F, 0x10, 0x11])
@@ -711,3 +711,40 @@ def test_no_other_hash_may_be_answered(twin: bytes | None) -> None:
     wire = PeerWire(peer_id=b"w" * 20, info_hash=HASH, is_initiator=True, twin_hash=twin)
     with pytest.raises(RemoteProtocolError, match="another info-hash"):
         wire.receive(encode_handshake(b"x" * 20, b"p" * 20))
+
+
+RANGE = m.HashRange(root=b"r" * 32, base=2, index=512, length=512, proof=9)
+
+
+def test_hashes_are_asked_for_sent_and_rejected() -> None:
+    ours, theirs = open_wire(), open_wire()
+    ours.send_hash_request(RANGE)
+    assert theirs.receive(flush(ours)) == [m.HashesRequested(RANGE)]
+    theirs.send_hashes(RANGE, b"h" * 64)
+    theirs.send_hash_reject(RANGE)
+    assert ours.receive(flush(theirs)) == [
+        m.HashesReceived(RANGE, b"h" * 64),
+        m.HashesRejected(RANGE),
+    ]
+
+
+def test_more_hashes_than_may_be_asked_for_end_the_connection() -> None:
+    ours = open_wire()
+    most = (m.MAX_HASHES + m.MAX_PROOF) * m.HASH_LENGTH
+    with pytest.raises(RemoteProtocolError, match="message 22 cannot have"):
+        ours.receive(m.BARE_FRAME.pack(1 + 48 + most + 32, 22))
+
+
+@pytest.mark.parametrize("answer", [b"1" * 20, b"2" * 20])
+def test_a_peer_that_is_offered_version_2_may_answer_by_its_info_hash(answer: bytes) -> None:
+    """BEP 52, "Upgrade Path"."""
+    first, second = b"1" * 20, b"2" * 32
+    ours = PeerWire(peer_id=b"a" * 20, info_hash=first, is_initiator=True, twin_hash=second[:20])
+    theirs = PeerWire(peer_id=b"b" * 20, info_hash=None, is_initiator=False)
+    ours.send_handshake(first, offers_v2=True)
+    theirs.receive(flush(ours))
+    assert theirs.speaks_v2(second)
+    assert not theirs.speaks_v2(None)
+    theirs.send_handshake(first, upgrade=answer)
+    ours.receive(flush(theirs))
+    assert ours.speaks_v2(second) == (answer == second[:20])

@@ -87,18 +87,21 @@ def piece_hash(leaves: bytes, piece_length: int, *, is_whole_file: bool) -> byte
     return root_of(leaves, width=piece_length // BLOCK_LENGTH)
 
 
-def proof(layer: bytes, index: int, length: int, *, height: int, most: int) -> list[bytes]:
-    """Return what proves hashes `index` … `index + length` of `layer`, from below to the root.
+def proof(
+    layer: bytes, index: int, length: int, *, height: int, width: int | None = None
+) -> list[bytes]:
+    """Return what proves hashes `index` … `index + length` of `layer`, from below to its root.
 
     The list has the hash beside each of their ancestors. `length` is a power of two, and divides
-    `index`. No more than `most` hashes are returned; then it proves them to a layer below the root.
+    `index`. The layer is `width` hashes wide, or as wide as that of a whole file.
     """
-    width = tree_width(len(layer) // HASH_LENGTH)
+    if width is None:
+        width = tree_width(len(layer) // HASH_LENGTH)
     while length > 1:
         layer = layer_above(layer, height)
         length, index, width, height = length >> 1, index >> 1, width >> 1, height + 1
     uncles: list[bytes] = []
-    while width > 1 and len(uncles) < most:
+    while width > 1:
         begin = (index ^ 1) * HASH_LENGTH
         uncles.append(layer[begin : begin + HASH_LENGTH] or hash_of_nothing(height))
         layer = layer_above(layer, height)

@@ -6,6 +6,7 @@ from trio_swarm.protocol.wire.messages import HANDSHAKE_LENGTH, PROTOCOL_PREFIX,
 
 _FAST_BYTE, _FAST_BIT = 7, 0x04
 _EXTENSION_BYTE, _EXTENSION_BIT = 5, 0x10
+_V2_BYTE, _V2_BIT = 7, 0x10
 
 OUR_RESERVED = bytes((0, 0, 0, 0, 0, _EXTENSION_BIT, 0, _FAST_BIT))
 """The reserved bytes we send: Fast Extension (BEP 6) and extension protocol (BEP 10), no DHT."""
@@ -21,9 +22,23 @@ def supports_extensions(reserved: bytes) -> bool:
     return bool(reserved[_EXTENSION_BYTE] & _EXTENSION_BIT)
 
 
-def encode_handshake(info_hash: InfoHash, peer_id: PeerId) -> bytes:
-    """Return our handshake, 68 bytes (BEP 3, "peer protocol")."""
-    return PROTOCOL_PREFIX + OUR_RESERVED + info_hash + peer_id
+def supports_v2(reserved: bytes) -> bool:
+    """Return whether these reserved bytes offer version 2 of a hybrid (BEP 52, "Upgrade Path").
+
+    They say so beside the version 1 info-hash only; the other one says it by itself.
+    """
+    return bool(reserved[_V2_BYTE] & _V2_BIT)
+
+
+def encode_handshake(info_hash: InfoHash, peer_id: PeerId, *, offers_v2: bool = False) -> bytes:
+    """Return our handshake, 68 bytes (BEP 3, "peer protocol").
+
+    With `offers_v2` the peer may answer with the version 2 info-hash of a hybrid.
+    """
+    reserved = bytearray(OUR_RESERVED)
+    if offers_v2:
+        reserved[_V2_BYTE] |= _V2_BIT
+    return PROTOCOL_PREFIX + reserved + info_hash + peer_id
 
 
 def parse_handshake(

@@ -8,6 +8,7 @@ from trio_swarm.errors import IdleTalkError, RemoteProtocolError
 from trio_swarm.identities import InfoHash, PeerId, PieceIndex
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.buffers import EarlyPieces, SendBuffer
+from trio_swarm.protocol.wire.handshake import supports_v2
 from trio_swarm.protocol.wire.limits import WireLimits
 from trio_swarm.protocol.wire.messages import MessageId, WireEvent
 
@@ -79,6 +80,19 @@ class WireMessages:
     def extensions(self) -> bool:
         """Whether both ends speak the extension protocol (BEP 10); False before the handshake."""
         return self._extensions
+
+    def speaks_v2(self, v2_hash: bytes | None) -> bool:
+        """Whether the peer may be asked for hashes (BEP 52, "Upgrade Path").
+
+        `v2_hash` is the version 2 info-hash of the torrent, if it has one. A peer that names it
+        speaks version 2, and so does one that says so in the handshake for the other info-hash.
+        """
+        told = self._handshake
+        return (
+            v2_hash is not None
+            and told is not None
+            and (told.info_hash == v2_hash[: m.INFO_HASH_LENGTH] or supports_v2(told.reserved))
+        )
 
     @property
     def peer_choking(self) -> bool:
@@ -245,6 +259,16 @@ class WireMessages:
     def _port(self, body: memoryview) -> WireEvent:
         return m.PortReceived(m.PORT.unpack(body)[0])
 
+    def _hash_request(self, body: memoryview) -> WireEvent:
+        return m.HashesRequested(m.HashRange(*m.HASHES.unpack(body)))
+
+    def _hashes(self, body: memoryview) -> WireEvent:
+        size = m.HASHES.size
+        return m.HashesReceived(m.HashRange(*m.HASHES.unpack(body[:size])), bytes(body[size:]))
+
+    def _hash_reject(self, body: memoryview) -> WireEvent:
+        return m.HashesRejected(m.HashRange(*m.HASHES.unpack(body)))
+
     def _extended(self, body: memoryview) -> WireEvent | None:
         # Without the extension protocol this is a message of an unknown kind.
         return m.ExtendedReceived(body[0], bytes(body[1:])) if self._extensions else None
@@ -265,4 +289,7 @@ class WireMessages:
         MessageId.REJECT: _reject,
         MessageId.ALLOWED_FAST: _allowed_fast,
         MessageId.EXTENDED: _extended,
+        MessageId.HASH_REQUEST: _hash_request,
+        MessageId.HASHES: _hashes,
+        MessageId.HASH_REJECT: _hash_reject,
     }

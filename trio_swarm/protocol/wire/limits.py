@@ -5,6 +5,8 @@ from trio_swarm.identities import PieceIndex
 from trio_swarm.protocol.wire import messages as m
 from trio_swarm.protocol.wire.messages import MessageId
 
+_MAX_HASHES_BYTES = (m.MAX_HASHES + m.MAX_PROOF) * m.HASH_LENGTH
+
 
 class WireLimits:
     """The torrent's sizes, once known, and the agreed block lengths; all lengths in bytes.
@@ -80,6 +82,9 @@ class WireLimits:
         elif message_id == MessageId.BITFIELD:
             limit = 1 + self._bitfield_limit()
             wrong = length > limit if self.piece_count is None else length != limit
+        elif message_id == MessageId.HASHES:
+            shortest = 1 + m.HASHES.size
+            wrong = not shortest < length <= shortest + _MAX_HASHES_BYTES
         elif message_id == MessageId.EXTENDED:
             wrong = not 2 <= length <= 2 + m.MAX_EXTENDED_LENGTH
         else:
@@ -129,6 +134,7 @@ class WireLimits:
         self.max_frame = max(
             longest_piece,
             2 + m.MAX_EXTENDED_LENGTH,
+            1 + m.HASHES.size + _MAX_HASHES_BYTES,
             1 + m.MAX_UNKNOWN_LENGTH,
             1 + self._bitfield_limit(),
         )

@@ -103,8 +103,14 @@ class PeerWire(WireReader):
 
     # Sending
 
-    def send_handshake(self, info_hash: InfoHash) -> None:
-        """Send our handshake: first on an outgoing connection, as an answer on an incoming one."""
+    def send_handshake(
+        self, info_hash: InfoHash, *, offers_v2: bool = False, upgrade: InfoHash | None = None
+    ) -> None:
+        """Send our handshake: first on an outgoing connection, as an answer on an incoming one.
+
+        With `offers_v2` the peer may answer with the twin hash of a hybrid, and `upgrade` is such
+        an answer of ours (BEP 52, "Upgrade Path").
+        """
         if self._handshake_sent:
             raise LocalProtocolError("the handshake is sent already")
         if not self._is_initiator and self._handshake is None:
@@ -112,7 +118,8 @@ class PeerWire(WireReader):
         if info_hash != self._info_hash:
             raise LocalProtocolError("the handshake must name the connection's info-hash")
         self._handshake_sent = True
-        self._outgoing.add(encode_handshake(info_hash, self._own_peer_id))
+        named = upgrade or info_hash
+        self._outgoing.add(encode_handshake(named, self._own_peer_id, offers_v2=offers_v2))
 
     def send_keep_alive(self) -> None:
         """Send a keep-alive; peers close a connection after about two silent minutes (BEP 3)."""
@@ -261,6 +268,27 @@ class PeerWire(WireReader):
         frame = m.EXTENDED_FRAME.pack(2 + len(payload), MessageId.EXTENDED, message_id)
         self._outgoing.add(frame)
         self._outgoing.add(payload)
+
+    def send_hash_request(self, wanted: m.HashRange) -> None:
+        """Ask for hashes; only of a peer that speaks version 2 (BEP 52, "hash request")."""
+        self._send_hashes(MessageId.HASH_REQUEST, wanted)
+
+    def send_hashes(self, asked: m.HashRange, hashes: bytes) -> None:
+        """Answer a request for hashes: those, and what proves them, 32 bytes each."""
+        if len(hashes) > (m.MAX_HASHES + m.MAX_PROOF) * m.HASH_LENGTH:
+            raise LocalProtocolError(f"{len(hashes)} bytes of hashes at once")
+        self._send_hashes(MessageId.HASHES, asked, hashes)
+
+    def send_hash_reject(self, asked: m.HashRange) -> None:
+        """Answer a request for hashes that are not sent."""
+        self._send_hashes(MessageId.HASH_REJECT, asked)
+
+    def _send_hashes(self, message_id: int, named: m.HashRange, hashes: bytes = b"") -> None:
+        self._check_open()
+        numbers = named.base, named.index, named.length, named.proof
+        body = m.HASHES.pack(named.root, *numbers) + hashes
+        self._outgoing.add(m.BARE_FRAME.pack(1 + len(body), message_id))
+        self._outgoing.add(body)
 
     # Checks of our own use
 

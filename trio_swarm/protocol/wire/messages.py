@@ -1,4 +1,4 @@
-"""The messages of the peer wire as values, their ids and their limits (BEP 3, 5, 6, 10).
+"""The messages of the peer wire as values, their ids and their limits (BEP 3, 5, 6, 10, 52).
 
 Each message of a peer becomes one of the event classes below. They are msgspec structs, which are
 the fastest to make: one is made for every block.
@@ -44,6 +44,13 @@ MAX_UNKNOWN_PIECES = 1024 * 1024
 most we fetch, has 838,860 piece hashes; a bitfield of this length has 128 KiB."""
 
 
+MAX_HASHES = 512
+"""Most hashes of a merkle tree that are asked for at once (BEP 52, "hash request")."""
+
+MAX_PROOF = 64
+"""Most hashes of a proof: the height of a tree over more bytes than any file can have."""
+
+
 class MessageId(IntEnum):
     """The message id: the byte after the length prefix."""
 
@@ -63,6 +70,9 @@ class MessageId(IntEnum):
     REJECT = 0x10
     ALLOWED_FAST = 0x11
     EXTENDED = 20
+    HASH_REQUEST = 21
+    HASHES = 22
+    HASH_REJECT = 23
 
 
 FAST_MESSAGES: frozenset[int] = frozenset(
@@ -90,6 +100,8 @@ FIXED_LENGTHS: dict[int, int] = {
     MessageId.HAVE_NONE: 1,
     MessageId.REJECT: 13,
     MessageId.ALLOWED_FAST: 5,
+    MessageId.HASH_REQUEST: 49,
+    MessageId.HASH_REJECT: 49,
 }
 """The length prefix, id byte included, of messages that have only one length."""
 
@@ -105,6 +117,11 @@ EXTENDED_FRAME = struct.Struct(">IBB")
 RANGE = struct.Struct(">III")
 INDEX = struct.Struct(">I")
 PORT = struct.Struct(">H")
+HASHES = struct.Struct(">32sIIII")
+"""Root, base layer, index, number of hashes, proof layers: what all three messages of hashes begin
+with (BEP 52, "hash request")."""
+HASH_LENGTH = 32
+"""Bytes of a hash of a merkle tree."""
 
 KEEP_ALIVE_FRAME = bytes(4)
 
@@ -227,6 +244,39 @@ class ExtendedReceived(Struct):
     payload: bytes
 
 
+class HashRange(Struct, frozen=True):
+    """Hashes of the merkle tree of a file (BEP 52, "hash request").
+
+    `root` names the file (32 bytes). `base` is the height of the layer (0: leaves) that has the
+    `length` hashes from `index`; `proof` is the number of layers above it to prove them by.
+    """
+
+    root: bytes
+    base: int
+    index: int
+    length: int
+    proof: int
+
+
+class HashesRequested(Struct, frozen=True):
+    """The peer asks for hashes; it is to be answered by them, or by a reject."""
+
+    range: HashRange
+
+
+class HashesReceived(Struct, frozen=True):
+    """The peer sends hashes, and what proves them: 32 bytes each, joined."""
+
+    range: HashRange
+    hashes: bytes
+
+
+class HashesRejected(Struct, frozen=True):
+    """The peer does not send these hashes."""
+
+    range: HashRange
+
+
 class KeptAlive(Struct):
     """A keep-alive: the peer shows that it is still there."""
 
@@ -247,6 +297,9 @@ WireEvent = (
     | AllowedFast
     | PortReceived
     | ExtendedReceived
+    | HashesRequested
+    | HashesReceived
+    | HashesRejected
     | KeptAlive
 )
 
