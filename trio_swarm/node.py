@@ -76,6 +76,7 @@ class Node:
         incoming = IncomingPeers(
             peer_id=context.peer_id,
             info_hashes=self._torrents,
+            upgrade_of=self._upgrade_of,
             admission=Admission(context.talkative, context.places.room_for),
             admit=self._admit,
             emit=context.emit,
@@ -343,6 +344,8 @@ class Node:
             raise ConfigError(f"{plan.name or plan.info_hash.hex()} is in this node already")
         torrent = Torrent(self._context, plan, adopt_hash=self._adopt, run_again=self._run_again)
         self._torrents[plan.info_hash] = torrent
+        if torrent.twin_hash:
+            self._adopt(torrent, InfoHash(torrent.twin_hash))
         if plan.files is not None:
             torrent.begin_whole(plan.files)
         return torrent
@@ -373,6 +376,13 @@ class Node:
                 is_known = True
         if is_known:
             self._context.tally.add(torrent)
+
+    def _upgrade_of(self, info_hash: InfoHash) -> InfoHash | None:
+        """Return the version 2 info-hash of the hybrid that has the other; None: there is none."""
+        torrent = self._torrents.get(info_hash)
+        if torrent is None or torrent.info_hash != info_hash or not torrent.twin_hash:
+            return None
+        return InfoHash(torrent.twin_hash)
 
     def _adopt_hash(self, torrent: Torrent, info_hash: InfoHash) -> bool:
         """Let a torrent be reached by another info-hash, too; False if another torrent is."""

@@ -8,9 +8,11 @@ piece: `Info.files` then has padding between files, as a hybrid's version 1 half
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -165,6 +167,13 @@ class Info:
             return range(0)
         first = file.offset // self.piece_length
         return range(first, -(-(file.offset + file.length) // self.piece_length))
+
+    def file_of(self, piece: int) -> FileEntry:
+        """Return the file of version 2 that a piece is of: each piece is of one."""
+        at = bisect_right(self.files, piece * self.piece_length, key=attrgetter("offset")) - 1
+        while self.files[at].padding or not self.files[at].length:
+            at -= 1
+        return self.files[at]
 
     def layered_files(self) -> dict[bytes, FileEntry]:
         """Return the files of version 2 that have a piece layer, by their root.
