@@ -191,7 +191,7 @@ def _what(what: str) -> str:
     if what[:7].lower() != "magnet:":
         return what
     try:
-        magnet = parse_magnet(what, takes_v2=True)
+        magnet = parse_magnet(what)
     except MetainfoError:
         return "a magnet link"
     return magnet.name or magnet.info_hash.hex()

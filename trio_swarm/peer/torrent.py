@@ -329,6 +329,7 @@ class Torrent:
             trackers=tuple(to_give_away(url) for tier in self._trackers.tiers for url in tier),
             peers=(),
             length=self.info.size if self.info is not None else self.expected_size,
+            v2_hash=self.info.v2_hash if self.info is not None else self.v2_hash,
         ).to_uri()
 
     def progress(self) -> Progress:
@@ -820,6 +821,7 @@ class Torrent:
         )
         if self.twin_hash:
             self._adopt_hash(self, InfoHash(self.twin_hash))
+            self._trackers.join_twin()
         self.peer_set.wake()
         self.context.emit(torrent_events.metadata_received(self, info))
 

@@ -79,7 +79,7 @@ def describe_magnet(magnet: Magnet) -> Described:
     return Described(
         share_name=magnet.name,
         info_hash=magnet.info_hash.hex(),
-        info_hash_v2=None,
+        info_hash_v2=None if magnet.v2_hash is None else magnet.v2_hash.hex(),
         size=magnet.length,
         padding=None,
         piece_length=None,
@@ -131,7 +131,8 @@ def torrent_magnet(metainfo: Metainfo) -> str:
         info_hash=metainfo.info.info_hash,
         name=metainfo.info.name,
         trackers=tuple(to_give_away(url) for tier in metainfo.announce_tiers for url in tier),
-        length=metainfo.info.length,
+        length=metainfo.info.size,
+        v2_hash=metainfo.info.v2_hash,
     ).to_uri()
 
 
