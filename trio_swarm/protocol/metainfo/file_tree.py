@@ -4,7 +4,8 @@ A hybrid (BEP 52, "Upgrade Path") lists its files twice. If the two lists differ
 version 1 and 2 would share different content under one torrent, so it is refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -34,6 +35,17 @@ def read_tree(tree: bencode.Value) -> Iterator[TreeFile]:
     if not isinstance(tree, dict) or b"" in tree:
         raise MetainfoError("its file tree is not a folder of files")
     return _read_folder((), tree)
+
+
+def build_tree(files: Iterable[tuple[tuple[str, ...], int, bytes]]) -> dict[str, bencode.Encodable]:
+    """Return the file tree of files: path, length and root, which is empty for an empty file."""
+    tree: dict[str, Any] = {}
+    for path, length, root in files:
+        folder = tree
+        for name in path:
+            folder = folder.setdefault(name, {})
+        folder[""] = {"length": length, **({"pieces root": root} if length else {})}
+    return tree
 
 
 def is_one_file(tree: bencode.Value) -> bool:

@@ -35,6 +35,9 @@ content to 410 TiB, so every offset fits into 64 bits."""
 MAX_FILES = 250_000
 """Each file takes about a kilobyte of memory, a few microseconds to check, and an inode."""
 
+PAD_FOLDER = ".pad"
+"""Where padding is listed; its own name is its length (BEP 47)."""
+
 _PADDING_NAME = "_____padding_file_"
 """The beginning of the names of BitComet's padding files, which are older than BEP 47."""
 _MATTERS = frozenset(
@@ -254,33 +257,59 @@ def build_info(
     *,
     name: str,
     piece_length: int,
-    piece_hashes: bytes,
+    piece_hashes: bytes | None,
     files: Sequence[tuple[tuple[str, ...], int]] | None,
     length: int | None,
     private: bool = False,
+    source: str = "",
+    roots: Sequence[bytes] | None = None,
 ) -> Info:
     """Return the Info of content on this machine: `files` (path, length), or one `length`.
 
-    `piece_hashes` are joined, 20 bytes for each piece. Names are kept unchanged, as with
-    `keep_names`; a name that is not UTF-8 cannot be shared. Raises MetainfoError, as `parse_info`
-    does.
+    `piece_hashes` are joined, 20 bytes for each piece; None: there is no version 1 half. With
+    `roots`, one for each file, there is a version 2 half: 32 bytes each, or none for an empty file.
+    Files are then sorted by the bytes of their names, and version 1 has padding behind each that
+    does not end with a piece; in one of nothing but version 2 it is `Info` that adds it. `source`
+    makes another torrent of the same content.
+
+    Names are kept unchanged, as with `keep_names`; a name that is not UTF-8 cannot be shared.
+    Raises MetainfoError, as `parse_info` does.
     """
-    entries: dict[str, bencode.Encodable] = {
-        "name": name,
-        "piece length": piece_length,
-        "pieces": piece_hashes,
-    }
-    if files is not None:
-        entries["files"] = [{"length": size, "path": path} for path, size in files]
-    if length is not None:
-        entries["length"] = length
+    entries: dict[str, bencode.Encodable] = {"name": name, "piece length": piece_length}
+    if piece_hashes is not None:
+        entries["pieces"] = piece_hashes
+        if files is not None:
+            entries["files"] = _listed_files(files, 0 if roots is None else piece_length)
+        if length is not None:
+            entries["length"] = length
+    if roots is not None:
+        entries["meta version"] = _V2
+        named = files if files is not None else [((name,), length or 0)]
+        entries["file tree"] = file_tree.build_tree(
+            [(path, size, root) for (path, size), root in zip(named, roots, strict=True)]
+        )
     if private:
         entries["private"] = 1
+    if source:
+        entries["source"] = source
     try:
         raw = bencode.encode(entries)
     except BencodeError as error:
         raise MetainfoError(f"{shown(name)!r} cannot be shared: {error}") from error
     return parse_info(raw, keep_names=True)
+
+
+def _listed_files(
+    files: Sequence[tuple[tuple[str, ...], int]], alignment: int
+) -> list[dict[str, bencode.Encodable]]:
+    """Return `files` of version 1, with padding up to multiples of `alignment` (BEP 47)."""
+    listed: list[dict[str, bencode.Encodable]] = []
+    for path, size in files:
+        listed.append({"length": size, "path": path})
+        gap = -size % alignment if alignment else 0
+        if gap:
+            listed.append({"attr": "p", "length": gap, "path": (PAD_FOLDER, str(gap))})
+    return listed
 
 
 def choose_piece_length(total: int) -> int:
@@ -414,7 +443,7 @@ def _read_v2(
     *,
     keep_names: bool,
 ) -> tuple[str, bool, tuple[FileEntry, ...]]:
-    """Return the same of version 2, with padding before a file that would not begin with a piece.
+    """Return the same of version 2, with padding behind files that do not end with a piece.
 
     The name of a single file is that of the tree, whatever `name` says, as in libtorrent 2.1.1.
     """
@@ -435,15 +464,12 @@ def _read_v2(
     result: list[FileEntry] = []
     offset = 0
     for file, path in zip(listed, paths, strict=True):
-        gap = -offset % piece_length
-        if gap and file.length:
-            result.append(FileEntry((".pad", str(gap)), gap, offset, padding=True))
-            offset += gap
         result.append(FileEntry(path, file.length, offset, padding=False, root=file.root))
         offset += file.length
-    if gap := -offset % piece_length:
         # Behind the last file as well, as in libtorrent 2.1.1, which asks for whole blocks.
-        result.append(FileEntry((".pad", str(gap)), gap, offset, padding=True))
+        if gap := -offset % piece_length:
+            result.append(FileEntry((PAD_FOLDER, str(gap)), gap, offset, padding=True))
+            offset += gap
     return name, is_single_file, tuple(result)
 
 
@@ -549,7 +575,7 @@ def _read_files(
     real = iter(_kept_paths(paths, renamed, keep_names=keep_names))
     return tuple(
         # BEP 47 recommends this name for padding; the name in the torrent is not used.
-        FileEntry((".pad", str(size)) if padding else next(real), size, start, padding)
+        FileEntry((PAD_FOLDER, str(size)) if padding else next(real), size, start, padding)
         for size, start, padding in extents
     )
 
