@@ -14,13 +14,14 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from trio_swarm.amounts import count_text
 from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo import file_names, merkle
 from trio_swarm.protocol.metainfo.info import (
@@ -57,9 +58,6 @@ from trio_swarm.storage.tree import Tree
 _SMALLEST_PIECE = 1024
 """Bytes. With smaller pieces, 2 % of the data or more would be hashes; no client makes such
 torrents."""
-
-TorrentVersion = Literal["v1", "hybrid", "v2"]
-"""Of which version a torrent is (BEP 3, BEP 52); a hybrid is of both."""
 
 OnStateProblem = Callable[[StorageError], None]
 """Called with the reason why hashes are not stored."""
@@ -136,7 +134,7 @@ def hash_share(
     piece_length: int | None = None,
     private: bool = False,
     source: str = "",
-    version: TorrentVersion = "v1",
+    version: TorrentVersion = DEFAULT_VERSION,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -193,7 +191,7 @@ class Wanted(NamedTuple):
     piece_length: int
     private: bool
     source: str = ""
-    version: TorrentVersion = "v1"
+    version: TorrentVersion = DEFAULT_VERSION
 
     @classmethod
     def of(
@@ -205,7 +203,7 @@ class Wanted(NamedTuple):
         piece_length: int | None,
         private: bool = False,
         source: str = "",
-        version: TorrentVersion = "v1",
+        version: TorrentVersion = DEFAULT_VERSION,
     ) -> "Wanted":
         """Return it for the files at `path`, by the defaults of `hash_share`.
 
@@ -332,7 +330,7 @@ class ShareState:
     def vouch(self, root: Path, files: Sequence[SharedFile], info: Info) -> None:
         """Record that all pieces are right, for `TorrentFiles.for_share`."""
         if not self._has_failed:
-            stamps = {number: file.stamp for number, file in enumerate(files)}
+            stamps = stamps_by_number(info, files)
             with self._telling():
                 _save_record(self._hashes.state.share(root, info.info_hash), info, stamps)
 
@@ -348,6 +346,12 @@ class ShareState:
         if self._on_problem is None:
             raise error
         self._on_problem(error)
+
+
+def stamps_by_number(info: Info, files: Sequence[SharedFile]) -> dict[int, Stamp]:
+    """Return the stamps of a share's files by their numbers in its torrent, which has padding."""
+    numbers = (number for number, entry in enumerate(info.files) if not entry.padding)
+    return {number: file.stamp for number, file in zip(numbers, files, strict=True)}
 
 
 def _packed(info: Info) -> bytes:
@@ -448,7 +452,7 @@ def create_metainfo(
     piece_length: int | None = None,
     private: bool = False,
     source: str = "",
-    version: TorrentVersion = "v1",
+    version: TorrentVersion = DEFAULT_VERSION,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
