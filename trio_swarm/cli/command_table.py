@@ -87,6 +87,7 @@ COMMANDS = {
         "Show what a .torrent file or magnet link says.",
         (
             "trio-swarm show big.torrent",
+            "trio-swarm show big.torrent --tree",
             "trio-swarm show 'magnet:?xt=urn:btih:...'",
         ),
     ),

@@ -33,8 +33,16 @@ without all the rest.
 """
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 from trio_swarm.events import Event
+
+
+class SizedFile(TypedDict):
+    """A file of a torrent: its path, which begins with the torrent's name, and its bytes."""
+
+    path: str
+    size: int
 
 
 class Described(Event, frozen=True, kw_only=True):
@@ -51,8 +59,8 @@ class Described(Event, frozen=True, kw_only=True):
     piece_length: int | None
     pieces: int | None
     private: bool | None
-    files: list[dict[str, object]]
-    """`path` and `size` of each, without padding."""
+    files: list[SizedFile]
+    """Without padding."""
     trackers: list[list[str]]
     """Tiers of URLs."""
     web_seeds: list[str]
