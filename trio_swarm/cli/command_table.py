@@ -91,6 +91,15 @@ COMMANDS = {
             "trio-swarm show 'magnet:?xt=urn:btih:...'",
         ),
     ),
+    "verify": Command(
+        "control.verifying:verify",
+        "Compare data with a .torrent file; or let a running node hash its torrents anew.",
+        (
+            "trio-swarm verify photos.torrent ~/photos",
+            "trio-swarm verify big.torrent ~/downloads --json",
+            "trio-swarm verify holiday.mkv",
+        ),
+    ),
     "run": Command(
         "commands.run:run",
         "Run what a configuration file describes: a tracker, shares and fetches, all at once.",
@@ -161,11 +170,6 @@ COMMANDS = {
         "control.contents:trackers",
         "List the trackers of a torrent of a running node, and what they answered.",
         ("trio-swarm trackers holiday.mkv",),
-    ),
-    "verify": Command(
-        "control.telling:verify",
-        "Hash the data of torrents of a running node anew, and fetch again what is wrong.",
-        ("trio-swarm verify holiday.mkv",),
     ),
     "move": Command(
         "control.telling:move",

@@ -11,7 +11,8 @@ There are two kinds. Events in a node are those of `trio_swarm.events`, by their
 What a command has to say comes as the events below: `progress` at most once a second and torrent,
 where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
 and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `unlisted` (ls --watch),
-`running_tracker` (tracker status), `described` (show), `created` (create), `strategy` and
+`running_tracker` (tracker status), `described` (show), `created` (create), `file_fault` and
+`data_verified` (verify), `strategy` and
 `plugin_problem` (schedulers), `problem`, `config_change` and `config_checked` (check), `written`
 (init, plot, simulate --plot, plugin new), `demo_result` (demo), `simulated` once for each run
 (simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
@@ -71,6 +72,42 @@ class Described(Event, frozen=True, kw_only=True):
     creation_date: int | None
     """Seconds since 1970."""
     magnet: str
+
+
+class FileFault(Event, frozen=True, kw_only=True):
+    """What is wrong with a file of a torrent on the disk (verify)."""
+
+    info_hash: str
+    share_name: str
+    path: str
+    """As the torrent calls it; it begins with the torrent's name."""
+    fault: str
+    """`missing`, `unreadable`, `shorter`, `longer`, `changed` (while it was hashed), `bad`; or
+    `unproven`: it shares pieces with files that are not whole, which cannot be hashed."""
+    length: int
+    """Bytes in the torrent."""
+    size: int | None
+    """Bytes on the disk; None if there is no such file."""
+    pieces: int
+    """Of the torrent, that have a byte of the file."""
+    pieces_wrong: int
+    reason: str
+    """Why it cannot be read."""
+
+
+class DataVerified(Event, frozen=True, kw_only=True):
+    """Data on the disk was compared with a .torrent file (verify)."""
+
+    info_hash: str
+    share_name: str
+    path: str
+    """The file or folder that was verified."""
+    is_whole: bool
+    size: int
+    files: int
+    files_whole: int
+    pieces: int
+    pieces_right: int
 
 
 class Strategy(Event, frozen=True, kw_only=True):
