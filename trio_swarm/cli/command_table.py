@@ -100,6 +100,14 @@ COMMANDS = {
             "trio-swarm verify holiday.mkv",
         ),
     ),
+    "diff": Command(
+        "commands.diff:diff",
+        "Tell what a new version of a torrent shares with the old one, and what has to be fetched.",
+        (
+            "trio-swarm diff album-1.torrent album-2.torrent",
+            "trio-swarm diff album-1.torrent album-2.torrent --json",
+        ),
+    ),
     "run": Command(
         "commands.run:run",
         "Run what a configuration file describes: a tracker, shares and fetches, all at once.",

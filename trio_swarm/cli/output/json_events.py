@@ -12,7 +12,7 @@ What a command has to say comes as the events below: `progress` at most once a s
 where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
 and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `unlisted` (ls --watch),
 `running_tracker` (tracker status), `described` (show), `created` (create), `file_fault` and
-`data_verified` (verify), `strategy` and
+`data_verified` (verify), `file_change` and `torrents_compared` (diff), `strategy` and
 `plugin_problem` (schedulers), `problem`, `config_change` and `config_checked` (check), `written`
 (init, plot, simulate --plot, plugin new), `demo_result` (demo), `simulated` once for each run
 (simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
@@ -108,6 +108,39 @@ class DataVerified(Event, frozen=True, kw_only=True):
     files_whole: int
     pieces: int
     pieces_right: int
+
+
+class FileChange(Event, frozen=True, kw_only=True):
+    """What became of a file in a new version of a torrent (diff)."""
+
+    change: str
+    """`same`, `moved`, `maybe` (the same: path and length are), `changed`, `added`, `removed`."""
+    path: str
+    """Below the torrent's name."""
+    was: str | None
+    """Its path in the old version, if that is another."""
+    size: int
+    needed: int
+    """Bytes to fetch for who has the old version."""
+
+
+class TorrentsCompared(Event, frozen=True, kw_only=True):
+    """Two versions of a torrent were compared (diff)."""
+
+    old_info_hash: str
+    new_info_hash: str
+    old_name: str
+    new_name: str
+    size: int
+    """Bytes of the new version."""
+    needed: int
+    """Bytes of it to fetch for who has the old version."""
+    maybe: int
+    """Those of `needed` in files that may be the same."""
+    by_roots: bool
+    """Whether the files have roots that could be compared (version 2)."""
+    by_pieces: bool
+    """Whether hashes of pieces could be compared (version 1)."""
 
 
 class Strategy(Event, frozen=True, kw_only=True):
