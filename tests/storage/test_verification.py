@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from odd_torrents import FILES, content_of, v2_folder, write
 from storage_samples import PIECE, Sample, make_info
 from trio_swarm.errors import StorageError
 from trio_swarm.metainfo_files import create_torrent
+from trio_swarm.protocol.metainfo.torrent import parse_metainfo
 from trio_swarm.storage.verification import Verification, verify_data
 
 
@@ -162,6 +164,24 @@ def test_a_place_that_is_not_there_or_no_folder_is_an_error(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="is not a folder"):
         verify_data(sample.info, tmp_path / "file")
+
+
+def test_without_piece_layers_a_file_is_right_or_wrong_by_its_root(tmp_path: Path) -> None:
+    torrent = v2_folder()
+    root = tmp_path / "n"
+    for path, length in FILES.items():
+        file = root.joinpath(*map(str, path))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content_of(length))
+    known = parse_metainfo(write(torrent)).info
+    unknown = parse_metainfo(write({"info": torrent["info"]})).info
+    assert (known.can_verify, unknown.can_verify) == (True, False)
+    assert verify_data(known, tmp_path).is_whole
+    assert verify_data(unknown, tmp_path).is_whole
+    (root / "a").write_bytes(content_of(2 * PIECE) + b"other")
+    (root / "d" / "b").unlink()
+    assert told(verify_data(known, tmp_path)) == {"a": ("bad", 1, 3), "d/b": ("missing", 1, 1)}
+    assert told(verify_data(unknown, tmp_path)) == {"a": ("bad", 3, 3), "d/b": ("missing", 1, 1)}
 
 
 def test_a_single_file_is_found_by_its_path_and_in_its_folder(tmp_path: Path) -> None:

@@ -16,14 +16,21 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace as replace_fields
 
-from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.errors import StorageError
 from trio_swarm.named_paths import is_file, is_folder
-from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.piece_sets import PieceSet, from_pieces, full_set, iterate
+from trio_swarm.protocol.metainfo import merkle
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.disk_errors import require_there, storage_error
 from trio_swarm.storage.disk_names import other_names
-from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
+from trio_swarm.storage.hashing import (
+    OnProgress,
+    ShouldStop,
+    hash_pieces,
+    never_stop,
+    no_progress,
+)
 from trio_swarm.storage.layout import Layout
 from trio_swarm.storage.placement import Placement
 from trio_swarm.storage.rehashing import pieces_of, right_pieces
@@ -83,11 +90,6 @@ def verify_data(
     the hashes of `info` are not known, HashingStopped.
     """
     require_there(place)
-    if not info.can_verify:
-        raise MetainfoError(
-            f"{info.name}: its piece layers are not in the .torrent file, so nothing can be "
-            "verified: fetch it by its magnet link, or get the file with them"
-        )
     root = _find(info, place)
     seen = _Seen(info, root)
     right = seen.right_pieces(on_progress, should_stop)
@@ -149,7 +151,7 @@ class _Seen(FileAccess):
         gone = [file for file in self.faults if file not in self._found]
         every = full_set(self.layout.info.piece_count) & ~pieces_of(self, gone)
         try:
-            return right_pieces(self, every, on_progress, should_stop)
+            return self._right_among(every, on_progress, should_stop)
         except OSError:  # of a disk that fails; which file it was nobody says
             right: PieceSet = 0
             for file in self._found:
@@ -177,9 +179,33 @@ class _Seen(FileAccess):
             self.faults[file] = ("unreadable", error.reason)
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
+    def _right_among(
+        self, pieces: PieceSet, on_progress: OnProgress, should_stop: ShouldStop
+    ) -> PieceSet:
+        info = self.layout.info
+        if info.can_verify:
+            return right_pieces(self, pieces, on_progress, should_stop)
+        digests = hash_pieces(
+            self.layout,
+            self.open_to_hash,
+            pieces,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+        height = merkle.height_of(info.piece_length)
+        right: list[int] = []
+        for entry in info.files:
+            of = info.pieces_of(entry)
+            if entry.root and all(piece in digests for piece in of):
+                layer = b"".join([digests[piece] for piece in of])
+                root = layer if len(of) == 1 else merkle.file_root(layer, height)
+                if root == entry.root:
+                    right += of
+        return from_pieces(right)
+
     def _right_pieces_of(self, file: int, among: PieceSet, should_stop: ShouldStop) -> PieceSet:
         try:
-            return right_pieces(self, among & pieces_of(self, [file]), should_stop=should_stop)
+            return self._right_among(among & pieces_of(self, [file]), no_progress, should_stop)
         except OSError as error:
             self.faults[file] = ("unreadable", storage_error(error, self._path(file)).reason)
             return 0

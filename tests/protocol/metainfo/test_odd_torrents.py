@@ -12,7 +12,7 @@ import pytest
 from odd_torrents import odd_torrents
 from trio_swarm.errors import MetainfoError
 from trio_swarm.protocol.metainfo.file_names import distinct_paths
-from trio_swarm.protocol.metainfo.torrent import Info, parse_metainfo
+from trio_swarm.protocol.metainfo.torrent import Info, parse_info, parse_metainfo
 
 lt = pytest.importorskip("libtorrent")
 
@@ -146,6 +146,12 @@ def test_what_both_read_is_the_same_torrent(read: dict[str, tuple[Info | str, An
         assert places(files) == places(their_files(their)), what
         if not is_one_of(what, OTHER_NAMES):
             assert [path for path, *_ in files] == [path for path, *_ in their_files(their)], what
+
+
+def test_the_same_is_read_as_metadata_of_a_peer(read: dict[str, tuple[Info | str, Any]]) -> None:
+    for what, (info, _) in read.items():
+        if isinstance(info, Info):
+            assert parse_info(info.raw).with_layers(info.layers()) == info, what
 
 
 def test_each_refusal_is_one_short_line(read: dict[str, tuple[Info | str, Any]]) -> None:

@@ -9,7 +9,7 @@ from trio_swarm import read_torrent
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.options import OutputOptions
 from trio_swarm.cli.output.json_events import DataVerified, FileFault
-from trio_swarm.cli.output.reporting import make_reporter
+from trio_swarm.cli.output.reporting import JsonReporter, make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.peer.blocking import run_stoppable
@@ -33,8 +33,9 @@ async def verify_data_of(torrent: Path, place: Path, output: OutputOptions | Non
                 lambda should_stop: verification.verify_data(info, place, on_progress, should_stop)
             )
             nursery.cancel_scope.cancel()
-        for fault in found.faults:
-            reporter.answer(_fault_event(info, fault), _fault_line(info, fault))
+        if isinstance(reporter, JsonReporter):
+            for fault in found.faults:
+                reporter.answer(_fault_event(info, fault), "")
         reporter.answer(_event(info, found), "\n".join(_lines(info, found)))
         return 0 if found.is_whole else FAILED
 
@@ -95,6 +96,8 @@ def _event(info: Info, found: Verification) -> DataVerified:
 
 
 def _lines(info: Info, found: Verification) -> Iterator[str]:
+    for fault in found.faults:
+        yield _fault_line(info, fault)
     name, where = safe_text(info.name), safe_text(str(found.root)[:_PATH_LENGTH])
     if found.is_whole:
         size = size_text(info.length - info.padding)
