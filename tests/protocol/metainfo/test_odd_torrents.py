@@ -5,11 +5,12 @@ bytes of the torrents are made by `odd_torrents`.
 """
 
 import re
+import sys
 from typing import Any
 
 import pytest
 
-from odd_torrents import odd_torrents
+from odd_torrents import FOLDERS, odd_torrents, write
 from trio_swarm.errors import MetainfoError
 from trio_swarm.protocol.metainfo.file_names import distinct_paths
 from trio_swarm.protocol.metainfo.torrent import Info, parse_info, parse_metainfo
@@ -183,3 +184,31 @@ def test_names_in_two_cases_are_two_files_and_none_is_lost_where_case_is_ignored
             assert len({"/".join(path).casefold() for path in kept}) == 1
             there = distinct_paths(kept, folded=True)
             assert len({"/".join(path).casefold() for path in there}) == 2
+
+
+def calls_to_read(data: bytes) -> int:
+    """Return how many functions of Python are called to read a torrent."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        parse_metainfo(data)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(("base", "most"), [("v1", 14), ("v2", 14), ("hybrid", 36)])
+def test_each_file_of_many_takes_few_calls(base: str, most: int) -> None:
+    """A torrent of 100,000 files is to be read in a second; decoding takes no call for a file."""
+    few, many = (
+        calls_to_read(
+            write(FOLDERS[f"{base} folder"]({("d", f"{at:05}"): 5 for at in range(count)}))
+        )
+        for count in (100, 300)
+    )
+    assert (many - few) / 200 <= most
