@@ -267,6 +267,11 @@ def _odd_keys(make: Callable[[], Torrent]) -> Iterator[tuple[str, Torrent]]:
         if key not in torrent["info"]:
             torrent["info"][key] = value
             yield f"{key or 'an empty key'} in info as well", torrent
+    for what, value in WRONG.items():
+        torrent = make()
+        if "file tree" not in torrent["info"]:
+            torrent["info"]["file tree"] = value
+            yield f"a file tree more that is {what}", torrent
     for attr in ("p", "l", "h", "xh", "pl", "", "?"):
         torrent = make()
         torrent["info"]["attr"] = attr
@@ -559,6 +564,7 @@ def _odd_halves(make: Callable[[], Torrent]) -> Iterator[tuple[str, Torrent]]:
         "empty padding": [{"attr": "p", "length": 0, "path": [".pad", "0"]}, *files],
         "padding that is a file": _changed(files, 1, attr="x"),
         "padding with another name": _changed(files, 1, path=["other"]),
+        "padding with a number in its path": _changed(files, 1, path=[".pad", 5]),
         "a file more in version 1": [*files, {"length": 5, "path": ["z"]}],
         "a file less in version 1": files[:-1],
         "another path in version 1": _changed(files, 0, path=["y"]),

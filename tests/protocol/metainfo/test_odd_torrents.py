@@ -34,6 +34,7 @@ READ_HERE = (
     r"v1 file: name of info is an empty text",
     r"(v1|hybrid) file: a name that is (empty|a dot)",
     r"v2 .*: (pieces|length) in info as well",
+    r"hybrid folder: padding with a number in its path",
 )
 """libtorrent refuses these and we do not."""
 

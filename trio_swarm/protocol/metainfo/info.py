@@ -557,7 +557,7 @@ def _check_version(info: dict[bytes, bencode.Value]) -> None:
         raise MetainfoError(f"metainfo version {bencode.shown_value(version)} is not known")
     if version == _V2 and b"file tree" not in info:
         raise MetainfoError("it is of version 2, but has no file tree")
-    if version != _V2 and b"file tree" in info:
+    if version != _V2 and isinstance(info.get(b"file tree"), dict):
         raise MetainfoError("has a file tree, but says that it is not of version 2")
 
 
