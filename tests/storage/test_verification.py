@@ -8,12 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from odd_torrents import FILES, content_of, v2_folder, write
+from odd_torrents import FILES, content_of, odd_torrents, v2_folder, write
 from storage_samples import PIECE, Sample, make_info
 from trio_swarm.errors import StorageError
 from trio_swarm.metainfo_files import create_torrent
 from trio_swarm.protocol.metainfo.torrent import parse_metainfo
 from trio_swarm.storage.verification import Verification, verify_data
+
+ODD = dict(odd_torrents())
+OTHER = "hybrid folder: other content in version 2"
 
 
 def sample_of(lengths: list[int], **more: object) -> Sample:
@@ -182,6 +185,21 @@ def test_without_piece_layers_a_file_is_right_or_wrong_by_its_root(tmp_path: Pat
     (root / "d" / "b").unlink()
     assert told(verify_data(known, tmp_path)) == {"a": ("bad", 1, 3), "d/b": ("missing", 1, 1)}
     assert told(verify_data(unknown, tmp_path)) == {"a": ("bad", 3, 3), "d/b": ("missing", 1, 1)}
+
+
+def test_a_hybrid_whose_hashes_contradict_each_other_is_at_fault(tmp_path: Path) -> None:
+    for path, length in FILES.items():
+        file = tmp_path.joinpath(*map(str, path))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content_of(length))
+    good = parse_metainfo(ODD["hybrid folder: good"]).info
+    found = verify_data(good, tmp_path)
+    assert (found.is_whole, found.right, found.at_odds) == (True, 5, 0)
+    assert told(verify_data(parse_metainfo(ODD[OTHER]).info, tmp_path)) == {"a": ("bad", 3, 3)}
+    assert verify_data(parse_metainfo(ODD[OTHER]).info, tmp_path).at_odds == 3
+    (tmp_path / "a").write_bytes(b"wrong by both".ljust(FILES["a",]))
+    found = verify_data(good, tmp_path)
+    assert (told(found), found.at_odds) == ({"a": ("bad", 3, 3)}, 0)
 
 
 def test_a_single_file_is_found_by_its_path_and_in_its_folder(tmp_path: Path) -> None:

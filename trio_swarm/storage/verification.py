@@ -62,7 +62,8 @@ class FileFault(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """The result: the file or folder that was verified, its right pieces, the faults of its files.
 
-    `files` is the number of the torrent's files, without padding.
+    `files` is the number of the torrent's files, without padding. `at_odds` are pieces of a hybrid
+    that are right by the hashes of one version and wrong by those of the other: no data is right.
     """
 
     root: Path
@@ -70,6 +71,7 @@ class Verification(Struct, frozen=True):
     pieces: int
     right: int
     faults: tuple[FileFault, ...]
+    at_odds: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -94,8 +96,18 @@ def verify_data(
     seen = _Seen(info, root)
     right = seen.right_pieces(on_progress, should_stop)
     right &= ~pieces_of(seen, seen.look_again())
+    at_odds = seen.at_odds
+    if seen.faults:  # a file that changed between the two readings says nothing
+        at_odds &= ~pieces_of(seen, seen.faults)
     faults = tuple(_faults(seen, right))
-    return Verification(root, sum(seen.layout.stored), info.piece_count, right.bit_count(), faults)
+    return Verification(
+        root,
+        sum(seen.layout.stored),
+        info.piece_count,
+        right.bit_count(),
+        faults,
+        at_odds.bit_count(),
+    )
 
 
 def _find(info: Info, place: Path) -> Path:
@@ -132,6 +144,7 @@ class _Seen(FileAccess):
         self.given = info
         self.faults: dict[int, tuple[FaultKind, str]] = {}
         self.sizes: dict[int, int | None] = {}
+        self.at_odds: PieceSet = 0
         self._found: dict[int, os.stat_result] = {}
         for file, found in self._statuses():
             self.sizes[file] = None
@@ -183,6 +196,8 @@ class _Seen(FileAccess):
         self, pieces: PieceSet, on_progress: OnProgress, should_stop: ShouldStop
     ) -> PieceSet:
         info = self.layout.info
+        if info.is_hybrid and info.v2_piece_hashes:
+            return self._right_by_both(pieces, on_progress, should_stop)
         if info.can_verify:
             return right_pieces(self, pieces, on_progress, should_stop)
         digests = hash_pieces(
@@ -202,6 +217,27 @@ class _Seen(FileAccess):
                 if root == entry.root:
                     right += of
         return from_pieces(right)
+
+    def _right_by_both(
+        self, pieces: PieceSet, on_progress: OnProgress, should_stop: ShouldStop
+    ) -> PieceSet:
+        """Return the pieces of a hybrid that are right by the hashes of both versions."""
+        v1 = right_pieces(
+            self, pieces, lambda done, total: on_progress(done // 2, total), should_stop
+        )
+        info = replace(self.layout.info, has_v1=False)
+        digests = hash_pieces(
+            Layout(info),
+            self.open_to_hash,
+            pieces,
+            on_progress=lambda done, total: on_progress(total // 2 + (done + 1) // 2, total),
+            should_stop=should_stop,
+        )
+        v2 = from_pieces(
+            piece for piece, digest in digests.items() if digest == info.v2_piece_hash(piece)
+        )
+        self.at_odds |= v1 ^ v2
+        return v1 & v2
 
     def _right_pieces_of(self, file: int, among: PieceSet, should_stop: ShouldStop) -> PieceSet:
         try:

@@ -92,12 +92,18 @@ def _event(info: Info, found: Verification) -> DataVerified:
         files_whole=found.files - len(found.faults),
         pieces=found.pieces,
         pieces_right=found.right,
+        pieces_at_odds=found.at_odds,
     )
 
 
 def _lines(info: Info, found: Verification) -> Iterator[str]:
     for fault in found.faults:
         yield _fault_line(info, fault)
+    if found.at_odds:
+        yield (
+            f"{count_text(found.at_odds, 'piece')} right by the hashes of one version and wrong by "
+            "the other's: no data can be right, the torrent is at fault"
+        )
     name, where = safe_text(info.name), safe_text(str(found.root)[:_PATH_LENGTH])
     if found.is_whole:
         size = size_text(info.length - info.padding)

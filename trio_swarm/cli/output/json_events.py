@@ -108,6 +108,8 @@ class DataVerified(Event, frozen=True, kw_only=True):
     files_whole: int
     pieces: int
     pieces_right: int
+    pieces_at_odds: int
+    """Of a hybrid: right by the hashes of one version, and wrong by those of the other."""
 
 
 class FileChange(Event, frozen=True, kw_only=True):
