@@ -71,6 +71,9 @@ def test_nothing_is_written(line: CommandLine, album: Path) -> None:
 
 
 def test_data_is_wanted_and_must_be_there(tmp_path: Path) -> None:
+    code, out, err = run_here("verify")
+    assert (code, out) == (2, "")
+    assert "trio-swarm verify FILE.torrent FOLDER, or" in err
     code, out, err = run_here("verify", "big.torrent")
     assert (code, out) == (2, "")
     assert "say where its data is: trio-swarm verify big.torrent FOLDER" in err

@@ -31,6 +31,11 @@ async def verify(
         How it talks.
 
     """
+    if not what:
+        raise ConfigError(
+            "say what to verify: trio-swarm verify FILE.torrent FOLDER, or trio-swarm verify "
+            "TORRENT in a running node"
+        )
     if node is not None or not (what and what[0].lower().endswith(_SUFFIX)):
         return await verify_in_node(what, node, output)
     if len(what) != 2:
