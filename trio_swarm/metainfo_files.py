@@ -11,7 +11,7 @@ from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
 from trio_swarm.settings import default_state_folder
 from trio_swarm.storage.hashing import never_stop, no_progress
-from trio_swarm.storage.shares import LeftOut, create_metainfo, ignore_left_out
+from trio_swarm.storage.shares import LeftOut, create_metainfo, followed, ignore_left_out
 
 MAX_TORRENT_FILE = 64 * 1024 * 1024
 """Most bytes of a .torrent file that are read: enough for 3 million pieces."""
@@ -47,6 +47,8 @@ def create_torrent(
     private: bool = False,
     source: str = "",
     version: TorrentVersion = DEFAULT_VERSION,
+    follow_links: bool = False,
+    links_root: Path | None = None,
     comment: str = "",
     created_by: str = f"trio-swarm {__version__}",
     creation_date: int | None = None,
@@ -64,7 +66,8 @@ def create_torrent(
 
     `version` is "v1" (BEP 3), "v2" (BEP 52), or "hybrid": both, which takes both hashes and aligns
     files to pieces. `source` is written into the info dictionary, so that the same files make
-    another torrent.
+    another torrent. With `follow_links` what symbolic links lead to is shared under their names, as
+    long as it lies in `links_root` (see `storage.shares.links_root_of`).
 
     `on_progress(done, total)` is called from other threads, with bytes. If `should_stop` returns
     true, HashingStopped is raised. `on_left_out` is called from another thread with the number of
@@ -84,6 +87,7 @@ def create_torrent(
         private=private,
         source=source,
         version=version,
+        links_root=followed(Path(path), follow_links=follow_links, named=links_root),
         comment=comment,
         created_by=created_by,
         creation_date=creation_date,

@@ -179,6 +179,8 @@ class Node:
         trackers: Sequence[str] | None = None,
         piece_length: int | None = None,
         version: TorrentVersion = DEFAULT_VERSION,
+        follow_links: bool = False,
+        links_root: Path | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Torrent:
         """Share a file or folder; returns once it is hashed and announced.
@@ -186,7 +188,8 @@ class Node:
         `name` is the name under which trackers list it; its last component is also the torrent's
         own name (default: the last part of `path`). Files that were hashed before and have not
         changed are not hashed again. `version` is that of the torrent. `on_progress(done, total)`
-        is called from other threads, with bytes.
+        is called from other threads, with bytes. With `follow_links`, or a `links_root`, what
+        symbolic links lead to is shared as well (`storage.shares.links_root_of`).
 
         Raises StorageError (`path` is missing, unreadable or changing) and ConfigError (the torrent
         is in this node already).
@@ -198,6 +201,8 @@ class Node:
             trackers=trackers,
             piece_length=piece_length,
             version=version,
+            follow_links=follow_links,
+            links_root=links_root,
             on_progress=on_progress,
             on_open=opened.set,
         )
@@ -216,6 +221,8 @@ class Node:
         trackers: Sequence[str] | None,
         piece_length: int | None,
         version: TorrentVersion,
+        follow_links: bool = False,
+        links_root: Path | None = None,
         on_progress: Callable[[int, int], None] | None,
         on_open: Callable[[], None],
     ) -> Opening:
@@ -229,6 +236,8 @@ class Node:
             trackers=self.trackers if trackers is None else trackers,
             piece_length=piece_length,
             version=version,
+            follow_links=follow_links,
+            links_root=links_root,
             on_progress=on_progress,
             on_open=on_open,
         )

@@ -100,6 +100,10 @@ class ShareSettings(Struct, frozen=True, kw_only=True):
     """Bytes, a power of two; None: chosen by size."""
     version: TorrentVersion = DEFAULT_VERSION
     """Of the torrent that is made of it."""
+    follow_links: bool = False
+    """Share what symbolic links below the path lead to, under their names."""
+    links_root: Path | None = None
+    """The folder that links may lead into; None: see `storage.shares.links_root_of`."""
     labels: tuple[str, ...] = ()
     """In the list it is sorted by these."""
     paused: bool = False

@@ -21,7 +21,7 @@ from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import OnProgress, no_progress
 from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.share_opening import open_share
-from trio_swarm.storage.shares import LeftOut, hash_share
+from trio_swarm.storage.shares import LeftOut, followed, hash_share
 from trio_swarm.storage.state import StateFolder
 
 SLICE: Final = 0.05
@@ -39,6 +39,8 @@ class Opening:
     """One share that is to be opened, and what came of it; made by `Shares.open`."""
 
     __slots__ = (
+        "_follow_links",
+        "_named_root",
         "_on_open",
         "error",
         "files",
@@ -61,6 +63,8 @@ class Opening:
         trackers: Sequence[str],
         piece_length: int | None,
         version: TorrentVersion,
+        follow_links: bool,
+        links_root: Path | None,
         on_progress: OnProgress | None,
         on_open: Callable[[], None],
     ) -> None:
@@ -69,6 +73,8 @@ class Opening:
         self.trackers = trackers
         self.piece_length = piece_length
         self.version = version
+        self._follow_links = follow_links
+        self._named_root = links_root
         self.on_progress = on_progress or no_progress
         self.left_out: list[LeftOut] = []
         self.state_problems: list[StorageError] = []
@@ -99,6 +105,10 @@ class Opening:
         if on_open is not None and not self.is_given_up:
             on_open()
 
+    def links_root(self) -> Path | None:
+        """Return where links may lead; None: they are not followed. Raises StorageError."""
+        return followed(self.path, follow_links=self._follow_links, named=self._named_root)
+
     def open(self, hashes: ShareHashes) -> None:
         """Open it. Blocking; never raises."""
         try:
@@ -107,6 +117,7 @@ class Opening:
                 name=self.own_name,
                 piece_length=self.piece_length,
                 version=self.version,
+                links_root=self.links_root(),
                 hashes=hashes,
                 on_progress=self.on_progress,
                 on_left_out=self.left_out.append,
@@ -195,6 +206,8 @@ class Shares:
         trackers: Sequence[str],
         piece_length: int | None,
         version: TorrentVersion,
+        follow_links: bool,
+        links_root: Path | None,
         on_progress: OnProgress | None,
         on_open: Callable[[], None],
     ) -> Opening:
@@ -205,6 +218,8 @@ class Shares:
             trackers=trackers,
             piece_length=piece_length,
             version=version,
+            follow_links=follow_links,
+            links_root=links_root,
             on_progress=on_progress,
             on_open=on_open,
         )
@@ -231,6 +246,7 @@ class Shares:
                 name=opening.own_name,
                 piece_length=opening.piece_length,
                 version=opening.version,
+                links_root=opening.links_root(),
                 state_folder=self._state_folder,
                 on_progress=opening.on_progress,
                 on_left_out=opening.left_out.append,
@@ -251,7 +267,7 @@ class Shares:
             name=opening.name or info.name,
             size=info.size,
             metainfo=Metainfo(info=info, announce_tiers=tiers),
-            open_files=partial(_open_again, opening.path, self._state_folder),
+            open_files=partial(_open_again, opening, self._state_folder),
             files=opening.files,
             tiers=tiers,
             is_share=True,
@@ -264,8 +280,8 @@ def _tiers_of(trackers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     return tuple((url,) for url in trackers)
 
 
-def _open_again(root: Path, state_folder: Path, info: Info) -> TorrentFiles:
-    return TorrentFiles.for_share(info, root, state_folder)
+def _open_again(opening: Opening, state_folder: Path, info: Info) -> TorrentFiles:
+    return TorrentFiles.for_share(info, opening.path, state_folder, opening.links_root())
 
 
 def files_left_out(path: Path, left_out: LeftOut) -> events.FilesLeftOut:

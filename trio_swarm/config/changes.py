@@ -103,7 +103,14 @@ def shares_between(was: PeerConfig, will_be: PeerConfig) -> Matched[ShareConfig]
     return _matched(
         was.share,
         will_be.share,
-        lambda each: (each.path, each.name, each.piece_length, each.format),
+        lambda each: (
+            each.path,
+            each.name,
+            each.piece_length,
+            each.format,
+            each.follow_links,
+            each.links_root,
+        ),
     )
 
 

@@ -259,6 +259,12 @@ class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         TorrentVersion,
         Key("Version of the torrent: v1, hybrid or v2.", example="hybrid", sets="version"),
     ] = _SHARE.version
+    follow_links: Annotated[
+        bool, Key("Share what symbolic links in the folder lead to.", example=True)
+    ] = _SHARE.follow_links
+    links_root: Annotated[FilePath | None, Key("Where they may lead.", example="/srv/store")] = (
+        _SHARE.links_root
+    )
     trackers: Annotated[
         tuple[TrackerUrl, ...] | None,
         Key("Other than those above.", example=[DEFAULT_TRACKER], live=True),

@@ -51,6 +51,8 @@ class Share(Supervised):
             trackers=self._urls,
             piece_length=settings.piece_length,
             version=settings.version,
+            follow_links=settings.follow_links,
+            links_root=settings.links_root,
             on_progress=self._on_progress,
             on_open=self._opened,
         )
@@ -115,11 +117,13 @@ class Share(Supervised):
                 trackers=self._urls,
                 piece_length=settings.piece_length,
                 version=settings.version,
+                follow_links=settings.follow_links,
+                links_root=settings.links_root,
                 on_progress=self._on_progress,
             )
 
     async def change(self, settings: ShareSettings) -> None:
-        """Go on by other settings; path, name, length of pieces and version must be the same."""
+        """Go on by other settings; what makes the torrent must be the same."""
         self.settings = settings
         await self._go_on()
 

@@ -42,6 +42,7 @@ def open_share(
     name: str | None,
     piece_length: int | None,
     version: TorrentVersion = DEFAULT_VERSION,
+    links_root: Path | None = None,
     hashes: ShareHashes,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -51,12 +52,13 @@ def open_share(
 
     Arguments and errors are those of `hash_share`. What is new is stored by `hashes.save`. Blocks.
     """
-    share = examine(path)
+    share = examine(path, links_root)
     wanted = Wanted.of(path, share, name=name, piece_length=piece_length, version=version)
     state = ShareState(hashes, on_state_problem)
     key = wanted.key(share.root)
     info = state.recall(key, share.files)
-    is_small = share.length <= SMALL and len(share.files) <= FEW and version == "v1"
+    is_small = share.length <= SMALL and len(share.files) <= FEW
+    is_small = is_small and version == "v1" and links_root is None
     if info is None and is_small:
         info = _hash_small(path, share, wanted)
         if info is not None:
@@ -69,7 +71,7 @@ def open_share(
     stamps: Mapping[int, Stamp] | list[Stamp] = [file.stamp for file in share.files]
     if len(share.files) < len(info.files):
         stamps = stamps_by_number(info, share.files)
-    return TorrentFiles.of_verified(info, share.root, hashes.state, stamps)
+    return TorrentFiles.of_verified(info, share.root, hashes.state, stamps, links_root)
 
 
 def _hash_small(path: Path, share: ShareFiles, wanted: Wanted) -> Info | None:

@@ -517,6 +517,11 @@ def links_root_of(path: Path, named: Path | None = None) -> Path:
     return real
 
 
+def followed(path: Path, *, follow_links: bool, named: Path | None) -> Path | None:
+    """Return `links_root_of`, if links are to be followed; naming a folder says so, too."""
+    return links_root_of(path, named) if follow_links or named is not None else None
+
+
 def examine(path: Path, links_root: Path | None = None) -> ShareFiles:
     """Return the files to share at `path`, which may itself be a link; raises StorageError.
 

@@ -57,6 +57,8 @@ async def create(
     private: Flag = False,
     source: str = "",
     format: TorrentVersion = DEFAULT_VERSION,  # noqa: A002 - the option's name
+    follow_links: Flag = False,
+    links_root: Path | None = None,
     piece_length: str | None = None,
     state_dir: Path | None = None,
     output: OutputOptions | None = None,
@@ -91,6 +93,11 @@ async def create(
     format
         v1, which every client reads; v2, in which each file has a hash of its own (BEP 52); or
         hybrid, which is both.
+    follow_links
+        Share what symbolic links in the folder lead to, under their names: files of the folder
+        itself, of --links-root, or, for a snapshot in the cache of a model hub, of its blobs.
+    links_root
+        The folder that links may lead into, if it is another.
     piece_length
         Bytes of a piece: a power of two from 16KiB; by default chosen by size.
     state_dir
@@ -138,6 +145,8 @@ async def create(
                     private=private,
                     source=source,
                     version=format,
+                    follow_links=follow_links,
+                    links_root=links_root,
                     state_folder=state,
                     on_progress=on_progress,
                     on_left_out=left_out.append,

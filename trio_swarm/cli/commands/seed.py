@@ -14,6 +14,7 @@ from trio_swarm.cli.early_questions import service_with_questions
 from trio_swarm.cli.failures import FAILED
 from trio_swarm.cli.node_options import NodeOptions, node_settings
 from trio_swarm.cli.options import (
+    Flag,
     OutputOptions,
     Trackers,
     trackers_given,
@@ -52,6 +53,8 @@ async def seed(
     name: Annotated[str | None, Parameter(name=("--name", "-n"))] = None,
     tracker: Trackers = (),
     format: TorrentVersion = DEFAULT_VERSION,  # noqa: A002 - the option's name
+    follow_links: Flag = False,
+    links_root: Path | None = None,
     torrent_out: Annotated[Path | None, Parameter(name=("--torrent-out", "-o"))] = None,
     node: NodeOptions | None = None,
     output: OutputOptions | None = None,
@@ -74,6 +77,11 @@ async def seed(
     format
         v1, which every client reads; v2, in which each file has a hash of its own (BEP 52); or
         hybrid, which is both. With another one the info-hash is another.
+    follow_links
+        Share what symbolic links in the folder lead to, under their names: files of the folder
+        itself, of --links-root, or, for a snapshot in the cache of a model hub, of its blobs.
+    links_root
+        The folder that links may lead into, if it is another.
     torrent_out
         Also write the .torrent file here. With one PATH only.
     node
@@ -118,7 +126,13 @@ async def seed(
         async with service_with_questions(settings) as service, trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: service.torrents)
             for path in chosen:
-                one = ShareSettings(path=path, name=name, version=format)
+                one = ShareSettings(
+                    path=path,
+                    name=name,
+                    version=format,
+                    follow_links=follow_links,
+                    links_root=links_root,
+                )
                 shares.append(service.share(one, on_progress=reporter.hashing(path)))
                 torrent = await shares[-1].wait_complete()
                 if torrent_out is not None:

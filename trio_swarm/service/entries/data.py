@@ -29,7 +29,7 @@ from trio_swarm.storage.removal import delete_data, download_on_disk, files_of, 
 from trio_swarm.storage.resume import log as resume_log
 from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.share_opening import open_share
-from trio_swarm.storage.shares import hash_share
+from trio_swarm.storage.shares import followed, hash_share
 from trio_swarm.storage.state import StateFolder
 
 Data = tuple[Info, Path]
@@ -55,6 +55,9 @@ def find_data(
             name=_own_name(settings),
             piece_length=settings.piece_length,
             version=settings.version,
+            links_root=followed(
+                settings.path, follow_links=settings.follow_links, named=settings.links_root
+            ),
             state_folder=state_folder,
         )
         return info, Path(os.path.realpath(settings.path))
@@ -233,6 +236,9 @@ def _open_share(settings: ShareSettings, hashes: ShareHashes) -> TorrentFiles | 
         name=_own_name(settings),
         piece_length=settings.piece_length,
         version=settings.version,
+        links_root=followed(
+            settings.path, follow_links=settings.follow_links, named=settings.links_root
+        ),
         hashes=hashes,
         on_state_problem=lambda _error: None,
     )

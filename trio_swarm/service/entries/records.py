@@ -40,6 +40,8 @@ class KeptShare(Struct, frozen=True, kw_only=True, tag="share", tag_field="kind"
     trackers: tuple[str, ...] | None = None
     piece_length: int | None = None
     version: TorrentVersion = "v1"
+    follow_links: bool = False
+    links_root: str | None = None
 
 
 class KeptFetch(Struct, frozen=True, kw_only=True, tag="fetch", tag_field="kind"):
@@ -240,6 +242,8 @@ def keep(settings: ShareSettings | FetchSettings) -> KeptShare | KeptFetch:
             trackers=settings.trackers,
             piece_length=settings.piece_length,
             version=settings.version,
+            follow_links=settings.follow_links,
+            links_root=None if settings.links_root is None else keep_text(str(settings.links_root)),
         )
     chosen = settings.info_hash
     return KeptFetch(
@@ -267,6 +271,8 @@ def kept_settings(kept: KeptShare | KeptFetch) -> ShareSettings | FetchSettings:
             trackers=kept.trackers,
             piece_length=kept.piece_length,
             version=kept.version,
+            follow_links=kept.follow_links,
+            links_root=None if kept.links_root is None else Path(kept_text(kept.links_root)),
         )
     return FetchSettings(
         what=kept_text(kept.what),
