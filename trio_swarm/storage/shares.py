@@ -116,6 +116,19 @@ class ShareFiles(NamedTuple):
         """The bytes of all of them."""
         return sum([file.stamp.size for file in self.files])
 
+    def of_version(self, version: TorrentVersion) -> "ShareFiles":
+        """Return what a torrent of this version can tell of them.
+
+        A file tree of one file, in no folder, is that file without the folder around it (BEP 52).
+        """
+        if version != "v2" or self.is_single_file or len(self.files) > 1:
+            return self
+        (file,) = self.files
+        if len(file.path) > 1:
+            return self
+        alone = SharedFile((), file.stamp)
+        return self._replace(root=self.root / file.path[0], files=[alone], is_single_file=True)
+
 
 class SharedFile(NamedTuple):
     """One file to share: its path below the folder and its stamp."""
@@ -155,9 +168,15 @@ def hash_share(
     Blocks. Raises HashingStopped. Raises StorageError for a path that cannot be read, has no files,
     has a name that cannot be shared, or changes meanwhile.
     """
-    share = examine(path)
+
+    def look() -> ShareFiles:
+        return examine(path).of_version(version)
+
+    share = look()
     if share.left_out:
         on_left_out(share.left_out)
+    if name is None and share.is_single_file and path.is_dir():
+        name = share.root.name
     asked = Wanted.of(
         path,
         share,
@@ -177,7 +196,7 @@ def hash_share(
     blank = asked.blank(path, share)
     access = FileAccess(Layout(blank), Tree(share.root))
     files, digests = _hash_at_rest(
-        path, access, share.files, on_progress=on_progress, should_stop=should_stop
+        path, access, share.files, look, on_progress=on_progress, should_stop=should_stop
     )
     info = asked.hashed(path, share, blank, digests)
     state.remember(key, files, info)
@@ -332,7 +351,8 @@ class ShareState:
     def vouch(self, root: Path, files: Sequence[SharedFile], info: Info) -> None:
         """Record that all pieces are right, for `TorrentFiles.for_share`."""
         if not self._has_failed:
-            stamps = {number: file.stamp for number, file in enumerate(files)}
+            numbers = [number for number, entry in enumerate(info.files) if not entry.padding]
+            stamps = {number: file.stamp for number, file in zip(numbers, files, strict=True)}
             with self._telling():
                 _save_record(self._hashes.state.share(root, info.info_hash), info, stamps)
 
@@ -375,6 +395,7 @@ def _hash_at_rest(
     path: Path,
     access: FileAccess,
     files: list[SharedFile],
+    look: Callable[[], ShareFiles],
     *,
     on_progress: OnProgress,
     should_stop: ShouldStop,
@@ -382,6 +403,7 @@ def _hash_at_rest(
     """Return the digests of all pieces, and the files as they were while they were hashed.
 
     A file that changes meanwhile is hashed again; one that keeps changing raises StorageError.
+    `look` returns the files as they are.
     """
     layout = access.layout
     pieces = full_set(layout.info.piece_count)
@@ -395,7 +417,7 @@ def _hash_at_rest(
             should_stop=should_stop,
             all_versions=True,
         )
-        after = examine(path).files
+        after = look().files
         if after == files and len(digests) == layout.info.piece_count:
             return files, digests
         if [(file.path, file.size) for file in after] != [(file.path, file.size) for file in files]:
@@ -424,11 +446,15 @@ def remember_download(
     found = [(file.path, file.stamp) for file in files]
     if share.is_single_file != info.is_single_file or sorted(verified) != sorted(found):
         return
-    if any(entry.padding for entry in info.files):
+    if info.has_v2 or any(entry.padding for entry in info.files):
         return
     wanted = Wanted(info.name, info.piece_length, info.private)
     # An info dictionary that says more, such as `source`, is another torrent of the same files.
-    if wanted.info(path, share, info.piece_hashes).raw != info.raw:
+    try:
+        shared = wanted.info(path, share, info.piece_hashes)
+    except StorageError:  # sharing refuses names that a download may have
+        return
+    if shared.raw != info.raw:
         return
     state = ShareState(ShareHashes(StateFolder(state_folder)), None)
     state.remember(wanted.key(share.root), files, info)
