@@ -46,6 +46,7 @@ def create_torrent(
     private: bool = False,
     source: str = "",
     version: TorrentVersion = "v1",
+    exclude: Sequence[str] = (),
     comment: str = "",
     created_by: str = f"trio-swarm {__version__}",
     creation_date: int | None = None,
@@ -63,7 +64,8 @@ def create_torrent(
 
     `version` is "v1" (BEP 3), "v2" (BEP 52), or "hybrid": both, which takes both hashes and aligns
     files to pieces. `source` is written into the info dictionary, so that the same files make
-    another torrent.
+    another torrent. Files and folders that a glob of `exclude` matches are left out, see
+    `protocol.metainfo.globs`.
 
     `on_progress(done, total)` is called from other threads, with bytes. If `should_stop` returns
     true, HashingStopped is raised. `on_left_out` is called from another thread with the number of
@@ -72,7 +74,8 @@ def create_torrent(
     `on_state_problem` this raises StorageError.
 
     Raises StorageError if a file is missing, unreadable or changing, or if there is no data. Raises
-    MetainfoError if the URL of a tracker or web seed is not valid.
+    MetainfoError if the URL of a tracker or web seed is not valid, ConfigError for a glob that
+    matches nothing in any folder.
     """
     return create_metainfo(
         Path(path),
@@ -83,6 +86,7 @@ def create_torrent(
         private=private,
         source=source,
         version=version,
+        exclude=exclude,
         comment=comment,
         created_by=created_by,
         creation_date=creation_date,

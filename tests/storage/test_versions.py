@@ -2,16 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from trio_swarm import create_torrent
-from trio_swarm.errors import MetainfoError
+from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.protocol.metainfo import merkle
 from trio_swarm.protocol.metainfo.torrent import Info, parse_metainfo
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.resume.journal import stamp_of
-from trio_swarm.storage.shares import TorrentVersion, hash_share, remember_download
+from trio_swarm.storage.shares import LeftOut, TorrentVersion, hash_share, remember_download
 
 lt = pytest.importorskip("libtorrent")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -187,6 +188,43 @@ def test_a_download_of_any_version_leaves_the_share_of_its_files_as_it_was(
     remember_download(downloaded, path, tmp_path / "state", {0: stamp_of(path.stat())})
     shared = hash_share(path, piece_length=65_536, state_folder=tmp_path / "state")
     assert shared == hash_share(path, piece_length=65_536, state_folder=tmp_path / "third")
+
+
+def test_what_is_excluded_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    path = make(tmp_path, {"a": 9, "b.tmp": 5, "cache/x": 5, "docs/a": 7, "docs/cache": 3})
+    (path / "link.tmp").symlink_to("a")
+    (tmp_path / "bare" / "share" / "docs").mkdir(parents=True)
+    for name in ("a", "docs/a"):
+        (tmp_path / "bare" / "share" / name).write_bytes((path / name).read_bytes())
+    left_out: list[LeftOut] = []
+    made = create_torrent(
+        path,
+        exclude=["*.tmp", "cache"],
+        state_folder=tmp_path / "state",
+        on_left_out=left_out.append,
+    )
+    assert made.info == hash_share(tmp_path / "bare" / "share", state_folder=tmp_path / "state")
+    assert not left_out
+    with pytest.raises(StorageError, match="no files to share"):
+        create_torrent(path, exclude=["*"], state_folder=tmp_path / "state")
+
+
+def test_leaving_files_out_forgets_nothing_of_the_whole_folder(tmp_path: Path) -> None:
+    path = make(tmp_path, {"a": 9, "b": 5})
+    state = tmp_path / "state"
+    calls: list[int] = []
+
+    def hashed(**options: Any) -> int:
+        calls.clear()
+        hash_share(
+            path, state_folder=state, on_progress=lambda done, _: calls.append(done), **options
+        )
+        return len(calls)
+
+    assert hashed()
+    assert hashed(exclude=["b"])
+    assert not hashed()
+    assert not hashed(exclude=["b"])
 
 
 def test_identical_files_have_one_root(tmp_path: Path) -> None:

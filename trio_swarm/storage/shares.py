@@ -23,6 +23,7 @@ from trio_swarm.amounts import count_text
 from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo import file_names, merkle
+from trio_swarm.protocol.metainfo.globs import Globs
 from trio_swarm.protocol.metainfo.info import (
     MAX_FILES,
     MAX_PIECE_LENGTH,
@@ -150,6 +151,7 @@ def hash_share(
     private: bool = False,
     source: str = "",
     version: TorrentVersion = "v1",
+    exclude: Sequence[str] = (),
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -159,7 +161,8 @@ def hash_share(
     """Return the Info of the file or folder at `path`; hash it unless that was done before.
 
     `name` is the torrent's name (default: the last part of `path`), `piece_length` is in bytes
-    (default: `choose_piece_length`). `source` makes another torrent of the same files. Hashes are
+    (default: `choose_piece_length`). `source` makes another torrent of the same files. Files and
+    folders that a glob of `exclude` matches (see `globs`) are as if they were not there. Hashes are
     stored in `state_folder` and used again while no file's size, times or inode have changed; then
     `TorrentFiles.for_share` of the result need not hash either. If `state_folder` cannot be used,
     `on_state_problem` is called with the reason and nothing is stored; without `on_state_problem`
@@ -168,9 +171,10 @@ def hash_share(
     Blocks. Raises HashingStopped. Raises StorageError for a path that cannot be read, has no files,
     has a name that cannot be shared, or changes meanwhile.
     """
+    excluded = Globs(exclude)
 
     def look() -> ShareFiles:
-        return examine(path).of_version(version)
+        return examine(path, excluded).of_version(version)
 
     share = look()
     if share.left_out:
@@ -185,6 +189,7 @@ def hash_share(
         private=private,
         source=source,
         version=version,
+        exclude=exclude,
     )
     state = ShareState(ShareHashes(StateFolder(state_folder)), on_state_problem)
     key = asked.key(share.root)
@@ -213,6 +218,7 @@ class Wanted(NamedTuple):
     private: bool
     source: str = ""
     version: TorrentVersion = "v1"
+    exclude: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -225,6 +231,7 @@ class Wanted(NamedTuple):
         private: bool = False,
         source: str = "",
         version: TorrentVersion = "v1",
+        exclude: Sequence[str] = (),
     ) -> "Wanted":
         """Return it for the files at `path`, by the defaults of `hash_share`.
 
@@ -241,7 +248,7 @@ class Wanted(NamedTuple):
                 f"{MAX_PIECE_LENGTH}",
                 path=path,
             )
-        return cls(name, piece_length, private, source, version)
+        return cls(name, piece_length, private, source, version, tuple(exclude))
 
     def key(self, root: Path) -> bytes:
         """Return what the Info of the files at `root` is known by in the state folder."""
@@ -249,8 +256,10 @@ class Wanted(NamedTuple):
         if self.version != "v1":
             options += b" " + self.version.encode()
         parts = [os.fsencode(root), self.name.encode(), options]
-        if self.source:
+        if self.source or self.exclude:
             parts.append(self.source.encode())
+        # Without them, sharing the whole folder would have to hash it again, each time.
+        parts += sorted(os.fsencode(glob) for glob in self.exclude)
         return hashlib.sha1(b"\0".join([hashlib.sha1(part).digest() for part in parts])).digest()
 
     def blank(self, path: Path, share: ShareFiles) -> Info:
@@ -475,6 +484,7 @@ def create_metainfo(
     private: bool = False,
     source: str = "",
     version: TorrentVersion = "v1",
+    exclude: Sequence[str] = (),
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -501,6 +511,7 @@ def create_metainfo(
         private=private,
         source=source,
         version=version,
+        exclude=exclude,
         state_folder=state_folder,
         on_progress=on_progress,
         on_left_out=on_left_out,
@@ -510,8 +521,14 @@ def create_metainfo(
     return replace(advice, info=info)
 
 
-def examine(path: Path) -> ShareFiles:
-    """Return the files to share at `path`, which may itself be a link; raises StorageError."""
+_NOTHING = Globs(())
+
+
+def examine(path: Path, excluded: Globs = _NOTHING) -> ShareFiles:
+    """Return the files to share at `path`, which may itself be a link; raises StorageError.
+
+    Of a folder, what `excluded` matches is as if it were not there.
+    """
     require_there(path)
     with disk_errors(path):
         real = os.path.realpath(path, strict=True)
@@ -524,15 +541,17 @@ def examine(path: Path) -> ShareFiles:
         if not stat.S_ISDIR(status.st_mode):
             raise StorageError("is neither a file nor a folder", path=path)
     left_out = LeftOut()
-    files = list(_walk(root, left_out))
+    files = list(_walk(root, left_out, excluded))
     if not files:
         only = f", only {left_out}" if left_out else ""
+        if excluded:
+            only += " (but for what is excluded)"
         raise StorageError(f"holds no files to share{only}", path=path)
     files.sort(key=lambda file: [os.fsencode(component) for component in file.path])
     return ShareFiles(root, files, is_single_file=False, left_out=left_out)
 
 
-def _walk(root: Path, left_out: LeftOut) -> Iterator[SharedFile]:
+def _walk(root: Path, left_out: LeftOut, excluded: Globs) -> Iterator[SharedFile]:
     """Yield the files below `root` to share, and count all other entries in `left_out`.
 
     Entries that vanish meanwhile are skipped. Each folder is opened relative to its parent, so that
@@ -551,7 +570,7 @@ def _walk(root: Path, left_out: LeftOut) -> Iterator[SharedFile]:
                     raise
                 continue
             try:
-                for file in _list_folder(descriptor, folder, folders, left_out):
+                for file in _list_folder(descriptor, folder, folders, left_out, excluded):
                     count += 1
                     if count > MAX_FILES:
                         raise StorageError(f"holds more than {MAX_FILES} files", path=root)
@@ -561,13 +580,21 @@ def _walk(root: Path, left_out: LeftOut) -> Iterator[SharedFile]:
 
 
 def _list_folder(
-    descriptor: int, folder: tuple[str, ...], folders: list[tuple[str, ...]], left_out: LeftOut
+    descriptor: int,
+    folder: tuple[str, ...],
+    folders: list[tuple[str, ...]],
+    left_out: LeftOut,
+    excluded: Globs,
 ) -> Iterator[SharedFile]:
     """Yield the files of one open folder, and append its folders to `folders`."""
     with os.scandir(descriptor) as entries:
         for entry in entries:
             inside = (*folder, entry.name)
             try:
+                if excluded and excluded.matches(
+                    inside, is_folder=entry.is_dir(follow_symlinks=False)
+                ):
+                    continue
                 if entry.is_symlink():
                     left_out.links += 1
                 elif entry.is_dir(follow_symlinks=False):
