@@ -6,11 +6,12 @@ from pathlib import Path
 from trio_swarm._version import __version__
 from trio_swarm.amounts import size_text
 from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
 from trio_swarm.settings import default_state_folder
 from trio_swarm.storage.hashing import never_stop, no_progress
-from trio_swarm.storage.shares import LeftOut, TorrentVersion, create_metainfo, ignore_left_out
+from trio_swarm.storage.shares import LeftOut, create_metainfo, ignore_left_out
 
 MAX_TORRENT_FILE = 64 * 1024 * 1024
 """Most bytes of a .torrent file that are read: enough for 3 million pieces."""
@@ -45,7 +46,7 @@ def create_torrent(
     piece_length: int | None = None,
     private: bool = False,
     source: str = "",
-    version: TorrentVersion = "v1",
+    version: TorrentVersion = DEFAULT_VERSION,
     exclude: Sequence[str] = (),
     comment: str = "",
     created_by: str = f"trio-swarm {__version__}",

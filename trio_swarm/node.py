@@ -16,7 +16,7 @@ from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import ConfigError
 from trio_swarm.fetch_plans import FetchTargets, known_target
-from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.identities import DEFAULT_VERSION, InfoHash, PeerId, TorrentVersion
 from trio_swarm.logs import logger_of
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import DiskThreads, open_disk_threads
@@ -178,14 +178,15 @@ class Node:
         name: str | None = None,
         trackers: Sequence[str] | None = None,
         piece_length: int | None = None,
+        version: TorrentVersion = DEFAULT_VERSION,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Torrent:
         """Share a file or folder; returns once it is hashed and announced.
 
         `name` is the name under which trackers list it; its last component is also the torrent's
         own name (default: the last part of `path`). Files that were hashed before and have not
-        changed are not hashed again. `on_progress(done, total)` is called from other threads, with
-        bytes.
+        changed are not hashed again. `version` is that of the torrent. `on_progress(done, total)`
+        is called from other threads, with bytes.
 
         Raises StorageError (`path` is missing, unreadable or changing) and ConfigError (the torrent
         is in this node already).
@@ -196,6 +197,7 @@ class Node:
             name=name,
             trackers=trackers,
             piece_length=piece_length,
+            version=version,
             on_progress=on_progress,
             on_open=opened.set,
         )
@@ -213,6 +215,7 @@ class Node:
         name: str | None,
         trackers: Sequence[str] | None,
         piece_length: int | None,
+        version: TorrentVersion,
         on_progress: Callable[[int, int], None] | None,
         on_open: Callable[[], None],
     ) -> Opening:
@@ -225,6 +228,7 @@ class Node:
             name=name,
             trackers=self.trackers if trackers is None else trackers,
             piece_length=piece_length,
+            version=version,
             on_progress=on_progress,
             on_open=on_open,
         )

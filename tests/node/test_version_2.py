@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from hostile_peers import HostileSeeder, flush, hostile
 from local_swarm import HOST, Recorder, contents, make_file, node
 from trio_swarm import events
+from trio_swarm.errors import MetainfoError
+from trio_swarm.identities import TorrentVersion
 from trio_swarm.protocol import bencode
 from trio_swarm.protocol.addresses import format_address
 from trio_swarm.protocol.metainfo import merkle
 from trio_swarm.protocol.metainfo.info import Info, parse_info
+from trio_swarm.protocol.metainfo.magnet import Magnet
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.wire import messages as msg
 from trio_swarm.protocol.wire.machine import PeerWire
+from trio_swarm.storage.shares import hash_share
 from unusual_messages import send_block_data
 
 BLOCK = merkle.BLOCK_LENGTH
@@ -91,3 +96,89 @@ async def test_piece_layers_come_from_peers_if_the_torrent_file_has_none(tmp_pat
             torrent = await leecher.fetch(str(bare), folder=tmp_path / "out", peers=peers)
             assert contents(await torrent.wait_complete()) == contents(path)
             assert torrent.metainfo == Metainfo(info)
+
+
+@pytest.mark.parametrize("version", ["hybrid", "v2"])
+async def test_a_folder_is_shared_in_either_version_and_again_without_hashing(
+    tmp_path: Path, version: TorrentVersion
+) -> None:
+    for name, size in (("a", PIECE + 1), ("b/c", 5), ("b/empty", 0), ("d", 3 * PIECE)):
+        make_file(tmp_path / "in" / "share" / name, size)
+    with trio.fail_after(60):
+        for _ in range(2):
+            async with node(tmp_path / "s") as good, node(tmp_path / "l") as leecher:
+                shared = await good.share(tmp_path / "in" / "share", version=version)
+                assert shared.info is not None
+                assert (shared.info.has_v1, shared.info.has_v2) == (version == "hybrid", True)
+                torrent = await leecher.fetch(
+                    shared.magnet(), folder=tmp_path / "out", peers=[(HOST, good.port)]
+                )
+                copy = await torrent.wait_complete()
+    for name in ("a", "b/c", "b/empty", "d"):
+        assert contents(copy / name) == contents(tmp_path / "in" / "share" / name)
+
+
+async def test_the_one_file_of_a_folder_is_shared_as_that_file_in_version_2(
+    tmp_path: Path,
+) -> None:
+    make_file(tmp_path / "in" / "share" / "x.bin", PIECE + 5)
+    with trio.fail_after(60):
+        for _ in range(2):
+            async with node(tmp_path / "s") as good, node(tmp_path / "l") as leecher:
+                shared = await good.share(tmp_path / "in" / "share", version="v2")
+                torrent = await leecher.fetch(
+                    shared.magnet(), folder=tmp_path / "out", peers=[(HOST, good.port)]
+                )
+                assert await torrent.wait_complete() == tmp_path / "out" / "x.bin"
+    assert contents(tmp_path / "out" / "x.bin") == contents(tmp_path / "in" / "share" / "x.bin")
+
+
+async def test_a_hybrid_is_found_by_either_info_hash(tmp_path: Path) -> None:
+    make_file(tmp_path / "in" / "share" / "a", 3 * PIECE + 5)
+    with trio.fail_after(60):
+        async with node(tmp_path / "s") as good:
+            shared = await good.share(tmp_path / "in" / "share", version="hybrid")
+            assert shared.info is not None
+            assert shared.info.v2_hash is not None
+            for number, magnet in enumerate(
+                [
+                    Magnet(shared.info.info_hash),
+                    Magnet(shared.info.v2_hash[:20], v2_hash=shared.info.v2_hash),  # type: ignore[arg-type]
+                ]
+            ):
+                async with node(tmp_path / f"l{number}") as leecher:
+                    torrent = await leecher.fetch(
+                        magnet.to_uri(),
+                        folder=tmp_path / f"out{number}",
+                        peers=[(HOST, good.port)],
+                    )
+                    await torrent.wait_complete()
+                    assert torrent.info_hash == shared.info.info_hash
+
+
+async def test_a_hybrid_whose_hashes_disagree_is_refused_and_said_to_be(tmp_path: Path) -> None:
+    """BEP 52, "Upgrade Path": pieces must match both hashes."""
+    path = make_file(tmp_path / "in" / "x.bin", SIZE)
+    right = hash_share(path, version="hybrid", piece_length=PIECE, state_folder=tmp_path / "state")
+    other = make_file(tmp_path / "other" / "x.bin", SIZE - 1)
+    other.write_bytes(other.read_bytes() + b"?")
+    wrong = hash_share(other, version="v2", piece_length=PIECE, state_folder=tmp_path / "state")
+    halves = bencode.decode(right.raw)
+    assert isinstance(halves, dict)
+    tree = bencode.decode(wrong.raw)[b"file tree"]  # type: ignore[index, call-overload]
+    info = parse_info(bencode.encode(halves | {b"file tree": tree})).with_layers(wrong.layers())
+    file = tmp_path / "x.torrent"
+    file.write_bytes(Metainfo(info).to_bytes())
+    seeder = HostileSeeder(info, path.read_bytes(), send_block)
+    with trio.fail_after(60):
+        async with hostile(seeder) as address, node(tmp_path / "l") as leecher:
+            torrent = await leecher.fetch(str(file), folder=tmp_path / "out", peers=[address])
+            with pytest.raises(MetainfoError, match="version 1 and version 2 differ in piece"):
+                await torrent.wait_complete()
+
+
+async def send_block(
+    seeder: HostileSeeder, stream: trio.SocketStream, wire: PeerWire, asked: msg.RequestReceived
+) -> None:
+    send_block_data(wire, asked.piece, asked.begin, seeder.block(asked))
+    await flush(stream, wire)

@@ -8,11 +8,12 @@ import pytest
 
 from trio_swarm import create_torrent
 from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.identities import TorrentVersion
 from trio_swarm.protocol.metainfo import merkle
 from trio_swarm.protocol.metainfo.torrent import Info, parse_metainfo
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.resume.journal import stamp_of
-from trio_swarm.storage.shares import LeftOut, TorrentVersion, hash_share, remember_download
+from trio_swarm.storage.shares import LeftOut, hash_share, remember_download
 
 lt = pytest.importorskip("libtorrent")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

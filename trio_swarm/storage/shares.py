@@ -14,13 +14,14 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from trio_swarm.amounts import count_text
 from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo import file_names, merkle
 from trio_swarm.protocol.metainfo.globs import Globs
@@ -58,9 +59,6 @@ from trio_swarm.storage.tree import Tree
 _SMALLEST_PIECE = 1024
 """Bytes. With smaller pieces, 2 % of the data or more would be hashes; no client makes such
 torrents."""
-
-TorrentVersion = Literal["v1", "hybrid", "v2"]
-"""Of which version a torrent is (BEP 3, BEP 52); a hybrid is of both."""
 
 OnStateProblem = Callable[[StorageError], None]
 """Called with the reason why hashes are not stored."""
@@ -150,7 +148,7 @@ def hash_share(
     piece_length: int | None = None,
     private: bool = False,
     source: str = "",
-    version: TorrentVersion = "v1",
+    version: TorrentVersion = DEFAULT_VERSION,
     exclude: Sequence[str] = (),
     state_folder: Path,
     on_progress: OnProgress = no_progress,
@@ -179,8 +177,6 @@ def hash_share(
     share = look()
     if share.left_out:
         on_left_out(share.left_out)
-    if name is None and share.is_single_file and path.is_dir():
-        name = share.root.name
     asked = Wanted.of(
         path,
         share,
@@ -217,7 +213,7 @@ class Wanted(NamedTuple):
     piece_length: int
     private: bool
     source: str = ""
-    version: TorrentVersion = "v1"
+    version: TorrentVersion = DEFAULT_VERSION
     exclude: tuple[str, ...] = ()
 
     @classmethod
@@ -230,14 +226,16 @@ class Wanted(NamedTuple):
         piece_length: int | None,
         private: bool = False,
         source: str = "",
-        version: TorrentVersion = "v1",
+        version: TorrentVersion = DEFAULT_VERSION,
         exclude: Sequence[str] = (),
     ) -> "Wanted":
         """Return it for the files at `path`, by the defaults of `hash_share`.
 
         Raises StorageError for a name that cannot be shared, and for an impossible piece length.
         """
-        if name is None:
+        if name is None and share.is_single_file and path.is_dir():
+            name = share.root.name
+        elif name is None:
             name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps the name of a link
         for component in {name}.union(*(file.path for file in share.files)):
             _require_shareable(component, path)
@@ -360,8 +358,7 @@ class ShareState:
     def vouch(self, root: Path, files: Sequence[SharedFile], info: Info) -> None:
         """Record that all pieces are right, for `TorrentFiles.for_share`."""
         if not self._has_failed:
-            numbers = [number for number, entry in enumerate(info.files) if not entry.padding]
-            stamps = {number: file.stamp for number, file in zip(numbers, files, strict=True)}
+            stamps = stamps_by_number(info, files)
             with self._telling():
                 _save_record(self._hashes.state.share(root, info.info_hash), info, stamps)
 
@@ -377,6 +374,19 @@ class ShareState:
         if self._on_problem is None:
             raise error
         self._on_problem(error)
+
+
+def share_root(path: Path, info: Info) -> Path:
+    """Return where the files of a share are: `path`, but see `ShareFiles.of_version`."""
+    if info.is_single_file and path.is_dir():
+        return examine(path).of_version("v2").root
+    return path
+
+
+def stamps_by_number(info: Info, files: Sequence[SharedFile]) -> dict[int, Stamp]:
+    """Return the stamps of a share's files by their numbers in its torrent, which has padding."""
+    numbers = (number for number, entry in enumerate(info.files) if not entry.padding)
+    return {number: file.stamp for number, file in zip(numbers, files, strict=True)}
 
 
 def _packed(info: Info) -> bytes:
@@ -483,7 +493,7 @@ def create_metainfo(
     piece_length: int | None = None,
     private: bool = False,
     source: str = "",
-    version: TorrentVersion = "v1",
+    version: TorrentVersion = DEFAULT_VERSION,
     exclude: Sequence[str] = (),
     state_folder: Path,
     on_progress: OnProgress = no_progress,

@@ -29,6 +29,7 @@ from trio_swarm.config.values import parse_piece_length
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.protocol.metainfo.globs import check_globs
 from trio_swarm.protocol.metainfo.info import Info
@@ -36,7 +37,7 @@ from trio_swarm.protocol.metainfo.torrent import is_unicode, parse_web_seed_url
 from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.share_plans import files_left_out
 from trio_swarm.storage.disk_errors import require_there
-from trio_swarm.storage.shares import LeftOut, TorrentVersion
+from trio_swarm.storage.shares import LeftOut
 
 _HAS_KEY = (
     "a tracker's URL holds a key of yours, and so does the .torrent file: do not give it away, or "
@@ -57,7 +58,7 @@ async def create(
     private: Flag = False,
     source: str = "",
     exclude: Words = (),
-    format: TorrentVersion = "v1",  # noqa: A002 - the option's name
+    format: TorrentVersion = DEFAULT_VERSION,  # noqa: A002 - the option's name
     piece_length: str | None = None,
     state_dir: Path | None = None,
     output: OutputOptions | None = None,

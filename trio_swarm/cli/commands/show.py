@@ -106,7 +106,8 @@ def describe_torrent(metainfo: Metainfo) -> Described:
         info_hash=info.info_hash.hex(),
         info_hash_v2=None if info.v2_hash is None else info.v2_hash.hex(),
         size=info.length - info.padding,
-        padding=info.padding,
+        # That of version 2 is none: its files only begin with pieces.
+        padding=info.padding if info.has_v1 else 0,
         piece_length=info.piece_length,
         pieces=info.piece_count,
         private=info.private,
