@@ -1,16 +1,19 @@
 """Torrents of both versions made here are those that libtorrent makes of the same files."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trio_swarm import create_torrent
 from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.identities import TorrentVersion
 from trio_swarm.protocol.metainfo import merkle
-from trio_swarm.protocol.metainfo.torrent import Info, parse_metainfo
+from trio_swarm.protocol.metainfo.torrent import Info, Metainfo, build_info, parse_metainfo
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.resume.journal import stamp_of
 from trio_swarm.storage.shares import LeftOut, hash_share, remember_download
@@ -226,6 +229,46 @@ def test_leaving_files_out_forgets_nothing_of_the_whole_folder(tmp_path: Path) -
     assert hashed(exclude=["b"])
     assert not hashed()
     assert not hashed(exclude=["b"])
+
+
+NAMES = st.text(st.sampled_from("aAb-./ \u00e9\U0001f600"), min_size=1, max_size=3).filter(
+    lambda name: "/" not in name and name.strip(".") == name
+)
+TREES = st.dictionaries(
+    st.lists(NAMES, min_size=1, max_size=3).map(tuple),
+    st.integers(0, 70_000),
+    min_size=2,
+    max_size=8,
+).filter(lambda tree: any(tree.values()) and not has_file_as_folder(tree))
+
+
+def has_file_as_folder(tree: Iterable[tuple[str, ...]]) -> bool:
+    paths = set(tree)
+    return any(path[:depth] in paths for path in paths for depth in range(1, len(path)))
+
+
+@given(TREES, st.sampled_from([16_384, 65_536]))
+def test_a_hybrid_of_any_folder_is_laid_out_as_libtorrent_reads_it(
+    tree: dict[tuple[str, ...], int], piece_length: int
+) -> None:
+    files = sorted(tree.items(), key=lambda item: [name.encode() for name in item[0]])
+    roots = [bytes([number]) * 32 if size else b"" for number, (_, size) in enumerate(files, 1)]
+    count = sum(-(-size // piece_length) for size in tree.values())
+    info = build_info(
+        name="share",
+        piece_length=piece_length,
+        piece_hashes=bytes(20 * count),
+        files=files,
+        length=None,
+        roots=roots,
+    )
+    kept = [file for file in info.files if not file.padding]
+    assert [(file.path, file.length) for file in kept] == files
+    assert all(file.offset % piece_length == 0 for file in kept if file.length)
+    assert info.size == sum(tree.values())
+    read = lt.torrent_info(lt.bdecode(Metainfo(info).to_bytes())).files()
+    found = [(read.file_size(i), read.file_offset(i)) for i in range(read.num_files())]
+    assert found == [(file.length, file.offset) for file in info.files]
 
 
 def test_identical_files_have_one_root(tmp_path: Path) -> None:
