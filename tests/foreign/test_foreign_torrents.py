@@ -70,7 +70,7 @@ async def test_clients_of_either_version_finish_in_the_two_swarms_of_a_hybrid(
                         trio_swarm(network, tmp_path / "l", *ours) as leecher,
                     ):
                         assert await leecher.wait() == 0
-                        while not (LIBTORRENT.fetched(old) and LIBTORRENT.fetched(new)):
+                        while not (LIBTORRENT.fetched(old) and LIBTORRENT.fetched(new)):  # noqa: ASYNC110
                             await trio.sleep(POLL_SECONDS)
     except BaseException as error:
         error.add_note(last_output(tmp_path))

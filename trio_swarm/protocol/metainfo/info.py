@@ -250,7 +250,13 @@ def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
     if reading.end != len(raw):
         raise MetainfoError(f"not an info dictionary: {len(raw) - reading.end} bytes after its end")
     repeated = [repeat.key for repeat in reading.repeats]
-    return read_info(reading.value, raw, keep_names=keep_names, repeated=repeated)
+    return read_info(
+        reading.value,
+        raw,
+        keep_names=keep_names,
+        repeated=repeated,
+        is_canonical=reading.is_canonical,
+    )
 
 
 def build_info(
@@ -329,17 +335,23 @@ def choose_piece_length(total: int) -> int:
 
 
 def read_info(
-    info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool, repeated: Iterable[bytes]
+    info: dict[bytes, bencode.Value],
+    raw: bytes,
+    *,
+    keep_names: bool,
+    repeated: Iterable[bytes],
+    is_canonical: bool,
 ) -> Info:
     """Return the Info of `info`, decoded from the exact bytes `raw`; errors as `parse_info`.
 
-    `repeated` are keys in it that were given again with another value.
+    `repeated` are keys in it that were given again with another value. `is_canonical`: see
+    `bencode.Reading`.
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
     _check_version(info)
     has_v2 = info.get(b"meta version") == _V2 and b"file tree" in info
-    has_v1 = not has_v2 or b"pieces" in info
+    has_v1 = not has_v2 or _has_v1_half(info)
     for key in repeated:
         # In a file tree, every name is a key.
         if key in _MATTERS or has_v2:
@@ -361,8 +373,20 @@ def read_info(
     if listed_name not in {"", name}:
         renamed.insert(0, (listed_name, name))
     if has_v1 and has_v2:
-        roots = file_tree.check_halves(info[b"file tree"], _listed(info, files), piece_length)
+        roots = file_tree.check_halves(
+            info[b"file tree"], _listed(info, files), _links(info), piece_length
+        )
+        # A folder of one file has the same tree as that file.
+        if is_single_file and (
+            not file_tree.is_one_file(info[b"file tree"]) or b"p" in _read_attributes(info)
+        ):
+            raise MetainfoError("it is a single file in version 1, and none in version 2")
+        _check_padding(files, piece_length)
         files = _with_roots(files, roots)
+    if has_v2 and not is_canonical:
+        raise MetainfoError(
+            "keys out of order or given twice, or zeros before a number: not valid in version 2"
+        )
     if keep_names and renamed:
         raise MetainfoError(f"unsafe file name {renamed[0][0][:_MAX_SHOWN]!r}")
     length = files[-1].offset + files[-1].length
@@ -515,6 +539,16 @@ def _listed(
     ]
 
 
+def _links(info: dict[bytes, bencode.Value]) -> list[tuple[bytes, ...]]:
+    """Return the paths of symbolic links of version 1 (bytes as given)."""
+    listed = info.get(b"files")
+    return [
+        tuple(map(_as_given, _read_path(entry)))
+        for entry in (listed if isinstance(listed, list) else ())
+        if isinstance(entry, dict) and b"l" in _read_attributes(entry)
+    ]
+
+
 def _as_given(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
@@ -524,8 +558,24 @@ def _check_version(info: dict[bytes, bencode.Value]) -> None:
     version = info.get(b"meta version", 1)
     if not isinstance(version, int) or version > _V2:
         raise MetainfoError(f"metainfo version {bencode.shown_value(version)} is not known")
-    if version == _V2 and b"pieces" not in info and b"file tree" not in info:
+    if version == _V2 and b"file tree" not in info:
         raise MetainfoError("it is of version 2, but has no file tree")
+    if version != _V2 and isinstance(info.get(b"file tree"), dict):
+        raise MetainfoError("has a file tree, but says that it is not of version 2")
+
+
+def _has_v1_half(info: dict[bytes, bencode.Value]) -> bool:
+    """Return whether a torrent of version 2 is of version 1, too: it lists files and hashes."""
+    has_files = b"length" in info or isinstance(info.get(b"files"), list)
+    return has_files and isinstance(info.get(b"pieces"), bytes)
+
+
+def _check_padding(files: Iterable[FileEntry], piece_length: int) -> None:
+    """Raise MetainfoError for padding of a hybrid that does not just fill up a piece."""
+    for file in files:
+        end = file.offset + file.length
+        if file.padding and (not 0 < file.length < piece_length or end % piece_length):
+            raise MetainfoError("it has padding that does not just fill up a piece")
 
 
 def _read_hashes(info: dict[bytes, bencode.Value], count: int) -> bytes:

@@ -139,7 +139,13 @@ def parse_metainfo(data: bytes, *, keep_names: bool = False) -> Metainfo:
     place = reading.spans[b"info"]
     repeated = [each.key for each in reading.repeats if place.start <= each.offset < place.stop]
     date = outer.get(b"creation date")
-    read = read_info(info, data[place], keep_names=keep_names, repeated=repeated)
+    read = read_info(
+        info,
+        data[place],
+        keep_names=keep_names,
+        repeated=repeated,
+        is_canonical=b"info" not in reading.not_canonical,
+    )
     if read.has_v2 and layers is not None:
         read = read.with_layers(_read_layers(layers))
     return Metainfo(
@@ -153,9 +159,9 @@ def parse_metainfo(data: bytes, *, keep_names: bool = False) -> Metainfo:
 
 
 def _read_layers(value: bencode.Value) -> dict[bytes, bytes]:
-    """Return `piece layers` (BEP 52); some may be missing, which peers then send."""
+    """Return `piece layers` (BEP 52); some may be missing, or all, which peers then send."""
     if not isinstance(value, dict):
-        raise MetainfoError("its piece layers are not a dictionary")
+        return {}
     layers: dict[bytes, bytes] = {}
     for root, layer in value.items():
         if not isinstance(layer, bytes):
