@@ -56,6 +56,9 @@ def example_of(kind: type[events.Event], text: str = "x") -> events.Event:
         "list[list[str]]": [[text]],
         "list[dict[str, str]]": [{"name": text, "here": text}],
         "list[dict[str, object]]": [{"path": text, "size": 1}],
+        "list[trio_swarm.cli.output.json_events.SizedFile]": [
+            json_events.SizedFile(path=text, size=1)
+        ],
         "dict[str, int]": {text: 1},
         "dict[str, str]": {text: text},
         "Mapping[str, str]": {text: text},

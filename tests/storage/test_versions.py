@@ -142,6 +142,22 @@ def test_a_file_has_the_info_hashes_that_libtorrent_gives_it(
     assert made.info == theirs(path, version, 65_536)
 
 
+@pytest.mark.parametrize("version", ["v1", "hybrid", "v2"])
+def test_a_file_that_changes_while_it_is_hashed_is_hashed_again(
+    tmp_path: Path, version: TorrentVersion
+) -> None:
+    path = make(tmp_path, {"a": 5, "b": 5, "c": 100_000, "d": 5})
+    is_changed: list[bool] = []
+
+    def meddle(_done: int, _total: int) -> None:
+        if not is_changed:
+            is_changed.append(True)
+            (path / "c").write_bytes(os.urandom(100_000))
+
+    info = hash_share(path, version=version, state_folder=tmp_path / "s", on_progress=meddle)
+    assert info == hash_share(path, version=version, state_folder=tmp_path / "other")
+
+
 @pytest.mark.parametrize("version", ["hybrid", "v2"])
 def test_files_that_were_hashed_before_are_not_hashed_again(
     tmp_path: Path, version: TorrentVersion

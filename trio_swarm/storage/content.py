@@ -27,7 +27,7 @@ from trio_swarm.storage.resume.log import ResumeLog
 from trio_swarm.storage.resume.vouching import ResumeState, judge
 from trio_swarm.storage.shares import remember_download
 from trio_swarm.storage.state import DownloadLock, StateFolder
-from trio_swarm.storage.tree import Tree, sync_folder
+from trio_swarm.storage.tree import Tree, sync_folder, tree_at
 from trio_swarm.storage.unfinished import Changes, Unfinished
 from trio_swarm.storage.write_out import start_write_out
 
@@ -71,6 +71,7 @@ class TorrentFiles:
         "_have",
         "_home",
         "_layout",
+        "_links_root",
         "_lock",
         "_log",
         "_opened",
@@ -87,7 +88,9 @@ class TorrentFiles:
         "state_problem",
     )
 
-    def __init__(self, info: Info, root: Path, state: StateFolder) -> None:
+    def __init__(
+        self, info: Info, root: Path, state: StateFolder, links_root: Path | None = None
+    ) -> None:
         _require_safe_paths(info)
         self.info = info
         self._layout: Layout | None = None
@@ -97,6 +100,7 @@ class TorrentFiles:
         self._has_other_names = False
         self._have: PieceSet = 0
         self._home = root
+        self._links_root = links_root
         self._state = state
         self._root = root
         self._stamps: Mapping[int, Stamp] | Sequence[Stamp] | None = None
@@ -152,8 +156,12 @@ class TorrentFiles:
         return files
 
     @classmethod
-    def for_share(cls, info: Info, root: Path, state_folder: Path) -> Self:
+    def for_share(
+        cls, info: Info, root: Path, state_folder: Path, links_root: Path | None = None
+    ) -> Self:
         """Prepare to serve `info` from the file or folder `root`, which may have any name.
+
+        With `links_root` (a real path) links are followed within it.
 
         The files of a folder are expected at their paths in the torrent; a file that is missing or
         has another size is not served. Raises StorageError if `root` is missing or of the wrong
@@ -164,7 +172,7 @@ class TorrentFiles:
         if info.is_single_file != root.is_file() or not (root.is_file() or root.is_dir()):
             wanted = "file" if info.is_single_file else "folder"
             raise StorageError(f"is not a {wanted}, as the torrent says", path=root)
-        return cls(info, root, StateFolder(state_folder))
+        return cls(info, root, StateFolder(state_folder), links_root)
 
     @classmethod
     def of_verified(
@@ -173,12 +181,13 @@ class TorrentFiles:
         root: Path,
         state: StateFolder,
         stamps: Mapping[int, Stamp] | Sequence[Stamp],
+        links_root: Path | None = None,
     ) -> Self:
         """Prepare to serve files that were all verified with these stamps; `check` is not needed.
 
         `root` is a real path. A file that has changed since then is found when it is used.
         """
-        files = cls(info, root, state)
+        files = cls(info, root, state, links_root)
         files._stamps = stamps if isinstance(stamps, Mapping) else tuple(stamps)
         files._have = full_set(info.piece_count)
         files.is_complete = True
@@ -205,7 +214,7 @@ class TorrentFiles:
             with _OPENING:  # two threads may come first
                 access = self._opened
                 if access is None:
-                    access = FileAccess(self.layout, Tree(self._root))
+                    access = FileAccess(self.layout, tree_at(self._root, self._links_root))
                     access.known = _by_number(self._stamps)
                     self._opened = access
         return access

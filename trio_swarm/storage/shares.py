@@ -2,8 +2,9 @@
 
 Every regular file below a folder is shared, including hidden ones, sorted by the bytes of
 each path component (`a/z` before `a-b`, as in the file tree of BEP 52), so that the same folder
-makes the same torrent everywhere. Symbolic links inside it are left out: a link that points outside
-must never be served, and one that stays inside would only serve a file twice. Sockets, devices and
+makes the same torrent everywhere. Symbolic links inside it are left out, unless it is asked to
+follow them: then files are shared under the names of the links, as long as they lie below a folder
+that is named, and the others are left out. Sockets, devices and
 pipes are left out, too, and files that other clients take for padding because of their names.
 `LeftOut` counts them. The path to share may itself be a link.
 """
@@ -54,7 +55,7 @@ from trio_swarm.storage.resume import log as resume_log
 from trio_swarm.storage.resume.journal import Stamp, stamp_of
 from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.state import StateFolder
-from trio_swarm.storage.tree import Tree
+from trio_swarm.storage.tree import names_below, tree_at
 
 _SMALLEST_PIECE = 1024
 """Bytes. With smaller pieces, 2 % of the data or more would be hashes; no client makes such
@@ -150,6 +151,7 @@ def hash_share(
     source: str = "",
     version: TorrentVersion = DEFAULT_VERSION,
     exclude: Sequence[str] = (),
+    links_root: Path | None = None,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -164,7 +166,8 @@ def hash_share(
     stored in `state_folder` and used again while no file's size, times or inode have changed; then
     `TorrentFiles.for_share` of the result need not hash either. If `state_folder` cannot be used,
     `on_state_problem` is called with the reason and nothing is stored; without `on_state_problem`
-    that raises StorageError.
+    that raises StorageError. Symbolic links are followed within `links_root`, a real path, if it is
+    given.
 
     Blocks. Raises HashingStopped. Raises StorageError for a path that cannot be read, has no files,
     has a name that cannot be shared, or changes meanwhile.
@@ -172,7 +175,7 @@ def hash_share(
     excluded = Globs(exclude)
 
     def look() -> ShareFiles:
-        return examine(path, excluded).of_version(version)
+        return examine(path, links_root, excluded).of_version(version)
 
     share = look()
     if share.left_out:
@@ -195,9 +198,14 @@ def hash_share(
     # The layout is first made with blank hashes. It is the same, and names that cannot be shared
     # are found before hours of hashing instead of after.
     blank = asked.blank(path, share)
-    access = FileAccess(Layout(blank), Tree(share.root))
+    access = FileAccess(Layout(blank), tree_at(share.root, links_root))
     files, digests = _hash_at_rest(
-        path, access, share.files, look, on_progress=on_progress, should_stop=should_stop
+        look,
+        path,
+        access,
+        share.files,
+        on_progress=on_progress,
+        should_stop=should_stop,
     )
     info = asked.hashed(path, share, blank, digests)
     state.remember(key, files, info)
@@ -411,10 +419,10 @@ def _save_record(record: Path, info: Info, stamps: Mapping[int, Stamp]) -> None:
 
 
 def _hash_at_rest(
+    look: Callable[[], ShareFiles],
     path: Path,
     access: FileAccess,
     files: list[SharedFile],
-    look: Callable[[], ShareFiles],
     *,
     on_progress: OnProgress,
     should_stop: ShouldStop,
@@ -441,8 +449,9 @@ def _hash_at_rest(
             return files, digests
         if [(file.path, file.size) for file in after] != [(file.path, file.size) for file in files]:
             break
-        changed = [i for i, (old, new) in enumerate(zip(files, after, strict=True)) if old != new]
-        pieces = pieces_of(access, changed)
+        numbers = [number for number, entry in enumerate(layout.info.files) if not entry.padding]
+        compared = zip(numbers, files, after, strict=True)
+        pieces = pieces_of(access, [number for number, old, new in compared if old != new])
         files = after
     raise StorageError("changed while it was hashed; try again later", path=path)
 
@@ -495,6 +504,7 @@ def create_metainfo(
     source: str = "",
     version: TorrentVersion = DEFAULT_VERSION,
     exclude: Sequence[str] = (),
+    links_root: Path | None = None,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -522,6 +532,7 @@ def create_metainfo(
         source=source,
         version=version,
         exclude=exclude,
+        links_root=links_root,
         state_folder=state_folder,
         on_progress=on_progress,
         on_left_out=on_left_out,
@@ -534,10 +545,28 @@ def create_metainfo(
 _NOTHING = Globs(())
 
 
-def examine(path: Path, excluded: Globs = _NOTHING) -> ShareFiles:
+def links_root_of(path: Path, named: Path | None = None) -> Path:
+    """Return the real path of the folder within which links below `path` are followed.
+
+    It is the one that is named; else, for a snapshot in the cache of a model hub, the folder of its
+    repository, which has the files in `blobs`; else `path` itself. Raises StorageError.
+    """
+    wanted = named or path
+    require_there(wanted)
+    with disk_errors(wanted):
+        real = Path(os.path.realpath(wanted, strict=True))
+        if named is None:
+            for folder in real.parents:
+                if (folder / "snapshots") in real.parents and (folder / "blobs").is_dir():
+                    return folder
+    return real
+
+
+def examine(path: Path, links_root: Path | None = None, excluded: Globs = _NOTHING) -> ShareFiles:
     """Return the files to share at `path`, which may itself be a link; raises StorageError.
 
-    Of a folder, what `excluded` matches is as if it were not there.
+    Links below it are followed within `links_root`, if it is given. Of a folder, what
+    `excluded` matches is as if it were not there.
     """
     require_there(path)
     with disk_errors(path):
@@ -551,9 +580,11 @@ def examine(path: Path, excluded: Globs = _NOTHING) -> ShareFiles:
         if not stat.S_ISDIR(status.st_mode):
             raise StorageError("is neither a file nor a folder", path=path)
     left_out = LeftOut()
-    files = list(_walk(root, left_out, excluded))
+    files = list(_walk(root, left_out, links_root, excluded))
     if not files:
         only = f", only {left_out}" if left_out else ""
+        if left_out.links and links_root is None:
+            only += " (--follow-links shares what links lead to)"
         if excluded:
             only += " (but for what is excluded)"
         raise StorageError(f"holds no files to share{only}", path=path)
@@ -561,13 +592,17 @@ def examine(path: Path, excluded: Globs = _NOTHING) -> ShareFiles:
     return ShareFiles(root, files, is_single_file=False, left_out=left_out)
 
 
-def _walk(root: Path, left_out: LeftOut, excluded: Globs) -> Iterator[SharedFile]:
+def _walk(
+    root: Path, left_out: LeftOut, links_root: Path | None, excluded: Globs
+) -> Iterator[SharedFile]:
     """Yield the files below `root` to share, and count all other entries in `left_out`.
+
+    A link to a folder is followed like one to a file, unless it leads to a folder that it is in.
 
     Entries that vanish meanwhile are skipped. Each folder is opened relative to its parent, so that
     no path is too long.
     """
-    tree = Tree(root)
+    tree = tree_at(root, links_root)
     folders: list[tuple[str, ...]] = [()]
     count = 0
     while folders:
@@ -580,7 +615,10 @@ def _walk(root: Path, left_out: LeftOut, excluded: Globs) -> Iterator[SharedFile
                     raise
                 continue
             try:
-                for file in _list_folder(descriptor, folder, folders, left_out, excluded):
+                follow = None if links_root is None else _Links(tree.at(folder), (root, links_root))
+                for file in _list_folder(
+                    descriptor, folder, folders, left_out, follow, excluded=excluded
+                ):
                     count += 1
                     if count > MAX_FILES:
                         raise StorageError(f"holds more than {MAX_FILES} files", path=root)
@@ -594,6 +632,8 @@ def _list_folder(
     folder: tuple[str, ...],
     folders: list[tuple[str, ...]],
     left_out: LeftOut,
+    links: "_Links | None" = None,
+    *,
     excluded: Globs,
 ) -> Iterator[SharedFile]:
     """Yield the files of one open folder, and append its folders to `folders`."""
@@ -606,11 +646,17 @@ def _list_folder(
                 ):
                     continue
                 if entry.is_symlink():
-                    left_out.links += 1
+                    target = None if links is None else links.target(entry.name)
+                    if target is None:
+                        left_out.links += 1
+                    elif stat.S_ISDIR(target.st_mode):
+                        folders.append(_not_too_deep(inside))
+                    elif stat.S_ISREG(target.st_mode):
+                        yield _shared_file(inside, target)
+                    else:
+                        left_out.special += 1
                 elif entry.is_dir(follow_symlinks=False):
-                    if len(inside) > file_names.MAX_PATH_DEPTH:
-                        raise StorageError("is a folder nested too deep", path=Path(*inside))
-                    folders.append(inside)
+                    folders.append(_not_too_deep(inside))
                 elif not entry.is_file(follow_symlinks=False):
                     left_out.special += 1
                 elif is_padding_name(entry.name):
@@ -619,6 +665,32 @@ def _list_folder(
                     yield _shared_file(inside, entry.stat(follow_symlinks=False))
             except FileNotFoundError:
                 continue
+
+
+class _Links:
+    """What the links of one folder lead to."""
+
+    def __init__(self, folder: Path, roots: Sequence[Path]) -> None:
+        self._folder = folder
+        self._roots = roots
+
+    def target(self, name: str) -> os.stat_result | None:
+        """Return the status of what a link leads to; None if it is not to be followed."""
+        try:
+            real = os.path.realpath(self._folder / name, strict=True)
+            here = os.path.realpath(self._folder, strict=True)
+            status = os.stat(real, follow_symlinks=False)  # noqa: PTH116 - takes no link
+        except OSError:  # it leads nowhere, or round in circles
+            return None
+        is_above = here == real or here.startswith(os.path.join(real, ""))  # noqa: PTH118
+        is_inside = any(names_below(root, real) is not None for root in self._roots)
+        return status if is_inside and not is_above else None
+
+
+def _not_too_deep(folder: tuple[str, ...]) -> tuple[str, ...]:
+    if len(folder) > file_names.MAX_PATH_DEPTH:
+        raise StorageError("is a folder nested too deep", path=Path(*folder))
+    return folder
 
 
 def _shared_file(path: tuple[str, ...], status: os.stat_result) -> SharedFile:

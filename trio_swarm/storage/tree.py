@@ -136,6 +136,67 @@ class Tree:
         return os.open(name, self._folder_flags, dir_fd=parent)
 
 
+class LinkedTree(Tree):
+    """The same for a share whose links are followed, but never out of its root and `links_root`.
+
+    A link is resolved anew whenever a file is opened. What it leads to is then opened below the
+    root or `links_root` without following any link, so that one that is changed at that moment
+    leads nowhere. For reading only.
+    """
+
+    __slots__ = ("_trees",)
+
+    def __init__(self, root: Path, links_root: Path) -> None:
+        super().__init__(root)
+        self._trees = (Tree(root), Tree(links_root))
+
+    def open(self, path: FilePath, flags: int) -> int:
+        """Open what the links mean; raises OSError (ELOOP: it is not to be followed)."""
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        tree, target = self._place(path)
+        return tree.open(target, flags)
+
+    def open_folder(self, path: FilePath) -> int:
+        """Open the folder that the links mean; the caller closes it."""
+        tree, target = self._place(path)
+        return tree.open_folder(target)
+
+    def statuses(self, paths: Iterable[FilePath]) -> Iterator[os.stat_result | None]:
+        """Yield the status of what each path means, None for a missing one."""
+        for path in paths:
+            try:
+                tree, target = self._place(path)
+            except FileNotFoundError:
+                yield None
+                continue
+            except OSError as error:
+                raise storage_error(error, self.at(path)) from error
+            yield from tree.statuses([target])
+
+    def _place(self, path: FilePath) -> tuple[Tree, tuple[str, ...]]:
+        """Return in which tree the file is, and the names below its root."""
+        real = os.path.realpath(self.at(path), strict=True)
+        for tree in self._trees:
+            names = names_below(tree.root, real)
+            if names is not None:
+                return tree, names
+        raise OSError(errno.ELOOP, "is a link out of the folder in which links are followed")
+
+
+def tree_at(root: Path, links_root: Path | None) -> Tree:
+    """Return the tree at `root`; with `links_root` links are followed within that."""
+    return Tree(root) if links_root is None else LinkedTree(root, links_root)
+
+
+def names_below(folder: Path, path: str) -> tuple[str, ...] | None:
+    """Return the names from `folder` to `path` (both real paths); None if it is not below it."""
+    try:
+        return Path(path).relative_to(folder).parts
+    except ValueError:
+        return None
+
+
 def sync_folder(folder: Path) -> None:
     """Sync `folder`, so that a power failure keeps the names in it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
