@@ -49,6 +49,7 @@ def create_torrent(
     version: TorrentVersion = DEFAULT_VERSION,
     follow_links: bool = False,
     links_root: Path | None = None,
+    exclude: Sequence[str] = (),
     comment: str = "",
     created_by: str = f"trio-swarm {__version__}",
     creation_date: int | None = None,
@@ -67,7 +68,8 @@ def create_torrent(
     `version` is "v1" (BEP 3), "v2" (BEP 52), or "hybrid": both, which takes both hashes and aligns
     files to pieces. `source` is written into the info dictionary, so that the same files make
     another torrent. With `follow_links` what symbolic links lead to is shared under their names, as
-    long as it lies in `links_root` (see `storage.shares.links_root_of`).
+    long as it lies in `links_root` (see `storage.shares.links_root_of`). Files and folders that a
+    glob of `exclude` matches are left out, see `protocol.metainfo.globs`.
 
     `on_progress(done, total)` is called from other threads, with bytes. If `should_stop` returns
     true, HashingStopped is raised. `on_left_out` is called from another thread with the number of
@@ -76,7 +78,8 @@ def create_torrent(
     `on_state_problem` this raises StorageError.
 
     Raises StorageError if a file is missing, unreadable or changing, or if there is no data. Raises
-    MetainfoError if the URL of a tracker or web seed is not valid.
+    MetainfoError if the URL of a tracker or web seed is not valid, ConfigError for a glob that
+    matches nothing in any folder.
     """
     return create_metainfo(
         Path(path),
@@ -88,6 +91,7 @@ def create_torrent(
         source=source,
         version=version,
         links_root=followed(Path(path), follow_links=follow_links, named=links_root),
+        exclude=exclude,
         comment=comment,
         created_by=created_by,
         creation_date=creation_date,

@@ -21,7 +21,7 @@ from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import OnProgress, no_progress
 from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.share_opening import open_share
-from trio_swarm.storage.shares import LeftOut, followed, hash_share
+from trio_swarm.storage.shares import LeftOut, followed, hash_share, share_root
 from trio_swarm.storage.state import StateFolder
 
 SLICE: Final = 0.05
@@ -281,7 +281,8 @@ def _tiers_of(trackers: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _open_again(opening: Opening, state_folder: Path, info: Info) -> TorrentFiles:
-    return TorrentFiles.for_share(info, opening.path, state_folder, opening.links_root())
+    root = share_root(opening.path, info)
+    return TorrentFiles.for_share(info, root, state_folder, opening.links_root())
 
 
 def files_left_out(path: Path, left_out: LeftOut) -> events.FilesLeftOut:

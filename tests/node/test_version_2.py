@@ -118,6 +118,21 @@ async def test_a_folder_is_shared_in_either_version_and_again_without_hashing(
         assert contents(copy / name) == contents(tmp_path / "in" / "share" / name)
 
 
+async def test_the_one_file_of_a_folder_is_shared_as_that_file_in_version_2(
+    tmp_path: Path,
+) -> None:
+    make_file(tmp_path / "in" / "share" / "x.bin", PIECE + 5)
+    with trio.fail_after(60):
+        for _ in range(2):
+            async with node(tmp_path / "s") as good, node(tmp_path / "l") as leecher:
+                shared = await good.share(tmp_path / "in" / "share", version="v2")
+                torrent = await leecher.fetch(
+                    shared.magnet(), folder=tmp_path / "out", peers=[(HOST, good.port)]
+                )
+                assert await torrent.wait_complete() == tmp_path / "out" / "x.bin"
+    assert contents(tmp_path / "out" / "x.bin") == contents(tmp_path / "in" / "share" / "x.bin")
+
+
 async def test_a_hybrid_is_found_by_either_info_hash(tmp_path: Path) -> None:
     make_file(tmp_path / "in" / "share" / "a", 3 * PIECE + 5)
     with trio.fail_after(60):

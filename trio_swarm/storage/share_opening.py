@@ -52,7 +52,7 @@ def open_share(
 
     Arguments and errors are those of `hash_share`. What is new is stored by `hashes.save`. Blocks.
     """
-    share = examine(path, links_root)
+    share = examine(path, links_root).of_version(version)
     wanted = Wanted.of(path, share, name=name, piece_length=piece_length, version=version)
     state = ShareState(hashes, on_state_problem)
     key = wanted.key(share.root)

@@ -14,7 +14,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from trio_swarm.errors import MetainfoError, StorageError
 from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.piece_sets import full_set
 from trio_swarm.protocol.metainfo import file_names, merkle
+from trio_swarm.protocol.metainfo.globs import Globs
 from trio_swarm.protocol.metainfo.info import (
     MAX_FILES,
     MAX_PIECE_LENGTH,
@@ -116,6 +116,19 @@ class ShareFiles(NamedTuple):
         """The bytes of all of them."""
         return sum([file.stamp.size for file in self.files])
 
+    def of_version(self, version: TorrentVersion) -> "ShareFiles":
+        """Return what a torrent of this version can tell of them.
+
+        A file tree of one file, in no folder, is that file without the folder around it (BEP 52).
+        """
+        if version != "v2" or self.is_single_file or len(self.files) > 1:
+            return self
+        (file,) = self.files
+        if len(file.path) > 1:
+            return self
+        alone = SharedFile((), file.stamp)
+        return self._replace(root=self.root / file.path[0], files=[alone], is_single_file=True)
+
 
 class SharedFile(NamedTuple):
     """One file to share: its path below the folder and its stamp."""
@@ -137,6 +150,7 @@ def hash_share(
     private: bool = False,
     source: str = "",
     version: TorrentVersion = DEFAULT_VERSION,
+    exclude: Sequence[str] = (),
     links_root: Path | None = None,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
@@ -147,7 +161,8 @@ def hash_share(
     """Return the Info of the file or folder at `path`; hash it unless that was done before.
 
     `name` is the torrent's name (default: the last part of `path`), `piece_length` is in bytes
-    (default: `choose_piece_length`). `source` makes another torrent of the same files. Hashes are
+    (default: `choose_piece_length`). `source` makes another torrent of the same files. Files and
+    folders that a glob of `exclude` matches (see `globs`) are as if they were not there. Hashes are
     stored in `state_folder` and used again while no file's size, times or inode have changed; then
     `TorrentFiles.for_share` of the result need not hash either. If `state_folder` cannot be used,
     `on_state_problem` is called with the reason and nothing is stored; without `on_state_problem`
@@ -157,7 +172,12 @@ def hash_share(
     Blocks. Raises HashingStopped. Raises StorageError for a path that cannot be read, has no files,
     has a name that cannot be shared, or changes meanwhile.
     """
-    share = examine(path, links_root)
+    excluded = Globs(exclude)
+
+    def look() -> ShareFiles:
+        return examine(path, links_root, excluded).of_version(version)
+
+    share = look()
     if share.left_out:
         on_left_out(share.left_out)
     asked = Wanted.of(
@@ -168,6 +188,7 @@ def hash_share(
         private=private,
         source=source,
         version=version,
+        exclude=exclude,
     )
     state = ShareState(ShareHashes(StateFolder(state_folder)), on_state_problem)
     key = asked.key(share.root)
@@ -179,7 +200,7 @@ def hash_share(
     blank = asked.blank(path, share)
     access = FileAccess(Layout(blank), tree_at(share.root, links_root))
     files, digests = _hash_at_rest(
-        partial(examine, path, links_root),
+        look,
         path,
         access,
         share.files,
@@ -201,6 +222,7 @@ class Wanted(NamedTuple):
     private: bool
     source: str = ""
     version: TorrentVersion = DEFAULT_VERSION
+    exclude: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -213,12 +235,15 @@ class Wanted(NamedTuple):
         private: bool = False,
         source: str = "",
         version: TorrentVersion = DEFAULT_VERSION,
+        exclude: Sequence[str] = (),
     ) -> "Wanted":
         """Return it for the files at `path`, by the defaults of `hash_share`.
 
         Raises StorageError for a name that cannot be shared, and for an impossible piece length.
         """
-        if name is None:
+        if name is None and share.is_single_file and path.is_dir():
+            name = share.root.name
+        elif name is None:
             name = Path(os.path.abspath(path)).name  # noqa: PTH100 - keeps the name of a link
         for component in {name}.union(*(file.path for file in share.files)):
             _require_shareable(component, path)
@@ -229,7 +254,7 @@ class Wanted(NamedTuple):
                 f"{MAX_PIECE_LENGTH}",
                 path=path,
             )
-        return cls(name, piece_length, private, source, version)
+        return cls(name, piece_length, private, source, version, tuple(exclude))
 
     def key(self, root: Path) -> bytes:
         """Return what the Info of the files at `root` is known by in the state folder."""
@@ -237,8 +262,10 @@ class Wanted(NamedTuple):
         if self.version != "v1":
             options += b" " + self.version.encode()
         parts = [os.fsencode(root), self.name.encode(), options]
-        if self.source:
+        if self.source or self.exclude:
             parts.append(self.source.encode())
+        # Without them, sharing the whole folder would have to hash it again, each time.
+        parts += sorted(os.fsencode(glob) for glob in self.exclude)
         return hashlib.sha1(b"\0".join([hashlib.sha1(part).digest() for part in parts])).digest()
 
     def blank(self, path: Path, share: ShareFiles) -> Info:
@@ -357,6 +384,13 @@ class ShareState:
         self._on_problem(error)
 
 
+def share_root(path: Path, info: Info) -> Path:
+    """Return where the files of a share are: `path`, but see `ShareFiles.of_version`."""
+    if info.is_single_file and path.is_dir():
+        return examine(path).of_version("v2").root
+    return path
+
+
 def stamps_by_number(info: Info, files: Sequence[SharedFile]) -> dict[int, Stamp]:
     """Return the stamps of a share's files by their numbers in its torrent, which has padding."""
     numbers = (number for number, entry in enumerate(info.files) if not entry.padding)
@@ -396,6 +430,7 @@ def _hash_at_rest(
     """Return the digests of all pieces, and the files as they were while they were hashed.
 
     A file that changes meanwhile is hashed again; one that keeps changing raises StorageError.
+    `look` returns the files as they are.
     """
     layout = access.layout
     pieces = full_set(layout.info.piece_count)
@@ -414,8 +449,9 @@ def _hash_at_rest(
             return files, digests
         if [(file.path, file.size) for file in after] != [(file.path, file.size) for file in files]:
             break
-        changed = [i for i, (old, new) in enumerate(zip(files, after, strict=True)) if old != new]
-        pieces = pieces_of(access, changed)
+        numbers = [number for number, entry in enumerate(layout.info.files) if not entry.padding]
+        compared = zip(numbers, files, after, strict=True)
+        pieces = pieces_of(access, [number for number, old, new in compared if old != new])
         files = after
     raise StorageError("changed while it was hashed; try again later", path=path)
 
@@ -438,11 +474,15 @@ def remember_download(
     found = [(file.path, file.stamp) for file in files]
     if share.is_single_file != info.is_single_file or sorted(verified) != sorted(found):
         return
-    if any(entry.padding for entry in info.files):
+    if info.has_v2 or any(entry.padding for entry in info.files):
         return
     wanted = Wanted(info.name, info.piece_length, info.private)
     # An info dictionary that says more, such as `source`, is another torrent of the same files.
-    if wanted.info(path, share, info.piece_hashes).raw != info.raw:
+    try:
+        shared = wanted.info(path, share, info.piece_hashes)
+    except StorageError:  # sharing refuses names that a download may have
+        return
+    if shared.raw != info.raw:
         return
     state = ShareState(ShareHashes(StateFolder(state_folder)), None)
     state.remember(wanted.key(share.root), files, info)
@@ -463,6 +503,7 @@ def create_metainfo(
     private: bool = False,
     source: str = "",
     version: TorrentVersion = DEFAULT_VERSION,
+    exclude: Sequence[str] = (),
     links_root: Path | None = None,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
@@ -490,6 +531,7 @@ def create_metainfo(
         private=private,
         source=source,
         version=version,
+        exclude=exclude,
         links_root=links_root,
         state_folder=state_folder,
         on_progress=on_progress,
@@ -498,6 +540,9 @@ def create_metainfo(
         on_state_problem=on_state_problem,
     )
     return replace(advice, info=info)
+
+
+_NOTHING = Globs(())
 
 
 def links_root_of(path: Path, named: Path | None = None) -> Path:
@@ -522,10 +567,11 @@ def followed(path: Path, *, follow_links: bool, named: Path | None) -> Path | No
     return links_root_of(path, named) if follow_links or named is not None else None
 
 
-def examine(path: Path, links_root: Path | None = None) -> ShareFiles:
+def examine(path: Path, links_root: Path | None = None, excluded: Globs = _NOTHING) -> ShareFiles:
     """Return the files to share at `path`, which may itself be a link; raises StorageError.
 
-    Links below it are followed within `links_root`, if it is given.
+    Links below it are followed within `links_root`, if it is given. Of a folder, what
+    `excluded` matches is as if it were not there.
     """
     require_there(path)
     with disk_errors(path):
@@ -539,17 +585,21 @@ def examine(path: Path, links_root: Path | None = None) -> ShareFiles:
         if not stat.S_ISDIR(status.st_mode):
             raise StorageError("is neither a file nor a folder", path=path)
     left_out = LeftOut()
-    files = list(_walk(root, left_out, links_root))
+    files = list(_walk(root, left_out, links_root, excluded))
     if not files:
         only = f", only {left_out}" if left_out else ""
         if left_out.links and links_root is None:
             only += " (--follow-links shares what links lead to)"
+        if excluded:
+            only += " (but for what is excluded)"
         raise StorageError(f"holds no files to share{only}", path=path)
     files.sort(key=lambda file: [os.fsencode(component) for component in file.path])
     return ShareFiles(root, files, is_single_file=False, left_out=left_out)
 
 
-def _walk(root: Path, left_out: LeftOut, links_root: Path | None) -> Iterator[SharedFile]:
+def _walk(
+    root: Path, left_out: LeftOut, links_root: Path | None, excluded: Globs
+) -> Iterator[SharedFile]:
     """Yield the files below `root` to share, and count all other entries in `left_out`.
 
     A link to a folder is followed like one to a file, unless it leads to a folder that it is in.
@@ -571,7 +621,9 @@ def _walk(root: Path, left_out: LeftOut, links_root: Path | None) -> Iterator[Sh
                 continue
             try:
                 follow = None if links_root is None else _Links(tree.at(folder), (root, links_root))
-                for file in _list_folder(descriptor, folder, folders, left_out, follow):
+                for file in _list_folder(
+                    descriptor, folder, folders, left_out, follow, excluded=excluded
+                ):
                     count += 1
                     if count > MAX_FILES:
                         raise StorageError(f"holds more than {MAX_FILES} files", path=root)
@@ -586,12 +638,18 @@ def _list_folder(
     folders: list[tuple[str, ...]],
     left_out: LeftOut,
     links: "_Links | None" = None,
+    *,
+    excluded: Globs,
 ) -> Iterator[SharedFile]:
     """Yield the files of one open folder, and append its folders to `folders`."""
     with os.scandir(descriptor) as entries:
         for entry in entries:
             inside = (*folder, entry.name)
             try:
+                if excluded and excluded.matches(
+                    inside, is_folder=entry.is_dir(follow_symlinks=False)
+                ):
+                    continue
                 if entry.is_symlink():
                     target = None if links is None else links.target(entry.name)
                     if target is None:

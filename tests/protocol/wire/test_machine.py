@@ -582,6 +582,13 @@ def test_a_block_longer_than_granted_is_never_sent() -> None:
         wire.send_block(0, 0, m.MAX_REQUEST + 1)
 
 
+def test_a_torrent_of_empty_files_has_no_piece() -> None:
+    wire = open_wire(sized=False)
+    assert wire.set_torrent(piece_count=0, piece_length=16384, length=0) == []
+    with pytest.raises(RemoteProtocolError, match="piece index 0 of 0 pieces"):
+        wire.receive(struct.pack(">IBI", 5, 4, 0))
+
+
 ILLEGAL_SENDS: dict[str, Callable[[PeerWire], object]] = {
     "a second handshake": lambda w: w.send_handshake(HASH),
     "a request without interest": lambda w: w.send_request(0, 0, 16384),

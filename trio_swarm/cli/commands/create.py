@@ -31,6 +31,7 @@ from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
 from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.peer.blocking import run_stoppable
+from trio_swarm.protocol.metainfo.globs import check_globs
 from trio_swarm.protocol.metainfo.info import Info
 from trio_swarm.protocol.metainfo.torrent import is_unicode, parse_web_seed_url
 from trio_swarm.protocol.trackers.url_secrets import to_give_away
@@ -56,6 +57,7 @@ async def create(
     date: Flag = False,
     private: Flag = False,
     source: str = "",
+    exclude: Words = (),
     format: TorrentVersion = DEFAULT_VERSION,  # noqa: A002 - the option's name
     follow_links: Flag = False,
     links_root: Path | None = None,
@@ -90,6 +92,9 @@ async def create(
     source
         A word that makes another torrent of the same files, with another info-hash: some trackers
         ask for one.
+    exclude
+        GLOB of files and folders to leave out of a folder; may be given several times. Without `/`
+        it matches a name at any depth, else a path from the top (`**` stands for any folders).
     format
         v1, which every client reads; v2, in which each file has a hash of its own (BEP 52); or
         hybrid, which is both.
@@ -122,6 +127,7 @@ async def create(
     for flag, text in (("--comment", comment), ("--source", source)):
         if not is_unicode(text):
             raise ConfigError(f"{flag}: is not UTF-8 text")
+    excluded = [flagged("--exclude", _parse_glob, glob) for glob in exclude]
     state = state_folder(state_dir)
     require_there(path)
     check_place(out or _default_file(path, name))
@@ -147,6 +153,7 @@ async def create(
                     version=format,
                     follow_links=follow_links,
                     links_root=links_root,
+                    exclude=excluded,
                     state_folder=state,
                     on_progress=on_progress,
                     on_left_out=left_out.append,
@@ -189,6 +196,12 @@ async def create(
         return 0
 
     return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)
+
+
+def _parse_glob(value: object) -> str:
+    glob = str(value)
+    check_globs([glob])
+    return glob
 
 
 def _version_2_line(info: Info) -> str:

@@ -275,7 +275,8 @@ def build_info(
     `piece_hashes` are joined, 20 bytes for each piece; None: there is no version 1 half. With
     `roots`, one for each file, there is a version 2 half: 32 bytes each, or none for an empty file.
     Files are then sorted by the bytes of their names, and version 1 has padding behind each that
-    does not end with a piece; in one of nothing but version 2 it is `Info` that adds it. `source`
+    does not end with a piece, unless it is the only one; in one of nothing but version 2 it is
+    `Info` that adds it. `source`
     makes another torrent of the same content.
 
     Names are kept unchanged, as with `keep_names`; a name that is not UTF-8 cannot be shared.
@@ -285,7 +286,9 @@ def build_info(
     if piece_hashes is not None:
         entries["pieces"] = piece_hashes
         if files is not None:
-            entries["files"] = _listed_files(files, 0 if roots is None else piece_length)
+            # Behind the one file of a folder libtorrent 2.1.1 writes no padding.
+            is_padded = roots is not None and len(files) > 1
+            entries["files"] = _listed_files(files, piece_length if is_padded else 0)
         if length is not None:
             entries["length"] = length
     if roots is not None:

@@ -54,10 +54,13 @@ class WireLimits:
         self._refresh()
 
     def set_torrent(self, *, piece_count: int, piece_length: int, length: int) -> None:
-        """Set the sizes, once; raises LocalProtocolError if they do not agree."""
+        """Set the sizes, once; raises LocalProtocolError if they do not agree.
+
+        A torrent of empty files has no piece, and its metadata comes from peers all the same.
+        """
         if self.piece_count is not None:
             raise LocalProtocolError("the torrent is already set")
-        if piece_length < 1 or length < 1 or piece_count != -(-length // piece_length):
+        if piece_length < 1 or length < 0 or piece_count != -(-length // piece_length):
             raise LocalProtocolError(f"{length} bytes are not {piece_count} of {piece_length}")
         self.piece_count = piece_count
         self.piece_length = piece_length
