@@ -95,7 +95,11 @@ class PeersTorrent(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Every piece is verified and the data has its final name."""
+        """Every wanted piece is verified and the data has its final name."""
+
+    @property
+    def is_whole(self) -> bool:
+        """It is complete, and no file is left out."""
 
     def learned_listen_address(self, connection: "PeerConnection", address: Address) -> None:
         """Note where a peer listens that came in."""
@@ -146,6 +150,7 @@ class PeerConnection:
         self._pace: float | None = None
         self._is_metadata_told = False
         self._told_largest = 0
+        self._is_told_upload_only = False
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
         self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
@@ -319,6 +324,7 @@ class PeerConnection:
         context = torrent.context
         self._is_metadata_told = torrent.info is not None
         self._told_largest = torrent.largest_request
+        self._is_told_upload_only = torrent.is_complete
         saying.greet(
             self.wire,
             torrent.info,
@@ -333,6 +339,8 @@ class PeerConnection:
         wire, torrent = self.wire, self._torrent
         if not self._is_metadata_told and torrent.info is not None:
             self._greet()
+        if self._is_told_upload_only != torrent.is_complete and not torrent.is_whole:
+            self._greet()  # of a seeder that is whole, HAVEs tell
         if self._told_largest != torrent.largest_request:
             self._tell_largest()
         if self._metadata_requests:
