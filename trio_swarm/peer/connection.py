@@ -150,7 +150,8 @@ class PeerConnection:
         self._pace: float | None = None
         self._is_metadata_told = False
         self._told_largest = 0
-        self._is_told_upload_only = False
+        self._told_upload_only = (False, False)
+        """Whether we only upload, and are a partial seeder that has shown all it has."""
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
         self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
@@ -324,23 +325,30 @@ class PeerConnection:
         context = torrent.context
         self._is_metadata_told = torrent.info is not None
         self._told_largest = torrent.largest_request
-        self._is_told_upload_only = torrent.is_complete
+        self._told_upload_only = only, all_of_part = self._only_uploads()
         saying.greet(
             self.wire,
             torrent.info,
             client=context.client,
             port=context.port,
-            upload_only=torrent.is_complete,
+            upload_only=only,
+            shows_all_of_part=all_of_part,
             max_block=torrent.largest_request,
         )
+
+    def _only_uploads(self) -> tuple[bool, bool]:
+        """Return whether we only upload, and whether it is a part, all of which was shown."""
+        torrent, conversation = self._torrent, self.conversation
+        only = torrent.is_complete
+        if not only or torrent.is_whole or conversation is None:
+            return only, False
+        return only, not conversation.torrent.ledger.have & ~conversation.told
 
     def _speak(self, now: float) -> None:
         """Put into the wire whatever the peer should know by now and was not told."""
         wire, torrent = self.wire, self._torrent
         if not self._is_metadata_told and torrent.info is not None:
             self._greet()
-        if self._is_told_upload_only != torrent.is_complete and not torrent.is_whole:
-            self._greet()  # of a seeder that is whole, HAVEs tell
         if self._told_largest != torrent.largest_request:
             self._tell_largest()
         if self._metadata_requests:
@@ -356,6 +364,9 @@ class PeerConnection:
                 return
             conversation = self._join(torrent.download)
         self._put_out(conversation.speak(now))
+        # Of a seeder that is whole, HAVEs tell.
+        if not torrent.is_whole and self._told_upload_only != self._only_uploads():
+            self._greet()
         uplink = torrent.context.uplink
         if not conversation.upload_queue:
             uplink.sends_nothing(self.key, now)
