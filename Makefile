@@ -21,10 +21,12 @@ WORKERS ?= $(shell expr $$(nproc) + 2)
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-# Foreign clients and servers that tests/foreign runs, and the browser of tests/control/page, by their
-# commands and Debian packages.
-FOREIGN_COMMANDS := aria2c transmission-cli qbittorrent-nox opentracker ip chromium transmission-remote-gtk Xvfb npm promtool redis-server
-FOREIGN_PACKAGES := aria2 transmission-cli qbittorrent-nox opentracker iproute2 chromium transmission-remote-gtk xvfb npm prometheus redis-server
+# Foreign clients and servers that tests/foreign runs, and the browser of tests/control/page, as
+# command:package of Debian. A package whose command is there already is left alone: one of another
+# origin may exclude Debian's (Node.js with npm in it does).
+FOREIGN := aria2c:aria2 transmission-cli:transmission-cli qbittorrent-nox:qbittorrent-nox \
+	opentracker:opentracker ip:iproute2 chromium:chromium npm:npm promtool:prometheus \
+	transmission-remote-gtk:transmission-remote-gtk Xvfb:xvfb redis-server:redis-server
 # Remotes of PyPI and npm that tests/foreign runs, in an environment of their own.
 REMOTES := build/remotes
 REMOTES_PYPI := transmission-rpc==7.0.12 tewi-torrent==3.0.0 stig==0.15.0a0
@@ -217,18 +219,19 @@ compiler: $(INSTALLED)  ## install what compiling needs, a C compiler and Python
 # they fail). iproute2 makes the network namespace they all live in.
 foreign-clients:  ## install the foreign clients that tests run, if they are not there
 	@missing=""; \
-	for command in $(FOREIGN_COMMANDS); do \
-		PATH="$$PATH:/usr/sbin:/sbin" command -v $$command >/dev/null || missing="$$missing $$command"; \
+	for each in $(FOREIGN); do \
+		PATH="$$PATH:/usr/sbin:/sbin" command -v $${each%:*} >/dev/null \
+		|| missing="$$missing $${each#*:}"; \
 	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing foreign clients for the tests:$$missing"; \
 		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends $(FOREIGN_PACKAGES) >/dev/null; } \
+			apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
 		|| echo "Could not install them; their tests will be skipped" >&2; \
 	else \
 		echo "Not installed:$$missing. Their tests will be skipped; as root on Debian or Ubuntu" >&2; \
-		echo "make test installs: $(FOREIGN_PACKAGES)" >&2; \
+		echo "make test installs them" >&2; \
 	fi
 
 # Never a reason to fail, as above. What is installed is named in the file, so new versions replace it.

@@ -170,7 +170,7 @@ def known_target(what: str, metainfo: Metainfo, trackers: Sequence[str]) -> Fetc
 
 
 def _in_link(uri: str, named: Tiers) -> FetchTarget:
-    magnet = parse_magnet(uri, takes_v2=True)
+    magnet = parse_magnet(uri)
     own = tuple((url,) for url in magnet.trackers)
     return FetchTarget(
         info_hash=magnet.info_hash,

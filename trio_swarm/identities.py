@@ -3,7 +3,7 @@
 At run time each is what it is made of. They are given where bytes are parsed or values made.
 """
 
-from typing import NewType
+from typing import Final, Literal, NewType
 
 InfoHash = NewType("InfoHash", bytes)
 """20 bytes that a torrent is known by: the SHA-1 of its info dictionary (BEP 3), or the beginning
@@ -14,3 +14,10 @@ PeerId = NewType("PeerId", bytes)
 
 PieceIndex = NewType("PieceIndex", int)
 """The number of a piece within its torrent, from 0."""
+
+TorrentVersion = Literal["v1", "hybrid", "v2"]
+"""Of which version a torrent is (BEP 3, BEP 52); a hybrid is of both."""
+
+DEFAULT_VERSION: Final[TorrentVersion] = "v1"
+"""Of torrents that are made here without a word: every client reads it, while Transmission 3 reads
+no hybrid. And the torrents that `create` and `seed` made of the same files stay the same."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from trio_swarm._version import __version__
 from trio_swarm.amounts import size_text
 from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.named_paths import read_whole
 from trio_swarm.protocol.metainfo.torrent import Metainfo, parse_metainfo
 from trio_swarm.settings import default_state_folder
@@ -44,6 +45,8 @@ def create_torrent(
     web_seeds: Sequence[str] = (),
     piece_length: int | None = None,
     private: bool = False,
+    source: str = "",
+    version: TorrentVersion = DEFAULT_VERSION,
     comment: str = "",
     created_by: str = f"trio-swarm {__version__}",
     creation_date: int | None = None,
@@ -58,6 +61,10 @@ def create_torrent(
     To make a .torrent file, write the returned value's `to_bytes()`. Without a `creation_date`
     (seconds since 1970) the same files and options always give the same bytes. Files that were
     hashed before and have not changed are not hashed again.
+
+    `version` is "v1" (BEP 3), "v2" (BEP 52), or "hybrid": both, which takes both hashes and aligns
+    files to pieces. `source` is written into the info dictionary, so that the same files make
+    another torrent.
 
     `on_progress(done, total)` is called from other threads, with bytes. If `should_stop` returns
     true, HashingStopped is raised. `on_left_out` is called from another thread with the number of
@@ -75,6 +82,8 @@ def create_torrent(
         web_seeds=web_seeds,
         piece_length=piece_length,
         private=private,
+        source=source,
+        version=version,
         comment=comment,
         created_by=created_by,
         creation_date=creation_date,

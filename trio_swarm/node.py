@@ -16,7 +16,7 @@ from trio_swarm.announcing.clients import TrackerClients, open_tracker_clients
 from trio_swarm.engine.token_bucket import TokenBucket
 from trio_swarm.errors import ConfigError
 from trio_swarm.fetch_plans import FetchTargets, known_target
-from trio_swarm.identities import InfoHash, PeerId
+from trio_swarm.identities import DEFAULT_VERSION, InfoHash, PeerId, TorrentVersion
 from trio_swarm.logs import logger_of
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.disk import DiskThreads, open_disk_threads
@@ -77,6 +77,7 @@ class Node:
         incoming = IncomingPeers(
             peer_id=context.peer_id,
             info_hashes=self._torrents,
+            upgrade_of=self._upgrade_of,
             admission=Admission(context.talkative, context.places.room_for),
             admit=self._admit,
             emit=context.emit,
@@ -178,14 +179,15 @@ class Node:
         name: str | None = None,
         trackers: Sequence[str] | None = None,
         piece_length: int | None = None,
+        version: TorrentVersion = DEFAULT_VERSION,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Torrent:
         """Share a file or folder; returns once it is hashed and announced.
 
         `name` is the name under which trackers list it; its last component is also the torrent's
         own name (default: the last part of `path`). Files that were hashed before and have not
-        changed are not hashed again. `on_progress(done, total)` is called from other threads, with
-        bytes.
+        changed are not hashed again. `version` is that of the torrent. `on_progress(done, total)`
+        is called from other threads, with bytes.
 
         Raises StorageError (`path` is missing, unreadable or changing) and ConfigError (the torrent
         is in this node already).
@@ -196,6 +198,7 @@ class Node:
             name=name,
             trackers=trackers,
             piece_length=piece_length,
+            version=version,
             on_progress=on_progress,
             on_open=opened.set,
         )
@@ -213,6 +216,7 @@ class Node:
         name: str | None,
         trackers: Sequence[str] | None,
         piece_length: int | None,
+        version: TorrentVersion,
         on_progress: Callable[[int, int], None] | None,
         on_open: Callable[[], None],
     ) -> Opening:
@@ -225,6 +229,7 @@ class Node:
             name=name,
             trackers=self.trackers if trackers is None else trackers,
             piece_length=piece_length,
+            version=version,
             on_progress=on_progress,
             on_open=on_open,
         )
@@ -350,6 +355,8 @@ class Node:
             raise ConfigError(f"{plan.name or plan.info_hash.hex()} is in this node already")
         torrent = Torrent(self._context, plan, adopt_hash=self._adopt, run_again=self._run_again)
         self._torrents[plan.info_hash] = torrent
+        if torrent.twin_hash:
+            self._adopt(torrent, InfoHash(torrent.twin_hash))
         if plan.files is not None:
             torrent.begin_whole(plan.files)
         return torrent
@@ -380,6 +387,13 @@ class Node:
                 is_known = True
         if is_known:
             self._context.tally.add(torrent)
+
+    def _upgrade_of(self, info_hash: InfoHash) -> InfoHash | None:
+        """Return the version 2 info-hash of the hybrid that has the other; None: there is none."""
+        torrent = self._torrents.get(info_hash)
+        if torrent is None or torrent.info_hash != info_hash or not torrent.twin_hash:
+            return None
+        return InfoHash(torrent.twin_hash)
 
     def _adopt_hash(self, torrent: Torrent, info_hash: InfoHash) -> bool:
         """Let a torrent be reached by another info-hash, too; False if another torrent is."""

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from msgspec import Struct, field
 
 from trio_swarm.events import Event
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.protocol.addresses import Address
 
 DEFAULT_TRACKER = "udp://127.0.0.1:6969"
@@ -97,6 +98,8 @@ class ShareSettings(Struct, frozen=True, kw_only=True):
     """None: the trackers of the node."""
     piece_length: int | None = None
     """Bytes, a power of two; None: chosen by size."""
+    version: TorrentVersion = DEFAULT_VERSION
+    """Of the torrent that is made of it."""
     labels: tuple[str, ...] = ()
     """In the list it is sorted by these."""
     paused: bool = False

@@ -11,7 +11,7 @@ import trio
 
 from trio_swarm import events
 from trio_swarm.errors import StorageError
-from trio_swarm.identities import InfoHash
+from trio_swarm.identities import InfoHash, TorrentVersion
 from trio_swarm.loop_turn import LoopTurn
 from trio_swarm.peer.blocking import run_stoppable
 from trio_swarm.peer.context import NodeContext
@@ -50,6 +50,7 @@ class Opening:
         "piece_length",
         "state_problems",
         "trackers",
+        "version",
     )
 
     def __init__(
@@ -59,6 +60,7 @@ class Opening:
         name: str | None,
         trackers: Sequence[str],
         piece_length: int | None,
+        version: TorrentVersion,
         on_progress: OnProgress | None,
         on_open: Callable[[], None],
     ) -> None:
@@ -66,6 +68,7 @@ class Opening:
         self.name = name
         self.trackers = trackers
         self.piece_length = piece_length
+        self.version = version
         self.on_progress = on_progress or no_progress
         self.left_out: list[LeftOut] = []
         self.state_problems: list[StorageError] = []
@@ -103,6 +106,7 @@ class Opening:
                 self.path,
                 name=self.own_name,
                 piece_length=self.piece_length,
+                version=self.version,
                 hashes=hashes,
                 on_progress=self.on_progress,
                 on_left_out=self.left_out.append,
@@ -190,6 +194,7 @@ class Shares:
         name: str | None,
         trackers: Sequence[str],
         piece_length: int | None,
+        version: TorrentVersion,
         on_progress: OnProgress | None,
         on_open: Callable[[], None],
     ) -> Opening:
@@ -199,6 +204,7 @@ class Shares:
             name=name,
             trackers=trackers,
             piece_length=piece_length,
+            version=version,
             on_progress=on_progress,
             on_open=on_open,
         )
@@ -224,6 +230,7 @@ class Shares:
                 opening.path,
                 name=opening.own_name,
                 piece_length=opening.piece_length,
+                version=opening.version,
                 state_folder=self._state_folder,
                 on_progress=opening.on_progress,
                 on_left_out=opening.left_out.append,

@@ -164,3 +164,19 @@ def test_text_is_encoded_as_utf8_and_keys_are_sorted_as_bytes() -> None:
 def test_what_could_not_be_read_back_is_not_encoded(value: object) -> None:
     with pytest.raises(BencodeError):
         bencode.encode(value)  # type: ignore[arg-type]
+
+
+@given(st.dictionaries(st.binary(max_size=3), VALUES, max_size=4), BENCODE_LIKE)
+def test_what_is_canonical_is_what_would_be_written_again(
+    value: dict[bytes, bencode.Value], odd: bytes
+) -> None:
+    for data in (bencode.encode(value), odd):
+        try:
+            reading = bencode.decode_leniently(data)
+        except BencodeError:
+            continue
+        assert reading.is_canonical == (bencode.encode(reading.value) == data[: reading.end])
+        if isinstance(reading.value, dict) and reading.spans:
+            for key, span in reading.spans.items():
+                again = bencode.encode(reading.value[key]) == data[span]
+                assert (key not in reading.not_canonical) == again

@@ -87,7 +87,25 @@ COMMANDS = {
         "Show what a .torrent file or magnet link says.",
         (
             "trio-swarm show big.torrent",
+            "trio-swarm show big.torrent --tree",
             "trio-swarm show 'magnet:?xt=urn:btih:...'",
+        ),
+    ),
+    "verify": Command(
+        "control.verifying:verify",
+        "Compare data with a .torrent file; or let a running node hash its torrents anew.",
+        (
+            "trio-swarm verify photos.torrent ~/photos",
+            "trio-swarm verify big.torrent ~/downloads --json",
+            "trio-swarm verify holiday.mkv",
+        ),
+    ),
+    "diff": Command(
+        "commands.diff:diff",
+        "Tell what a new version of a torrent shares with the old one, and what has to be fetched.",
+        (
+            "trio-swarm diff album-1.torrent album-2.torrent",
+            "trio-swarm diff album-1.torrent album-2.torrent --json",
         ),
     ),
     "run": Command(
@@ -160,11 +178,6 @@ COMMANDS = {
         "control.contents:trackers",
         "List the trackers of a torrent of a running node, and what they answered.",
         ("trio-swarm trackers holiday.mkv",),
-    ),
-    "verify": Command(
-        "control.telling:verify",
-        "Hash the data of torrents of a running node anew, and fetch again what is wrong.",
-        ("trio-swarm verify holiday.mkv",),
     ),
     "move": Command(
         "control.telling:move",

@@ -99,9 +99,11 @@ def _with_live(was: T, will_be: T) -> T:
 
 
 def shares_between(was: PeerConfig, will_be: PeerConfig) -> Matched[ShareConfig]:
-    """Return which shares stay, come and go; with another name or piece length it is another."""
+    """Return which shares stay, come and go: by another name or format, it is another."""
     return _matched(
-        was.share, will_be.share, lambda each: (each.path, each.name, each.piece_length)
+        was.share,
+        will_be.share,
+        lambda each: (each.path, each.name, each.piece_length, each.format),
     )
 
 
@@ -191,7 +193,7 @@ def _what(what: str) -> str:
     if what[:7].lower() != "magnet:":
         return what
     try:
-        magnet = parse_magnet(what, takes_v2=True)
+        magnet = parse_magnet(what)
     except MetainfoError:
         return "a magnet link"
     return magnet.name or magnet.info_hash.hex()

@@ -40,6 +40,7 @@ from trio_swarm.config.values import (
     write_size,
     write_time,
 )
+from trio_swarm.identities import TorrentVersion
 from trio_swarm.protocol.addresses import Address, format_address
 from trio_swarm.protocol.trackers.url_secrets import without_secrets
 from trio_swarm.settings import (
@@ -256,6 +257,10 @@ class ShareConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     piece_length: Annotated[
         PieceLength | None, Key("Chosen by size if left out.", example="1MiB")
     ] = _SHARE.piece_length
+    format: Annotated[
+        TorrentVersion,
+        Key("Version of the torrent: v1, hybrid or v2.", example="hybrid", sets="version"),
+    ] = _SHARE.version
     trackers: Annotated[
         tuple[TrackerUrl, ...] | None,
         Key("Other than those above.", example=[DEFAULT_TRACKER], live=True),

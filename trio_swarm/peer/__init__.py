@@ -5,15 +5,15 @@ Reading order: `torrent` (one torrent's way from metadata to seeding, and its ta
 (from addresses to peers), `connection` (one peer: a task that reads, a task that writes), `saying`
 and `hearing` (the wire's messages to and from its `engine.conversation`), `download` (blocks in,
 requests out, pieces to the disk) with `piece_buffers` and `disk` (memory and threads for them),
-`exchange` (the tasks that choke and reveal, and who is woken), `metadata` (BEP 9), `trackers` (what
-they are told), `keeping` (files that others change), `torrent_users` (who keeps it from resting):
-`verifying` (all files, when asked) and `reading` (files that are read meanwhile), `torrent_limits`
-(its own), `standstill` (what a download waits for), `torrent_events`, `torrent_progress` and
-`torrent_parts` (for people and programs), `recording`, `torrent_strategies` and `strategies` (made
-from the settings, in their guard). `context` and `places` are what torrents of a node share, and
-so are `tally`, what is counted, and `uplink`, which gives connections their turns to send;
-`read_limit` limits what is read; `wakeup`, `latch` and `blocking` are small tools, `transport` the
-streams.
+`exchange` (the tasks that choke and reveal, and who is woken), `metadata` (BEP 9), `hashes` (BEP
+52), `trackers` (what they are told), `keeping` (files that others change), `torrent_users` (who
+keeps it from resting): `verifying` (all files, when asked) and `reading` (files that are read
+meanwhile), `torrent_limits` (its own), `standstill` (what a download waits for), `torrent_events`,
+`torrent_progress` and `torrent_parts` (for people and programs), `recording`, `torrent_strategies`
+and `strategies` (made from the settings, in their guard). `context` and `places` are what torrents
+of a node share, and so are `tally`, what is counted, and `uplink`, which gives connections their
+turns to send; `read_limit` limits what is read; `wakeup`, `latch` and `blocking` are small tools,
+`transport` the streams.
 
 The tasks, and the states of a torrent::
 

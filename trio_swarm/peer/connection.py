@@ -22,6 +22,7 @@ from trio_swarm.errors import RemoteProtocolError, StorageError
 from trio_swarm.peer import saying
 from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.download import Download
+from trio_swarm.peer.hashes import HASH_EVENTS, HashExchange, HashRequests
 from trio_swarm.peer.hearing import hear
 from trio_swarm.peer.metadata import MetadataExchange, MetadataRequests
 from trio_swarm.peer.read_limit import ReadLimit
@@ -80,6 +81,14 @@ class PeersTorrent(Protocol):
     @property
     def metadata(self) -> MetadataExchange:
         """Where extended messages about metadata go."""
+
+    @property
+    def hashes(self) -> HashExchange:
+        """Where messages about hashes of version 2 go."""
+
+    @property
+    def short_v2_hash(self) -> bytes | None:
+        """The version 2 info-hash, 20 bytes; None: it has none, or it is not known yet."""
 
     @property
     def group(self) -> int:
@@ -154,6 +163,7 @@ class PeerConnection:
         """Whether we only upload, and are a partial seeder that has shown all it has."""
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
+        self._hash_requests: HashRequests | None = None
         self._talk = IdleTalk(now, torrent.context.talkative.burst(self.host, now))
         self._handed = 0  # bytes given to the stream
         self._handed_before = 0  # bytes acknowledged when there were none
@@ -174,6 +184,11 @@ class PeerConnection:
         if conversation is None:
             return False
         return conversation.source.pieces == conversation.torrent.every
+
+    @property
+    def speaks_v2(self) -> bool:
+        """Whether it may be asked for hashes of version 2 (BEP 52)."""
+        return self.wire.speaks_v2(self._torrent.short_v2_hash)
 
     @property
     def wants_nothing(self) -> bool:
@@ -247,6 +262,7 @@ class PeerConnection:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     self._greet()
+                    self._torrent.hashes.met(self)
                     if self._torrent.download is not None:
                         self._join(self._torrent.download)
                     nursery.start_soon(self._write, name=f"write to {self.address}")
@@ -353,6 +369,8 @@ class PeerConnection:
             self._tell_largest()
         if self._metadata_requests:
             torrent.metadata.answer(self, self._metadata_requests)
+        if self._hash_requests is not None:
+            self._answer_hashes(self._hash_requests)
         conversation = self.conversation
         if conversation is None:
             if torrent.download is None:
@@ -442,6 +460,8 @@ class PeerConnection:
                 self._take_in(event, now)
             elif type(event) is msg.ExtendedReceived:
                 idle += self._extended(event)
+            elif type(event) in HASH_EVENTS:
+                idle += self._heard_hashes(event)
             elif conversation is not None:
                 idle += hear(conversation, event, now)
             else:
@@ -494,6 +514,28 @@ class PeerConnection:
             return 1
         self.wakeup.set()
         return METADATA_WEIGHT if requests.heard > metadata.piece_count > 0 else 1
+
+    def _heard_hashes(self, event: msg.WireEvent) -> int:
+        """Act on a message about hashes (BEP 52); returns what it is charged."""
+        if self._hash_requests is None:
+            self._hash_requests = HashRequests()
+        self.wakeup.set()
+        return self._torrent.hashes.heard(self, self._hash_requests, event)
+
+    def ask_for_hashes(self, wanted: msg.HashRange) -> None:
+        """Send a request for hashes (BEP 52)."""
+        self.wire.send_hash_request(wanted)
+        self.wakeup.set()
+
+    def _answer_hashes(self, requests: HashRequests) -> None:
+        """Put out the answers that are there, and have the next one looked for."""
+        while requests.answers:
+            asked, hashes = requests.answers.popleft()
+            if hashes is None:
+                self.wire.send_hash_reject(asked)
+            else:
+                self.wire.send_hashes(asked, hashes)
+        self._torrent.hashes.work(requests, self.wakeup.set)
 
     def piece_taken_back(self, piece: int) -> int:
         """Ask the peer for a piece no longer (BEP 54); returns what it is charged.

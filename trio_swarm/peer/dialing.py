@@ -40,6 +40,11 @@ class DialledTorrent(Protocol):
         """The other info-hash of a hybrid torrent (20 bytes); empty while it may have any."""
         ...
 
+    @property
+    def offers_v2(self) -> bool:
+        """Whether a peer may go on by the version 2 info-hash."""
+        ...
+
 
 async def dial_peers(torrent: DialledTorrent) -> None:
     """Dial whoever is due, for as long as the torrent lives."""
@@ -121,6 +126,7 @@ async def _dial_once(torrent: DialledTorrent, address: Address, patience: float)
             peer_id=context.peer_id,
             info_hash=torrent.info_hash,
             twin_hash=torrent.twin_hash,
+            offers_v2=torrent.offers_v2,
         )
     except BaseException:
         stream.close()

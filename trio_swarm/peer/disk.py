@@ -14,7 +14,9 @@ from itertools import groupby
 import trio
 from msgspec import Struct
 
+from trio_swarm.engine.lengths import BlockSet
 from trio_swarm.errors import StorageError
+from trio_swarm.protocol.metainfo import merkle
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import block_digests, verify_piece
@@ -78,6 +80,12 @@ class PieceJob(Struct):
     """Called in the Trio thread, as a plain function, when the job is over."""
     is_valid: bool = False
     digests: Sequence[bytes] | None = None
+    leaves: bytes = b""
+    """Of a wrong piece of version 2: the SHA-256 digests of its blocks, 32 bytes each."""
+    wrong: BlockSet = 0
+    """Of a wrong piece: the blocks that are known to be wrong; none if that is not known."""
+    was_judged: bool = False
+    """It was asked which blocks are wrong."""
     error: StorageError | None = None
     """Set when the piece was valid but could not be written."""
     queued_at: float = 0.0
@@ -99,6 +107,8 @@ def _verify(jobs: Sequence[PieceJob]) -> None:
         job.is_valid = verify_piece(job.info, job.piece, job.data)
         if job.wants_digests or not job.is_valid:
             job.digests = block_digests(job.data)
+        if not job.is_valid and job.info.v2_piece_hashes:
+            job.leaves = merkle.leaf_hashes(job.data)
 
 
 def _write(jobs: Sequence[PieceJob]) -> None:

@@ -10,7 +10,7 @@ from trio_swarm.engine.conversation import Conversation
 from trio_swarm.engine.download.block_source import BlockSource
 from trio_swarm.engine.download.ledger import BlockOutcome, Ledger
 from trio_swarm.engine.exchange import MIN_OPEN_LARGE_PIECES, MIN_OPEN_PIECES, open_piece_limit
-from trio_swarm.engine.lengths import Lengths
+from trio_swarm.engine.lengths import BlockSet, Lengths
 from trio_swarm.engine.rates import RateEstimate
 from trio_swarm.identities import PieceIndex
 from trio_swarm.peer.disk import DiskThreads, PieceJob, WriteTurn
@@ -42,7 +42,8 @@ def open_pieces(info: Info, memory: int) -> int:
 class Download:
     """Owns the piece buffers; `run` is the one task that plans.
 
-    After completion the exchange stays: its ledger knows what peers have.
+    After completion the exchange stays: its ledger knows what peers have. `judge` gets a wrong
+    piece of version 2 and the digests of its blocks; it returns whether `judged` will be told.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Download:
         piece_verified: Callable[[int], None],
         piece_failed: Callable[[int, Iterable[str]], None],
         peers_banned: Callable[[Iterable[str]], None],
+        judge: Callable[[int, bytes], bool] = lambda _piece, _leaves: False,
         files_changed: Callable[[Changes], None] = lambda _changes: None,
     ) -> None:
         self.info = info
@@ -71,7 +73,9 @@ class Download:
         self._piece_failed = piece_failed
         self._peers_banned = peers_banned
         self._files_changed = files_changed
+        self._judge = judge
         self._finished_jobs: deque[PieceJob] = deque()
+        self._judged_jobs: dict[int, PieceJob] = {}
         self._jobs_pending = 0
         self._job_done = Wakeup()
 
@@ -194,6 +198,12 @@ class Download:
                 raise job.crash
             if job.error is not None:
                 raise job.error
+            if job.leaves and not job.was_judged and self._judge(job.piece, job.leaves):
+                self._judged_jobs[job.piece] = job
+                continue
+            if job.wrong:
+                self._fail_blocks(job)
+                continue
             self._buffers.release(job.piece)
             if job.is_valid:
                 banned = self.ledger.verified(job.piece, job.digests)
@@ -211,6 +221,21 @@ class Download:
             self._files_changed(self._files.changes.popleft())
         if self.ledger.is_complete:
             self.reconcile()
+
+    def judged(self, piece: int, wrong: BlockSet) -> None:
+        """Note which blocks of a piece that failed are wrong; none: nobody knows."""
+        job = self._judged_jobs.pop(piece)
+        job.wrong, job.was_judged = wrong, True
+        self._jobs_pending += 1
+        self._job_is_done(job)
+
+    def _fail_blocks(self, job: PieceJob) -> None:
+        """Fetch the wrong blocks again; the buffer keeps the others."""
+        culprits = self.ledger.senders_of(job.piece, job.wrong)
+        banned = self.ledger.failed_blocks(job.piece, job.wrong)
+        self._piece_failed(job.piece, culprits)
+        if banned:
+            self._peers_banned(banned)
 
     def reconcile(self) -> PieceSet:
         """Have the ledger know what the files have; returns what it lost: others changed them."""

@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
+from msgspec.structs import replace
 
 from trio_swarm.engine.download.ledger import Ledger
 from trio_swarm.engine.guard import GuardedScheduler
@@ -26,6 +27,7 @@ from trio_swarm.peer.context import NodeContext
 from trio_swarm.peer.dialing import dial_peers
 from trio_swarm.peer.download import Download, lengths_of, open_pieces
 from trio_swarm.peer.exchange import PeerExchange
+from trio_swarm.peer.hashes import HashExchange, read_pieces
 from trio_swarm.peer.keeping import Keeping
 from trio_swarm.peer.latch import Latch
 from trio_swarm.peer.metadata import MetadataExchange
@@ -46,7 +48,7 @@ from trio_swarm.peer.torrent_strategies import OwnStrategies, Strategies
 from trio_swarm.peer.torrent_users import Users
 from trio_swarm.peer.trackers import Trackers, part_with_trackers
 from trio_swarm.peer.transport.errors import first_leaf
-from trio_swarm.piece_sets import PieceSet, full_set
+from trio_swarm.piece_sets import PieceSet, from_pieces, full_set
 from trio_swarm.progress import (
     FileState,
     PeerProgress,
@@ -96,10 +98,12 @@ class Torrent:
 
     __slots__ = (
         "_adopt_hash",
+        "_bare_info",
         "_before",
         "_began_at",
         "_complete",
         "_decisions",
+        "_hashes",
         "_is_leaving",
         "_is_resting",
         "_keeper",
@@ -151,6 +155,8 @@ class Torrent:
         self.v2_hash = plan.v2_hash
         self._adopt_hash = adopt_hash
         self._run_again = run_again
+        self._bare_info: Info | None = None
+        """Its info dictionary, while the hashes of its pieces are fetched."""
         self._twin_of: Info | None = None
         self._twin_hash: bytes | None = None
         self.name = plan.name
@@ -178,6 +184,7 @@ class Torrent:
         if not plan.is_share:  # a wrong name or option is told now
             self._made_strategies()
         self._metadata: MetadataExchange | None = None
+        self._hashes: HashExchange | None = None
         self._keeper: Keeping | None = None
         self._before = NOTHING_MOVED
         self._trackers = Trackers(self, plan)
@@ -206,6 +213,29 @@ class Torrent:
                 plan.info_hash, plan.v2_hash, info=lambda: self.info, peers=connections
             )
         return self._metadata
+
+    @property
+    def hashes(self) -> HashExchange:
+        """The hashes of version 2 as they go over the wire (BEP 52)."""
+        if self._hashes is None:
+            self._hashes = HashExchange(
+                info=lambda: self.info,
+                peers=self.peer_set.connections,
+                read=self._read_pieces,
+                start=self._start,
+            )
+        return self._hashes
+
+    def _read_pieces(self, pieces: range) -> bytes | None:
+        info, files = self.info, self.files
+        wanted = from_pieces(pieces)
+        if info is None or files is None or wanted & ~files.have:
+            return None
+        return read_pieces(info, pieces, files.read)
+
+    def _start(self, task: Callable[[], Awaitable[None]], *, name: str) -> None:
+        if self.nursery is not None:
+            self.nursery.start_soon(task, name=f"{name} of {self.name}")
 
     @property
     def keeping(self) -> Keeping:
@@ -247,6 +277,23 @@ class Torrent:
             v2_hash = info.v2_hash if info.is_hybrid else None
             self._twin_of, self._twin_hash = info, v2_hash and v2_hash[:20]
         return self._twin_hash
+
+    @property
+    def short_v2_hash(self) -> bytes | None:
+        """The version 2 info-hash, 20 bytes; None: it has none, or it is not known yet."""
+        info = self.info or self._bare_info
+        if info is None or not info.has_v2:
+            return None
+        return self.twin_hash if info.has_v1 else self.info_hash
+
+    @property
+    def offers_v2(self) -> bool:
+        """Whether a peer that is asked for the version 1 info-hash may answer with the other.
+
+        Only once it is known to be a hybrid: libtorrent 2.1.1 ends a connection that offers version
+        2 of a torrent that has none.
+        """
+        return self.info is not None and self.info.is_hybrid
 
     @property
     def is_complete(self) -> bool:
@@ -366,6 +413,7 @@ class Torrent:
             trackers=tuple(to_give_away(url) for tier in self._trackers.tiers for url in tier),
             peers=(),
             length=self.info.size if self.info is not None else self.expected_size,
+            v2_hash=self.info.v2_hash if self.info is not None else self.v2_hash,
         ).to_uri()
 
     def progress(self) -> Progress:
@@ -751,16 +799,45 @@ class Torrent:
             info = await self.metadata.wait()
             if info.info_hash != self.info_hash:
                 self._become_v1(info)
-            self._learned(info)
             if self._plan.metadata_only:
+                self._learned(info)
                 await trio.sleep_forever()
+            self._learned(await self._with_layers(info))
+            await self._open()
+        elif self._plan.metadata_only:
+            await trio.sleep_forever()
+        elif not self.metainfo.info.can_verify:
+            self._trackers.begin()
+            self.state = "metadata"
+            self._know(await self._with_layers(self.metainfo.info))
             await self._open()
         else:
-            if self._plan.metadata_only:
-                await trio.sleep_forever()
             # First what is there, so that the first announce tells seeder from leecher.
             await self._open()
             self._trackers.begin()
+
+    async def _with_layers(self, info: Info) -> Info:
+        """Return the torrent with what its pieces are verified by (BEP 52, "piece layers").
+
+        A torrent of version 2 needs it of the peers; a hybrid begins without, and learns it later.
+        """
+        if not info.can_verify:
+            self._bare_info = info
+            return await self.hashes.layers_of(info)
+        if info.has_v2 and info.length and not info.v2_piece_hashes:
+            assert self.nursery is not None
+            self.nursery.start_soon(self._learn_layers, info, name=f"learn layers of {self.name}")
+        return info
+
+    async def _learn_layers(self, info: Info) -> None:
+        self._know(await self.hashes.layers_of(info))
+
+    def _know(self, info: Info) -> None:
+        """Go on with what is known of the torrent now: the hashes of its version 2."""
+        assert self.metainfo is not None
+        self.metainfo = replace(self.metainfo, info=info)
+        if self.download is not None:
+            self.download.info = info
 
     async def _until_idle(self) -> bool:
         """Wait until nobody was there, and nobody to be dialled, for REST_AFTER seconds.
@@ -801,6 +878,7 @@ class Torrent:
         await download.drain()
         self._before = _Moved(self.uploaded, self.downloaded, self.duplicate)
         self.download = None
+        self._hashes = None
         self._metadata = self._keeper = self._decisions = None
         self._strategies.forget()
         if self._users is not None:
@@ -839,6 +917,9 @@ class Torrent:
             info=info, announce_tiers=tuple(tuple(tier) for tier in self._trackers.tiers)
         )
         self._metadata_here.set()
+        if self.twin_hash:
+            self._adopt_hash(self, InfoHash(self.twin_hash))
+            self._trackers.join_twin()
         self.peer_set.wake()
         self.context.emit(torrent_events.metadata_received(self, info))
 
@@ -880,6 +961,7 @@ class Torrent:
             piece_verified=self._piece_verified,
             piece_failed=self._piece_failed,
             peers_banned=self.peer_set.ban,
+            judge=self._judge,
             files_changed=self.keeping.tell,
         )
         # Each joins in its own task, where a fault of a peer ends only that peer.
@@ -1009,6 +1091,8 @@ class Torrent:
             connection.leave(self.download)
         if self.metainfo is None:
             self.metadata.peer_left(connection.key)
+        if self._hashes is not None:
+            self._hashes.peer_left(connection.key)
         if not self.peer_set.connections and not self.is_complete:
             self._trackers.announce_now()
 
@@ -1016,6 +1100,20 @@ class Torrent:
         self.context.tally.pieces_verified += 1
         self._readable_changed()
         self.context.emit(torrent_events.piece_verified(self, piece))
+
+    def _judge(self, piece: int, leaves: bytes) -> bool:
+        """Ask peers which blocks of a wrong piece are wrong (BEP 52); False if there is nobody."""
+        if self.nursery is None or not self.hashes.may_be_asked:
+            return False
+        name = f"find wrong blocks of {self.name}"
+        self.nursery.start_soon(self._find_wrong_blocks, piece, leaves, name=name)
+        return True
+
+    async def _find_wrong_blocks(self, piece: int, leaves: bytes) -> None:
+        info, download = self.info, self.download
+        assert info is not None
+        assert download is not None
+        download.judged(piece, await self.hashes.wrong_blocks(info, piece, leaves) or 0)
 
     def _piece_failed(self, piece: int, contributors: Iterable[str]) -> None:
         self.context.tally.pieces_failed += 1

@@ -5,6 +5,10 @@ of that tracker: when another one steps in, the peers that it does not name are 
 registered nowhere. A person may overrule all that (`NodeSettings.trackers_for_private`). Of a
 torrent fetched by a magnet link it shows only with the metadata whether it is private; the trackers
 that were told until then are told that we stopped.
+
+A hybrid is told by both info-hashes, for it is one torrent in two swarms (BEP 52, "Upgrade Path");
+its name stands by the first. A private one is told by the first alone: its trackers would refuse a
+torrent that was not handed in to them.
 """
 
 import math
@@ -54,6 +58,10 @@ class AnnouncedTorrent(Protocol):
     @property
     def info_hash(self) -> InfoHash:
         """The info-hash whose swarm it takes part in."""
+
+    @property
+    def twin_hash(self) -> bytes | None:
+        """The other info-hash of a hybrid, 20 bytes; empty while nothing is known."""
 
     @property
     def name(self) -> str:
@@ -134,6 +142,7 @@ class Trackers:
         "_plan",
         "_source",
         "_torrent",
+        "_twin",
         "tiers",
     )
 
@@ -151,6 +160,8 @@ class Trackers:
         """What came of each tracker last."""
         self.tiers = plan.tiers
         self._announcer = self._make_announcer()
+        self._twin: Announcer | None = None
+        """For the other info-hash of a hybrid."""
         if plan.metainfo is not None and plan.metainfo.info.private:
             self.keep_private()
 
@@ -158,36 +169,50 @@ class Trackers:
         """Keep the trackers told, until `stop`."""
         self._has_begun = True
         self._announcer.begin(self._torrent.context.hearts)
+        self.join_twin()
+
+    def join_twin(self) -> None:
+        """Tell the trackers of the other info-hash of a hybrid as well, if it is known by now."""
+        if self._twin is None and self._torrent.twin_hash and not self._is_private:
+            self._twin = self._make_twin(InfoHash(self._torrent.twin_hash))
+            self._twin.begin(self._torrent.context.hearts)
 
     def end(self) -> None:
         """Ask the trackers nothing more."""
         for heard in self._heard.values():
             if heard.look is not None:
                 heard.look.end()
-        self._announcer.end()
+        for announcer in self._announcers:
+            announcer.end()
+
+    @property
+    def _announcers(self) -> tuple[Announcer, ...]:
+        return (self._announcer,) if self._twin is None else (self._announcer, self._twin)
 
     async def stop(self) -> None:
         """Tell every tracker that may list us that we stopped, and nothing more."""
         self.end()
-        await self._announcer.stop()
+        await part(self.partings())
 
     def partings(self) -> list[Parting]:
         """Return what is to be told to trackers after `end`."""
-        return self._announcer.partings()
+        return [parting for announcer in self._announcers for parting in announcer.partings()]
 
     def completed(self) -> None:
         """Tell the trackers that everything is here."""
-        self._announcer.completed()
+        for announcer in self._announcers:
+            announcer.completed()
 
     def announce_now(self) -> None:
         """Ask for peers soon."""
-        self._announcer.announce_now()
+        for announcer in self._announcers:
+            announcer.announce_now()
 
     def change_swarm(self) -> None:
         """Announce the info-hash that the torrent has now, and that we left the other swarm."""
         self._peers_of.clear()
         former, self._announcer = self._announcer, self._make_announcer()
-        self._take_over(former)
+        self._take_over(former, self._announcer)
 
     def keep_private(self) -> None:
         """Keep to the torrent's own trackers from now on: it is private."""
@@ -203,9 +228,7 @@ class Trackers:
         self._is_private = True
         self.tiers = own
         former, self._announcer = self._announcer, self._make_announcer()
-        former.end()
-        former.hand_over(self._announcer)
-        self._take_over(former)
+        self._succeed(former, self._announcer)
         if others or (own_urls and self._plan.linked_peers):
             self._leave_others([peer for url in own_urls for peer in self._peers_of.get(url, ())])
 
@@ -225,17 +248,24 @@ class Trackers:
             return
         self.tiers = tiers
         former, self._announcer = self._announcer, self._make_announcer()
-        former.end()
-        former.hand_over(self._announcer)
-        self._take_over(former)
+        self._succeed(former, self._announcer)
+        if self._twin is not None and self._torrent.twin_hash:
+            twin, self._twin = self._twin, self._make_twin(InfoHash(self._torrent.twin_hash))
+            self._succeed(twin, self._twin)
 
-    def _take_over(self, former: Announcer) -> None:
-        """Go on with the announcer that there is now; `former` tells the others that we stopped."""
+    def _succeed(self, former: Announcer, successor: Announcer) -> None:
+        """Have an announcer go on with what the one before it told the trackers that both have."""
+        former.end()
+        former.hand_over(successor)
+        self._take_over(former, successor)
+
+    def _take_over(self, former: Announcer, successor: Announcer) -> None:
+        """Go on with an announcer; the one before it tells the others that we stopped."""
         if self._has_begun:
             former.end()
             hearts = self._torrent.context.hearts
             hearts.start(former.stop, name=f"part with trackers of {self._torrent.name}")
-            self._announcer.begin(hearts)
+            successor.begin(hearts)
 
     def _tell(self, kind: type[events.Event], **fields: object) -> None:
         torrent = self._torrent
@@ -261,6 +291,18 @@ class Trackers:
             on_silence=self._is_silent,
             rng=context.rng,
             one_at_a_time=self._is_private,
+        )
+
+    def _make_twin(self, info_hash: InfoHash) -> Announcer:
+        context = self._torrent.context
+        return Announcer(
+            context.clients,
+            self.tiers,
+            make_request=lambda event: replace(self._request(info_hash, event), share_name=None),
+            on_answer=lambda _tracker, answer: self._take_peers(answer),
+            # People are told of each tracker once: by the first info-hash.
+            on_failure=lambda _tracker, _error, _retry_in: None,
+            rng=context.rng,
         )
 
     async def ask_for_name(self, tracker: str, known: str | None) -> str | None:
@@ -343,11 +385,7 @@ class Trackers:
             if self._source:
                 self._leave_others(answer.peers)
             self._source = tracker
-        candidates = torrent.peer_set.candidates
-        # Each of them, whether or not the first is new.
-        if sum([candidates.add(address, now) for address in answer.peers]):
-            torrent.peer_set.dial_wakeup.set()
-            torrent.get_up()
+        self._take_peers(answer)
         heard = self._note(tracker, now, now + interval_of(answer))
         heard.seeders, heard.leechers = answer.seeders, answer.leechers
         heard.peers = len(answer.peers)
@@ -365,6 +403,15 @@ class Trackers:
         )
         if answer.warning is not None:
             self._warned(tracker, heard, answer.warning)
+
+    def _take_peers(self, answer: AnnounceAnswer) -> None:
+        """Dial whom a tracker named, in due course."""
+        torrent, now = self._torrent, trio.current_time()
+        candidates = torrent.peer_set.candidates
+        # Each of them, whether or not the first is new.
+        if sum([candidates.add(address, now) for address in answer.peers]):
+            torrent.peer_set.dial_wakeup.set()
+            torrent.get_up()
 
     def _note(
         self, tracker: str, at: float, due: float, *, failure: str = "", silent_for: float = 0.0

@@ -12,7 +12,7 @@ from trio_swarm.engine.download.ledger import BlockOutcome, Grant, Ledger
 from trio_swarm.engine.download.source import NO_LABELS, Source
 from trio_swarm.engine.faults import FaultSink
 from trio_swarm.engine.guard import GuardedScheduler
-from trio_swarm.engine.lengths import BlockRun, Lengths
+from trio_swarm.engine.lengths import BlockRun, BlockSet, Lengths
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.recording.format import MAX_EVENTS, MAX_TOTAL, encode_events
 from trio_swarm.recording.records import (
@@ -412,6 +412,15 @@ class RecordedLedger(Ledger):
         if chosen != self.chosen:
             self._recorder.end("other files were chosen")
         super().choose(chosen, now)
+
+    def failed_blocks(self, piece: int, wrong: BlockSet) -> list[str]:
+        """Note a piece of which some blocks are wrong, and record who sent them."""
+        culprits = self.senders_of(piece, wrong)
+        banned = super().failed_blocks(piece, wrong)
+        at = self._at()
+        self._recorder.add(Failed(at, piece, list(map(self._recorder.called, culprits))))
+        self._tell_banned(at, banned)
+        return banned
 
     def lose(self, pieces: PieceSet) -> None:
         """Note lost pieces and end the recording: no event can record a lost piece."""

@@ -50,6 +50,7 @@ class Share(Supervised):
             name=settings.name,
             trackers=self._urls,
             piece_length=settings.piece_length,
+            version=settings.version,
             on_progress=self._on_progress,
             on_open=self._opened,
         )
@@ -113,11 +114,12 @@ class Share(Supervised):
                 name=settings.name,
                 trackers=self._urls,
                 piece_length=settings.piece_length,
+                version=settings.version,
                 on_progress=self._on_progress,
             )
 
     async def change(self, settings: ShareSettings) -> None:
-        """Go on by other settings; path, name and length of pieces must be the same."""
+        """Go on by other settings; path, name, length of pieces and version must be the same."""
         self.settings = settings
         await self._go_on()
 

@@ -23,7 +23,7 @@ def trackers_for(what: str, given: Sequence[str], *, has_peers: bool) -> tuple[s
         case WantedMagnet(uri):
             from trio_swarm.protocol.metainfo.magnet import parse_magnet  # noqa: PLC0415 - see above
 
-            magnet = parse_magnet(uri, takes_v2=True)
+            magnet = parse_magnet(uri)
             is_known = has_peers or bool(magnet.trackers or magnet.peers)
         case WantedTorrent(path):
             from trio_swarm.metainfo_files import read_torrent  # noqa: PLC0415 - see above

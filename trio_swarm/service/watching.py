@@ -225,7 +225,7 @@ def _links(data: bytes) -> list[str]:
     for line in lines:
         if not line[:7].lower() == "magnet:" or len(line) > MAX_URI_LENGTH:
             raise MetainfoError("holds something else than magnet links")
-        parse_magnet(line, takes_v2=True)
+        parse_magnet(line)
     return lines
 
 

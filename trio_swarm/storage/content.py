@@ -183,14 +183,18 @@ class TorrentFiles:
 
     @classmethod
     def of_verified(
-        cls, info: Info, root: Path, state: StateFolder, stamps: Sequence[Stamp]
+        cls,
+        info: Info,
+        root: Path,
+        state: StateFolder,
+        stamps: Mapping[int, Stamp] | Sequence[Stamp],
     ) -> Self:
         """Prepare to serve files that were all verified with these stamps; `check` is not needed.
 
         `root` is a real path. A file that has changed since then is found when it is used.
         """
         files = cls(info, root, state)
-        files._stamps = tuple(stamps)
+        files._stamps = stamps if isinstance(stamps, Mapping) else tuple(stamps)
         files._have = full_set(info.piece_count)
         files.is_complete = True
         return files

@@ -17,6 +17,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import filterfalse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -239,6 +240,28 @@ def _is_folding(place: Path) -> bool:
             if (place / other).exists():
                 return True
     return False
+
+
+def other_names(info: Info) -> list[Info]:
+    """Return `info` with other names that a download may have given its files, likely ones first.
+
+    They are those for a disk that ignores case, for one that also cannot store what Windows cannot,
+    and those of earlier versions of this program.
+    """
+    paths: Paths = [entry.path for entry in info.files if not entry.padding]
+    plainer = {part: part for part in {info.name}.union(*paths)}
+    with contextlib.suppress(MetainfoError):
+        for part in filterfalse(_is_plain, list(plainer)):
+            plainer[part] = file_names.safe_component(re.sub(_FORBIDDEN, "_", part))
+    plain = [tuple(plainer[part] for part in path) for path in paths]
+    found = [
+        _with_names(info, info.name, file_names.distinct_paths(paths, folded=True)),
+        _with_names(info, plainer[info.name], file_names.distinct_paths(plain, folded=True)),
+    ]
+    former = _former(info)
+    if former is not None:
+        found.append(former)
+    return [each for each in found if not _same_names(each, info)]
 
 
 # --- names of earlier versions ---

@@ -4,7 +4,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from mmap import mmap
 from typing import NamedTuple
 
@@ -111,10 +111,12 @@ def hash_pieces(
     on_progress: OnProgress = no_progress,
     should_stop: ShouldStop = never_stop,
     threads: int | None = None,
+    all_versions: bool = False,
 ) -> dict[int, bytes]:
     """Return the digests of `pieces` as the files have them; blocks until all are done.
 
-    They are those of `Info.piece_hash`: of version 1, or of version 2 where there is no other. A
+    They are those of `Info.piece_hash`: of version 1, or of version 2 where there is no other. With
+    `all_versions` those of version 2 of a hybrid follow the others, 52 bytes for each piece. A
     piece is left out if a file is too short for it. `open_file(i)` opens file i for reading; it
     is called from several threads and may raise. Raises HashingStopped, and any exception of
     `open_file`, `on_progress`, `should_stop` or of reading. All threads end before this returns.
@@ -123,7 +125,7 @@ def hash_pieces(
     count = min(threads or core_count(), _MAX_THREADS, len(units))
     if not count:
         return {}
-    shared = _Work(layout, open_file, units)
+    shared = _Work(layout, open_file, units, all_versions=all_versions)
     workers = [
         threading.Thread(target=shared.run, name=f"hashing {number}", daemon=True)
         for number in range(count)
@@ -202,9 +204,13 @@ def _unit(info: Info, first: int, stop: int) -> _Unit:
 class _Work:
     """The state that the hashing threads share: the next unit, and the results."""
 
-    def __init__(self, layout: Layout, open_file: OpenFile, units: list[_Unit]) -> None:
+    def __init__(
+        self, layout: Layout, open_file: OpenFile, units: list[_Unit], *, all_versions: bool
+    ) -> None:
         self.results: queue.SimpleQueue[_Result | BaseException] = queue.SimpleQueue()
         self.stopping = False
+        self._hashes_v1 = layout.info.has_v1
+        self._hashes_v2 = layout.info.has_v2 and (all_versions or not layout.info.has_v1)
         self._layout = layout
         self._open_file = open_file
         self._units = units
@@ -252,13 +258,15 @@ class _Work:
         spans = self._layout.spans(unit.start, unit.length)
         if unit.length > len(buffer):
             piece = unit.pieces.start
-            digest = hashlib.sha1() if info.has_v1 else _Leaves(info, piece)
+            v1 = hashlib.sha1() if self._hashes_v1 else None
+            v2 = _Leaves(info, piece) if self._hashes_v2 else None
             for span in spans:
-                if not info.has_v1 and not self._layout.stored[span.file]:
-                    continue  # version 2 does not hash padding
-                if not self._feed(digest.update, span, buffer, descriptors):
+                # Version 2 does not hash padding.
+                leaves = v2 if self._layout.stored[span.file] else None
+                updates = [each.update for each in (v1, leaves) if each is not None]
+                if not self._feed(updates, span, buffer, descriptors):
                     return []
-            return [(piece, digest.digest())]
+            return [(piece, b"".join([each.digest() for each in (v1, v2) if each is not None]))]
         lacking = self._fill(spans, buffer, descriptors)
         size = info.piece_length
         return [
@@ -269,9 +277,10 @@ class _Work:
 
     def _digest(self, piece: int, data: memoryview) -> bytes:
         info = self._layout.info
-        if info.has_v1:
-            return hashlib.sha1(data).digest()
-        return v2_digest(info, piece, data[: info.piece_size(piece)])
+        digest = hashlib.sha1(data).digest() if self._hashes_v1 else b""
+        if self._hashes_v2:
+            digest += v2_digest(info, piece, data[: info.piece_size(piece)])
+        return digest
 
     def _fill(
         self, spans: list[FileSpan], buffer: memoryview, descriptors: ReadDescriptors
@@ -292,7 +301,7 @@ class _Work:
 
     def _feed(
         self,
-        update: Callable[[memoryview], None],
+        updates: Collection[Callable[[memoryview], None]],
         span: FileSpan,
         buffer: memoryview,
         descriptors: ReadDescriptors,
@@ -308,7 +317,8 @@ class _Work:
                 got = _read_into(descriptors.get(span.file), view, span.offset + done)
                 if got < len(view):
                     return False
-            update(view)
+            for update in updates:
+                update(view)
             done += len(view)
         return True
 

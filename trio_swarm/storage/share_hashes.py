@@ -38,7 +38,7 @@ _MAGIC = b"TSshare1"
 _RECORD = struct.Struct(">II")
 _KEY_LENGTH = 20
 _DIGEST_LENGTH = 20
-_MAX_FILE = MAX_INFO_SIZE + 2 * _DIGEST_LENGTH
+_MAX_FILE = 3 * MAX_INFO_SIZE + 2 * _DIGEST_LENGTH
 
 
 class ShareHashes:

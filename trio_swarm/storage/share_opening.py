@@ -7,13 +7,15 @@ Other shares are hashed by `hash_share`, for hours perhaps, and then opened by
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.protocol.metainfo.torrent import Info
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.hashing import OnProgress, no_progress
-from trio_swarm.storage.resume.journal import stamp_of
+from trio_swarm.storage.resume.journal import Stamp, stamp_of
 from trio_swarm.storage.share_hashes import ShareHashes
 from trio_swarm.storage.shares import (
     OnLeftOut,
@@ -23,6 +25,7 @@ from trio_swarm.storage.shares import (
     Wanted,
     examine,
     ignore_left_out,
+    stamps_by_number,
 )
 from trio_swarm.storage.tree import Tree
 
@@ -38,6 +41,7 @@ def open_share(
     *,
     name: str | None,
     piece_length: int | None,
+    version: TorrentVersion = DEFAULT_VERSION,
     hashes: ShareHashes,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -48,11 +52,12 @@ def open_share(
     Arguments and errors are those of `hash_share`. What is new is stored by `hashes.save`. Blocks.
     """
     share = examine(path)
-    wanted = Wanted.of(path, share, name=name, piece_length=piece_length)
+    wanted = Wanted.of(path, share, name=name, piece_length=piece_length, version=version)
     state = ShareState(hashes, on_state_problem)
     key = wanted.key(share.root)
     info = state.recall(key, share.files)
-    if info is None and share.length <= SMALL and len(share.files) <= FEW:
+    is_small = share.length <= SMALL and len(share.files) <= FEW and version == "v1"
+    if info is None and is_small:
         info = _hash_small(path, share, wanted)
         if info is not None:
             on_progress(share.length, share.length)
@@ -61,7 +66,9 @@ def open_share(
         return None
     if share.left_out:
         on_left_out(share.left_out)
-    stamps = [file.stamp for file in share.files]
+    stamps: Mapping[int, Stamp] | list[Stamp] = [file.stamp for file in share.files]
+    if len(share.files) < len(info.files):
+        stamps = stamps_by_number(info, share.files)
     return TorrentFiles.of_verified(info, share.root, hashes.state, stamps)
 
 

@@ -21,8 +21,9 @@ from msgspec.structs import replace
 
 from trio_swarm.amounts import count_text
 from trio_swarm.errors import MetainfoError, StorageError
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.piece_sets import full_set
-from trio_swarm.protocol.metainfo import file_names
+from trio_swarm.protocol.metainfo import file_names, merkle
 from trio_swarm.protocol.metainfo.info import (
     MAX_FILES,
     MAX_PIECE_LENGTH,
@@ -35,6 +36,7 @@ from trio_swarm.protocol.metainfo.torrent import (
     build_info,
     choose_piece_length,
     parse_info,
+    parse_metainfo,
 )
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.disk_errors import disk_errors, require_there
@@ -61,6 +63,8 @@ OnStateProblem = Callable[[StorageError], None]
 """Called with the reason why hashes are not stored."""
 
 _HASH_LENGTH = 20
+_KEPT_TORRENT = b"d4:info"
+"""How a .torrent file of nothing but an info dictionary and piece layers begins."""
 
 
 class LeftOut(Struct):
@@ -129,6 +133,8 @@ def hash_share(
     name: str | None = None,
     piece_length: int | None = None,
     private: bool = False,
+    source: str = "",
+    version: TorrentVersion = DEFAULT_VERSION,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -138,10 +144,11 @@ def hash_share(
     """Return the Info of the file or folder at `path`; hash it unless that was done before.
 
     `name` is the torrent's name (default: the last part of `path`), `piece_length` is in bytes
-    (default: `choose_piece_length`). Hashes are stored in `state_folder` and used again while no
-    file's size, times or inode have changed; then `TorrentFiles.for_share` of the result need not
-    hash either. If `state_folder` cannot be used, `on_state_problem` is called with the reason and
-    nothing is stored; without `on_state_problem` that raises StorageError.
+    (default: `choose_piece_length`). `source` makes another torrent of the same files. Hashes are
+    stored in `state_folder` and used again while no file's size, times or inode have changed; then
+    `TorrentFiles.for_share` of the result need not hash either. If `state_folder` cannot be used,
+    `on_state_problem` is called with the reason and nothing is stored; without `on_state_problem`
+    that raises StorageError.
 
     Blocks. Raises HashingStopped. Raises StorageError for a path that cannot be read, has no files,
     has a name that cannot be shared, or changes meanwhile.
@@ -149,7 +156,15 @@ def hash_share(
     share = examine(path)
     if share.left_out:
         on_left_out(share.left_out)
-    asked = Wanted.of(path, share, name=name, piece_length=piece_length, private=private)
+    asked = Wanted.of(
+        path,
+        share,
+        name=name,
+        piece_length=piece_length,
+        private=private,
+        source=source,
+        version=version,
+    )
     state = ShareState(ShareHashes(StateFolder(state_folder)), on_state_problem)
     key = asked.key(share.root)
     info = state.recall(key, share.files)
@@ -157,14 +172,12 @@ def hash_share(
         return info
     # The layout is first made with blank hashes. It is the same, and names that cannot be shared
     # are found before hours of hashing instead of after.
-    blank = bytes(_HASH_LENGTH * -(-share.length // asked.piece_length))
-    layout = Layout(asked.info(path, share, blank))
-    access = FileAccess(layout, Tree(share.root))
+    blank = asked.blank(path, share)
+    access = FileAccess(Layout(blank), Tree(share.root))
     files, digests = _hash_at_rest(
         path, access, share.files, on_progress=on_progress, should_stop=should_stop
     )
-    hashes = b"".join(digests[piece] for piece in range(layout.info.piece_count))
-    info = asked.info(path, share, hashes)
+    info = asked.hashed(path, share, blank, digests)
     state.remember(key, files, info)
     state.save()
     state.vouch(share.root, files, info)
@@ -177,6 +190,8 @@ class Wanted(NamedTuple):
     name: str
     piece_length: int
     private: bool
+    source: str = ""
+    version: TorrentVersion = DEFAULT_VERSION
 
     @classmethod
     def of(
@@ -187,6 +202,8 @@ class Wanted(NamedTuple):
         name: str | None,
         piece_length: int | None,
         private: bool = False,
+        source: str = "",
+        version: TorrentVersion = DEFAULT_VERSION,
     ) -> "Wanted":
         """Return it for the files at `path`, by the defaults of `hash_share`.
 
@@ -203,15 +220,55 @@ class Wanted(NamedTuple):
                 f"{MAX_PIECE_LENGTH}",
                 path=path,
             )
-        return cls(name, piece_length, private)
+        return cls(name, piece_length, private, source, version)
 
     def key(self, root: Path) -> bytes:
         """Return what the Info of the files at `root` is known by in the state folder."""
         options = b"%d %d" % (self.piece_length, self.private)
-        parts = (os.fsencode(root), self.name.encode(), options)
+        if self.version != "v1":
+            options += b" " + self.version.encode()
+        parts = [os.fsencode(root), self.name.encode(), options]
+        if self.source:
+            parts.append(self.source.encode())
         return hashlib.sha1(b"\0".join([hashlib.sha1(part).digest() for part in parts])).digest()
 
-    def info(self, path: Path, share: ShareFiles, piece_hashes: bytes) -> Info:
+    def blank(self, path: Path, share: ShareFiles) -> Info:
+        """Return the Info without its hashes: the files are where they will be."""
+        if self.version == "v1":
+            return self.info(path, share, bytes(_HASH_LENGTH * _pieces(share.length, self)))
+        count = sum(_pieces(file.size, self) for file in share.files)
+        hashes = bytes(_HASH_LENGTH * count) if self.version == "hybrid" else None
+        roots = [bytes(merkle.HASH_LENGTH if file.size else 0) for file in share.files]
+        return self.info(path, share, hashes, roots)
+
+    def hashed(
+        self, path: Path, share: ShareFiles, blank: Info, digests: Mapping[int, bytes]
+    ) -> Info:
+        """Return the Info with the digests of all pieces, as `hash_pieces` returns them."""
+        hashes = [digests[piece] for piece in range(blank.piece_count)]
+        v1 = None if self.version == "v2" else b"".join([each[:_HASH_LENGTH] for each in hashes])
+        if self.version == "v1":
+            return self.info(path, share, v1)
+        start = 0 if v1 is None else _HASH_LENGTH
+        height = merkle.height_of(self.piece_length)
+        roots: list[bytes] = []
+        layers: dict[bytes, bytes] = {}
+        for entry in blank.files:
+            if entry.padding:
+                continue
+            layer = b"".join([hashes[piece][start:] for piece in blank.pieces_of(entry)])
+            roots.append(merkle.file_root(layer, height) if layer else b"")
+            if entry.length > self.piece_length:
+                layers[roots[-1]] = layer
+        return self.info(path, share, v1, roots).with_layers(layers)
+
+    def info(
+        self,
+        path: Path,
+        share: ShareFiles,
+        piece_hashes: bytes | None,
+        roots: Sequence[bytes] | None = None,
+    ) -> Info:
         """Return the Info of files with these hashes; raises StorageError."""
         single = share.is_single_file
         try:
@@ -222,9 +279,15 @@ class Wanted(NamedTuple):
                 files=None if single else [(file.path, file.size) for file in share.files],
                 length=share.length if single else None,
                 private=self.private,
+                source=self.source,
+                roots=roots,
             )
         except MetainfoError as error:
             raise StorageError(f"cannot be shared: {error}", path=path) from error
+
+
+def _pieces(length: int, wanted: Wanted) -> int:
+    return -(-length // wanted.piece_length)
 
 
 class ShareState:
@@ -248,7 +311,7 @@ class ShareState:
         if content is None or content[:_HASH_LENGTH] != _fingerprint(files):
             return None
         try:
-            return parse_info(content[_HASH_LENGTH:], keep_names=True)
+            return _unpacked(content[_HASH_LENGTH:])
         except MetainfoError:
             return None
 
@@ -256,7 +319,7 @@ class ShareState:
         """Keep the hashes, so that the next start need not hash; small ones with `save`."""
         if not self._has_failed:
             with self._telling():
-                self._hashes.keep(key, _fingerprint(files) + info.raw)
+                self._hashes.keep(key, _fingerprint(files) + _packed(info))
 
     def save(self) -> None:
         """Store what is not stored yet."""
@@ -267,7 +330,7 @@ class ShareState:
     def vouch(self, root: Path, files: Sequence[SharedFile], info: Info) -> None:
         """Record that all pieces are right, for `TorrentFiles.for_share`."""
         if not self._has_failed:
-            stamps = {number: file.stamp for number, file in enumerate(files)}
+            stamps = stamps_by_number(info, files)
             with self._telling():
                 _save_record(self._hashes.state.share(root, info.info_hash), info, stamps)
 
@@ -283,6 +346,23 @@ class ShareState:
         if self._on_problem is None:
             raise error
         self._on_problem(error)
+
+
+def stamps_by_number(info: Info, files: Sequence[SharedFile]) -> dict[int, Stamp]:
+    """Return the stamps of a share's files by their numbers in its torrent, which has padding."""
+    numbers = (number for number, entry in enumerate(info.files) if not entry.padding)
+    return {number: file.stamp for number, file in zip(numbers, files, strict=True)}
+
+
+def _packed(info: Info) -> bytes:
+    """Return what is kept of an Info: its bytes, or a .torrent file, which has piece layers."""
+    return Metainfo(info).to_bytes() if info.has_v2 else info.raw
+
+
+def _unpacked(content: bytes) -> Info:
+    if content.startswith(_KEPT_TORRENT):
+        return parse_metainfo(content, keep_names=True).info
+    return parse_info(content, keep_names=True)
 
 
 def _save_record(record: Path, info: Info, stamps: Mapping[int, Stamp]) -> None:
@@ -312,7 +392,12 @@ def _hash_at_rest(
     digests: dict[int, bytes] = {}
     for _ in range(TRIES):
         digests |= hash_pieces(
-            layout, access.open_to_hash, pieces, on_progress=on_progress, should_stop=should_stop
+            layout,
+            access.open_to_hash,
+            pieces,
+            on_progress=on_progress,
+            should_stop=should_stop,
+            all_versions=True,
         )
         after = examine(path).files
         if after == files and len(digests) == layout.info.piece_count:
@@ -346,6 +431,9 @@ def remember_download(
     if any(entry.padding for entry in info.files):
         return
     wanted = Wanted(info.name, info.piece_length, info.private)
+    # An info dictionary that says more, such as `source`, is another torrent of the same files.
+    if wanted.info(path, share, info.piece_hashes).raw != info.raw:
+        return
     state = ShareState(ShareHashes(StateFolder(state_folder)), None)
     state.remember(wanted.key(share.root), files, info)
     state.save()
@@ -363,6 +451,8 @@ def create_metainfo(
     name: str | None = None,
     piece_length: int | None = None,
     private: bool = False,
+    source: str = "",
+    version: TorrentVersion = DEFAULT_VERSION,
     state_folder: Path,
     on_progress: OnProgress = no_progress,
     on_left_out: OnLeftOut = ignore_left_out,
@@ -387,6 +477,8 @@ def create_metainfo(
         name=name,
         piece_length=piece_length,
         private=private,
+        source=source,
+        version=version,
         state_folder=state_folder,
         on_progress=on_progress,
         on_left_out=on_left_out,

@@ -1,7 +1,8 @@
 """The files below one root, opened without following any symbolic link below it.
 
 Every folder on the way is opened relative to the one before (openat) with O_NOFOLLOW. So a link
-that appears at any time, at any depth, is an error and never leads out of the root.
+that appears at any time, at any depth, is an error and never leads out of the root. Only who reads
+files to tell whether they are right may have links followed.
 """
 
 import contextlib
@@ -13,9 +14,9 @@ from pathlib import Path
 
 from trio_swarm.storage.disk_errors import storage_error
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO must not wait for its other end.
-_FILE_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FILE_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 
 FilePath = Sequence[str]
 """Names below the root, outermost first; empty if the root is itself the file."""
@@ -24,13 +25,16 @@ FilePath = Sequence[str]
 class Tree:
     """Opens and examines the data at `root`: one file (path `()`) or a folder of files.
 
-    Methods raise OSError unless stated otherwise; `at(path)` is the path to name in a message.
+    Links are followed with `follow_links` only. Methods raise OSError unless stated otherwise;
+    `at(path)` is the path to name in a message.
     """
 
-    __slots__ = ("root",)
+    __slots__ = ("_folder_flags", "_not_followed", "root")
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, follow_links: bool = False) -> None:
         self.root = root
+        self._not_followed = 0 if follow_links else os.O_NOFOLLOW
+        self._folder_flags = _FOLDER_FLAGS | self._not_followed
 
     def at(self, path: FilePath) -> Path:
         """Return the full path of `path`, for messages."""
@@ -41,14 +45,15 @@ class Tree:
 
         Raises OSError: ELOOP for a link, ENOTDIR, EISDIR, and EINVAL for a special file.
         """
+        flags |= _FILE_FLAGS | self._not_followed
         if path:
             folder = self._open_folder(path[:-1], create=bool(flags & os.O_CREAT))
             try:
-                descriptor = os.open(path[-1], flags | _FILE_FLAGS, 0o666, dir_fd=folder)
+                descriptor = os.open(path[-1], flags, 0o666, dir_fd=folder)
             finally:
                 os.close(folder)
         else:
-            descriptor = os.open(self.root, flags | _FILE_FLAGS, 0o666)
+            descriptor = os.open(self.root, flags, 0o666)
         try:
             _require_regular(os.fstat(descriptor))
         except OSError:
@@ -63,12 +68,13 @@ class Tree:
         """
         folder: int | None = None
         folder_path: tuple[str, ...] | None = None
+        is_followed = not self._not_followed
         try:
             for path in paths:
                 parent = tuple(path[:-1])
                 try:
                     if not path:
-                        status = os.stat(self.root, follow_symlinks=False)  # noqa: PTH116 - as below
+                        status = os.stat(self.root, follow_symlinks=is_followed)  # noqa: PTH116 - as below
                     else:
                         # Adjacent files in the list are mostly in one folder: keep the last folder
                         # open.
@@ -78,7 +84,7 @@ class Tree:
                                 folder = None
                             folder = self._open_folder(parent, create=False)
                             folder_path = parent
-                        status = os.stat(path[-1], dir_fd=folder, follow_symlinks=False)
+                        status = os.stat(path[-1], dir_fd=folder, follow_symlinks=is_followed)
                     _require_regular(status)
                 except FileNotFoundError:
                     yield None
@@ -123,10 +129,10 @@ class Tree:
         sync_folder(self.root.parent)
 
     def _open_folder(self, path: FilePath, *, create: bool) -> int:
-        descriptor = os.open(self.root, _FOLDER_FLAGS)
+        descriptor = os.open(self.root, self._folder_flags)
         for depth, name in enumerate(path, 1):
             try:
-                inner = _open_folder_in(descriptor, name, create=create)
+                inner = self._open_folder_in(descriptor, name, create=create)
             except NotADirectoryError as error:
                 error.filename = str(self.at(path[:depth]))  # for the message
                 raise
@@ -134,6 +140,17 @@ class Tree:
                 os.close(descriptor)
             descriptor = inner
         return descriptor
+
+    def _open_folder_in(self, parent: int, name: str, *, create: bool) -> int:
+        try:
+            return os.open(name, self._folder_flags, dir_fd=parent)
+        except FileNotFoundError:
+            if not create:
+                raise
+        # Another writing thread may create it at the same time; the open below checks it.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, dir_fd=parent)
+        return os.open(name, self._folder_flags, dir_fd=parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -154,18 +171,6 @@ def holds_data(descriptor: int) -> bool:
             return False
         return os.fstat(descriptor).st_size > 0
     return True
-
-
-def _open_folder_in(parent: int, name: str, *, create: bool) -> int:
-    try:
-        return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
-    except FileNotFoundError:
-        if not create:
-            raise
-    # Another writing thread may create it at the same time; the open below checks it.
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, dir_fd=parent)
-    return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
 
 
 def _require_regular(status: os.stat_result) -> None:

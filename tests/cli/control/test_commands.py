@@ -140,7 +140,7 @@ def test_a_refusal_of_the_node_is_one_line(line: CommandLine, node: FakeNode) ->
         (["limit", "--active-downloads", "1.5"], "--active-downloads: expected a whole number"),
         (["pause"], "say what to pause: trio-swarm pause TORRENT, or --all"),
         (["resume", "film", "--all"], "say what to resume"),
-        (["verify"], "say what to verify: trio-swarm verify TORRENT"),
+        (["verify"], "say what to verify: trio-swarm verify FILE.torrent FOLDER"),
         (["remove", "film", "--delete-data"], "nobody can be asked here, so say --yes as well"),
         (["scheduler", "film", "--option", "a=b"], "--option is for a strategy"),
         (["explain", "film", "--at", "2"], "--at is for recordings, and there is no file film"),

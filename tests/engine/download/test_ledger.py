@@ -543,6 +543,27 @@ def test_the_only_sender_of_a_failed_piece_is_banned_at_once() -> None:
     check(ledger)
 
 
+def test_a_wrong_block_whose_hash_is_known_is_fetched_again_alone() -> None:
+    """BEP 52: the leaves of version 2 tell which block is wrong, and with it who sent it."""
+    ledger, script = scripted(peers=3)
+    script.next = [Assignment(0, 0, 2), Assignment(1, 0, 2)]
+    ledger.plan(0.0)
+    take(ledger, 0, 0, 0, 0.1, count=2)
+    assert take(ledger, 1, 0, 2, 0.1, count=2) is COMPLETED
+    assert ledger.failed_blocks(0, 0b0100) == ["peer 1"]
+    assert picture(ledger, 0) == "##.#"
+    assert ledger.failed_bytes == BLOCK
+    assert not ledger.needs_digests(0)
+    check(ledger)
+    script.next = [Assignment(2, 0)]
+    grants = ledger.plan(1.0)
+    assert [(grant.peer, *grant.run) for grant in grants] == [(2, 0, 2 * BLOCK, BLOCK)]
+    assert take(ledger, 2, 0, 2, 1.1) is COMPLETED
+    assert ledger.verified(0) == []
+    assert ledger.have == 1
+    check(ledger)
+
+
 def mixed_failure(peers: int, pieces: int = 4) -> tuple[Ledger, Script]:
     """Return a ledger whose piece 0 failed: blocks 0 and 1 of peer 0, 2 (bad) and 3 of peer 1."""
     ledger, script = scripted(pieces, peers=peers)

@@ -180,9 +180,13 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         else:
             bad = data.draw(st.integers(0, count - 1))
             digests[bad] = b"bad"
-            banned = self.ledger.failed(piece, digests)
-            for block in range(count):
-                del self.arrived[piece, block]
+            if data.draw(st.booleans()):
+                banned = self.ledger.failed(piece, digests)
+                for block in range(count):
+                    del self.arrived[piece, block]
+            else:
+                banned = self.ledger.failed_blocks(piece, 1 << bad)
+                del self.arrived[piece, bad]
         assert len(banned) == len(set(banned))
 
     @rule(chosen=st.integers(0, ALL))

@@ -14,8 +14,9 @@ from trio_swarm.protocol.extensions.hash_fetch import (
     ASK_AGAIN_AFTER,
     REQUESTS_AT_ONCE,
     HashFetch,
-    LayerFetch,
     layer_ranges,
+    leaf_ranges,
+    with_proven_layers,
 )
 from trio_swarm.protocol.metainfo import merkle
 from trio_swarm.protocol.metainfo.info import Info, parse_info
@@ -68,8 +69,10 @@ def answer(torrent: Torrent, asked: HashRange) -> bytes | None:
     return None if pieces is None else answers.answer(asked, torrent.read(pieces))
 
 
-def fetch(torrent: Torrent, liar: bool = False) -> LayerFetch:  # noqa: FBT001, FBT002 - a test's own
-    fetching = LayerFetch(torrent.bare)
+def fetch(torrent: Torrent, *, liar: bool = False) -> HashFetch:
+    fetching = HashFetch()
+    for wanted in layer_ranges(torrent.bare):
+        fetching.want(wanted, wanted.root)
     fetching.add_peer(1)
     while not fetching.is_done:
         asks = fetching.plan(0.0)
@@ -94,14 +97,14 @@ def test_the_layers_that_peers_send_are_those_of_the_torrent(
     sizes: list[int], piece_length: int
 ) -> None:
     torrent = Torrent(sizes, piece_length)
-    assert fetch(torrent).info() == torrent.whole
+    assert with_proven_layers(torrent.bare, fetch(torrent).proven) == torrent.whole
 
 
 def test_a_long_layer_comes_in_parts() -> None:
     torrent = Torrent([1100 * BLOCK + 5], BLOCK)
     ranges = list(layer_ranges(torrent.bare))
     assert [(each.index, each.length) for each in ranges] == [(0, 512), (512, 512), (1024, 512)]
-    assert fetch(torrent).info() == torrent.whole
+    assert with_proven_layers(torrent.bare, fetch(torrent).proven) == torrent.whole
 
 
 def test_a_lie_is_found_and_the_hashes_are_asked_for_again() -> None:
@@ -134,6 +137,28 @@ def test_leaves_of_any_place_are_proven_by_the_root(
     assert hashes is not None
     assert fetching.received(1, asked, hashes)
     assert fetching.is_done
+
+
+@given(lengths, st.sampled_from([BLOCK, 2 * BLOCK, 8 * BLOCK]), st.data())
+@settings(max_examples=30)
+def test_the_leaves_of_a_piece_are_proven_by_its_hash(
+    sizes: list[int], piece_length: int, data: st.DataObject
+) -> None:
+    torrent = Torrent([*sizes, 5 * BLOCK], piece_length)
+    piece = data.draw(st.integers(0, torrent.whole.piece_count - 1))
+    fetching = HashFetch()
+    fetching.add_peer(1)
+    leaves = b""
+    for wanted in leaf_ranges(torrent.whole, piece):
+        fetching.want(wanted, torrent.whole.v2_piece_hash(piece))
+        fetching.plan(0.0)
+        hashes = answer(torrent, wanted)
+        assert hashes is not None
+        assert fetching.received(1, wanted, hashes)
+        leaves += fetching.proven[wanted]
+    assert fetching.is_done
+    right = merkle.leaf_hashes(torrent.read(range(piece, piece + 1)))
+    assert leaves.startswith(right) or (not leaves and len(right) == 32)
 
 
 ROOT = Torrent([10 * BLOCK], 2 * BLOCK).whole.files[0].root

@@ -97,8 +97,16 @@ def test_an_unsorted_or_ambiguous_file_tree_is_refused() -> None:
         parse_info(raw.replace(first, first + other))
 
 
-def test_a_file_tree_without_version_2_is_no_hybrid() -> None:
-    assert read(hybrid(meta_version=1, file_tree=[])).length == PIECE + 7
+def test_a_file_tree_without_version_2_is_refused() -> None:
+    """As libtorrent 2.1.1 does: nothing says which of its halves counts."""
+    with pytest.raises(MetainfoError, match="has a file tree, but says"):
+        read(hybrid(meta_version=1))
+
+
+def test_zeros_before_a_number_are_no_version_2() -> None:
+    raw = bencode.encode(hybrid())
+    with pytest.raises(MetainfoError, match="zeros before a number"):
+        parse_info(raw.replace(b"i16384e", b"i016384e"))
 
 
 def test_hybrids_made_by_libtorrent_are_read_and_refused_as_it_does(tmp_path: Path) -> None:

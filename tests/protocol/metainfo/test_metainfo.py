@@ -398,7 +398,9 @@ def test_a_name_beyond_255_bytes_is_cut() -> None:
     [
         ({"meta_version": 2, "file_tree": {}, "pieces": None}, "holds no file"),
         ({"meta_version": 2, "pieces": None, "length": None}, "no file tree"),
-        ({"file_tree": {}, "pieces": None}, "no piece hashes"),
+        ({"file_tree": {}, "pieces": None}, "has a file tree, but says"),
+        ({"meta_version": 2}, "no file tree"),
+        ({"pieces": None}, "no piece hashes"),
         ({"meta_version": 3}, "version 3"),
         ({"meta_version": "2"}, "version"),
     ],

@@ -29,8 +29,10 @@ from trio_swarm.config.values import parse_piece_length
 from trio_swarm.errors import ConfigError, StorageError
 from trio_swarm.events import StateNotKept
 from trio_swarm.foreign_text import shown
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.peer.blocking import run_stoppable
-from trio_swarm.protocol.metainfo.torrent import parse_web_seed_url
+from trio_swarm.protocol.metainfo.info import Info
+from trio_swarm.protocol.metainfo.torrent import is_unicode, parse_web_seed_url
 from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.share_plans import files_left_out
 from trio_swarm.storage.disk_errors import require_there
@@ -53,6 +55,8 @@ async def create(
     comment: str = "",
     date: Flag = False,
     private: Flag = False,
+    source: str = "",
+    format: TorrentVersion = DEFAULT_VERSION,  # noqa: A002 - the option's name
     piece_length: str | None = None,
     state_dir: Path | None = None,
     output: OutputOptions | None = None,
@@ -81,6 +85,12 @@ async def create(
         .torrent file.
     private
         Ask clients to find peers through its trackers only (BEP 27).
+    source
+        A word that makes another torrent of the same files, with another info-hash: some trackers
+        ask for one.
+    format
+        v1, which every client reads; v2, in which each file has a hash of its own (BEP 52); or
+        hybrid, which is both.
     piece_length
         Bytes of a piece: a power of two from 16KiB; by default chosen by size.
     state_dir
@@ -102,10 +112,9 @@ async def create(
         else flagged("--piece-length", parse_piece_length, piece_length)
     )
     web_seeds = [flagged("--web-seed", parse_web_seed_url, url) for url in web_seed]
-    try:
-        comment.encode()
-    except UnicodeEncodeError:
-        raise ConfigError("--comment: is not UTF-8 text") from None
+    for flag, text in (("--comment", comment), ("--source", source)):
+        if not is_unicode(text):
+            raise ConfigError(f"{flag}: is not UTF-8 text")
     state = state_folder(state_dir)
     require_there(path)
     check_place(out or _default_file(path, name))
@@ -127,6 +136,8 @@ async def create(
                     name=name,
                     piece_length=length,
                     private=private,
+                    source=source,
+                    version=format,
                     state_folder=state,
                     on_progress=on_progress,
                     on_left_out=left_out.append,
@@ -163,11 +174,16 @@ async def create(
             f"name       {safe_text(info.name)}\n"
             f"size       {size} of {size_text(info.piece_length)}\n"
             f"info-hash  {info.info_hash.hex()}\n"
+            f"{_version_2_line(info)}"
             f"magnet     {magnet_elsewhere(magnet, address)}{more}",
         )
         return 0
 
     return await run_until_interrupted(body, reporter, interrupted=lambda: FAILED)
+
+
+def _version_2_line(info: Info) -> str:
+    return "" if info.v2_hash is None else f"version 2  {info.v2_hash.hex()}\n"
 
 
 def _default_file(path: Path, name: str | None) -> Path:

@@ -33,6 +33,7 @@ from trio_swarm.cli.output.text import count_text, safe_text, size_text
 from trio_swarm.cli.prompts import ask_paths, can_ask
 from trio_swarm.cli.running import run_until_interrupted
 from trio_swarm.errors import ConfigError
+from trio_swarm.identities import DEFAULT_VERSION, TorrentVersion
 from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.protocol.trackers.urls import supports_names
 from trio_swarm.settings import DEFAULT_TRACKER, ShareSettings
@@ -50,6 +51,7 @@ async def seed(
     *paths: Path,
     name: Annotated[str | None, Parameter(name=("--name", "-n"))] = None,
     tracker: Trackers = (),
+    format: TorrentVersion = DEFAULT_VERSION,  # noqa: A002 - the option's name
     torrent_out: Annotated[Path | None, Parameter(name=("--torrent-out", "-o"))] = None,
     node: NodeOptions | None = None,
     output: OutputOptions | None = None,
@@ -69,6 +71,9 @@ async def seed(
     tracker
         URL of a tracker (udp, http, https); may be given several times. By default
         $TRIO_SWARM_TRACKER, or udp://127.0.0.1:6969.
+    format
+        v1, which every client reads; v2, in which each file has a hash of its own (BEP 52); or
+        hybrid, which is both. With another one the info-hash is another.
     torrent_out
         Also write the .torrent file here. With one PATH only.
     node
@@ -113,7 +118,7 @@ async def seed(
         async with service_with_questions(settings) as service, trio.open_nursery() as nursery:
             nursery.start_soon(reporter.follow, lambda: service.torrents)
             for path in chosen:
-                one = ShareSettings(path=path, name=name)
+                one = ShareSettings(path=path, name=name, version=format)
                 shares.append(service.share(one, on_progress=reporter.hashing(path)))
                 torrent = await shares[-1].wait_complete()
                 if torrent_out is not None:

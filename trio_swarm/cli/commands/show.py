@@ -8,9 +8,16 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from trio_swarm import Magnet, Metainfo, parse_magnet, read_torrent
-from trio_swarm.cli.options import OutputOptions, Trackers, trackers_given, trackers_or_default
+from trio_swarm.cli.options import (
+    Flag,
+    OutputOptions,
+    Trackers,
+    trackers_given,
+    trackers_or_default,
+)
 from trio_swarm.cli.output.default_tracker import DefaultTracker
 from trio_swarm.cli.output.elsewhere import is_here_only
+from trio_swarm.cli.output.file_trees import tree_lines
 from trio_swarm.cli.output.json_events import Described
 from trio_swarm.cli.output.reporting import make_reporter
 from trio_swarm.cli.output.text import count_text, safe_text, size_text
@@ -29,7 +36,14 @@ LONGEST_TEXT = 64 * 1024
 """Characters of a comment in JSON."""
 
 
-def show(what: str, /, *, tracker: Trackers = (), output: OutputOptions | None = None) -> int:
+def show(
+    what: str,
+    /,
+    *,
+    tree: Flag = False,
+    tracker: Trackers = (),
+    output: OutputOptions | None = None,
+) -> int:
     """Show what a .torrent file or magnet link says.
 
     Parameters
@@ -37,6 +51,8 @@ def show(what: str, /, *, tracker: Trackers = (), output: OutputOptions | None =
     what
         A .torrent file, a magnet link, or an info-hash (of one that a tracker knows, its first
         digits).
+    tree
+        Show the files as a tree: folders with their sizes, and what is in them.
     tracker
         URL of a tracker to ask for those digits; may be given several times. By default
         $TRIO_SWARM_TRACKER, or udp://127.0.0.1:6969.
@@ -53,7 +69,7 @@ def show(what: str, /, *, tracker: Trackers = (), output: OutputOptions | None =
         event = describe_magnet(_known_to_trackers(what, tracker))
     else:
         event = describe_torrent(read_torrent(Path(what)))
-    reporter.answer(event, "\n".join(_lines(event)))
+    reporter.answer(event, "\n".join(_lines(event, as_tree=tree)))
     return 0
 
 
@@ -79,7 +95,7 @@ def describe_magnet(magnet: Magnet) -> Described:
     return Described(
         share_name=magnet.name,
         info_hash=magnet.info_hash.hex(),
-        info_hash_v2=None,
+        info_hash_v2=None if magnet.v2_hash is None else magnet.v2_hash.hex(),
         size=magnet.length,
         padding=None,
         piece_length=None,
@@ -106,7 +122,8 @@ def describe_torrent(metainfo: Metainfo) -> Described:
         info_hash=info.info_hash.hex(),
         info_hash_v2=None if info.v2_hash is None else info.v2_hash.hex(),
         size=info.length - info.padding,
-        padding=info.padding,
+        # That of version 2 is none: its files only begin with pieces.
+        padding=info.padding if info.has_v1 else 0,
         piece_length=info.piece_length,
         pieces=info.piece_count,
         private=info.private,
@@ -131,11 +148,12 @@ def torrent_magnet(metainfo: Metainfo) -> str:
         info_hash=metainfo.info.info_hash,
         name=metainfo.info.name,
         trackers=tuple(to_give_away(url) for tier in metainfo.announce_tiers for url in tier),
-        length=metainfo.info.length,
+        length=metainfo.info.size,
+        v2_hash=metainfo.info.v2_hash,
     ).to_uri()
 
 
-def _lines(event: Described) -> Iterator[str]:
+def _lines(event: Described, *, as_tree: bool) -> Iterator[str]:
     yield from _named(event)
     if event.pieces is not None and event.piece_length is not None:
         yield f"pieces     {event.pieces:,} of {size_text(event.piece_length)}"
@@ -160,10 +178,12 @@ def _lines(event: Described) -> Iterator[str]:
     yield f"magnet     {event.magnet}"
     if event.files:
         yield f"{count_text(len(event.files), 'file')}:"
-        for file in event.files:
-            size = file["size"]
-            assert isinstance(size, int)
-            yield f"{size_text(size):>12}  {safe_text(str(file['path']))}"
+        files = [(file["path"], file["size"]) for file in event.files]
+        if as_tree:
+            yield from tree_lines([(path.split("/"), size) for path, size in files])
+            return
+        for path, size in files:
+            yield f"{size_text(size):>12}  {safe_text(path)}"
 
 
 def _named(event: Described) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`trio-swarm pause`, `resume`, `verify`, `reannounce`, `move` and `rename`: what one is told."""
+"""`trio-swarm pause`, `resume`, `reannounce`, `move`, `rename`, and `verify` in a node."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,22 +68,11 @@ async def resume(
     return await _tell("resume", torrent, node, output, is_all=everything)
 
 
-async def verify(
-    *torrent: str, node: NodeChoice | None = None, output: OutputOptions | None = None
+async def verify_in_node(
+    torrents: Sequence[str], node: NodeChoice | None, output: OutputOptions | None
 ) -> int:
-    """Hash the data of torrents of a running node anew, and fetch again what is wrong.
-
-    Parameters
-    ----------
-    torrent
-        Name, info-hash or id of a torrent, or the beginning of either; any number of them.
-    node
-        Which node is asked.
-    output
-        How it talks.
-
-    """
-    return await _tell("verify", torrent, node, output)
+    """Let a running node hash the data of torrents anew."""
+    return await _tell("verify", torrents, node, output)
 
 
 async def reannounce(

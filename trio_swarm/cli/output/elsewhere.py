@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 import trio_swarm
 from trio_swarm.protocol.addresses import format_address
 
@@ -55,13 +57,7 @@ def magnet_elsewhere(link: str, address: str | None) -> str:
     magnet = trio_swarm.parse_magnet(link)
     urls = [url_elsewhere(url, address) for url in magnet.trackers]
     useful = tuple(dict.fromkeys(url for url in urls if url is not None))
-    return type(magnet)(
-        info_hash=magnet.info_hash,
-        name=magnet.name,
-        trackers=useful,
-        peers=magnet.peers,
-        length=magnet.length,
-    ).to_uri()
+    return replace(magnet, trackers=useful).to_uri()
 
 
 def warning(urls: Sequence[str], address: str | None, *, has_file: bool = False) -> str | None:

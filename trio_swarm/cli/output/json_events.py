@@ -11,7 +11,8 @@ There are two kinds. Events in a node are those of `trio_swarm.events`, by their
 What a command has to say comes as the events below: `progress` at most once a second and torrent,
 where something changed, and once more at the end (get, seed, run), `hashing` at most once a second
 and path (seed, create, run), `reached_here_only` (seed), `listed` (ls), `unlisted` (ls --watch),
-`running_tracker` (tracker status), `described` (show), `created` (create), `strategy` and
+`running_tracker` (tracker status), `described` (show), `created` (create), `file_fault` and
+`data_verified` (verify), `file_change` and `torrents_compared` (diff), `strategy` and
 `plugin_problem` (schedulers), `problem`, `config_change` and `config_checked` (check), `written`
 (init, plot, simulate --plot, plugin new), `demo_result` (demo), `simulated` once for each run
 (simulate), `recording_summary`, `explained_moment` and `explained_decision` (explain), `replayed`
@@ -33,8 +34,16 @@ without all the rest.
 """
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 from trio_swarm.events import Event
+
+
+class SizedFile(TypedDict):
+    """A file of a torrent: its path, which begins with the torrent's name, and its bytes."""
+
+    path: str
+    size: int
 
 
 class Described(Event, frozen=True, kw_only=True):
@@ -51,8 +60,8 @@ class Described(Event, frozen=True, kw_only=True):
     piece_length: int | None
     pieces: int | None
     private: bool | None
-    files: list[dict[str, object]]
-    """`path` and `size` of each, without padding."""
+    files: list[SizedFile]
+    """Without padding."""
     trackers: list[list[str]]
     """Tiers of URLs."""
     web_seeds: list[str]
@@ -63,6 +72,77 @@ class Described(Event, frozen=True, kw_only=True):
     creation_date: int | None
     """Seconds since 1970."""
     magnet: str
+
+
+class FileFault(Event, frozen=True, kw_only=True):
+    """What is wrong with a file of a torrent on the disk (verify)."""
+
+    info_hash: str
+    share_name: str
+    path: str
+    """As the torrent calls it; it begins with the torrent's name."""
+    fault: str
+    """`missing`, `unreadable`, `shorter`, `longer`, `changed` (while it was hashed), `bad`; or
+    `unproven`: it shares pieces with files that are not whole, which cannot be hashed."""
+    length: int
+    """Bytes in the torrent."""
+    size: int | None
+    """Bytes on the disk; None if there is no such file."""
+    pieces: int
+    """Of the torrent, that have a byte of the file."""
+    pieces_wrong: int
+    reason: str
+    """Why it cannot be read."""
+
+
+class DataVerified(Event, frozen=True, kw_only=True):
+    """Data on the disk was compared with a .torrent file (verify)."""
+
+    info_hash: str
+    share_name: str
+    path: str
+    """The file or folder that was verified."""
+    is_whole: bool
+    size: int
+    files: int
+    files_whole: int
+    pieces: int
+    pieces_right: int
+    pieces_at_odds: int
+    """Of a hybrid: right by the hashes of one version, and wrong by those of the other."""
+
+
+class FileChange(Event, frozen=True, kw_only=True):
+    """What became of a file in a new version of a torrent (diff)."""
+
+    change: str
+    """`same`, `moved`, `maybe` (the same: path and length are), `changed`, `added`, `removed`."""
+    path: str
+    """Below the torrent's name."""
+    was: str | None
+    """Its path in the old version, if that is another."""
+    size: int
+    needed: int
+    """Bytes to fetch for who has the old version."""
+
+
+class TorrentsCompared(Event, frozen=True, kw_only=True):
+    """Two versions of a torrent were compared (diff)."""
+
+    old_info_hash: str
+    new_info_hash: str
+    old_name: str
+    new_name: str
+    size: int
+    """Bytes of the new version."""
+    needed: int
+    """Bytes of it to fetch for who has the old version."""
+    maybe: int
+    """Those of `needed` in files that may be the same."""
+    by_roots: bool
+    """Whether the files have roots that could be compared (version 2)."""
+    by_pieces: bool
+    """Whether hashes of pieces could be compared (version 1)."""
 
 
 class Strategy(Event, frozen=True, kw_only=True):

@@ -78,6 +78,7 @@ class Created(Event, frozen=True, kw_only=True):
     path: str
     share_name: str
     info_hash: str
+    info_hash_v2: str | None
     size: int
     pieces: int
     piece_length: int

@@ -77,6 +77,13 @@ class LiveReporter(Reporter):
             if self.failure is None:
                 redrawn.close()
 
+    def _write_lines(self, lines: Sequence[str]) -> None:
+        if self._redrawn is None:
+            super()._write_lines(lines)
+        else:
+            for line in lines:
+                self._write(line)
+
     def _write(self, text: str, stream: TextIO | None = None, *, priority: int = INFO) -> None:
         stream = stream or sys.stdout
         if self._redrawn is None or not stream.isatty():

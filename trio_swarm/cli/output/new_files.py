@@ -53,6 +53,7 @@ def created_event(metainfo: "Metainfo", file: Path, magnet: str) -> Created:
         path=str(file),
         share_name=info.name,
         info_hash=info.info_hash.hex(),
+        info_hash_v2=None if info.v2_hash is None else info.v2_hash.hex(),
         size=info.size,
         pieces=info.piece_count,
         piece_length=info.piece_length,

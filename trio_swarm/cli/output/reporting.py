@@ -140,8 +140,7 @@ class Reporter:
     def answer(self, event: Event, text: str) -> None:
         """Print an answer: `event` in JSON, or `text` (lines) for people."""
         del event
-        for line in text.splitlines():
-            self._write(line)
+        self._write_lines(text.splitlines())
 
     def heading(self, text: str) -> None:
         """Print a line above answers, for people only."""
@@ -192,11 +191,21 @@ class Reporter:
         stream = stream or sys.stdout
         self._write_raw(marked(safe_text(text), priority, stream), stream)
 
+    def _write_lines(self, lines: Sequence[str]) -> None:
+        """Write lines of INFO by one call: a torrent may have 100,000 files."""
+        if lines:
+            mark = marked("", INFO, sys.stdout)
+            texts = [without_tokens(f"{mark}{safe_text(line)}") for line in lines]
+            self._print("\n".join(texts), sys.stdout)
+
     def _write_raw(self, line: str, stream: TextIO) -> None:
+        self._print(without_tokens(line), stream)
+
+    def _print(self, text: str, stream: TextIO) -> None:
         if self.failure is not None:
             return
         try:
-            print(without_tokens(line), file=stream, flush=True)
+            print(text, file=stream, flush=True)
         except OutputError as error:
             self._fail(error)
 

@@ -560,6 +560,23 @@ class Ledger:
         parole.record(senders, digests)
         return []
 
+    def failed_blocks(self, piece: int, wrong: BlockSet) -> list[str]:
+        """Note that a piece failed because of some blocks; return the identities to ban.
+
+        Only those blocks are wanted again: the hash of each block is known (BEP 52).
+        """
+        culprits = self.senders_of(piece, wrong)
+        state = self._states.end_in_part(piece, wrong)
+        if not self._states.wanted >> piece & 1:
+            self._states.close(state)  # meanwhile nobody wants it any more
+        self._planner.reconsider_all()
+        return self._ban(culprits)
+
+    def senders_of(self, piece: int, blocks: BlockSet) -> list[str]:
+        """Return the identities that sent some of these blocks of a piece being verified."""
+        senders = self._open[piece].senders()
+        return [identity for identity, sent in senders.items() if sent & blocks]
+
     def lose(self, pieces: PieceSet) -> None:
         """Note that verified pieces are no longer correct: they are wanted again."""
         self._states.lose(pieces)

@@ -66,6 +66,15 @@ class OpenPiece:
             senders[identity] = senders.get(identity, 0) | blocks
         self.received |= blocks
 
+    def drop(self, blocks: BlockSet) -> None:
+        """Note that some received blocks are wrong: they are wanted again, from anybody."""
+        senders = self._senders
+        if senders is not None:
+            for identity, sent in senders.items():
+                senders[identity] = sent & ~blocks
+        self.received &= ~blocks
+        self.free |= blocks
+
     def forget_received(self) -> None:
         """Forget which blocks were received and who sent them."""
         self.received = 0

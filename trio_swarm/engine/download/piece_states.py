@@ -207,6 +207,24 @@ class PieceStates:
         self.remaining = self.lengths.bytes_in(self.wanted) - received
         return dropped
 
+    def end_in_part(self, piece: int, wrong: BlockSet) -> OpenPiece:
+        """End the verification of a piece, of which only some blocks are wrong; return its state.
+
+        Those are wanted again, and the others stay received.
+        """
+        state = self.open.get(piece)
+        if state is None or not state.verifying:
+            raise LocalProtocolError(f"piece {piece} is not being verified")
+        state.verifying = False
+        state.drop(wrong)
+        size = self.lengths.size_of(piece, wrong)
+        if self.wanted >> piece & 1:
+            self._count_lost(size)
+        else:
+            self.failed_bytes += size
+        self._count_free(state)
+        return state
+
     def lose(self, pieces: PieceSet) -> None:
         """Note that verified pieces are no longer correct."""
         lost = pieces & self.have

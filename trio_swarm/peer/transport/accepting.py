@@ -9,7 +9,12 @@ from trio_swarm import events
 from trio_swarm.identities import InfoHash, PeerId
 from trio_swarm.peer.transport.admission import Admission
 from trio_swarm.peer.transport.errors import PEER_ERRORS
-from trio_swarm.peer.transport.handshaking import Established, answer_handshake
+from trio_swarm.peer.transport.handshaking import (
+    Established,
+    UpgradeOf,
+    answer_handshake,
+    no_upgrade,
+)
 from trio_swarm.peer.transport.streams import PeerStream, SocketStream
 from trio_swarm.storage.descriptors import TOO_MANY, free_descriptors
 
@@ -20,7 +25,8 @@ ACCEPT_AGAIN = 0.1
 class IncomingPeers:
     """Shakes hands with the peers that dial a node and hands them on; a failure is that peer's.
 
-    `info_hashes` are those of the node's torrents, now and later. `admit` takes a peer whose
+    `info_hashes` are those of the node's torrents, now and later; `upgrade_of`: see
+    `answer_handshake`. `admit` takes a peer whose
     handshake is done, or closes its stream.
     """
 
@@ -29,12 +35,14 @@ class IncomingPeers:
         *,
         peer_id: PeerId,
         info_hashes: Collection[InfoHash],
+        upgrade_of: UpgradeOf = no_upgrade,
         admission: Admission,
         admit: Callable[[Established], None],
         emit: Callable[[events.Event], None],
     ) -> None:
         self._peer_id = peer_id
         self._info_hashes = info_hashes
+        self._upgrade_of = upgrade_of
         self._admission = admission
         self._admit = admit
         self._emit = emit
@@ -87,5 +95,10 @@ class IncomingPeers:
             stream.close()
             return
         self._admit(
-            await answer_handshake(stream, peer_id=self._peer_id, info_hashes=self._info_hashes)
+            await answer_handshake(
+                stream,
+                peer_id=self._peer_id,
+                info_hashes=self._info_hashes,
+                upgrade_of=self._upgrade_of,
+            )
         )

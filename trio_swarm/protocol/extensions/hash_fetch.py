@@ -6,7 +6,7 @@ dictionary. And a piece that failed tells by its leaves which block is wrong.
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from trio_swarm.protocol.metainfo import merkle
@@ -55,6 +55,39 @@ def layer_ranges(info: Info) -> Iterator[HashRange]:
             yield HashRange(root, base, index, length, proof)
 
 
+def with_proven_layers(info: Info, proven: Mapping[HashRange, bytes]) -> Info:
+    """Return the torrent with its piece layers, which `layer_ranges` asked for."""
+    layers: dict[bytes, bytearray] = {}
+    for wanted in layer_ranges(info):
+        layers.setdefault(wanted.root, bytearray()).extend(proven[wanted])
+    sizes = {
+        root: len(info.pieces_of(file)) * HASH_LENGTH for root, file in info.layered_files().items()
+    }
+    # What covers nothing of the file is not part of its layer.
+    return info.with_layers({root: bytes(layer[: sizes[root]]) for root, layer in layers.items()})
+
+
+def leaf_ranges(info: Info, piece: int) -> list[HashRange]:
+    """Return the requests for the leaves of a piece, which its own hash proves.
+
+    There are none for a piece of one block: its hash is that of the block.
+    """
+    file = info.file_of(piece)
+    each = info.piece_length // merkle.BLOCK_LENGTH
+    width = each
+    if file.length <= info.piece_length:
+        width = merkle.tree_width(-(-file.length // merkle.BLOCK_LENGTH))
+    if width == 1:
+        return []
+    start = (piece - info.pieces_of(file).start) * each
+    count = -(-info.piece_size(piece) // merkle.BLOCK_LENGTH)
+    length = min(width, MAX_HASHES)
+    return [
+        HashRange(file.root, 0, index, length, width.bit_length() - 2)
+        for index in range(start, start + count, length)
+    ]
+
+
 class HashFetch:
     """What is wanted of the peers, what they were asked for, and what is proven.
 
@@ -65,7 +98,8 @@ class HashFetch:
     def __init__(self) -> None:
         self.proven: dict[HashRange, bytes] = {}
         """The hashes that were wanted and are proven, without their proof; 32 bytes each."""
-        self._wanted: dict[HashRange, bytes] = {}  # with the hash above that proves it
+        self._wanted: dict[HashRange, tuple[bytes, float]] = {}
+        """With the hash above that proves it, and the seconds for an answer."""
         self._waiting: deque[HashRange] = deque()
         self._peers: dict[int, dict[HashRange, float]] = {}  # asked, and until when it may answer
         self._refused: dict[tuple[int, HashRange], float] = {}  # until when
@@ -76,10 +110,12 @@ class HashFetch:
         """Whether nothing is wanted that is not proven."""
         return not self._wanted
 
-    def want(self, wanted: HashRange, above: bytes) -> None:
+    def want(
+        self, wanted: HashRange, above: bytes, *, answer_within: float = ANSWER_WITHIN
+    ) -> None:
         """Fetch hashes, which `above` proves: the hash that their proof must lead to."""
         if wanted not in self._wanted and wanted not in self.proven:
-            self._wanted[wanted] = above
+            self._wanted[wanted] = above, answer_within
             self._waiting.append(wanted)
 
     def drop(self, wanted: HashRange) -> bytes | None:
@@ -111,7 +147,7 @@ class HashFetch:
             if peer is None:
                 left.append(wanted)
                 continue
-            self._peers[peer][wanted] = now + ANSWER_WITHIN
+            self._peers[peer][wanted] = now + self._wanted[wanted][1]
             asks.append(HashAsk(peer, wanted))
         # Those behind have their turn next time.
         (self._waiting.extend if asks or len(left) == _LOOKED_AT else self._waiting.extendleft)(
@@ -139,7 +175,7 @@ class HashFetch:
         is_proven = (
             len(hashes) == body + proof_length(answer) * HASH_LENGTH
             and merkle.proven_root(hashes[:body], answer.index, proof, height=answer.base)
-            == self._wanted[answer]
+            == self._wanted[answer][0]
         )
         if not is_proven:
             self._waiting.appendleft(answer)
@@ -174,27 +210,3 @@ class HashFetch:
             if len(asked) < REQUESTS_AT_ONCE and (key, wanted) not in self._refused
         ]
         return min(able)[1] if able else None
-
-
-class LayerFetch(HashFetch):
-    """Fetches all piece layers of one torrent."""
-
-    def __init__(self, info: Info) -> None:
-        super().__init__()
-        self._info = info
-        for wanted in layer_ranges(info):
-            self.want(wanted, wanted.root)
-
-    def info(self) -> Info:
-        """Return the torrent with its layers, once `is_done`."""
-        layers: dict[bytes, bytearray] = {}
-        for wanted in layer_ranges(self._info):
-            layers.setdefault(wanted.root, bytearray()).extend(self.proven[wanted])
-        sizes = {
-            root: len(self._info.pieces_of(file)) * HASH_LENGTH
-            for root, file in self._info.layered_files().items()
-        }
-        # What covers nothing of the file is not part of its layer.
-        return self._info.with_layers(
-            {root: bytes(layer[: sizes[root]]) for root, layer in layers.items()}
-        )

@@ -83,7 +83,7 @@ class _Claim(Struct):
 class MetadataAssembler:
     """Fetches the metadata of one info-hash from several peers at once; `raw` is the result.
 
-    `v2_hash`: all 32 bytes of a version 2 info-hash, of which `info_hash` is the first 20.
+    `v2_hash`: all 32 bytes of the version 2 info-hash, where it is known.
 
     Pure: peers are keys, and time is the parameter `now` (seconds). After every event, and at
     `next_deadline()`, call `plan` and send the requests it returns.
@@ -331,8 +331,8 @@ class MetadataAssembler:
         one of version 1.
         """
         digest = hashlib.sha256(raw).digest()
-        if self._v2_hash is not None:
-            return digest == self._v2_hash
+        if self._v2_hash is not None and digest != self._v2_hash:
+            return False
         return self._info_hash in (hashlib.sha1(raw).digest(), digest[:20])
 
     def _check(self, claim: _Claim) -> list[int]:

@@ -3,5 +3,5 @@
 How odd input is read is told in docs/reading-torrents.md. Reading order: `bencode` (the encoding),
 `info` (the info dictionary: files, pieces, hashes), `file_tree` (the files of version 2), `merkle`
 (their hashes), `torrent` (the .torrent file around it), `magnet` (links), `selection` (which files
-somebody wants), `file_names` (from a torrent's paths to safe ones).
+somebody wants), `file_names` (from a torrent's paths to safe ones), `comparison` (of two torrents).
 """

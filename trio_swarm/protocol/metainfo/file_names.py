@@ -95,16 +95,24 @@ def kept_paths(paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     return distinct_paths(_changed(kept_component, paths), folded=False)
 
 
+class _Once(dict[str, str]):
+    """What `change` makes of each component, which it is called once for."""
+
+    def __init__(self, change: Callable[[str], str]) -> None:
+        self._change = change
+
+    def __missing__(self, component: str) -> str:
+        changed = self[component] = self._change(component)
+        return changed
+
+
 def _changed(change: Callable[[str], str], paths: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """Return `paths` with each component changed by `change`, which is called once for each."""
-    known: dict[str, str] = {}
+    known = _Once(change).__getitem__
     changed: list[tuple[str, ...]] = []
     for path in paths:
         check_extent(path)
-        for component in path:
-            if component not in known:
-                known[component] = change(component)
-        changed.append(tuple([known[component] for component in path]))
+        changed.append(tuple(map(known, path)))
     return changed
 
 
@@ -188,17 +196,14 @@ def distinct_paths(paths: list[tuple[str, ...]], *, folded: bool) -> list[tuple[
 
     If `folded`, names clash that are one on a file system that ignores case or Unicode form.
     """
-    fold = _fold if folded else str
     # Components contain no NUL here, and NUL sorts first. So the first file of a folder comes right
     # after a file with the folder's name, and no set of all folders is needed.
-    keyed: dict[str, str] = {}
-    for path in paths:
-        for component in path:
-            if component not in keyed:
-                keyed[component] = fold(component)
-    keys = ["\0".join([keyed[component] for component in path]) for path in paths]
+    fold = _fold if folded else str
+    keyed = _Once(fold).__getitem__
+    keys = ["\0".join(map(keyed, path)) for path in paths]
     listed = set(keys)
-    ordered = sorted(listed)
+    # Most torrents list their files in order, and sorting those anew takes no time.
+    ordered = sorted(keys)
 
     def is_folder(key: str) -> bool:
         index = bisect_left(ordered, key + "\0")
@@ -218,11 +223,12 @@ def distinct_paths(paths: list[tuple[str, ...]], *, folded: bool) -> list[tuple[
             # names that differ only in the part cut off take no quadratic time.
             room = MAX_COMPONENT_BYTES - len(extension.encode()) - len(f" ({len(paths) * 2})")
             stem = _cut(stem, room)
-            family = "\0".join([*[keyed[part] for part in path[:-1]], fold(stem), fold(extension)])
+            folder = [*map(keyed, path[:-1])]
+            family = "\0".join([*folder, fold(stem), fold(extension)])
             number = numbers.get(family, 2)
             while True:
                 chosen = (*path[:-1], f"{stem} ({number}){extension}")
-                unique = "\0".join([*[keyed[part] for part in path[:-1]], fold(chosen[-1])])
+                unique = "\0".join([*folder, fold(chosen[-1])])
                 number += 1
                 if unique not in used and unique not in listed and not is_folder(unique):
                     break

@@ -4,7 +4,8 @@ A hybrid (BEP 52, "Upgrade Path") lists its files twice. If the two lists differ
 version 1 and 2 would share different content under one torrent, so it is refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,12 +18,13 @@ from trio_swarm.protocol.metainfo.merkle import BLOCK_LENGTH, HASH_LENGTH
 class TreeFile(Struct, frozen=True):
     """A file of a tree: its path (bytes as given), its length and the root of its merkle tree.
 
-    The root is empty for an empty file.
+    The root is empty for an empty file. A symbolic link (BEP 47) has length 0.
     """
 
     path: tuple[bytes, ...]
     length: int
     root: bytes
+    is_link: bool = False
 
 
 def read_tree(tree: bencode.Value) -> Iterator[TreeFile]:
@@ -31,9 +33,25 @@ def read_tree(tree: bencode.Value) -> Iterator[TreeFile]:
     The depth is limited by `bencode`, the number of files by the size of the info dictionary.
     Raises MetainfoError for a tree that is not one, or is not sorted.
     """
+    return (file for file in _read_all(tree) if not file.is_link)
+
+
+def _read_all(tree: bencode.Value) -> Iterator[TreeFile]:
+    """Yield what `read_tree` does, and symbolic links."""
     if not isinstance(tree, dict) or b"" in tree:
         raise MetainfoError("its file tree is not a folder of files")
     return _read_folder((), tree)
+
+
+def build_tree(files: Iterable[tuple[tuple[str, ...], int, bytes]]) -> dict[str, bencode.Encodable]:
+    """Return the file tree of files: path, length and root, which is empty for an empty file."""
+    tree: dict[str, Any] = {}
+    for path, length, root in files:
+        folder = tree
+        for name in path:
+            folder = folder.setdefault(name, {})
+        folder[""] = {"length": length, **({"pieces root": root} if length else {})}
+    return tree
 
 
 def is_one_file(tree: bencode.Value) -> bool:
@@ -51,18 +69,28 @@ def check_piece_length(length: int) -> None:
 
 
 def check_halves(
-    tree: bencode.Value, files: Sequence[tuple[tuple[bytes, ...], int, int]], piece_length: int
+    tree: bencode.Value,
+    files: Sequence[tuple[tuple[bytes, ...], int, int]],
+    links: Iterable[tuple[bytes, ...]],
+    piece_length: int,
 ) -> list[bytes]:
     """Return the roots of a hybrid's files; they are empty, or 32 bytes.
 
     `files` are those of version 1, without padding and links: path, length and offset in bytes.
+    `links` are the paths of links.
     Raises MetainfoError if the halves differ, or a file does not begin with a piece.
     """
     check_piece_length(piece_length)
     ours = iter(files)
     roots: list[bytes] = []
     end = 0
-    for theirs in read_tree(tree):
+    left_links = set(links)
+    for theirs in _read_all(tree):
+        if theirs.is_link:
+            if theirs.path not in left_links:
+                raise MetainfoError(f"version 1 has no link {_text(theirs.path)!r} of version 2")
+            left_links.remove(theirs.path)
+            continue
         path, length, offset = next(ours, ((), 0, 0))
         if (path, length) != (theirs.path, theirs.length):
             raise MetainfoError(f"version 1 and version 2 differ at {_text(theirs.path)!r}")
@@ -76,6 +104,8 @@ def check_halves(
     left = next(ours, None)
     if left is not None:
         raise MetainfoError(f"{_text(left[0])!r} is missing in its version 2 half")
+    for link in left_links:
+        raise MetainfoError(f"version 2 has no link {_text(link)!r} of version 1")
     return roots
 
 
@@ -92,22 +122,28 @@ def _read_folder(
             raise MetainfoError(f"{_text(path)!r} is neither a file nor a folder")
         if b"" not in entry:
             yield from _read_folder(path, entry)
-        elif (file := _read_file(path, entry)) is not None:
-            yield file
+        else:
+            yield _read_file(path, entry)
 
 
-def _read_file(path: tuple[bytes, ...], entry: dict[bytes, bencode.Value]) -> TreeFile | None:
-    """Return the file that `entry` tells of; None for a symbolic link."""
+def _read_file(path: tuple[bytes, ...], entry: dict[bytes, bencode.Value]) -> TreeFile:
+    """Return the file or link that `entry` tells of."""
     facts = entry[b""]
     if len(entry) != 1 or not isinstance(facts, dict):
         raise MetainfoError(f"{_text(path)!r} is a file and a folder")
     attributes = facts.get(b"attr")
-    if isinstance(attributes, bytes) and b"l" in attributes:
-        return None
-    length, root = facts.get(b"length"), facts.get(b"pieces root", b"")
+    if not isinstance(attributes, bytes):
+        attributes = b""
+    if b"l" in attributes:
+        return TreeFile(path, 0, b"", is_link=True)
+    if b"p" in attributes:
+        raise MetainfoError(f"{_text(path)!r} is padding, which a file tree does not list")
+    length = facts.get(b"length")
     if not isinstance(length, int) or length < 0:
         raise MetainfoError(f"{_text(path)!r} has no length in the file tree")
-    if not isinstance(root, bytes) or len(root) != (HASH_LENGTH if length else 0):
+    # Whatever root an empty file is said to have, as in libtorrent 2.1.1: it has none.
+    root = facts.get(b"pieces root") if length else b""
+    if not isinstance(root, bytes) or (length and len(root) != HASH_LENGTH):
         raise MetainfoError(f"{_text(path)!r} has no root of {HASH_LENGTH} bytes in the file tree")
     return TreeFile(path, length, root)
 

@@ -8,9 +8,11 @@ piece: `Info.files` then has padding between files, as a hybrid's version 1 half
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -32,6 +34,9 @@ MAX_PIECES = MAX_INFO_SIZE // 20
 content to 410 TiB, so every offset fits into 64 bits."""
 MAX_FILES = 250_000
 """Each file takes about a kilobyte of memory, a few microseconds to check, and an inode."""
+
+PAD_FOLDER = ".pad"
+"""Where padding is listed; its own name is its length (BEP 47)."""
 
 _PADDING_NAME = "_____padding_file_"
 """The beginning of the names of BitComet's padding files, which are older than BEP 47."""
@@ -166,6 +171,13 @@ class Info:
         first = file.offset // self.piece_length
         return range(first, -(-(file.offset + file.length) // self.piece_length))
 
+    def file_of(self, piece: int) -> FileEntry:
+        """Return the file of version 2 that a piece is of: each piece is of one."""
+        at = bisect_right(self.files, piece * self.piece_length, key=attrgetter("offset")) - 1
+        while self.files[at].padding or not self.files[at].length:
+            at -= 1
+        return self.files[at]
+
     def layered_files(self) -> dict[bytes, FileEntry]:
         """Return the files of version 2 that have a piece layer, by their root.
 
@@ -238,40 +250,72 @@ def parse_info(raw: bytes, *, keep_names: bool = False) -> Info:
     if reading.end != len(raw):
         raise MetainfoError(f"not an info dictionary: {len(raw) - reading.end} bytes after its end")
     repeated = [repeat.key for repeat in reading.repeats]
-    return read_info(reading.value, raw, keep_names=keep_names, repeated=repeated)
+    return read_info(
+        reading.value,
+        raw,
+        keep_names=keep_names,
+        repeated=repeated,
+        is_canonical=reading.is_canonical,
+    )
 
 
 def build_info(
     *,
     name: str,
     piece_length: int,
-    piece_hashes: bytes,
+    piece_hashes: bytes | None,
     files: Sequence[tuple[tuple[str, ...], int]] | None,
     length: int | None,
     private: bool = False,
+    source: str = "",
+    roots: Sequence[bytes] | None = None,
 ) -> Info:
     """Return the Info of content on this machine: `files` (path, length), or one `length`.
 
-    `piece_hashes` are joined, 20 bytes for each piece. Names are kept unchanged, as with
-    `keep_names`; a name that is not UTF-8 cannot be shared. Raises MetainfoError, as `parse_info`
-    does.
+    `piece_hashes` are joined, 20 bytes for each piece; None: there is no version 1 half. With
+    `roots`, one for each file, there is a version 2 half: 32 bytes each, or none for an empty file.
+    Files are then sorted by the bytes of their names, and version 1 has padding behind each that
+    does not end with a piece; in one of nothing but version 2 it is `Info` that adds it. `source`
+    makes another torrent of the same content.
+
+    Names are kept unchanged, as with `keep_names`; a name that is not UTF-8 cannot be shared.
+    Raises MetainfoError, as `parse_info` does.
     """
-    entries: dict[str, bencode.Encodable] = {
-        "name": name,
-        "piece length": piece_length,
-        "pieces": piece_hashes,
-    }
-    if files is not None:
-        entries["files"] = [{"length": size, "path": path} for path, size in files]
-    if length is not None:
-        entries["length"] = length
+    entries: dict[str, bencode.Encodable] = {"name": name, "piece length": piece_length}
+    if piece_hashes is not None:
+        entries["pieces"] = piece_hashes
+        if files is not None:
+            entries["files"] = _listed_files(files, 0 if roots is None else piece_length)
+        if length is not None:
+            entries["length"] = length
+    if roots is not None:
+        entries["meta version"] = _V2
+        named = files if files is not None else [((name,), length or 0)]
+        entries["file tree"] = file_tree.build_tree(
+            [(path, size, root) for (path, size), root in zip(named, roots, strict=True)]
+        )
     if private:
         entries["private"] = 1
+    if source:
+        entries["source"] = source
     try:
         raw = bencode.encode(entries)
     except BencodeError as error:
         raise MetainfoError(f"{shown(name)!r} cannot be shared: {error}") from error
     return parse_info(raw, keep_names=True)
+
+
+def _listed_files(
+    files: Sequence[tuple[tuple[str, ...], int]], alignment: int
+) -> list[dict[str, bencode.Encodable]]:
+    """Return `files` of version 1, with padding up to multiples of `alignment` (BEP 47)."""
+    listed: list[dict[str, bencode.Encodable]] = []
+    for path, size in files:
+        listed.append({"length": size, "path": path})
+        gap = -size % alignment if alignment else 0
+        if gap:
+            listed.append({"attr": "p", "length": gap, "path": (PAD_FOLDER, str(gap))})
+    return listed
 
 
 def choose_piece_length(total: int) -> int:
@@ -288,17 +332,23 @@ def choose_piece_length(total: int) -> int:
 
 
 def read_info(
-    info: dict[bytes, bencode.Value], raw: bytes, *, keep_names: bool, repeated: Iterable[bytes]
+    info: dict[bytes, bencode.Value],
+    raw: bytes,
+    *,
+    keep_names: bool,
+    repeated: Iterable[bytes],
+    is_canonical: bool,
 ) -> Info:
     """Return the Info of `info`, decoded from the exact bytes `raw`; errors as `parse_info`.
 
-    `repeated` are keys in it that were given again with another value.
+    `repeated` are keys in it that were given again with another value. `is_canonical`: see
+    `bencode.Reading`.
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"an info dictionary of more than {size_text(MAX_INFO_SIZE)}")
     _check_version(info)
     has_v2 = info.get(b"meta version") == _V2 and b"file tree" in info
-    has_v1 = not has_v2 or b"pieces" in info
+    has_v1 = not has_v2 or _has_v1_half(info)
     for key in repeated:
         # In a file tree, every name is a key.
         if key in _MATTERS or has_v2:
@@ -320,8 +370,20 @@ def read_info(
     if listed_name not in {"", name}:
         renamed.insert(0, (listed_name, name))
     if has_v1 and has_v2:
-        roots = file_tree.check_halves(info[b"file tree"], _listed(info, files), piece_length)
+        roots = file_tree.check_halves(
+            info[b"file tree"], _listed(info, files), _links(info), piece_length
+        )
+        # A folder of one file has the same tree as that file.
+        if is_single_file and (
+            not file_tree.is_one_file(info[b"file tree"]) or b"p" in _read_attributes(info)
+        ):
+            raise MetainfoError("it is a single file in version 1, and none in version 2")
+        _check_padding(files, piece_length)
         files = _with_roots(files, roots)
+    if has_v2 and not is_canonical:
+        raise MetainfoError(
+            "keys out of order or given twice, or zeros before a number: not valid in version 2"
+        )
     if keep_names and renamed:
         raise MetainfoError(f"unsafe file name {renamed[0][0][:_MAX_SHOWN]!r}")
     length = files[-1].offset + files[-1].length
@@ -405,7 +467,7 @@ def _read_v2(
     *,
     keep_names: bool,
 ) -> tuple[str, bool, tuple[FileEntry, ...]]:
-    """Return the same of version 2, with padding before a file that would not begin with a piece.
+    """Return the same of version 2, with padding behind files that do not end with a piece.
 
     The name of a single file is that of the tree, whatever `name` says, as in libtorrent 2.1.1.
     """
@@ -426,15 +488,12 @@ def _read_v2(
     result: list[FileEntry] = []
     offset = 0
     for file, path in zip(listed, paths, strict=True):
-        gap = -offset % piece_length
-        if gap and file.length:
-            result.append(FileEntry((".pad", str(gap)), gap, offset, padding=True))
-            offset += gap
         result.append(FileEntry(path, file.length, offset, padding=False, root=file.root))
         offset += file.length
-    if gap := -offset % piece_length:
         # Behind the last file as well, as in libtorrent 2.1.1, which asks for whole blocks.
-        result.append(FileEntry((".pad", str(gap)), gap, offset, padding=True))
+        if gap := -offset % piece_length:
+            result.append(FileEntry((PAD_FOLDER, str(gap)), gap, offset, padding=True))
+            offset += gap
     return name, is_single_file, tuple(result)
 
 
@@ -477,6 +536,16 @@ def _listed(
     ]
 
 
+def _links(info: dict[bytes, bencode.Value]) -> list[tuple[bytes, ...]]:
+    """Return the paths of symbolic links of version 1 (bytes as given)."""
+    listed = info.get(b"files")
+    return [
+        tuple(map(_as_given, _read_path(entry)))
+        for entry in (listed if isinstance(listed, list) else ())
+        if isinstance(entry, dict) and b"l" in _read_attributes(entry)
+    ]
+
+
 def _as_given(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
@@ -486,8 +555,24 @@ def _check_version(info: dict[bytes, bencode.Value]) -> None:
     version = info.get(b"meta version", 1)
     if not isinstance(version, int) or version > _V2:
         raise MetainfoError(f"metainfo version {bencode.shown_value(version)} is not known")
-    if version == _V2 and b"pieces" not in info and b"file tree" not in info:
+    if version == _V2 and b"file tree" not in info:
         raise MetainfoError("it is of version 2, but has no file tree")
+    if version != _V2 and isinstance(info.get(b"file tree"), dict):
+        raise MetainfoError("has a file tree, but says that it is not of version 2")
+
+
+def _has_v1_half(info: dict[bytes, bencode.Value]) -> bool:
+    """Return whether a torrent of version 2 is of version 1, too: it lists files and hashes."""
+    has_files = b"length" in info or isinstance(info.get(b"files"), list)
+    return has_files and isinstance(info.get(b"pieces"), bytes)
+
+
+def _check_padding(files: Iterable[FileEntry], piece_length: int) -> None:
+    """Raise MetainfoError for padding of a hybrid that does not just fill up a piece."""
+    for file in files:
+        end = file.offset + file.length
+        if file.padding and (not 0 < file.length < piece_length or end % piece_length):
+            raise MetainfoError("it has padding that does not just fill up a piece")
 
 
 def _read_hashes(info: dict[bytes, bencode.Value], count: int) -> bytes:
@@ -540,7 +625,7 @@ def _read_files(
     real = iter(_kept_paths(paths, renamed, keep_names=keep_names))
     return tuple(
         # BEP 47 recommends this name for padding; the name in the torrent is not used.
-        FileEntry((".pad", str(size)) if padding else next(real), size, start, padding)
+        FileEntry((PAD_FOLDER, str(size)) if padding else next(real), size, start, padding)
         for size, start, padding in extents
     )
 

@@ -52,17 +52,18 @@ class Magnet(Struct, frozen=True):
     peers: tuple[Address, ...] = ()
     length: int | None = None
     v2_hash: bytes | None = None
-    """All 32 bytes of the version 2 info-hash, if the link has no other (BEP 52); then `info_hash`
-    is the first 20 of them."""
+    """All 32 bytes of the version 2 info-hash (BEP 52), if the link has it; if it has no other,
+    `info_hash` is the first 20 of them."""
     files: tuple[FileRange, ...] = ()
     """Numbers of the files that are wanted, as ranges (`so`, BEP 53); none: all."""
 
     def to_uri(self) -> str:
         """Return the link; `parse_magnet` reads the same Magnet back."""
-        topic = f"{_V1}{self.info_hash.hex()}"
+        parts = []
+        if self.v2_hash is None or self.v2_hash[:20] != self.info_hash:
+            parts.append(f"xt={_V1}{self.info_hash.hex()}")
         if self.v2_hash is not None:
-            topic = f"{_V2}1220{self.v2_hash.hex()}"
-        parts = [f"xt={topic}"]
+            parts.append(f"xt={_V2}1220{self.v2_hash.hex()}")
         if self.name:
             parts.append(f"dn={quote(self.name, safe='', errors='replace')}")
         if self.length is not None:
@@ -74,14 +75,11 @@ class Magnet(Struct, frozen=True):
         return _SCHEME + "&".join(parts)
 
 
-def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
+def parse_magnet(uri: str) -> Magnet:
     """Return the Magnet of the link `uri`.
 
-    With `takes_v2` a link with only a version 2 info-hash is accepted; whether its torrent is a
-    hybrid one, which can be fetched, is known from the metadata.
-
-    Raises MetainfoError unless there is exactly one version 1 info-hash (hex or base32; a version 2
-    info-hash beside it is ignored), and for a link beyond a limit. Hints that are not valid are
+    Raises MetainfoError unless there is exactly one version 1 info-hash (hex or base32), one of
+    version 2 (BEP 52), or one of each, and for a link beyond a limit. Hints that are not valid are
     ignored, and so are unknown parameters. Lone surrogates in `uri` are bytes of the command line
     that are not UTF-8: only the parameters with them are ignored.
     """
@@ -102,9 +100,14 @@ def parse_magnet(uri: str, *, takes_v2: bool = False) -> Magnet:
     name = re.sub(_UNPRINTABLE, "", values.get("dn", [""])[0])[:MAX_NAME_LENGTH].strip()
     length = values.get("xl", [""])[0]
     topics = values.get("xt", [])
-    v2_hash = _read_v2_topic(topics) if takes_v2 else None
+    v2_hash = _read_v2_topic(topics)
+    info_hash = _read_topic(topics)
+    if info_hash is None:
+        if v2_hash is None:
+            raise MetainfoError("a magnet link without an info-hash (xt=urn:btih:...)")
+        info_hash = InfoHash(v2_hash[:20])
     return Magnet(
-        info_hash=_read_topic(topics) if v2_hash is None else InfoHash(v2_hash[:20]),
+        info_hash=info_hash,
         name=name or None,
         trackers=tuple(usable_tracker_urls(values.get("tr", []))),
         peers=_read_peers(values.get("x.pe", [])),
@@ -133,18 +136,19 @@ def parse_info_hash(text: str) -> InfoHash:
 
 
 def _read_v2_topic(topics: Iterable[str]) -> bytes | None:
-    """Return the one version 2 info-hash of a link that has no version 1 info-hash."""
-    topics = [topic.lower() for topic in topics]
-    if any(topic.startswith(_V1) for topic in topics):
-        return None
+    """Return the one version 2 info-hash among the exact topics (`xt`) of a link; None if none.
+
+    Other hashes than SHA-256 are ignored, as libtorrent does.
+    """
     # A multihash: SHA-256, 32 bytes (BEP 52, "magnet links").
-    found = {match[1] for topic in topics if (match := re.fullmatch(_MULTIHASH, topic))}
-    return bytes.fromhex(found.pop()) if len(found) == 1 else None
+    found = {match[1] for topic in topics if (match := re.fullmatch(_MULTIHASH, topic.lower()))}
+    if len(found) > 1:
+        raise MetainfoError(f"a magnet link to {len(found)} different torrents")
+    return bytes.fromhex(found.pop()) if found else None
 
 
-def _read_topic(topics: Iterable[str]) -> InfoHash:
-    """Return the one version 1 info-hash among the exact topics (`xt`) of a link."""
-    topics = list(topics)
+def _read_topic(topics: Iterable[str]) -> InfoHash | None:
+    """Return the one version 1 info-hash among the exact topics of a link; None if none."""
     hashes: set[InfoHash] = set()
     fault: MetainfoError | None = None
     for topic in topics:
@@ -155,15 +159,9 @@ def _read_topic(topics: Iterable[str]) -> InfoHash:
                 fault = error
     if len(hashes) > 1:
         raise MetainfoError(f"a magnet link to {len(hashes)} different torrents")
-    if not hashes:
-        if fault is not None:
-            raise fault
-        if any(topic.lower().startswith(_V2) for topic in topics):
-            raise MetainfoError(
-                "a magnet link to a v2-only torrent (BEP 52); only v1 and hybrid ones are supported"
-            )
-        raise MetainfoError("a magnet link without an info-hash (xt=urn:btih:...)")
-    return hashes.pop()
+    if not hashes and fault is not None:
+        raise fault
+    return hashes.pop() if hashes else None
 
 
 def _read_peers(texts: Iterable[str]) -> tuple[Address, ...]:

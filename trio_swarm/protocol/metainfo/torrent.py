@@ -41,9 +41,9 @@ __all__ = [
     "usable_tracker_urls",
 ]
 
-MAX_TORRENT_SIZE = 2 * MAX_INFO_SIZE
-"""Most bytes of a .torrent file: the info dictionary, and as much again around it (hybrid torrents
-have hashes there)."""
+MAX_TORRENT_SIZE = 3 * MAX_INFO_SIZE
+"""Most bytes of a .torrent file: the info dictionary, and twice as much around it: the piece layers
+of a hybrid take 32 bytes for each piece, where its piece hashes take 20."""
 MAX_TRACKERS = 100
 """Most tracker URLs of all tiers, because each costs a request at intervals. The rest is
 ignored."""
@@ -114,8 +114,8 @@ class Metainfo(Struct, frozen=True):
         return replace(self, web_seeds=tuple(distinct))
 
 
-def parse_metainfo(data: bytes) -> Metainfo:
-    """Return the Metainfo of the .torrent file `data`.
+def parse_metainfo(data: bytes, *, keep_names: bool = False) -> Metainfo:
+    """Return the Metainfo of the .torrent file `data`; `keep_names` as for `parse_info`.
 
     Raises MetainfoError if it is malformed, unsafe or beyond a limit. Hints
     (trackers, comment, dates) that are not valid are ignored.
@@ -139,7 +139,13 @@ def parse_metainfo(data: bytes) -> Metainfo:
     place = reading.spans[b"info"]
     repeated = [each.key for each in reading.repeats if place.start <= each.offset < place.stop]
     date = outer.get(b"creation date")
-    read = read_info(info, data[place], keep_names=False, repeated=repeated)
+    read = read_info(
+        info,
+        data[place],
+        keep_names=keep_names,
+        repeated=repeated,
+        is_canonical=b"info" not in reading.not_canonical,
+    )
     if read.has_v2 and layers is not None:
         read = read.with_layers(_read_layers(layers))
     return Metainfo(
@@ -153,9 +159,9 @@ def parse_metainfo(data: bytes) -> Metainfo:
 
 
 def _read_layers(value: bencode.Value) -> dict[bytes, bytes]:
-    """Return `piece layers` (BEP 52); some may be missing, which peers then send."""
+    """Return `piece layers` (BEP 52); some may be missing, or all, which peers then send."""
     if not isinstance(value, dict):
-        raise MetainfoError("its piece layers are not a dictionary")
+        return {}
     layers: dict[bytes, bytes] = {}
     for root, layer in value.items():
         if not isinstance(layer, bytes):

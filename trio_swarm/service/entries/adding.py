@@ -83,7 +83,7 @@ def wished(settings: Settings, metainfo: bytes | None) -> Wished:
             read_torrent(path)  # its errors name the file
             return _by_torrent(settings, _bytes_of(path))
         case WantedMagnet(uri):
-            magnet = parse_magnet(uri, takes_v2=True)
+            magnet = parse_magnet(uri)
             return Wished(settings, _name_in(magnet), magnet.info_hash)
         case WantedHash(info_hash):
             return Wished(settings, info_hash.hex(), info_hash)
@@ -156,7 +156,7 @@ def _named_by(what: str) -> str:
     if what.strip()[:7].lower() != "magnet:":
         return what
     try:
-        magnet = parse_magnet(what, takes_v2=True)
+        magnet = parse_magnet(what)
     except MetainfoError:
         return "a magnet link"
     return _name_in(magnet)

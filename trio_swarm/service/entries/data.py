@@ -54,6 +54,7 @@ def find_data(
             settings.path,
             name=_own_name(settings),
             piece_length=settings.piece_length,
+            version=settings.version,
             state_folder=state_folder,
         )
         return info, Path(os.path.realpath(settings.path))
@@ -231,6 +232,7 @@ def _open_share(settings: ShareSettings, hashes: ShareHashes) -> TorrentFiles | 
         settings.path,
         name=_own_name(settings),
         piece_length=settings.piece_length,
+        version=settings.version,
         hashes=hashes,
         on_state_problem=lambda _error: None,
     )

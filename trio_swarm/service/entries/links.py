@@ -29,6 +29,7 @@ def link_of(entry: Entry, node: NodeSettings) -> str | None:
         trackers=tuple(map(to_give_away, dict.fromkeys((*link.trackers, *others)))),
         peers=(),
         length=link.length if info is None else info.size,
+        v2_hash=link.v2_hash if info is None else info.v2_hash,
     ).to_uri()
 
 
@@ -37,7 +38,7 @@ def _typed_link(entry: Entry) -> Magnet:
     settings = entry.settings
     if isinstance(settings, FetchSettings) and settings.what[:7].lower() == "magnet:":
         try:
-            return parse_magnet(settings.what, takes_v2=True)
+            return parse_magnet(settings.what)
         except MetainfoError:
             pass  # it failed, and says so
     return Magnet(InfoHash(bytes(20)))

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from trio_swarm.identities import TorrentVersion
 from trio_swarm.service.entries.limits import Count, EntryLimits, Goal, Rate
 from trio_swarm.settings import MAX_LABEL, MAX_LABELS, FetchSettings, ShareSettings
 
@@ -38,6 +39,7 @@ class KeptShare(Struct, frozen=True, kw_only=True, tag="share", tag_field="kind"
     name: str | None = None
     trackers: tuple[str, ...] | None = None
     piece_length: int | None = None
+    version: TorrentVersion = "v1"
 
 
 class KeptFetch(Struct, frozen=True, kw_only=True, tag="fetch", tag_field="kind"):
@@ -240,6 +242,7 @@ def keep(settings: ShareSettings | FetchSettings) -> KeptShare | KeptFetch:
             name=None if settings.name is None else keep_text(settings.name),
             trackers=settings.trackers,
             piece_length=settings.piece_length,
+            version=settings.version,
         )
     chosen = settings.info_hash
     return KeptFetch(
@@ -269,6 +272,7 @@ def kept_settings(kept: KeptShare | KeptFetch) -> ShareSettings | FetchSettings:
             name=None if kept.name is None else kept_text(kept.name),
             trackers=kept.trackers,
             piece_length=kept.piece_length,
+            version=kept.version,
         )
     return FetchSettings(
         what=kept_text(kept.what),
