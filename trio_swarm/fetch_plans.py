@@ -15,6 +15,7 @@ from trio_swarm.metainfo_files import read_torrent
 from trio_swarm.peer.torrent_plan import Tiers, TorrentPlan, merge_tiers
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.magnet import parse_magnet
+from trio_swarm.protocol.metainfo.selection import FileRange, Selection
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.storage.content import TorrentFiles
 from trio_swarm.storage.incomplete import folder_of_data
@@ -34,10 +35,14 @@ class FetchTarget(Struct, frozen=True, kw_only=True):
     metainfo: Metainfo | None = None
     linked_peers: Sequence[Address] = ()
     v2_hash: bytes | None = None
+    files: tuple[FileRange, ...] = ()
+    """Numbers of the files that a link chooses (BEP 53); none: all."""
 
     def plan(
         self,
         *,
+        selection: Selection,
+        metadata_only: bool,
         folder: Path,
         incomplete_folder: Path | None,
         renamings: Renamings,
@@ -49,7 +54,8 @@ class FetchTarget(Struct, frozen=True, kw_only=True):
     ) -> TorrentPlan:
         """Return the plan of a torrent that fetches this into one of two folders.
 
-        See `storage.incomplete` for which, and `storage.own_names` for `renamings`.
+        See `storage.incomplete` for which, and `storage.own_names` for `renamings`. A link's own
+        choice of files counts where `selection` names none by globs or numbers.
         """
 
         def open_files(info: Info) -> TorrentFiles:
@@ -68,6 +74,8 @@ class FetchTarget(Struct, frozen=True, kw_only=True):
             peers=peers,
             linked_peers=self.linked_peers,
             v2_hash=self.v2_hash,
+            selection=replace(selection, numbers=selection.numbers or self.files),
+            metadata_only=metadata_only,
             scheduler=scheduler,
             scheduler_options=dict(scheduler_options) if scheduler_options else None,
             record=record,
@@ -157,6 +165,7 @@ def known_target(what: str, metainfo: Metainfo, trackers: Sequence[str]) -> Fetc
         tiers=linked.tiers,
         own_tiers=linked.own_tiers,
         linked_peers=linked.linked_peers,
+        files=linked.files,
     )
 
 
@@ -171,4 +180,5 @@ def _in_link(uri: str, named: Tiers) -> FetchTarget:
         own_tiers=own or None,
         linked_peers=magnet.peers,
         v2_hash=magnet.v2_hash,
+        files=magnet.files,
     )

@@ -32,6 +32,7 @@ from trio_swarm.peer.transport.listening import address_of, open_listeners
 from trio_swarm.peer.uplink import Uplink
 from trio_swarm.progress import require_limits
 from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.metainfo.selection import EVERYTHING, Selection
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.protocol.peer_ids import make_peer_id
 from trio_swarm.schedulers.loading import Strategies
@@ -291,6 +292,8 @@ class Node:
         record: Path | str | None = None,
         metainfo: Metainfo | None = None,
         learned: Metainfo | None = None,
+        selection: Selection = EVERYTHING,
+        metadata_only: bool = False,
     ) -> Torrent:
         """Start a download of `what`: a name, a .torrent file, a magnet link, or a hex info-hash.
 
@@ -299,7 +302,9 @@ class Node:
         has nothing of it, and stays there: see `storage.moving`. Its files have the names that
         `renamings` give them (`storage.own_names`). `info_hash` chooses among several torrents with
         one name. `record` is the path of a new file in which the download is recorded (see
-        `trio_swarm.recording`).
+        `trio_swarm.recording`). `selection` are the files that are wanted; of a link that chooses
+        some itself (BEP 53), those are, where it names none. With `metadata_only` nothing is
+        fetched but what the torrent says of itself: await its `wait_metadata()`.
         `metainfo` is what an earlier fetch of it learned: then no tracker is asked which torrent is
         meant, and no peer for its metadata. `learned` is the same, but a tracker is asked for the
         name; if it means the same torrent still, no peer is asked.
@@ -316,6 +321,8 @@ class Node:
             target = await trio.to_thread.run_sync(known_target, what, metainfo, urls)
         return await self._start(
             target.plan(
+                selection=selection,
+                metadata_only=metadata_only,
                 folder=Path(folder),
                 incomplete_folder=None if incomplete_folder is None else Path(incomplete_folder),
                 renamings=renamings,

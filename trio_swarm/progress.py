@@ -114,10 +114,11 @@ class Progress(Struct, frozen=True, kw_only=True):
 
     state: State
     size: int
-    """Bytes of all pieces; 0 until the metadata is known."""
+    """Bytes of all pieces that are wanted; 0 until the metadata is known."""
     have: int
-    """Bytes of verified pieces; in the state `checking`, bytes checked so far."""
+    """Bytes of them that are verified; in the state `checking`, bytes checked so far."""
     pieces: int
+    """Pieces that are wanted: all, but for files that are left out."""
     pieces_have: int
     download_rate: float
     upload_rate: float

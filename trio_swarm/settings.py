@@ -144,6 +144,14 @@ class FetchSettings(Struct, frozen=True, kw_only=True):
     """It ends when so many times its size was given to others."""
     renamings: tuple[tuple[str, str], ...] = ()
     """Names that somebody gave to its files: paths, and the names for the last part of each."""
+    only: tuple[str, ...] = ()
+    """Globs of the files that are wanted, see `protocol.metainfo.selection`; none: all."""
+    skip: tuple[str, ...] = ()
+    """Globs of files that are not wanted, though they were."""
+    metadata_only: bool = False
+    """Nothing is fetched but what the torrent says of itself; see `Torrent.wait_metadata`."""
+    file_numbers: tuple[tuple[int, int], ...] = ()
+    """Files that are wanted, as ranges of numbers, both ends included; `only` counts before it."""
     labels: tuple[str, ...] = ()
     """In the list it is sorted by these."""
     paused: bool = False

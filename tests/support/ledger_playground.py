@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 
 from trio_swarm.engine.download.ledger import Ledger
+from trio_swarm.engine.download.piece_states import PieceStates
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
 
 
@@ -44,13 +45,7 @@ def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
     """Assert everything that must always hold, by counting; it began with `born_with`."""
     states = ledger._states
     lengths = ledger.lengths
-    every = full_set(lengths.piece_count)
-    assert states.have ^ states.wanted == every
-    assert not states.have & states.wanted
-    opened = sum(1 << piece for piece in states.open)
-    assert states.untouched == states.wanted & ~opened
-    assert not opened & ~states.wanted
-    assert len(states.open) <= states.open_limit
+    check_sets(states)
     requesters: dict[tuple[int, int], int] = defaultdict(int)
     for source in ledger._sources.values():
         asked = 0
@@ -63,7 +58,7 @@ def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
         assert source.in_flight == asked
         assert not (source.banned and asked)
         assert source.idle_since == math.inf or not asked
-    started = free_total = received = 0
+    started = free_total = received = awaited = 0
     for piece, state in states.open.items():
         assert not state.free & state.received
         flying = state.full & ~state.free & ~state.received
@@ -79,6 +74,8 @@ def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
             sent_by_all |= sent
         assert sent_by_all == state.received
         received += lengths.size_of(piece, state.received)
+        if states.wanted >> piece & 1:
+            awaited += lengths.size_of(piece, state.received)
         if state.free:
             started |= 1 << piece
             assert states.free_counts[piece] == state.free.bit_count()
@@ -89,14 +86,27 @@ def check(ledger: Ledger, born_with: PieceSet = 0) -> None:
     assert set(states.free_counts) == set(iterate(started))
     assert states.free_total == free_total
     missing = sum(lengths.piece_size(piece) for piece in iterate(states.wanted))
-    assert states.remaining == missing - received
-    verified = lengths.length - missing - sum(map(lengths.piece_size, iterate(born_with)))
+    assert states.remaining == missing - awaited
+    verified = sum(map(lengths.piece_size, iterate(states.have & ~born_with)))
     assert ledger.received_bytes == verified + received + ledger.failed_bytes
     for n, held in enumerate(ledger.rarity):
         for piece in iterate(held):
             assert sum(s.pieces >> piece & 1 for s in ledger._sources.values()) == n
     assert sum(held.bit_count() for held in ledger.rarity) == lengths.piece_count
     check_nobody_is_forgotten(ledger)
+
+
+def check_sets(states: PieceStates) -> None:
+    """Assert that each piece is in the sets that it belongs to."""
+    every = full_set(states.lengths.piece_count)
+    assert not states.have & ~every
+    assert not states.chosen & ~every
+    assert states.wanted == states.chosen & ~states.have
+    opened = sum(1 << piece for piece in states.open)
+    assert states.untouched == states.wanted & ~opened
+    verifying = sum(1 << piece for piece, state in states.open.items() if state.verifying)
+    assert not opened & ~states.wanted & ~verifying
+    assert len(states.open) <= states.open_limit
 
 
 def check_nobody_is_forgotten(ledger: Ledger) -> None:

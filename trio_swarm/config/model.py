@@ -19,6 +19,7 @@ from msgspec import Meta, Struct, field
 from trio_swarm.config.values import (
     parse_command,
     parse_engine,
+    parse_glob,
     parse_hash_or_prefix,
     parse_host,
     parse_label,
@@ -121,6 +122,7 @@ Level = Literal["debug", "info", "warning"]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Label = Annotated[str, Parsed(parse_label)]
+Glob = Annotated[str, Parsed(parse_glob)]
 Network = Annotated[str, Parsed(parse_network)]
 Networks = Annotated[tuple[str, ...] | None, Parsed(parse_networks, write=write_networks)]
 EngineUrl = Annotated[str, Parsed(parse_engine, show=shown_engine)]
@@ -298,6 +300,14 @@ class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             example="0" * 40,
         ),
     ] = _FETCH.info_hash
+    only: Annotated[
+        tuple[Glob, ...],
+        Key("The files that are wanted; by default all.", example=["*.json", "docs/"], live=True),
+    ] = _FETCH.only
+    skip: Annotated[
+        tuple[Glob, ...],
+        Key("Files that are not wanted.", example=["*.bin"], live=True),
+    ] = _FETCH.skip
     trackers: Annotated[
         tuple[TrackerUrl, ...] | None,
         Key("Other than those above.", example=[DEFAULT_TRACKER], live=True),

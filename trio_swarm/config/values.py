@@ -183,6 +183,17 @@ def parse_label(value: object) -> str:
     return value
 
 
+def parse_glob(value: object) -> str:
+    """Return a glob of files in a torrent, checked: see `protocol.metainfo.selection`."""
+    if not isinstance(value, str):
+        raise ConfigError(f"expected a glob, got {quoted(value)}")
+    # Every command reads values, and few of them globs.
+    from trio_swarm.protocol.metainfo.globs import check_globs  # noqa: PLC0415
+
+    check_globs([value])
+    return value
+
+
 def parse_tracker(value: object) -> str:
     """Return a tracker's URL, checked: `udp://HOST:PORT`, `http://…` or `https://…`."""
     if not isinstance(value, str):

@@ -100,6 +100,10 @@ class TorrentSide:
         """Want nothing from now on: all is here."""
         self.is_fetching = False
 
+    def fetch_again(self) -> None:
+        """Want what is missing from now on."""
+        self.is_fetching = True
+
     def wake(self, conversation: "Conversation") -> None:
         """Have a conversation speak soon."""
         raise NotImplementedError

@@ -104,7 +104,11 @@ class PeersTorrent(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Every piece is verified and the data has its final name."""
+        """Every wanted piece is verified and the data has its final name."""
+
+    @property
+    def is_whole(self) -> bool:
+        """It is complete, and no file is left out."""
 
     def learned_listen_address(self, connection: "PeerConnection", address: Address) -> None:
         """Note where a peer listens that came in."""
@@ -155,6 +159,8 @@ class PeerConnection:
         self._pace: float | None = None
         self._is_metadata_told = False
         self._told_largest = 0
+        self._told_upload_only = (False, False)
+        """Whether we only upload, and are a partial seeder that has shown all it has."""
         self._is_told_any = False
         self._metadata_requests = MetadataRequests()
         self._hash_requests: HashRequests | None = None
@@ -335,14 +341,24 @@ class PeerConnection:
         context = torrent.context
         self._is_metadata_told = torrent.info is not None
         self._told_largest = torrent.largest_request
+        self._told_upload_only = only, all_of_part = self._only_uploads()
         saying.greet(
             self.wire,
             torrent.info,
             client=context.client,
             port=context.port,
-            upload_only=torrent.is_complete,
+            upload_only=only,
+            shows_all_of_part=all_of_part,
             max_block=torrent.largest_request,
         )
+
+    def _only_uploads(self) -> tuple[bool, bool]:
+        """Return whether we only upload, and whether it is a part, all of which was shown."""
+        torrent, conversation = self._torrent, self.conversation
+        only = torrent.is_complete
+        if not only or torrent.is_whole or conversation is None:
+            return only, False
+        return only, not conversation.torrent.ledger.have & ~conversation.told
 
     def _speak(self, now: float) -> None:
         """Put into the wire whatever the peer should know by now and was not told."""
@@ -366,6 +382,9 @@ class PeerConnection:
                 return
             conversation = self._join(torrent.download)
         self._put_out(conversation.speak(now))
+        # Of a seeder that is whole, HAVEs tell.
+        if not torrent.is_whole and self._told_upload_only != self._only_uploads():
+            self._greet()
         uplink = torrent.context.uplink
         if not conversation.upload_queue:
             uplink.sends_nothing(self.key, now)

@@ -248,12 +248,16 @@ class Download:
             ledger.regain(have & ~ledger.have)
         return lost
 
+    def wanted_bytes(self) -> int:
+        """Return the bytes of all pieces that are wanted, whether they are here or not."""
+        return self.ledger.lengths.bytes_in(self.ledger.chosen)
+
     def have_bytes(self) -> int:
-        """Return the bytes of verified pieces."""
-        return self.ledger.lengths.length - self.missing_bytes()
+        """Return the bytes of verified pieces that are wanted."""
+        return self.ledger.lengths.bytes_in(self.ledger.chosen & self.ledger.have)
 
     def missing_bytes(self) -> int:
-        """Return the bytes of pieces not yet verified."""
+        """Return the bytes of pieces not yet verified, of all pieces: what trackers are told."""
         return self.ledger.lengths.bytes_in(self.exchange.every & ~self.ledger.have)
 
     async def drain(self) -> None:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import trio
 
-from trio_swarm import events, piece_sets
+from trio_swarm import events
 from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.events import Event
 from trio_swarm.peer.blocking import run_stoppable
@@ -124,7 +124,7 @@ class Keeping:
             await trio.sleep(VERIFY_PAUSE)
 
     def _lacks_pieces(self, files: TorrentFiles) -> bool:
-        return files.is_complete and files.have != piece_sets.full_set(files.info.piece_count)
+        return files.is_complete and files.lacks_pieces
 
     def tell(self, changes: Changes) -> None:
         """Bring what is known of pieces up to date, and tell peers and people."""
@@ -141,14 +141,13 @@ class Keeping:
 
     def _emit(self, files: TorrentFiles, changes: Changes, lost: PieceSet) -> None:
         torrent = self._torrent
-        entries = files.info.files
         first = changes.files[0]
         self._tell_people(
             events.FilesChanged(
                 info_hash=torrent.info_hash.hex(),
                 share_name=torrent.name,
                 files=[
-                    "/".join(entries[file].path) or files.info.name
+                    "/".join(files.path_of(file)) or files.info.name
                     for file in changes.files[:SHOWN_FILES]
                 ],
                 count=len(changes.files),

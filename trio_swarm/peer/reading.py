@@ -11,7 +11,13 @@ from typing import Final, Protocol
 import trio
 
 from trio_swarm.engine.download.readers import MOST_READERS, Readers
-from trio_swarm.errors import ConfigError, FileChangedError, StorageError, TrioSwarmError
+from trio_swarm.errors import (
+    ConfigError,
+    FileChangedError,
+    NotHereError,
+    StorageError,
+    TrioSwarmError,
+)
 from trio_swarm.identities import PieceIndex
 from trio_swarm.peer.download import Download
 from trio_swarm.piece_sets import PieceSet, full_set
@@ -164,6 +170,8 @@ class Reading:
             return False
         suspects = files.suspects
         missing = pieces & ~(download.ledger.have & ~suspects)
+        if missing & ~download.ledger.have & ~download.ledger.chosen:
+            raise NotHereError(f"{self._torrent.name}: that file was left out of the download")
         if missing and files.is_complete and missing & ~files.have & ~suspects:
             raise FileChangedError("was changed by another program", path=files.root)
         return not missing

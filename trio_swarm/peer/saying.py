@@ -36,6 +36,7 @@ def greet(
     client: str,
     port: int,
     upload_only: bool,
+    shows_all_of_part: bool = False,
     max_block: int = OWN_MAX_BLOCK,
 ) -> None:
     """Put the extension handshake out (BEP 10); again, with the metadata's size, once it is known.
@@ -53,7 +54,9 @@ def greet(
         upload_only=upload_only,
         max_block=max_block,
     )
-    wire.send_extended(HANDSHAKE_ID, encode_extension_handshake(told))
+    wire.send_extended(
+        HANDSHAKE_ID, encode_extension_handshake(told, shows_all_of_part=shows_all_of_part)
+    )
 
 
 def put_out(

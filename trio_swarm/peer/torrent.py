@@ -12,7 +12,13 @@ from msgspec.structs import replace
 
 from trio_swarm.engine.download.ledger import Ledger
 from trio_swarm.engine.guard import GuardedScheduler
-from trio_swarm.errors import FileChangedError, MetainfoError, StorageError, TrioSwarmError
+from trio_swarm.errors import (
+    ConfigError,
+    FileChangedError,
+    MetainfoError,
+    StorageError,
+    TrioSwarmError,
+)
 from trio_swarm.identities import InfoHash
 from trio_swarm.peer import torrent_events
 from trio_swarm.peer.blocking import run_stoppable
@@ -56,6 +62,7 @@ from trio_swarm.progress import (
 )
 from trio_swarm.protocol.addresses import Address
 from trio_swarm.protocol.metainfo.magnet import Magnet
+from trio_swarm.protocol.metainfo.selection import Selection, unwanted_files
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.protocol.trackers.url_secrets import to_give_away
 from trio_swarm.storage.content import TorrentFiles
@@ -102,6 +109,7 @@ class Torrent:
         "_keeper",
         "_limits",
         "_metadata",
+        "_metadata_here",
         "_on_over",
         "_over",
         "_plan",
@@ -109,6 +117,8 @@ class Torrent:
         "_resting_progress",
         "_run_again",
         "_scope",
+        "_selecting",
+        "_selection",
         "_started",
         "_started_at",
         "_strategies",
@@ -165,6 +175,8 @@ class Torrent:
         self._decisions: LiveDecisions | None = None
         self._users: Users | None = None
         self._plan = plan
+        self._selection = plan.selection
+        self._selecting: trio.Lock | None = None
         self._strategies = OwnStrategies(context, plan.scheduler, plan.scheduler_options)
         self._recording: TorrentRecording | None = None
         if plan.record is not None:
@@ -183,6 +195,7 @@ class Torrent:
         """It has no task; `get_up` gives it one."""
         self._resting_progress: Progress | None = None
         self._started = Latch()
+        self._metadata_here = Latch()
         self._complete = Latch()
         self._over = Latch()
         self._on_over: Callable[[], None] | None = None
@@ -284,8 +297,71 @@ class Torrent:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every piece is verified and the data has its final name."""
+        """Whether every wanted piece is verified and the data has its final name."""
         return self._complete.is_set() and self.error is None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is complete, and no file is left out."""
+        return self.is_complete and self.files is not None and not self.files.unwanted
+
+    @property
+    def selection(self) -> Selection:
+        """Which of its files are wanted."""
+        return self._selection
+
+    @property
+    def unwanted_files(self) -> frozenset[int]:
+        """The numbers of the files that are not wanted (`FileState.index`), once that is known."""
+        return frozenset() if self.files is None else self.files.unwanted
+
+    async def select(self, selection: Selection) -> None:
+        """Want these of its files from now on.
+
+        What is here stays. A file that becomes wanted is fetched, also if all that was wanted
+        before is complete. Raises MetainfoError, and changes nothing, if no file would be left;
+        StorageError (DiskFullError) if what is here of a file cannot be given its place. A share
+        has all its files: ConfigError.
+        """
+        if self._plan.is_share:
+            raise ConfigError(f"{self.name}: is shared, so all of it is here")
+        if self._selecting is None:
+            self._selecting = trio.Lock()
+        async with self._selecting:
+            if self.info is not None:
+                await trio.to_thread.run_sync(unwanted_files, self.info, selection)
+            self._selection = selection
+            if self.is_open and not self.is_over:
+                await self._use_selection()
+
+    async def _use_selection(self) -> None:
+        """Have files and peers know what is wanted now; the files are open."""
+        files, info = self.files, self.info
+        assert files is not None
+        assert info is not None
+        unwanted = await trio.to_thread.run_sync(unwanted_files, info, self._selection)
+        if unwanted == files.unwanted:
+            return
+        await run_stoppable(lambda should_stop: files.want(unwanted, should_stop))
+        self._resting_progress = None
+        if self.download is None:  # it rests, and all of it is here
+            return
+        now = trio.current_time()
+        self.download.reconcile()
+        self.download.ledger.choose(files.wanted_pieces, now)
+        exchange = self.download.exchange
+        if not files.is_complete and self._complete.is_set():
+            self._complete = Latch()
+            self.state = "downloading"
+            exchange.fetch_again()
+            self.peer_set.candidates.try_again(now)
+            self.peer_set.dial_wakeup.set()
+            self._trackers.announce_now()
+        exchange.replan()
+        exchange.tell_everybody()
+        self.peer_set.wake()
+        self.peer_set.tell_changed()
+        self._readable_changed()
 
     @property
     def path(self) -> Path | None:
@@ -293,7 +369,7 @@ class Torrent:
         return self.files.root if self.files is not None else None
 
     async def wait_complete(self) -> Path:
-        """Wait until every piece is verified and synced, and return the final path of the data.
+        """Wait until all that is wanted is verified and synced; return the final path of the data.
 
         Raises the error that ended the torrent: StorageError (DiskFullError) or MetainfoError; or
         TrioSwarmError if it was removed first.
@@ -303,6 +379,14 @@ class Torrent:
             raise self.error
         assert self.files is not None
         return self.files.root
+
+    async def wait_metadata(self) -> Metainfo:
+        """Wait until it is known what the torrent says of itself; raises as `wait_complete`."""
+        if self.metainfo is None:
+            await self._metadata_here.wait()
+        if self.metainfo is not None:
+            return self.metainfo
+        raise self.error or TrioSwarmError(f"{self.name}: removed before its metadata was here")
 
     async def wait_started(self) -> None:
         """Wait until peers can connect to the torrent, or until it has ended."""
@@ -647,6 +731,7 @@ class Torrent:
             self.error = TrioSwarmError(f"{self.name}: removed before it was complete")
         self._limits.forget()
         self._complete.set()
+        self._metadata_here.set()
         if self.state != "failed":
             self.state = "removed"
         self._started.set()
@@ -697,9 +782,11 @@ class Torrent:
                 nursery.start_soon(self._recording.run, connections, name=f"record {self.name}")
             assert self.files is not None
             nursery.start_soon(self.keeping.run, self.files, name=f"keep {self.name}")
-            if not self.is_complete:
-                await self._fetch()
-            await self._until_idle()
+            while True:
+                if not self.is_complete:
+                    await self._fetch()
+                if await self._until_idle():
+                    break
             self.nursery = None
             self.peer_set.shut()
             nursery.cancel_scope.cancel()
@@ -712,8 +799,13 @@ class Torrent:
             info = await self.metadata.wait()
             if info.info_hash != self.info_hash:
                 self._become_v1(info)
+            if self._plan.metadata_only:
+                self._learned(info)
+                await trio.sleep_forever()
             self._learned(await self._with_layers(info))
             await self._open()
+        elif self._plan.metadata_only:
+            await trio.sleep_forever()
         elif not self.metainfo.info.can_verify:
             self._trackers.begin()
             self.state = "metadata"
@@ -747,9 +839,14 @@ class Torrent:
         if self.download is not None:
             self.download.info = info
 
-    async def _until_idle(self) -> None:
-        """Wait until nobody was there, and nobody to be dialled, for REST_AFTER seconds."""
+    async def _until_idle(self) -> bool:
+        """Wait until nobody was there, and nobody to be dialled, for REST_AFTER seconds.
+
+        Returns false if there is something to fetch again.
+        """
         while True:
+            if not self.is_complete:
+                return False
             changed = self.peer_set.changed
             if not self._may_rest():
                 await changed.wait()
@@ -757,7 +854,7 @@ class Torrent:
             with trio.move_on_after(REST_AFTER) as scope:
                 await changed.wait()
             if scope.cancelled_caught and self._may_rest():
-                return
+                return True
 
     def _may_rest(self) -> bool:
         """Whether nothing is to be done before somebody comes, as it looks now."""
@@ -819,6 +916,7 @@ class Torrent:
         self.metainfo = Metainfo(
             info=info, announce_tiers=tuple(tuple(tier) for tier in self._trackers.tiers)
         )
+        self._metadata_here.set()
         if self.twin_hash:
             self._adopt_hash(self, InfoHash(self.twin_hash))
             self._trackers.join_twin()
@@ -833,6 +931,9 @@ class Torrent:
         if self._recording is not None:
             await self._recording.open(info, self.name)
         files = await trio.to_thread.run_sync(self._plan.open_files, info)
+        selection = self._selection
+        if not selection.is_everything:
+            files.want(await trio.to_thread.run_sync(unwanted_files, info, selection))
         self.files = files
         if files.renamed:
             self.context.emit(torrent_events.files_renamed(self, files.renamed))
@@ -845,8 +946,10 @@ class Torrent:
         if files.state_problem is not None:
             self.context.tell_state_problem(files.state_problem, self.info_hash, self.name)
         if not self._plan.is_share:
-            have = download.have_bytes()
-            self.context.emit(torrent_events.checked(self, info, result, have=have))
+            size, have = download.wanted_bytes(), download.have_bytes()
+            self.context.emit(torrent_events.checked(self, size, info, result, have=have))
+        if self._selection is not selection:  # it was told otherwise meanwhile
+            await self._use_selection()
 
     def _make_download(self, info: Info, files: TorrentFiles, have: PieceSet) -> Download:
         """Make what peers exchange pieces by, and let them join."""
@@ -878,6 +981,7 @@ class Torrent:
                 scheduler=strategies.scheduler,
                 rng=context.rng,
                 have=have,
+                chosen=None if self.files is None else self.files.wanted_pieces,
                 open_piece_limit=open_pieces(info, settings.piece_memory),
             ),
             uploader=strategies.uploader,
@@ -905,26 +1009,28 @@ class Torrent:
                 self._began_at = trio.current_time()
                 await download.run()
                 self.state = "finishing"
-            if await self._finish(files):
+            if await self._finish(files) and files.is_complete:
                 break
         else:
             raise StorageError("keeps being changed by another program", path=files.root)
         self.state = "seeding"
         self._complete.set()
-        if not was_complete:
+        if not was_complete and not files.unwanted:  # else we are a partial seeder (BEP 21)
             self._trackers.completed()
         if not self._plan.is_share:
             self.context.emit(
                 torrent_events.completed(
                     self,
                     files.root,
-                    info.size,
+                    download.wanted_bytes(),
                     seconds=trio.current_time() - self._started_at,
                     sources=download.sources,
                 )
             )
         download.exchange.stop_fetching()
         download.exchange.rechoke(trio.current_time())
+        if files.unwanted:
+            self.peer_set.wake()  # to be told that we only upload
         self.peer_set.part_seeders()
 
     async def _finish(self, files: TorrentFiles) -> bool:

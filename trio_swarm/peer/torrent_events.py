@@ -60,13 +60,18 @@ def files_renamed(torrent: NamedTorrent, renamed: Sequence[tuple[str, str]]) -> 
     )
 
 
-def checked(torrent: NamedTorrent, info: Info, result: CheckResult, *, have: int) -> events.Checked:
-    """Return the event of a download whose files were checked: `have` bytes are there."""
+def checked(
+    torrent: NamedTorrent, size: int, info: Info, result: CheckResult, *, have: int
+) -> events.Checked:
+    """Return the event of a download whose files were checked.
+
+    `have` bytes are there of the `size` that are wanted.
+    """
     return events.Checked(
         info_hash=torrent.info_hash.hex(),
         share_name=torrent.name,
         have=have,
-        size=info.size,
+        size=size,
         hashed=min(info.size, result.hashed * info.piece_length),
     )
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from trio_swarm.identities import InfoHash
 from trio_swarm.protocol.addresses import Address
+from trio_swarm.protocol.metainfo.selection import EVERYTHING, Selection
 from trio_swarm.protocol.metainfo.torrent import Info, Metainfo
 from trio_swarm.storage.content import TorrentFiles
 
@@ -40,6 +41,10 @@ class TorrentPlan(Struct, frozen=True, kw_only=True):
     scheduler_options: dict[str, object] | None = None
     v2_hash: bytes | None = None
     """All 32 bytes of a version 2 info-hash, of which `info_hash` is the beginning (BEP 52)."""
+    selection: Selection = EVERYTHING
+    """Which of its files are wanted."""
+    metadata_only: bool = False
+    """Its files are not even opened."""
     record: Path | None = None
     """The file to record the download to."""
 

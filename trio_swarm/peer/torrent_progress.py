@@ -66,7 +66,12 @@ def progress_of(
     download = torrent.download
     size = info.size if info is not None else (torrent.expected_size or 0)
     have = torrent.bytes_checked if torrent.state == "checking" else 0
-    if torrent.missing is not None:
+    pieces = info.piece_count if info is not None else 0
+    had = torrent.have
+    if download is not None:
+        size, have = download.wanted_bytes(), download.have_bytes()
+        pieces, had = download.ledger.chosen.bit_count(), had & download.ledger.chosen
+    elif torrent.missing is not None:
         have = size - torrent.missing
     rate = upload_rate = 0.0
     eta: float | None = 0.0 if torrent.is_complete else None
@@ -83,8 +88,8 @@ def progress_of(
         state=torrent.state,
         size=size,
         have=have,
-        pieces=info.piece_count if info is not None else 0,
-        pieces_have=torrent.have.bit_count(),
+        pieces=pieces,
+        pieces_have=had.bit_count(),
         download_rate=rate,
         upload_rate=upload_rate,
         eta=eta,

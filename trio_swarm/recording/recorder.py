@@ -13,7 +13,7 @@ from trio_swarm.engine.download.source import NO_LABELS, Source
 from trio_swarm.engine.faults import FaultSink
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import BlockRun, BlockSet, Lengths
-from trio_swarm.piece_sets import PieceSet, iterate
+from trio_swarm.piece_sets import PieceSet, full_set, iterate
 from trio_swarm.recording.format import MAX_EVENTS, MAX_TOTAL, encode_events
 from trio_swarm.recording.records import (
     Allowed,
@@ -233,13 +233,20 @@ class RecordedLedger(Ledger):
         rng: random.Random,
         have: PieceSet = 0,
         open_piece_limit: int,
+        chosen: PieceSet | None = None,
         recorder: Recorder,
     ) -> None:
         super().__init__(
-            lengths, scheduler=scheduler, rng=rng, have=have, open_piece_limit=open_piece_limit
+            lengths,
+            scheduler=scheduler,
+            rng=rng,
+            have=have,
+            open_piece_limit=open_piece_limit,
+            chosen=chosen,
         )
         self._recorder = recorder
-        recorder.begin(have, open_piece_limit)
+        # What nobody wants is as good as here: a replay fetches it no more than this download.
+        recorder.begin(full_set(lengths.piece_count) & ~self.wanted, open_piece_limit)
 
     def _at(self) -> int:
         recorder = self._recorder
@@ -399,6 +406,12 @@ class RecordedLedger(Ledger):
         self._recorder.add(Failed(at, piece, list(map(self._recorder.called, senders))))
         self._tell_banned(at, banned)
         return banned
+
+    def choose(self, chosen: PieceSet, now: float) -> None:
+        """Want other pieces and end the recording: no event can record that."""
+        if chosen != self.chosen:
+            self._recorder.end("other files were chosen")
+        super().choose(chosen, now)
 
     def failed_blocks(self, piece: int, wrong: BlockSet) -> list[str]:
         """Note a piece of which some blocks are wrong, and record who sent them."""

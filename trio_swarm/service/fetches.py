@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from msgspec.structs import replace
 
 from trio_swarm import events
 from trio_swarm.amounts import size_text
@@ -20,6 +21,7 @@ from trio_swarm.logs import logger_of
 from trio_swarm.named_paths import is_there
 from trio_swarm.node import Node
 from trio_swarm.peer.torrent import Torrent
+from trio_swarm.protocol.metainfo.selection import Selection
 from trio_swarm.protocol.metainfo.torrent import Metainfo
 from trio_swarm.service.naming import chosen_hash, whole_hash
 from trio_swarm.service.seeding import seed_until
@@ -92,7 +94,8 @@ class Fetch(Supervised):
         settings = self.settings
         self._learned = await trio.to_thread.run_sync(self._care.learned_before)
         await self._choose_trackers()
-        await trio.to_thread.run_sync(make_folder, settings.folder)
+        if not settings.metadata_only:
+            await trio.to_thread.run_sync(make_folder, settings.folder)
         self._incomplete = await self._care.incomplete_folder()
         if self._incomplete is not None:
             await trio.to_thread.run_sync(make_folder, self._incomplete)
@@ -120,7 +123,16 @@ class Fetch(Supervised):
         if self.torrent is not None:  # else the next to be asked for it are these
             self.torrent.set_trackers(self._urls)
             self.torrent.add_peers(settings.peers)
+            await self._select(self.torrent)
         await self._use_scheduler(settings.scheduler, settings.scheduler_options)
+
+    async def _select(self, torrent: Torrent) -> None:
+        """Have a torrent that runs fetch what is wanted now."""
+        chosen, before = selection_of(self.settings), torrent.selection
+        if not chosen.numbers:  # a link may choose files itself
+            before = replace(before, numbers=())
+        if chosen != before:
+            await torrent.select(chosen)
 
     @property
     def _terms(self) -> tuple[object, ...]:
@@ -264,11 +276,18 @@ class Fetch(Supervised):
             record=_unused(settings.record),
             metainfo=known,
             learned=learned,
+            selection=selection_of(settings),
+            metadata_only=settings.metadata_only,
         )
         self._began(torrent, "fetching")
         if self._terms != terms:  # it was told otherwise while this one was looked for
             await self._go_on()
         return torrent
+
+
+def selection_of(settings: FetchSettings) -> Selection:
+    """Return which files are wanted."""
+    return Selection(only=settings.only, skip=settings.skip, numbers=settings.file_numbers)
 
 
 def _is_in(torrent: Torrent, folder: Path) -> bool:

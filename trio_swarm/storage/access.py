@@ -3,13 +3,14 @@
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from trio_swarm.errors import FileChangedError, StorageError
 from trio_swarm.identities import PieceIndex
+from trio_swarm.piece_sets import PieceSet, iterate
 from trio_swarm.storage.descriptors import (
     ReadDescriptors,
     SharedDescriptors,
@@ -37,6 +38,13 @@ one-byte files cannot use up the descriptors."""
 SYNC_ALL_ABOVE = 256
 """With more unsynced files than this, one sync of all file systems is faster than a sync of each
 file."""
+
+
+NEW_NAME = ".trio-swarm-new"
+"""The name of a file that is being made of bytes of the border file."""
+
+_COPIED_AT_ONCE = 1 << 20
+"""Bytes; a piece may have 512 MiB."""
 
 
 class FileSlice(NamedTuple):
@@ -83,8 +91,7 @@ class FileAccess:
     def scan(self) -> dict[int, Stamp]:
         """Return the stamps of all existing files; raises StorageError for special files, links."""
         files = [i for i, stored in enumerate(self.layout.stored) if stored]
-        entries = self.layout.info.files
-        statuses = self.tree.statuses(entries[i].path for i in files)
+        statuses = self.tree.statuses(self.layout.path_of(i) for i in files)
         return {
             file: stamp_of(status)
             for file, status in zip(files, statuses, strict=True)
@@ -241,18 +248,75 @@ class FileAccess:
                 os.close(descriptor)
         return stamps
 
-    def create_empty_files(self) -> None:
-        """Create missing files of length 0, which no piece would create."""
+    def is_present(self, file: int) -> bool:
+        """Whether a file was there when writing began, or was created since."""
+        return file in self._present
+
+    def create_empty_files(self, unwanted: Collection[int] = ()) -> None:
+        """Create missing files of length 0, which no piece would create; those that are wanted."""
         for file, length in enumerate(self.layout.lengths):
-            if not length and self.layout.stored[file] and file not in self._present:
+            if length or file in unwanted:
+                continue
+            if self.layout.stored[file] and file not in self._present:
                 with disk_errors(self._path(file)):
                     os.close(self.tree.open(self._entry_path(file), os.O_RDWR | os.O_CREAT))
                 self._present.add(file)
 
+    def take_from_border(self, file: int, pieces: PieceSet) -> Stamp:
+        """Make a file of what the border file has of it in these pieces; return its stamp.
+
+        It appears with all these bytes at once. Raises StorageError; FileChangedError if something
+        else has its name.
+        """
+        layout, border = self.layout, self.layout.border
+        entry = layout.info.files[file]
+        path, new = self._path(file), (*layout.path_of(border)[:-1], NEW_NAME)
+        source = self.open_to_hash(border)
+        try:
+            with disk_errors(path, needed=entry.length):
+                target = self.tree.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+                try:
+                    os.ftruncate(target, entry.length)
+                    for piece in iterate(pieces):
+                        start = piece * layout.info.piece_length
+                        begin = max(start, entry.offset)
+                        end = min(
+                            start + layout.info.padded_size(piece), entry.offset + entry.length
+                        )
+                        _copy_range(source, begin, target, begin - entry.offset, end - begin)
+                    os.fsync(target)
+                finally:
+                    os.close(target)
+                self.tree.rename_to_free(new, entry.path)
+                self._present.add(file)
+        except FileExistsError:
+            raise FileChangedError(
+                "has appeared meanwhile and is not overwritten", path=path
+            ) from None
+        finally:
+            os.close(source)
+        stamp = self.look(file)
+        if stamp is None:
+            raise StorageError("was removed while in use", path=path)
+        return stamp
+
+    def remove_border(self) -> None:
+        """Remove the border file, which has nothing any more that is needed; it may be missing."""
+        border = self.layout.border
+        if border < 0 or border not in self._present:
+            return
+        self.forget(border)
+        self.writers.forget(border)
+        path = self._path(border)
+        with disk_errors(path):
+            path.unlink(missing_ok=True)
+        self._present.discard(border)
+
     def sync(self, files: Iterable[int]) -> None:
         """Sync the files' bytes and the names of all files, so that a power failure keeps them."""
         files = list(files)
-        stored = [i for i, is_stored in enumerate(self.layout.stored) if is_stored]
+        # A file that nobody wants may not be there, nor its folder.
+        stored = [file for file in sorted(self._present) if self.layout.stored[file]]
         if len(files) <= SYNC_ALL_ABOVE:
             for file in files:
                 descriptor = self.open_to_hash(file)
@@ -330,7 +394,7 @@ class FileAccess:
         self._forget_copy()
 
     def _entry_path(self, file: int) -> tuple[str, ...]:
-        return self.layout.info.files[file].path
+        return self.layout.path_of(file)
 
     def _path(self, file: int) -> Path:
         return self.tree.at(self._entry_path(file))
@@ -389,7 +453,8 @@ class FileAccess:
         is_new = file not in self._present
         # O_EXCL: a file that another program creates under this name is not overwritten.
         flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if is_new else 0)
-        with disk_errors(path, needed=length if is_new else None):
+        is_sparse = file == self.layout.border
+        with disk_errors(path, needed=length if is_new and not is_sparse else None):
             try:
                 descriptor = opened(partial(self.tree.open, self._entry_path(file), flags))
             except FileExistsError:
@@ -402,7 +467,7 @@ class FileAccess:
             try:
                 size = os.fstat(descriptor).st_size
                 if size < length and file in self._unsized:
-                    extend(descriptor, size, length)
+                    extend(descriptor, size, length, reserve=not is_sparse)
                 else:
                     self._require_size(file, size)
                 self._unsized.discard(file)
@@ -434,3 +499,18 @@ class FileAccess:
         if self._copied is not None:
             self._copied.close()
             self._copied = None
+
+
+def _copy_range(source: int, at: int, target: int, to: int, length: int) -> None:
+    """Copy bytes from one open file to another; raises OSError."""
+    while length:
+        data = os.pread(source, min(length, _COPIED_AT_ONCE), at)
+        if not data:
+            return  # it is shorter now: what is missing is found by hashing
+        view = memoryview(data)
+        while view:
+            count = os.pwrite(target, view, to)
+            view = view[count:]
+            to += count
+        at += len(data)
+        length -= len(data)

@@ -67,7 +67,7 @@ def open_at_rest(info: Info, folder: Path, state_folder: Path) -> RestingFiles |
         return None
     state = StateFolder(state_folder)
     names = choose_names(info, folder, state).info
-    placement, layout = Placement(names, folder), Layout(names)
+    placement, layout = Placement(names, folder), Layout(names, border=True)
     remembered = resume_log.load(state.journal(placement.final, info.info_hash), layout)
     root = placement.final if os.path.lexists(placement.final) else placement.part
     if not remembered.have or not os.path.lexists(root):
@@ -75,6 +75,8 @@ def open_at_rest(info: Info, folder: Path, state_folder: Path) -> RestingFiles |
     access = FileAccess(layout, Tree(root))
     with disk_errors(root):
         access.known = found = access.scan()
+    if layout.border in found:
+        layout.put_aside(frozenset(range(len(names.files))).difference(found))
     verdict = judge(remembered, layout, found)
     have = (verdict.vouched | verdict.to_hash) & remembered.have
     doubted = verdict.to_hash | pieces_of(access, verdict.doubted)

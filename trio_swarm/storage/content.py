@@ -12,8 +12,9 @@ from msgspec import Struct
 from trio_swarm.errors import FileChangedError, StateFolderError, StorageError
 from trio_swarm.identities import PieceIndex
 from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.protocol.metainfo.selection import wanted_pieces
 from trio_swarm.protocol.metainfo.torrent import Info
-from trio_swarm.storage.access import FileAccess, FileSlice
+from trio_swarm.storage.access import NEW_NAME, FileAccess, FileSlice
 from trio_swarm.storage.disk_errors import disk_errors
 from trio_swarm.storage.disk_names import choose_names
 from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
@@ -61,7 +62,9 @@ class TorrentFiles:
     any time when no other call runs. All calls block, and raise StorageError (DiskFullError if
     there is no room).
 
-    `is_complete` is true when every piece is correct and the data has its final name.
+    `is_complete` is true when every wanted piece is correct and the data has its final name. Files
+    that nobody wants (`for_download`) do not appear; their bytes in pieces of others are in the
+    border file, see `layout`.
     """
 
     __slots__ = (
@@ -81,6 +84,8 @@ class TorrentFiles:
         "_state",
         "_suspects",
         "_unfinished",
+        "_unpublished",
+        "_unwanted",
         "changes",
         "info",
         "is_complete",
@@ -108,6 +113,9 @@ class TorrentFiles:
         self._opened: FileAccess | None = None
         """Made when it is first used; after `rest` there is none again."""
         self._placement: Placement | None = None
+        self._unpublished: Placement | None = None
+        """That of finished data which lacks files; `want` goes on with it."""
+        self._unwanted: frozenset[int] = frozenset()
         self._lock: DownloadLock | None = None
         self._log: ResumeLog | None = None
         self._unfinished: Unfinished | None = None
@@ -120,11 +128,17 @@ class TorrentFiles:
 
     @classmethod
     def for_download(
-        cls, info: Info, folder: Path, state_folder: Path, renamings: Renamings = ()
+        cls,
+        info: Info,
+        folder: Path,
+        state_folder: Path,
+        renamings: Renamings = (),
+        unwanted: frozenset[int] = frozenset(),
     ) -> Self:
         """Prepare a download of `info` into `folder` under the torrent's name.
 
-        `renamings` are names that a person gave to its files, see `own_names`.
+        `renamings` are names that a person gave to its files, see `own_names`; `unwanted` are the
+        numbers of files that nobody wants.
 
         The folder is created if it is missing. `check` finds data that is there already, by the
         rules of `placement`. Names that this file system cannot store are changed; see `renamed`
@@ -144,6 +158,7 @@ class TorrentFiles:
         files.renamed = names.renamed
         files._has_other_names = bool(names.renamed or renamings)
         files._placement = placement
+        files._unwanted = unwanted
         try:
             files._lock = DownloadLock(state.lock(placement.final), placement.final)
         except StateFolderError as error:
@@ -198,8 +213,27 @@ class TorrentFiles:
         """Where bytes of the torrent are in its files; made when it is first used."""
         layout = self._layout
         if layout is None:
-            layout = self._layout = Layout(self.info)
+            layout = self._layout = Layout(self.info, border=self._placement is not None)
         return layout
+
+    @property
+    def unwanted(self) -> frozenset[int]:
+        """The numbers of the files that nobody wants."""
+        return self._unwanted
+
+    @property
+    def wanted_pieces(self) -> PieceSet:
+        """The pieces that have a byte of a file that is wanted."""
+        return wanted_pieces(self.info, self._unwanted)
+
+    @property
+    def lacks_pieces(self) -> bool:
+        """Whether a wanted piece is not here, or not correct."""
+        return bool(self.wanted_pieces & ~self.have)
+
+    def path_of(self, file: int) -> tuple[str, ...]:
+        """Return the path of a file below `root`."""
+        return self.layout.path_of(file)
 
     @property
     def root(self) -> Path:
@@ -297,8 +331,8 @@ class TorrentFiles:
     def finish(self) -> Path:
         """Sync the finished data, give it its final name and return the path; idempotent.
 
-        Raises ValueError while a piece is missing. After a StorageError nothing is lost: call
-        again, or start the download again.
+        Raises ValueError while a wanted piece is missing. After a StorageError nothing is lost:
+        call again, or start the download again.
         """
         with self._again:
             return self._finish()
@@ -307,12 +341,12 @@ class TorrentFiles:
         if self.is_complete:
             return self.root
         placement, log = self._placement, self._log
-        if placement is None or log is None or log.have != full_set(self.info.piece_count):
+        if placement is None or log is None or self.wanted_pieces & ~log.have:
             raise ValueError("only a checked download with all its pieces can be finished")
         unfinished = self._unfinished
         assert unfinished is not None
         access = self._access
-        access.create_empty_files()
+        access.create_empty_files(self._unwanted)
         before = unfinished.settle_all()
         was_written = access.writers.was_written(0)
         with access.moving:
@@ -331,12 +365,40 @@ class TorrentFiles:
             raise FileChangedError("is being changed by another program", path=placement.part)
         access.known = stamps
         log.stop(stamps=stamps, durable=True)
-        if not self._has_other_names:
+        if not self._has_other_names and not self._lacks_files():
             self._remember(
                 lambda: remember_download(self.info, placement.final, self._state.folder, stamps)
             )
-        self._become_complete()
+        self._become_complete(log.have)
         return self.root
+
+    def _lacks_files(self) -> bool:
+        """Whether files that nobody wants are not here as they should be."""
+        return bool(self._unwanted)
+
+    def want(self, unwanted: frozenset[int], should_stop: ShouldStop = never_stop) -> None:
+        """Want all files but these from now on; `check` was called before.
+
+        What is here of a file that becomes wanted is kept. Finished data that lacks a file which is
+        wanted now is a download again, as `is_complete` tells: it is NAME.part until `finish`.
+        Raises StorageError (DiskFullError); then nothing, or not all, has changed, and it may be
+        called again.
+        """
+        with self._again:
+            before, self._unwanted = self._unwanted, unwanted
+            if self._unfinished is not None:
+                self._unfinished.want(unwanted, should_stop)
+            elif self._unpublished is not None and not unwanted >= before:
+                self._reopen(self._unpublished, should_stop)
+
+    def _reopen(self, placement: Placement, should_stop: ShouldStop) -> None:
+        """Make finished data a download again."""
+        try:
+            self._lock = DownloadLock(self._state.lock(placement.final), placement.final)
+        except StateFolderError as error:
+            self.state_problem = error
+        self._placement = placement
+        self._check_download(placement, no_progress, should_stop)
 
     def verify_again(self, should_stop: ShouldStop = never_stop) -> Changes:
         """Hash again the pieces that other programs may have changed; from any thread.
@@ -392,7 +454,10 @@ class TorrentFiles:
         changed = [
             file
             for file, length in enumerate(self.layout.lengths)
-            if length and self.layout.stored[file] and not self._is_as_known(file, known.get(file))
+            if length
+            and self.layout.has_place(file)
+            and not self._is_as_known(file, known.get(file))
+            and self._have & self.layout.piece_set_of(file) | self._is_wanted(file)
         ]
         if not changed:
             return Changes()
@@ -414,6 +479,9 @@ class TorrentFiles:
             self._suspects = 0
         self._remember(self._save_finished)
         return Changes(files=changed, lost=before & ~self._have, faults=found.faults)
+
+    def _is_wanted(self, file: int) -> bool:
+        return file not in self._unwanted and file != self.layout.border
 
     def _is_as_known(self, file: int, known: Stamp | None) -> bool:
         try:
@@ -452,7 +520,8 @@ class TorrentFiles:
         From the thread of `slices` only. Those that another thread reads from stay open.
         """
         access = self._opened
-        if access is not None and self.is_complete and access.rest():
+        is_whole = self.is_complete and not self._unwanted
+        if access is not None and is_whole and access.rest():
             self._root, self._stamps = access.tree.root, access.known
             self._opened = self._layout = None
 
@@ -487,26 +556,29 @@ class TorrentFiles:
         access.tree = Tree(placement.locate())
         found = self._scan()
         self._refuse_longer(found)
+        self._put_aside(found)
         have, hashed, doubted = self._verify(state, found, on_progress, should_stop)
         if self.root == placement.final and doubted:
             # The program was killed at the final renaming, so there is no download to resume.
             pieces = pieces_of(access, doubted) & have
             have = have & ~pieces | right_pieces(access, pieces, on_progress, should_stop)
             hashed, doubted = hashed + pieces.bit_count(), frozenset()
-        is_whole = have == full_set(self.info.piece_count)
+        is_whole = not self.wanted_pieces & ~have and self.layout.aside <= self._unwanted
         self._have = have
         if self.root == placement.final:
             if is_whole:
                 self._require_rest(found)
-                access.create_empty_files()
+                access.create_empty_files(self._unwanted)
                 access.known = found = {**access.scan(), **found}
                 if journal is not None:
                     self._remember(lambda: self._save(journal, have, found))
-                self._become_complete()
+                self._become_complete(have)
                 return CheckResult(have, hashed)
-            self._refuse_foreign(have, found)
-            placement.adopt()
-            access.tree = Tree(placement.part)
+            if not state.known or access.has_data(found):
+                self._refuse_foreign(have, found)
+            with access.moving:
+                placement.adopt()
+                access.tree = Tree(placement.part)
         elif not have and not state.known and (access.has_data(found) or self._has_other_entries()):
             raise StorageError(
                 "holds data that is not of this torrent; move it away to download here",
@@ -523,7 +595,19 @@ class TorrentFiles:
         self.changes = unfinished.changes
         self._unfinished = unfinished
         self._log = log
-        return CheckResult(have, hashed)
+        self.is_complete = False
+        unfinished.want(self._unwanted, should_stop)
+        return CheckResult(log.have, hashed)
+
+    def _put_aside(self, found: Mapping[int, Stamp]) -> None:
+        """Find out which files have their bytes in the border file.
+
+        If there is one, it has what is here of each file that is not: whatever was wanted before.
+        """
+        layout = self.layout
+        absent = {file for file in range(len(self.info.files)) if file not in found}
+        is_there = layout.border in found
+        layout.put_aside(frozenset(absent if is_there else absent & self._unwanted))
 
     def _check_share(self, on_progress: OnProgress, should_stop: ShouldStop) -> CheckResult:
         state = ResumeState()
@@ -594,7 +678,7 @@ class TorrentFiles:
             if found.get(file) != stamp and (stamp.size or self.layout.lengths[file]):
                 raise StorageError(
                     "keeps being changed by another program; start again when it no longer changes",
-                    path=self._access.tree.at(self.info.files[file].path),
+                    path=self._access.tree.at(self.layout.path_of(file)),
                 )
 
     def _refuse_longer(self, found: Mapping[int, Stamp]) -> None:
@@ -604,7 +688,7 @@ class TorrentFiles:
                 raise StorageError(
                     f"has {stamp.size} bytes, more than the {length} of this torrent's file; "
                     "move it away to download here",
-                    path=self._access.tree.at(self.info.files[file].path),
+                    path=self._access.tree.at(self.layout.path_of(file)),
                 )
 
     def _has_other_entries(self) -> bool:
@@ -612,6 +696,7 @@ class TorrentFiles:
         if self.info.is_single_file or not self.root.exists():
             return False
         own = {entry.path[0] for entry in self.info.files if not entry.padding}
+        own |= {*self.layout.path_of(self.layout.border), NEW_NAME}
         with disk_errors(self.root):
             return any(entry.name not in own for entry in self.root.iterdir())
 
@@ -630,9 +715,10 @@ class TorrentFiles:
                 path=self.root,
             )
 
-    def _become_complete(self) -> None:
+    def _become_complete(self, have: PieceSet) -> None:
         self.is_complete = True
-        self._have = full_set(self.info.piece_count)
+        self._have = have
+        self._unpublished = self._placement
         self._log = None
         self._unfinished = None
         # From here on the data is only read: other programs may share it, or check it as their

@@ -121,7 +121,9 @@ def bytes_to_copy(info: Info, root: Path, folder: Path) -> int:
         if place.stat().st_dev == source:
             return 0
     needed = 0
-    for path in (root.joinpath(*each.path) for each in info.files if not each.padding):
+    layout = Layout(info, border=True)
+    files = (file for file, is_stored in enumerate(layout.stored) if is_stored)
+    for path in (root.joinpath(*layout.path_of(file)) for file in files):
         with contextlib.suppress(OSError):
             status = path.lstat()
             needed += min(status.st_size, status.st_blocks * 512)
@@ -131,7 +133,7 @@ def bytes_to_copy(info: Info, root: Path, folder: Path) -> int:
 class _Move:
     def __init__(self, info: Info, root: Path, folder: Path, state: StateFolder) -> None:
         self._info = info
-        self._layout = Layout(info)
+        self._layout = Layout(info, border=True)
         self._root = root
         self._folder = folder
         self._state = state
@@ -237,7 +239,7 @@ class _Move:
         """Whether nothing but the torrent's files is in its folder."""
         if self._info.is_single_file:
             return True
-        own: set[tuple[str, ...]] = set()
+        own = {self._layout.path_of(self._layout.border)}
         for entry in self._info.files:
             if not entry.padding:
                 own |= {entry.path[:depth] for depth in range(1, len(entry.path) + 1)}
@@ -283,14 +285,14 @@ class _Move:
                 done += stamp.size
                 on_progress(done, total)
             with disk_errors(inside):
-                tree.sync_folders([self._info.files[file].path for file in files])
+                tree.sync_folders([self._layout.path_of(file) for file in files])
                 try:
                     rename_to_free(inside, self._target, by_link=self._info.is_single_file)
                 except FileExistsError:
                     raise StorageError("has appeared meanwhile", path=self._target) from None
 
     def _carry_file(self, file: int, stamp: Stamp, inside: Path, should_stop: ShouldStop) -> None:
-        path = self._info.files[file].path
+        path = self._layout.path_of(file)
         target = inside.joinpath(*path)
         source = self._access.open_to_hash(file)
         try:
@@ -313,7 +315,7 @@ class _Move:
         every = (entry.path for entry in self._info.files if not entry.padding)
         folders = {path[:depth] for path in every for depth in range(len(path))}
         for file, stamp in files.items():
-            path = self._info.files[file].path
+            path = self._layout.path_of(file)
             is_same = file in now and (now[file].inode, now[file].size, now[file].mtime_ns) == (
                 stamp.inode,
                 stamp.size,

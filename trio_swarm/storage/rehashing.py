@@ -10,7 +10,6 @@ from trio_swarm.storage import hashing
 from trio_swarm.storage.access import FileAccess
 from trio_swarm.storage.hashing import OnProgress, ShouldStop, never_stop, no_progress
 from trio_swarm.storage.resume.journal import Stamp
-from trio_swarm.storage.resume.vouching import range_set
 
 TRIES = 5
 """How many times a file that changes while it is hashed is hashed again before that is an error."""
@@ -51,7 +50,7 @@ def pieces_of(access: FileAccess, files: Iterable[int]) -> PieceSet:
     """Return the pieces that have a byte of any of the files."""
     result: PieceSet = 0
     for file in files:
-        result |= range_set(access.layout.pieces_of(file))
+        result |= access.layout.piece_set_of(file)
     return result
 
 

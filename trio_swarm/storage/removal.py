@@ -83,7 +83,8 @@ def forget_state(info: Info, final: Path, state_folder: Path) -> None:
 
 
 def _paths_of(info: Info) -> list[FilePath]:
-    return [entry.path for entry in info.files if not entry.padding]
+    layout = Layout(info, border=True)
+    return [layout.path_of(file) for file, is_stored in enumerate(layout.stored) if is_stored]
 
 
 def _delete(tree: Tree, path: FilePath) -> bool:

@@ -27,13 +27,20 @@ _fstatfs = find_function("fstatfs", ctypes.c_int, ctypes.c_char_p)
 _fallocate = find_function("fallocate", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
-def extend(descriptor: int, size: int, length: int) -> None:
+def extend(descriptor: int, size: int, length: int, *, reserve: bool = True) -> None:
     """Extend an open file from `size` to `length` bytes, with reserved blocks if possible.
+
+    Without `reserve` by a hole, for a file that stays one for the most part.
 
     Raises OSError if the file system does not allow that length. A lack of room is not an error
     yet: pieces that fit are written.
     """
-    if _fallocate is not None and length - size >= LEAST_RESERVED and not is_in_memory(descriptor):
+    if (
+        reserve
+        and _fallocate is not None
+        and length - size >= LEAST_RESERVED
+        and not is_in_memory(descriptor)
+    ):
         room = os.fstatvfs(descriptor)
         if room.f_bavail * room.f_frsize > length - size:
             if _fallocate(descriptor, 0, size, length - size) == 0:

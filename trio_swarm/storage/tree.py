@@ -96,6 +96,23 @@ class Tree:
             if folder is not None:
                 os.close(folder)
 
+    def rename_to_free(self, old: FilePath, new: FilePath) -> None:
+        """Rename a file, and make the folders it needs; FileExistsError if the name is taken."""
+        source = self._open_folder(old[:-1], create=False)
+        try:
+            target = self._open_folder(new[:-1], create=True)
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.stat(new[-1], dir_fd=target, follow_symlinks=False)
+                    raise FileExistsError(
+                        errno.EEXIST, os.strerror(errno.EEXIST), str(self.at(new))
+                    )
+                os.rename(old[-1], new[-1], src_dir_fd=source, dst_dir_fd=target)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+
     def open_folder(self, path: FilePath) -> int:
         """Open the root (path `()`) or a folder below it; the caller closes it."""
         return self._open_folder(path, create=False)

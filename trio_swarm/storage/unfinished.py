@@ -68,6 +68,7 @@ class Unfinished:
         self._layout = access.layout
         self._log = log
         self._doubted = set(doubted)
+        self._unwanted: frozenset[int] = frozenset()
         self._written = self._watch_unstamped()  # files whose stamps can miss a write
         self._lock = threading.RLock()
         self._write_out = write_out
@@ -179,6 +180,44 @@ class Unfinished:
             self._written.discard(file)
             access.writers.forget(file)
 
+    # --- which files are wanted -----------------------------------------------------------------
+
+    def want(self, unwanted: frozenset[int], should_stop: ShouldStop = never_stop) -> PieceSet:
+        """Want all files but these from now on; return pieces that turn out to be lost.
+
+        A file that becomes wanted gets what the border file has of it. One that does not any more
+        stays, if it is there. Raises StorageError (DiskFullError) if a file cannot be made; then
+        those before it are made.
+        """
+        access, layout, log = self._access, self._layout, self._log
+        taken: dict[int, Stamp] = {}
+        pieces: PieceSet = 0
+        with self._lock:
+            aside = layout.aside
+            try:
+                for file in sorted(aside - unwanted):
+                    here = _range_of(layout.pieces_of(file), log.have)
+                    if here:
+                        taken[file] = access.take_from_border(file, here)
+                        pieces |= here
+                aside = (aside & unwanted) | {
+                    file for file in unwanted if not access.is_present(file)
+                }
+                self._unwanted = unwanted
+            finally:
+                if taken:  # their stamps are known before anybody reads there
+                    self.unsynced.update(taken)
+                    self._restate(log.have, {**log.stamps, **taken})
+                    for file in taken:
+                        access.watch(file)
+                    self._written.update(taken)
+                layout.put_aside(aside - taken.keys())
+            # Their bytes were verified when they came, and are again where they are now.
+            wrong = pieces & ~right_pieces(access, pieces, should_stop=should_stop)
+            if wrong:
+                self._restate(log.have & ~wrong, log.stamps)
+        return wrong
+
     # --- verifying again ------------------------------------------------------------------------
 
     def verify_again(self, should_stop: ShouldStop = never_stop) -> Changes:
@@ -278,6 +317,13 @@ class Unfinished:
         """
         access, log = self._access, self._log
         with self._lock:
+            if not self._layout.aside and self._layout.border in log.stamps:
+                access.remove_border()
+                self.unsynced.discard(self._layout.border)
+                self._doubted.discard(self._layout.border)
+                self._written.discard(self._layout.border)
+                rest = {f: s for f, s in log.stamps.items() if f != self._layout.border}
+                self._restate(log.have, rest)
             for _ in range(TRIES):
                 self._require_all(access.scan())
                 access.sync(self.unsynced)
@@ -286,8 +332,10 @@ class Unfinished:
                 self._require_all(stamps)
                 odd = {
                     file
-                    for file, length in enumerate(self._layout.lengths)
-                    if length and self._layout.stored[file] and stamps[file] != log.stamps.get(file)
+                    for file, stamp in stamps.items()
+                    if self._layout.has_place(file)
+                    and self._layout.lengths[file]
+                    and stamp != log.stamps.get(file)
                 }
                 changed = set(odd)
                 odd |= self._doubted | {file for file in self._written if self._may_be_odd(file)}
@@ -330,12 +378,18 @@ class Unfinished:
     def _require_all(self, stamps: Mapping[int, Stamp]) -> None:
         """Raise StorageError for a file that is missing, or longer than in the torrent."""
         access = self._access
-        for file, is_stored in enumerate(self._layout.stored):
-            if not is_stored:
+        have = self._log.have
+        border_pieces = self._layout.piece_set_of(self._layout.border)
+        for file, length in enumerate(self._layout.lengths):
+            if not self._layout.has_place(file):
                 continue
-            stamp, length = stamps.get(file), self._layout.lengths[file]
-            path = access.tree.at(self._layout.info.files[file].path)
+            stamp = stamps.get(file)
+            path = access.tree.at(self._layout.path_of(file))
             if stamp is None:
+                # What nobody wants need not be there, and the border file not without pieces.
+                is_border = file == self._layout.border
+                if file in self._unwanted or (is_border and not have & border_pieces):
+                    continue
                 raise StorageError(
                     "was removed or changed by another program; start again to fetch it again",
                     path=path,
@@ -358,8 +412,13 @@ class Unfinished:
         log.stop(durable=is_durable)
 
 
+def _range_of(pieces: range, have: PieceSet) -> PieceSet:
+    """Return which of adjacent pieces are in a set."""
+    return (have >> pieces.start & full_set(len(pieces))) << pieces.start
+
+
 def _restless(access: FileAccess, file: int) -> StorageError:
     return StorageError(
         "keeps being changed by another program; start again when it is at rest",
-        path=access.tree.at(access.layout.info.files[file].path),
+        path=access.tree.at(access.layout.path_of(file)),
     )

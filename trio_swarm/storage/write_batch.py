@@ -56,9 +56,9 @@ class WriteBatch:
             at += span.length
             if not self._layout.stored[span.file]:
                 continue
-            self.path = access.tree.at(self._layout.info.files[span.file].path)
+            self.path = access.tree.at(self._layout.path_of(span.file))
             descriptor = held.get(span.file)
-            is_inside = 0 < number < len(spans) - 1
+            is_inside = 0 < number < len(spans) - 1 and span.file != self._layout.border
             if descriptor is None:
                 descriptor = self._hold(span.file, is_brief=is_inside)
             access.write(descriptor, span, block)

@@ -756,3 +756,39 @@ def test_a_strategy_that_takes_over_from_one_that_gave_nothing_is_asked_at_once(
     assert ledger.is_due(0.0)
     ledger.plan(0.0)
     assert picture(ledger, 3) == "bbbb"
+
+
+def test_only_chosen_pieces_are_asked_for_and_make_a_download_complete() -> None:
+    ledger = new_ledger(4, blocks=1, chosen=0b0101)
+    ledger.add_peer(0, 0.0, identity="a")
+    ledger.set_pieces(0, 0b1010)
+    ledger.set_choked(0, choked=False, fast=True)
+    assert not ledger.is_interesting(0)
+    assert ledger.plan(1.0) == []
+    ledger.set_pieces(0, 0b1111)
+    assert ledger.is_interesting(0)
+    asked = ledger.plan(1.0)
+    assert sorted(grant.run.piece for grant in asked) == [0, 2]
+    for piece in (0, 2):
+        ledger.received(0, piece, 0, BLOCK, 1.0)
+        ledger.verified(piece)
+    assert ledger.is_complete
+    assert ledger.remaining == 0
+    assert ledger.have == 0b0101
+
+
+def test_what_is_chosen_no_longer_is_cancelled_and_what_is_chosen_now_is_asked_for() -> None:
+    ledger = new_ledger(4, blocks=2, chosen=0b0001)
+    ledger.add_peer(0, 0.0, identity="a")
+    ledger.set_pieces(0, 0b1111)
+    ledger.set_choked(0, choked=False, fast=True)
+    ledger.plan(1.0)
+    ledger.received(0, 0, 0, BLOCK, 1.0)
+    ledger.choose(0b1000, 1.0)
+    assert [grant.run.piece for grant in ledger.take_cancels()] == [0]
+    assert ledger.take_abandoned() == [0]
+    assert ledger.failed_bytes == BLOCK
+    assert ledger.remaining == 2 * BLOCK
+    assert {grant.run.piece for grant in ledger.plan(1.0)} == {3}
+    # What was on its way is no fault of the peer's.
+    assert ledger.received(0, 0, BLOCK, BLOCK, 1.0) is BlockOutcome.DUPLICATE

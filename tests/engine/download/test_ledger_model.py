@@ -189,6 +189,17 @@ class LedgerAgainstModel(RuleBasedStateMachine):
                 del self.arrived[piece, bad]
         assert len(banned) == len(set(banned))
 
+    @rule(chosen=st.integers(0, ALL))
+    def chooses(self, chosen: int) -> None:
+        open_before = set(self.ledger._open)
+        self.ledger.choose(chosen, self.now)
+        assert self.ledger.chosen == chosen
+        for piece in open_before - set(self.ledger._open):
+            assert not chosen >> piece & 1
+            self.arrived = {at: key for at, key in self.arrived.items() if at[0] != piece}
+        for piece, state in self.ledger._open.items():
+            assert state.verifying or chosen >> piece & 1
+
     @rule(seconds=st.sampled_from([0.0, 0.01, 0.3, 2.0, 7.0, 40.0]))
     def passes_time(self, seconds: float) -> None:
         self.now += seconds
@@ -212,6 +223,7 @@ class LedgerAgainstModel(RuleBasedStateMachine):
             assert self.pieces[key] >> piece & 1, "asked of a peer that lacks it"
             assert not self.choked[key] or self.allowed[key] >> piece & 1, "asked while choked"
             assert not ledger.have >> piece & 1
+            assert ledger.chosen >> piece & 1, "asked for what nobody wants"
             assert piece not in self.verifying
             blocks = ledger.lengths.blocks_between(piece, begin, length)
             assert blocks

@@ -57,6 +57,9 @@ def test_a_seeder_does_not_say_so_to_who_would_leave_when_not_shown_enough() -> 
     assert b"upload_only" not in fields
     assert parse_extension_handshake(told).upload_only
     assert parse_extension_handshake(b"d11:upload_onlyi1ee").upload_only
+    # One that has shown all of the part that it has is of no more use to it.
+    shown = encode_extension_handshake(ExtensionHandshake(upload_only=True), shows_all_of_part=True)
+    assert bencode.decode(shown)[b"upload_only"] == 1  # type: ignore[index, call-overload]
 
 
 def test_a_later_handshake_adds_replaces_and_switches_off() -> None:

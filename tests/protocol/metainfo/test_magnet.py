@@ -32,6 +32,12 @@ MAGNETS = st.builds(
     trackers=st.lists(TRACKERS, unique=True, max_size=10).map(tuple),
     peers=st.lists(PEERS, unique=True, max_size=10).map(tuple),
     length=st.none() | st.integers(0, 2**63 - 1),
+    files=st.lists(
+        st.tuples(st.integers(0, 1000), st.integers(0, 1000)).map(
+            lambda pair: (min(pair), max(pair))
+        ),
+        max_size=5,
+    ).map(tuple),
 )
 
 
@@ -92,6 +98,7 @@ def test_every_field_is_read() -> None:
         ("udp://h:1/announce?name=a%2Bb", "http://t/"),
         (("1.2.3.4", 5), ("::1", 6)),
         12,
+        files=((0, 0), (2, 2)),
     )
 
 

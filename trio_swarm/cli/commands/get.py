@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import trio
 from cyclopts import Parameter
+from msgspec.structs import replace
 
 import trio_swarm
 from trio_swarm import events
@@ -28,10 +29,10 @@ from trio_swarm.cli.options import (
 )
 from trio_swarm.cli.output.default_tracker import DefaultTracker
 from trio_swarm.cli.output.reporting import Reporter, make_reporter
-from trio_swarm.cli.output.text import percent_text, size_text
+from trio_swarm.cli.output.text import count_text, percent_text, safe_text, size_text
 from trio_swarm.cli.prompts import ask_line, can_ask, choose_match
 from trio_swarm.cli.running import run_until_interrupted
-from trio_swarm.config.values import parse_hash_or_prefix, parse_peer
+from trio_swarm.config.values import parse_glob, parse_hash_or_prefix, parse_peer
 from trio_swarm.errors import (
     ConfigError,
     DiskFullError,
@@ -44,6 +45,8 @@ from trio_swarm.settings import FetchSettings, NodeSettings
 from trio_swarm.wanted import WantedName, WantedTorrent, parse_wanted
 
 if TYPE_CHECKING:
+    from trio_swarm.protocol.metainfo.selection import Selection
+    from trio_swarm.protocol.metainfo.torrent import Metainfo
     from trio_swarm.service.fetches import Fetch
 
 _NODE = NodeSettings()
@@ -60,6 +63,9 @@ async def get(
     scheduler: Annotated[str, Parameter(name=("--scheduler", "-s"))] = _NODE.scheduler,
     option: Words = (),
     info_hash: str | None = None,
+    only: Words = (),
+    skip: Words = (),
+    list_files: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = False,
     wait: Flag = False,
     timeout: float | None = None,  # noqa: ASYNC109  a flag: nothing is cancelled by it
     seed: bool = _FETCH.seed,
@@ -93,6 +99,15 @@ async def get(
         KEY=VALUE for the strategy; may be given several times.
     info_hash
         Which torrent is meant, where a name stands for several; its first digits will do.
+    only
+        GLOB of the files that are wanted, compared with paths inside the torrent; may be given
+        several times. Without `/` it matches a file or folder of that name at any depth, else a
+        path from the top (`**` stands for any folders); a folder selects all that is below it.
+        Nothing else is fetched, but for pieces that wanted files share with others.
+    skip
+        GLOB of files that are not wanted; may be given several times.
+    list_files
+        Print paths and sizes of the files, and end: nothing else is fetched.
     wait
         Wait until somebody shares the name, for peers and for room on a full disk, instead of
         failing. Otherwise it ends when nothing came for 30 s and no peer is left, or for 120 s from
@@ -138,6 +153,9 @@ async def get(
         trackers=trackers,
         peers=tuple(peers),
         info_hash=flagged("--info-hash", parse_hash_or_prefix, info_hash) if info_hash else None,
+        only=tuple(flagged("--only", parse_glob, each) for each in only),
+        skip=tuple(flagged("--skip", parse_glob, each) for each in skip),
+        metadata_only=list_files,
         wait=wait,
         timeout=timeout,
         record=_new_file(expanded(record)),
@@ -154,7 +172,12 @@ async def get(
         nonlocal is_complete, fetch
         async with _open_service(settings, what) as service, trio.open_nursery() as nursery:
             fetch = service.fetch(wanted, choose=choose if can_ask(output) else None)
-            await default.asked(fetch.wait_known())
+            torrent = await default.asked(fetch.wait_known())
+            if list_files:
+                nursery.start_soon(_complete, fetch)  # raises what keeps the metadata away
+                _print_files(await torrent.wait_metadata(), torrent.selection, reporter)
+                nursery.cancel_scope.cancel()
+                return 0
             # Only now: a question may have been asked on the terminal.
             nursery.start_soon(reporter.follow, lambda: service.torrents)
             await _complete(fetch)
@@ -223,6 +246,30 @@ async def _ask_what(output: OutputOptions) -> str:
         if what:
             return what
     raise ConfigError("say what to fetch: trio-swarm get WHAT (`trio-swarm ls` lists the names)")
+
+
+def _print_files(metainfo: "Metainfo", selection: "Selection", reporter: Reporter) -> None:
+    """Print the files that are wanted of a torrent, with their sizes."""
+    # Only here: a download describes nothing, and begins sooner without it.
+    from trio_swarm.cli.commands.show import describe_torrent  # noqa: PLC0415
+    from trio_swarm.protocol.metainfo.selection import unwanted_files  # noqa: PLC0415
+
+    info = metainfo.info
+    unwanted = unwanted_files(info, selection)
+    files = [
+        ("/".join(entry.path) or info.name, entry.length)
+        for number, entry in enumerate(info.files)
+        if not entry.padding and number not in unwanted
+    ]
+    size = sum(length for _, length in files)
+    lines = [f"{size_text(length):>12}  {safe_text(path)}" for path, length in files]
+    lines.append(f"{size_text(size):>12}  {count_text(len(files), 'file')}")
+    described = describe_torrent(metainfo)
+    above = "" if info.is_single_file else f"{info.name}/"
+    told: list[dict[str, object]] = [
+        {"path": f"{above}{path}", "size": length} for path, length in files
+    ]
+    reporter.answer(replace(described, files=told, size=size), "\n".join(lines))
 
 
 def _kept(torrent: "trio_swarm.Torrent | None", folder: Path) -> str:

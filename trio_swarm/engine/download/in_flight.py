@@ -79,6 +79,22 @@ class InFlight:
                 self.close_if_idle(piece)
         self.settle(source, now)
 
+    def call_back(self, source: Source, pieces: PieceSet, now: float) -> None:
+        """Cancel all that a peer was asked for of some pieces, which are wanted no longer."""
+        expected = dict.fromkeys(ask.piece for ask in source.asks)
+        expected.update(dict.fromkeys(source.late))
+        for piece in expected:
+            if not pieces >> piece & 1:
+                continue
+            every = self._states.lengths.all_blocks(piece)
+            asked, late = source.take_asked(piece, every), source.take_late(piece, every)
+            self._planner.cancel(source, piece, asked | late)
+            if asked:
+                self.release(piece, asked)
+            if late:
+                self.close_if_idle(piece)
+        self.settle(source, now)
+
     def withdraw(self, source: Source, piece: int, blocks: BlockSet, now: float) -> None:
         """Take back blocks whose request was never sent."""
         asked = source.take_asked(piece, blocks)

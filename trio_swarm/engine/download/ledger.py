@@ -25,7 +25,7 @@ from trio_swarm.engine.download.source import MAX_QUEUE_LIMIT, NO_LABELS, Source
 from trio_swarm.engine.guard import GuardedScheduler
 from trio_swarm.engine.lengths import BLOCK_SHIFT, BlockRun, BlockSet, Lengths
 from trio_swarm.errors import LocalProtocolError
-from trio_swarm.piece_sets import PieceSet, from_pieces
+from trio_swarm.piece_sets import PieceSet, from_pieces, iterate
 from trio_swarm.schedulers.rarity import Rarity
 
 __all__ = ["BlockOutcome", "BlockRun", "Grant", "Ledger", "PeerStats"]
@@ -41,7 +41,8 @@ class Ledger:
     """The ledger of one torrent; see the module for the states of blocks.
 
     `key` is the caller's number of a connected peer; times are seconds. At most `open_piece_limit`
-    pieces are started and not yet verified, because each needs a buffer.
+    pieces are started and not yet verified, because each needs a buffer. `chosen` are the pieces
+    that are fetched at all; None: every piece.
     """
 
     def __init__(
@@ -52,13 +53,14 @@ class Ledger:
         rng: random.Random,
         have: PieceSet = 0,
         open_piece_limit: int,
+        chosen: PieceSet | None = None,
     ) -> None:
         self.lengths = lengths
         self.received_bytes = 0
         """Bytes of blocks that were accepted."""
         self.duplicate_bytes = 0
         """Bytes of blocks that arrived although we did not need them."""
-        self._states = PieceStates(lengths, have=have, open_limit=open_piece_limit)
+        self._states = PieceStates(lengths, have=have, open_limit=open_piece_limit, chosen=chosen)
         self._open = self._states.open
         self._availability = Availability(lengths.piece_count)
         self._sources: dict[int, Source] = {}
@@ -83,17 +85,22 @@ class Ledger:
 
     @property
     def wanted(self) -> PieceSet:
-        """The set of missing pieces, started ones included."""
+        """The set of chosen pieces that are missing, started ones included."""
         return self._states.wanted
 
     @property
+    def chosen(self) -> PieceSet:
+        """The pieces that are fetched: all, but for files that nobody wants."""
+        return self._states.chosen
+
+    @property
     def is_complete(self) -> bool:
-        """Whether we have verified every piece."""
+        """Whether we have verified every piece that was chosen."""
         return not self._states.wanted
 
     @property
     def remaining(self) -> int:
-        """Bytes of the torrent that are not received yet."""
+        """Bytes of chosen pieces that are not received yet."""
         return self._states.remaining
 
     @property
@@ -315,6 +322,25 @@ class Ledger:
         self._planner.reconsider(source)
 
     # Requests
+
+    def choose(self, chosen: PieceSet, now: float) -> None:
+        """Fetch these pieces from now on, and no others.
+
+        What was asked of others is cancelled, and blocks of theirs that came are dropped; a piece
+        that is being verified may still become one that we have.
+        """
+        self._now = now
+        dropped = self._states.choose(chosen)
+        if dropped:
+            for source in self._sources.values():
+                self._in_flight.call_back(source, dropped, now)
+            for piece in iterate(dropped):
+                state = self._open.get(piece)
+                if state is not None:
+                    self._states.close(state)
+                self._paroles.pop(piece, None)
+        for source in self._sources.values():
+            self._planner.reconsider(source)
 
     def set_scheduler(self, scheduler: GuardedScheduler) -> None:
         """Let another strategy decide from now on. What is in flight stays asked of its peers."""
@@ -540,7 +566,9 @@ class Ledger:
         Only those blocks are wanted again: the hash of each block is known (BEP 52).
         """
         culprits = self.senders_of(piece, wrong)
-        self._states.end_in_part(piece, wrong)
+        state = self._states.end_in_part(piece, wrong)
+        if not self._states.wanted >> piece & 1:
+            self._states.close(state)  # meanwhile nobody wants it any more
         self._planner.reconsider_all()
         return self._ban(culprits)
 

@@ -10,7 +10,7 @@ from trio_swarm.compiler_hints import mypyc_attr
 from trio_swarm.engine.download.open_piece import OpenPiece
 from trio_swarm.engine.lengths import BlockSet, Lengths
 from trio_swarm.errors import LocalProtocolError
-from trio_swarm.piece_sets import PieceSet, full_set, iterate
+from trio_swarm.piece_sets import PieceSet, from_pieces, full_set, iterate
 
 NO_PIECES: Final[frozenset[int]] = frozenset()
 """One empty set for all downloads: an empty set of its own would take 216 bytes each."""
@@ -22,6 +22,7 @@ class PieceStates:
 
     __slots__ = (
         "abandoned",
+        "chosen",
         "every",
         "failed_bytes",
         "free_counts",
@@ -37,17 +38,21 @@ class PieceStates:
         "wanted",
     )
 
-    def __init__(self, lengths: Lengths, *, have: PieceSet, open_limit: int) -> None:
+    def __init__(
+        self, lengths: Lengths, *, have: PieceSet, open_limit: int, chosen: PieceSet | None = None
+    ) -> None:
         self.lengths = lengths
         self.every: PieceSet = full_set(lengths.piece_count)
         if have < 0 or have & ~self.every:
             raise ValueError("have includes pieces beyond the last")
+        self.chosen: PieceSet = self.every if chosen is None else chosen & self.every
+        """The pieces that somebody wants: all, but for files that are not wanted."""
         if open_limit < 1:
             raise ValueError("a download needs at least one open piece")
         self.open_limit = open_limit
         self.have: PieceSet = have
-        self.wanted: PieceSet = self.every ^ have
-        """Missing pieces."""
+        self.wanted: PieceSet = self.chosen & ~have
+        """Chosen pieces that are missing."""
         self.untouched: PieceSet = self.wanted
         self.open: dict[int, OpenPiece] = {}
         self.started: PieceSet = 0
@@ -60,8 +65,8 @@ class PieceStates:
         """No further piece may be started. Once set, it stays set until several pieces may be
         started; otherwise the strategy would be asked after every verified piece for the sake of
         one piece."""
-        self.remaining = lengths.length - lengths.bytes_in(have)
-        """Bytes not yet received."""
+        self.remaining = lengths.bytes_in(self.wanted)
+        """Bytes of wanted pieces not yet received."""
         self.failed_bytes = 0
         """Bytes that were received and dropped again."""
         self.abandoned: frozenset[int] = NO_PIECES
@@ -145,7 +150,7 @@ class PieceStates:
         self._remove(piece)
         self.started &= ~bit
         self.free_total -= self.free_counts.pop(piece, 0)
-        self.untouched |= bit
+        self.untouched |= bit & self.wanted
         self.abandoned |= {piece}
 
     def least_of(self, pieces: PieceSet) -> OpenPiece | None:
@@ -173,11 +178,34 @@ class PieceStates:
         bit = 1 << piece
         if passed:
             self.have |= bit
-            self.wanted ^= bit
-        else:
+            self.wanted &= ~bit
+        elif self.wanted & bit:
             self.untouched |= bit
             self._count_lost(self.lengths.piece_size(piece))
+        else:
+            self.failed_bytes += self.lengths.piece_size(piece)
         return state
+
+    def choose(self, chosen: PieceSet) -> PieceSet:
+        """Want other pieces from now on; return the open ones that are wanted no longer.
+
+        Those are to be closed by the caller, but for pieces that are being verified.
+        """
+        self.chosen = chosen & self.every
+        before, self.wanted = self.wanted, self.chosen & ~self.have
+        dropped: PieceSet = 0
+        received = 0
+        for piece, state in self.open.items():
+            if not self.wanted >> piece & 1:
+                if not state.verifying:
+                    dropped |= 1 << piece
+            else:
+                received += self.lengths.size_of(piece, state.received)
+        self.untouched = (self.untouched & self.wanted) | (
+            self.wanted & ~before & ~from_pieces(self.open)
+        )
+        self.remaining = self.lengths.bytes_in(self.wanted) - received
+        return dropped
 
     def end_in_part(self, piece: int, wrong: BlockSet) -> OpenPiece:
         """End the verification of a piece, of which only some blocks are wrong; return its state.
@@ -189,7 +217,11 @@ class PieceStates:
             raise LocalProtocolError(f"piece {piece} is not being verified")
         state.verifying = False
         state.drop(wrong)
-        self._count_lost(self.lengths.size_of(piece, wrong))
+        size = self.lengths.size_of(piece, wrong)
+        if self.wanted >> piece & 1:
+            self._count_lost(size)
+        else:
+            self.failed_bytes += size
         self._count_free(state)
         return state
 
@@ -197,20 +229,26 @@ class PieceStates:
         """Note that verified pieces are no longer correct."""
         lost = pieces & self.have
         self.have ^= lost
-        self.wanted |= lost
-        self.untouched |= lost
-        self._count_lost(self.lengths.bytes_in(lost))
+        wanted = lost & self.chosen
+        self.wanted |= wanted
+        self.untouched |= wanted
+        self.remaining += self.lengths.bytes_in(wanted)
+        self.failed_bytes += self.lengths.bytes_in(lost)
 
     def regain(self, pieces: PieceSet) -> None:
         """Note that untouched pieces are on disk and correct."""
         gained = pieces & self.untouched
-        self.have |= gained
+        self.have |= gained | (pieces & self.every & ~self.chosen)
         self.wanted ^= gained
         self.untouched ^= gained
         self.remaining -= self.lengths.bytes_in(gained)
 
     def _drop_received(self, state: OpenPiece) -> None:
-        self._count_lost(self.lengths.size_of(state.index, state.received))
+        size = self.lengths.size_of(state.index, state.received)
+        if self.wanted >> state.index & 1:
+            self._count_lost(size)
+        else:
+            self.failed_bytes += size
         state.forget_received()
 
     def _count_lost(self, nbytes: int) -> None:

@@ -133,6 +133,12 @@ class Candidates:
         candidate.failures += 1
         candidate.due = now + (USELESS_RETRY if useless else pause)
 
+    def try_again(self, now: float) -> None:
+        """Let all that are not dialled be dialled now: what they have is wanted again."""
+        for candidate in self._known.values():
+            if not candidate.is_busy:
+                candidate.due = min(candidate.due, now)
+
     def parted(self, address: Address, now: float) -> None:
         """Note that a peer stayed for a while and left: not a failure, and dialled again soon."""
         candidate = self._known.get(address)

@@ -32,6 +32,7 @@ def new_ledger(
     strategy: Scheduler | None = None,
     seed: int = 1,
     have: PieceSet = 0,
+    chosen: PieceSet | None = None,
     open_piece_limit: int = 64,
     fallback: Callable[[], Scheduler] = RarestFirst,
     on_fault: FaultSink | None = None,
@@ -46,6 +47,7 @@ def new_ledger(
         ),
         rng=random.Random(seed),
         have=have,
+        chosen=chosen,
         open_piece_limit=open_piece_limit,
     )
 

@@ -20,7 +20,10 @@ UPLOAD_ONLY_KEY = "ts_upload_only"
 """Our own key for BEP 21's `upload_only`. Under the standard name, libtorrent 2.1 disconnects a
 peer that has no piece for it at the moment ("uninteresting upload-only peer"), as a seeder does
 that reveals its pieces one by one. A peer to which all pieces are revealed learns nothing new from
-it."""
+it, unless the seeder has a part only: then it is told under the standard name as well."""
+
+STANDARD_UPLOAD_ONLY_KEY = "upload_only"
+"""BEP 21, "Extension header"."""
 
 _MAX_HANDSHAKE = 16 * 1024
 """Most bytes of an extension handshake; clients send about 200."""
@@ -83,8 +86,13 @@ class ExtensionHandshake(Struct, frozen=True, kw_only=True):
         )
 
 
-def encode_extension_handshake(handshake: ExtensionHandshake) -> bytes:
-    """Return the payload of extended message 0."""
+def encode_extension_handshake(
+    handshake: ExtensionHandshake, *, shows_all_of_part: bool = False
+) -> bytes:
+    """Return the payload of extended message 0.
+
+    `shows_all_of_part`: the sender is a partial seeder, and has shown the receiver all it has.
+    """
     message_ids = dict.fromkeys(handshake.disabled, 0) | dict(handshake.message_ids)
     fields: dict[str, int | str | bytes | dict[str, int]] = {"m": message_ids}
     if handshake.client:
@@ -97,6 +105,8 @@ def encode_extension_handshake(handshake: ExtensionHandshake) -> bytes:
         fields["metadata_size"] = handshake.metadata_size
     if handshake.upload_only:
         fields[UPLOAD_ONLY_KEY] = 1
+        if shows_all_of_part:
+            fields[STANDARD_UPLOAD_ONLY_KEY] = 1
     if handshake.max_block is not None:
         fields[MAX_BLOCK_KEY] = handshake.max_block
     if handshake.your_ip is not None:
@@ -129,7 +139,8 @@ def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
         port=_number(fields.get(b"p"), 1, 65535),
         request_queue=_request_queue(fields.get(b"reqq")),
         metadata_size=_number(fields.get(b"metadata_size"), 1, MAX_METADATA_SIZE),
-        upload_only=1 in (fields.get(b"upload_only"), fields.get(UPLOAD_ONLY_KEY.encode())),
+        upload_only=1
+        in (fields.get(STANDARD_UPLOAD_ONLY_KEY.encode()), fields.get(UPLOAD_ONLY_KEY.encode())),
         max_block=_block_length(fields.get(MAX_BLOCK_KEY.encode())),
         your_ip=_ip(fields.get(b"yourip")),
     )

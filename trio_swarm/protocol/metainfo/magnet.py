@@ -11,6 +11,7 @@ from msgspec import Struct
 from trio_swarm.errors import ConfigError, MetainfoError
 from trio_swarm.identities import InfoHash
 from trio_swarm.protocol.addresses import Address, format_address, parse_host_port
+from trio_swarm.protocol.metainfo.selection import FileRange, numbers_text, read_numbers
 from trio_swarm.protocol.metainfo.torrent import is_unicode, usable_tracker_urls
 
 MAX_URI_LENGTH = 64 * 2**10
@@ -53,6 +54,8 @@ class Magnet(Struct, frozen=True):
     v2_hash: bytes | None = None
     """All 32 bytes of the version 2 info-hash (BEP 52), if the link has it; if it has no other,
     `info_hash` is the first 20 of them."""
+    files: tuple[FileRange, ...] = ()
+    """Numbers of the files that are wanted, as ranges (`so`, BEP 53); none: all."""
 
     def to_uri(self) -> str:
         """Return the link; `parse_magnet` reads the same Magnet back."""
@@ -65,6 +68,8 @@ class Magnet(Struct, frozen=True):
             parts.append(f"dn={quote(self.name, safe='', errors='replace')}")
         if self.length is not None:
             parts.append(f"xl={self.length}")
+        if self.files:
+            parts.append(f"so={numbers_text(self.files)}")
         parts += [f"tr={quote(url, safe='')}" for url in self.trackers]
         parts += [f"x.pe={quote(format_address(peer), safe='[]:')}" for peer in self.peers]
         return _SCHEME + "&".join(parts)
@@ -75,9 +80,8 @@ def parse_magnet(uri: str) -> Magnet:
 
     Raises MetainfoError unless there is exactly one version 1 info-hash (hex or base32), one of
     version 2 (BEP 52), or one of each, and for a link beyond a limit. Hints that are not valid are
-    ignored, and so are unknown parameters, such as a choice of files (BEP 53). Lone surrogates in
-    `uri` are bytes of the command line that are not UTF-8: only the parameters with them are
-    ignored.
+    ignored, and so are unknown parameters. Lone surrogates in `uri` are bytes of the command line
+    that are not UTF-8: only the parameters with them are ignored.
     """
     uri = re.sub(_AMPERSAND, "&", uri.strip())
     if uri[: len(_SCHEME)].lower() != _SCHEME:
@@ -109,6 +113,7 @@ def parse_magnet(uri: str) -> Magnet:
         peers=_read_peers(values.get("x.pe", [])),
         length=_read_length(length),
         v2_hash=v2_hash,
+        files=read_numbers(values.get("so", [""])[0]),
     )
 
 

@@ -59,6 +59,9 @@ class KeptFetch(Struct, frozen=True, kw_only=True, tag="fetch", tag_field="kind"
     seed: bool = True
     seed_for: float | None = None
     seed_ratio: float | None = None
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    file_numbers: tuple[tuple[int, int], ...] = ()
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -259,6 +262,9 @@ def keep(settings: ShareSettings | FetchSettings) -> KeptShare | KeptFetch:
         seed=settings.seed,
         seed_for=settings.seed_for,
         seed_ratio=settings.seed_ratio,
+        only=tuple(map(keep_text, settings.only)),
+        skip=tuple(map(keep_text, settings.skip)),
+        file_numbers=settings.file_numbers,
     )
 
 
@@ -287,6 +293,9 @@ def kept_settings(kept: KeptShare | KeptFetch) -> ShareSettings | FetchSettings:
         seed=kept.seed,
         seed_for=kept.seed_for,
         seed_ratio=kept.seed_ratio,
+        only=tuple(map(kept_text, kept.only)),
+        skip=tuple(map(kept_text, kept.skip)),
+        file_numbers=kept.file_numbers,
     )
 
 

@@ -13,8 +13,9 @@ big-endian), the CRC-32 of the payload (4 bytes) and the payload, whose first by
 
 A stamp is the file's number (4), its size, its mtime and ctime in ns, and its inode number; each of
 the last four is a length (1) and a signed integer of that many bytes, because file systems have
-dates beyond 64 bits of ns, and before 1970. Reading stops at the first record that is torn, has a
-wrong checksum or is impossible: records before it are used, records after it are not.
+dates beyond 64 bits of ns, and before 1970. The border file (see `layout`) has the number of files.
+Reading stops at the first record that is torn, has a wrong checksum or is impossible: records
+before it are used, records after it are not.
 """
 
 import fcntl
@@ -173,7 +174,7 @@ def _decode_stamps(data: bytes, file_count: int) -> dict[int, Stamp] | None:
             end = at + 1 + data[at] if at < len(data) else at
             numbers.append(int.from_bytes(data[at + 1 : end], "big", signed=True))
             at = end
-        if at > len(data) or file >= file_count:
+        if at > len(data) or file > file_count:
             return None
         stamps[file] = Stamp(*numbers)
     return stamps
@@ -213,7 +214,7 @@ def _decode_snapshot(payload: bytes) -> Snapshot | None:
     stamps = _decode_stamps(payload[stamps_at:], file_count)
     if stamps is None or have.bit_length() > piece_count:
         return None
-    if any(file >= file_count for file in doubted):
+    if any(file > file_count for file in doubted):
         return None
     return Snapshot(
         info_hash, piece_count, file_count, durable == 1, boot_id, have, stamps, doubted

@@ -129,8 +129,8 @@ def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Ver
     missing: PieceSet = 0
     doubted: set[int] = set()
     for file, stored in enumerate(layout.stored):
-        pieces = layout.pieces_of(file)
-        if not stored or not pieces:
+        pieces = layout.piece_set_of(file) if stored else 0
+        if not pieces:
             continue
         stamp = found.get(file)
         size = 0 if stamp is None else stamp.size
@@ -142,7 +142,7 @@ def judge(state: ResumeState, layout: Layout, found: Mapping[int, Stamp]) -> Ver
         if stamp == recorded or _is_explained(stamp, recorded, begun_at.get(file, ())):
             doubted.add(file)
         else:
-            suspect |= range_set(pieces)
+            suspect |= pieces
     present = full_set(layout.info.piece_count) & ~missing
     begun = from_pieces(state.begun)
     return Verdict(
@@ -170,13 +170,7 @@ def _is_then(when: int, announced: int) -> bool:
     return announced - _CLOCK_TICK_NS <= when <= announced + WRITE_WINDOW_NS
 
 
-def range_set(pieces: range) -> PieceSet:
-    """Return the pieces of a range as a piece set."""
-    return full_set(len(pieces)) << pieces.start
-
-
 def _tail(layout: Layout, file: int, size: int) -> PieceSet:
     """Return the pieces that have a byte of the file at or after offset `size`."""
-    pieces = layout.pieces_of(file)
-    first = (layout.info.files[file].offset + size) // layout.info.piece_length
-    return range_set(range(first, pieces.stop))
+    first = (layout.start_of(file) + size) // layout.info.piece_length
+    return layout.piece_set_of(file) >> first << first
